@@ -1,0 +1,402 @@
+//! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
+
+use crate::draft::{Draft, Reject};
+use crate::state::{Call, CallState};
+use crate::testing;
+use crate::tools::{Rendered, Resolved, ToolContext};
+use keiko_contracts::action::{Action, Intent, Outcome, Report};
+use keiko_contracts::approval::{ApprovalRequest, Decision};
+use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
+use keiko_contracts::jail::{BaseKind, JailAction, JailBody, JailOp, JailReport, Project};
+use keiko_contracts::money::Micros;
+use keiko_contracts::run::{CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension};
+use keiko_governance::class::ActionClass;
+use keiko_governance::policy::{Level, Question};
+
+/// The most projects whose tests one call runs.
+const PROJECTS_MAX: usize = 8;
+
+/// What the ids of the harness's own test runs begin with; then the round, and the number of the project.
+const TESTS_AT: &str = "harness:tests-at-";
+
+/// What is left to be done about the calls of a step, once all that can be started is.
+pub(crate) enum Next {
+    /// Nothing: something runs, or waits, or all is answered.
+    Nothing,
+    /// This call says that the goal is reached: see [`crate::ending`].
+    Claim(Box<Call>),
+}
+
+/// Starts whatever can be started of the current step's calls, in order.
+pub(crate) fn proceed(draft: &mut Draft<'_>) -> Result<Next, Reject> {
+    for index in 0..draft.state.calls.len() {
+        let call = draft.state.calls[index].clone();
+        match call.state {
+            CallState::Answered => {}
+            CallState::Open => {
+                if !reads(draft, &call.id) {
+                    return Ok(Next::Nothing);
+                }
+            }
+            CallState::Waiting => {
+                let alone = draft.state.open.is_empty();
+                match plan(draft, &call) {
+                    Planned::Act(action) => {
+                        if !alone && ActionClass::of(&action) != ActionClass::Read {
+                            return Ok(Next::Nothing);
+                        }
+                        let is_read = ActionClass::of(&action) == ActionClass::Read;
+                        if !start(draft, &call, *action)? || !is_read {
+                            return Ok(Next::Nothing);
+                        }
+                    }
+                    Planned::Nothing if !alone => return Ok(Next::Nothing),
+                    Planned::Nothing => return Ok(Next::Claim(Box::new(call))),
+                    // A question is put when everything before it is answered: the answer belongs to this call.
+                    Planned::Event(event) if !alone && matches!(*event, RunEvent::RunSuspended(_)) => return Ok(Next::Nothing),
+                    Planned::Event(event) => {
+                        draft.emit(*event);
+                        if draft.state.waiting.is_some() {
+                            return Ok(Next::Nothing);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(Next::Nothing)
+}
+
+fn reads(draft: &Draft<'_>, call: &str) -> bool {
+    draft
+        .state
+        .open
+        .values()
+        .filter(|intent| intent.call.as_deref() == Some(call))
+        .all(|intent| ActionClass::of(&intent.action) == ActionClass::Read)
+}
+
+enum Planned {
+    /// The next action of the call.
+    Act(Box<Action>),
+    /// The agent wants to end: see [`crate::ending`].
+    Nothing,
+    /// The call comes to this.
+    Event(Box<RunEvent>),
+}
+
+fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
+    if let Some(op) = &call.op {
+        return Planned::Act(Box::new(jail(draft, op.clone())));
+    }
+    let resolved = match resolve(draft, call) {
+        Ok(resolved) => resolved,
+        Err(why) => return refused(draft, call, why, RefusedBy::Arguments),
+    };
+    match resolved {
+        Resolved::Finish { .. } => Planned::Nothing,
+        Resolved::Action(action) => match call.done.first() {
+            None if draft.state.guard.refuses(&call.name, &call.arguments, draft.state.workspace.tree.as_ref()) => {
+                let why = "This exact call has come out the same several times and nothing has changed since. Do something else: read more, change the code, or ask the operator.";
+                refused(draft, call, why.into(), RefusedBy::LoopGuard)
+            }
+            None => Planned::Act(action),
+            Some(outcome) => {
+                let mut rendered =
+                    draft.state.tools.get(&call.name).map_or_else(Rendered::default, |tool| tool.render_for(&action, outcome));
+                add_edit_advice(draft, &action, outcome, &mut rendered.text);
+                answered(draft, call, rendered.text, rendered.is_error)
+            }
+        },
+        Resolved::RunTests { filter, dir } => {
+            let plans = test_plans(draft, filter.as_deref(), dir.as_deref());
+            match plans.get(call.done.len()) {
+                Some((_, plan)) => Planned::Act(Box::new(jail(draft, JailOp::Exec(plan.spec.clone())))),
+                None if plans.is_empty() => refused(
+                    draft,
+                    call,
+                    "No project with a known test runner was found here. Use `execute` to run what there is.".into(),
+                    RefusedBy::Arguments,
+                ),
+                None => {
+                    let (text, is_error) = show_tests(&plans, call);
+                    answered(draft, call, text, is_error)
+                }
+            }
+        }
+        Resolved::Ask { question } => Planned::Event(Box::new(RunEvent::RunSuspended(Suspension::Question { question: question.into() }))),
+        Resolved::ShowMore { reference, from_line, lines } => match draft.state.conversation.whole(&reference) {
+            Some(text) => {
+                let total = text.lines().count();
+                let piece: String =
+                    text.lines().skip(from_line.saturating_sub(1) as usize).take(lines as usize).flat_map(|line| [line, "\n"]).collect();
+                answered(draft, call, format!("{reference}, lines {from_line} on, of {total}:\n{piece}"), false)
+            }
+            None => {
+                refused(draft, call, format!("Nothing is kept under {reference:?} any more. Run the action again."), RefusedBy::Arguments)
+            }
+        },
+    }
+}
+
+fn resolve(draft: &Draft<'_>, call: &Call) -> Result<Resolved, String> {
+    let tools = &draft.state.tools;
+    let tool = tools.find(&call.name).map_err(|bad| bad.to_string())?;
+    let workspace = &draft.state.workspace;
+    let context = ToolContext {
+        run: draft.next_key().run,
+        opened: workspace.opened.as_deref(),
+        survey: workspace.survey.as_deref(),
+        tree: workspace.tree.as_ref(),
+        head: workspace.head.as_ref(),
+        now: draft.state.replied,
+    };
+    tool.resolve(&call.arguments, &context).map_err(|bad| bad.to_string())
+}
+
+fn refused(draft: &Draft<'_>, call: &Call, reason: String, by: RefusedBy) -> Planned {
+    let (key, reason) = (draft.next_key(), reason.into());
+    Planned::Event(Box::new(RunEvent::CallRefused(CallRefused { key, call: call.id.clone(), tool: call.name.clone(), reason, by })))
+}
+
+fn answered(draft: &Draft<'_>, call: &Call, text: String, is_error: bool) -> Planned {
+    let key = draft.next_key();
+    Planned::Event(Box::new(RunEvent::CallAnswered(CallAnswered { key, call: call.id.clone(), text: text.into(), is_error })))
+}
+
+/// Judges an action and starts it, asks about it, or refuses it. False: nothing may follow in this step yet.
+fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Reject> {
+    let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
+    if let Some((id, approval)) = draft.state.approval_for(digest) {
+        let key = approval.request.key.clone();
+        return match &approval.answer {
+            None => Ok(false),
+            Some(answer) if answer.decision == Decision::Approved => {
+                draft.intend(key, action, Micros::ZERO, Some((&call.id, &call.name)), Some(id))?;
+                Ok(true)
+            }
+            Some(answer) => {
+                let why = answer.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
+                let verb =
+                    if answer.decision == Decision::Expired { "Nobody approved this in time" } else { "The operator does not allow this" };
+                let reason = format!("{verb}{why}. Find another way, or finish and say what is missing.");
+                refuse(draft, call, key, reason, RefusedBy::Person);
+                Ok(true)
+            }
+        };
+    }
+    let Some(run) = draft.state.start.clone() else { return Ok(false) };
+    // A native engine tries things out and puts them back, test files of older commits too: what it leaves behind is
+    // looked at when it ends.
+    let changes_protected_test = call.op.is_none() && changes_test(draft, &action);
+    let question = Question { action: &action, changes_protected_test, mode: run.approval };
+    let verdict = draft.env.policy.judge(question);
+    let key = draft.next_key();
+    match verdict.level {
+        Level::Forbid => {
+            refuse(draft, call, key, format!("The policy does not allow this: {}.", verdict.reason), RefusedBy::Policy);
+            Ok(true)
+        }
+        Level::Ask => {
+            let hours = u64::from(draft.env.policy.approval_expires_hours);
+            let request = ApprovalRequest {
+                id: keiko_governance::approval::approval_id(&key, digest),
+                key,
+                summary: summary(draft, &action),
+                action,
+                digest,
+                reason: verdict.reason,
+                expires: Some(draft.env.now.plus_ms(hours * 3_600_000)),
+            };
+            draft.emit(RunEvent::ApprovalRequested(Box::new(request)));
+            Ok(false)
+        }
+        Level::Alert | Level::Run => {
+            if verdict.level == Level::Alert {
+                draft.note("alert", format!("{} ({})", crate::describe::action(&action), verdict.reason), false);
+            }
+            draft.intend(key, action, Micros::ZERO, Some((&call.id, &call.name)), None)?;
+            Ok(true)
+        }
+    }
+}
+
+/// What would happen, with what a person must know to decide.
+fn summary(draft: &Draft<'_>, action: &Action) -> String {
+    let text = crate::describe::action(action);
+    let snapshot = draft.state.workspace.opened.as_ref().is_some_and(|opened| opened.kind == BaseKind::Snapshot);
+    if snapshot && ActionClass::of(action) == ActionClass::GitPush {
+        return format!("{text} (it rests on your uncommitted files too, and would publish them)");
+    }
+    text
+}
+
+fn refuse(draft: &mut Draft<'_>, call: &Call, key: keiko_contracts::id::EffectKey, reason: String, by: RefusedBy) {
+    draft.emit(RunEvent::CallRefused(CallRefused { key, call: call.id.clone(), tool: call.name.clone(), reason: reason.into(), by }));
+}
+
+fn jail(draft: &Draft<'_>, op: JailOp) -> Action {
+    Action::Jail(JailAction { workspace: draft.next_key().run, op, tree: draft.state.workspace.tree.clone() })
+}
+
+/// An existing test that an edit would weaken: text is taken out of it, or it is written anew.
+fn changes_test(draft: &Draft<'_>, action: &Action) -> bool {
+    let Action::Jail(jail) = action else { return false };
+    let existing = |path: &str| {
+        let known = draft.state.workspace.survey.as_ref().is_some_and(|survey| survey.tests.iter().any(|test| test == path));
+        known && !draft.state.workspace.created.contains(path) && draft.state.approved_test_change(path).is_none()
+    };
+    match &jail.op {
+        JailOp::WriteFile { path, .. } => existing(path),
+        JailOp::EditFile { path, edits } => {
+            existing(path) && edits.iter().any(|edit| crate::protect::weakens(edit.old.text_or_empty(), edit.new.text_or_empty()))
+        }
+        _ => false,
+    }
+}
+
+fn add_edit_advice(draft: &Draft<'_>, action: &Action, outcome: &Outcome<Report>, text: &mut String) {
+    if let (Action::Jail(JailAction { op: JailOp::EditFile { path, .. }, .. }), Outcome::Done(Report::Jail(report))) = (action, outcome)
+        && matches!(report.body, JailBody::Refused { .. })
+        && draft.state.guard.misses(path)
+    {
+        text.push_str("\nThis file has been missed twice. Take another way: read the lines again with read_file, or write the whole file with write_file.");
+    }
+}
+
+/// The projects whose tests can be run, with how.
+pub(crate) fn test_plans(draft: &Draft<'_>, filter: Option<&str>, dir: Option<&str>) -> Vec<(Project, testing::TestPlan)> {
+    let Some(survey) = &draft.state.workspace.survey else { return Vec::new() };
+    survey
+        .projects
+        .iter()
+        .filter(|project| dir.is_none_or(|dir| project.dir == dir))
+        .filter_map(|project| testing::plan(project, filter).map(|plan| (project.clone(), plan)))
+        .take(PROJECTS_MAX)
+        .collect()
+}
+
+fn show_tests(plans: &[(Project, testing::TestPlan)], call: &Call) -> (String, bool) {
+    let (mut text, mut red) = (String::new(), false);
+    for ((_, plan), outcome) in plans.iter().zip(&call.done) {
+        let Outcome::Done(Report::Jail(report)) = outcome.as_ref() else {
+            text.push_str(&format!("{}: {}\n", plan.shown, crate::describe::outcome(outcome)));
+            red = true;
+            continue;
+        };
+        let JailBody::Exec(exec) = &report.body else { continue };
+        match testing::read(plan, exec) {
+            Ok((summary, cases)) => {
+                red |= !summary.is_green();
+                text.push_str(&show_summary(&summary, &cases));
+            }
+            Err(why) => {
+                red = true;
+                text.push_str(&format!("{}: {why}\n", plan.shown));
+            }
+        }
+    }
+    (text, red)
+}
+
+fn show_summary(summary: &TestSummary, cases: &[TestCase]) -> String {
+    let TestSummary { passed, failed, errors, skipped, .. } = summary;
+    let mut text = format!("{}: {passed} passed, {failed} failed, {errors} errors, {skipped} skipped\n", summary.command);
+    for case in cases.iter().filter(|case| matches!(case.status, TestStatus::Failed | TestStatus::Error)).take(12) {
+        let place = case
+            .file
+            .as_ref()
+            .map_or(String::new(), |file| format!(" ({file}{})", case.line.map_or(String::new(), |line| format!(":{line}"))));
+        text.push_str(&format!("FAILED {}{place}\n{}\n", case.name, case.message.as_deref().unwrap_or("")));
+    }
+    text
+}
+
+/// Writes down what tests came to, whoever asked for them: once, when those of all projects have run.
+pub(crate) fn observe_tests(draft: &mut Draft<'_>, intent: &Intent) {
+    let Some(id) = &intent.call else { return };
+    let of_model = draft.state.calls.iter().find(|call| call.id == *id && call.op.is_none());
+    match of_model.map(|call| resolve(draft, call)) {
+        // Part of the tests says nothing about the whole: it is shown to the agent, and is no evidence.
+        Some(Ok(Resolved::RunTests { filter: None, dir: None })) => {}
+        None if id.starts_with(TESTS_AT) => {}
+        _ => return,
+    }
+    let plans = test_plans(draft, None, None);
+    let outcomes: Vec<_> = match (of_model, id.rsplit_once(':')) {
+        (Some(call), _) => call.done.iter().map(Some).collect(),
+        (None, Some((round, _))) => (0..plans.len()).map(|index| draft.state.harness.get(&format!("{round}:{index}"))).collect(),
+        (None, None) => return,
+    };
+    let Some(outcomes) = outcomes.into_iter().collect::<Option<Vec<_>>>().filter(|all| all.len() == plans.len()) else { return };
+    let mut seen = Vec::new();
+    for ((project, plan), outcome) in plans.iter().zip(outcomes) {
+        let read = match outcome.as_ref() {
+            Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(exec), .. })) => testing::read(plan, exec).ok(),
+            _ => None,
+        };
+        seen.push(testing::Observed { dir: project.dir.clone(), command: plan.shown.clone(), read });
+    }
+    if let Some(mut summary) = testing::together(seen) {
+        summary.tree = draft.state.workspace.tree.clone();
+        draft.emit(RunEvent::TestsObserved(Box::new(summary)));
+    }
+}
+
+/// What the harness does before the first step: workspace, survey, dependencies, tests as they are. True while it is
+/// at it.
+pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
+    let Some(start) = draft.state.start.clone() else { return Ok(false) };
+    let Some(source) = start.source.clone() else { return Ok(false) };
+    if draft.state.step > 0 {
+        return Ok(false);
+    }
+    if !harness(draft, "harness:open", "open", JailOp::Open { source })? {
+        return Ok(true);
+    }
+    if draft.state.workspace.opened.is_none() {
+        let fault = failed(draft, "harness:open");
+        draft.close(keiko_contracts::run::EndStatus::Failed, fault.to_string(), Some(fault));
+        return Ok(true);
+    }
+    if draft.state.native.is_some() {
+        return Ok(false);
+    }
+    if !harness(draft, "harness:survey", "survey", JailOp::Survey)? {
+        return Ok(true);
+    }
+    let Some(survey) = draft.state.workspace.survey.clone() else { return Ok(false) };
+    for (index, project) in survey.projects.iter().filter(|project| project.needs_prepare).enumerate() {
+        let op = JailOp::Prepare { toolchain: project.toolchain, commands: project.prepare.clone(), cache_key: project.cache_key.clone() };
+        if !harness(draft, &format!("harness:prepare:{index}"), "prepare", op)? {
+            return Ok(true);
+        }
+    }
+    for (index, (_, plan)) in test_plans(draft, None, None).into_iter().enumerate() {
+        if !harness(draft, &format!("{TESTS_AT}start:{index}"), "tests at the start", JailOp::Exec(plan.spec))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn failed(draft: &Draft<'_>, id: &str) -> keiko_contracts::code::Fault {
+    match draft.state.harness.get(id).map(AsRef::as_ref) {
+        Some(Outcome::Failed(fault)) => fault.clone(),
+        _ => keiko_contracts::code::Fault::new(keiko_contracts::code::Code(5100), "the workspace could not be opened").hint("keiko doctor"),
+    }
+}
+
+/// Does one thing for the harness itself, once. True when it is done, or was refused.
+pub(crate) fn harness(draft: &mut Draft<'_>, id: &str, title: &str, op: JailOp) -> Result<bool, Reject> {
+    if draft.state.harness.contains_key(id) || draft.state.harness_refused.contains_key(id) {
+        return Ok(true);
+    }
+    if draft.state.open.values().any(|intent| intent.call.as_deref() == Some(id)) {
+        return Ok(false);
+    }
+    let call = Call { id: id.into(), name: title.into(), arguments: String::new(), op: None, done: Vec::new(), state: CallState::Waiting };
+    let action = jail(draft, op);
+    start(draft, &call, action)?;
+    Ok(draft.state.harness_refused.contains_key(id))
+}

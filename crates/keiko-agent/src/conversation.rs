@@ -1,0 +1,291 @@
+//! The conversation as the model will see it: items in order, where an action and its observation are never parted.
+
+use keiko_contracts::model::{CallResult, Message, Part, UserPart};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The longest text that one observation puts into the context, in bytes. The whole stays readable by `show_more`
+/// while it is in the window.
+pub const PIECE_MAX: usize = 12_000;
+
+/// One item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// Words of the operator, or of the harness.
+    Words(Arc<str>),
+    /// The model's answer and, if it asked for actions, what came of them, in the order of the calls.
+    Turn {
+        /// The parts as they came.
+        parts: Arc<[Part]>,
+        /// One slot per call.
+        results: Vec<Slot>,
+    },
+}
+
+/// The answer to a call; empty until there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The id of the call.
+    pub id: Arc<str>,
+    /// The tool.
+    pub name: Arc<str>,
+    /// What the model reads.
+    pub shown: Option<Arc<str>>,
+    /// The whole, when it was cut.
+    pub whole: Option<Arc<str>>,
+    /// It is told as a failure.
+    pub is_error: bool,
+}
+
+impl Item {
+    /// Estimated tokens: a token is about four bytes of English or code.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        let bytes: usize = match self {
+            Item::Words(text) => text.len() + 16,
+            Item::Turn { parts, results } => {
+                parts.iter().map(part_bytes).sum::<usize>()
+                    + results.iter().map(|slot| slot.shown.as_ref().map_or(0, |text| text.len()) + slot.id.len() + 32).sum::<usize>()
+            }
+        };
+        (bytes as u64).div_ceil(4)
+    }
+}
+
+fn part_bytes(part: &Part) -> usize {
+    16 + match part {
+        Part::Text { text } | Part::Refusal { text } => text.len(),
+        Part::Reasoning { text, signature } => text.len() + signature.as_ref().map_or(0, String::len),
+        Part::Call { id, name, arguments, .. } => id.len() + name.len() + arguments.len(),
+        Part::Opaque { json, .. } => json.to_string().len(),
+    }
+}
+
+/// Items with their absolute numbers; older ones may have left.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conversation {
+    first: u32,
+    items: VecDeque<Arc<Item>>,
+    tokens: u64,
+}
+
+impl Conversation {
+    /// The number of the first item still here.
+    #[must_use]
+    pub fn first(&self) -> u32 {
+        self.first
+    }
+    /// One past the number of the last item.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        self.first + self.items.len() as u32
+    }
+    /// Estimated tokens of all items here.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+    /// The items with their numbers.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &Item)> {
+        self.items.iter().enumerate().map(|(i, item)| (self.first + i as u32, item.as_ref()))
+    }
+    /// Adds an item.
+    pub fn push(&mut self, item: Item) {
+        self.tokens += item.tokens();
+        self.items.push_back(Arc::new(item));
+    }
+    /// Answers a call of the newest turn. Does nothing if there is no such call or it has an answer.
+    pub fn answer(&mut self, call: &str, text: &str, is_error: bool, reference: &str) {
+        let Some(last) = self.items.iter_mut().rev().find(|item| matches!(***item, Item::Turn { .. })) else { return };
+        let before = last.tokens();
+        let item = Arc::make_mut(last);
+        if let Item::Turn { results, .. } = item
+            && let Some(slot) = results.iter_mut().find(|slot| &*slot.id == call && slot.shown.is_none())
+        {
+            let (shown, cut) = cap(text, reference);
+            slot.shown = Some(shown.into());
+            slot.whole = cut.then(|| text.into());
+            slot.is_error = is_error;
+        }
+        self.tokens = self.tokens + item.tokens() - before;
+    }
+    /// Lets the items before `from` go.
+    pub fn drop_before(&mut self, from: u32) {
+        while self.first < from {
+            let Some(item) = self.items.pop_front() else { break };
+            self.tokens -= item.tokens();
+            self.first += 1;
+        }
+    }
+    /// The number of the first item to keep so that about `budget` tokens stay: never parts a turn from its results,
+    /// keeps at least the newest item.
+    #[must_use]
+    pub fn keep_from(&self, budget: u64) -> u32 {
+        let mut kept = 0;
+        let mut from = self.end();
+        for (number, item) in self.iter().rev() {
+            kept += item.tokens();
+            if kept > budget && from < self.end() {
+                break;
+            }
+            from = number;
+        }
+        from
+    }
+    /// A piece of an observation that was cut, by the reference at the cut.
+    #[must_use]
+    pub fn whole(&self, reference: &str) -> Option<&str> {
+        let (number, index) = reference.strip_prefix('o')?.split_once('.')?;
+        let (number, index): (u32, usize) = (number.parse().ok()?, index.parse().ok()?);
+        match self.items.get(number.checked_sub(self.first)? as usize)?.as_ref() {
+            Item::Turn { results, .. } => {
+                let slot = results.get(index)?;
+                slot.whole.as_deref().or(slot.shown.as_deref())
+            }
+            Item::Words(_) => None,
+        }
+    }
+    /// The reference of a call of the newest turn.
+    #[must_use]
+    pub fn reference(&self, call: &str) -> String {
+        for (number, item) in self.iter().rev() {
+            if let Item::Turn { results, .. } = item {
+                let index = results.iter().position(|slot| &*slot.id == call).unwrap_or(0);
+                return format!("o{number}.{index}");
+            }
+        }
+        "o0.0".into()
+    }
+    /// As messages for a model. Words before a turn become user messages; the last message carries a cache mark.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Message> {
+        self.messages_before(u32::MAX)
+    }
+    /// The same, without the items from the number `end` on.
+    #[must_use]
+    pub fn messages_before(&self, end: u32) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(self.items.len() * 2);
+        for item in self.items.iter().take(end.saturating_sub(self.first) as usize) {
+            match item.as_ref() {
+                Item::Words(text) => messages.push(Message::User { parts: vec![UserPart::Text(text.to_string())], cache: false }),
+                Item::Turn { parts, results } => {
+                    messages.push(Message::Assistant(parts.to_vec()));
+                    if !results.is_empty() {
+                        messages.push(Message::Results { results: results.iter().map(result).collect(), cache: false });
+                    }
+                }
+            }
+        }
+        if let Some(Message::User { cache, .. } | Message::Results { cache, .. }) = messages.last_mut() {
+            *cache = true;
+        }
+        messages
+    }
+}
+
+fn result(slot: &Slot) -> CallResult {
+    CallResult {
+        id: slot.id.to_string(),
+        name: slot.name.to_string(),
+        // Only a call that was cut off by the end of the run has no answer; it is still answered, for the wire.
+        text: slot.shown.as_deref().unwrap_or("(not carried out)").to_owned(),
+        is_error: slot.is_error || slot.shown.is_none(),
+    }
+}
+
+/// Cuts a text in the middle to [`PIECE_MAX`], at line borders where there are any, and says how to read the rest.
+#[must_use]
+pub fn cap(text: &str, reference: &str) -> (String, bool) {
+    if text.len() <= PIECE_MAX {
+        return (text.to_owned(), false);
+    }
+    let head_end = border(text, PIECE_MAX * 2 / 3, false);
+    let tail_start = border(text, text.len() - PIECE_MAX / 4, true);
+    let (head, middle, tail) = (&text[..head_end], &text[head_end..tail_start], &text[tail_start..]);
+    let first = head.lines().count() + 1;
+    let lines = middle.lines().count();
+    let note = format!(
+        "\n[... {lines} lines ({} bytes) left out here; show_more with reference \"{reference}\" and from_line {first} shows them ...]\n",
+        middle.len()
+    );
+    (format!("{}{note}{tail}", head.trim_end_matches('\n')), true)
+}
+
+fn border(text: &str, mut at: usize, forward: bool) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    if forward {
+        text[at..].find('\n').filter(|n| *n < 400).map_or(at, |n| at + n + 1)
+    } else {
+        text[..at].rfind('\n').filter(|n| at - n < 400).map_or(at, |n| n + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn turn(id: &str, text: &str) -> (Item, String) {
+        let call = Part::Call { id: id.into(), name: "t".into(), arguments: "{}".into(), signature: None };
+        let slot = Slot { id: id.into(), name: "t".into(), shown: None, whole: None, is_error: false };
+        (Item::Turn { parts: vec![call].into(), results: vec![slot] }, text.to_owned())
+    }
+
+    #[test]
+    fn a_long_observation_is_cut_and_stays_readable() {
+        let mut conversation = Conversation::default();
+        conversation.push(Item::Words("goal".into()));
+        let text: String = (1..=5_000).map(|n| format!("line {n}\n")).collect();
+        conversation.push(turn("a", "").0);
+        let reference = conversation.reference("a");
+        conversation.answer("a", &text, false, &reference);
+        let Message::Results { results, .. } = &conversation.messages()[2] else { panic!("expected results") };
+        assert!(results[0].text.len() <= PIECE_MAX + 200);
+        assert!(results[0].text.contains("line 1\n") && results[0].text.contains("line 5000"));
+        assert_eq!(conversation.whole(&reference), Some(text.as_str()));
+        assert_eq!(conversation.whole("o9.0"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn turns_are_never_parted_from_their_results(sizes in prop::collection::vec(0usize..3_000, 1..40), budget in 0u64..20_000) {
+            let mut conversation = Conversation::default();
+            for (i, size) in sizes.iter().enumerate() {
+                if i % 5 == 0 { conversation.push(Item::Words("w".into())); }
+                let (item, text) = turn(&format!("c{i}"), &"x".repeat(*size));
+                conversation.push(item);
+                let reference = conversation.reference(&format!("c{i}"));
+                conversation.answer(&format!("c{i}"), &text, false, &reference);
+            }
+            let sum: u64 = conversation.iter().map(|(_, item)| item.tokens()).sum();
+            prop_assert_eq!(sum, conversation.tokens());
+            let from = conversation.keep_from(budget);
+            conversation.drop_before(from);
+            prop_assert!(conversation.end() > conversation.first());
+            let mut open: Option<String> = None;
+            for message in conversation.messages() {
+                match message {
+                    Message::Assistant(parts) => {
+                        prop_assert!(open.is_none());
+                        if let Part::Call { id, .. } = &parts[0] { open = Some(id.clone()); }
+                    }
+                    Message::Results { results, .. } => {
+                        let asked = open.take();
+                        prop_assert_eq!(asked.as_ref(), Some(&results[0].id));
+                    }
+                    Message::User { .. } => prop_assert!(open.is_none()),
+                }
+            }
+            prop_assert!(open.is_none());
+        }
+
+        #[test]
+        fn cap_never_panics(text in "(ü|a|\n|語){0,6000}") {
+            let (shown, cut) = cap(&text, "o1.0");
+            prop_assert!(shown.len() <= PIECE_MAX + 200);
+            prop_assert_eq!(cut, text.len() > PIECE_MAX);
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
+
+use crate::calls::Next;
+use crate::draft::Draft;
+pub use crate::draft::{Env, Price, Reject};
+use crate::ending::Weakened;
+use crate::native::NativeStep;
+use crate::prompt;
+use crate::state::{CallState, RunState};
+use crate::{calls, ending};
+use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
+use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{EffectKey, TaskId};
+use keiko_contracts::jail::{JailAction, JailOp};
+use keiko_contracts::journal::Seq;
+use keiko_contracts::model::Stop;
+use keiko_contracts::money::Micros;
+use keiko_contracts::run::{
+    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunLimits, StartRun, Steered, Suspension,
+};
+use keiko_contracts::time::Timestamp;
+use keiko_governance::policy::{Level, Question};
+use std::sync::Arc;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A person wants a run.
+    Start(Box<StartRun>),
+    /// A process takes it up again; open effects have been recovered by then.
+    Resume {
+        /// Who.
+        by: String,
+        /// Other limits from now on.
+        limits: Option<RunLimits>,
+    },
+    /// As [`Input::Resume`], with what was said while nobody drove it: that counts before anything goes on.
+    ResumeHearing {
+        /// Who.
+        by: String,
+        /// Other limits from now on.
+        limits: Option<RunLimits>,
+        /// Messages of the inbox with their places, in order.
+        heard: Vec<(Seq, InboxMessage)>,
+    },
+    /// An open effect is about to be recovered by putting the workspace back first.
+    Restore {
+        /// The open effect.
+        key: EffectKey,
+    },
+    /// An effect came out.
+    Ended(Box<Ended>),
+    /// An effect came out while the run is being stopped: it is written down, and nothing goes on from there.
+    EndedLate(Box<Ended>),
+    /// Someone said something.
+    Inbox {
+        /// Its place in the inbox.
+        seq: Seq,
+        /// What.
+        message: InboxMessage,
+    },
+    /// Nobody is there to answer: wait without holding anything.
+    Suspend,
+    /// A kill was seen.
+    Killed {
+        /// Why.
+        reason: String,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// Events to commit, and the state once they are.
+#[derive(Debug)]
+pub struct Decided {
+    /// What is to be written, in order.
+    pub events: Vec<RunEvent>,
+    /// When: the events' own time, so that the state is the same when they are read back.
+    pub at: Timestamp,
+    /// The state afterwards; thrown away if the commit fails.
+    pub next: RunState,
+}
+
+/// Decides what follows from an input. Nothing may act on it before its events are committed.
+///
+/// # Errors
+/// [`Reject`] when the input makes no sense here.
+pub fn decide(state: &RunState, env: &Env<'_>, input: Input) -> Result<Decided, Reject> {
+    let mut draft = Draft { state: state.clone(), env: *env, events: Vec::new() };
+    draft.take(input)?;
+    Ok(Decided { events: draft.events, at: env.now, next: draft.state })
+}
+
+impl Draft<'_> {
+    fn take(&mut self, input: Input) -> Result<(), Reject> {
+        if self.state.ended.is_some() {
+            return Err(Reject::HasEnded);
+        }
+        match (&self.state.start, &input) {
+            (Some(_), Input::Start(_)) => return Err(Reject::AlreadyStarted),
+            (None, Input::Start(_)) | (Some(_), _) => {}
+            (None, _) => return Err(Reject::NotStarted),
+        }
+        match input {
+            Input::Start(start) => {
+                self.emit(RunEvent::RunStarted(start));
+                let by = "start".to_owned();
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits: None }));
+            }
+            Input::Resume { by, limits } => self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits })),
+            Input::ResumeHearing { by, limits, heard } => {
+                // Before the word that it goes on: an answer belongs to the question that the run still waits with.
+                for (seq, message) in heard {
+                    self.take_message(seq, message);
+                }
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits }));
+            }
+            Input::Restore { key } => return self.restore(&key),
+            Input::Ended(ended) => self.take_ended(*ended)?,
+            Input::EndedLate(ended) => return self.take_ended(*ended),
+            Input::Inbox { seq, message } => self.take_message(seq, message),
+            Input::Suspend => return self.suspend(),
+            Input::Killed { reason } => {
+                self.emit(RunEvent::RunSuspended(Suspension::Killed { reason }));
+                return Ok(());
+            }
+            Input::Tick => {}
+        }
+        self.advance()
+    }
+
+    fn take_ended(&mut self, ended: Ended) -> Result<(), Reject> {
+        let Some(intent) = self.state.open.get(&ended.key).cloned() else { return Err(Reject::NotOpen(ended.key)) };
+        let outcome = ended.outcome.clone();
+        self.emit(RunEvent::EffectEnded(Box::new(ended)));
+        match (&intent.action, &outcome) {
+            (Action::Model(_), outcome) => self.after_model(outcome),
+            (_, Outcome::Unknown { why }) => {
+                self.emit(RunEvent::RunSuspended(Suspension::Unknown { key: intent.key.clone(), why: why.clone() }));
+            }
+            _ => {}
+        }
+        calls::observe_tests(self, &intent);
+        Ok(())
+    }
+
+    fn after_model(&mut self, outcome: &Outcome<Report>) {
+        match outcome {
+            // What the run waits for already says more.
+            Outcome::Failed(_) if self.state.waiting.is_some() => {}
+            Outcome::Failed(fault) => self.emit(RunEvent::RunSuspended(Suspension::Unavailable { fault: fault.clone() })),
+            Outcome::Cancelled | Outcome::Unknown { .. } => {}
+            Outcome::Done(report) => {
+                let Report::Model(report) = report else { return };
+                match report.stop {
+                    Stop::Refusal | Stop::ContentFilter => {
+                        let what = if report.stop == Stop::Refusal {
+                            "the model declines this goal"
+                        } else {
+                            "the vendor's filter stopped the answer"
+                        };
+                        self.close(EndStatus::Refused, what.into(), None);
+                    }
+                    _ if self.state.calls.is_empty() => ending::answer_without_calls(self, report),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn take_message(&mut self, seq: Seq, message: InboxMessage) {
+        if seq <= self.state.inbox {
+            return;
+        }
+        match message {
+            InboxMessage::Words { by, text } => {
+                let asked = matches!(self.state.waiting, Some(Suspension::Question { .. }));
+                self.emit(RunEvent::Steered(Steered { by, text: text.clone(), inbox: Some(seq) }));
+                if asked && let Some(call) = self.state.calls.iter().find(|call| call.state != CallState::Answered) {
+                    let (id, key) = (call.id.clone(), self.next_key());
+                    self.emit(RunEvent::CallAnswered(CallAnswered { key, call: id, text, is_error: false }));
+                }
+            }
+            InboxMessage::Approval(answer) => self.take_answer(answer),
+            InboxMessage::Happened { key, happened, by } => {
+                let what = if happened { "happened" } else { "did not happen" };
+                let text = format!("{by} looked: the effect {key} {what}.");
+                self.emit(RunEvent::Steered(Steered { by, text: text.into(), inbox: Some(seq) }));
+            }
+            InboxMessage::Stop { by } => self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox: seq })),
+            InboxMessage::Cancel { by, reason } => {
+                let summary = format!("Cancelled by {by}: {reason}");
+                self.close(EndStatus::Cancelled, summary, None);
+            }
+        }
+        self.state.inbox = self.state.inbox.max(seq);
+    }
+
+    /// An answer counts once, for the action that was shown, and not after its expiry.
+    fn take_answer(&mut self, mut answer: ApprovalAnswer) {
+        let Some(approval) = self.state.approvals.get(&answer.id) else { return };
+        if approval.answer.is_some() {
+            return;
+        }
+        if approval.request.digest != answer.digest {
+            answer.decision = Decision::Denied;
+            answer.reason = Some("the answer was given for another action".into());
+        } else if approval.request.expires.is_some_and(|expires| self.env.now > expires) {
+            answer.decision = Decision::Expired;
+        }
+        self.emit(RunEvent::ApprovalResolved(answer));
+    }
+
+    /// Intends to put the workspace back to the tree that an open effect began with.
+    fn restore(&mut self, key: &EffectKey) -> Result<(), Reject> {
+        let Some(intent) = self.state.open.get(key).cloned() else { return Err(Reject::NotOpen(key.clone())) };
+        let Action::Jail(JailAction { workspace, tree: Some(tree), .. }) = &intent.action else { return Ok(()) };
+        let id = format!("harness:restore:{}:{}", self.state.head.0, key);
+        let action = Action::Jail(JailAction { workspace: *workspace, op: JailOp::Restore { tree: tree.clone() }, tree: None });
+        self.intend(self.next_key(), action, Micros::ZERO, Some((&id, "restore")), None)
+    }
+
+    fn suspend(&mut self) -> Result<(), Reject> {
+        let open = self.state.open_approvals().count() as u32;
+        if self.state.waiting.is_none() && open > 0 {
+            self.emit(RunEvent::RunSuspended(Suspension::Approval { open }));
+        }
+        Ok(())
+    }
+
+    /// Goes on as far as it can without waiting for anything outside.
+    fn advance(&mut self) -> Result<(), Reject> {
+        for _ in 0..10_000 {
+            let before = self.events.len();
+            self.once()?;
+            if self.events.len() == before || self.state.ended.is_some() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn once(&mut self) -> Result<(), Reject> {
+        if self.state.waiting.is_some() || self.state.ended.is_some() {
+            return Ok(());
+        }
+        if self.state.closing.is_some() {
+            return if self.state.open.is_empty() { ending::finish(self) } else { Ok(()) };
+        }
+        if !self.state.step_is_over() {
+            return self.proceed();
+        }
+        if calls::opening(self)? {
+            return Ok(());
+        }
+        self.next_step()
+    }
+
+    fn proceed(&mut self) -> Result<(), Reject> {
+        match calls::proceed(self)? {
+            Next::Nothing => Ok(()),
+            Next::Claim(call) => ending::evaluate(self, &call),
+        }
+    }
+
+    fn next_step(&mut self) -> Result<(), Reject> {
+        let Some(start) = self.state.start.clone() else { return Ok(()) };
+        if let Some(fault) = self.limit(&start) {
+            self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
+            return Ok(());
+        }
+        if self.state.native.is_some() {
+            return self.native_step();
+        }
+        self.compact(&start);
+        self.ask_model(&start)
+    }
+
+    fn limit(&self, start: &StartRun) -> Option<Fault> {
+        let run = start.run;
+        // A request that is asked again belongs to a step that has begun.
+        if self.state.step >= start.limits.max_steps && !self.state.asks_again {
+            let hint = format!("give it more: keiko resume {run} --max-steps {}", start.limits.max_steps * 2);
+            return Some(Fault::new(Code(6101), format!("the limit of {} steps is reached", start.limits.max_steps)).hint(hint));
+        }
+        let seconds = self.env.now.since_ms(self.state.active_since) / 1000;
+        (seconds >= u64::from(start.limits.max_seconds)).then(|| {
+            Fault::new(Code(6102), format!("the time limit of {} s is reached", start.limits.max_seconds))
+                .hint(format!("keiko resume {run} goes on"))
+        })
+    }
+
+    fn native_step(&mut self) -> Result<(), Reject> {
+        let Some(step) = self.state.native.as_ref().map(|engine| engine.next()) else { return Ok(()) };
+        match step {
+            NativeStep::Finish(finish) => {
+                match ending::weakened_tests(self)? {
+                    None => {}
+                    Some(Weakened::Wait) => return Ok(()),
+                    Some(Weakened::Denied(paths)) => {
+                        let why = format!("the result changes existing tests, which is not allowed: {}", paths.join(", "));
+                        let fault = Fault::new(Code(6203), why).hint(format!("keiko runs diff {}", self.next_key().run));
+                        self.close(EndStatus::Failed, finish.summary, Some(fault));
+                        return Ok(());
+                    }
+                }
+                if let Some((first, last)) = finish.tests {
+                    self.emit(RunEvent::TestsObserved(Box::new(first)));
+                    self.emit(RunEvent::TestsObserved(Box::new(last)));
+                }
+                let closing = Closing {
+                    status: finish.status,
+                    summary: finish.summary.into(),
+                    fault: None,
+                    report: Some(finish.report),
+                    data: finish.data,
+                };
+                self.emit(RunEvent::RunClosing(Box::new(closing)));
+                Ok(())
+            }
+            NativeStep::Act(_) => {
+                self.state.take_native_calls();
+                self.state.step += 1;
+                self.state.ordinal = 0;
+                self.proceed()
+            }
+        }
+    }
+
+    fn compact(&mut self, start: &StartRun) {
+        let limit = u64::from(start.limits.context_tokens);
+        let total = prompt::estimate(&self.state, start);
+        if total <= limit {
+            return;
+        }
+        let head = total - self.state.conversation.tokens();
+        let from = self.state.conversation.keep_from((limit / 2).saturating_sub(head));
+        if from > self.state.conversation.first() {
+            let approvals: Vec<String> = self.state.open_approvals().map(|approval| approval.request.summary.clone()).collect();
+            let ledger = self.state.ledger.render(&approvals, self.state.step);
+            self.emit(RunEvent::ContextCompacted(Compacted { from_item: from, ledger: ledger.into() }));
+        }
+    }
+
+    /// A policy that forbids model requests, or wants to be asked about them: a conversation of single approvals is none.
+    fn forbidden(&self, action: &Action, start: &StartRun) -> Option<Fault> {
+        let question = Question { action, changes_protected_test: false, mode: start.approval };
+        let verdict = self.env.policy.judge(question);
+        (verdict.level >= Level::Ask).then(|| {
+            Fault::new(Code(2104), format!("the risk policy does not let this run ask a model: {}", verdict.reason))
+                .hint("set classes.model in risk.toml to run or alert; single model requests cannot be approved")
+        })
+    }
+
+    fn ask_model(&mut self, start: &Arc<StartRun>) -> Result<(), Reject> {
+        let Some(model) = start.model.clone() else {
+            let fault = Fault::new(Code(4008), "this agent needs a model and none is configured").hint("keiko models list");
+            self.close(EndStatus::Failed, fault.to_string(), Some(fault));
+            return Ok(());
+        };
+        let tokens = prompt::estimate(&self.state, start);
+        let max_output_tokens = start.limits.max_output_tokens;
+        // The estimate may be short: a quarter is added so that the reservation covers the bill.
+        let reserve = self.env.price.map_or(Micros::ZERO, |price| price.at_most(tokens + tokens / 4, max_output_tokens.into()));
+        if let Err(exhausted) = self.state.budget.check(reserve) {
+            let hint = format!("give it more: keiko resume {} --budget AMOUNT", start.run);
+            let fault = Fault::new(Code(6103), exhausted.to_string()).hint(hint);
+            self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
+            return Ok(());
+        }
+        let action = Action::Model(ModelAction {
+            model,
+            from_item: self.state.conversation.first(),
+            to_item: self.state.conversation.end(),
+            request: prompt::digest(&self.state, start),
+            max_output_tokens,
+        });
+        if let Some(fault) = self.forbidden(&action, start) {
+            self.close(EndStatus::Failed, fault.to_string(), Some(fault));
+            return Ok(());
+        }
+        // A request that failed is asked again in the same step, at its next place.
+        let again = self.state.asks_again;
+        let key = EffectKey {
+            run: start.run,
+            task: TaskId::main(),
+            attempt: 1,
+            step: if again { self.state.step } else { self.state.step + 1 },
+            ordinal: if again { self.state.ordinal } else { 0 },
+        };
+        self.intend(key, action, reserve, None, None)
+    }
+}

@@ -1,0 +1,101 @@
+//! Actions and outcomes in one line, for people: approvals, alerts, the live view, logs.
+
+use crate::ledger::one_line;
+use keiko_contracts::action::{Action, HostAction, Outcome, Report};
+use keiko_contracts::jail::{Command, End, GitOp, JailBody, JailOp, Source};
+
+/// What an action would do.
+#[must_use]
+pub fn action(action: &Action) -> String {
+    match action {
+        Action::Model(model) => format!("ask {}", model.model),
+        Action::Host(HostAction::Push { remote, branch, commit, .. }) => {
+            format!("push commit {} to branch {branch} of {remote}", commit.get(..10).unwrap_or(commit))
+        }
+        Action::Tool(tool) => format!("{} {}", tool.tool, one_line(tool.arguments.text_or_empty(), 120)),
+        Action::Jail(jail) => op(&jail.op),
+    }
+}
+
+/// What an operation in the sandbox would do.
+#[must_use]
+pub fn op(op: &JailOp) -> String {
+    match op {
+        JailOp::Open { source: Source::Folder { path, .. } } => format!("make a private copy of {path}"),
+        JailOp::Open { source: Source::Empty } => "make an empty workspace".into(),
+        JailOp::Survey => "look the workspace over".into(),
+        JailOp::ReadFile { path, from_line, .. } => format!("read {path} from line {from_line}"),
+        JailOp::WriteFile { path, text } => format!("write {path} ({} bytes)", text.len()),
+        JailOp::EditFile { path, edits } => format!("edit {path} ({} places)", edits.len()),
+        JailOp::ListFiles { path, glob, .. } => {
+            format!("list {}{}", or_root(path), glob.as_ref().map_or(String::new(), |glob| format!(" {glob}")))
+        }
+        JailOp::Search { pattern, path, .. } => format!("search {pattern:?} in {}", or_root(path)),
+        JailOp::Git(git) => match git {
+            GitOp::Status => "git status".into(),
+            GitOp::Diff { .. } => "git diff".into(),
+            GitOp::Log { limit } => format!("git log -{limit}"),
+            GitOp::Commit { message, .. } => format!("git commit: {}", one_line(message.text_or_empty(), 80)),
+            GitOp::Branch { name } => format!("git switch to a new branch {name}"),
+            GitOp::Checkout { revision } => format!("git checkout {revision}"),
+        },
+        JailOp::Exec(spec) => match &spec.command {
+            Command::Argv(argv) => one_line(&argv.join(" "), 160),
+            Command::Shell(script) => one_line(script.text_or_empty(), 160),
+        },
+        JailOp::Cell { code, .. } => format!("python: {}", one_line(code.text_or_empty(), 120)),
+        JailOp::Prepare { toolchain, commands, .. } => {
+            let all: Vec<String> = commands.iter().map(|argv| argv.join(" ")).collect();
+            format!("install {toolchain:?} dependencies with network access: {}", one_line(&all.join(" && "), 300))
+        }
+        JailOp::Restore { tree } => format!("put the workspace back to tree {}", tree.0.get(..10).unwrap_or(&tree.0)),
+        JailOp::Diff { .. } => "the changes to existing tests, as shown by the difference from the base".into(),
+    }
+}
+
+fn or_root(path: &str) -> &str {
+    if path.is_empty() { "." } else { path }
+}
+
+/// How an effect came out, in a few words.
+#[must_use]
+pub fn outcome(outcome: &Outcome<Report>) -> String {
+    match outcome {
+        Outcome::Failed(fault) => format!("failed: {fault}"),
+        Outcome::Unknown { why } => format!("unknown: {why}"),
+        Outcome::Cancelled => "cancelled".into(),
+        Outcome::Done(Report::Model(report)) => format!("{} tokens out, {}", report.usage.output, report.cost),
+        Outcome::Done(Report::Host(_)) => "done".into(),
+        Outcome::Done(Report::Tool(tool)) => one_line(tool.output.text_or_empty(), 120),
+        Outcome::Done(Report::Jail(report)) => body(&report.body),
+    }
+}
+
+fn body(body: &JailBody) -> String {
+    match body {
+        JailBody::Opened(opened) => format!("base {} ({:?})", opened.base.0.get(..10).unwrap_or(&opened.base.0), opened.kind),
+        JailBody::Surveyed(survey) => format!("{} files, {} projects", survey.files, survey.projects.len()),
+        JailBody::Text(text) => format!("{} lines{}", text.total, if text.truncated { ", cut" } else { "" }),
+        JailBody::Written(written) => format!("{} {}", if written.created { "created" } else { "changed" }, written.path),
+        JailBody::Refused { why, .. } => format!("not possible: {why}"),
+        JailBody::Exec(exec) => match &exec.end {
+            End::Exit(code) => format!("exit {code} after {} ms", exec.duration_ms),
+            End::Signal(signal) => format!("ended by signal {signal}"),
+            End::TimedOut => format!("stopped at the time limit after {} ms", exec.duration_ms),
+            End::OutOfMemory => "stopped at the memory limit".into(),
+            End::NotStarted(why) => format!("could not start: {why}"),
+        },
+        JailBody::Cell(cell) => {
+            cell.error.as_ref().map_or_else(|| "ok".into(), |error| format!("{}: {}", error.name, one_line(&error.message, 100)))
+        }
+        JailBody::Committed { commit, .. } => format!("commit {}", commit.0.get(..10).unwrap_or(&commit.0)),
+        JailBody::Prepared { cached, exit_code, .. } => {
+            if *cached {
+                "from the cache".into()
+            } else {
+                format!("exit {exit_code}")
+            }
+        }
+        JailBody::Restored => "restored".into(),
+    }
+}

@@ -1,0 +1,24 @@
+//! One agent's loop as a durable core: conversation, bounded context, tools, state ledger, test-debug-refine,
+//! and engines that need no model.
+//!
+//! Synchronous; no IO, no clock, no randomness. It does not know vendors or HTTP. Whatever it wants done it says as
+//! an intent; what came of it comes back as an input.
+//!
+//! Reading order: [`state`] is the fold, [`decide`](mod@decide) the loop, `calls` turns calls into judged actions,
+//! `ending` looks for evidence, [`prompt`] renders requests.
+
+mod calls;
+pub mod conversation;
+pub mod decide;
+pub mod describe;
+mod draft;
+mod ending;
+pub mod evidence;
+pub mod guard;
+pub mod ledger;
+pub mod native;
+pub mod prompt;
+pub mod protect;
+pub mod state;
+pub mod testing;
+pub mod tools;

@@ -1,0 +1,280 @@
+//! The report as data.
+
+use keiko_contracts::evidence::{TestCase, TestSummary};
+use keiko_contracts::jail::Toolchain;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the doctor looked at, found, fixed, and left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DoctorReport {
+    /// Files that git sees.
+    pub files: u32,
+    /// Source files that were read.
+    pub sources_read: u32,
+    /// Projects found.
+    pub projects: Vec<SeenProject>,
+    /// Programs found.
+    pub programs: Vec<String>,
+    /// Commits looked at, newest first.
+    pub commits: Vec<Commit>,
+    /// Checks that ran, as people would type them.
+    pub checks: Vec<String>,
+    /// Test suites that ran.
+    pub suites: Vec<SuiteReport>,
+    /// What linters, formatters and built-in rules say.
+    pub findings: Vec<Finding>,
+    /// Machine-applicable fixes, kept or taken back.
+    pub fixes: Vec<Fix>,
+    /// Tests whose result depends on something else than the code.
+    pub flaky: Vec<Flaky>,
+    /// Commits that broke a test.
+    pub guilty: Vec<Guilty>,
+    /// Lines that failing tests run and passing ones avoid.
+    pub suspects: Vec<Suspect>,
+    /// Edits that made a failing test pass and broke none.
+    pub candidates: Vec<Candidate>,
+    /// How many edits were tried.
+    pub candidates_tried: u32,
+    /// What was not looked at.
+    pub not_looked_at: Vec<NotLooked>,
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SeenProject {
+    /// Its folder, empty for the root.
+    pub dir: String,
+    /// Its toolchain.
+    pub toolchain: Toolchain,
+    /// Its test runner.
+    pub runner: Option<String>,
+}
+
+/// A commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Commit {
+    /// Its id, as the log shows it.
+    pub id: String,
+    /// Its first line.
+    pub subject: String,
+}
+
+/// A test suite that ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SuiteReport {
+    /// Where.
+    pub place: String,
+    /// The command.
+    pub command: String,
+    /// How many passed at first.
+    pub passed: u32,
+    /// How many failed or could not be run.
+    pub failed: u32,
+    /// How many were left out.
+    pub skipped: u32,
+    /// The failed ones with the first line of their message, at most 50.
+    pub failing: Vec<FailedTest>,
+}
+
+/// A test that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailedTest {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub message: String,
+}
+
+impl SuiteReport {
+    pub(super) fn new(place: &str, summary: &TestSummary, cases: &[TestCase]) -> SuiteReport {
+        let failed = cases.iter().filter(|case| super::is_red(case.status)).take(50);
+        SuiteReport {
+            place: place.to_owned(),
+            command: summary.command.clone(),
+            passed: summary.passed,
+            failed: summary.failed + summary.errors,
+            skipped: summary.skipped,
+            failing: failed
+                .map(|case| FailedTest { name: case.name.clone(), message: last_words(case.message.as_deref().unwrap_or("")) })
+                .collect(),
+        }
+    }
+}
+
+/// The line of a message that says what is wrong: the last one that names an error, else the first.
+fn last_words(message: &str) -> String {
+    let telling = |line: &&str| ["Error", "error", "Exception", "panicked", "assert", "expected"].iter().any(|word| line.contains(word));
+    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = lines.iter().rev().find(|line| telling(line)).or(lines.first()).copied().unwrap_or("");
+    line.chars().take(200).collect()
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It is broken.
+    Error,
+    /// It is probably wrong.
+    Warning,
+    /// It could be better.
+    Note,
+}
+
+/// Something found at a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// How bad.
+    pub severity: Severity,
+    /// File, relative to the workspace.
+    pub file: String,
+    /// Line, from 1; 0 for the whole file.
+    pub line: u32,
+    /// The rule.
+    pub rule: String,
+    /// Who says so; `keiko` for built-in rules.
+    pub tool: String,
+    /// What is wrong.
+    pub message: String,
+    /// The tool can fix it by itself.
+    pub fixable: bool,
+}
+
+/// Fixes of one tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fix {
+    /// The tool, with what it was asked.
+    pub tool: String,
+    /// The change is in the workspace.
+    pub kept: bool,
+    /// Why, when it was taken back.
+    pub why: String,
+    /// The change.
+    pub diff: String,
+}
+
+/// A test that comes out differently for the same code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Flaky {
+    /// The test.
+    pub test: String,
+    /// Under which conditions it passed.
+    pub passed: Vec<String>,
+    /// Under which it failed.
+    pub failed: Vec<String>,
+}
+
+/// The commit that broke a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Guilty {
+    /// The test.
+    pub test: String,
+    /// The first commit at which it fails.
+    pub commit: Commit,
+    /// The one before, at which it passes.
+    pub good: Commit,
+    /// How many commits were tried.
+    pub tried: u32,
+    /// What the commit changed, cut.
+    pub diff: String,
+}
+
+/// A suspect line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Suspect {
+    /// The failing test it belongs to.
+    pub test: String,
+    /// File.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// The line's text.
+    pub text: String,
+    /// Ochiai score in thousandths: 1000 for a line that all failing tests run and no passing one.
+    pub score: u32,
+    /// The project itself raised the failure's error here.
+    pub raised: bool,
+    /// What it rests on: `coverage`, or `names` where lines could not be measured.
+    pub basis: String,
+}
+
+/// An edit that survived all tests that were green, and turned a red one green.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Candidate {
+    /// The tests it turned green.
+    pub tests: Vec<String>,
+    /// File.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// The template: `<= for <`.
+    pub template: String,
+    /// The change.
+    pub diff: String,
+}
+
+/// Something that was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotLooked {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to type or install, if anything would help.
+    pub enable: String,
+}
+
+impl DoctorReport {
+    /// A test suite or a check ran.
+    #[must_use]
+    pub fn examined_anything(&self) -> bool {
+        !self.suites.is_empty() || !self.checks.is_empty()
+    }
+
+    /// Nothing is wrong, as far as was looked.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.flaky.is_empty() && self.suites.iter().all(|suite| suite.failed == 0)
+    }
+
+    /// A few sentences.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        if !self.examined_anything() {
+            return "Nothing could be examined; the report says why.".to_owned();
+        }
+        let passed: u32 = self.suites.iter().map(|suite| suite.passed).sum();
+        let failed: u32 = self.suites.iter().map(|suite| suite.failed).sum();
+        let mut parts = Vec::new();
+        if self.suites.is_empty() {
+            parts.push("No tests ran".to_owned());
+        } else {
+            parts.push(format!("{passed} tests pass, {failed} fail"));
+        }
+        let mut count = |n: usize, one: &str, many: &str| match n {
+            0 => {}
+            1 => parts.push(format!("1 {one}")),
+            n => parts.push(format!("{n} {many}")),
+        };
+        count(self.flaky.len(), "flaky test", "flaky tests");
+        count(self.findings.len(), "finding", "findings");
+        count(self.fixes.iter().filter(|fix| fix.kept).count(), "fix applied", "fixes applied");
+        count(self.guilty.len(), "guilty commit", "tests traced to the commit that broke them");
+        count(self.candidates.len(), "repair candidate to review", "repair candidates to review");
+        let end = if self.is_clean() && !self.suites.is_empty() { " Nothing wrong was found." } else { "" };
+        format!("{}.{end}", parts.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_of_a_failure_is_what_it_says() {
+        assert_eq!(last_words("Traceback:\n  File \"a.py\", line 3\nAssertionError: 1 != 2\n\n"), "AssertionError: 1 != 2");
+        assert_eq!(last_words("boom\nat somewhere\n"), "boom");
+        assert_eq!(last_words(""), "");
+    }
+}

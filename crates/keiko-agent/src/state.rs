@@ -1,0 +1,555 @@
+//! The state of a run, folded from its events. `apply` is the only mutation, and total over every event ever written.
+
+use crate::conversation::{Conversation, Item, Slot};
+use crate::evidence::Tests;
+use crate::guard::LoopGuard;
+use crate::ledger::{Ledger, one_line};
+use crate::native::{NativeEngine, NativeStep};
+use crate::tools::ToolBox;
+use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::digest::{Content, Digest};
+use keiko_contracts::evidence::TestSummary;
+use keiko_contracts::id::{ApprovalId, EffectKey};
+use keiko_contracts::jail::{CommitId, GitOp, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
+use keiko_contracts::journal::{Epoch, Seq};
+use keiko_contracts::model::{Part, Stop, Usage};
+use keiko_contracts::run::{Closing, Ended, RunEnd, RunEvent, StartRun, Suspension};
+use keiko_contracts::time::Timestamp;
+use keiko_governance::budget::Budget;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Where an event stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// When it was written.
+    pub at: Timestamp,
+    /// Its place in the stream; 0 while it is not committed.
+    pub seq: Seq,
+    /// Its hash; zero while it is not committed.
+    pub hash: Digest,
+}
+
+/// A call of the current step.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The caller's id.
+    pub id: String,
+    /// The tool, or a title for people.
+    pub name: String,
+    /// Raw arguments; empty for native engines.
+    pub arguments: String,
+    /// What a native engine wants done.
+    pub op: Option<JailOp>,
+    /// How its actions came out, in order.
+    pub done: Vec<Arc<Outcome<Report>>>,
+    /// Where it stands.
+    pub state: CallState,
+}
+
+/// Where a call stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallState {
+    /// Nothing has been done about its next action.
+    Waiting,
+    /// An action runs.
+    Open,
+    /// It is answered.
+    Answered,
+}
+
+/// An approval and what became of it.
+#[derive(Debug, Clone)]
+pub struct Approval {
+    /// The question.
+    pub request: Arc<ApprovalRequest>,
+    /// The answer.
+    pub answer: Option<ApprovalAnswer>,
+    /// It has been used.
+    pub consumed: bool,
+}
+
+/// What is known of the workspace.
+#[derive(Debug, Clone, Default)]
+pub struct Workspace {
+    /// How it came to be.
+    pub opened: Option<Arc<Opened>>,
+    /// What it held at the start.
+    pub survey: Option<Arc<Survey>>,
+    /// Its tree now.
+    pub tree: Option<TreeId>,
+    /// The newest commit made in it.
+    pub head: Option<CommitId>,
+    /// Files that this run created.
+    pub created: BTreeSet<String>,
+    /// The newest difference from the base: the tree it belongs to, and the diff.
+    pub diff: Option<(TreeId, Content)>,
+}
+
+/// The state of a run.
+#[derive(Debug, Clone)]
+pub struct RunState {
+    /// The tools, which render observations.
+    pub tools: Arc<ToolBox>,
+    /// The native engine, for agents without a model.
+    pub native: Option<Box<dyn NativeEngine>>,
+    /// How it was started.
+    pub start: Option<Arc<StartRun>>,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When a process last took it up.
+    pub active_since: Timestamp,
+    /// The last committed event: place and hash.
+    pub head: (Seq, Digest),
+    /// The kill epoch under which it works.
+    pub epoch: Epoch,
+    /// When the model last answered: the time that its calls are resolved with.
+    pub replied: Timestamp,
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The ledger as the model sees it, once older items have left.
+    pub shown_ledger: Option<Arc<str>>,
+    /// The current step; 0 before the first.
+    pub step: u32,
+    /// The next place in the step.
+    pub ordinal: u16,
+    /// Effects without an outcome.
+    pub open: BTreeMap<EffectKey, Arc<Intent>>,
+    /// The calls of the current step.
+    pub calls: Vec<Call>,
+    /// What the harness did for itself, by its own call ids.
+    pub harness: BTreeMap<String, Arc<Outcome<Report>>>,
+    /// What of that was refused, and why.
+    pub harness_refused: BTreeMap<String, String>,
+    /// Approvals asked.
+    pub approvals: BTreeMap<ApprovalId, Approval>,
+    /// The workspace.
+    pub workspace: Workspace,
+    /// The tests.
+    pub tests: Tests,
+    /// Money.
+    pub budget: Budget,
+    /// Tokens.
+    pub usage: Usage,
+    /// Who answered, and where the answers came from.
+    pub models: BTreeMap<String, Origin>,
+    /// Facts that survive a compaction.
+    pub ledger: Ledger,
+    /// The loop guard.
+    pub guard: LoopGuard,
+    /// How often `finish` has been sent back.
+    pub finish_refusals: u32,
+    /// Answers of the model in a row that came to nothing.
+    pub empty_answers: u32,
+    /// The last model request failed: it is asked again, in the same step.
+    pub asks_again: bool,
+    /// Words that wait for the end of the current step.
+    pub words: Vec<Arc<str>>,
+    /// The last message of the inbox that has been taken.
+    pub inbox: Seq,
+    /// What the run waits for.
+    pub waiting: Option<Suspension>,
+    /// The end as it was decided.
+    pub closing: Option<Arc<Closing>>,
+    /// The end.
+    pub ended: Option<Arc<RunEnd>>,
+}
+
+impl RunState {
+    /// A run that has not begun.
+    #[must_use]
+    pub fn new(tools: Arc<ToolBox>, native: Option<Box<dyn NativeEngine>>) -> Self {
+        RunState {
+            tools,
+            native,
+            start: None,
+            started: Timestamp::default(),
+            active_since: Timestamp::default(),
+            head: (Seq(0), Digest::default()),
+            epoch: Epoch(0),
+            replied: Timestamp::default(),
+            conversation: Conversation::default(),
+            shown_ledger: None,
+            step: 0,
+            ordinal: 0,
+            open: BTreeMap::new(),
+            calls: Vec::new(),
+            harness: BTreeMap::new(),
+            harness_refused: BTreeMap::new(),
+            approvals: BTreeMap::new(),
+            workspace: Workspace::default(),
+            tests: Tests::default(),
+            budget: Budget::default(),
+            usage: Usage::default(),
+            models: BTreeMap::new(),
+            ledger: Ledger::default(),
+            guard: LoopGuard::default(),
+            finish_refusals: 0,
+            empty_answers: 0,
+            asks_again: false,
+            words: Vec::new(),
+            inbox: Seq(0),
+            waiting: None,
+            closing: None,
+            ended: None,
+        }
+    }
+
+    /// Folds in one event, with its texts in memory.
+    pub fn apply(&mut self, stamp: &Stamp, event: &RunEvent) {
+        if stamp.seq.0 > 0 {
+            self.head = (stamp.seq, stamp.hash);
+        }
+        match event {
+            RunEvent::RunStarted(start) => self.apply_started(stamp, start),
+            RunEvent::RunResumed(resumed) => {
+                self.epoch = resumed.epoch;
+                self.active_since = stamp.at;
+                self.waiting = None;
+                if let (Some(limits), Some(start)) = (resumed.limits, self.start.as_mut()) {
+                    Arc::make_mut(start).limits = limits;
+                    self.budget.set_limit(limits.budget);
+                }
+            }
+            RunEvent::Steered(steered) => {
+                if let Some(seq) = steered.inbox {
+                    self.inbox = self.inbox.max(seq);
+                }
+                let text = steered.text.text_or_empty();
+                self.ledger.said(text);
+                let asked = matches!(self.waiting, Some(Suspension::Question { .. }));
+                self.waiting = None;
+                if !asked {
+                    self.say(&format!("The operator says: {text}"));
+                }
+            }
+            RunEvent::EffectIntended(intent) => self.apply_intended(intent),
+            RunEvent::EffectEnded(ended) => self.apply_ended(stamp, ended),
+            RunEvent::CallRefused(refused) => {
+                self.advance_key(&refused.key);
+                self.refuse(&refused.call, refused.reason.text_or_empty());
+            }
+            RunEvent::CallAnswered(answered) => {
+                self.advance_key(&answered.key);
+                let finishes = self.calls.iter().any(|call| call.id == answered.call && call.name == "finish");
+                self.finish_refusals += u32::from(finishes && answered.is_error);
+                self.answer(&answered.call, answered.text.text_or_empty(), answered.is_error);
+            }
+            RunEvent::ApprovalRequested(request) => {
+                self.advance_key(&request.key);
+                self.approvals.insert(request.id, Approval { request: Arc::new((**request).clone()), answer: None, consumed: false });
+            }
+            RunEvent::ApprovalResolved(answer) => {
+                if let Some(approval) = self.approvals.get_mut(&answer.id) {
+                    approval.answer = Some(answer.clone());
+                }
+                if matches!(self.waiting, Some(Suspension::Approval { .. })) {
+                    self.waiting = None;
+                }
+            }
+            RunEvent::TestsObserved(summary) => self.apply_tests(summary),
+            RunEvent::Noted(note) => {
+                if note.tell_agent {
+                    self.say(note.text.text_or_empty());
+                }
+            }
+            RunEvent::ContextCompacted(compacted) => {
+                self.conversation.drop_before(compacted.from_item);
+                self.shown_ledger = Some(compacted.ledger.text_or_empty().into());
+            }
+            RunEvent::RunClosing(closing) => {
+                self.waiting = None;
+                self.closing = Some(Arc::new((**closing).clone()));
+            }
+            RunEvent::RunSuspended(why) => {
+                if let Suspension::Stopped { inbox, .. } = why {
+                    self.inbox = self.inbox.max(*inbox);
+                }
+                self.waiting = Some(why.clone());
+            }
+            RunEvent::RunEnded(end) => {
+                self.waiting = None;
+                self.ended = Some(Arc::new((**end).clone()));
+            }
+        }
+    }
+
+    fn apply_started(&mut self, stamp: &Stamp, start: &StartRun) {
+        self.started = stamp.at;
+        self.active_since = stamp.at;
+        self.budget = Budget::new(start.limits.budget);
+        self.conversation.push(Item::Words(start.goal.text_or_empty().into()));
+        self.start = Some(Arc::new(start.clone()));
+    }
+
+    fn apply_intended(&mut self, intent: &Intent) {
+        self.advance_key(&intent.key);
+        self.waiting = None;
+        self.budget.reserve(intent.reserve);
+        if let Some(id) = intent.approval
+            && let Some(approval) = self.approvals.get_mut(&id)
+        {
+            approval.consumed = true;
+        }
+        if let Action::Model(_) = intent.action {
+            self.calls.clear();
+        }
+        if let Some(id) = &intent.call
+            && let Some(call) = self.calls.iter_mut().find(|call| call.id == *id)
+        {
+            call.state = CallState::Open;
+        }
+        self.open.insert(intent.key.clone(), Arc::new(intent.clone()));
+    }
+
+    /// Asks the native engine for its next calls.
+    pub fn take_native_calls(&mut self) {
+        let Some(NativeStep::Act(calls)) = self.native.as_ref().map(|engine| engine.next()) else { return };
+        self.calls = calls
+            .into_iter()
+            .map(|call| Call {
+                id: call.id,
+                name: call.title,
+                arguments: String::new(),
+                op: Some(call.op),
+                done: Vec::new(),
+                state: CallState::Waiting,
+            })
+            .collect();
+    }
+
+    fn apply_ended(&mut self, stamp: &Stamp, ended: &Ended) {
+        let Some(intent) = self.open.remove(&ended.key) else { return };
+        let cost = match &ended.outcome {
+            Outcome::Done(Report::Model(report)) => report.cost,
+            _ => keiko_contracts::money::Micros::ZERO,
+        };
+        self.budget.settle(intent.reserve, cost);
+        match (&intent.action, &ended.outcome) {
+            (Action::Model(_), Outcome::Done(Report::Model(report))) => {
+                self.replied = stamp.at;
+                self.apply_reply(report);
+            }
+            (Action::Model(_), _) => self.asks_again = true,
+            (action, outcome) => {
+                self.note_workspace(action, outcome);
+                self.apply_call_outcome(&intent, &ended.outcome);
+            }
+        }
+    }
+
+    fn apply_reply(&mut self, report: &ModelReport) {
+        self.asks_again = false;
+        self.usage = self.usage.plus(report.usage);
+        if let Some(start) = &self.start
+            && let Some(model) = &start.model
+        {
+            self.models.insert(report.served_by.clone().unwrap_or_else(|| model.to_string()), report.origin);
+        }
+        let parts = with_own_ids(serde_json::from_str(report.reply.text_or_empty()).unwrap_or_default());
+        self.calls = parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::Call { id, name, arguments, .. } => Some(Call {
+                    id: id.clone(),
+                    name: name.clone(),
+                    arguments: arguments.clone(),
+                    op: None,
+                    done: Vec::new(),
+                    state: CallState::Waiting,
+                }),
+                _ => None,
+            })
+            .collect();
+        let useful = !self.calls.is_empty()
+            || (report.stop == Stop::End && parts.iter().any(|part| matches!(part, Part::Text { text } if !text.trim().is_empty())));
+        self.empty_answers = if useful { 0 } else { self.empty_answers + 1 };
+        let results = self
+            .calls
+            .iter()
+            .map(|call| Slot { id: call.id.as_str().into(), name: call.name.as_str().into(), shown: None, whole: None, is_error: false })
+            .collect();
+        if !parts.is_empty() {
+            self.conversation.push(Item::Turn { parts: parts.into(), results });
+        }
+    }
+
+    fn apply_call_outcome(&mut self, intent: &Intent, outcome: &Outcome<Report>) {
+        let Some(id) = &intent.call else { return };
+        if is_harness(id) {
+            // What was stopped on request is not done: it is done when the run goes on.
+            if !matches!(outcome, Outcome::Cancelled) {
+                self.harness.insert(id.clone(), Arc::new(outcome.clone()));
+            }
+            return;
+        }
+        let tree = self.workspace.tree.clone();
+        let Some(call) = self.calls.iter_mut().find(|call| call.id == *id) else { return };
+        call.state = CallState::Waiting;
+        if call.op.is_some() && matches!(outcome, Outcome::Cancelled) {
+            return;
+        }
+        call.done.push(Arc::new(outcome.clone()));
+        self.guard.note(&call.name, &call.arguments, outcome, tree.as_ref());
+        if call.op.is_some() {
+            call.state = CallState::Answered;
+            let id = id.clone();
+            if let Some(engine) = &mut self.native {
+                engine.observe(&id, Ok(outcome));
+            }
+        }
+    }
+
+    fn note_workspace(&mut self, action: &Action, outcome: &Outcome<Report>) {
+        let (Action::Jail(jail), Outcome::Done(Report::Jail(JailReport { body, tree }))) = (action, outcome) else { return };
+        if let Some(tree) = tree {
+            self.workspace.tree = Some(tree.clone());
+        }
+        match (body, &jail.op) {
+            (JailBody::Opened(opened), _) => {
+                self.workspace.tree = Some(opened.tree.clone());
+                self.workspace.opened = Some(Arc::new(opened.clone()));
+            }
+            (JailBody::Surveyed(survey), _) if self.workspace.survey.is_none() => self.workspace.survey = Some(Arc::new(survey.clone())),
+            (JailBody::Written(written), _) => {
+                self.guard.edited(&written.path, false);
+                if written.created {
+                    self.workspace.created.insert(written.path.clone());
+                }
+                self.ledger.touched(&written.path, if written.created { "created" } else { "changed" });
+            }
+            (JailBody::Committed { commit, .. }, JailOp::Git(GitOp::Commit { .. })) => {
+                self.workspace.head = Some(commit.clone());
+                self.ledger.committed();
+            }
+            (JailBody::Text(text), JailOp::Diff { from, to: Some(to) })
+                if self.workspace.opened.as_ref().is_some_and(|opened| opened.tree == *from) =>
+            {
+                self.workspace.diff = Some((to.clone(), text.text.clone()))
+            }
+            (JailBody::Refused { why, .. }, JailOp::EditFile { path, .. }) => {
+                self.guard.edited(path, true);
+                self.ledger.failed(&format!("edit of {path}: {why}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_tests(&mut self, summary: &TestSummary) {
+        let summary = Arc::new(summary.clone());
+        self.ledger.tested(summary.clone());
+        self.tests.observe(summary);
+    }
+
+    /// Answers a call with what the model shall read.
+    pub fn answer(&mut self, id: &str, text: &str, is_error: bool) {
+        let reference = self.conversation.reference(id);
+        self.conversation.answer(id, text, is_error, &reference);
+        if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
+            if is_error {
+                self.ledger.failed(&format!("{}: {}", call.name, one_line(text, 200)));
+            }
+            call.state = CallState::Answered;
+        }
+        self.flush_words();
+    }
+
+    fn refuse(&mut self, id: &str, reason: &str) {
+        if is_harness(id) {
+            self.harness_refused.insert(id.to_owned(), reason.to_owned());
+            return;
+        }
+        let native = self.calls.iter().any(|call| call.id == id && call.op.is_some());
+        if native && let Some(engine) = &mut self.native {
+            engine.observe(id, Err(reason));
+        }
+        self.answer(id, reason, true);
+    }
+
+    /// Words for the model: after the results of the current step, never between a call and its result.
+    fn say(&mut self, text: &str) {
+        self.words.push(text.into());
+        self.flush_words();
+    }
+
+    fn flush_words(&mut self) {
+        if self.calls.iter().all(|call| call.state == CallState::Answered) {
+            for text in std::mem::take(&mut self.words) {
+                self.conversation.push(Item::Words(text));
+            }
+        }
+    }
+
+    fn advance_key(&mut self, key: &EffectKey) {
+        if key.step > self.step {
+            // A native engine's calls are not in the journal: the engine says them again, as it did when the step began.
+            self.take_native_calls();
+            self.step = key.step;
+            self.ordinal = 0;
+        }
+        if key.step == self.step {
+            self.ordinal = self.ordinal.max(key.ordinal.saturating_add(1));
+        }
+    }
+
+    /// The approval for one exact action, if it was asked in this step and has not been used.
+    #[must_use]
+    pub fn approval_for(&self, digest: ActionDigest) -> Option<(ApprovalId, &Approval)> {
+        self.approvals
+            .iter()
+            .find(|(_, approval)| approval.request.digest == digest && approval.request.key.step == self.step && !approval.consumed)
+            .map(|(id, approval)| (*id, approval))
+    }
+
+    /// Approvals without an answer.
+    pub fn open_approvals(&self) -> impl Iterator<Item = &Approval> {
+        self.approvals.values().filter(|approval| approval.answer.is_none())
+    }
+
+    /// Whether a person has approved changing this existing test.
+    #[must_use]
+    pub fn approved_test_change(&self, path: &str) -> Option<ApprovalId> {
+        self.approvals.iter().find_map(|(id, approval)| {
+            let approved = approval.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Approved);
+            let touches = match &approval.request.action {
+                Action::Jail(jail) => match &jail.op {
+                    JailOp::WriteFile { path: p, .. } | JailOp::EditFile { path: p, .. } => p == path,
+                    JailOp::Diff { .. } => true,
+                    _ => false,
+                },
+                _ => false,
+            };
+            (approved && touches).then_some(*id)
+        })
+    }
+
+    /// True when every call of the step is answered.
+    #[must_use]
+    pub fn step_is_over(&self) -> bool {
+        self.open.is_empty() && self.calls.iter().all(|call| call.state == CallState::Answered)
+    }
+}
+
+/// Gives every call of an answer an id of its own, which is not one of the harness's: models and servers repeat ids.
+fn with_own_ids(mut parts: Vec<Part>) -> Vec<Part> {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for part in &mut parts {
+        let Part::Call { id, .. } = part else { continue };
+        let first = if is_harness(id) { format!("call:{id}") } else { id.clone() };
+        let mut own = first.clone();
+        let mut n = 2;
+        while !taken.insert(own.clone()) {
+            own = format!("{first}~{n}");
+            n += 1;
+        }
+        *id = own;
+    }
+    parts
+}
+
+/// Calls that the harness makes for itself have ids that no model can choose.
+#[must_use]
+pub fn is_harness(call: &str) -> bool {
+    call.starts_with("harness:")
+}

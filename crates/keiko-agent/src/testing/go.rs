@@ -1,0 +1,147 @@
+//! The event lines of `go test -json` (see `go doc test2json`).
+
+use super::lines::{cut, plain};
+use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use keiko_contracts::evidence::{TestCase, TestStatus};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most output kept of one test or package, bytes.
+const OUTPUT_MAX: usize = 8 << 10;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Line {
+    #[serde(default)]
+    action: String,
+    #[serde(default)]
+    package: String,
+    #[serde(default)]
+    import_path: String,
+    test: Option<String>,
+    #[serde(default)]
+    output: String,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    status: Option<TestStatus>,
+    output: String,
+}
+
+pub(super) fn parse(out: &str, err: &str) -> Parsed {
+    let mut tests: BTreeMap<(String, String), Seen> = BTreeMap::new();
+    let mut order: Vec<(String, String)> = Vec::new();
+    let mut packages: BTreeMap<String, Seen> = BTreeMap::new();
+    for line in out.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+        let seen = match line.test {
+            Some(test) => {
+                let key = (line.package, test);
+                if !tests.contains_key(&key) {
+                    if order.len() >= CASES_MAX {
+                        continue;
+                    }
+                    order.push(key.clone());
+                }
+                tests.entry(key).or_default()
+            }
+            None => {
+                // Build output names the package as `path [path.test]`.
+                let package =
+                    if line.package.is_empty() { line.import_path.split(" [").next().unwrap_or("").to_owned() } else { line.package };
+                if packages.len() >= CASES_MAX && !packages.contains_key(&package) {
+                    continue;
+                }
+                packages.entry(package).or_default()
+            }
+        };
+        match line.action.as_str() {
+            "pass" => seen.status = Some(TestStatus::Passed),
+            "fail" | "build-fail" => seen.status = Some(TestStatus::Failed),
+            "skip" => seen.status = Some(TestStatus::Skipped),
+            "output" | "build-output" if seen.output.len() < OUTPUT_MAX => seen.output.push_str(&plain(&line.output)),
+            _ => {}
+        }
+    }
+    cases(&order, &tests, &packages, err)
+}
+
+fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, packages: &BTreeMap<String, Seen>, err: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    // A test with subtests says nothing that they do not say, unless it failed on its own.
+    let groups: BTreeSet<(&str, &str)> =
+        order.iter().filter_map(|(package, test)| Some((package.as_str(), test.rsplit_once('/')?.0))).collect();
+    let failed_below: BTreeSet<(&str, &str)> = order
+        .iter()
+        .filter(|key| tests.get(*key).is_some_and(|seen| seen.status == Some(TestStatus::Failed)))
+        .flat_map(|(package, test)| test.match_indices('/').map(|(at, _)| (package.as_str(), &test[..at])))
+        .collect();
+    for key in order {
+        let (package, test) = key;
+        let Some(seen) = tests.get(key) else { continue };
+        let own_failure = seen.status == Some(TestStatus::Failed) && !failed_below.contains(&(package.as_str(), test.as_str()));
+        if groups.contains(&(package.as_str(), test.as_str())) && !own_failure && seen.status.is_some() {
+            continue;
+        }
+        parsed.cases.push(case(package, test, seen));
+    }
+    let with_tests: BTreeSet<&str> = order.iter().map(|(package, _)| package.as_str()).collect();
+    for (package, seen) in packages {
+        let explained = with_tests.contains(package.as_str());
+        if seen.status == Some(TestStatus::Failed) && !explained {
+            let said = if seen.output.contains("[build failed]") && seen.output.lines().count() <= 1 { err } else { &seen.output };
+            let said: Vec<&str> = said.lines().filter(|line| !line.starts_with("# ") && !line.starts_with("FAIL")).collect();
+            let message = Some(cut(said.join("\n").trim(), MESSAGE_MAX));
+            parsed.broken.push(TestCase { name: package.clone(), status: TestStatus::Error, file: None, line: None, message });
+        }
+    }
+    parsed
+}
+
+fn case(package: &str, test: &str, seen: &Seen) -> TestCase {
+    // A test that began and has no end: the package panicked or exited under it.
+    let status = seen.status.unwrap_or(TestStatus::Error);
+    let lines = seen.output.lines().map(str::trim).filter(|line| !line.starts_with("=== ") && !line.starts_with("--- "));
+    let said = lines.collect::<Vec<_>>().join("\n");
+    let place = said.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (file, number) = (parts.next()?, parts.next()?.parse().ok()?);
+        parts.next().filter(|_| file.ends_with(".go") && !file.contains(' ')).map(|_| (file.to_owned(), number))
+    });
+    let message = (status != TestStatus::Passed).then(|| cut(said.trim(), MESSAGE_MAX)).filter(|text| !text.is_empty());
+    // The file is told without its folder, and only where something was logged: too little to identify a test by.
+    let (_, line) = place.clone().filter(|_| status != TestStatus::Passed).unzip();
+    let file = place.map(|(file, _)| file).filter(|_| status != TestStatus::Passed);
+    TestCase { name: format!("{package}.{test}"), status, file, line, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::fixture::{case, counts, run};
+
+    #[test]
+    fn events_are_read_per_test() {
+        let out = include_str!("../../tests/fixtures/runners/go.jsonl");
+        let (summary, cases) = run("go", 1, out, "", None).unwrap();
+        assert_eq!(counts(&summary), [2, 1, 1, 1], "the group TestLeap is not counted besides its subtests");
+        let century = case(&cases, "example.com/dates.TestLeap/century");
+        assert_eq!((century.file.as_deref(), century.line), (Some("dates_test.go"), Some(14)));
+        assert_eq!(century.message.as_deref(), Some("dates_test.go:14: IsLeap(1900) = true, want false"));
+        assert_eq!(case(&cases, "example.com/dates/zone").message.as_deref(), Some("zone/zone.go:5:2: undefined: x"));
+    }
+
+    #[test]
+    fn a_package_that_does_not_build_is_explained() {
+        let out = "{\"Action\":\"output\",\"Package\":\"x\",\"Output\":\"FAIL\\tx [build failed]\\n\"}\n{\"Action\":\"fail\",\"Package\":\"x\"}\n";
+        let said = run("go", 1, out, "# x\n./x.go:3:2: undefined: y\n", None).unwrap_err();
+        assert!(said.contains("could not be loaded\nx: ./x.go:3:2: undefined: y"), "{said}");
+    }
+
+    #[test]
+    fn a_test_without_an_end_is_an_error() {
+        let out = "{\"Action\":\"run\",\"Package\":\"x\",\"Test\":\"TestA\"}\n{\"Action\":\"output\",\"Package\":\"x\",\"Test\":\"TestA\",\"Output\":\"panic: boom\\n\"}\n{\"Action\":\"fail\",\"Package\":\"x\"}\n";
+        let (summary, cases) = run("go", 2, out, "", None).unwrap();
+        assert_eq!(counts(&summary), [0, 0, 1, 0]);
+        assert_eq!(cases[0].message.as_deref(), Some("panic: boom"));
+    }
+}

@@ -1,0 +1,374 @@
+//! Tests as the harness sees them: how each runner is called so that its result can be read per test, and how it is
+//! read.
+//!
+//! Reports of runners come from code that an agent wrote, so they are hostile input: sizes and counts are capped, and a
+//! runner that says it failed is never counted as green, whatever its report says.
+
+mod cargo;
+mod compare;
+mod files;
+mod go;
+mod jest;
+mod junit;
+mod lines;
+mod npm;
+mod plan;
+mod protected;
+mod pytest;
+mod together;
+mod unittest;
+mod vitest;
+
+pub use compare::{Comparison, compare};
+pub use files::{is_test_file, is_test_path};
+pub use plan::plan;
+pub use protected::{ProtectedTests, TestChange, digest_of_tests};
+pub use together::{Observed, together};
+
+// Colours and other terminal control cost tokens and hide words: tools need the same.
+pub(crate) use lines::{last, plain};
+
+use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
+use keiko_contracts::jail::{End, ExecReport, ExecSpec};
+use lines::cut;
+
+/// Most cases that are read of one run.
+const CASES_MAX: usize = 20_000;
+/// Longest message of a failure, bytes.
+const MESSAGE_MAX: usize = 600;
+/// Most names of failures in a summary.
+const FAILING_MAX: usize = 20;
+/// Most lines that show why nothing could be counted.
+const SHOWN_LINES: usize = 40;
+
+/// A test run that the harness can start and read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestPlan {
+    /// Which runner.
+    pub runner: String,
+    /// The command, with what to collect. Reports go to [`keiko_contracts::jail::RESULTS`] inside the jail and are collected from
+    /// there, so that they never become part of the workspace's tree.
+    pub spec: ExecSpec,
+    /// The command as people would type it.
+    pub shown: String,
+}
+
+/// What the parser of a runner found.
+#[derive(Debug, Default)]
+struct Parsed {
+    /// Tests.
+    cases: Vec<TestCase>,
+    /// Files or packages whose tests could not even be loaded, each as an error.
+    broken: Vec<TestCase>,
+}
+
+/// Reads what a test run came to. `Err` says why nothing could be read (no tests, a compile error), with the lines
+/// that show it.
+///
+/// # Errors
+/// When there is nothing to count.
+pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), String> {
+    started_and_ended(plan, report)?;
+    let out = plain(report.stdout.text_or_empty());
+    let err = plain(report.stderr.text_or_empty());
+    let artifact = plan.spec.collect.first().and_then(|path| report.artifacts.iter().find(|(found, _)| found == path));
+    let artifact = artifact.map(|(_, content)| content.text_or_empty());
+    let parsed = match plan.runner.as_str() {
+        "pytest" => pytest::parse(artifact),
+        "vitest" => vitest::parse_vitest(artifact),
+        "node" => vitest::parse_node(artifact),
+        "jest" => jest::parse(artifact),
+        "unittest" => Ok(unittest::parse(&err)),
+        "cargo" => Ok(cargo::parse(&out)),
+        "go" => Ok(go::parse(report.stdout.text_or_empty(), &err)),
+        _ => Ok(npm::parse(&out, &err, &report.end)),
+    };
+    let said = || last(&format!("{}\n{}", out.trim_end(), err.trim_end()), SHOWN_LINES);
+    let Parsed { mut cases, broken } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
+    if cases.is_empty() {
+        return Err(nothing_to_count(plan, report, &broken, &out, &err));
+    }
+    cases.extend(broken);
+    if report.end != End::Exit(0) && cases.iter().all(is_fine) {
+        // A threshold, a crash after the last test, a report that was tampered with: red, whatever the cases say.
+        cases.push(TestCase {
+            name: plan.shown.clone(),
+            status: TestStatus::Error,
+            file: None,
+            line: None,
+            message: Some(cut(&format!("no test failed, but the runner did ({:?}):\n{}", report.end, last(&said(), 8)), MESSAGE_MAX)),
+        });
+    }
+    cases.truncate(CASES_MAX);
+    cases.iter_mut().for_each(|case| from_the_root(case, plan));
+    Ok((summarise(plan, report, &cases), cases))
+}
+
+/// Makes the file relative to the workspace: most runners tell it relative to the project's folder. Names stay as they are,
+/// since that is how the runner selects them. Go tells no folder at all, so that nothing can be put before it.
+fn from_the_root(case: &mut TestCase, plan: &TestPlan) {
+    let dir = &plan.spec.cwd;
+    if dir.is_empty() || plan.runner == "go" {
+        return;
+    }
+    if let Some(file) = case.file.as_mut().filter(|file| !file.starts_with('/') && !file.starts_with(&format!("{dir}/"))) {
+        *file = format!("{dir}/{file}");
+    }
+}
+
+fn is_fine(case: &TestCase) -> bool {
+    matches!(case.status, TestStatus::Passed | TestStatus::Skipped)
+}
+
+/// A run that did not come to its own end proves nothing about any test.
+fn started_and_ended(plan: &TestPlan, report: &ExecReport) -> Result<(), String> {
+    let output = format!("{}\n{}", report.stdout.text_or_empty().trim_end(), report.stderr.text_or_empty().trim_end());
+    let tail = last(&plain(&output), 15);
+    let why = match &report.end {
+        End::Exit(127) => "the runner is not there in the sandbox".to_owned(),
+        End::Exit(_) => return Ok(()),
+        End::NotStarted(why) => format!("the runner could not be started: {why}"),
+        End::TimedOut => format!("the tests were stopped at the time limit after {} s; a test may hang", report.duration_ms / 1_000),
+        End::OutOfMemory => "the tests were stopped at the memory limit".to_owned(),
+        End::Signal(signal) => format!("the runner was ended by signal {signal}"),
+    };
+    Err(format!("{}: {why}\n{tail}", plan.shown).trim_end().to_owned())
+}
+
+fn nothing_to_count(plan: &TestPlan, report: &ExecReport, broken: &[TestCase], out: &str, err: &str) -> String {
+    let both = format!("{}\n{}", out.trim_end(), err.trim_end());
+    if !broken.is_empty() {
+        let shown: Vec<String> = broken
+            .iter()
+            .take(10)
+            .map(|case| format!("{}: {}", case.name, case.message.as_deref().unwrap_or("could not be loaded")))
+            .collect();
+        // Node's report does not say why; its output does.
+        let why = if plan.runner == "node" { last(&both, SHOWN_LINES) } else { String::new() };
+        return format!("{}: the tests could not be loaded\n{}\n{why}", plan.shown, shown.join("\n")).trim_end().to_owned();
+    }
+    if both.contains("No module named pytest") || both.contains("npx canceled due to missing packages") {
+        return format!("{}: {} is not installed in the sandbox; `prepare` installs declared dependencies", plan.shown, plan.runner);
+    }
+    let none = [
+        "no tests ran",
+        "No tests found",
+        "NO TESTS RAN",
+        "Ran 0 tests",
+        "no test files",
+        "running 0 tests",
+        "no test specified",
+        "No test files found",
+    ];
+    let said_none = none.iter().any(|sign| both.contains(sign));
+    if said_none || report.end == End::Exit(0) || (plan.runner == "pytest" && report.end == End::Exit(5)) {
+        return format!("{}: no tests found", plan.shown);
+    }
+    let code = if let End::Exit(code) = report.end { code } else { -1 };
+    let shown = match plan.runner.as_str() {
+        "cargo" => cargo::compile_errors(&both),
+        _ => None,
+    };
+    let shown = shown.unwrap_or_else(|| last(&both, SHOWN_LINES));
+    format!("{}: no test ran (exit code {code})\n{shown}", plan.shown).trim_end().to_owned()
+}
+
+fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSummary {
+    let count = |status| u32::try_from(cases.iter().filter(|case| case.status == status).count()).unwrap_or(u32::MAX);
+    TestSummary {
+        runner: plan.runner.clone(),
+        passed: count(TestStatus::Passed),
+        failed: count(TestStatus::Failed),
+        errors: count(TestStatus::Error),
+        skipped: count(TestStatus::Skipped),
+        failing: cases.iter().filter(|case| !is_fine(case)).take(FAILING_MAX).map(|case| case.name.clone()).collect(),
+        cases: serde_json::to_string(cases).unwrap_or_default().into(),
+        tree: report.tree_before.clone(),
+        command: plan.shown.clone(),
+    }
+}
+
+/// A run of tests in a line: `pytest: 12 passed, 1 failed, 2 skipped`.
+#[must_use]
+pub fn summary_line(summary: &TestSummary) -> String {
+    let parts = [(summary.passed, "passed"), (summary.failed, "failed"), (summary.errors, "could not run"), (summary.skipped, "skipped")];
+    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{}: {}", summary.runner, if parts.is_empty() { "no tests".to_owned() } else { parts.join(", ") })
+}
+
+/// What failed, for an agent to work on: name, place and message of at most `max` cases.
+#[must_use]
+pub fn failures(cases: &[TestCase], max: usize) -> String {
+    let failed: Vec<&TestCase> = cases.iter().filter(|case| !is_fine(case)).collect();
+    let mut out: Vec<String> = failed.iter().take(max).map(|case| failure(case)).collect();
+    if failed.len() > max {
+        out.push(format!("[{} more]", failed.len() - max));
+    }
+    out.join("\n")
+}
+
+fn failure(case: &TestCase) -> String {
+    let what = if case.status == TestStatus::Error { "ERROR" } else { "FAILED" };
+    let place = match (&case.file, case.line) {
+        (Some(file), Some(line)) => format!(" ({file}:{line})"),
+        (Some(file), None) if !case.name.contains(file.as_str()) => format!(" ({file})"),
+        _ => String::new(),
+    };
+    let message = case.message.as_deref().unwrap_or("").trim_end().replace('\n', "\n    ");
+    if message.is_empty() { format!("{what} {}{place}", case.name) } else { format!("{what} {}{place}\n    {message}", case.name) }
+}
+
+/// What the tests of the parsers share.
+#[cfg(test)]
+mod fixture {
+    use super::*;
+    use keiko_contracts::jail::{Project, Toolchain};
+
+    pub(super) fn project(runner: &str) -> Project {
+        let toolchain = match runner {
+            "cargo" => Toolchain::Rust,
+            "go" => Toolchain::Go,
+            "pytest" | "unittest" => Toolchain::Python,
+            _ => Toolchain::Node,
+        };
+        Project {
+            dir: String::new(),
+            toolchain,
+            manifests: Vec::new(),
+            runner: Some(runner.into()),
+            needs_prepare: false,
+            prepare: Vec::new(),
+            cache_key: String::new(),
+        }
+    }
+
+    /// Reads a run of a runner from its exit code, its streams and its report.
+    pub(super) fn run(
+        runner: &str,
+        code: i32,
+        out: &str,
+        err: &str,
+        artifact: Option<&str>,
+    ) -> Result<(TestSummary, Vec<TestCase>), String> {
+        let plan = plan(&project(runner), None).unwrap();
+        let artifacts = plan.spec.collect.iter().zip(artifact).map(|(path, text)| (path.clone(), text.into())).collect();
+        read(&plan, &ExecReport { end: End::Exit(code), stdout: out.into(), stderr: err.into(), artifacts, ..ExecReport::default() })
+    }
+
+    pub(super) fn counts(summary: &TestSummary) -> [u32; 4] {
+        [summary.passed, summary.failed, summary.errors, summary.skipped]
+    }
+
+    pub(super) fn case<'a>(cases: &'a [TestCase], name: &str) -> &'a TestCase {
+        cases.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name} in {cases:#?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RUNNERS: [&str; 8] = ["pytest", "unittest", "cargo", "npm", "vitest", "jest", "node", "go"];
+
+    #[test]
+    fn a_run_that_did_not_end_counts_for_nothing() {
+        for runner in RUNNERS {
+            let plan = plan(&fixture::project(runner), None).unwrap();
+            for (end, sign) in [
+                (End::TimedOut, "time limit after 600 s"),
+                (End::OutOfMemory, "memory limit"),
+                (End::Signal(11), "signal 11"),
+                (End::Exit(127), "not there"),
+                (End::NotStarted("no such file".into()), "no such file"),
+            ] {
+                let report = ExecReport { end, stdout: "test a ... ok\n".into(), duration_ms: 600_000, ..ExecReport::default() };
+                let said = read(&plan, &report).unwrap_err();
+                assert!(said.contains(sign) && said.contains("test a ... ok"), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_runner_that_failed_is_never_green() {
+        let xml = r#"<testsuite><testcase classname="t" name="a"/></testsuite>"#;
+        let (summary, cases) = fixture::run("pytest", 3, "", "INTERNALERROR", Some(xml)).unwrap();
+        assert!(!summary.is_green());
+        assert!(cases[1].message.as_ref().unwrap().contains("INTERNALERROR"));
+        assert!(fixture::run("pytest", 0, "", "", Some(xml)).unwrap().0.is_green());
+    }
+
+    #[test]
+    fn no_tests_is_said_apart_from_failure() {
+        for (runner, code, out, err) in [
+            ("pytest", 5, "no tests ran in 0.00s", ""),
+            ("unittest", 0, "", "Ran 0 tests in 0.000s\n\nOK\n"),
+            ("cargo", 0, "running 0 tests\n\ntest result: ok. 0 passed; 0 failed; 0 ignored\n", ""),
+            ("jest", 1, "", "No tests found, exiting with code 1"),
+            ("go", 0, "?   \texample.com/x\t[no test files]", ""),
+            ("npm", 1, "Error: no test specified", ""),
+        ] {
+            let said = fixture::run(runner, code, out, err, None).unwrap_err();
+            assert!(said.contains("no tests found") || said.contains("No tests found"), "{runner}: {said}");
+        }
+    }
+
+    #[test]
+    fn files_are_told_from_the_root_of_the_workspace() {
+        let project = keiko_contracts::jail::Project { dir: "py".into(), ..fixture::project("pytest") };
+        let plan = plan(&project, None).unwrap();
+        for file in ["tests/test_a.py", "py/tests/test_a.py"] {
+            let xml = format!("<testsuite><testcase classname='tests.test_a' name='t' file='{file}' line='3'/></testsuite>");
+            let report = ExecReport { artifacts: vec![(plan.spec.collect[0].clone(), xml.into())], ..ExecReport::default() };
+            assert_eq!(read(&plan, &report).unwrap().1[0].file.as_deref(), Some("py/tests/test_a.py"));
+        }
+    }
+
+    #[test]
+    fn a_summary_reads_as_a_sentence() {
+        let summary = TestSummary { runner: "pytest".into(), passed: 12, failed: 1, skipped: 2, ..TestSummary::default() };
+        assert_eq!(summary_line(&summary), "pytest: 12 passed, 1 failed, 2 skipped");
+        assert_eq!(summary_line(&TestSummary { runner: "go".into(), ..TestSummary::default() }), "go: no tests");
+        let case = |name: &str, status| TestCase {
+            name: name.into(),
+            status,
+            file: Some("a.py".into()),
+            line: Some(3),
+            message: Some("x\ny".into()),
+        };
+        let cases = [case("a", TestStatus::Failed), case("b", TestStatus::Passed), case("c", TestStatus::Error)];
+        assert_eq!(failures(&cases, 1), "FAILED a (a.py:3)\n    x\n    y\n[1 more]");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn any_output_is_read_or_refused_without_a_panic(out in "\\PC{0,200}", err in "\\PC{0,200}", artifact in proptest::option::of("\\PC{0,200}"), code in 0..3) {
+            for runner in RUNNERS {
+                let _ = fixture::run(runner, code, &out, &err, artifact.as_deref());
+            }
+        }
+        #[test]
+        fn mutilated_real_reports_never_panic(from in 0_usize..6_000, len in 0_usize..200, junk in "[<>&\"'{}\\[\\]\n a-z\u{1b}ü]{0,12}") {
+            let real = [
+                ("pytest", include_str!("../../tests/fixtures/runners/pytest.xml")),
+                ("vitest", include_str!("../../tests/fixtures/runners/vitest.xml")),
+                ("node", include_str!("../../tests/fixtures/runners/node.xml")),
+                ("jest", include_str!("../../tests/fixtures/runners/jest.json")),
+                ("cargo", include_str!("../../tests/fixtures/runners/cargo.txt")),
+                ("unittest", include_str!("../../tests/fixtures/runners/unittest.txt")),
+                ("go", include_str!("../../tests/fixtures/runners/go.jsonl")),
+            ];
+            for (runner, text) in real {
+                let bytes = text.as_bytes();
+                let (start, end) = (from.min(bytes.len()), (from + len).min(bytes.len()));
+                let hurt = [&bytes[..start], junk.as_bytes(), &bytes[end..]].concat();
+                let hurt = String::from_utf8_lossy(&hurt);
+                if let Ok((summary, cases)) = fixture::run(runner, 1, &hurt, &hurt, Some(&hurt)) {
+                    prop_assert!(!summary.is_green(), "exit code 1 is red");
+                    prop_assert!(cases.iter().all(|case| case.message.as_ref().is_none_or(|text| text.len() <= MESSAGE_MAX)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Any other `npm test`: its exit code, and TAP where it speaks it.
+
+use super::lines::{cut, last};
+use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use keiko_contracts::evidence::{TestCase, TestStatus};
+use keiko_contracts::jail::End;
+
+pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
+    if out.contains("no test specified") || err.contains("no test specified") || err.contains("Missing script: \"test\"") {
+        return Parsed::default();
+    }
+    let cases = tap(out);
+    if !cases.is_empty() {
+        return Parsed { cases, broken: Vec::new() };
+    }
+    let status = if *end == End::Exit(0) { TestStatus::Passed } else { TestStatus::Failed };
+    let both = format!("{}\n{}", out.trim_end(), err.trim_end());
+    let message = (status == TestStatus::Failed).then(|| cut(&last(&both, 15), MESSAGE_MAX));
+    // The script as a whole is the one test that can be told from outside.
+    Parsed { cases: vec![TestCase { name: "npm test".to_owned(), status, file: None, line: None, message }], broken: Vec::new() }
+}
+
+/// Test Anything Protocol, top level, when the output announces it or a plan.
+fn tap(out: &str) -> Vec<TestCase> {
+    let announced = out
+        .lines()
+        .any(|line| line.starts_with("TAP version ") || line.strip_prefix("1..").is_some_and(|n| n.trim().parse::<u32>().is_ok()));
+    if !announced {
+        return Vec::new();
+    }
+    let mut cases: Vec<TestCase> = Vec::new();
+    for line in out.lines() {
+        if let Some(case) = tap_line(line) {
+            cases.push(case);
+        } else if let Some(case) = cases.last_mut().filter(|case| case.status == TestStatus::Failed)
+            && (line.starts_with(' ') || line.starts_with('#'))
+        {
+            let message = case.message.get_or_insert_default();
+            if message.len() < MESSAGE_MAX {
+                message.push_str(line.trim());
+                message.push('\n');
+            }
+        }
+        if cases.len() >= CASES_MAX {
+            break;
+        }
+    }
+    cases.iter_mut().for_each(|case| case.message = case.message.take().map(|text| cut(text.trim(), MESSAGE_MAX)));
+    cases
+}
+
+fn tap_line(line: &str) -> Option<TestCase> {
+    let (ok, rest) = match line.strip_prefix("not ok ") {
+        Some(rest) => (false, rest),
+        None => (true, line.strip_prefix("ok ")?),
+    };
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start().trim_start_matches("- ");
+    let (name, directive) = rest.split_once(" # ").unwrap_or((rest, ""));
+    let directive = directive.get(..4).unwrap_or("").to_ascii_uppercase();
+    let status = match (ok, directive.as_str()) {
+        (_, "SKIP" | "TODO") => TestStatus::Skipped,
+        (true, _) => TestStatus::Passed,
+        (false, _) => TestStatus::Failed,
+    };
+    Some(TestCase { name: cut(name.trim(), MESSAGE_MAX), status, file: None, line: None, message: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::fixture::{counts, run};
+
+    #[test]
+    fn an_exit_code_is_one_test() {
+        assert_eq!(counts(&run("npm", 0, "fine\n", "", None).unwrap().0), [1, 0, 0, 0]);
+        let (summary, cases) = run("npm", 1, "3 specs, 1 failure\n", "", None).unwrap();
+        assert_eq!(counts(&summary), [0, 1, 0, 0]);
+        assert_eq!(cases[0].message.as_deref(), Some("3 specs, 1 failure"));
+    }
+
+    #[test]
+    fn tap_is_read_per_test() {
+        let out = "TAP version 13\nok 1 - adds\nnot ok 2 - divides\n  ---\n  at: a.js:3\n  ...\nok 3 - later # SKIP no time\n    ok 1 - nested\n1..3\n";
+        let (summary, cases) = run("npm", 1, out, "", None).unwrap();
+        assert_eq!(counts(&summary), [1, 1, 0, 1]);
+        assert_eq!((cases[1].name.as_str(), cases[1].message.as_deref()), ("divides", Some("---\nat: a.js:3\n...")));
+    }
+}

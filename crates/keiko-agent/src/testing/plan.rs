@@ -1,0 +1,233 @@
+//! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
+
+use super::TestPlan;
+use keiko_contracts::jail::{Command, ExecSpec, Limits, Project};
+use std::collections::BTreeMap;
+
+/// Where runners write JUnit XML, inside the jail.
+const JUNIT: &str = "/results/junit.xml";
+/// Where jest writes its JSON, inside the jail.
+const JEST: &str = "/results/jest.json";
+/// Longest test run, milliseconds.
+const WALL_MS: u32 = 600_000;
+
+/// How the tests of a project are run; `None` when it has no runner that is known. A filter is given in the runner's own
+/// syntax or as a name from an earlier report; leading dashes are dropped, so that it cannot become an option.
+#[must_use]
+pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
+    let runner = project.runner.as_deref()?;
+    let filter = filter.map(|filter| filter.trim().trim_start_matches('-')).filter(|filter| !filter.is_empty());
+    let mut argv: Vec<String> = Vec::new();
+    let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
+    let mut collect = None;
+    match runner {
+        "pytest" => {
+            // xunit1 is the family that tells file and line of each test.
+            add(&["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1", &format!("--junitxml={JUNIT}")]);
+            add(&filter.map(pytest_filter).unwrap_or_default().iter().map(String::as_str).collect::<Vec<_>>());
+            collect = Some(JUNIT);
+        }
+        "unittest" => {
+            add(&["python3", "-m", "unittest", "-v"]);
+            match filter {
+                Some(name) if name.contains('.') && !name.contains('*') => add(&[name]),
+                Some(pattern) => add(&["-k", pattern]),
+                None => {}
+            }
+        }
+        "cargo" => {
+            // One stream, so that each test stands under the header of its target: cargo writes headers to stderr and
+            // tests write to stdout.
+            add(&["sh", "-c", "exec \"$@\" 2>&1", "sh"]);
+            add(&["cargo", "test", "--offline", "--no-fail-fast", "--color", "never"]);
+            add(filter.as_slice());
+        }
+        "vitest" => {
+            add(&["npx", "--no-install", "vitest", "run", "--reporter=junit", &format!("--outputFile={JUNIT}")]);
+            add(&script_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
+            collect = Some(JUNIT);
+        }
+        "jest" => {
+            add(&["npx", "--no-install", "jest", "--ci", "--json", &format!("--outputFile={JEST}")]);
+            add(&script_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
+            collect = Some(JEST);
+        }
+        "node" => {
+            // The second reporter is for people: only it shows why a file could not be loaded.
+            add(&["node", "--test", "--test-reporter=junit", &format!("--test-reporter-destination={JUNIT}")]);
+            add(&["--test-reporter=spec", "--test-reporter-destination=stdout"]);
+            add(&node_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
+            collect = Some(JUNIT);
+        }
+        "npm" => {
+            add(&["npm", "test", "--silent"]);
+            filter.into_iter().for_each(|filter| add(&["--", filter]));
+        }
+        "go" => {
+            add(&["go", "test", "-json"]);
+            add(&go_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        _ => return None,
+    }
+    let shown = shown(runner, &argv, project);
+    let limits = Limits { wall_ms: WALL_MS, output_bytes: 4 << 20, ..Limits::default() };
+    let spec = ExecSpec {
+        command: Command::Argv(argv),
+        cwd: project.dir.clone(),
+        env: environment(runner),
+        stdin: None,
+        limits,
+        collect: collect.into_iter().map(str::to_owned).collect(),
+    };
+    Some(TestPlan { runner: runner.to_owned(), spec, shown })
+}
+
+/// No colours, no watching, no byte code beside the sources.
+fn environment(runner: &str) -> BTreeMap<String, String> {
+    let pairs: &[(&str, &str)] = match runner {
+        "pytest" | "unittest" => &[("PYTHONDONTWRITEBYTECODE", "1"), ("PY_COLORS", "0"), ("COLUMNS", "120")],
+        "cargo" => &[("RUST_BACKTRACE", "0")],
+        "go" => &[("GOPROXY", "off")],
+        _ => &[("CI", "1"), ("NO_COLOR", "1")],
+    };
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A node id or a path selects by place, anything else by an expression over names.
+fn pytest_filter(filter: &str) -> Vec<String> {
+    let by_place = filter.contains("::") || filter.ends_with(".py") || (filter.contains('/') && !filter.contains(' '));
+    if by_place { vec![filter.to_owned()] } else { vec!["-k".to_owned(), filter.to_owned()] }
+}
+
+fn is_script(filter: &str) -> bool {
+    let extension = filter.rsplit_once('.').map(|(_, extension)| extension);
+    matches!(extension, Some("js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts"))
+}
+
+/// vitest and jest: a file by its path, tests by a pattern over their full name. A name from a report, with its groups
+/// parted by ` > `, is taken literally.
+fn script_filter(filter: Option<&str>) -> Vec<String> {
+    match filter {
+        None => Vec::new(),
+        Some(file) if is_script(file) => vec![file.to_owned()],
+        Some(name) if name.contains(" > ") => vec!["-t".to_owned(), regex::escape(&name.replace(" > ", " "))],
+        Some(pattern) => vec!["-t".to_owned(), pattern.to_owned()],
+    }
+}
+
+/// Node: a file by its path, tests by a pattern over their own name. A test runs only if its groups match as well, so each
+/// part of a name from a report becomes a pattern.
+fn node_filter(filter: Option<&str>) -> Vec<String> {
+    match filter {
+        None => Vec::new(),
+        Some(file) if is_script(file) => vec![file.to_owned()],
+        Some(name) if name.contains(" > ") => {
+            name.split(" > ").map(|part| format!("--test-name-pattern=^{}$", regex::escape(part))).collect()
+        }
+        Some(pattern) => vec![format!("--test-name-pattern={pattern}")],
+    }
+}
+
+/// go: a package by its path, a test by `-run`, both when the name comes from a report (`example.com/dates.TestLeap`).
+fn go_filter(filter: Option<&str>) -> Vec<String> {
+    let run = |pattern: &str, package: &str| vec!["-run".to_owned(), pattern.to_owned(), package.to_owned()];
+    match filter {
+        None => vec!["./...".to_owned()],
+        Some(package) if package.starts_with("./") => vec![package.to_owned()],
+        Some(name) => match name.rsplit_once(".Test") {
+            Some((package, test)) if !package.is_empty() => {
+                let exact: Vec<String> = format!("Test{test}").split('/').map(|part| format!("^{}$", regex::escape(part))).collect();
+                run(&exact.join("/"), package)
+            }
+            _ => run(name, "./..."),
+        },
+    }
+}
+
+/// Arguments that serve reading the result, not running the tests.
+const HARNESS_ONLY: [&str; 12] = [
+    "--no-install",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "junit_family=xunit1",
+    "--test-reporter=junit",
+    "--test-reporter=spec",
+    "--test-reporter-destination=stdout",
+    "--reporter=junit",
+    "--json",
+    "--color",
+    "never",
+];
+
+/// What a person would type: without what only the harness needs.
+fn shown(runner: &str, argv: &[String], project: &Project) -> String {
+    let words = match runner {
+        "cargo" => argv.get(4..).unwrap_or_default(),
+        _ => argv,
+    };
+    let harness = |word: &str| word.contains("/results/") || HARNESS_ONLY.contains(&word);
+    let words: Vec<String> = words.iter().filter(|word| !harness(word)).map(|word| quoted(word)).collect();
+    let command = words.join(" ");
+    if project.dir.is_empty() { command } else { format!("cd {} && {command}", quoted(&project.dir)) }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixture::project;
+
+    fn argv(runner: &str, filter: Option<&str>) -> Vec<String> {
+        match plan(&project(runner), filter).unwrap().spec.command {
+            Command::Argv(argv) => argv,
+            Command::Shell(script) => panic!("{script:?}"),
+        }
+    }
+
+    fn ends(runner: &str, filter: &str, end: &[&str]) {
+        let argv = argv(runner, Some(filter));
+        assert_eq!(&argv[argv.len() - end.len()..], end, "{runner} {filter}");
+    }
+
+    #[test]
+    fn filters_speak_the_language_of_their_runner() {
+        ends("pytest", "leap and not slow", &["-k", "leap and not slow"]);
+        ends("pytest", "tests/test_a.py::test_x[1]", &["--junitxml=/results/junit.xml", "tests/test_a.py::test_x[1]"]);
+        ends("unittest", "test_dates.Dates.test_x", &["-v", "test_dates.Dates.test_x"]);
+        ends("unittest", "leap", &["-k", "leap"]);
+        ends("cargo", "tests::fourth", &["never", "tests::fourth"]);
+        ends("vitest", "leap > century (1900)", &["-t", r"leap century \(1900\)"]);
+        ends("jest", "src/date.test.js", &["--outputFile=/results/jest.json", "src/date.test.js"]);
+        ends("node", "leap > century", &["--test-name-pattern=^leap$", "--test-name-pattern=^century$"]);
+        ends("go", "TestLeap", &["-run", "TestLeap", "./..."]);
+        ends("go", "example.com/dates.TestLeap/a.b", &["-run", r"^TestLeap$/^a\.b$", "example.com/dates"]);
+        ends("npm", "leap", &["--", "leap"]);
+    }
+
+    #[test]
+    fn a_filter_never_becomes_an_option() {
+        for runner in ["pytest", "cargo", "vitest", "jest", "node", "npm", "go", "unittest"] {
+            let all = argv(runner, None);
+            assert_eq!(argv(runner, Some(" -- ")), all, "{runner}");
+            assert!(!argv(runner, Some("--rootdir=/x.py")).contains(&"--rootdir=/x.py".to_owned()), "{runner}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_can_be_typed() {
+        let shown = |runner: &str, filter| plan(&project(runner), filter).unwrap().shown;
+        assert_eq!(shown("pytest", Some("a or b")), "python3 -m pytest -q -k 'a or b'");
+        assert_eq!(shown("cargo", None), "cargo test --offline --no-fail-fast");
+        assert_eq!(shown("vitest", None), "npx vitest run");
+        assert_eq!(shown("node", None), "node --test");
+        let sub = keiko_contracts::jail::Project { dir: "my app".into(), ..project("go") };
+        assert_eq!(plan(&sub, None).unwrap().shown, "cd 'my app' && go test -json ./...");
+        assert_eq!(plan(&project("mocha"), None), None);
+        assert_eq!(plan(&keiko_contracts::jail::Project { runner: None, ..sub }, None), None);
+    }
+}

@@ -1,0 +1,262 @@
+//! Tools: what a model can ask for. One tool, one file, two halves: `resolve` turns raw arguments into an action that
+//! policy, approval and audit can judge; `render` turns the report into what the model reads.
+
+mod arguments;
+mod ask_operator;
+mod edit_file;
+mod execute;
+mod execute_python;
+mod finish;
+mod git_branch;
+mod git_commit;
+mod git_diff;
+mod git_push;
+mod git_status;
+mod list_files;
+mod place;
+mod prepare;
+pub mod protect;
+mod read_file;
+mod report;
+mod run_tests;
+mod search;
+mod show_more;
+mod write_file;
+
+use keiko_contracts::action::{Action, Outcome, Report};
+use keiko_contracts::id::{RunId, ToolName};
+use keiko_contracts::jail::{CommitId, JailAction, JailOp, Opened, Survey, TreeId};
+use keiko_contracts::time::Timestamp;
+use keiko_contracts::tool::ToolSpec;
+use std::sync::Arc;
+
+/// What a tool may know when it resolves a call. All of it is folded from the journal.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolContext<'a> {
+    /// The run, and its workspace.
+    pub run: RunId,
+    /// How the workspace came to be.
+    pub opened: Option<&'a Opened>,
+    /// What it holds.
+    pub survey: Option<&'a Survey>,
+    /// Its tree now.
+    pub tree: Option<&'a TreeId>,
+    /// The newest commit that the agent made; absent while there is none on top of the base.
+    pub head: Option<&'a CommitId>,
+    /// The time of the event that led here.
+    pub now: Timestamp,
+}
+
+impl ToolContext<'_> {
+    /// An operation in the run's workspace, tied to its tree as it is now: that is what an approval approves and what
+    /// a crash goes back to.
+    fn jail(&self, op: JailOp) -> Resolved {
+        Resolved::Action(Box::new(Action::Jail(JailAction { workspace: self.run, op, tree: self.tree.cloned() })))
+    }
+    /// An operation that changes nothing: it means the same on any tree.
+    fn look(&self, op: JailOp) -> Resolved {
+        Resolved::Action(Box::new(Action::Jail(JailAction { workspace: self.run, op, tree: None })))
+    }
+}
+
+/// What a call comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// An action, to be judged and carried out.
+    Action(Box<Action>),
+    /// The harness runs the project's tests itself: several actions may follow.
+    RunTests {
+        /// Only tests matching this, in the runner's own selection syntax.
+        filter: Option<String>,
+        /// Only the project in this folder.
+        dir: Option<String>,
+    },
+    /// Asks the operator, and waits.
+    Ask {
+        /// The question.
+        question: String,
+    },
+    /// The agent says that it is done. The harness looks for evidence before it believes that.
+    Finish {
+        /// What was done.
+        summary: String,
+        /// It declines the goal.
+        refused: bool,
+    },
+    /// Shows a piece of something that was cut when it was first shown.
+    ShowMore {
+        /// The reference that stood at the cut.
+        reference: String,
+        /// From which line, from 1.
+        from_line: u32,
+        /// How many lines.
+        lines: u32,
+    },
+}
+
+/// A call that makes no sense, in words that a model can act on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadCall(pub String);
+
+/// A tool.
+pub trait Tool: std::fmt::Debug + Send + Sync {
+    /// Name, purpose, schema of the arguments.
+    fn spec(&self) -> ToolSpec;
+    /// Turns raw arguments (text that should be JSON) into what they come to.
+    ///
+    /// # Errors
+    /// [`BadCall`] with what is wrong and what would be right.
+    fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall>;
+    /// What the model reads of the outcome. Cut to its cap by the caller, who keeps the whole readable on demand.
+    fn render(&self, outcome: &Outcome<Report>) -> Rendered;
+    /// The same, given the action that came out: it knows what the report does not repeat, such as the path.
+    fn render_for(&self, _action: &Action, outcome: &Outcome<Report>) -> Rendered {
+        self.render(outcome)
+    }
+}
+
+/// What a model reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rendered {
+    /// The text.
+    pub text: String,
+    /// It failed.
+    pub is_error: bool,
+}
+
+/// The tools of an agent, in a stable order.
+#[derive(Debug)]
+pub struct ToolBox {
+    tools: Vec<(ToolName, Box<dyn Tool>)>,
+    specs: Arc<[ToolSpec]>,
+    tokens: u64,
+}
+
+impl ToolBox {
+    /// From tools, sorted by name so that the prompt prefix is stable. Specs are made once, here. Of two tools of one
+    /// name the first counts.
+    #[must_use]
+    pub fn new(tools: Vec<Box<dyn Tool>>) -> Self {
+        let mut tools: Vec<_> = tools.into_iter().map(|tool| (tool.spec(), tool)).collect();
+        tools.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        tools.dedup_by(|(later, _), (earlier, _)| later.name == earlier.name);
+        let bytes: usize = tools.iter().map(|(spec, _)| spec.description.len() + spec.schema.to_string().len()).sum();
+        let specs = tools.iter().map(|(spec, _)| spec.clone()).collect();
+        ToolBox { tools: tools.into_iter().map(|(spec, tool)| (spec.name, tool)).collect(), specs, tokens: bytes as u64 / 4 }
+    }
+    /// What the model is shown.
+    #[must_use]
+    pub fn specs(&self) -> Arc<[ToolSpec]> {
+        self.specs.clone()
+    }
+    /// Estimated tokens of what the model is shown.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+    /// Finds a tool.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&dyn Tool> {
+        let at = self.tools.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+        self.tools.get(at).map(|(_, tool)| tool.as_ref())
+    }
+    /// The names, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<ToolName> {
+        self.tools.iter().map(|(name, _)| name.clone()).collect()
+    }
+    /// Finds a tool, or says which name was probably meant.
+    ///
+    /// # Errors
+    /// [`BadCall`] with the nearest name and all others.
+    pub fn find(&self, name: &str) -> Result<&dyn Tool, BadCall> {
+        self.get(name).ok_or_else(|| {
+            let names: Vec<&str> = self.tools.iter().map(|(name, _)| name.as_str()).collect();
+            let shown: String = name.chars().take(64).collect();
+            BadCall(format!("there is no tool `{shown}`{}; there are: {}", arguments::did_you_mean(name, &names), names.join(", ")))
+        })
+    }
+}
+
+/// All tools that Keiko comes with.
+#[must_use]
+pub fn standard() -> ToolBox {
+    ToolBox::new(vec![
+        Box::new(ask_operator::AskOperator),
+        Box::new(edit_file::EditFile),
+        Box::new(execute::Execute),
+        Box::new(execute_python::ExecutePython),
+        Box::new(finish::Finish),
+        Box::new(git_branch::GitBranch),
+        Box::new(git_commit::GitCommit),
+        Box::new(git_diff::GitDiff),
+        Box::new(git_push::GitPush),
+        Box::new(git_status::GitStatus),
+        Box::new(list_files::ListFiles),
+        Box::new(prepare::Prepare),
+        Box::new(read_file::ReadFile),
+        Box::new(run_tests::RunTests),
+        Box::new(search::Search),
+        Box::new(show_more::ShowMore),
+        Box::new(write_file::WriteFile),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A change here changes the prompt prefix of every run: caches miss, recorded answers no longer match.
+    #[test]
+    fn the_tool_list_is_what_it_was() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&standard().specs()).unwrap());
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let tools = standard();
+        assert!(tools.get("read_file").is_some());
+        let said = tools.find("read_files").map(|_| ()).unwrap_err().0;
+        assert!(said.starts_with("there is no tool `read_files`; did you mean `read_file`?"), "{said}");
+        let said = tools.find("zzzzzz").map(|_| ()).unwrap_err().0;
+        assert!(said.starts_with("there is no tool `zzzzzz`; there are: ask_operator,"), "{said}");
+    }
+
+    #[test]
+    fn no_tool_panics_on_what_is_not_meant_for_it() {
+        let tools = standard();
+        let context =
+            ToolContext { run: RunId::from_bytes([1; 10]), opened: None, survey: None, tree: None, head: None, now: Timestamp(0) };
+        for name in tools.names() {
+            let tool = tools.get(name.as_str()).unwrap();
+            for bad in ["", "{", "[]", "nul", "\"x\"", "{\"a\":1}", "{\"path\":5}", "```json\n{\"path\":\n```", "\u{0}"] {
+                if let Err(error) = tool.resolve(bad, &context) {
+                    assert!(!error.0.is_empty());
+                }
+            }
+            let cancelled = tool.render(&Outcome::Cancelled);
+            assert!(cancelled.is_error && !cancelled.text.is_empty());
+        }
+    }
+    proptest! {
+        #[test]
+        fn whatever_a_model_writes_stays_in_the_workspace(
+            fields in proptest::collection::btree_map("path|text|command|cwd|dir|pattern|glob|filter|name|message", "[a-z./~* -]{0,12}", 0..4)
+        ) {
+            let raw = serde_json::to_string(&fields).unwrap();
+            let context = report::fixture::context();
+            let tools = standard();
+            for name in tools.names() {
+                let Ok(Resolved::Action(action)) = tools.get(name.as_str()).unwrap().resolve(&raw, &context) else { continue };
+                let place = match report::fixture::op(&action) {
+                    JailOp::ReadFile { path, .. } | JailOp::WriteFile { path, .. } | JailOp::ListFiles { path, .. } | JailOp::Search { path, .. } => path,
+                    JailOp::Exec(spec) => &spec.cwd,
+                    _ => continue,
+                };
+                prop_assert!(!place.starts_with('/') && place.split('/').all(|part| part != ".."), "{place}");
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Installing what a project depends on.
+
+use super::{
+    BadCall, Rendered, Resolved, Tool, ToolContext,
+    arguments::{parse, spec_of},
+    place, report,
+};
+use keiko_contracts::action::{Outcome, Report};
+use keiko_contracts::jail::JailOp;
+use keiko_contracts::tool::ToolSpec;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Installs the dependencies that a project declares, with network access. The operator is usually asked first. Use it when
+/// a declared dependency is missing in the sandbox.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The project's folder; by default the one whose dependencies are missing.
+    dir: Option<String>,
+}
+
+/// The tool `prepare`.
+#[derive(Debug)]
+pub(super) struct Prepare;
+
+impl Tool for Prepare {
+    fn spec(&self) -> ToolSpec {
+        spec_of::<Arguments>("prepare")
+    }
+    fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
+        let Arguments { dir } = parse(arguments)?;
+        let projects = context.survey.map(|survey| survey.projects.as_slice()).unwrap_or_default();
+        if projects.is_empty() {
+            return Err(BadCall("no project with a manifest was found in the workspace: there is nothing to install".to_owned()));
+        }
+        let project = match dir.as_deref().map(|dir| place::folder("dir", Some(dir))).transpose()? {
+            Some(dir) => projects.iter().filter(|project| project.dir == dir).max_by_key(|project| project.needs_prepare),
+            None => projects.iter().find(|project| project.needs_prepare),
+        };
+        let Some(project) = project else {
+            let dirs: Vec<&str> = projects.iter().map(|project| if project.dir.is_empty() { "." } else { &project.dir }).collect();
+            let why = if dir.is_some() {
+                "there is no project in that folder"
+            } else {
+                "no dependencies are missing; to install anyway give `dir`"
+            };
+            return Err(BadCall(format!("{why}; projects: {}", dirs.join(", "))));
+        };
+        if project.prepare.is_empty() {
+            return Err(BadCall("it is not known how the dependencies of this project are installed; see its manifest".to_owned()));
+        }
+        Ok(context.jail(JailOp::Prepare {
+            toolchain: project.toolchain,
+            commands: project.prepare.clone(),
+            cache_key: project.cache_key.clone(),
+        }))
+    }
+    fn render(&self, outcome: &Outcome<Report>) -> Rendered {
+        report::render(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::report::fixture;
+    use keiko_contracts::jail::{Project, Survey, Toolchain};
+
+    fn project(dir: &str, needs_prepare: bool) -> Project {
+        Project {
+            dir: dir.into(),
+            toolchain: Toolchain::Node,
+            manifests: vec!["package.json".into()],
+            runner: None,
+            needs_prepare,
+            prepare: vec![vec!["npm".into(), "ci".into()]],
+            cache_key: format!("key-{dir}"),
+        }
+    }
+
+    #[test]
+    fn the_commands_come_from_the_survey() {
+        let survey = Survey { projects: vec![project("", false), project("web", true)], ..Survey::default() };
+        let context = ToolContext { survey: Some(&survey), ..fixture::context() };
+        let key = |raw: &str| match Prepare.resolve(raw, &context) {
+            Ok(Resolved::Action(action)) => match fixture::op(&action) {
+                JailOp::Prepare { cache_key, .. } => Ok(cache_key.clone()),
+                other => panic!("{other:?}"),
+            },
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.0),
+        };
+        assert_eq!(key("{}"), Ok("key-web".into()));
+        assert_eq!(key(r#"{"dir":"."}"#), Ok("key-".into()));
+        assert_eq!(key(r#"{"dir":"x"}"#), Err("there is no project in that folder; projects: ., web".into()));
+        assert!(Prepare.resolve("{}", &fixture::context()).unwrap_err().0.contains("nothing to install"));
+    }
+}

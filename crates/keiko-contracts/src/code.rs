@@ -1,0 +1,93 @@
+//! Stable error codes: what a user quotes, what the documentation lists, what a script matches.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+/// A stable error code such as `KEI-2107`. Hundreds by area: 1xxx input and configuration, 2xxx policy and
+/// approvals, 3xxx journal, 4xxx models, 5xxx sandbox and workspace, 6xxx runs, 9xxx internal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(pub u16);
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KEI-{:04}", self.0)
+    }
+}
+
+/// What a user meets when something is wrong: code, what, where, why, and the next thing to type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Fault {
+    /// Stable code, `KEI-nnnn`.
+    pub code: String,
+    /// What happened: a lower-case fragment without a full stop.
+    pub message: String,
+    /// Where: a path, a key, a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// What to do next, best a command that can be typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whether, and when, trying again may help.
+    #[serde(default, skip_serializing_if = "Retry::is_permanent")]
+    pub retry: Retry,
+}
+
+/// Whether trying the same thing again can help. The adapter that saw the fault says so; only the runtime retries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Retry {
+    /// Trying again gives the same fault.
+    #[default]
+    Permanent,
+    /// Trying again may work, not before `after_ms` milliseconds if the other side asked for that.
+    Transient {
+        /// What the other side asked for (`Retry-After`), in milliseconds.
+        after_ms: Option<u64>,
+    },
+}
+
+impl Retry {
+    /// True for [`Retry::Permanent`].
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Retry::Permanent)
+    }
+}
+
+impl Fault {
+    /// A permanent fault with a code and a message.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Fault { code: code.to_string(), message: message.into().into_owned(), place: None, hint: None, retry: Retry::Permanent }
+    }
+    /// Adds where it happened.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.place = Some(place.to_string());
+        self
+    }
+    /// Adds what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+    /// Marks it as worth another try.
+    #[must_use]
+    pub fn transient(mut self, after_ms: Option<u64>) -> Self {
+        self.retry = Retry::Transient { after_ms };
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.message)?;
+        if let Some(place) = &self.place {
+            write!(f, " ({place})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {}

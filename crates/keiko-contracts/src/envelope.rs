@@ -1,0 +1,226 @@
+//! Events of a run as the journal holds them: long texts in blobs, the rest as JSON of at most
+//! [`NewEvent::MAX_BYTES`].
+
+use crate::digest::{Digest, split_blobs};
+use crate::journal::{Head, NewBlob, NewEvent, Recorded};
+use crate::run::RunEvent;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An event ready to be written, with the blobs that it refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// The event.
+    pub event: NewEvent,
+    /// Its blobs.
+    pub blobs: Vec<NewBlob>,
+}
+
+/// Why an event cannot be packed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    /// It cannot be written as JSON, or what was read is not this event.
+    #[error("event {kind} cannot be read or written: {source}")]
+    Json {
+        /// The kind.
+        kind: String,
+        /// What was wrong.
+        source: serde_json::Error,
+    },
+    /// It was written by a newer program.
+    #[error("event {kind} has version {version}, which this program does not know")]
+    Newer {
+        /// The kind.
+        kind: String,
+        /// Its version.
+        version: u16,
+    },
+    /// It is larger than an event may be and lives in a blob that has not been supplied.
+    #[error("event {kind} lives in blob {digest}")]
+    InBlob {
+        /// The kind.
+        kind: String,
+        /// The blob.
+        digest: Digest,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Whole {
+    #[serde(rename = "$event")]
+    digest: Digest,
+}
+
+/// Packs an event.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn pack(event: &RunEvent, at: Timestamp, head: Head) -> Result<Packed, EnvelopeError> {
+    let kind = event.kind();
+    let json = |source| EnvelopeError::Json { kind: kind.to_owned(), source };
+    let mut value = serde_json::to_value(event).map_err(json)?;
+    // The kind stands in the envelope already.
+    let mut body = value.get_mut("data").map_or(serde_json::Value::Null, serde_json::Value::take);
+    let mut texts = Vec::new();
+    split_blobs(&mut body, &mut texts);
+    let mut blobs: Vec<NewBlob> = texts.into_iter().map(|(digest, text)| NewBlob { digest, bytes: text.into_bytes() }).collect();
+    let mut payload = serde_json::to_vec(&body).map_err(json)?;
+    if payload.len() > NewEvent::MAX_BYTES {
+        let digest = Digest::of(&payload);
+        let reference = serde_json::to_vec(&Whole { digest }).map_err(json)?;
+        blobs.push(NewBlob { digest, bytes: std::mem::replace(&mut payload, reference) });
+    }
+    Ok(Packed { event: NewEvent { kind, version: RunEvent::VERSION, at, payload, head }, blobs })
+}
+
+/// Reads an event. Its long texts are still missing; see [`crate::digest::Content::fill`].
+///
+/// # Errors
+/// [`EnvelopeError::InBlob`] when the body must be read from a blob first: call [`unpack_body`] with it.
+pub fn unpack(recorded: &Recorded) -> Result<RunEvent, EnvelopeError> {
+    if recorded.payload.starts_with(b"{\"$event\"")
+        && let Ok(whole) = serde_json::from_slice::<Whole>(&recorded.payload)
+    {
+        return Err(EnvelopeError::InBlob { kind: recorded.kind.clone(), digest: whole.digest });
+    }
+    unpack_body(recorded, &recorded.payload)
+}
+
+/// The blobs that a body refers to and that must be read before the event can be applied.
+#[must_use]
+pub fn blobs_of(body: &[u8]) -> Vec<Digest> {
+    let mut found = Vec::new();
+    let Ok(text) = std::str::from_utf8(body) else { return found };
+    for (at, _) in text.match_indices("{\"$blob\":[\"") {
+        let start = at + 11;
+        if let Some(Ok(digest)) = text.get(start..start + 64).map(str::parse) {
+            found.push(digest);
+        }
+    }
+    found
+}
+
+/// Puts the texts of blobs back into a body, wherever it refers to one that is given.
+///
+/// # Errors
+/// When the body is not JSON.
+pub fn fill(body: &[u8], blobs: &std::collections::BTreeMap<Digest, String>) -> Result<Vec<u8>, serde_json::Error> {
+    fn walk(value: &mut serde_json::Value, blobs: &std::collections::BTreeMap<Digest, String>) {
+        match value {
+            serde_json::Value::Object(map) => {
+                let digest = map.get("$blob").and_then(|reference| reference.get(0)).and_then(|d| d.as_str()).and_then(|d| d.parse().ok());
+                if let Some(text) = digest.and_then(|digest: Digest| blobs.get(&digest)) {
+                    map.clear();
+                    map.insert("$text".into(), serde_json::Value::String(text.clone()));
+                } else {
+                    map.values_mut().for_each(|item| walk(item, blobs));
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| walk(item, blobs)),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_slice(body)?;
+    walk(&mut value, blobs);
+    serde_json::to_vec(&value)
+}
+
+/// Reads an event whose body has been read from a blob.
+///
+/// # Errors
+/// When the version is newer than this program, or the body is not what the kind says.
+pub fn unpack_body(recorded: &Recorded, body: &[u8]) -> Result<RunEvent, EnvelopeError> {
+    if recorded.version > RunEvent::VERSION {
+        return Err(EnvelopeError::Newer { kind: recorded.kind.clone(), version: recorded.version });
+    }
+    let json = |source| EnvelopeError::Json { kind: recorded.kind.clone(), source };
+    macro_rules! read {
+        ($($kind:literal => $variant:ident),* $(,)?) => {
+            match recorded.kind.as_str() {
+                $($kind => RunEvent::$variant(serde_json::from_slice(body).map_err(json)?),)*
+                _ => return Err(EnvelopeError::Newer { kind: recorded.kind.clone(), version: recorded.version }),
+            }
+        };
+    }
+    Ok(read! {
+        "run_started" => RunStarted,
+        "run_resumed" => RunResumed,
+        "steered" => Steered,
+        "effect_intended" => EffectIntended,
+        "effect_ended" => EffectEnded,
+        "call_refused" => CallRefused,
+        "call_answered" => CallAnswered,
+        "approval_requested" => ApprovalRequested,
+        "approval_resolved" => ApprovalResolved,
+        "tests_observed" => TestsObserved,
+        "noted" => Noted,
+        "context_compacted" => ContextCompacted,
+        "run_closing" => RunClosing,
+        "run_suspended" => RunSuspended,
+        "run_ended" => RunEnded,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Position, Seq, StreamId};
+    use crate::run::Note;
+
+    fn record(event: &RunEvent) -> (Recorded, Vec<NewBlob>) {
+        let packed = pack(event, Timestamp(5), Head::default()).unwrap();
+        assert!(packed.event.payload.len() <= NewEvent::MAX_BYTES);
+        let recorded = Recorded {
+            position: Position(1),
+            stream: StreamId("run/x".into()),
+            seq: Seq(1),
+            kind: packed.event.kind.into(),
+            version: packed.event.version,
+            at: packed.event.at,
+            payload: packed.event.payload,
+            head: packed.event.head,
+            previous: Digest::default(),
+            hash: Digest::default(),
+        };
+        (recorded, packed.blobs)
+    }
+
+    #[test]
+    fn round_trip_with_texts_in_blobs() {
+        let event = RunEvent::Noted(Note { kind: "alert".into(), text: "y".repeat(5_000).into(), tell_agent: true });
+        let (recorded, blobs) = record(&event);
+        assert_eq!(blobs.len(), 1);
+        let RunEvent::Noted(mut note) = unpack(&recorded).unwrap() else { panic!("another kind") };
+        assert!(note.text.is_missing());
+        assert!(note.text.fill(String::from_utf8(blobs[0].bytes.clone()).unwrap().into()));
+        assert_eq!(RunEvent::Noted(note), event);
+    }
+
+    #[test]
+    fn blobs_are_found_and_put_back() {
+        let event = RunEvent::Noted(Note { kind: "a".into(), text: "z".repeat(600).into(), tell_agent: false });
+        let (recorded, blobs) = record(&event);
+        assert_eq!(blobs_of(&recorded.payload), vec![blobs[0].digest]);
+        let texts = blobs.into_iter().map(|b| (b.digest, String::from_utf8(b.bytes).unwrap())).collect();
+        assert_eq!(unpack_body(&recorded, &fill(&recorded.payload, &texts).unwrap()).unwrap(), event);
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_moves_to_a_blob_as_a_whole() {
+        let event = RunEvent::Noted(Note { kind: "k".repeat(5_000), text: "t".into(), tell_agent: false });
+        let (recorded, blobs) = record(&event);
+        let Err(EnvelopeError::InBlob { digest, .. }) = unpack(&recorded) else { panic!("expected a reference") };
+        assert_eq!(blobs[0].digest, digest);
+        assert_eq!(unpack_body(&recorded, &blobs[0].bytes).unwrap(), event);
+    }
+
+    #[test]
+    fn what_is_unknown_is_said_to_be_newer() {
+        let (mut recorded, _) = record(&RunEvent::Noted(Note { kind: "a".into(), text: "b".into(), tell_agent: false }));
+        recorded.version = RunEvent::VERSION + 1;
+        assert!(matches!(unpack(&recorded), Err(EnvelopeError::Newer { .. })));
+        recorded.version = 1;
+        recorded.kind = "teleported".into();
+        assert!(matches!(unpack(&recorded), Err(EnvelopeError::Newer { .. })));
+    }
+}

@@ -1,0 +1,118 @@
+//! Tests as facts, and the evidence card: what a result rests on.
+
+use crate::digest::{Content, Digest};
+use crate::id::RunId;
+use crate::jail::{BaseKind, CommitId, TreeId};
+use crate::model::Usage;
+use crate::money::Micros;
+use crate::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One test's result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestCase {
+    /// Name, as its runner would select it.
+    pub name: String,
+    /// How it came out.
+    pub status: TestStatus,
+    /// File, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The message of a failure, cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a test came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TestStatus {
+    /// It holds.
+    Passed,
+    /// It does not hold.
+    Failed,
+    /// It could not be run.
+    Error,
+    /// It was left out.
+    Skipped,
+}
+
+/// A run of tests, counted, with what failed by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TestSummary {
+    /// Which runner.
+    pub runner: String,
+    /// How many passed.
+    pub passed: u32,
+    /// How many failed.
+    pub failed: u32,
+    /// How many could not be run.
+    pub errors: u32,
+    /// How many were left out.
+    pub skipped: u32,
+    /// Names of the failed ones, at most 20.
+    pub failing: Vec<String>,
+    /// All cases as JSON.
+    pub cases: Content,
+    /// The tree that was tested.
+    pub tree: Option<TreeId>,
+    /// The command, as people would type it.
+    pub command: String,
+}
+
+impl TestSummary {
+    /// Something ran, and nothing failed.
+    #[must_use]
+    pub fn is_green(&self) -> bool {
+        self.passed > 0 && self.failed == 0 && self.errors == 0
+    }
+}
+
+/// What a result rests on. Written at the end of a run; `runs verify` checks it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EvidenceCard {
+    /// The run.
+    pub run: RunId,
+    /// The goal, first line.
+    pub goal: String,
+    /// What the base was.
+    pub base_kind: Option<BaseKind>,
+    /// The base commit.
+    pub base: Option<CommitId>,
+    /// The tree at the start.
+    pub tree_before: Option<TreeId>,
+    /// The tree at the end.
+    pub tree_after: Option<TreeId>,
+    /// The commit at the end, if one was made.
+    pub commit: Option<CommitId>,
+    /// The first test run.
+    pub tests_before: Option<TestSummary>,
+    /// The last test run.
+    pub tests_after: Option<TestSummary>,
+    /// Tests that failed first and passed at the end.
+    pub red_to_green: Vec<String>,
+    /// Existing test files that were changed, with the approval that allowed it.
+    pub changed_tests: Vec<(String, String)>,
+    /// Approvals asked and how they were answered.
+    pub approvals: Vec<(String, String)>,
+    /// Models that answered, `native` for rules; with where their answers came from.
+    pub models: Vec<(String, String)>,
+    /// Steps taken.
+    pub steps: u32,
+    /// Tokens.
+    pub usage: Usage,
+    /// Cost.
+    pub cost: Micros,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Hash of the last event before the card: everything before it is in the chain.
+    pub journal: Digest,
+    /// A scripted model or a demonstration produced it.
+    pub demo: bool,
+}

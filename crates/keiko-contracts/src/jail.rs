@@ -1,0 +1,507 @@
+//! What can be done inside the sandbox, and what comes of it.
+//!
+//! Paths are relative to the workspace root, with `/` between parts, without `..`; the jail checks them again.
+
+use crate::digest::Content;
+use crate::id::RunId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One thing to be done in a run's workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JailAction {
+    /// The workspace: each run has one.
+    pub workspace: RunId,
+    /// What to do.
+    pub op: JailOp,
+    /// The tree that the workspace must have before it, when the state is known: what [`crate::action::Recovery::Restore`] goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeId>,
+}
+
+/// A git tree object's id: the state of all tracked and untracked, not ignored, files.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct TreeId(pub String);
+
+/// A git commit's id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct CommitId(pub String);
+
+/// The operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "op")]
+pub enum JailOp {
+    /// Makes the private workspace. Idempotent.
+    Open {
+        /// Where the work comes from.
+        source: Source,
+    },
+    /// Looks the workspace over: toolchains, manifests, instructions.
+    Survey,
+    /// Reads lines of a text file.
+    ReadFile {
+        /// The file.
+        path: String,
+        /// First line, from 1.
+        from_line: u32,
+        /// How many lines at most.
+        lines: u32,
+    },
+    /// Writes a whole file, making its folders.
+    WriteFile {
+        /// The file.
+        path: String,
+        /// All of it.
+        text: Content,
+    },
+    /// Replaces text in a file.
+    EditFile {
+        /// The file.
+        path: String,
+        /// The replacements, applied in order, all or none.
+        edits: Vec<Edit>,
+    },
+    /// Lists files.
+    ListFiles {
+        /// The folder, empty for the root.
+        path: String,
+        /// Glob on the path, if any.
+        glob: Option<String>,
+        /// How deep; 0 is everything.
+        depth: u32,
+        /// How many entries at most.
+        limit: u32,
+    },
+    /// Searches file contents.
+    Search {
+        /// A regular expression.
+        pattern: String,
+        /// The folder or file, empty for the root.
+        path: String,
+        /// Glob on the path, if any.
+        glob: Option<String>,
+        /// Lines around each hit.
+        context: u32,
+        /// How many hits at most.
+        limit: u32,
+        /// Upper and lower case are the same.
+        ignore_case: bool,
+    },
+    /// A git command from a fixed set.
+    Git(GitOp),
+    /// Runs a command.
+    Exec(ExecSpec),
+    /// Runs a cell in the workspace's stateful Python kernel.
+    Cell {
+        /// The code.
+        code: Content,
+        /// Wall-clock limit in milliseconds.
+        timeout_ms: u32,
+    },
+    /// Installs dependencies with network access into the workspace's caches. Needs an approval.
+    Prepare {
+        /// What to install.
+        toolchain: Toolchain,
+        /// The commands, in order.
+        commands: Vec<Vec<String>>,
+        /// Digest of the lock files: the key of the cache.
+        cache_key: String,
+    },
+    /// Puts the workspace back to a recorded tree.
+    Restore {
+        /// The tree.
+        tree: TreeId,
+    },
+    /// The difference between two trees as a unified diff.
+    Diff {
+        /// From.
+        from: TreeId,
+        /// To; the workspace as it is if absent.
+        to: Option<TreeId>,
+    },
+}
+
+/// One replacement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Edit {
+    /// What stands there now.
+    pub old: Content,
+    /// What shall stand there.
+    pub new: Content,
+    /// Replace every occurrence; otherwise there must be exactly one.
+    pub all: bool,
+}
+
+/// The git commands an agent can give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "git")]
+pub enum GitOp {
+    /// Short status.
+    Status,
+    /// The difference between the base commit, or a revision, and the workspace.
+    Diff {
+        /// A revision; the base commit if absent.
+        against: Option<String>,
+        /// Only below this path.
+        path: Option<String>,
+    },
+    /// The newest commits.
+    Log {
+        /// How many.
+        limit: u32,
+    },
+    /// Commits everything. Deterministic: author, committer and time are given.
+    Commit {
+        /// The message.
+        message: Content,
+        /// Author and committer time, seconds since 1970.
+        at_seconds: i64,
+    },
+    /// Makes a branch at the current commit and switches to it.
+    Branch {
+        /// Its name.
+        name: String,
+    },
+    /// Checks out a revision into the workspace, for bisection. Deterministic.
+    Checkout {
+        /// The revision.
+        revision: String,
+    },
+}
+
+/// Where a workspace comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "from")]
+pub enum Source {
+    /// A folder of the user's: a git repository, or a plain folder that gets a shadow repository.
+    Folder {
+        /// Absolute path.
+        path: String,
+        /// Take tracked and untracked changes along; otherwise the base is HEAD.
+        snapshot: bool,
+    },
+    /// An empty workspace.
+    Empty,
+}
+
+/// A command and everything it runs under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExecSpec {
+    /// What to run.
+    pub command: Command,
+    /// Folder relative to the workspace.
+    #[serde(default)]
+    pub cwd: String,
+    /// Environment on top of the cleared default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Content>,
+    /// Limits.
+    pub limits: Limits,
+    /// Files to bring back afterwards (JUnit XML, coverage), relative to the workspace, or a plain name below [`RESULTS`].
+    /// Missing ones are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collect: Vec<String>,
+}
+
+/// A folder of the jail, empty before each command that collects something from it: for reports that must not stand in
+/// the workspace.
+pub const RESULTS: &str = "/results";
+
+/// A program with arguments, or a shell script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A program and its arguments.
+    Argv(Vec<String>),
+    /// A script for `/bin/sh`, or `/bin/bash` where there is one.
+    Shell(Content),
+}
+
+/// Limits of one execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limits {
+    /// Wall clock, milliseconds.
+    pub wall_ms: u32,
+    /// Memory, mebibytes.
+    pub memory_mib: u32,
+    /// Processes and threads.
+    pub pids: u32,
+    /// Bytes kept of each output stream: the first and the last half of it.
+    pub output_bytes: u32,
+    /// Largest file, mebibytes.
+    pub file_mib: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { wall_ms: 120_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 1024 }
+    }
+}
+
+/// Toolchains that `prepare` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Toolchain {
+    /// Python: pip or uv.
+    Python,
+    /// JavaScript and TypeScript: npm.
+    Node,
+    /// Rust: cargo.
+    Rust,
+    /// Go.
+    Go,
+}
+
+/// What came of a [`JailAction`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JailReport {
+    /// The result.
+    pub body: JailBody,
+    /// The workspace's tree afterwards; absent when the operation cannot change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeId>,
+}
+
+/// The result of an operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JailBody {
+    /// The workspace is there.
+    Opened(Opened),
+    /// What it holds.
+    Surveyed(Survey),
+    /// Text: file lines, a listing, hits, git's output.
+    Text(TextReport),
+    /// A file was written or edited.
+    Written(WriteReport),
+    /// The operation makes no sense here; the model is told why and what stands there instead. Nothing changed.
+    Refused {
+        /// Why, in a sentence.
+        why: String,
+        /// The lines that do stand there, or the names that do exist.
+        nearest: Content,
+    },
+    /// A command ended.
+    Exec(ExecReport),
+    /// A cell ended.
+    Cell(CellReport),
+    /// A commit was made, or there was nothing to commit.
+    Committed {
+        /// The commit.
+        commit: CommitId,
+        /// What changed, one line a file.
+        summary: Content,
+    },
+    /// Dependencies are there.
+    Prepared {
+        /// They came from the cache.
+        cached: bool,
+        /// What the installer said, or what was wrong.
+        log: Content,
+        /// Exit code of the last command.
+        exit_code: i32,
+    },
+    /// The workspace was put back.
+    Restored,
+}
+
+/// How a workspace came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Opened {
+    /// The commit that all work is compared with.
+    pub base: CommitId,
+    /// Its tree, with uncommitted files if they were taken along.
+    pub tree: TreeId,
+    /// What the base is.
+    pub kind: BaseKind,
+    /// The branch the user is on, if any.
+    pub branch: Option<String>,
+    /// Remotes of the user's repository: name and URL.
+    pub remotes: Vec<(String, String)>,
+}
+
+/// What the base of a workspace is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BaseKind {
+    /// The user's HEAD commit.
+    Head,
+    /// HEAD plus tracked and untracked changes.
+    Snapshot,
+    /// A plain folder with a repository that only Keiko sees.
+    Shadow,
+    /// Nothing.
+    Empty,
+}
+
+/// What a workspace holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Survey {
+    /// How many files git sees.
+    pub files: u32,
+    /// Projects found: a folder with a manifest.
+    pub projects: Vec<Project>,
+    /// `AGENTS.md` of the root, cut to 16 KiB.
+    pub instructions: Option<Content>,
+    /// Programs found inside the jail, with the first line of their version.
+    pub programs: BTreeMap<String, String>,
+    /// The root listing, two levels, cut.
+    pub listing: Content,
+    /// Files that look like tests and exist at the start: these are protected from being weakened. At most 2,000.
+    #[serde(default)]
+    pub tests: Vec<String>,
+}
+
+/// Whether a file is a test by its path alone.
+#[must_use]
+pub fn is_test_path(path: &str) -> bool {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let in_test_folder = folders.split('/').any(|folder| matches!(folder, "tests" | "test" | "__tests__" | "spec" | "testdata"));
+    let stem = name.split('.').next().unwrap_or(name);
+    let by_name = match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("py") => name == "conftest.py" || stem.starts_with("test_") || stem.ends_with("_test") || stem == "tests",
+        Some("go") => stem.ends_with("_test"),
+        Some("js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "snap") => {
+            name.split('.').any(|part| part == "test" || part == "spec")
+        }
+        Some("rs") => matches!(stem, "tests" | "test") || stem.ends_with("_test") || stem.ends_with("_tests"),
+        _ => false,
+    };
+    // What configures the runner decides which tests count at all.
+    let runner = matches!(name, "pytest.ini" | "tox.ini") || name.starts_with("jest.config.") || name.starts_with("vitest.config.");
+    in_test_folder || by_name || runner
+}
+
+/// A folder with a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Project {
+    /// Folder relative to the workspace, empty for the root.
+    pub dir: String,
+    /// Its toolchain.
+    pub toolchain: Toolchain,
+    /// Manifest and lock files, relative to the folder.
+    pub manifests: Vec<String>,
+    /// Test runner: `pytest`, `unittest`, `cargo`, `npm`, `vitest`, `jest`, `node`, `go`.
+    pub runner: Option<String>,
+    /// Dependencies that are declared but cannot be found in the jail.
+    pub needs_prepare: bool,
+    /// Commands that would install them, for [`JailOp::Prepare`].
+    pub prepare: Vec<Vec<String>>,
+    /// The key of the dependency cache.
+    pub cache_key: String,
+}
+
+/// Text, and whether it is all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TextReport {
+    /// The text.
+    pub text: Content,
+    /// How many lines, hits or entries there are in all.
+    pub total: u32,
+    /// True when the text is cut.
+    pub truncated: bool,
+}
+
+/// A change to a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WriteReport {
+    /// The file.
+    pub path: String,
+    /// The file did not exist.
+    pub created: bool,
+    /// The change as a unified diff, cut to 8 KiB.
+    pub diff: Content,
+    /// How the text was found, when not letter by letter: `whitespace`, for example.
+    pub matched: Option<String>,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExecReport {
+    /// How it ended.
+    pub end: End,
+    /// Standard output: first and last part when cut.
+    pub stdout: Content,
+    /// Standard error: first and last part when cut.
+    pub stderr: Content,
+    /// Bytes left out of both.
+    pub truncated_bytes: u64,
+    /// Wall clock, milliseconds.
+    pub duration_ms: u64,
+    /// Processor time, milliseconds, if it could be measured.
+    pub cpu_ms: Option<u64>,
+    /// Peak memory, KiB, if it could be measured.
+    pub peak_kib: Option<u64>,
+    /// What the jail refused, as far as it was noticed.
+    pub violations: Vec<String>,
+    /// The workspace's tree before; the one after stands beside the report.
+    pub tree_before: Option<TreeId>,
+    /// The files asked for: path and text.
+    pub artifacts: Vec<(String, Content)>,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Content::new("")
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It exited.
+    Exit(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// The wall-clock limit ended it.
+    TimedOut,
+    /// The memory limit ended it.
+    OutOfMemory,
+    /// It could not be started.
+    NotStarted(String),
+}
+
+impl Default for End {
+    fn default() -> Self {
+        End::Exit(0)
+    }
+}
+
+/// What came of a cell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CellReport {
+    /// Printed text, both streams in order of arrival.
+    pub output: Content,
+    /// The value of the last expression as text.
+    pub value: Option<Content>,
+    /// The error, if one was raised: name, message, traceback without colours.
+    pub error: Option<CellError>,
+    /// Rich displays: media type, and data (text, or base64 for images), capped.
+    pub displays: Vec<(String, Content)>,
+    /// The kernel was lost, or restarted, and with it all variables.
+    pub state_lost: bool,
+    /// The cell was interrupted at its time limit.
+    pub interrupted: bool,
+    /// Execution count.
+    pub count: u32,
+    /// Wall clock, milliseconds.
+    pub duration_ms: u64,
+}
+
+/// An exception in a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CellError {
+    /// Class name.
+    pub name: String,
+    /// Message.
+    pub message: String,
+    /// Traceback.
+    pub traceback: Content,
+}

@@ -1,0 +1,20 @@
+//! The data that everything shares: ids, events, actions, reports and wire types.
+//!
+//! A module per noun. No IO, no traits with IO, no clock, no randomness and no logic beyond parsing,
+//! validating and rendering what is here. Whatever is written to the journal is defined in this crate,
+//! so that its schema can be generated, committed and compared.
+
+pub mod action;
+pub mod approval;
+pub mod code;
+pub mod digest;
+pub mod envelope;
+pub mod evidence;
+pub mod id;
+pub mod jail;
+pub mod journal;
+pub mod model;
+pub mod money;
+pub mod run;
+pub mod time;
+pub mod tool;

@@ -1,0 +1,450 @@
+//! Runs: commands, events, and how they are listed.
+
+use crate::action::{Intent, Outcome, Report};
+use crate::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::code::Fault;
+use crate::digest::{Content, Digest};
+use crate::evidence::{EvidenceCard, TestSummary};
+use crate::id::{AgentName, EffectKey, ModelName, RunId};
+use crate::jail::Source;
+use crate::journal::{Epoch, Seq};
+use crate::money::Micros;
+use crate::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Starts a run. Everything that decides how it goes is in here, so that it goes on the same way after a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StartRun {
+    /// The run.
+    pub run: RunId,
+    /// What a person asked for.
+    pub goal: Content,
+    /// Who works on it.
+    pub agent: AgentName,
+    /// The model, for agents that need one.
+    pub model: Option<ModelName>,
+    /// Where the work is.
+    pub source: Option<Source>,
+    /// Limits.
+    pub limits: RunLimits,
+    /// Who answers approvals.
+    pub approval: ApprovalMode,
+    /// Language of what people read: `en` or `de`.
+    pub language: String,
+    /// A scripted model plays, or this is a demonstration.
+    #[serde(default)]
+    pub demo: bool,
+    /// Version of the program.
+    pub version: String,
+}
+
+/// Limits of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunLimits {
+    /// Steps.
+    pub max_steps: u32,
+    /// Money; absent is no limit.
+    pub budget: Option<Micros>,
+    /// Wall clock while working, seconds.
+    pub max_seconds: u32,
+    /// Output of one model request, tokens.
+    pub max_output_tokens: u32,
+    /// Context given to the model, tokens (estimated).
+    pub context_tokens: u32,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        RunLimits { max_steps: 60, budget: None, max_seconds: 3600, max_output_tokens: 8192, context_tokens: 96_000 }
+    }
+}
+
+/// Who answers approvals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalMode {
+    /// Every change outside the sandbox, and every command, is asked for.
+    Ask,
+    /// The risk policy says what is asked for.
+    #[default]
+    Policy,
+    /// Nobody is asked: what would need an approval is refused.
+    Never,
+}
+
+/// What happened in a run. One event is one decision or one observed fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "event", content = "data")]
+pub enum RunEvent {
+    /// It began.
+    RunStarted(Box<StartRun>),
+    /// A process took it up again.
+    RunResumed(Resumed),
+    /// Someone said something to it; seen at the next step.
+    Steered(Steered),
+    /// An effect is about to start. Durable before it does.
+    EffectIntended(Box<Intent>),
+    /// An effect came out.
+    EffectEnded(Box<Ended>),
+    /// A call was not carried out; the model is told why.
+    CallRefused(CallRefused),
+    /// A call was answered without an effect: by the harness, or by the operator.
+    CallAnswered(CallAnswered),
+    /// A person is asked.
+    ApprovalRequested(Box<ApprovalRequest>),
+    /// A person answered.
+    ApprovalResolved(ApprovalAnswer),
+    /// Tests ran.
+    TestsObserved(Box<TestSummary>),
+    /// Something worth knowing: an alert of the policy, a loop noticed, a limit near.
+    Noted(Note),
+    /// Older steps left the context; the ledger keeps what matters of them.
+    ContextCompacted(Compacted),
+    /// The end is decided; what remains is to gather what it rests on.
+    RunClosing(Box<Closing>),
+    /// It waits, holding nothing.
+    RunSuspended(Suspension),
+    /// It ended.
+    RunEnded(Box<RunEnd>),
+}
+
+impl RunEvent {
+    /// The kind, as the journal's envelope has it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            RunEvent::RunStarted(_) => "run_started",
+            RunEvent::RunResumed(_) => "run_resumed",
+            RunEvent::Steered(_) => "steered",
+            RunEvent::EffectIntended(_) => Self::EFFECT_INTENDED,
+            RunEvent::EffectEnded(_) => "effect_ended",
+            RunEvent::CallRefused(_) => "call_refused",
+            RunEvent::CallAnswered(_) => "call_answered",
+            RunEvent::ApprovalRequested(_) => "approval_requested",
+            RunEvent::ApprovalResolved(_) => "approval_resolved",
+            RunEvent::TestsObserved(_) => "tests_observed",
+            RunEvent::Noted(_) => "noted",
+            RunEvent::ContextCompacted(_) => "context_compacted",
+            RunEvent::RunClosing(_) => "run_closing",
+            RunEvent::RunSuspended(_) => "run_suspended",
+            RunEvent::RunEnded(_) => "run_ended",
+        }
+    }
+    /// The kind of an effect's intent, which permits are made from.
+    pub const EFFECT_INTENDED: &'static str = "effect_intended";
+    /// The version that is written now. Older ones are upcast when read.
+    pub const VERSION: u16 = 1;
+}
+
+/// A process took a run up again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resumed {
+    /// Who.
+    pub by: String,
+    /// The kill epoch from now on.
+    pub epoch: Epoch,
+    /// Other limits from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<RunLimits>,
+}
+
+/// Someone said something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Steered {
+    /// Who.
+    pub by: String,
+    /// What.
+    pub text: Content,
+    /// The place of the message in the run's inbox, so that it is taken once.
+    pub inbox: Option<Seq>,
+}
+
+/// How an effect came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ended {
+    /// The effect.
+    pub key: EffectKey,
+    /// How.
+    pub outcome: Outcome<Report>,
+    /// How many tries it took, when more than one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub tries: u16,
+    /// It was found open after a restart, and recovered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
+}
+
+fn one() -> u16 {
+    1
+}
+fn is_one(n: &u16) -> bool {
+    *n == 1
+}
+
+/// A call that was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CallRefused {
+    /// Its place.
+    pub key: EffectKey,
+    /// The model's id of the call.
+    pub call: String,
+    /// The tool that was asked for, as the model wrote it.
+    pub tool: String,
+    /// What the model is told.
+    pub reason: Content,
+    /// Who refused.
+    pub by: RefusedBy,
+}
+
+/// Who refused a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedBy {
+    /// The arguments make no sense.
+    Arguments,
+    /// The policy forbids it.
+    Policy,
+    /// A person said no.
+    Person,
+    /// It was overtaken: something earlier in the same step changed the situation.
+    Overtaken,
+    /// The loop guard.
+    LoopGuard,
+}
+
+/// A call that was answered without an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CallAnswered {
+    /// Its place.
+    pub key: EffectKey,
+    /// The model's id of the call.
+    pub call: String,
+    /// What the model reads.
+    pub text: Content,
+    /// It is told as a failure.
+    #[serde(default)]
+    pub is_error: bool,
+}
+
+/// Something worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Note {
+    /// What kind: `alert`, `loop`, `limit`, `protected_test`, `recovery`, `model_retry`, `report`.
+    pub kind: String,
+    /// In a sentence.
+    pub text: Content,
+    /// What the agent is told of it, if anything.
+    #[serde(default)]
+    pub tell_agent: bool,
+}
+
+/// Older steps left the context.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Compacted {
+    /// The first item that is still shown.
+    pub from_item: u32,
+    /// The state ledger as the agent will see it.
+    pub ledger: Content,
+}
+
+/// The end as it was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Closing {
+    /// How.
+    pub status: EndStatus,
+    /// What the agent says about it.
+    pub summary: Content,
+    /// What was wrong, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// A longer report in Markdown, if the agent writes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Content>,
+    /// The same report as JSON, by the agent's own schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Content>,
+}
+
+/// Why a run waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "for")]
+pub enum Suspension {
+    /// For approvals.
+    Approval {
+        /// How many are open.
+        open: u32,
+    },
+    /// For an answer.
+    Question {
+        /// The question.
+        question: Content,
+    },
+    /// For a person to say whether an effect happened.
+    Unknown {
+        /// The effect.
+        key: EffectKey,
+        /// Why nobody can tell.
+        why: String,
+    },
+    /// The model cannot be reached.
+    Unavailable {
+        /// What was wrong.
+        fault: Fault,
+    },
+    /// A limit is reached; it can be raised.
+    Limit {
+        /// Which.
+        fault: Fault,
+    },
+    /// The operator stopped it.
+    Stopped {
+        /// Who.
+        by: String,
+        /// The place of the word in the inbox, so that it counts once.
+        inbox: Seq,
+    },
+    /// A kill.
+    Killed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunEnd {
+    /// How.
+    pub status: EndStatus,
+    /// What the agent says about it.
+    pub summary: Content,
+    /// What it rests on.
+    pub card: EvidenceCard,
+    /// What was wrong, if it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+    /// A longer report in Markdown, if the agent writes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Content>,
+    /// The same report as JSON, by the agent's own schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Content>,
+    /// The change against the base as a unified diff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<Content>,
+}
+
+/// How a run can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndStatus {
+    /// The goal is reached, on evidence.
+    Succeeded,
+    /// The agent says so, without evidence such as a green test run.
+    Unverified,
+    /// It is not reached.
+    Failed,
+    /// The agent declines the goal.
+    Refused,
+    /// The operator ended it.
+    Cancelled,
+    /// A kill ended it.
+    Killed,
+}
+
+/// What people and other processes say to a run (stream `inbox/RUN`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "say", content = "data")]
+pub enum InboxMessage {
+    /// Words for the agent.
+    Words {
+        /// Who.
+        by: String,
+        /// What.
+        text: Content,
+    },
+    /// An answer to an approval.
+    Approval(ApprovalAnswer),
+    /// A person's word on an effect that nobody could tell about: whether it happened.
+    Happened {
+        /// The effect.
+        key: EffectKey,
+        /// Whether.
+        happened: bool,
+        /// Who says so.
+        by: String,
+    },
+    /// Stop at the next step.
+    Stop {
+        /// Who.
+        by: String,
+    },
+    /// End it.
+    Cancel {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A run as lists show it (view `runs`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunRow {
+    /// The run.
+    pub run: RunId,
+    /// The goal, first line, cut.
+    pub goal: String,
+    /// Who works on it.
+    pub agent: AgentName,
+    /// The model.
+    pub model: Option<ModelName>,
+    /// The workspace's source, if there is one.
+    pub workspace: Option<String>,
+    /// `running`, `waiting`, or how it ended.
+    pub state: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it last changed.
+    pub updated: Timestamp,
+    /// Steps.
+    pub steps: u32,
+    /// Cost so far.
+    pub cost: Micros,
+    /// A demonstration.
+    #[serde(default)]
+    pub demo: bool,
+}
+
+/// One line of `--jsonl`: an event with its envelope. Texts that live in blobs are filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventLine {
+    /// Version of this line's shape.
+    pub v: u16,
+    /// Place in the journal.
+    pub position: u64,
+    /// The run.
+    pub run: RunId,
+    /// Place in the run.
+    pub seq: u64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// A demonstration.
+    #[serde(default)]
+    pub demo: bool,
+    /// The hash that links it to the one before.
+    pub hash: Digest,
+    /// What happened.
+    pub body: RunEvent,
+}
+
+/// A call by a model or an engine that has not become an action yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The caller's id of it.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// The arguments as raw text.
+    pub arguments: String,
+}

@@ -1,0 +1,121 @@
+//! Classes of actions: what the risk policy speaks about.
+
+use keiko_contracts::action::{Action, HostAction, Recovery};
+use keiko_contracts::jail::{GitOp, JailOp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What kind of thing an action does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionClass {
+    /// Sends the conversation to a language model.
+    Model,
+    /// Reads inside the sandbox.
+    Read,
+    /// Changes files of the private workspace.
+    Write,
+    /// Changes an existing test of the workspace.
+    TestChange,
+    /// Runs a command inside the sandbox, without network.
+    Execute,
+    /// Commits in the private workspace.
+    Commit,
+    /// Uses the network from a sandbox (installing dependencies).
+    Network,
+    /// Sends commits to a remote repository.
+    GitPush,
+    /// A tool that only reads.
+    ToolRead,
+    /// A tool that changes something and recognises a repeated key.
+    ToolIdempotent,
+    /// Any other tool.
+    ToolOther,
+}
+
+impl ActionClass {
+    /// All of them, in the order of the policy file.
+    pub const ALL: [ActionClass; 11] = [
+        ActionClass::Model,
+        ActionClass::Read,
+        ActionClass::Write,
+        ActionClass::TestChange,
+        ActionClass::Execute,
+        ActionClass::Commit,
+        ActionClass::Network,
+        ActionClass::GitPush,
+        ActionClass::ToolRead,
+        ActionClass::ToolIdempotent,
+        ActionClass::ToolOther,
+    ];
+
+    /// The name in the policy file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            ActionClass::Model => "model",
+            ActionClass::Read => "read",
+            ActionClass::Write => "write",
+            ActionClass::TestChange => "test_change",
+            ActionClass::Execute => "execute",
+            ActionClass::Commit => "commit",
+            ActionClass::Network => "network",
+            ActionClass::GitPush => "git_push",
+            ActionClass::ToolRead => "tool_read",
+            ActionClass::ToolIdempotent => "tool_idempotent",
+            ActionClass::ToolOther => "tool_other",
+        }
+    }
+
+    /// The class of an action. Whether a write touches a protected test is known to the agent alone, see
+    /// [`crate::policy::Question::changes_protected_test`].
+    #[must_use]
+    pub fn of(action: &Action) -> ActionClass {
+        match action {
+            Action::Model(_) => ActionClass::Model,
+            Action::Host(HostAction::Push { .. }) => ActionClass::GitPush,
+            Action::Tool(tool) => match tool.recovery {
+                Recovery::Repeat => ActionClass::ToolRead,
+                Recovery::SameKey => ActionClass::ToolIdempotent,
+                Recovery::Restore | Recovery::Probe | Recovery::Person => ActionClass::ToolOther,
+            },
+            Action::Jail(jail) => match &jail.op {
+                JailOp::Open { .. }
+                | JailOp::Survey
+                | JailOp::ReadFile { .. }
+                | JailOp::ListFiles { .. }
+                | JailOp::Search { .. }
+                | JailOp::Diff { .. }
+                | JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => ActionClass::Read,
+                JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Restore { .. } => ActionClass::Write,
+                JailOp::Git(GitOp::Commit { .. } | GitOp::Branch { .. } | GitOp::Checkout { .. }) => ActionClass::Commit,
+                JailOp::Exec(_) | JailOp::Cell { .. } => ActionClass::Execute,
+                JailOp::Prepare { .. } => ActionClass::Network,
+            },
+        }
+    }
+}
+
+/// The recovery class of an action.
+#[must_use]
+pub fn recovery_of(action: &Action) -> Recovery {
+    match action {
+        Action::Model(_) => Recovery::Repeat,
+        Action::Host(HostAction::Push { .. }) => Recovery::Probe,
+        Action::Tool(tool) => tool.recovery,
+        Action::Jail(jail) => match &jail.op {
+            JailOp::Exec(_) | JailOp::WriteFile { .. } | JailOp::EditFile { .. } => Recovery::Restore,
+            // The kernel's variables are gone with its process: the cell is not repeated, the loss is told.
+            JailOp::Cell { .. } => Recovery::Restore,
+            JailOp::Open { .. }
+            | JailOp::Survey
+            | JailOp::ReadFile { .. }
+            | JailOp::ListFiles { .. }
+            | JailOp::Search { .. }
+            | JailOp::Diff { .. }
+            | JailOp::Git(_)
+            | JailOp::Restore { .. }
+            | JailOp::Prepare { .. } => Recovery::Repeat,
+        },
+    }
+}

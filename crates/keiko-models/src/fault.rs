@@ -1,0 +1,233 @@
+//! The faults of this crate: codes, and what statuses and broken streams become.
+
+use crate::key::ApiKey;
+use crate::wire::{DecodeError, vendor_error};
+use keiko_contracts::code::{Code, Fault};
+use serde_json::Value;
+
+/// No vendor of this name.
+pub const UNKNOWN_VENDOR: Code = Code(4001);
+/// The vendor needs a key and there is none.
+pub const NO_KEY: Code = Code(4002);
+pub use crate::key::KEY_FILE;
+/// A base URL is none.
+pub const BASE_URL: Code = Code(4004);
+/// A price is none.
+pub const PRICE: Code = Code(4005);
+/// The HTTP client cannot be built.
+pub const CLIENT: Code = Code(4006);
+/// The permit is for another request.
+pub const OTHER_REQUEST: Code = Code(4007);
+/// The vendor refuses the key.
+pub const KEY_REFUSED: Code = Code(4101);
+/// The vendor does not know the model.
+pub const UNKNOWN_MODEL: Code = Code(4102);
+/// Nobody answers at the address.
+pub const UNREACHABLE: Code = Code(4103);
+/// The vendor refuses the request.
+pub const REFUSED: Code = Code(4104);
+/// Too many requests.
+pub const RATE_LIMIT: Code = Code(4105);
+/// The vendor is in trouble.
+pub const SERVER: Code = Code(4106);
+/// The answer is not a stream of events.
+pub const NOT_A_STREAM: Code = Code(4107);
+/// The request is longer than the model can read.
+pub const TOO_LONG: Code = Code(4108);
+/// The account has no credit.
+pub const NO_CREDIT: Code = Code(4109);
+/// The answer ends before it is complete.
+pub const TRUNCATED: Code = Code(4110);
+/// The answer cannot be read.
+pub const BAD_STREAM: Code = Code(4111);
+/// The vendor reports an error within the answer.
+pub const VENDOR: Code = Code(4112);
+/// Nothing came in time.
+pub const TIMEOUT: Code = Code(4113);
+/// The answer is larger than any real one.
+pub const TOO_LARGE: Code = Code(4114);
+/// There is no recording of this request.
+pub const NO_RECORDING: Code = Code(4201);
+/// The recording is of another request.
+pub const OTHER_RECORDING: Code = Code(4202);
+/// A recording cannot be read or written.
+pub const RECORDING_FILE: Code = Code(4203);
+/// The script has no turn left.
+pub const SCRIPT_OVER: Code = Code(4301);
+/// The script expected something else.
+pub const SCRIPT_EXPECTS: Code = Code(4302);
+/// The script cannot be read.
+pub const SCRIPT_FILE: Code = Code(4303);
+
+/// Longest message taken over from a vendor, in characters.
+const MAX_WORDS: usize = 300;
+
+/// What a fault needs to know about the request: who was asked for what, and with which key.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The vendor's name in the configuration.
+    pub vendor: &'a str,
+    /// The model's name at the vendor.
+    pub model: &'a str,
+    /// Scheme, host and path, without anything that may be secret.
+    pub place: &'a str,
+    /// The variable that holds the key.
+    pub key_env: Option<&'a str>,
+    /// The key, to be cut out of what the vendor says.
+    pub key: Option<&'a ApiKey>,
+}
+
+impl Asked<'_> {
+    /// A vendor's words, made fit for logs: short, one line, without keys.
+    #[must_use]
+    pub fn words(&self, text: &str) -> String {
+        let text: String = ApiKey::scrub(self.key, text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = text.trim();
+        if text.chars().count() > MAX_WORDS { text.chars().take(MAX_WORDS).chain(['…']).collect() } else { text.to_owned() }
+    }
+
+    fn fault(&self, code: Code, message: String) -> Fault {
+        Fault::new(code, message).at(self.place)
+    }
+
+    fn key_hint(&self) -> String {
+        match self.key_env {
+            Some(name) => format!("check the key in {name}, then: keiko models probe {}/{}", self.vendor, self.model),
+            None => {
+                format!("set models.vendors.{}.key_env or key_file, then: keiko models probe {}/{}", self.vendor, self.vendor, self.model)
+            }
+        }
+    }
+
+    /// What a status other than 200 means.
+    #[must_use]
+    pub fn status(&self, status: u16, body: &str, retry_after_ms: Option<u64>) -> Fault {
+        let json: Value = serde_json::from_str(body).unwrap_or(Value::Null);
+        let (kind, message) = match vendor_error(&json) {
+            Some(DecodeError::Vendor { kind, message }) => (kind, message),
+            _ => (String::new(), ["message", "detail"].iter().find_map(|n| json.get(n)?.as_str()).unwrap_or_default().to_owned()),
+        };
+        let words = self.words(&message);
+        let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+        let vendor = self.vendor;
+        match status {
+            401 | 403 => self.fault(KEY_REFUSED, format!("{vendor} refuses the key (HTTP {status}){said}")).hint(self.key_hint()),
+            402 => self.no_credit(&said),
+            429 if kind == "insufficient_quota" => self.no_credit(&said),
+            404 => self
+                .fault(UNKNOWN_MODEL, format!("{vendor} does not know the model {} (HTTP 404){said}", self.model))
+                .hint("see the models there are: keiko models list"),
+            413 => self.too_long(&said),
+            400 | 422 if is_too_long(&kind, &message) => self.too_long(&said),
+            429 => self
+                .fault(RATE_LIMIT, format!("{vendor} asks to slow down (HTTP 429){said}"))
+                .hint("wait, or choose another model with --model")
+                .transient(retry_after_ms),
+            408 | 409 | 425 | 500.. => self
+                .fault(SERVER, format!("{vendor} is in trouble (HTTP {status}){said}"))
+                .hint("try again later, or choose another model with --model")
+                .transient(retry_after_ms),
+            300..400 => self
+                .fault(NOT_A_STREAM, format!("{vendor} answers with a redirection (HTTP {status}), which is not followed with a key"))
+                .hint(format!("set models.vendors.{vendor}.base_url to the final address")),
+            _ => self
+                .fault(REFUSED, format!("{vendor} refuses the request (HTTP {status}){said}"))
+                .hint(format!("try it alone: keiko models probe {vendor}/{}", self.model)),
+        }
+    }
+
+    fn no_credit(&self, said: &str) -> Fault {
+        self.fault(NO_CREDIT, format!("the account at {} has no credit{said}", self.vendor))
+            .hint("top it up, or choose another model with --model")
+    }
+
+    fn too_long(&self, said: &str) -> Fault {
+        self.fault(TOO_LONG, format!("the request is longer than {} can read{said}", self.model))
+            .hint("choose a model with a larger context with --model")
+    }
+
+    /// What a broken stream means.
+    #[must_use]
+    pub fn decode(&self, error: &DecodeError) -> Fault {
+        let vendor = self.vendor;
+        match error {
+            DecodeError::Truncated => {
+                self.fault(TRUNCATED, format!("truncated: the answer of {vendor} ends before it is complete")).transient(None)
+            }
+            DecodeError::Shape(why) => self
+                .fault(BAD_STREAM, format!("the answer of {vendor} cannot be read: {}", self.words(why)))
+                .hint(format!("check models.vendors.{vendor}.family, then: keiko models probe {vendor}/{}", self.model))
+                .transient(None),
+            DecodeError::Vendor { kind, message } => {
+                let fault = self.fault(VENDOR, format!("{vendor} breaks off: {} ({})", self.words(message), self.words(kind)));
+                if is_too_long(kind, message) {
+                    self.too_long(&format!(": {}", self.words(message)))
+                } else if passes(kind) {
+                    fault.transient(None)
+                } else {
+                    fault.hint(format!("try it alone: keiko models probe {vendor}/{}", self.model))
+                }
+            }
+            DecodeError::TooManyParts | DecodeError::Sse(_) => {
+                self.fault(TOO_LARGE, format!("the answer of {vendor} is not usable: {error}"))
+            }
+        }
+    }
+
+    /// Nothing came in time.
+    #[must_use]
+    pub fn timeout(&self, what: &str, key: &str, waited: std::time::Duration) -> Fault {
+        self.fault(TIMEOUT, format!("{} sent no {what} within {:.1} s", self.vendor, waited.as_secs_f64()))
+            .hint(format!("allow more time: keiko config set models.timeouts.{key} MILLISECONDS"))
+            .transient(None)
+    }
+
+    /// The connection could not be made, or broke.
+    #[must_use]
+    pub fn network(&self, error: &reqwest::Error) -> Fault {
+        let why = self.words(&root_cause(error));
+        if error.is_connect() {
+            let hint = if self.vendor == "ollama" {
+                "start it: ollama serve".to_owned()
+            } else {
+                format!("check the address in models.vendors.{}.base_url and the network", self.vendor)
+            };
+            return self.fault(UNREACHABLE, format!("{} cannot be reached: {why}", self.vendor)).hint(hint).transient(None);
+        }
+        self.fault(TRUNCATED, format!("the connection to {} broke: {why}", self.vendor)).transient(None)
+    }
+
+    /// A 200 that is not what was asked for.
+    #[must_use]
+    pub fn not_a_stream(&self, content_type: &str) -> Fault {
+        let kind = if content_type.is_empty() { "something without a content type".to_owned() } else { self.words(content_type) };
+        self.fault(NOT_A_STREAM, format!("{} answers with {kind}, not with a stream of events", self.vendor))
+            .hint(format!("check models.vendors.{}.base_url: it probably leads to a web page", self.vendor))
+    }
+
+    /// The answer is larger than any real one.
+    #[must_use]
+    pub fn too_large(&self, limit: usize) -> Fault {
+        self.fault(TOO_LARGE, format!("the answer of {} is larger than {} MiB", self.vendor, limit >> 20))
+    }
+}
+
+fn is_too_long(kind: &str, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    kind == "context_length_exceeded"
+        || ["context length", "maximum context", "context window", "prompt is too long", "context size"].iter().any(|w| message.contains(w))
+}
+
+/// Whether an error within a stream is one that passes.
+fn passes(kind: &str) -> bool {
+    let words = ["overloaded", "rate_limit", "api_error", "server_error", "timeout", "internal", "unavailable", "error", "429"];
+    words.iter().any(|word| if *word == "error" { kind == "error" } else { kind.contains(word) }) || kind.starts_with('5')
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,267 @@
+//! Requests of the Chat Completions family.
+
+use super::dialect::{ReasoningField, SchemaDialect, ThinkingStyle, TokenParameter, is_strict, system_texts};
+use super::{Dialect, object_of};
+use keiko_contracts::model::{ChatRequest, Effort, Message, Part, UserPart};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<Msg<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<Effort>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "lowercase")]
+enum Msg<'a> {
+    System { content: Text<'a> },
+    User { content: Text<'a> },
+    Assistant(Assistant<'a>),
+    Tool { tool_call_id: &'a str, content: Cow<'a, str> },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Text<'a> {
+    Plain(Cow<'a, str>),
+    Parts(Vec<Piece<'a>>),
+}
+
+#[derive(Serialize)]
+struct Piece<'a> {
+    #[serde(flatten)]
+    kind: PieceKind<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<CacheMark>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum PieceKind<'a> {
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: ImageUrl },
+}
+
+#[derive(Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "ephemeral")]
+struct CacheMark {}
+
+#[derive(Serialize, Default)]
+struct Assistant<'a> {
+    content: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_details: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: Function<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    arguments: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    r#type: &'static str,
+    function: ToolBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ToolBody<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters: &'a Value,
+}
+
+/// Writes a streaming request.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
+    let limit = Some(request.max_output_tokens);
+    let body = Body {
+        model: request.model.model(),
+        messages: messages(request, dialect),
+        tools: request.tools.iter().map(tool).collect(),
+        stream: true,
+        stream_options: dialect.stream_usage.then(|| json!({"include_usage": true})),
+        max_tokens: limit.filter(|_| dialect.tokens == TokenParameter::MaxTokens),
+        max_completion_tokens: limit.filter(|_| dialect.tokens == TokenParameter::MaxCompletionTokens),
+        temperature: request.temperature_milli.map(|milli| f64::from(milli) / 1000.0),
+        response_format: response_format(request, dialect),
+        reasoning_effort: request.effort.filter(|_| dialect.thinking == ThinkingStyle::Effort),
+        reasoning: request.effort.filter(|_| dialect.thinking == ThinkingStyle::Object).map(|effort| json!({"effort": effort})),
+    };
+    serde_json::to_vec(&body)
+}
+
+fn tool(spec: &keiko_contracts::tool::ToolSpec) -> Tool<'_> {
+    Tool { r#type: "function", function: ToolBody { name: spec.name.as_str(), description: &spec.description, parameters: &spec.schema } }
+}
+
+fn response_format(request: &ChatRequest, dialect: &Dialect) -> Option<Value> {
+    let output = request.output.as_ref()?;
+    match dialect.schema {
+        SchemaDialect::JsonSchema => Some(json!({
+            "type": "json_schema",
+            "json_schema": {"name": output.name, "schema": output.schema, "strict": is_strict(&output.schema)},
+        })),
+        SchemaDialect::JsonObject => Some(json!({"type": "json_object"})),
+        SchemaDialect::Prompt => None,
+    }
+}
+
+fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Vec<Msg<'a>> {
+    let mut out = Vec::with_capacity(request.messages.len() + 1);
+    let system = system_texts(request, dialect);
+    if !system.is_empty() {
+        out.push(Msg::System { content: system_text(system, dialect) });
+    }
+    for message in &request.messages {
+        match message {
+            Message::User { parts, cache } => push_user(&mut out, user_text(parts, *cache && dialect.cache_marks), dialect.merge_users),
+            Message::Assistant(parts) => out.push(Msg::Assistant(assistant(parts, dialect))),
+            Message::Results { results, .. } => out.extend(results.iter().map(|result| Msg::Tool {
+                tool_call_id: &result.id,
+                // The wire has no flag for a failed call.
+                content: if result.is_error { format!("[error] {}", result.text).into() } else { result.text.as_str().into() },
+            })),
+        }
+    }
+    out
+}
+
+fn system_text<'a>(mut system: Vec<(Cow<'a, str>, bool)>, dialect: &Dialect) -> Text<'a> {
+    if dialect.cache_marks && system.iter().any(|(_, cache)| *cache) {
+        return Text::Parts(system.into_iter().map(|(text, cache)| piece(text, cache)).collect());
+    }
+    if system.len() == 1 {
+        return Text::Plain(system.remove(0).0);
+    }
+    let texts: Vec<&str> = system.iter().map(|(text, _)| text.as_ref()).collect();
+    Text::Plain(texts.join("\n\n").into())
+}
+
+fn piece(text: Cow<'_, str>, cache: bool) -> Piece<'_> {
+    Piece { kind: PieceKind::Text { text }, cache_control: cache.then_some(CacheMark {}) }
+}
+
+fn user_text(parts: &[UserPart], cache: bool) -> Text<'_> {
+    if let ([UserPart::Text(text)], false) = (parts, cache) {
+        return Text::Plain(text.as_str().into());
+    }
+    let last = parts.len().saturating_sub(1);
+    let pieces = parts.iter().enumerate().map(|(i, part)| match part {
+        UserPart::Text(text) => piece(text.as_str().into(), cache && i == last),
+        UserPart::Image { media_type, base64 } => Piece {
+            kind: PieceKind::ImageUrl { image_url: ImageUrl { url: format!("data:{media_type};base64,{base64}") } },
+            cache_control: (cache && i == last).then_some(CacheMark {}),
+        },
+    });
+    Text::Parts(pieces.collect())
+}
+
+fn push_user<'a>(out: &mut Vec<Msg<'a>>, text: Text<'a>, merge: bool) {
+    match out.last_mut() {
+        Some(Msg::User { content }) if merge => {
+            let before = std::mem::replace(content, Text::Parts(Vec::new()));
+            *content = match (before, text) {
+                (Text::Plain(a), Text::Plain(b)) => Text::Plain(format!("{a}\n\n{b}").into()),
+                (a, b) => Text::Parts([pieces(a), pieces(b)].into_iter().flatten().collect()),
+            };
+        }
+        _ => out.push(Msg::User { content: text }),
+    }
+}
+
+fn pieces(text: Text<'_>) -> Vec<Piece<'_>> {
+    match text {
+        Text::Plain(text) => vec![piece(text, false)],
+        Text::Parts(parts) => parts,
+    }
+}
+
+fn assistant<'a>(parts: &'a [Part], dialect: &Dialect) -> Assistant<'a> {
+    let mut out = Assistant::default();
+    for part in parts {
+        match part {
+            Part::Text { text } => match &mut out.content {
+                None => out.content = Some(text.as_str().into()),
+                Some(content) => content.to_mut().push_str(text),
+            },
+            Part::Reasoning { text, .. } => match dialect.reasoning_back {
+                Some(ReasoningField::ReasoningContent) => out.reasoning_content.get_or_insert_default().push_str(text),
+                Some(ReasoningField::Reasoning) => out.reasoning.get_or_insert_default().push_str(text),
+                None => {}
+            },
+            Part::Call { id, name, arguments, signature } => {
+                out.tool_calls.push(Call {
+                    id,
+                    r#type: "function",
+                    function: Function { name, arguments: arguments_text(arguments) },
+                    extra_content: signature.as_ref().map(|s| json!({"google": {"thought_signature": s}})),
+                });
+            }
+            Part::Refusal { text } => out.refusal = Some(text),
+            Part::Opaque { family, json } if family == super::Family::Chat.as_str() => {
+                out.reasoning_details = json.get("reasoning_details")
+            }
+            Part::Opaque { .. } => {}
+        }
+    }
+    if out.content.is_none() && out.tool_calls.is_empty() {
+        // Without calls the wire wants text, if only an empty one.
+        out.content = Some("".into());
+    }
+    out
+}
+
+/// Servers that render a chat template parse the arguments again and fall over when they are not JSON.
+fn arguments_text(arguments: &str) -> Cow<'_, str> {
+    if arguments.starts_with('{') && serde_json::from_str::<IgnoredAny>(arguments).is_ok() {
+        return arguments.into();
+    }
+    Value::Object(object_of(arguments)).to_string().into()
+}

@@ -1,0 +1,537 @@
+//! Drives one run: decide, commit, carry out, and again, until it ends or waits.
+
+use crate::effects::{self, Job};
+use crate::fold::{self, EngineOf, FoldError};
+use crate::gate::{self, Standing};
+use crate::hub::{Heard, Hub};
+use crate::inbox;
+use crate::ports::{DriveOptions, Ports};
+use crate::telemetry;
+use futures_util::StreamExt as _;
+use keiko_agent::decide::{self, Env, Input, Price, Reject};
+use keiko_agent::prompt;
+use keiko_agent::state::RunState;
+use keiko_agent::tools::ToolBox;
+use keiko_contracts::action::{Action, Intent, Outcome, Recovery, Report};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{EffectKey, RunId};
+use keiko_contracts::jail::{JailAction, JailBody, JailOp, JailReport};
+use keiko_contracts::journal::{Epoch, Fence, Position, Recorded, Seq, StreamId};
+use keiko_contracts::model::LiveFrame;
+use keiko_contracts::money::Micros;
+use keiko_contracts::run::{Ended, InboxMessage, RunEnd, RunEvent, RunLimits, StartRun, Suspension};
+use keiko_ports::Cancel;
+use keiko_ports::journal::{CommitError, LeaseError, ReadError};
+use keiko_ports::live::LiveSink;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OnceCell, mpsc};
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+/// How long cancelled effects may take to say what they got to.
+const CANCEL_GRACE: Duration = Duration::from_secs(8);
+
+/// Sees what happens. Must not block.
+pub trait Watch: Send + Sync {
+    /// An event has been committed.
+    fn event(&self, recorded: &Recorded, event: &RunEvent);
+    /// Something passes by, and is not stored.
+    fn frame(&self, key: &EffectKey, frame: LiveFrame);
+}
+
+/// Nobody watches.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwatched;
+impl Watch for Unwatched {
+    fn event(&self, _: &Recorded, _: &RunEvent) {}
+    fn frame(&self, _: &EffectKey, _: LiveFrame) {}
+}
+
+/// Where a run stands when it is let go.
+#[derive(Debug, Clone)]
+pub enum Rest {
+    /// It ended.
+    Ended(Arc<RunEnd>),
+    /// It waits, holding nothing.
+    Waiting(Suspension),
+}
+
+/// Why a run cannot be driven. What was committed stays; it can be taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// Another process drives it.
+    #[error("run {run} is live in another process (worker {holder}, for another {for_ms} ms unless renewed)")]
+    Live {
+        /// The run.
+        run: RunId,
+        /// Who.
+        holder: String,
+        /// For how long.
+        for_ms: u64,
+    },
+    /// It has ended.
+    #[error("run {0} has ended")]
+    HasEnded(RunId),
+    /// The journal does not take a commit.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// It cannot be read.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The core refuses: a fault of this program.
+    #[error("the run's core refuses: {0}")]
+    Core(#[from] Reject),
+    /// The workspace cannot be put back to what it was before an effect that a crash interrupted.
+    #[error("the workspace cannot be put back to what it was before the effect {key}: {why}")]
+    Recovery {
+        /// The effect.
+        key: EffectKey,
+        /// What putting it back came to.
+        why: String,
+    },
+    /// The model has no price and a budget is set, or it is not known.
+    #[error("{0}")]
+    Model(Fault),
+}
+
+impl DriveError {
+    /// As a user meets it.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            DriveError::Live { run, .. } => {
+                Fault::new(Code(6002), self.to_string()).hint(format!("follow it: keiko runs events --follow {run}"))
+            }
+            DriveError::HasEnded(run) => Fault::new(Code(6003), self.to_string()).hint(format!("look at it: keiko runs show {run}")),
+            DriveError::Commit(error) => error.fault(),
+            DriveError::Fold(error) => error.fault(),
+            DriveError::Read(error) => Fault::new(Code(3030), error.to_string()).hint("keiko doctor"),
+            DriveError::Core(_) => Fault::new(Code(9002), self.to_string()).hint("this is a fault of Keiko's; please report it"),
+            DriveError::Recovery { key, .. } => {
+                Fault::new(Code(6010), self.to_string()).hint(format!("keiko doctor, then keiko resume {}", key.run))
+            }
+            DriveError::Model(fault) => fault.clone(),
+        }
+    }
+}
+
+/// Drives runs.
+#[derive(Clone)]
+pub struct Driver {
+    ports: Ports,
+    options: DriveOptions,
+    tools: Arc<ToolBox>,
+    engine: EngineOf,
+    hub: Arc<OnceCell<Arc<Hub>>>,
+}
+
+/// What to do with a run.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Begin it.
+    Start(Box<StartRun>),
+    /// Take it up again.
+    Resume {
+        /// The run.
+        run: RunId,
+        /// Who.
+        by: String,
+        /// Other limits from now on.
+        limits: Option<RunLimits>,
+    },
+}
+
+impl Driver {
+    /// A driver over these ports, with these tools and native engines.
+    #[must_use]
+    pub fn new(ports: Ports, options: DriveOptions, tools: Arc<ToolBox>, engine: EngineOf) -> Self {
+        Driver { ports, options, tools, engine, hub: Arc::default() }
+    }
+
+    /// The ports.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Reads a run back.
+    ///
+    /// # Errors
+    /// When there is no such run, or it cannot be read.
+    pub async fn fold(&self, run: RunId) -> Result<RunState, FoldError> {
+        fold::fold(self.ports.journal.as_ref(), run, self.tools.clone(), self.engine).await
+    }
+
+    /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
+    /// outcomes recorded, and the run can be taken up again.
+    ///
+    /// # Errors
+    /// See [`DriveError`].
+    pub async fn drive(&self, order: Order, watch: Arc<dyn Watch>, stop: Cancel) -> Result<Rest, DriveError> {
+        let run = match &order {
+            Order::Start(start) => start.run,
+            Order::Resume { run, .. } => *run,
+        };
+        let span = telemetry::run_span(run);
+        let stream = StreamId::run(run);
+        let fence = self.ports.journal.lease(&stream, self.ports.worker, self.options.lease).await.map_err(|error| match error {
+            LeaseError::Held { holder, for_ms } => DriveError::Live { run, holder: holder.to_string(), for_ms },
+            LeaseError::Store(error) => error.into(),
+        })?;
+        let mut session = Session {
+            driver: self,
+            run,
+            fence,
+            watch,
+            stop,
+            epoch: Epoch(0),
+            working: JoinSet::new(),
+            cancel: Cancel::new(),
+            price: None,
+            pending: VecDeque::new(),
+            restoring: None,
+        };
+        let rest = session.work(order).instrument(span).await;
+        session.working.shutdown().await;
+        let released = self.ports.journal.release(&stream, fence).await;
+        if let Err(error) = released {
+            tracing::debug!(%error, "the lease could not be given back; it expires");
+        }
+        rest
+    }
+
+    async fn hub(&self, from: Position) -> Arc<Hub> {
+        self.hub.get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) }).await.clone()
+    }
+}
+
+/// One process's part in one run.
+struct Session<'a> {
+    driver: &'a Driver,
+    run: RunId,
+    fence: Fence,
+    watch: Arc<dyn Watch>,
+    stop: Cancel,
+    epoch: Epoch,
+    working: JoinSet<Ended>,
+    cancel: Cancel,
+    price: Option<Price>,
+    /// Effects found open, which wait to be carried to their outcome, one after another.
+    pending: VecDeque<Standing>,
+    /// The first of them waits for the workspace to be put back, under this id of the harness.
+    restoring: Option<String>,
+}
+
+impl Session<'_> {
+    async fn work(&mut self, order: Order) -> Result<Rest, DriveError> {
+        let stream = StreamId::run(self.run);
+        self.epoch = self.driver.ports.journal.epoch(&stream).await?.0;
+        let mut state = match &order {
+            Order::Start(start) => RunState::new(self.driver.tools.clone(), (self.driver.engine)(start.agent.as_str())),
+            Order::Resume { .. } => self.driver.fold(self.run).await?,
+        };
+        if state.ended.is_some() {
+            return Err(DriveError::HasEnded(self.run));
+        }
+        let start = match &order {
+            Order::Start(start) => Some(start.as_ref()),
+            Order::Resume { .. } => state.start.as_deref(),
+        };
+        if let Some(start) = start {
+            telemetry::note_start(&tracing::Span::current(), start);
+            let budget = match &order {
+                Order::Resume { limits: Some(limits), .. } => limits.budget,
+                Order::Resume { limits: None, .. } | Order::Start(_) => start.limits.budget,
+            };
+            self.price = self.price_of(start, budget)?;
+        }
+        if let Order::Resume { .. } = order {
+            self.pending = self.open_intents(&state).await?;
+        }
+        let input = match order {
+            Order::Start(start) => Input::Start(start),
+            Order::Resume { by, limits, run } => {
+                let heard = inbox::heard(self.driver.ports.journal.as_ref(), run, state.inbox).await?;
+                Input::ResumeHearing { by, limits, heard }
+            }
+        };
+        let (next, position) = self.step(state, input).await?;
+        state = next;
+        let hub = self.driver.hub(position).await;
+        let heard = hub.listen(self.run);
+        // A kill may have been told between the first commit and the moment from which this run listens.
+        state = self.look_for_kill(state).await?;
+        state = self.hear(state).await?;
+        self.until_rest(state, heard).await
+    }
+
+    /// The loop: one owner of the state, one place where everything arrives.
+    async fn until_rest(&mut self, mut state: RunState, mut heard: mpsc::Receiver<Heard>) -> Result<Rest, DriveError> {
+        let third = self.driver.options.lease / 3;
+        let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + third, third);
+        loop {
+            if let Some(end) = &state.ended {
+                return Ok(Rest::Ended(end.clone()));
+            }
+            if self.rests(&state) {
+                state = self.stop_effects(state).await?;
+                return Ok(Rest::Waiting(state.waiting.unwrap_or_else(stopped)));
+            }
+            if self.working.is_empty() && state.waiting.is_none() && !self.pending.is_empty() {
+                state = self.recover_next(state).await?;
+                continue;
+            }
+            if self.working.is_empty()
+                && state.waiting.is_none()
+                && state.open_approvals().next().is_some()
+                && !self.driver.options.attended
+            {
+                state = self.step(state, Input::Suspend).await?.0;
+                continue;
+            }
+            tokio::select! {
+                Some(done) = self.working.join_next(), if !self.working.is_empty() => {
+                    state = self.take(state, done).await?;
+                }
+                Some(what) = heard.recv() => {
+                    state = match what {
+                        Heard::Inbox => self.hear(state).await?,
+                        Heard::Kill => self.look_for_kill(state).await?,
+                    };
+                }
+                _ = renew.tick() => self.renew().await?,
+                () = self.stop.cancelled() => {
+                    self.stop_effects(state).await?;
+                    return Ok(Rest::Waiting(stopped()));
+                }
+            }
+        }
+    }
+
+    /// Nothing more can be done here now.
+    fn rests(&self, state: &RunState) -> bool {
+        match &state.waiting {
+            None => false,
+            Some(Suspension::Approval { .. } | Suspension::Question { .. }) => !self.driver.options.attended && self.working.is_empty(),
+            Some(_) => true,
+        }
+    }
+
+    async fn take(&mut self, state: RunState, done: Result<Ended, tokio::task::JoinError>) -> Result<RunState, DriveError> {
+        match done {
+            Ok(ended) => Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0),
+            // An adapter that panics leaves its effect open: it is recovered by its class when the run is resumed.
+            Err(error) => {
+                tracing::error!(%error, "an adapter broke down");
+                Err(DriveError::Commit(CommitError::Broken { why: format!("an adapter broke down: {error}") }))
+            }
+        }
+    }
+
+    /// Decides, commits, starts what was intended. The state that comes back is the committed one.
+    async fn step(&mut self, state: RunState, input: Input) -> Result<(RunState, Position), DriveError> {
+        // A kill refuses the commit; what came out all the same is not forgotten.
+        let came_out = if let Input::Ended(ended) = &input { Some(ended.clone()) } else { None };
+        let passed = match self.commit(&state, input).await {
+            Ok(passed) => passed,
+            Err(DriveError::Commit(CommitError::Killed { epoch, reason })) if state.start.is_some() => {
+                self.epoch = epoch;
+                let state = match came_out {
+                    Some(ended) => self.record(state, *ended).await?,
+                    None => state,
+                };
+                return self.killed(state, epoch, reason).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let position = passed.recorded.last().map_or(Position(0), |(recorded, _)| recorded.position);
+        let state = passed.state;
+        for standing in passed.intents {
+            self.begin(&state, standing, false);
+        }
+        Ok((state, position))
+    }
+
+    /// Decides and commits.
+    async fn commit(&mut self, state: &RunState, input: Input) -> Result<gate::Passed, DriveError> {
+        let ports = &self.driver.ports;
+        let env = Env { now: ports.clock.now(), epoch: self.epoch, policy: &ports.policy, price: self.price };
+        let decided = decide::decide(state, &env, input)?;
+        let passed = gate::pass(ports, self.run, state, self.fence, self.epoch, decided).await?;
+        for (recorded, event) in &passed.recorded {
+            self.watch.event(recorded, event);
+        }
+        Ok(passed)
+    }
+
+    fn begin(&mut self, state: &RunState, standing: Standing, recovered: bool) {
+        let key = standing.intent().key.clone();
+        let request = match (&standing.intent().action, state.start.as_deref()) {
+            (Action::Model(model), Some(start)) => Some(Arc::new(prompt::render_action(state, start, model))),
+            _ => None,
+        };
+        let watch = self.watch.clone();
+        let live = LiveSink::to(move |frame| watch.frame(&key, frame));
+        let job = Job { standing, request, epochs: (self.epoch, self.epoch), recovered, live, cancel: self.cancel.child_token() };
+        self.working.spawn(effects::carry_out(self.driver.ports.clone(), self.driver.options, job).in_current_span());
+    }
+
+    /// The records of the intents that are open in the state. A workspace that was being put back when the process
+    /// ended comes first: nothing may run beside that.
+    async fn open_intents(&self, state: &RunState) -> Result<VecDeque<Standing>, DriveError> {
+        if state.open.is_empty() {
+            return Ok(VecDeque::new());
+        }
+        let journal = self.driver.ports.journal.as_ref();
+        let mut found = VecDeque::new();
+        let mut events = journal.read(&StreamId::run(self.run), Seq(0));
+        while let Some(recorded) = events.next().await {
+            let recorded = recorded?;
+            if recorded.kind != "effect_intended" {
+                continue;
+            }
+            if let RunEvent::EffectIntended(intent) = fold::hydrate(journal, &recorded).await?
+                && state.open.contains_key(&intent.key)
+            {
+                let puts_back = is_restore(&intent);
+                let standing = Standing::new(recorded, *intent);
+                if puts_back { found.push_front(standing) } else { found.push_back(standing) }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Takes up the next effect that was found open, by its recovery class.
+    async fn recover_next(&mut self, mut state: RunState) -> Result<RunState, DriveError> {
+        let Some(standing) = self.pending.pop_front() else { return Ok(state) };
+        let key = standing.intent().key.clone();
+        let recovery = standing.intent().recovery;
+        if state.closing.is_some() && !matches!(recovery, Recovery::Probe | Recovery::Person) {
+            // The run is being ended: nothing is done again for that.
+            let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: true };
+            return Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0);
+        }
+        if recovery == Recovery::Restore {
+            if let Some(id) = self.restoring.take() {
+                is_restored(&state, &id, &key)?;
+            } else {
+                state = self.step(state, Input::Restore { key }).await?.0;
+                if state.waiting.is_some() {
+                    return Ok(state);
+                }
+                self.restoring = state.open.values().find(|intent| is_restore(intent)).and_then(|intent| intent.call.clone());
+                if self.restoring.is_some() {
+                    self.pending.push_front(standing);
+                    return Ok(state);
+                }
+            }
+        }
+        self.begin(&state, standing, true);
+        Ok(state)
+    }
+
+    async fn hear(&mut self, mut state: RunState) -> Result<RunState, DriveError> {
+        for (seq, message) in inbox::heard(self.driver.ports.journal.as_ref(), self.run, state.inbox).await? {
+            if state.ended.is_some() {
+                break;
+            }
+            let ends = matches!(message, InboxMessage::Cancel { .. }) && state.closing.is_none();
+            // What had begun before the word is cancelled; what gathers the end's evidence after it is not.
+            let before = ends.then(|| std::mem::replace(&mut self.cancel, Cancel::new()));
+            state = self.step(state, Input::Inbox { seq, message }).await?.0;
+            if let Some(before) = before {
+                before.cancel();
+            }
+        }
+        Ok(state)
+    }
+
+    async fn look_for_kill(&mut self, state: RunState) -> Result<RunState, DriveError> {
+        let (epoch, reason) = self.driver.ports.journal.epoch(&StreamId::run(self.run)).await?;
+        let told = epoch > self.epoch && state.ended.is_none();
+        if told { Ok(self.killed(state, epoch, reason).await?.0) } else { Ok(state) }
+    }
+
+    /// Stops everything at once; what the effects got to is recorded, and that a kill came.
+    async fn killed(&mut self, state: RunState, epoch: Epoch, reason: String) -> Result<(RunState, Position), DriveError> {
+        self.epoch = epoch;
+        let state = self.stop_effects(state).await?;
+        Box::pin(self.step(state, Input::Killed { reason })).await
+    }
+
+    /// Cancels what runs and records how far it got. Nothing new is started.
+    async fn stop_effects(&mut self, mut state: RunState) -> Result<RunState, DriveError> {
+        self.cancel.cancel();
+        let deadline = tokio::time::Instant::now() + CANCEL_GRACE;
+        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.working.join_next()).await {
+            let Ok(ended) = done else { continue };
+            state = self.record(state, ended).await?;
+        }
+        Ok(state)
+    }
+
+    /// Records an outcome without going on from there, whatever kill came meanwhile: it has happened.
+    async fn record(&mut self, state: RunState, ended: Ended) -> Result<RunState, DriveError> {
+        loop {
+            match self.commit(&state, Input::EndedLate(Box::new(ended.clone()))).await {
+                Ok(passed) => return Ok(passed.state),
+                Err(DriveError::Commit(CommitError::Killed { epoch, .. })) if epoch > self.epoch => self.epoch = epoch,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn renew(&self) -> Result<(), DriveError> {
+        let stream = StreamId::run(self.run);
+        match self.driver.ports.journal.lease(&stream, self.driver.ports.worker, self.driver.options.lease).await {
+            Ok(fence) if fence == self.fence => Ok(()),
+            Ok(_) | Err(LeaseError::Held { .. }) => Err(CommitError::Fenced { stream }.into()),
+            Err(LeaseError::Store(CommitError::Busy)) => Ok(()),
+            Err(LeaseError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Upper bounds of the model's price. A model without a price cannot be used under a budget.
+    fn price_of(&self, start: &StartRun, budget: Option<Micros>) -> Result<Option<Price>, DriveError> {
+        let Some(model) = start.model.as_ref() else { return Ok(None) };
+        let quote = |input, output| self.driver.ports.models.quote(model, input, output).map_err(DriveError::Model);
+        let (input, output) = (quote(1_000_000, 0)?, quote(0, 1_000_000)?);
+        if !input.priced {
+            return match budget {
+                None => Ok(None),
+                Some(_) => {
+                    let hint = format!(
+                        "set one: keiko config set 'models.prices.\"{model}\".price' 0   (or input and output prices), or leave --budget out"
+                    );
+                    Err(DriveError::Model(
+                        Fault::new(Code(4009), format!("model {model} has no price, so a budget cannot be kept")).hint(hint),
+                    ))
+                }
+            };
+        }
+        Ok(Some(Price { input: input.at_most, output: output.at_most }))
+    }
+}
+
+fn is_restore(intent: &Intent) -> bool {
+    matches!(&intent.action, Action::Jail(JailAction { op: JailOp::Restore { .. }, .. }))
+}
+
+/// An interrupted effect is done again only on the workspace that it began with.
+fn is_restored(state: &RunState, id: &str, key: &EffectKey) -> Result<(), DriveError> {
+    let why = match state.harness.get(id).map(AsRef::as_ref) {
+        Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Restored, .. }))) => return Ok(()),
+        Some(Outcome::Failed(fault)) => fault.to_string(),
+        Some(_) | None => "it came to nothing".to_owned(),
+    };
+    Err(DriveError::Recovery { key: key.clone(), why })
+}
+
+fn stopped() -> Suspension {
+    Suspension::Stopped { by: "this process".into(), inbox: Seq(0) }
+}

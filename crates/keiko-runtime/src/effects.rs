@@ -1,0 +1,160 @@
+//! The only place where an action becomes a deed.
+
+use crate::gate::Standing;
+use crate::ports::{DriveOptions, Ports};
+use crate::scrub::scrub;
+use crate::telemetry;
+use keiko_contracts::action::{Action, Outcome, Probe, Recovery, Report};
+use keiko_contracts::code::{Code, Fault, Retry};
+use keiko_contracts::digest::Digest;
+use keiko_contracts::jail::JailOp;
+use keiko_contracts::journal::Epoch;
+use keiko_contracts::model::{ChatRequest, LiveFrame};
+use keiko_contracts::run::Ended;
+use keiko_governance::permit::AnyPermit;
+use keiko_ports::Cancel;
+use keiko_ports::live::LiveSink;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::Instrument as _;
+
+/// The longest pause that another side may ask for; longer waits suspend the run.
+const PAUSE_MAX: Duration = Duration::from_secs(90);
+
+/// What carrying out an intent needs.
+pub struct Job {
+    /// The intent, as it stands in the journal.
+    pub standing: Standing,
+    /// The rendered request, for model requests.
+    pub request: Option<Arc<ChatRequest>>,
+    /// The kill epoch under which it was permitted, and the newest one known.
+    pub epochs: (Epoch, Epoch),
+    /// It was found open after a restart.
+    pub recovered: bool,
+    /// Who watches.
+    pub live: LiveSink,
+    /// Stops it.
+    pub cancel: Cancel,
+}
+
+/// Carries out an intent to its outcome, with retries where the fault is a passing one and the recovery class allows.
+pub async fn carry_out(ports: Ports, options: DriveOptions, job: Job) -> Ended {
+    let span = telemetry::effect_span(job.standing.intent());
+    async move {
+        let ended = carry_out_in_span(&ports, options, &job).await;
+        telemetry::note_outcome(&tracing::Span::current(), &ended.outcome);
+        ended
+    }
+    .instrument(span)
+    .await
+}
+
+async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> Ended {
+    let key = job.standing.intent().key.clone();
+    let ended = |outcome, tries| Ended { key: key.clone(), outcome, tries, recovered: job.recovered };
+    if job.recovered {
+        match recover(ports, job).await {
+            Recovered::Known(outcome) => return ended(*outcome, 1),
+            Recovered::DoIt => {}
+        }
+    }
+    let mut tries = 1;
+    loop {
+        let outcome = once(ports, job).await;
+        let Outcome::Failed(Fault { retry: Retry::Transient { after_ms }, code, message, .. }) = &outcome else {
+            return ended(outcome, tries);
+        };
+        let pause = pause(options, tries, *after_ms, &key.to_string());
+        if tries >= options.tries || pause > PAUSE_MAX || !may_repeat(job.standing.intent().recovery) {
+            return ended(outcome, tries);
+        }
+        tracing::info!(code, message, tries, pause_ms = pause.as_millis() as u64, "trying again");
+        let note = format!("{message}; trying again in {:.1} s ({} of {})", pause.as_secs_f32(), tries + 1, options.tries);
+        job.live.send(LiveFrame::Progress { note });
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = job.cancel.cancelled() => return ended(Outcome::Cancelled, tries),
+        }
+        tries += 1;
+    }
+}
+
+fn may_repeat(recovery: Recovery) -> bool {
+    match recovery {
+        Recovery::Repeat | Recovery::SameKey => true,
+        Recovery::Restore | Recovery::Probe | Recovery::Person => false,
+    }
+}
+
+/// Doubles from try to try, with a jitter that depends on the effect's key; never shorter than the other side asks.
+fn pause(options: DriveOptions, tries: u16, after_ms: Option<u64>, key: &str) -> Duration {
+    let base = options.pause.saturating_mul(1 << (tries - 1).min(8));
+    let jitter = u32::from(Digest::of(key.as_bytes()).0[usize::from(tries) % 32]);
+    let own = base + base.saturating_mul(jitter) / 512;
+    own.max(Duration::from_millis(after_ms.unwrap_or(0)))
+}
+
+enum Recovered {
+    Known(Box<Outcome<Report>>),
+    DoIt,
+}
+
+/// What is to be done about an effect whose intent is in the journal and whose outcome is not.
+async fn recover(ports: &Ports, job: &Job) -> Recovered {
+    let intent = job.standing.intent();
+    match intent.recovery {
+        Recovery::Repeat | Recovery::SameKey => Recovered::DoIt,
+        Recovery::Restore => match &intent.action {
+            Action::Jail(jail) if matches!(jail.op, JailOp::Cell { .. }) => {
+                let fault =
+                    Fault::new(Code(5201), "the Python session was lost in a restart, with all its variables; this cell may have run")
+                        .hint("run what is needed again");
+                Recovered::Known(Box::new(Outcome::Failed(fault)))
+            }
+            _ => Recovered::DoIt,
+        },
+        Recovery::Person => {
+            let why = "the process ended between the start of this effect and its outcome".into();
+            Recovered::Known(Box::new(Outcome::Unknown { why }))
+        }
+        Recovery::Probe => {
+            let probed = match &intent.action {
+                Action::Host(action) => map_probe(ports.host.probe(&intent.key, action).await, Report::Host),
+                Action::Tool(action) => map_probe(ports.tools.probe(&intent.key, action).await, Report::Tool),
+                Action::Jail(action) => map_probe(ports.sandbox.probe(&intent.key, action).await, Report::Jail),
+                Action::Model(_) => Probe::DidNot,
+            };
+            match probed {
+                Probe::Happened(report) => Recovered::Known(Box::new(Outcome::Done(report))),
+                Probe::DidNot => Recovered::DoIt,
+                Probe::CannotTell { why } => Recovered::Known(Box::new(Outcome::Unknown { why })),
+            }
+        }
+    }
+}
+
+fn map_probe<R>(probe: Probe<R>, f: impl FnOnce(R) -> Report) -> Probe<Report> {
+    match probe {
+        Probe::Happened(report) => Probe::Happened(f(report)),
+        Probe::DidNot => Probe::DidNot,
+        Probe::CannotTell { why } => Probe::CannotTell { why },
+    }
+}
+
+async fn once(ports: &Ports, job: &Job) -> Outcome<Report> {
+    let (under, now) = job.epochs;
+    let permit = match job.standing.durable().and_then(|durable| durable.permit(under, now)) {
+        Ok(permit) => permit,
+        Err(error) => return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))),
+    };
+    let (live, cancel) = (job.live.clone(), job.cancel.clone());
+    match permit {
+        AnyPermit::Model(permit) => match &job.request {
+            Some(request) => ports.models.chat(permit, request, live, cancel).await.map(Report::Model),
+            None => Outcome::Failed(Fault::new(Code(9001), "a model request was not rendered")),
+        },
+        AnyPermit::Jail(permit) => scrub(ports.sandbox.perform(permit, live, cancel).await.map(Report::Jail)),
+        AnyPermit::Host(permit) => ports.host.perform(permit, live, cancel).await.map(Report::Host),
+        AnyPermit::Tool(permit) => scrub(ports.tools.perform(permit, live, cancel).await.map(Report::Tool)),
+    }
+}

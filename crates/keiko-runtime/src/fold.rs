@@ -1,0 +1,98 @@
+//! Reading a run back from its journal.
+
+use futures_util::StreamExt as _;
+use keiko_agent::native::NativeEngine;
+use keiko_agent::state::{RunState, Stamp};
+use keiko_agent::tools::ToolBox;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::digest::Digest;
+use keiko_contracts::envelope::{self, EnvelopeError};
+use keiko_contracts::id::RunId;
+use keiko_contracts::journal::{Recorded, Seq, StreamId};
+use keiko_contracts::run::RunEvent;
+use keiko_ports::journal::{Journal, ReadError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why a run cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoSuchRun(RunId),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// An event cannot be read.
+    #[error(transparent)]
+    Event(#[from] EnvelopeError),
+}
+
+impl FoldError {
+    /// As a user meets it.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            FoldError::NoSuchRun(_) => Fault::new(Code(6001), self.to_string()).hint("keiko runs list"),
+            FoldError::Read(_) => Fault::new(Code(3030), self.to_string()).hint("keiko doctor"),
+            FoldError::Event(EnvelopeError::Newer { .. }) => Fault::new(Code(3031), self.to_string())
+                .hint("the run was made by a newer Keiko: it can be listed, not resumed; update this one"),
+            FoldError::Event(_) => Fault::new(Code(3032), self.to_string()).hint("keiko doctor"),
+        }
+    }
+}
+
+/// Reads an event with all its texts.
+///
+/// # Errors
+/// When the event or one of its blobs cannot be read.
+pub async fn hydrate(journal: &dyn Journal, recorded: &Recorded) -> Result<RunEvent, FoldError> {
+    let whole = match envelope::unpack(recorded) {
+        Ok(event) if !has_blobs(&recorded.payload) => return Ok(event),
+        Ok(_) => None,
+        Err(EnvelopeError::InBlob { digest, .. }) => Some(journal.blob(&digest).await?),
+        Err(error) => return Err(error.into()),
+    };
+    let body = whole.as_deref().unwrap_or(&recorded.payload);
+    let texts = texts(journal, body).await?;
+    let json = |source| EnvelopeError::Json { kind: recorded.kind.clone(), source };
+    let filled = envelope::fill(body, &texts).map_err(json)?;
+    Ok(envelope::unpack_body(recorded, &filled)?)
+}
+
+fn has_blobs(payload: &[u8]) -> bool {
+    !envelope::blobs_of(payload).is_empty()
+}
+
+async fn texts(journal: &dyn Journal, body: &[u8]) -> Result<BTreeMap<Digest, String>, FoldError> {
+    let mut texts = BTreeMap::new();
+    for digest in envelope::blobs_of(body) {
+        if let std::collections::btree_map::Entry::Vacant(entry) = texts.entry(digest) {
+            let bytes = journal.blob(&digest).await?;
+            entry.insert(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok(texts)
+}
+
+/// Makes the engine of an agent, by the agent's name.
+pub type EngineOf = fn(&str) -> Option<Box<dyn NativeEngine>>;
+
+/// Folds a run's events into its state.
+///
+/// # Errors
+/// When there is no such run, or it cannot be read.
+pub async fn fold(journal: &dyn Journal, run: RunId, tools: Arc<ToolBox>, engine: EngineOf) -> Result<RunState, FoldError> {
+    let mut events = journal.read(&StreamId::run(run), Seq(0));
+    let mut state: Option<RunState> = None;
+    while let Some(recorded) = events.next().await {
+        let recorded = recorded?;
+        let event = hydrate(journal, &recorded).await?;
+        let state = state.get_or_insert_with(|| {
+            let native = if let RunEvent::RunStarted(start) = &event { engine(start.agent.as_str()) } else { None };
+            RunState::new(tools.clone(), native)
+        });
+        state.apply(&Stamp { at: recorded.at, seq: recorded.seq, hash: recorded.hash }, &event);
+    }
+    state.ok_or(FoldError::NoSuchRun(run))
+}

@@ -1,0 +1,144 @@
+//! The single gate: one commit takes the intent, consumes the approval, reserves the money, checks lease and kill epoch.
+
+use crate::ports::Ports;
+use crate::views;
+use keiko_agent::decide::Decided;
+use keiko_agent::state::{RunState, Stamp};
+use keiko_contracts::action::{Intent, Outcome, Report};
+use keiko_contracts::envelope;
+use keiko_contracts::id::RunId;
+use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Head, Recorded, StreamId};
+use keiko_contracts::run::RunEvent;
+use keiko_governance::permit::{DurableIntent, NoPermit};
+use keiko_ports::journal::CommitError;
+use std::time::Duration;
+
+/// How often, and how long, a commit that found the store busy or full is tried again.
+const TRIES: u32 = 5;
+
+/// An intent that is in the journal, with the record that proves it: permits are made from it.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    recorded: Recorded,
+    intent: Intent,
+}
+
+impl Standing {
+    /// From a record of the journal.
+    #[must_use]
+    pub fn new(recorded: Recorded, intent: Intent) -> Self {
+        Standing { recorded, intent }
+    }
+    /// The intent.
+    #[must_use]
+    pub fn intent(&self) -> &Intent {
+        &self.intent
+    }
+    /// Governance's proof that it is durable.
+    ///
+    /// # Errors
+    /// When the record is not that of this intent.
+    pub fn durable(&self) -> Result<DurableIntent, NoPermit> {
+        DurableIntent::from_recorded(&self.recorded, self.intent.clone())
+    }
+}
+
+/// What a commit came to.
+#[derive(Debug)]
+pub struct Passed {
+    /// The state, with the place and hash of its last event.
+    pub state: RunState,
+    /// The events as recorded.
+    pub recorded: Vec<(Recorded, RunEvent)>,
+    /// Intents that may be carried out now.
+    pub intents: Vec<Standing>,
+}
+
+/// Commits what was decided. If it fails, nothing was written and `decided` is void.
+///
+/// # Errors
+/// [`CommitError`] as the journal says.
+pub async fn pass(
+    ports: &Ports,
+    run: RunId,
+    before: &RunState,
+    fence: Fence,
+    epoch: Epoch,
+    decided: Decided,
+) -> Result<Passed, CommitError> {
+    let Decided { events, at, next } = decided;
+    if events.is_empty() {
+        return Ok(Passed { state: next, recorded: Vec::new(), intents: Vec::new() });
+    }
+    let demo = next.start.as_ref().is_some_and(|start| start.demo);
+    let mut append = Append {
+        stream: StreamId::run(run),
+        expect: Expect::At(before.head.0),
+        fence: Some(fence),
+        epoch: Some(epoch),
+        events: Vec::with_capacity(events.len()),
+        blobs: Vec::new(),
+        views: views::changes(&next, &events, at),
+    };
+    for event in &events {
+        let packed =
+            envelope::pack(event, at, Head { demo, ..Head::default() }).map_err(|error| CommitError::Broken { why: error.to_string() })?;
+        append.events.push(packed.event);
+        append.blobs.extend(packed.blobs);
+    }
+    let durability = if events.iter().any(needs_barrier) { Durability::Barrier } else { Durability::Lazy };
+    let recorded = commit(ports, append, durability).await?;
+    let mut state = next;
+    if let Some(last) = recorded.last() {
+        state.head = (last.seq, last.hash);
+    }
+    let intents = recorded
+        .iter()
+        .zip(&events)
+        .filter_map(|(recorded, event)| match event {
+            RunEvent::EffectIntended(intent) => Some(Standing { recorded: recorded.clone(), intent: (**intent).clone() }),
+            _ => None,
+        })
+        .collect();
+    Ok(Passed { state, recorded: recorded.into_iter().zip(events).collect(), intents })
+}
+
+async fn commit(ports: &Ports, append: Append, durability: Durability) -> Result<Vec<Recorded>, CommitError> {
+    let mut pause = Duration::from_millis(50);
+    for _ in 1..TRIES {
+        match ports.journal.commit(vec![append.clone()], durability).await {
+            Err(CommitError::Busy | CommitError::Full) => tokio::time::sleep(pause).await,
+            other => return other,
+        }
+        pause *= 3;
+    }
+    ports.journal.commit(vec![append], durability).await
+}
+
+/// What must be on the medium before anything goes on: intents, what cost money or changed something outside, and
+/// whatever a person was told.
+fn needs_barrier(event: &RunEvent) -> bool {
+    match event {
+        RunEvent::RunStarted(_)
+        | RunEvent::EffectIntended(_)
+        | RunEvent::ApprovalRequested(_)
+        | RunEvent::ApprovalResolved(_)
+        | RunEvent::RunSuspended(_)
+        | RunEvent::RunEnded(_) => true,
+        RunEvent::EffectEnded(ended) => !matches!(ended.outcome, Outcome::Done(Report::Jail(_)) | Outcome::Cancelled),
+        RunEvent::RunResumed(_)
+        | RunEvent::Steered(_)
+        | RunEvent::CallRefused(_)
+        | RunEvent::CallAnswered(_)
+        | RunEvent::TestsObserved(_)
+        | RunEvent::Noted(_)
+        | RunEvent::ContextCompacted(_)
+        | RunEvent::RunClosing(_) => false,
+    }
+}
+
+/// The stamp of a record.
+#[must_use]
+pub fn stamp(recorded: &Recorded) -> Stamp {
+    Stamp { at: recorded.at, seq: recorded.seq, hash: recorded.hash }
+}

@@ -1,0 +1,139 @@
+//! Views that lists and the inbox of approvals are read from, written in the commit of the events they follow from.
+
+use keiko_agent::ledger::one_line;
+use keiko_agent::state::RunState;
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRow};
+use keiko_contracts::id::ApprovalId;
+use keiko_contracts::jail::Source;
+use keiko_contracts::journal::ViewOp;
+use keiko_contracts::run::{EndStatus, RunEvent, RunRow, Suspension};
+use keiko_contracts::time::Timestamp;
+
+/// The view of runs: key is the run's id, group its state, sorted by start.
+pub const RUNS: &str = "runs";
+/// The view of approvals: key is the approval's id, group `open` or `answered`, sorted by when it was asked.
+pub const APPROVALS: &str = "approvals";
+
+/// The rows that change with these events, given the state after them.
+#[must_use]
+pub fn changes(state: &RunState, events: &[RunEvent], now: Timestamp) -> Vec<ViewOp> {
+    let mut ops = Vec::new();
+    let changed = events.iter().any(|event| {
+        matches!(
+            event,
+            RunEvent::RunStarted(_)
+                | RunEvent::RunResumed(_)
+                | RunEvent::RunSuspended(_)
+                | RunEvent::RunEnded(_)
+                | RunEvent::ApprovalRequested(_)
+                | RunEvent::ApprovalResolved(_)
+        )
+    });
+    if changed && let Some(row) = row(state, now) {
+        ops.push(ViewOp::Put {
+            view: RUNS,
+            key: row.run.to_string(),
+            sort: row.started.0,
+            group: row.state.clone(),
+            body: serde_json::to_vec(&row).unwrap_or_default(),
+        });
+    }
+    for event in events {
+        match event {
+            RunEvent::ApprovalRequested(request) => ops.extend(approval(state, request.id, now, None)),
+            RunEvent::ApprovalResolved(answer) => ops.extend(approval(state, answer.id, now, Some(answer))),
+            RunEvent::RunEnded(_) => {
+                // What nobody answered before the end is not asked any more.
+                let open: Vec<ApprovalId> = state.open_approvals().map(|approval| approval.request.id).collect();
+                ops.extend(open.into_iter().map(|id| ViewOp::Delete { view: APPROVALS, key: id.to_string() }));
+            }
+            _ => {}
+        }
+    }
+    ops
+}
+
+fn approval(state: &RunState, id: ApprovalId, now: Timestamp, answer: Option<&ApprovalAnswer>) -> Option<ViewOp> {
+    let request = state.approvals.get(&id)?.request.clone();
+    let run = request.key.run;
+    let row = ApprovalRow { run, request: (*request).clone(), asked: now, answer: answer.cloned() };
+    Some(ViewOp::Put {
+        view: APPROVALS,
+        key: id.to_string(),
+        sort: now.0,
+        group: if answer.is_some() { "answered" } else { "open" }.into(),
+        body: serde_json::to_vec(&row).ok()?,
+    })
+}
+
+/// A run as lists show it.
+#[must_use]
+pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
+    let start = state.start.as_deref()?;
+    let workspace = match &start.source {
+        Some(Source::Folder { path, .. }) => Some(path.clone()),
+        Some(Source::Empty) | None => None,
+    };
+    Some(RunRow {
+        run: start.run,
+        goal: one_line(start.goal.text_or_empty(), 160),
+        agent: start.agent.clone(),
+        model: start.model.clone(),
+        workspace,
+        state: state_word(state).into(),
+        started: state.started,
+        updated: now,
+        steps: state.step,
+        cost: state.budget.spent(),
+        demo: start.demo,
+    })
+}
+
+/// The words for states, as lists filter by them.
+pub const STATES: [&str; 13] = [
+    "running",
+    "waiting-approval",
+    "waiting-answer",
+    "waiting-person",
+    "waiting-model",
+    "limit",
+    "stopped",
+    "killed",
+    "succeeded",
+    "unverified",
+    "failed",
+    "refused",
+    "cancelled",
+];
+
+/// The state of a run in a word.
+#[must_use]
+pub fn state_word(state: &RunState) -> &'static str {
+    if let Some(end) = &state.ended {
+        return end_word(end.status);
+    }
+    match &state.waiting {
+        Some(Suspension::Approval { .. }) => "waiting-approval",
+        Some(Suspension::Question { .. }) => "waiting-answer",
+        Some(Suspension::Unknown { .. }) => "waiting-person",
+        Some(Suspension::Unavailable { .. }) => "waiting-model",
+        Some(Suspension::Limit { .. }) => "limit",
+        Some(Suspension::Stopped { .. }) => "stopped",
+        Some(Suspension::Killed { .. }) => "killed",
+        None if state.open_approvals().next().is_some() => "waiting-approval",
+        None => "running",
+    }
+}
+
+/// The end of a run in a word.
+#[must_use]
+pub fn end_word(status: EndStatus) -> &'static str {
+    match status {
+        EndStatus::Succeeded => "succeeded",
+        EndStatus::Unverified => "unverified",
+        EndStatus::Failed => "failed",
+        EndStatus::Refused => "refused",
+        EndStatus::Cancelled => "cancelled",
+        EndStatus::Killed => "killed",
+    }
+}

@@ -1,0 +1,214 @@
+//! What goes wrong while a run is driven: each ends in a coded error or a state, and nothing is lost.
+
+use crate::scenarios::{PLAIN, Scenario, Stage, all, call, engine, finish};
+use crate::storm::{LEASE, Left, Storm, block_on, calm, check, tools};
+use keiko_contracts::action::Outcome;
+use keiko_contracts::id::WorkerId;
+use keiko_contracts::journal::{KillScope, StreamId};
+use keiko_contracts::model::Part;
+use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, Suspension};
+use keiko_contracts::time::Timestamp;
+use keiko_governance::class::ActionClass;
+use keiko_governance::policy::Level;
+use keiko_ports::Cancel;
+use keiko_ports::journal::{CommitError, Journal as _};
+use keiko_runtime::drive::{DriveError, Order, Rest, Unwatched};
+use keiko_runtime::{inbox, views};
+use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const FREE: &[(ActionClass, Level)] = &[(ActionClass::ToolOther, Level::Run)];
+
+fn named(name: &str) -> Scenario {
+    all().into_iter().find(|scenario| scenario.name == name).unwrap()
+}
+
+/// Begins the run in a process of its own, whose journal refuses commits.
+async fn begin(storm: &Storm<'_>, scenario: &Scenario, refuse: Vec<CommitError>, stop: Cancel) -> Result<Rest, DriveError> {
+    let fuse = Fuse::new(CrashPoint::Never);
+    let journal = CrashJournal::new(storm.journal.clone(), fuse.clone());
+    journal.refuse(refuse);
+    let order = Order::Start(Box::new(scenario.start()));
+    storm.driver(journal, &fuse, 99).drive(order, Arc::new(Unwatched), stop).await
+}
+
+async fn goes_on(storm: &Storm<'_>, scenario: &Scenario) -> Left {
+    storm.to_the_end(&[]).await.unwrap_or_else(|why| panic!("{}: {why}", scenario.name))
+}
+
+/// Waits until the run has this many events of a kind.
+async fn until(storm: &Storm<'_>, kind: &str, count: usize) {
+    let stream = StreamId::run(storm.run);
+    while storm.journal.events(&stream).iter().filter(|event| event.kind == kind).count() < count {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[test]
+fn a_full_or_busy_journal_that_frees_itself_is_waited_for() {
+    let (scenario, tools) = (named("changes"), tools());
+    block_on(async {
+        let calm = calm(&scenario, &tools).await;
+        let storm = Storm::new(&scenario, tools.clone(), false);
+        let rest = begin(&storm, &scenario, vec![CommitError::Full, CommitError::Busy], Cancel::new()).await;
+        assert!(matches!(rest, Ok(Rest::Ended(_))));
+        let left = storm.left((0, 0), 0, Default::default()).await.unwrap();
+        check(&scenario, &calm, &left).unwrap();
+    });
+}
+
+#[test]
+fn a_journal_that_stays_full_is_a_coded_error_and_the_run_goes_on_later() {
+    let (scenario, tools) = (named("classes"), tools());
+    block_on(async {
+        let calm = calm(&scenario, &tools).await;
+        let storm = Storm::new(&scenario, tools.clone(), false);
+        let error = begin(&storm, &scenario, vec![CommitError::Full; 5], Cancel::new()).await.unwrap_err();
+        assert_eq!(error.fault().code, "KEI-3005");
+        assert!(error.fault().hint.is_some());
+        let left = goes_on(&storm, &scenario).await;
+        check(&scenario, &calm, &left).unwrap();
+    });
+}
+
+fn overtaken(step: u32, stage: &Stage) -> Vec<Part> {
+    if step == 2 && stage.world.first_time("overtaken") {
+        stage.clock.advance(LEASE);
+        let stream = StreamId::run(stage.run);
+        let lease = stage.journal.lease(&stream, WorkerId::from_bytes([77; 5]), Duration::ZERO);
+        futures_util::FutureExt::now_or_never(lease).unwrap().unwrap();
+    }
+    if step <= 2 { vec![call("c1", "ledger_same_key", json!({"n": step}))] } else { finish() }
+}
+
+#[test]
+fn a_process_that_lost_its_lease_writes_nothing_more() {
+    let scenario = Scenario { name: "overtaken", answers: overtaken, workspace: false, levels: FREE, ends: EndStatus::Succeeded, ..PLAIN };
+    block_on(async {
+        let tools = tools();
+        let storm = Storm::new(&scenario, tools.clone(), false);
+        let error = begin(&storm, &scenario, vec![], Cancel::new()).await.unwrap_err();
+        assert_eq!(error.fault().code, "KEI-3002");
+        let left = goes_on(&storm, &scenario).await;
+        assert_eq!(left.state.ended.as_ref().map(|end| end.status), Some(EndStatus::Succeeded));
+        let keys: Vec<_> = left.deeds.iter().map(|deed| &deed.key).collect();
+        assert_eq!(keys.len(), 2, "{keys:?}");
+    });
+}
+
+fn waits(step: u32, _: &Stage) -> Vec<Part> {
+    match step {
+        1 => vec![call("c1", "ledger_person", json!({"wait": 1}))],
+        _ => finish(),
+    }
+}
+
+const WAITS: Scenario = Scenario { name: "waits", answers: waits, workspace: false, levels: FREE, ends: EndStatus::Succeeded, ..PLAIN };
+
+#[test]
+fn a_kill_stops_an_effect_on_its_way_at_once_and_is_shown() {
+    block_on(async {
+        let tools = tools();
+        let storm = Storm::new(&WAITS, tools.clone(), false);
+        let killed = async {
+            until(&storm, "effect_intended", 2).await;
+            storm.journal.kill(KillScope::All, "smoke in the server room", "me").await.unwrap();
+            Instant::now()
+        };
+        let (rest, at) = tokio::join!(begin(&storm, &WAITS, vec![], Cancel::new()), killed);
+        assert!(at.elapsed() < Duration::from_secs(2), "{:?}", at.elapsed());
+        assert!(matches!(&rest, Ok(Rest::Waiting(Suspension::Killed { reason })) if reason == "smoke in the server room"), "{rest:?}");
+        assert!(storm.fold().await.unwrap().open.is_empty(), "what the effect got to is recorded");
+        let row = storm.journal.view_get(views::RUNS, &storm.run.to_string()).await.unwrap().unwrap();
+        assert_eq!(row.group, "killed");
+        let left = goes_on(&storm, &WAITS).await;
+        assert_eq!(left.state.ended.as_ref().map(|end| end.status), Some(EndStatus::Succeeded));
+        assert!(left.asked.is_empty());
+    });
+}
+
+fn kills_itself(step: u32, stage: &Stage) -> Vec<Part> {
+    if step == 2 && stage.world.first_time("kill") {
+        let kill = stage.journal.kill(KillScope::Run(stage.run), "enough", "me");
+        futures_util::FutureExt::now_or_never(kill).unwrap().unwrap();
+    }
+    if step <= 2 { vec![call("c1", "ledger_repeat", json!({"n": step}))] } else { finish() }
+}
+
+/// The kill comes while a request is answered: the commit of the answer is refused, the answer is not forgotten.
+#[test]
+fn an_outcome_that_meets_a_kill_is_kept() {
+    let scenario = Scenario { name: "kills itself", answers: kills_itself, workspace: false, ends: EndStatus::Succeeded, ..PLAIN };
+    block_on(async {
+        let tools = tools();
+        let storm = Storm::new(&scenario, tools.clone(), false);
+        let rest = begin(&storm, &scenario, vec![], Cancel::new()).await;
+        assert!(matches!(rest, Ok(Rest::Waiting(Suspension::Killed { .. }))), "{rest:?}");
+        let state = storm.fold().await.unwrap();
+        assert!(state.open.is_empty());
+        assert_eq!(state.budget.spent(), storm.world.charged(), "what was paid for is in the books");
+        let left = goes_on(&storm, &scenario).await;
+        assert_eq!(left.charged, left.state.budget.spent(), "nothing is asked for twice");
+    });
+}
+
+#[test]
+fn a_stopped_process_records_what_it_got_to_and_the_run_goes_on() {
+    block_on(async {
+        let tools = tools();
+        let storm = Storm::new(&WAITS, tools.clone(), false);
+        let stop = Cancel::new();
+        let stopped = async {
+            until(&storm, "effect_intended", 2).await;
+            stop.cancel();
+        };
+        let (rest, ()) = tokio::join!(begin(&storm, &WAITS, vec![], stop.clone()), stopped);
+        assert!(matches!(rest, Ok(Rest::Waiting(Suspension::Stopped { .. }))), "{rest:?}");
+        assert!(storm.fold().await.unwrap().open.is_empty());
+        goes_on(&storm, &WAITS).await;
+    });
+}
+
+fn changes_and_waits(step: u32, _: &Stage) -> Vec<Part> {
+    match step {
+        1 => vec![call("c1", "write_file", json!({"path": "new", "text": "text"}))],
+        _ => vec![call("c1", "ledger_person", json!({"wait": 1}))],
+    }
+}
+
+#[test]
+fn a_cancelled_run_ends_with_what_it_changed() {
+    let scenario = Scenario { answers: changes_and_waits, workspace: true, ends: EndStatus::Cancelled, ..WAITS };
+    block_on(async {
+        let tools = tools();
+        let storm = Storm::new(&scenario, tools.clone(), false);
+        let cancelled = async {
+            until(&storm, "effect_ended", 5).await;
+            let message = InboxMessage::Cancel { by: "me".into(), reason: "no longer needed".into() };
+            inbox::say(storm.journal.as_ref(), storm.run, &message, Timestamp(1)).await.unwrap();
+        };
+        let (rest, ()) = tokio::join!(begin(&storm, &scenario, vec![], Cancel::new()), cancelled);
+        let Ok(Rest::Ended(end)) = rest else { panic!("{rest:?}") };
+        assert_eq!(end.status, EndStatus::Cancelled);
+        assert!(end.diff.is_some(), "the difference is made after the word, and is not cancelled with the rest");
+    });
+}
+
+/// Somebody stops the run while its workspace is being opened: that is done again, and is no failure.
+#[test]
+fn what_was_stopped_while_the_run_began_is_done_again() {
+    use keiko_agent::decide::{Env, Input, decide};
+    use keiko_contracts::run::Ended;
+    let (scenario, policy) = (named("changes"), named("changes").policy());
+    let env = Env { now: Timestamp(5), epoch: Default::default(), policy: &policy, price: None };
+    let state = keiko_agent::state::RunState::new(tools(), engine("coder"));
+    let begun = decide(&state, &env, Input::Start(Box::new(scenario.start()))).unwrap();
+    let key = begun.next.open.keys().next().unwrap().clone();
+    let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: false };
+    let stopped = decide(&begun.next, &env, Input::EndedLate(Box::new(ended))).unwrap();
+    let resumed = decide(&stopped.next, &env, Input::Resume { by: "me".into(), limits: None }).unwrap();
+    assert!(resumed.next.closing.is_none());
+    assert!(resumed.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(_))), "{:?}", resumed.events);
+}

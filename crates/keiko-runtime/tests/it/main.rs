@@ -1,0 +1,11 @@
+//! Runs survive whatever ends their process: one binary for the runtime's integration tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod core;
+mod faults;
+mod prefixes;
+mod processes;
+mod scenarios;
+mod storm;
+mod toolbox;

@@ -1,0 +1,31 @@
+//! Isolate, run, limit, snapshot, collect; kernels; file, search and git actions inside the jail.
+//!
+//! Reading order: [`spec`] says what a jail is asked to run, [`jail`] finds out what this machine gives, [`run`] runs
+//! commands under bubblewrap, [`inner`] is this same binary inside; [`worker`] is this same binary inside the jail too,
+//! doing file and search operations ([`ops`]) and looking the workspace over ([`survey`]), [`kernel`] is the client of a
+//! Python kernel; [`workspace`] keeps the private clone of a run, [`sandbox`] is the port that the runtime sees, [`home`]
+//! and [`push`] bring results out. This crate knows nothing of agents and of why something is done.
+
+mod allowlist;
+mod capture;
+pub mod home;
+mod identity;
+pub mod inner;
+pub mod jail;
+pub mod kernel;
+mod launch;
+mod limits;
+mod lockdown;
+pub mod ops;
+mod plan;
+mod probe;
+pub mod push;
+mod remedy;
+pub mod run;
+pub mod sandbox;
+mod seccomp;
+pub mod selftest;
+pub mod spec;
+mod start;
+pub mod worker;
+pub mod workspace;

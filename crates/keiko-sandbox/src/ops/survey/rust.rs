@@ -1,0 +1,89 @@
+//! Rust projects: workspace roots only.
+
+use super::{CACHE, Tree, argv, inside};
+use keiko_contracts::jail::{Project, Toolchain};
+use std::path::{Path, PathBuf};
+
+/// A project in a folder, if there is a manifest that no workspace above owns.
+pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
+    if !tree.has(dir, "Cargo.toml") || is_member(tree, dir) {
+        return None;
+    }
+    let manifests: Vec<String> =
+        ["Cargo.toml", "Cargo.lock"].iter().filter(|name| tree.has(dir, name)).map(|name| (*name).to_owned()).collect();
+    let locked = tree.read(dir, "Cargo.lock");
+    let vendored = tree.exists(dir, "vendor") && tree.read(dir, ".cargo/config.toml").is_some_and(|text| text.contains("vendored-sources"));
+    let missing = match &locked {
+        Some(lock) => foreign(lock).any(|package| !is_fetched(&package)),
+        None => declares_foreign(&tree.read(dir, "Cargo.toml").unwrap_or_default()),
+    };
+    let needs_prepare = missing && !vendored;
+    let home = format!("CARGO_HOME={CACHE}/cargo");
+    let manifest = inside(dir, "Cargo.toml");
+    let mut fetch = argv(["env", &home, "cargo", "fetch", "--manifest-path", &manifest]);
+    if locked.is_some() {
+        fetch.push("--locked".to_owned());
+    }
+    Some(Project {
+        dir: dir.to_owned(),
+        toolchain: Toolchain::Rust,
+        cache_key: tree.cache_key("rust", dir, &manifests),
+        manifests,
+        runner: Some("cargo".to_owned()),
+        needs_prepare,
+        prepare: if needs_prepare { vec![fetch] } else { Vec::new() },
+    })
+}
+
+fn is_member(tree: &Tree<'_>, dir: &str) -> bool {
+    let above = std::iter::successors(parent(dir), |dir| parent(dir));
+    above.into_iter().any(|dir| tree.read(dir, "Cargo.toml").is_some_and(|text| text.lines().any(|line| line.trim() == "[workspace]")))
+}
+
+fn parent(dir: &str) -> Option<&str> {
+    if dir.is_empty() { None } else { Some(dir.rsplit_once('/').map_or("", |(above, _)| above)) }
+}
+
+/// `name-version` of the packages in a lock file that come from elsewhere; those from git have no such file and count
+/// by their name alone.
+fn foreign(lock: &str) -> impl Iterator<Item = Package> {
+    lock.split("[[package]]").skip(1).filter_map(|block| {
+        let value =
+            |key: &str| block.lines().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"')?.to_owned()));
+        let source = value("source")?;
+        let (name, version) = (value("name")?, value("version")?);
+        Some(if source.starts_with("git+") { Package::Git } else { Package::Registry(format!("{name}-{version}")) })
+    })
+}
+
+enum Package {
+    Registry(String),
+    Git,
+}
+
+fn is_fetched(package: &Package) -> bool {
+    let own = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    own.into_iter().chain([Path::new(CACHE).join("cargo")]).any(|home| match package {
+        Package::Registry(file) => {
+            !file.contains('/') && folders(&home.join("registry/cache")).any(|index| index.join(format!("{file}.crate")).exists())
+        }
+        Package::Git => folders(&home.join("git/db")).next().is_some(),
+    })
+}
+
+fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path())
+}
+
+/// Without a lock file: whether any dependency is more than a path in the same repository.
+fn declares_foreign(manifest: &str) -> bool {
+    let mut within = false;
+    manifest.lines().map(str::trim).any(|line| {
+        if line.starts_with('[') {
+            within = line.trim_end_matches(']').ends_with("dependencies");
+            // `[dependencies.name]`, one table for each.
+            return line.contains("dependencies.");
+        }
+        within && line.contains('=') && !line.starts_with('#') && !line.contains("path") && !line.contains("workspace")
+    })
+}

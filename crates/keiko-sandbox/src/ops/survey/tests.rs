@@ -1,0 +1,120 @@
+use super::*;
+use keiko_contracts::jail::Project;
+
+fn surveyed(files: &[(&str, &str)]) -> Survey {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let at = dir.path().join(name);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::fs::write(at, text).unwrap();
+    }
+    look(&Root::open(dir.path()).unwrap(), Programs::new()).unwrap()
+}
+
+/// Everything about the only project that a workspace has.
+fn only(files: &[(&str, &str)]) -> Project {
+    let mut projects = surveyed(files).projects;
+    assert_eq!(projects.len(), 1, "{projects:?}");
+    projects.remove(0)
+}
+
+#[test]
+fn the_workspace_is_described() {
+    let long = "x".repeat(20_000);
+    let survey = surveyed(&[("AGENTS.md", &long), ("src/main.c", ""), (".gitignore", "out/\n"), ("out/a.o", "")]);
+    assert_eq!(survey.files, 3);
+    assert_eq!(survey.listing.text(), Some(".gitignore\nAGENTS.md\nsrc/\nsrc/main.c\n"));
+    assert!(survey.instructions.unwrap().text().unwrap().ends_with("[3616 more bytes]\n"));
+    assert!(survey.projects.is_empty());
+}
+
+#[test]
+fn python_runners_are_told_apart() {
+    let runner = |files: &[(&str, &str)]| only(files).runner.unwrap();
+    let manifest = ("pyproject.toml", "[project]\nname = 'x'\n");
+    assert_eq!(
+        runner(&[manifest, ("tests/test_a.py", "import unittest\nclass T(unittest.TestCase):\n    def test_x(self): ...\n")]),
+        "unittest"
+    );
+    assert_eq!(runner(&[manifest, ("tests/test_a.py", "def test_x(): pass\n")]), "pytest");
+    assert_eq!(runner(&[manifest, ("conftest.py", ""), ("test_a.py", "import unittest\n")]), "pytest");
+    assert_eq!(runner(&[("app.py", ""), ("test_app.py", "import pytest\n")]), "pytest", "scripts without a manifest are a project");
+}
+
+#[test]
+fn python_needs_what_is_declared_and_not_installed() {
+    if programs::run("python3", &["--version"], "", std::time::Duration::from_secs(30), 100).said().is_none() {
+        eprintln!("SKIPPED: python_needs: no python3: apt-get install python3");
+        return;
+    }
+    let manifest = "[project]\nname = 'x'\ndependencies = ['no-such-package-of-ours>=1; python_version >= \"3.0\"', 'other; sys_platform == \"win32\"']\n[project.optional-dependencies]\ntest = ['pytest']\ndocs = ['sphinx']\n";
+    let project =
+        only(&[("lib/pyproject.toml", manifest), ("lib/requirements.txt", "# none\n--index-url x\nanother-missing==2 --hash=a\n")]);
+    assert!(project.needs_prepare);
+    assert_eq!((project.dir.as_str(), project.manifests.len(), project.cache_key.len()), ("lib", 2, 16));
+    let venv = format!("/cache/python/{}/venv", project.cache_key);
+    assert_eq!(project.prepare[0], ["python3", "-m", "venv", &venv]);
+    let pip = project.prepare[1].join(" ");
+    assert!(pip.starts_with(&format!("{venv}/bin/python -m pip install --no-input")), "{pip}");
+    assert!(pip.contains(" -r /workspace/lib/requirements.txt no-such-package-of-ours>=1;") && !pip.contains("sphinx"), "{pip}");
+    let nothing = only(&[("setup.py", "from setuptools import setup\nsetup(name='x')\n"), ("test_x.py", "import unittest\n")]);
+    assert_eq!((nothing.needs_prepare, nothing.prepare.len()), (false, 0));
+    let hostile = only(&[
+        ("pyproject.toml", "[project]\ndependencies = ['-rx', '--index-url=http://x', 'ok-but-missing-pkg']\n"),
+        ("test_x.py", "import unittest\n"),
+    ]);
+    assert!(hostile.prepare.concat().iter().all(|word| !word.starts_with("-r") && !word.contains("index-url")), "{:?}", hostile.prepare);
+}
+
+#[test]
+fn node_needs_modules_that_do_not_resolve() {
+    let manifest = r#"{"scripts": {"test": "vitest run"}, "dependencies": {"left": "1"}, "devDependencies": {"@a/b": "2"}}"#;
+    let project = only(&[
+        ("web/package.json", manifest),
+        ("web/package-lock.json", "{}"),
+        ("node_modules/left/package.json", "{}"),
+        (".gitignore", "node_modules\n"),
+    ]);
+    assert_eq!((project.runner.as_deref(), project.needs_prepare), (Some("vitest"), true));
+    let home = format!("/cache/node/{}", project.cache_key);
+    assert_eq!(project.prepare[1], ["cp", "--", "/workspace/web/package.json", "/workspace/web/package-lock.json", &home]);
+    assert_eq!(project.prepare[2][..4], ["npm", "ci", "--prefix", &home]);
+    let installed =
+        [("package.json", manifest), ("node_modules/left/x", ""), ("node_modules/@a/b/x", ""), (".gitignore", "node_modules\n")];
+    assert!(!only(&installed).needs_prepare);
+    for (script, wanted) in [
+        ("jest --ci", Some("jest")),
+        ("node --test", Some("node")),
+        ("mocha", Some("npm")),
+        ("echo \\\"Error: no test specified\\\"", None),
+    ] {
+        let text = format!(r#"{{"scripts": {{"test": "{script}"}}}}"#);
+        assert_eq!(only(&[("package.json", &text)]).runner.as_deref(), wanted, "{script}");
+    }
+    assert_eq!(only(&[("package.json", "{broken")]).runner, None);
+}
+
+#[test]
+fn rust_and_go_look_into_their_caches() {
+    let lock = "[[package]]\nname = \"own\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"no-such-crate-of-ours\"\nversion = \"9.9.9\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    let workspace = [("Cargo.toml", "[workspace]\nmembers = ['a']\n"), ("a/Cargo.toml", "[package]\n"), ("Cargo.lock", lock)];
+    let project = only(&workspace);
+    assert_eq!((project.dir.as_str(), project.needs_prepare), ("", true));
+    assert_eq!(
+        project.prepare[0],
+        ["env", "CARGO_HOME=/cache/cargo", "cargo", "fetch", "--manifest-path", "/workspace/Cargo.toml", "--locked"]
+    );
+    assert!(!only(&[("Cargo.toml", "[package]\nname = 'x'\n[dependencies]\nown = { path = 'own' }\n")]).needs_prepare);
+    assert!(only(&[("Cargo.toml", "[package]\nname = 'x'\n[dev-dependencies]\nserde = '1'\n")]).needs_prepare);
+    let project =
+        only(&[("go.mod", "module x\n"), ("go.sum", "github.com/No/Such v1.0.0 h1:x=\ngithub.com/No/Such v1.0.0/go.mod h1:y=\n")]);
+    assert!(project.needs_prepare && project.prepare[0].ends_with(&["sh".to_owned(), "/workspace".to_owned()]));
+    assert!(!only(&[("go.mod", "module x\n"), ("go.sum", "")]).needs_prepare);
+}
+
+#[test]
+fn the_key_follows_the_manifests_only() {
+    let key = |lock: &str, code: &str| only(&[("package.json", "{}"), ("package-lock.json", lock), ("a.js", code)]).cache_key;
+    assert_eq!(key("{}", "1"), key("{}", "2"));
+    assert_ne!(key("{}", "1"), key("{ }", "1"));
+}

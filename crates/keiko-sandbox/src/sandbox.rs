@@ -1,0 +1,209 @@
+//! The port that the runtime sees: every operation of a run in its workspace, inside the jail.
+//!
+//! Operations of one run go one after the other; runs do not wait for each other. After whatever may have changed files
+//! the tree is recorded, so that the next operation, or the next process after a crash, knows what it starts from.
+
+mod cell;
+mod exec;
+mod install;
+mod session;
+
+use crate::jail::Jail;
+use crate::ops::OpRequest;
+use crate::workspace::export::Wanted;
+use crate::workspace::{Workspaces, gitops, tree};
+use async_trait::async_trait;
+use keiko_contracts::action::{Outcome, Probe};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{EffectKey, RunId};
+use keiko_contracts::jail::{GitOp, JailAction, JailBody, JailOp, JailReport, Source, TreeId};
+use keiko_governance::permit::Permit;
+use keiko_ports::Cancel;
+use keiko_ports::live::LiveSink;
+use keiko_ports::perform::Perform;
+use session::{Session, Sessions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Bytes of a diff that are reported.
+const DIFF_CAP: usize = 1 << 20;
+
+/// Performs [`JailAction`]s. Cheap to clone.
+#[derive(Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    spaces: Workspaces,
+    jail: Jail,
+    cache: PathBuf,
+    sessions: Sessions,
+}
+
+impl Sandbox {
+    /// Over the workspaces of all runs; dependency caches are kept below `cache`, which is made when needed.
+    #[must_use]
+    pub fn new(spaces: Workspaces, jail: Jail, cache: &Path) -> Sandbox {
+        Sandbox { shared: Arc::new(Shared { spaces, jail, cache: cache.to_owned(), sessions: Sessions::default() }) }
+    }
+
+    /// Ends what still runs for a run: its worker and its Python kernel. The workspace stays.
+    pub async fn close(&self, run: RunId) {
+        self.shared.sessions.close(run).await;
+    }
+
+    /// Brings a tree out of the jail, for [`crate::home::Home`] to apply.
+    ///
+    /// # Errors
+    /// KEI-5111 without a workspace, KEI-5120 when the jail does not have the tree, KEI-5123 when what comes out is odd.
+    pub async fn export_tree(&self, run: RunId, tree: &TreeId) -> Result<(), Fault> {
+        let session = self.session(run).await?;
+        let session = session.lock().await;
+        let shared = &self.shared;
+        shared.spaces.export(&shared.jail, &session.place, &session.meta, &Wanted::Tree(tree.clone())).await
+    }
+
+    /// What people should know of how a workspace was made: files left out, submodules.
+    ///
+    /// # Errors
+    /// KEI-5111 without a workspace.
+    pub fn notes(&self, run: RunId) -> Result<Vec<String>, Fault> {
+        Ok(self.shared.spaces.must(run)?.1.notes)
+    }
+
+    async fn session(&self, run: RunId) -> Result<Arc<tokio::sync::Mutex<Session>>, Fault> {
+        if let Some(session) = self.shared.sessions.get(run) {
+            return Ok(session);
+        }
+        let (place, meta) = self.shared.spaces.must(run)?;
+        Ok(self.shared.sessions.insert(run, Session::new(place, meta)))
+    }
+
+    async fn act(&self, action: JailAction, live: LiveSink, cancel: &Cancel) -> Result<Option<JailReport>, Fault> {
+        let run = action.workspace;
+        if let JailOp::Open { source } = &action.op {
+            return self.open(run, source.clone(), &live).await.map(Some);
+        }
+        let session = self.session(run).await?;
+        let mut session = tokio::select! {
+            session = session.lock() => session,
+            () = cancel.cancelled() => return Ok(None),
+        };
+        let changes = may_change(&action.op);
+        if changes && let Some(expected) = &action.tree {
+            self.ensure(&mut session, expected).await?;
+        }
+        let before = if changes { session.tree.take() } else { session.tree.clone() };
+        let body = match self.dispatch(&mut session, before.clone(), run, action.op, live, cancel).await? {
+            Some(body) => body,
+            None => return Ok(None),
+        };
+        if !changes {
+            return Ok(Some(JailReport { body, tree: None }));
+        }
+        // A refusal changed nothing.
+        let known = before.filter(|_| matches!(body, JailBody::Refused { .. }));
+        let tree = match (known, session.tree.take()) {
+            (Some(tree), _) | (None, Some(tree)) => tree,
+            (None, None) => tree::record(&self.shared.jail, &session.place).await?,
+        };
+        session.tree = Some(tree.clone());
+        Ok(Some(JailReport { body, tree: Some(tree) }))
+    }
+
+    /// Nothing when it was stopped.
+    async fn dispatch(
+        &self,
+        session: &mut Session,
+        before: Option<TreeId>,
+        run: RunId,
+        op: JailOp,
+        live: LiveSink,
+        cancel: &Cancel,
+    ) -> Result<Option<JailBody>, Fault> {
+        let shared = &*self.shared;
+        if let Some(request) = OpRequest::of(&op) {
+            return shared.ask_worker(session, request, cancel).await;
+        }
+        let body = match op {
+            JailOp::Git(op) => gitops::run(&shared.jail, &session.place, &session.meta, &op, cancel.clone()).await?,
+            JailOp::Cell { code, timeout_ms } => return shared.cell(session, &code, timeout_ms, live, cancel).await,
+            JailOp::Exec(spec) => return shared.exec(session, before, spec, live, cancel).await,
+            JailOp::Prepare { toolchain, commands, cache_key } => {
+                return shared.install(session, run, install::Order { toolchain, commands, cache_key }, live, cancel).await;
+            }
+            JailOp::Restore { tree } => {
+                session.tree = Some(tree::restore(&shared.jail, &session.place, &tree).await?);
+                JailBody::Restored
+            }
+            JailOp::Diff { from, to } => JailBody::Text(tree::diff(&shared.jail, &session.place, &from, to.as_ref(), DIFF_CAP).await?),
+            _ => return Err(Fault::new(Code(5125), "the sandbox does not know this operation")),
+        };
+        Ok(if cancel.is_cancelled() { None } else { Some(body) })
+    }
+
+    async fn open(&self, run: RunId, source: Source, live: &LiveSink) -> Result<JailReport, Fault> {
+        let shared = self.shared.clone();
+        let made = tokio::task::spawn_blocking(move || shared.spaces.open(run, &source, shared.jail.identity())).await;
+        let meta = made.map_err(|e| Fault::new(Code(5109), format!("making the workspace was interrupted: {e}")))??;
+        for note in &meta.notes {
+            live.send(keiko_contracts::model::LiveFrame::Progress { note: note.clone() });
+        }
+        let opened = meta.opened.clone();
+        let tree = opened.tree.clone();
+        self.session(run).await?;
+        Ok(JailReport { body: JailBody::Opened(opened), tree: Some(tree) })
+    }
+
+    /// Makes the workspace be at a tree: after a crash it may be anywhere.
+    async fn ensure(&self, session: &mut Session, expected: &TreeId) -> Result<(), Fault> {
+        if session.tree.as_ref() == Some(expected) {
+            return Ok(());
+        }
+        let now = tree::record(&self.shared.jail, &session.place).await?;
+        session.tree = Some(if now == *expected { now } else { tree::restore(&self.shared.jail, &session.place, expected).await? });
+        Ok(())
+    }
+}
+
+/// Whether an operation may leave other files behind than it found.
+fn may_change(op: &JailOp) -> bool {
+    match op {
+        JailOp::WriteFile { .. }
+        | JailOp::EditFile { .. }
+        | JailOp::Exec(_)
+        | JailOp::Cell { .. }
+        | JailOp::Prepare { .. }
+        | JailOp::Restore { .. } => true,
+        JailOp::Git(GitOp::Commit { .. } | GitOp::Checkout { .. } | GitOp::Branch { .. }) => true,
+        JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => false,
+        JailOp::Open { .. }
+        | JailOp::Survey
+        | JailOp::ReadFile { .. }
+        | JailOp::ListFiles { .. }
+        | JailOp::Search { .. }
+        | JailOp::Diff { .. } => false,
+    }
+}
+
+#[async_trait]
+impl Perform<JailAction> for Sandbox {
+    async fn perform(&self, permit: Permit<JailAction>, live: LiveSink, cancel: Cancel) -> Outcome<JailReport> {
+        let (_, action) = permit.consume();
+        if cancel.is_cancelled() {
+            return Outcome::Cancelled;
+        }
+        match self.act(action, live, &cancel).await {
+            Ok(Some(report)) => Outcome::Done(report),
+            Ok(None) => Outcome::Cancelled,
+            Err(_) if cancel.is_cancelled() => Outcome::Cancelled,
+            Err(fault) => Outcome::Failed(fault),
+        }
+    }
+
+    /// Nobody needs to be asked: what happens in a workspace is repeated from its recorded tree.
+    async fn probe(&self, _key: &EffectKey, _action: &JailAction) -> Probe<JailReport> {
+        Probe::CannotTell { why: "operations in a workspace are repeated from its recorded state".into() }
+    }
+}

@@ -1,0 +1,134 @@
+//! Cells of the run's Python kernel.
+
+use super::Shared;
+use super::session::Session;
+use crate::capture::capture;
+use crate::kernel::{self, CONNECTION_FILE, Connection, Kernel, KernelError, Process};
+use crate::run::JailProcess;
+use crate::spec::{JailSpec, Mount};
+use crate::workspace::{copy, inside, write_atomically};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::digest::Content;
+use keiko_contracts::jail::{JailBody, Limits};
+use keiko_ports::Cancel;
+use keiko_ports::live::LiveSink;
+use std::time::Duration;
+
+/// How long a kernel may take to be ready; importing it alone takes a second on a quiet machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Prints the first interpreter that has ipykernel.
+const FIND: &str = r#"
+for python; do
+    "$python" -c 'import importlib.util as u, sys; sys.exit(u.find_spec("ipykernel") is None)' 2>/dev/null && echo "$python" && exit
+done
+exit 1
+"#;
+
+/// Lends the packages of the prepared environment to an interpreter that has ipykernel.
+const LEND: &str = r#"for site in "$1"/lib/python3*/site-packages; do PYTHONPATH=$site; export PYTHONPATH; done; shift; exec "$@""#;
+
+impl Shared {
+    pub(super) async fn cell(
+        &self,
+        session: &mut Session,
+        code: &Content,
+        timeout_ms: u32,
+        live: LiveSink,
+        cancel: &Cancel,
+    ) -> Result<Option<JailBody>, Fault> {
+        let Some(code) = code.text() else { return Err(Fault::new(Code(5124), "the text of the cell was not read from its blob")) };
+        if session.kernel.as_ref().is_some_and(Kernel::is_lost) {
+            session.end_kernel().await;
+        }
+        // What was there before this kernel is gone, whichever process of ours it was that lost it.
+        let lost_before = session.kernel.is_none() && session.had_kernel();
+        if session.kernel.is_none() {
+            let Some(python) = self.find_python(session).await? else { return Ok(Some(no_ipykernel())) };
+            match self.start_kernel(session, &python, cancel).await {
+                Ok(kernel) => session.kernel = Some(kernel),
+                Err(KernelError::Cancelled) => return Ok(None),
+                Err(error) => return Err(error.fault()),
+            }
+            write_atomically(&session.kernel_mark(), b"")?;
+        }
+        if let Some(run) = session.place.run() {
+            self.sessions.watch(run, session);
+        }
+        let Some(kernel) = session.kernel.as_mut() else { return Err(KernelError::Lost.fault()) };
+        let limit = Duration::from_millis(u64::from(timeout_ms.max(1)));
+        let mut report = kernel.execute(code, limit, &live, cancel).await.map_err(|e| e.fault())?;
+        report.state_lost |= lost_before;
+        Ok(if cancel.is_cancelled() { None } else { Some(JailBody::Cell(report)) })
+    }
+
+    async fn find_python(&self, session: &Session) -> Result<Option<String>, Fault> {
+        let own = session.prepared.python(&self.cache);
+        let candidates: Vec<&str> = own.as_deref().into_iter().chain(["python3", "/usr/bin/python3"]).collect();
+        let mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
+        let spec = inside::script_spec(mounts, self.env(session), FIND, &candidates, Vec::new());
+        let output = self.jail.run(spec, LiveSink::none(), Cancel::new()).await?;
+        let found = inside::text(&output.stdout).trim().to_owned();
+        Ok((!found.is_empty()).then_some(found))
+    }
+
+    async fn start_kernel(&self, session: &Session, python: &str, cancel: &Cancel) -> Result<Kernel, KernelError> {
+        let failed = |what: &'static str| {
+            move |fault: Fault| KernelError::Io { what, source: std::sync::Arc::new(std::io::Error::other(fault.to_string())) }
+        };
+        let folder = session.place.dir.join("kernel");
+        copy::wipe(&folder).map_err(failed("clear the folder of the kernel"))?;
+        let identity = self.jail.identity();
+        let connection = Connection::prepare(&folder, kernel::INSIDE, Some((identity.uid, identity.gid)))?;
+        let mut argv = kernel::command(python, &format!("{}/{CONNECTION_FILE}", kernel::INSIDE));
+        if let Some(venv) =
+            session.prepared.python(&self.cache).filter(|own| own != python).and_then(|p| p.strip_suffix("/bin/python").map(str::to_owned))
+        {
+            argv = ["/bin/sh", "-c", LEND, "keiko", &venv].map(str::to_owned).into_iter().chain(argv).collect();
+        }
+        let mut mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
+        mounts.push(Mount { host: folder, inside: kernel::INSIDE.into(), writable: true });
+        let mut env = self.env(session);
+        env.extend(
+            [("IPYTHONDIR", "/tmp/ipython"), ("MPLBACKEND", "Agg"), ("PYTHONNOUSERSITE", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+        let spec =
+            JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: Limits::default(), network: false, stdin: Vec::new() };
+        let process = self.jail.spawn(spec).await.map_err(failed("start the kernel's jail"))?;
+        Kernel::connect(connection, supervise(process), PATIENCE, cancel).await
+    }
+}
+
+/// Hands the process over to the kernel's client, with the last words that it says.
+fn supervise(mut process: JailProcess) -> Process {
+    let kill = Cancel::new();
+    let killed = kill.clone();
+    if let Some(stdout) = process.stdout.take() {
+        tokio::spawn(capture(stdout, 4096, LiveSink::none()));
+    }
+    let words = process.stderr.take().map(|stderr| tokio::spawn(capture(stderr, 4096, LiveSink::none())));
+    let died = async move {
+        let end = tokio::select! {
+            end = process.wait() => end.map_or_else(|fault| fault.to_string(), |output| format!("{:?}", output.end)),
+            () = killed.cancelled() => {
+                process.kill().await;
+                return "it was ended".to_owned();
+            }
+        };
+        let words = match words {
+            Some(words) => words.await.map(|w| inside::text(&w)).unwrap_or_default(),
+            None => String::new(),
+        };
+        match words.lines().rev().find(|l| !l.trim().is_empty()) {
+            Some(last) => format!("{end}: {}", last.chars().take(300).collect::<String>()),
+            None => end,
+        }
+    };
+    Process::new(died, kill)
+}
+
+fn no_ipykernel() -> JailBody {
+    let why = "there is no Python kernel: no Python in the sandbox has the package ipykernel. Run Python with `execute` instead; \
+               to get the kernel, a person runs `apt-get install python3-ipykernel`, or ipykernel is added to the project's requirements and prepared";
+    JailBody::Refused { why: why.to_owned(), nearest: Content::default() }
+}

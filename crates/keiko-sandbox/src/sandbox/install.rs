@@ -1,0 +1,122 @@
+//! Installing dependencies: the only jail with network, and only because an approval permitted the operation.
+
+use super::Shared;
+use super::session::Session;
+use crate::ops::OpRequest;
+use crate::spec::{JailSpec, Mount};
+use crate::workspace::prepare::Set;
+use crate::workspace::registry::Registries;
+use crate::workspace::{copy, inside, io_fault, tree};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::RunId;
+use keiko_contracts::jail::{End, JailBody, Limits, Toolchain};
+use keiko_ports::Cancel;
+use keiko_ports::live::LiveSink;
+use std::path::{Path, PathBuf};
+
+/// Longest log that is reported, bytes.
+const LOG_CAP: usize = 64 << 10;
+/// Limits of one installing command.
+const LIMITS: Limits = Limits { wall_ms: 900_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 2048 };
+
+/// What is to be installed.
+pub(super) struct Order {
+    pub(super) toolchain: Toolchain,
+    pub(super) commands: Vec<Vec<String>>,
+    pub(super) cache_key: String,
+}
+
+impl Shared {
+    pub(super) async fn install(
+        &self,
+        session: &mut Session,
+        run: RunId,
+        order: Order,
+        live: LiveSink,
+        cancel: &Cancel,
+    ) -> Result<Option<JailBody>, Fault> {
+        let dirs = self.projects(session, &order, cancel).await;
+        let set = Set::new(order.toolchain, &order.cache_key, dirs)?;
+        if set.is_done(&self.cache) {
+            self.adopt(session, set).await?;
+            return Ok(Some(JailBody::Prepared { cached: true, log: "taken from the cache".into(), exit_code: 0 }));
+        }
+        let registries = Registries::read();
+        let host = set.make(&self.cache, run, self.jail.identity(), &registries)?;
+        let (mut log, mut exit_code) = (String::new(), 0);
+        for command in order.commands {
+            log.push_str(&format!("$ {}\n", command.join(" ")));
+            let spec = self.spec(session, &set, &host, &registries, command);
+            let output = self.jail.run(spec, live.clone(), cancel.clone()).await?;
+            if output.cancelled {
+                copy::wipe(&host)?;
+                return Ok(None);
+            }
+            log.push_str(&inside::text(&output.stdout));
+            log.push_str(&inside::text(&output.stderr));
+            exit_code = match output.end {
+                End::Exit(code) => code,
+                other => {
+                    log.push_str(&format!("\n{other:?}\n"));
+                    125
+                }
+            };
+            if exit_code != 0 {
+                break;
+            }
+        }
+        if exit_code == 0 {
+            set.finish(&self.cache, run)?;
+            self.adopt(session, set).await?;
+        } else {
+            copy::wipe(&host)?;
+        }
+        let log = tree::cut(keiko_governance::redact::redact(&log).into_owned(), LOG_CAP, false).text;
+        Ok(Some(JailBody::Prepared { cached: false, log, exit_code }))
+    }
+
+    fn spec(&self, session: &Session, set: &Set, host: &Path, registries: &Registries, argv: Vec<String>) -> JailSpec {
+        let mut mounts = vec![inside::tree_mount(&session.place, true)];
+        mounts.extend(registries.mounts());
+        mounts.push(Mount { host: host.to_owned(), inside: set.inside(), writable: true });
+        let env = set.install_env(registries);
+        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network: true, stdin: Vec::new() }
+    }
+
+    /// The folders of the projects that the key belongs to, as a survey finds them.
+    async fn projects(&self, session: &mut Session, order: &Order, cancel: &Cancel) -> Vec<PathBuf> {
+        let Ok(Some(JailBody::Surveyed(survey))) = self.ask_worker(session, OpRequest::Survey, cancel).await else {
+            return Vec::new();
+        };
+        let ours = survey.projects.into_iter().filter(|p| p.toolchain == order.toolchain && p.cache_key == order.cache_key);
+        ours.map(|p| PathBuf::from(p.dir)).filter(|d| d.components().all(|c| matches!(c, std::path::Component::Normal(_)))).collect()
+    }
+
+    /// Uses a set from now on.
+    async fn adopt(&self, session: &mut Session, set: Set) -> Result<(), Fault> {
+        if set.toolchain == Toolchain::Node {
+            for dir in &set.dirs {
+                mount_point(&session.place.tree(), &dir.join("node_modules"), self.jail.identity())?;
+            }
+        }
+        session.prepared.add(set, &session.place)?;
+        // What they see has changed.
+        session.end().await;
+        Ok(())
+    }
+}
+
+/// Makes the empty folder that installed modules are bound to.
+fn mount_point(tree: &Path, path: &Path, owner: crate::jail::Identity) -> Result<(), Fault> {
+    let full = tree.join(path);
+    if copy::behind_a_link(tree, path) || full.symlink_metadata().is_ok_and(|m| !m.is_dir()) {
+        return Err(Fault::new(Code(5130), "something stands where installed modules belong")
+            .at(path.display())
+            .hint("remove it from the workspace"));
+    }
+    if !full.is_dir() {
+        std::fs::create_dir(&full).map_err(|e| io_fault("make a folder", &full, &e))?;
+        std::os::unix::fs::lchown(&full, Some(owner.uid), Some(owner.gid)).map_err(|e| io_fault("hand over", &full, &e))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What a jail is asked to run.
+
+use keiko_contracts::jail::Limits;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// One process tree in one fresh jail.
+#[derive(Debug, Clone)]
+pub struct JailSpec {
+    /// Program and arguments, as seen inside.
+    pub argv: Vec<String>,
+    /// Working folder inside, `/workspace` or below.
+    pub cwd: String,
+    /// The whole environment on top of the jail's fixed base (PATH, HOME, LANG, TMPDIR).
+    pub env: BTreeMap<String, String>,
+    /// What is bound in besides the allow-listed system and toolchains.
+    pub mounts: Vec<Mount>,
+    /// Limits.
+    pub limits: Limits,
+    /// Network access, as permitted by an approval. Without it only a private loopback exists.
+    pub network: bool,
+    /// Standard input.
+    pub stdin: Vec<u8>,
+}
+
+/// A host folder or file seen inside the jail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// On the host.
+    pub host: PathBuf,
+    /// Inside: absolute.
+    pub inside: String,
+    /// May be written.
+    pub writable: bool,
+}
+
+/// What came of it. Decoding and cutting for models is done by the caller.
+#[derive(Debug, Clone, Default)]
+pub struct JailOutput {
+    /// How it ended.
+    pub end: keiko_contracts::jail::End,
+    /// Standard output: first and last half of the limit.
+    pub stdout: Captured,
+    /// Standard error, the same.
+    pub stderr: Captured,
+    /// Wall clock, milliseconds.
+    pub duration_ms: u64,
+    /// Processor time, milliseconds, if measured.
+    pub cpu_ms: Option<u64>,
+    /// Peak memory, KiB, if measured.
+    pub peak_kib: Option<u64>,
+    /// What the jail refused, as far as noticed.
+    pub violations: Vec<String>,
+    /// It was stopped by the caller's cancellation.
+    pub cancelled: bool,
+}
+
+/// A bounded capture of a stream.
+#[derive(Debug, Clone, Default)]
+pub struct Captured {
+    /// The first bytes.
+    pub head: Vec<u8>,
+    /// The last bytes, when some in between were left out.
+    pub tail: Vec<u8>,
+    /// How many bytes were left out between head and tail.
+    pub omitted: u64,
+}

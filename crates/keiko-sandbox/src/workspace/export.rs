@@ -1,0 +1,126 @@
+//! Bringing objects out of the jail: a bundle is written inside, and fetched, checked, into our own repository. No git on
+//! the host ever opens a repository that the jail can write.
+
+use super::inside::{OUT, on_state, succeeded};
+use super::tree::is_object_id;
+use super::{Meta, Place, Workspaces, copy, io_fault};
+use crate::jail::Jail;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::jail::{CommitId, TreeId};
+use std::fs::File;
+use std::path::Path;
+
+/// Largest bundle.
+const CAP: u64 = 2 << 30;
+
+/// What is brought out.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// A recorded state.
+    Tree(TreeId),
+    /// A commit of the agent's.
+    Commit(CommitId),
+}
+
+impl Wanted {
+    fn id(&self) -> &str {
+        match self {
+            Wanted::Tree(tree) => &tree.0,
+            Wanted::Commit(commit) => &commit.0,
+        }
+    }
+}
+
+/// Objects of the agent's clone are read as data, with our configuration, not with the clone's.
+const BUNDLE: &str = r#"
+rm -f "$OUT/objects.bundle"
+if [ "$1" = tree ]; then commit=$(git commit-tree "$2" -p "$3" -m Keiko) || exit 3
+else GIT_ALTERNATE_OBJECT_DIRECTORIES=/workspace/.git/objects; export GIT_ALTERNATE_OBJECT_DIRECTORIES; commit=$2; fi
+git update-ref refs/keiko/out "$commit" && git bundle create -q "$OUT/objects.bundle" refs/keiko/out "^$3"
+status=$?
+git update-ref -d refs/keiko/out
+exit $status
+"#;
+
+impl Workspaces {
+    /// Makes sure that our repository has a tree or a commit of a run.
+    pub(crate) async fn export(&self, jail: &Jail, place: &Place, meta: &Meta, wanted: &Wanted) -> Result<(), Fault> {
+        if !is_object_id(wanted.id()) {
+            return Err(Fault::new(Code(5122), "this is not the id of an object").at(wanted.id().chars().take(80).collect::<String>()));
+        }
+        if self.has(place, wanted)? {
+            return Ok(());
+        }
+        let kind = if matches!(wanted, Wanted::Tree(_)) { "tree" } else { "commit" };
+        let script = format!("OUT={OUT}\n{BUNDLE}");
+        let out = on_state(jail, place, false, &script, &[kind, wanted.id(), &meta.opened.base.0]).await?;
+        succeeded("packing the result", &out)?;
+        let (spaces, place, wanted) = (self.clone(), place.clone(), wanted.clone());
+        let taken = tokio::task::spawn_blocking(move || spaces.take_in(&place, &wanted)).await;
+        taken.map_err(|e| Fault::new(Code(5123), format!("taking in the result was interrupted: {e}")))?
+    }
+
+    /// Whether our repository has it, with all that hangs on it: only what is under a reference counts.
+    fn has(&self, place: &Place, wanted: &Wanted) -> Result<bool, Fault> {
+        let reference = reference(wanted.id());
+        let found = self.git.call(&place.repo(), ["rev-parse", "-q", "--verify", &reference]).try_run()?.ok;
+        Ok(found || self.is_base(place, wanted)?)
+    }
+
+    fn is_base(&self, place: &Place, wanted: &Wanted) -> Result<bool, Fault> {
+        let name = if matches!(wanted, Wanted::Tree(_)) { "refs/keiko/base^{tree}" } else { "refs/keiko/base" };
+        Ok(self.git.call(&place.repo(), ["rev-parse", "--verify", name]).run()?.line() == wanted.id())
+    }
+
+    fn take_in(&self, place: &Place, wanted: &Wanted) -> Result<(), Fault> {
+        let bundle = place.out().join("objects.bundle");
+        let own = place.dir.join("incoming.bundle");
+        let taken = copy_bundle(&bundle, &own).and_then(|()| self.fetch_bundle(place, &own, wanted));
+        let _ = std::fs::remove_file(&own);
+        let _ = std::fs::remove_file(&bundle);
+        taken
+    }
+
+    fn fetch_bundle(&self, place: &Place, bundle: &Path, wanted: &Wanted) -> Result<(), Fault> {
+        let spec = "+refs/keiko/out:refs/keiko/incoming";
+        let path = bundle.to_string_lossy();
+        let args = [
+            "-c",
+            "fetch.fsckObjects=true",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            "--",
+            &path,
+            spec,
+        ];
+        self.git.call(&place.repo(), args).run()?;
+        let peeled = if matches!(wanted, Wanted::Tree(_)) { "refs/keiko/incoming^{tree}" } else { "refs/keiko/incoming^{commit}" };
+        let got = self.git.call(&place.repo(), ["rev-parse", "--verify", peeled]).run()?.line();
+        if got != wanted.id() {
+            return Err(Fault::new(Code(5123), "what came out of the jail is not what was asked for").at(wanted.id()));
+        }
+        self.git.call(&place.repo(), ["update-ref", &reference(wanted.id()), "refs/keiko/incoming"]).run()?;
+        self.git.call(&place.repo(), ["update-ref", "-d", "refs/keiko/incoming"]).run()?;
+        Ok(())
+    }
+}
+
+fn reference(id: &str) -> String {
+    format!("refs/keiko/exported/{id}")
+}
+
+/// Copies the bundle to where the jail cannot change it any more.
+fn copy_bundle(from: &Path, to: &Path) -> Result<(), Fault> {
+    let odd = || Fault::new(Code(5123), "what came out of the jail is not a file of objects").at(from.display());
+    let file = copy::open_regular(from).map_err(|e| io_fault("read", from, &e))?.ok_or_else(odd)?;
+    let mut out = File::create(to).map_err(|e| io_fault("write", to, &e))?;
+    let size = std::io::copy(&mut std::io::Read::take(file, CAP + 1), &mut out).map_err(|e| io_fault("copy", from, &e))?;
+    if size > CAP {
+        return Err(Fault::new(Code(5123), "the result is too large to take out of the jail")
+            .hint("leave build results and data uncommitted: .gitignore"));
+    }
+    Ok(())
+}

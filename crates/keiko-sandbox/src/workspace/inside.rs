@@ -1,0 +1,139 @@
+//! How a workspace looks inside its jails, and Keiko's own scripts in there.
+
+use super::{Meta, Place, deps, prepare};
+use crate::jail::Jail;
+use crate::spec::{Captured, JailOutput, JailSpec, Mount};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::jail::{End, Limits};
+use keiko_ports::Cancel;
+use keiko_ports::live::LiveSink;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Where the workspace is.
+pub(crate) const WORKSPACE: &str = "/workspace";
+/// Where our repository is, read-only, for Keiko's own git only.
+pub(crate) const REPO: &str = "/keiko/repo.git";
+/// Where the repository of states is, for Keiko's own git only.
+pub(crate) const STATE: &str = "/keiko/state.git";
+/// Where bundles are put, for Keiko's own git only.
+pub(crate) const OUT: &str = "/keiko/out";
+
+/// The workspace itself.
+pub(crate) fn tree_mount(place: &Place, writable: bool) -> Mount {
+    Mount { host: place.tree(), inside: WORKSPACE.into(), writable }
+}
+
+/// Everything that a command of the agent's sees.
+pub(crate) fn agent_mounts(place: &Place, meta: &Meta, prepared: &prepare::Prepared, cache: &Path) -> Vec<Mount> {
+    let mut mounts = vec![tree_mount(place, true)];
+    let replaced = prepared.replaced_folders();
+    if let Some(root) = &meta.root {
+        mounts.extend(deps::mounts(place, root, &meta.deps, &replaced));
+    }
+    mounts.extend(prepared.mounts(place, cache));
+    mounts
+}
+
+/// The environment of git inside: no configuration but the repository's own, no questions, no pager.
+pub(crate) fn git_env() -> BTreeMap<String, String> {
+    let fixed = [
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_PAGER", "cat"),
+        ("GIT_NO_REPLACE_OBJECTS", "1"),
+        ("GIT_NO_LAZY_FETCH", "1"),
+        ("GIT_ALLOW_PROTOCOL", "none"),
+        ("GIT_CONFIG_COUNT", "8"),
+        ("GIT_CONFIG_KEY_0", "core.hooksPath"),
+        ("GIT_CONFIG_VALUE_0", "/dev/null"),
+        ("GIT_CONFIG_KEY_1", "core.fsmonitor"),
+        ("GIT_CONFIG_VALUE_1", "false"),
+        ("GIT_CONFIG_KEY_2", "safe.directory"),
+        ("GIT_CONFIG_VALUE_2", "*"),
+        ("GIT_CONFIG_KEY_3", "gc.auto"),
+        ("GIT_CONFIG_VALUE_3", "0"),
+        ("GIT_CONFIG_KEY_4", "core.quotePath"),
+        ("GIT_CONFIG_VALUE_4", "false"),
+        ("GIT_CONFIG_KEY_5", "commit.gpgSign"),
+        ("GIT_CONFIG_VALUE_5", "false"),
+        ("GIT_CONFIG_KEY_6", "advice.detachedHead"),
+        ("GIT_CONFIG_VALUE_6", "false"),
+        ("GIT_CONFIG_KEY_7", "advice.addEmbeddedRepo"),
+        ("GIT_CONFIG_VALUE_7", "false"),
+    ];
+    let identity = super::git::IDENTITY;
+    fixed.into_iter().chain(identity).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+/// One of Keiko's own scripts, with arguments as `$1`, `$2`, ...
+pub(crate) fn script_spec(mounts: Vec<Mount>, env: BTreeMap<String, String>, script: &str, args: &[&str], stdin: Vec<u8>) -> JailSpec {
+    let mut argv: Vec<String> = ["/bin/sh", "-c", script, "keiko"].map(str::to_owned).into();
+    argv.extend(args.iter().map(|a| (*a).to_owned()));
+    let limits = Limits { wall_ms: 300_000, output_bytes: 8 << 20, file_mib: 4096, ..Limits::default() };
+    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: false, stdin }
+}
+
+/// A script of Keiko's on the repository of states.
+pub(crate) async fn on_state(jail: &Jail, place: &Place, writable_tree: bool, script: &str, args: &[&str]) -> Result<JailOutput, Fault> {
+    let mounts = vec![
+        tree_mount(place, writable_tree),
+        Mount { host: place.repo(), inside: REPO.into(), writable: false },
+        Mount { host: place.state(), inside: STATE.into(), writable: true },
+        Mount { host: place.out(), inside: OUT.into(), writable: true },
+    ];
+    let mut env = git_env();
+    env.insert("GIT_DIR".into(), STATE.into());
+    env.insert("GIT_WORK_TREE".into(), WORKSPACE.into());
+    // Not given to the caller's cancellation: it takes milliseconds, and half of it is worth nothing.
+    jail.run(script_spec(mounts, env, script, args, Vec::new()), LiveSink::none(), Cancel::new()).await
+}
+
+/// Standard output of a script that must succeed.
+pub(crate) fn succeeded(what: &str, output: &JailOutput) -> Result<Vec<u8>, Fault> {
+    if output.end == End::Exit(0) && output.stdout.omitted == 0 {
+        return Ok([output.stdout.head.as_slice(), output.stdout.tail.as_slice()].concat());
+    }
+    let said = text(&output.stderr);
+    let reason =
+        said.lines().rev().find(|l| !l.trim().is_empty()).map_or_else(|| format!("{:?}", output.end), |l| l.chars().take(300).collect());
+    Err(Fault::new(Code(5120), format!("{what} failed in the jail: {reason}")).hint("keiko doctor"))
+}
+
+/// A captured stream as text; a line says how much is missing in the middle.
+pub(crate) fn text(captured: &Captured) -> String {
+    let mut text = String::from_utf8_lossy(&captured.head).into_owned();
+    if captured.omitted > 0 {
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&format!("[... {} bytes left out ...]\n", captured.omitted));
+    }
+    text.push_str(&String::from_utf8_lossy(&captured.tail));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_said_on_its_own_line() {
+        let captured = Captured { head: b"ab".to_vec(), tail: b"yz\n".to_vec(), omitted: 22 };
+        assert_eq!(text(&captured), "ab\n[... 22 bytes left out ...]\nyz\n");
+        assert_eq!(text(&Captured { head: b"a\xff".to_vec(), ..Captured::default() }), "a\u{fffd}");
+    }
+
+    #[test]
+    fn a_failed_script_is_never_taken_for_output() {
+        let out = JailOutput {
+            end: End::Exit(1),
+            stderr: Captured { head: b"fatal: no\n".to_vec(), ..Captured::default() },
+            ..JailOutput::default()
+        };
+        assert!(succeeded("x", &out).unwrap_err().message.contains("fatal: no"));
+        let cut = JailOutput { stdout: Captured { omitted: 1, ..Captured::default() }, ..JailOutput::default() };
+        assert!(succeeded("x", &cut).is_err());
+    }
+}

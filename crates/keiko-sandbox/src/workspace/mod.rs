@@ -1,0 +1,162 @@
+//! The private workspace of a run.
+//!
+//! ```text
+//! <data>/workspaces/<run>/
+//!   repo.git    ours, bare: what was fetched from the user and out of the jail. Never visible to the jail's commands.
+//!   tree/       the private clone with its own .git, owned by the jail: git, commits and hooks in there are the agent's.
+//!   state.git   the jail's, but only mounted while Keiko's own git looks at the files: the trees before and after each
+//!               operation do not depend on what the agent did to its own .git.
+//!   out/        what leaves the jail: bundles of objects.
+//!   meta.json   written last: the workspace is there exactly when this is.
+//! ```
+//! The user's folder is read, by `fetch` and by our own walk; nothing here writes to it or runs in it.
+
+pub(crate) mod copy;
+pub(crate) mod deps;
+pub(crate) mod export;
+pub(crate) mod git;
+pub(crate) mod gitops;
+pub(crate) mod inside;
+pub(crate) mod open;
+pub(crate) mod prepare;
+pub(crate) mod registry;
+pub(crate) mod source;
+pub(crate) mod tree;
+
+use git::HostGit;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::RunId;
+use keiko_contracts::jail::{Opened, Source};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// File names that hold credentials: never taken along untracked, and masked wherever a folder of the user's is bound.
+pub(crate) const CREDENTIALS: [&str; 8] =
+    [".npmrc", ".netrc", ".pypirc", ".env", "pip.conf", ".git-credentials", ".yarnrc.yml", "auth.json"];
+
+/// The workspaces of all runs.
+#[derive(Debug, Clone)]
+pub struct Workspaces {
+    root: PathBuf,
+    pub(crate) git: HostGit,
+}
+
+/// The places of one workspace.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+}
+
+impl Place {
+    /// The run that it belongs to.
+    pub(crate) fn run(&self) -> Option<RunId> {
+        self.dir.file_name()?.to_str()?.parse().ok()
+    }
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.dir.join("repo.git")
+    }
+    pub(crate) fn tree(&self) -> PathBuf {
+        self.dir.join("tree")
+    }
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir.join("state.git")
+    }
+    pub(crate) fn out(&self) -> PathBuf {
+        self.dir.join("out")
+    }
+    pub(crate) fn results(&self) -> PathBuf {
+        self.dir.join("results")
+    }
+    pub(crate) fn meta(&self) -> PathBuf {
+        self.dir.join("meta.json")
+    }
+    /// An empty file that is bound over credential files.
+    pub(crate) fn mask(&self) -> PathBuf {
+        self.dir.join("mask")
+    }
+}
+
+/// What is known of a workspace beside its files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) version: u32,
+    pub(crate) source: Source,
+    pub(crate) opened: Opened,
+    /// The user's folder without symlinks.
+    pub(crate) root: Option<PathBuf>,
+    /// Ignored dependency folders of the user's, relative.
+    pub(crate) deps: Vec<PathBuf>,
+    /// What people should know about how it was made.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Workspaces {
+    /// Workspaces below `<data>/workspaces`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// KEI-5105 without git, KEI-5109 when the folder cannot be made.
+    pub fn new(data: &Path) -> Result<Workspaces, Fault> {
+        let root = data.join("workspaces");
+        std::fs::create_dir_all(&root).map_err(|e| io_fault("make a folder", &root, &e))?;
+        let root = root.canonicalize().map_err(|e| io_fault("look at", &root, &e))?;
+        let git = HostGit::new(&root)?;
+        Ok(Workspaces { root, git })
+    }
+
+    pub(crate) fn place(&self, run: RunId) -> Place {
+        Place { dir: self.root.join(run.to_string()) }
+    }
+
+    /// The workspace of a run, if it has been made.
+    pub(crate) fn meta(&self, run: RunId) -> Result<Option<Meta>, Fault> {
+        let path = self.place(run).meta();
+        match std::fs::read(&path) {
+            Ok(bytes) => match serde_json::from_slice(&bytes) {
+                Ok(meta) => Ok(Some(meta)),
+                Err(e) => Err(Fault::new(Code(5110), format!("the workspace's record cannot be read: {e}")).at(path.display())),
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(io_fault("read", &path, &e)),
+        }
+    }
+
+    /// The same, where it must be there.
+    pub(crate) fn must(&self, run: RunId) -> Result<(Place, Meta), Fault> {
+        let meta = self.meta(run)?.ok_or_else(|| {
+            Fault::new(Code(5111), "this run has no workspace").at(run).hint(format!("see how far it came: keiko runs show {run}"))
+        })?;
+        Ok((self.place(run), meta))
+    }
+
+    /// Removes the workspace of a run.
+    ///
+    /// # Errors
+    /// KEI-5109 when something cannot be removed.
+    pub fn remove(&self, run: RunId) -> Result<(), Fault> {
+        copy::wipe(&self.place(run).dir)
+    }
+}
+
+/// A fault of the file system in the places of a workspace.
+pub(crate) fn io_fault(what: &str, path: &Path, e: &std::io::Error) -> Fault {
+    let fault = Fault::new(Code(5109), format!("could not {what}: {e}")).at(path.display());
+    match e.kind() {
+        std::io::ErrorKind::StorageFull => fault.hint("free some space: df -h"),
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => fault.hint("check who may write there: ls -ld"),
+        _ => fault,
+    }
+}
+
+/// Writes a file so that it is there as a whole or not at all, also after a power cut.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let write = || -> std::io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(parent)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        std::fs::File::open(parent)?.sync_all()
+    };
+    write().map_err(|e| io_fault("write", path, &e))
+}

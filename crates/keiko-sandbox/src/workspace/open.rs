@@ -1,0 +1,315 @@
+//! Making a workspace: fetched, copied, committed, handed over; all or nothing.
+
+use super::copy::{self, Caps, Copied, MADE};
+use super::source::{self, Found, Repo};
+use super::{Meta, Place, Workspaces, deps, io_fault, write_atomically};
+use crate::jail::Identity;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::RunId;
+use keiko_contracts::jail::{BaseKind, CommitId, Opened, Source, TreeId};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// A branch name for a workspace whose source is on none.
+const BRANCH: &str = "main";
+
+impl Workspaces {
+    /// Makes the workspace, or gives what was made before. What a crash left half done is done again from the start.
+    ///
+    /// # Errors
+    /// KEI-5101 to KEI-5108 about the folder, KEI-5109 about the disk, KEI-5112 for another source than before.
+    pub(crate) fn open(&self, run: RunId, source: &Source, owner: Identity) -> Result<Meta, Fault> {
+        let place = self.place(run);
+        if let Some(meta) = self.meta(run)? {
+            if meta.source != *source {
+                return Err(Fault::new(Code(5112), "the run's workspace was made from something else").at(run));
+            }
+            return Ok(meta);
+        }
+        copy::wipe(&place.dir)?;
+        let maker = Maker { spaces: self, place };
+        let made = maker.make(source, owner);
+        if made.is_err() {
+            // The reason counts, not whether the rest could be removed: the next try removes it again.
+            let _ = copy::wipe(&maker.place.dir);
+        }
+        made
+    }
+}
+
+struct Maker<'a> {
+    spaces: &'a Workspaces,
+    place: Place,
+}
+
+/// The files of a workspace as they were put there.
+struct Filled {
+    base: CommitId,
+    tree: TreeId,
+    kind: BaseKind,
+    notes: Vec<String>,
+}
+
+impl Maker<'_> {
+    fn make(&self, source: &Source, owner: Identity) -> Result<Meta, Fault> {
+        let (found, snapshot) = match source {
+            Source::Empty => (None, false),
+            Source::Folder { path, snapshot } => (Some(source::look(&self.spaces.git, Path::new(path))?), *snapshot),
+        };
+        for dir in [&self.place.dir, &self.place.tree(), &self.place.out()] {
+            std::fs::create_dir_all(dir).map_err(|e| io_fault("make a folder", dir, &e))?;
+        }
+        write_atomically(&self.place.mask(), b"")?;
+        let repo = found.as_ref().and_then(|f| f.repo.as_ref());
+        let format = repo.map_or("sha1", |r| r.object_format.as_str());
+        self.init(&self.place.repo(), format, true)?;
+        let head = match repo {
+            Some(repo) => self.fetch_head(repo)?,
+            None => None,
+        };
+        let filled = self.fill(found.as_ref(), head, snapshot)?;
+        let branch = repo.and_then(|r| r.branch.clone());
+        self.clone_out(&filled, branch.as_deref().unwrap_or(BRANCH), format, found.as_ref())?;
+        let deps = found.as_ref().map(|f| deps::find(&f.root)).unwrap_or_default();
+        let deps = deps::make_mount_points(&self.place.tree(), deps)?;
+        for dir in [self.place.tree(), self.place.state(), self.place.out()] {
+            std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).map_err(|e| io_fault("set the mode of", &dir, &e))?;
+            copy::give(&dir, owner.uid, owner.gid)?;
+        }
+        let opened = Opened {
+            base: filled.base,
+            tree: filled.tree,
+            kind: filled.kind,
+            branch,
+            remotes: repo.map(|r| r.remotes.clone()).unwrap_or_default(),
+        };
+        let meta = Meta { version: 1, source: source.clone(), opened, root: found.map(|f| f.root), deps, notes: filled.notes };
+        let bytes =
+            serde_json::to_vec(&meta).map_err(|e| Fault::new(Code(5110), format!("the workspace's record cannot be written: {e}")))?;
+        write_atomically(&self.place.meta(), &bytes)?;
+        Ok(meta)
+    }
+
+    fn init(&self, git_dir: &Path, format: &str, bare: bool) -> Result<(), Fault> {
+        let format = format!("--object-format={format}");
+        self.spaces.git.call(git_dir, ["init", "-q", "--template=", &format, "-b", BRANCH, "--bare"]).run()?;
+        if !bare {
+            self.spaces.git.call(git_dir, ["config", "core.bare", "false"]).run()?;
+        }
+        Ok(())
+    }
+
+    /// Fetches the user's HEAD. `None` before the first commit.
+    fn fetch_head(&self, repo: &Repo) -> Result<Option<CommitId>, Fault> {
+        let git = &self.spaces.git;
+        let from: OsString = repo.git_dir.clone().into();
+        let mut args: Vec<OsString> =
+            ["-c", "fetch.fsckObjects=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"].map(Into::into).into();
+        args.extend(["--no-auto-maintenance", "--no-recurse-submodules", "--update-shallow", "--"].map(Into::into));
+        args.extend([from, "+HEAD:refs/keiko/head".into()]);
+        let said = git.call(&self.place.repo(), args).try_run()?;
+        if !said.ok {
+            let unborn = said.stderr.contains("couldn't find remote ref HEAD")
+                && repo.branch.as_ref().is_some_and(|b| !has_branch(&repo.common_dir, b));
+            return if unborn { Ok(None) } else { Err(super::git::refused("fetch", &said.stderr).at(repo.git_dir.display())) };
+        }
+        Ok(Some(CommitId(git.call(&self.place.repo(), ["rev-parse", "--verify", "refs/keiko/head^{commit}"]).run()?.line())))
+    }
+
+    /// Puts the files into the tree and their objects into our repository.
+    fn fill(&self, found: Option<&Found>, head: Option<CommitId>, snapshot: bool) -> Result<Filled, Fault> {
+        let Some(found) = found else {
+            let (base, tree) = self.commit(None, None)?;
+            return Ok(Filled { base, tree, kind: BaseKind::Empty, notes: Vec::new() });
+        };
+        let mut notes = Vec::new();
+        if let Some(head) = &head {
+            self.index(["read-tree", head.0.as_str()]).run()?;
+        }
+        if found.repo.is_some() && !snapshot {
+            let kind = if head.is_some() { BaseKind::Head } else { BaseKind::Empty };
+            if head.is_some() {
+                self.index(["checkout-index", "-q", "-a", "-f"]).run()?;
+            }
+            notes.extend(self.submodules()?);
+            let (base, tree) = self.commit(head.as_ref(), head.as_ref())?;
+            return Ok(Filled { base, tree, kind, notes });
+        }
+        let in_head = self.listed(None)?;
+        let mut tracked = in_head.files.clone();
+        if let Some(repo) = &found.repo {
+            tracked.extend(self.listed_by_user(repo)?);
+        }
+        let filtered = self.filtered(&in_head.files)?;
+        let copied = copy::snapshot(&found.root, &self.place.tree(), &tracked, &filtered, found.repo.is_none(), Caps::default())?;
+        self.stage(&in_head.files.difference(&filtered).cloned().collect(), &copied)?;
+        self.index(["checkout-index", "-q", "-f", "-z", "--stdin"]).stdin(nul_separated(filtered.iter())).run()?;
+        notes.extend(filtered.iter().take(20).map(|p| format!("took {} as it is committed: a filter of your git makes it", p.display())));
+        notes.extend(copied.notes);
+        notes.extend(self.submodules()?);
+        let (base, tree) = self.commit(head.as_ref(), head.as_ref())?;
+        let kind = match (&found.repo, &head) {
+            (None, _) => BaseKind::Shadow,
+            (Some(_), Some(head)) if *head == base => BaseKind::Head,
+            (Some(_), _) => BaseKind::Snapshot,
+        };
+        Ok(Filled { base, tree, kind, notes })
+    }
+
+    /// A call on the workspace's files with the index that becomes the clone's.
+    fn index<const N: usize>(&self, args: [&str; N]) -> super::git::Call<'_> {
+        self.spaces
+            .git
+            .call(&self.place.repo(), args)
+            .env("GIT_WORK_TREE", self.place.tree())
+            .env("GIT_INDEX_FILE", self.place.dir.join("index"))
+    }
+
+    fn listed(&self, index: Option<PathBuf>) -> Result<Listed, Fault> {
+        let mut call = self.index(["ls-files", "-z", "--stage"]);
+        if let Some(index) = index {
+            call = call.env("GIT_INDEX_FILE", index);
+        }
+        Ok(Listed::parse(&call.run()?.stdout))
+    }
+
+    /// What the user's index tracks, read from a copy; nothing if it cannot be read (a split index, for example).
+    fn listed_by_user(&self, repo: &Repo) -> Result<BTreeSet<PathBuf>, Fault> {
+        let copy = self.place.dir.join("user-index");
+        let Ok(Some(mut file)) = copy::open_regular(&repo.git_dir.join("index")) else { return Ok(BTreeSet::new()) };
+        let mut out = std::fs::File::create(&copy).map_err(|e| io_fault("write", &copy, &e))?;
+        std::io::copy(&mut file, &mut out).map_err(|e| io_fault("write", &copy, &e))?;
+        let listed = self.listed(Some(copy.clone())).map(|l| l.files).unwrap_or_default();
+        let _ = std::fs::remove_file(&copy);
+        Ok(listed)
+    }
+
+    /// Files that the user's git filters (large or encrypted ones): what lies in the folder is not what is committed, and
+    /// may never be.
+    fn filtered(&self, files: &BTreeSet<PathBuf>) -> Result<BTreeSet<PathBuf>, Fault> {
+        if files.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let said = self.index(["check-attr", "--cached", "-z", "--stdin", "filter"]).stdin(nul_separated(files.iter())).run()?;
+        let fields: Vec<&[u8]> = said.stdout.split(|b| *b == 0).collect();
+        let set = fields.chunks_exact(3).filter(|f| !matches!(f[2], b"unspecified" | b"unset"));
+        Ok(set.map(|f| PathBuf::from(OsString::from_vec(f[0].to_vec()))).collect())
+    }
+
+    /// Brings the index to what was copied, whatever `.gitignore` says.
+    fn stage(&self, before: &BTreeSet<PathBuf>, copied: &Copied) -> Result<(), Fault> {
+        let gone = before.difference(&copied.files);
+        self.index(["update-index", "--force-remove", "-z", "--stdin"]).stdin(nul_separated(gone)).run()?;
+        self.index(["update-index", "--add", "--replace", "-z", "--stdin"]).stdin(nul_separated(copied.files.iter())).run()?;
+        Ok(())
+    }
+
+    fn submodules(&self) -> Result<Vec<String>, Fault> {
+        let listed = self.listed(None)?;
+        Ok(listed.submodules.iter().map(|p| format!("left submodule {} empty", p.display())).collect())
+    }
+
+    /// Commits the index on top of `parent`, or gives `head` where that has the same tree.
+    fn commit(&self, parent: Option<&CommitId>, head: Option<&CommitId>) -> Result<(CommitId, TreeId), Fault> {
+        let tree = self.index(["write-tree"]).run()?.line();
+        if let Some(head) = head {
+            let of_head = self.index(["rev-parse", "--verify", &format!("{}^{{tree}}", head.0)]).run()?.line();
+            if of_head == tree {
+                return Ok((head.clone(), TreeId(tree)));
+            }
+        }
+        let commit = match parent {
+            Some(parent) => self.index(["commit-tree", &tree, "-p", &parent.0, "-m", "Workspace as it was found"]).run()?.line(),
+            None => self.index(["commit-tree", &tree, "-m", "Workspace as it was found"]).run()?.line(),
+        };
+        Ok((CommitId(commit), TreeId(tree)))
+    }
+
+    /// Makes the private clone and the repository of states out of ours.
+    fn clone_out(&self, filled: &Filled, branch: &str, format: &str, found: Option<&Found>) -> Result<(), Fault> {
+        let git = &self.spaces.git;
+        let (repo, clone, state) = (self.place.repo(), self.place.tree().join(".git"), self.place.state());
+        git.call(&repo, ["update-ref", "refs/keiko/base", &filled.base.0]).run()?;
+        self.init(&clone, format, false)?;
+        self.init(&state, format, true)?;
+        copy::copy_dir(&repo.join("objects"), &clone.join("objects"))?;
+        let shallow = repo.join("shallow");
+        for dir in [&clone, &state] {
+            if shallow.is_file() {
+                std::fs::copy(&shallow, dir.join("shallow")).map_err(|e| io_fault("copy a file", &shallow, &e))?;
+            }
+            let index = self.place.dir.join("index");
+            if index.is_file() {
+                std::fs::copy(&index, dir.join("index")).map_err(|e| io_fault("copy a file", &index, &e))?;
+            }
+            let info = dir.join("info");
+            std::fs::create_dir_all(&info).map_err(|e| io_fault("make a folder", &info, &e))?;
+            write_atomically(&info.join("exclude"), excludes(filled.kind, found).as_bytes())?;
+            for setting in [["gc.auto", "0"], ["user.name", "Keiko"], ["user.email", "keiko@localhost"]] {
+                git.call(dir, ["config", setting[0], setting[1]]).run()?;
+            }
+        }
+        let alternates = state.join("objects/info/alternates");
+        write_atomically(&alternates, format!("{}/objects\n", super::inside::REPO).as_bytes())?;
+        let branch_ref = format!("refs/heads/{branch}");
+        git.call(&clone, ["update-ref", &branch_ref, &filled.base.0]).run()?;
+        git.call(&clone, ["symbolic-ref", "HEAD", &branch_ref]).run()?;
+        Ok(())
+    }
+}
+
+/// What an index lists.
+#[derive(Debug, Default)]
+struct Listed {
+    files: BTreeSet<PathBuf>,
+    submodules: BTreeSet<PathBuf>,
+}
+
+impl Listed {
+    fn parse(out: &[u8]) -> Listed {
+        let mut listed = Listed::default();
+        for entry in out.split(|b| *b == 0) {
+            let Some(tab) = entry.iter().position(|b| *b == b'\t') else { continue };
+            let path = PathBuf::from(OsString::from_vec(entry[tab + 1..].to_vec()));
+            let set = if entry.starts_with(b"160000") { &mut listed.submodules } else { &mut listed.files };
+            set.insert(path);
+        }
+        listed
+    }
+}
+
+fn nul_separated<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for path in paths {
+        out.extend_from_slice(path.as_os_str().as_bytes());
+        out.push(0);
+    }
+    out
+}
+
+/// What no tree of the workspace holds: things that can be made again, and what the user's own repository excludes.
+fn excludes(kind: BaseKind, found: Option<&Found>) -> String {
+    let mut text: String = MADE.iter().filter(|m| **m != "venv").map(|m| format!("{m}/\n")).collect();
+    text.push_str("*.pyc\n.coverage\n");
+    // What cargo makes is never a result, also where nobody wrote a .gitignore; a tracked folder stays tracked.
+    text.push_str("target/\n");
+    if matches!(kind, BaseKind::Shadow | BaseKind::Empty) {
+        text.push_str("venv/\n");
+    }
+    let own = found.and_then(|f| f.repo.as_ref()).and_then(|r| copy::open_regular(&r.common_dir.join("info/exclude")).ok().flatten());
+    if let Some(file) = own {
+        let mut more = String::new();
+        if std::io::Read::read_to_string(&mut std::io::Read::take(file, 64 << 10), &mut more).is_ok() {
+            text.push_str(&more);
+        }
+    }
+    text
+}
+
+fn has_branch(common_dir: &Path, branch: &str) -> bool {
+    let packed = std::fs::read_to_string(common_dir.join("packed-refs")).unwrap_or_default();
+    common_dir.join("refs/heads").join(branch).exists() || packed.lines().any(|l| l.ends_with(&format!(" refs/heads/{branch}")))
+}

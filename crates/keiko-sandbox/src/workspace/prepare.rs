@@ -1,0 +1,276 @@
+//! Dependencies: installed once by a jail with network, kept by lock-file key, read-only ever after.
+//!
+//! Each key has its own folder, so that what one project's install scripts did is seen by no other project.
+//!
+//! | toolchain | `<cache>/deps/...` | inside |
+//! |---|---|---|
+//! | Python | `python/<key>` | `/cache/python/<key>` with `venv` |
+//! | Node | `node/<key>` | `/cache/node/<key>` with `node_modules`, also bound where the project is |
+//! | Rust | `rust/<key>` | `/cache/cargo` (`CARGO_HOME`) |
+//! | Go | `go/<key>` | `/cache/go` with `mod` (`GOMODCACHE`) |
+
+use super::registry::Registries;
+use super::{Place, copy, io_fault, write_atomically};
+use crate::jail::Identity;
+use crate::spec::Mount;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::RunId;
+use keiko_contracts::jail::Toolchain;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// One set of dependencies that a run uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Set {
+    pub(crate) toolchain: Toolchain,
+    pub(crate) key: String,
+    /// The projects that it belongs to, relative.
+    pub(crate) dirs: Vec<PathBuf>,
+}
+
+/// What a run has prepared, in order. Kept beside the workspace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Prepared(Vec<Set>);
+
+impl Set {
+    pub(crate) fn new(toolchain: Toolchain, key: &str, dirs: Vec<PathBuf>) -> Result<Set, Fault> {
+        let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if key.is_empty() || key.len() > 128 || !key.bytes().all(good) {
+            return Err(Fault::new(Code(5130), "this is not the key of a dependency cache").at(key.chars().take(80).collect::<String>()));
+        }
+        Ok(Set { toolchain, key: key.to_owned(), dirs })
+    }
+
+    /// The folder on the host.
+    pub(crate) fn host(&self, cache: &Path) -> PathBuf {
+        cache.join("deps").join(name(self.toolchain)).join(&self.key)
+    }
+
+    /// The folder inside.
+    pub(crate) fn inside(&self) -> String {
+        match self.toolchain {
+            Toolchain::Python => format!("/cache/python/{}", self.key),
+            Toolchain::Node => format!("/cache/node/{}", self.key),
+            Toolchain::Rust => "/cache/cargo".into(),
+            Toolchain::Go => "/cache/go".into(),
+        }
+    }
+
+    /// Where it is filled by one run, until everything is installed: what is half done is seen by nobody.
+    pub(crate) fn unfinished(&self, cache: &Path, run: RunId) -> PathBuf {
+        cache.join("deps").join(name(self.toolchain)).join(format!("{}.{run}.unfinished", self.key))
+    }
+
+    /// Where it is written down that everything was installed: beside the folder, where install scripts cannot write.
+    fn done(&self, cache: &Path) -> PathBuf {
+        cache.join("deps").join(name(self.toolchain)).join(format!("{}.done", self.key))
+    }
+
+    pub(crate) fn is_done(&self, cache: &Path) -> bool {
+        self.done(cache).is_file() && self.host(cache).is_dir()
+    }
+
+    /// Puts what was installed in its place. Another run may have been faster: then its result stands.
+    pub(crate) fn finish(&self, cache: &Path, run: RunId) -> Result<(), Fault> {
+        let (unfinished, host) = (self.unfinished(cache, run), self.host(cache));
+        if self.is_done(cache) {
+            return copy::wipe(&unfinished);
+        }
+        copy::wipe(&host)?;
+        std::fs::rename(&unfinished, &host).map_err(|e| io_fault("move", &unfinished, &e))?;
+        write_atomically(&self.done(cache), b"")
+    }
+
+    /// Makes an empty folder for the installer to fill.
+    pub(crate) fn make(&self, cache: &Path, run: RunId, owner: Identity, registries: &Registries) -> Result<PathBuf, Fault> {
+        let host = self.unfinished(cache, run);
+        copy::wipe(&host)?;
+        std::fs::create_dir_all(&host).map_err(|e| io_fault("make a folder", &host, &e))?;
+        std::fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755)).map_err(|e| io_fault("set the mode of", &host, &e))?;
+        match self.toolchain {
+            // Cargo wants the same sources offline as online.
+            Toolchain::Rust if !registries.cargo.is_empty() => write_atomically(&host.join("config.toml"), registries.cargo.as_bytes())?,
+            Toolchain::Node => write_atomically(&host.join("npmrc"), registries.npmrc.as_bytes())?,
+            _ => {}
+        }
+        copy::give(&host, owner.uid, owner.gid)?;
+        Ok(host)
+    }
+
+    /// The environment of the installer.
+    pub(crate) fn install_env(&self, registries: &Registries) -> BTreeMap<String, String> {
+        let mut env = registries.env.clone();
+        let mut set = |key: &str, value: String| env.insert(key.to_owned(), value);
+        match self.toolchain {
+            Toolchain::Python => {
+                set("PIP_DISABLE_PIP_VERSION_CHECK", "1".into());
+                set("PIP_NO_CACHE_DIR", "1".into());
+                set("PIP_NO_INPUT", "1".into());
+                set("UV_CACHE_DIR", "/tmp/uv".into());
+            }
+            Toolchain::Node => {
+                set("NPM_CONFIG_USERCONFIG", format!("{}/npmrc", self.inside()));
+                set("NPM_CONFIG_CACHE", "/tmp/npm".into());
+                set("NPM_CONFIG_UPDATE_NOTIFIER", "false".into());
+                set("NPM_CONFIG_AUDIT", "false".into());
+                set("NPM_CONFIG_FUND", "false".into());
+            }
+            Toolchain::Rust => {
+                set("CARGO_HOME", self.inside());
+            }
+            Toolchain::Go => {
+                set("GOMODCACHE", format!("{}/mod", self.inside()));
+                set("GOFLAGS", "-mod=mod".into());
+            }
+        }
+        env
+    }
+
+    /// The environment of later commands; `path` is what `PATH` is without it.
+    fn use_env(&self, env: &mut BTreeMap<String, String>, path: &mut String) {
+        let inside = self.inside();
+        let mut set = |key: &str, value: String| env.insert(key.to_owned(), value);
+        match self.toolchain {
+            Toolchain::Python => {
+                *path = format!("{inside}/venv/bin:{path}");
+                set("VIRTUAL_ENV", format!("{inside}/venv"));
+                set("PIP_NO_INDEX", "1".into());
+            }
+            Toolchain::Node => {
+                *path = format!("{inside}/node_modules/.bin:{path}");
+                set("NODE_PATH", format!("{inside}/node_modules"));
+            }
+            Toolchain::Rust => {
+                set("CARGO_HOME", inside);
+                set("CARGO_NET_OFFLINE", "true".into());
+            }
+            Toolchain::Go => {
+                set("GOMODCACHE", format!("{inside}/mod"));
+                set("GOFLAGS", "-mod=mod".into());
+                set("GOPROXY", "off".into());
+            }
+        }
+    }
+}
+
+impl Prepared {
+    fn file(place: &Place) -> PathBuf {
+        place.dir.join("prepared.json")
+    }
+
+    pub(crate) fn read(place: &Place) -> Prepared {
+        std::fs::read(Self::file(place)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Adds a set; the newest of Rust and of Go replaces older ones, which would be bound to the same place.
+    pub(crate) fn add(&mut self, set: Set, place: &Place) -> Result<(), Fault> {
+        let same_place = set.inside();
+        self.0.retain(|s| s.inside() != same_place);
+        self.0.push(set);
+        let bytes =
+            serde_json::to_vec(self).map_err(|e| Fault::new(Code(5110), format!("the workspace's record cannot be written: {e}")))?;
+        write_atomically(&Self::file(place), &bytes)
+    }
+
+    /// Folders of the user's that ours stand in for.
+    pub(crate) fn replaced_folders(&self) -> Vec<PathBuf> {
+        self.0.iter().filter(|s| s.toolchain == Toolchain::Node).flat_map(|s| s.dirs.iter().map(|d| d.join("node_modules"))).collect()
+    }
+
+    /// Read-only, and only what is still there.
+    pub(crate) fn mounts(&self, place: &Place, cache: &Path) -> Vec<Mount> {
+        let mut out = Vec::new();
+        for set in self.0.iter().filter(|s| s.is_done(cache)) {
+            let host = set.host(cache);
+            out.push(Mount { host: host.clone(), inside: set.inside(), writable: false });
+            let modules = host.join("node_modules");
+            if set.toolchain != Toolchain::Node || !modules.is_dir() {
+                continue;
+            }
+            for dir in &set.dirs {
+                let path = dir.join("node_modules");
+                let point = place.tree().join(&path);
+                let usable = point.symlink_metadata().is_ok_and(|m| m.is_dir()) && !copy::behind_a_link(&place.tree(), &path);
+                if let (true, Some(path)) = (usable, path.to_str()) {
+                    out.push(Mount { host: modules.clone(), inside: format!("/workspace/{path}"), writable: false });
+                }
+            }
+        }
+        out
+    }
+
+    /// What commands need to find it; `base_path` is the jail's own `PATH`.
+    pub(crate) fn env(&self, cache: &Path, base_path: &str) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::new();
+        let mut path = base_path.to_owned();
+        for set in self.0.iter().filter(|s| s.is_done(cache)) {
+            set.use_env(&mut env, &mut path);
+        }
+        if path != base_path {
+            env.insert("PATH".into(), path);
+        }
+        env
+    }
+
+    /// The interpreter of the newest prepared Python, if any.
+    pub(crate) fn python(&self, cache: &Path) -> Option<String> {
+        let set = self.0.iter().rev().find(|s| s.toolchain == Toolchain::Python && s.is_done(cache))?;
+        Some(format!("{}/venv/bin/python", set.inside()))
+    }
+}
+
+fn name(toolchain: Toolchain) -> &'static str {
+    match toolchain {
+        Toolchain::Python => "python",
+        Toolchain::Node => "node",
+        Toolchain::Rust => "rust",
+        Toolchain::Go => "go",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_plain_names() {
+        assert!(Set::new(Toolchain::Python, "abc-1", vec![]).is_ok());
+        for bad in ["", "..", "a/b", "a b", &"x".repeat(129)] {
+            assert_eq!(Set::new(Toolchain::Rust, bad, vec![]).unwrap_err().code, "KEI-5130", "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_finished_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { dir: dir.path().join("run") };
+        std::fs::create_dir_all(place.tree()).unwrap();
+        let owner = Identity { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() };
+        let set = Set::new(Toolchain::Python, "k", vec![]).unwrap();
+        let run = RunId::from_bytes([1; 10]);
+        set.make(dir.path(), run, owner, &Registries::default()).unwrap();
+        let mut prepared = Prepared::default();
+        prepared.add(set.clone(), &place).unwrap();
+        assert!(prepared.mounts(&place, dir.path()).is_empty() && prepared.env(dir.path(), "/bin").is_empty());
+        set.finish(dir.path(), run).unwrap();
+        assert!(!set.unfinished(dir.path(), run).exists());
+        assert_eq!(Prepared::read(&place), prepared);
+        assert_eq!(prepared.env(dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");
+        assert_eq!(prepared.mounts(&place, dir.path())[0].inside, "/cache/python/k");
+        assert_eq!(prepared.python(dir.path()).as_deref(), Some("/cache/python/k/venv/bin/python"));
+    }
+
+    #[test]
+    fn a_newer_lock_file_takes_the_place_of_an_older_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { dir: dir.path().to_owned() };
+        let mut prepared = Prepared::default();
+        for key in ["old", "new"] {
+            prepared.add(Set::new(Toolchain::Rust, key, vec![]).unwrap(), &place).unwrap();
+        }
+        assert_eq!(prepared.0.len(), 1);
+        assert_eq!(prepared.0[0].key, "new");
+    }
+}

@@ -1,0 +1,186 @@
+//! Where this machine's package managers get packages from: the parts that are no secrets, for the one jail with network.
+
+use crate::spec::Mount;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Environment variables that name registries, proxies and certificates.
+const VARIABLES: [&str; 26] = [
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "PIP_FIND_LINKS",
+    "PIP_CERT",
+    "PIP_DEFAULT_TIMEOUT",
+    "UV_INDEX_URL",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX",
+    "NPM_CONFIG_REGISTRY",
+    "npm_config_registry",
+    "NODE_EXTRA_CA_CERTS",
+    "CARGO_HTTP_CAINFO",
+    "CARGO_HTTP_PROXY",
+    "GOPROXY",
+    "GOSUMDB",
+    "GONOSUMDB",
+    "GOPRIVATE",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+];
+
+/// Keys of npm's configuration that say where packages come from. Tokens and passwords are other keys.
+const NPM_KEYS: [&str; 7] = ["registry", "cafile", "strict-ssl", "proxy", "https-proxy", "noproxy", "replace-registry-host"];
+
+/// What is passed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Registries {
+    pub(crate) env: BTreeMap<String, String>,
+    /// Text of an npm configuration file.
+    pub(crate) npmrc: String,
+    /// Text of a cargo configuration file.
+    pub(crate) cargo: String,
+    /// Certificates and folders of packages that the settings name.
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// The texts of configuration files, least important first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Files {
+    pub(crate) pip: Vec<String>,
+    pub(crate) npm: Vec<String>,
+    pub(crate) cargo: Vec<String>,
+}
+
+impl Registries {
+    /// Of this machine and user.
+    pub(crate) fn read() -> Registries {
+        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let all = |paths: &[PathBuf]| paths.iter().filter_map(|p| std::fs::read_to_string(p).ok()).filter(|t| t.len() < 1 << 20).collect();
+        let files = Files {
+            pip: all(&["/etc/pip.conf".into(), home.join(".pip/pip.conf"), home.join(".config/pip/pip.conf")]),
+            npm: all(&["/usr/etc/npmrc".into(), "/usr/local/etc/npmrc".into(), "/etc/npmrc".into(), home.join(".npmrc")]),
+            cargo: all(&[home.join(".cargo/config"), home.join(".cargo/config.toml")]),
+        };
+        Registries::of(&std::env::vars().collect(), &files)
+    }
+
+    /// Of given variables and files.
+    pub(crate) fn of(env: &BTreeMap<String, String>, files: &Files) -> Registries {
+        let mut out = Registries::default();
+        for (key, value) in files.pip.iter().flat_map(|text| pairs(text)) {
+            let name = format!("PIP_{}", key.replace('-', "_").to_uppercase());
+            if VARIABLES.contains(&name.as_str()) && is_public(value) {
+                out.env.insert(name, value.to_owned());
+            }
+        }
+        for (name, value) in env {
+            let upper = name.to_uppercase();
+            let cargo_index = name.starts_with("CARGO_REGISTRIES_") && name.ends_with("_INDEX");
+            if (VARIABLES.contains(&name.as_str()) || VARIABLES.contains(&upper.as_str()) || cargo_index) && is_public(value) {
+                out.env.insert(name.clone(), value.clone());
+            }
+        }
+        let mut npm = BTreeMap::new();
+        for (key, value) in files.npm.iter().flat_map(|text| pairs(text)) {
+            let scoped = key.starts_with('@') && key.ends_with(":registry");
+            if (NPM_KEYS.contains(&key) || scoped) && is_public(value) {
+                npm.insert(key, value);
+            }
+        }
+        out.npmrc = npm.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+        out.cargo = files.cargo.iter().map(|text| public_cargo(text)).collect();
+        let certificates =
+            npm.get("cafile").copied().into_iter().chain(out.env.iter().filter(|(k, _)| names_a_path(k)).map(|(_, v)| v.as_str()));
+        let mut paths: Vec<PathBuf> = certificates.map(PathBuf::from).filter(|p| p.is_absolute() && p.exists()).collect();
+        paths.sort();
+        paths.dedup();
+        out.paths = paths;
+        out
+    }
+
+    /// What of it lies in files.
+    pub(crate) fn mounts(&self) -> Vec<Mount> {
+        let inside = |path: &Path| path.to_str().map(|p| Mount { host: path.to_owned(), inside: p.to_owned(), writable: false });
+        // What lies below /usr and /etc/ssl is in every jail already.
+        self.paths.iter().filter(|p| !p.starts_with("/usr") && !p.starts_with("/etc/ssl")).filter_map(|p| inside(p)).collect()
+    }
+}
+
+fn names_a_path(variable: &str) -> bool {
+    variable.contains("CERT") || variable.contains("CA_BUNDLE") || variable.contains("CAINFO") || variable == "PIP_FIND_LINKS"
+}
+
+/// `key = value` lines of an ini-like file.
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines()
+        .map(str::trim)
+        .filter(|l| !l.starts_with(['#', ';', '[']))
+        .filter_map(|l| l.split_once('='))
+        .map(|(k, v)| (k.trim(), v.trim().trim_matches('"')))
+        .filter(|(_, v)| !v.is_empty())
+}
+
+/// A value without user information in any URL, and without references to other variables.
+fn is_public(value: &str) -> bool {
+    let secret_url = value.split([' ', ',', '|']).any(|word| {
+        word.split_once("://").is_some_and(|(_, rest)| rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')))
+    });
+    !secret_url && !value.contains("${") && !value.contains(['\n', '\0'])
+}
+
+/// The sections of a cargo configuration that say where crates come from, without tokens and credential programs.
+fn public_cargo(text: &str) -> String {
+    let mut keep = false;
+    let mut out = String::new();
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if let Some(section) = trimmed.strip_prefix('[') {
+            keep = ["source.", "source]", "registries.", "registry]", "http]", "net]"].iter().any(|s| section.starts_with(s));
+        }
+        let key = trimmed.split('=').next().unwrap_or_default().to_lowercase();
+        let secret = ["token", "credential", "password", "secret", "cookie"].iter().any(|s| key.contains(s));
+        if keep && !secret && is_public(trimmed.trim_end_matches('"')) && is_public(&trimmed.replace('"', " ")) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_places_on_and_keeps_secrets() {
+        let env = [
+            ("PIP_INDEX_URL", "https://mirror.example/simple"),
+            ("PIP_EXTRA_INDEX_URL", "https://user:hidden@other.example/simple"),
+            ("https_proxy", "http://proxy:3128"),
+            ("OPENAI_API_KEY", "hidden"),
+            ("CARGO_REGISTRIES_OURS_INDEX", "sparse+https://crates.example/"),
+            ("CARGO_REGISTRIES_OURS_TOKEN", "hidden"),
+        ];
+        let env = env.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let files = Files {
+            pip: vec!["[global]\ncert = /nowhere/ca.pem\npassword = hidden\n".into()],
+            npm: vec!["registry=https://npm.example/\n//npm.example/:_authToken=hidden\n@ours:registry=https://ours.example\n_auth=hidden\nproxy=http://a:hidden@p\n".into()],
+            cargo: vec!["[source.crates-io]\nreplace-with = \"m\"\n[source.m]\nregistry = \"https://u:hidden@x\"\n[registries.o]\nindex = \"sparse+https://c/\"\ntoken = \"hidden\"\n[build]\nrustc-wrapper = \"hidden\"\n".into()],
+        };
+        let out = Registries::of(&env, &files);
+        assert_eq!(
+            out.env.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["CARGO_REGISTRIES_OURS_INDEX", "PIP_CERT", "PIP_INDEX_URL", "https_proxy"]
+        );
+        assert_eq!(out.npmrc, "@ours:registry=https://ours.example\nregistry=https://npm.example/\n");
+        assert!(out.cargo.contains("replace-with") && out.cargo.contains("sparse+https://c/"));
+        assert!(!format!("{out:?}").contains("hidden"), "{out:?}");
+        assert!(out.paths.is_empty(), "a certificate that is not there is not bound");
+    }
+}

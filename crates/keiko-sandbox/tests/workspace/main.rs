@@ -1,0 +1,12 @@
+//! Workspaces of runs, with real git and the real jail.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends it")]
+
+mod apply;
+mod cells;
+mod hostile;
+mod kit;
+mod opening;
+mod operations;
+mod prepare;
+mod push;

@@ -1,0 +1,7 @@
+//! Test doubles that speak the real wire formats: fake model servers with bad days, and a ledger that never forgets.
+
+pub mod crash;
+pub mod ledger;
+pub mod memory_journal;
+pub mod models;
+pub mod ports;

@@ -1,0 +1,353 @@
+//! The command line. Help texts are part of the product: each says what happens and what it needs.
+
+use crate::view::Color;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Keiko: agents that write, test and repair code in a sandbox, with one operator in control.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keiko",
+    version,
+    about = "Self-hosted AI agents that write, test and repair code in a sandbox, with one operator in control",
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    /// Machine-readable output: one JSON object on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Nothing on stderr but warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    pub(crate) color: Color,
+    /// Never ask: what needs a person waits, and the command that answers is printed
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Do something useful now: without a model, examine a repository; with one, say what to try
+    Up(UpArgs),
+    /// Give Keiko a goal: "Fix the failing date parser", or @goal.md
+    Run(RunArgs),
+    /// Take up a run that waits, was stopped, or whose process died
+    Resume(ResumeArgs),
+    /// Look at runs, bring results home, take them back, check them
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Decide about actions that wait for a person
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Stop everything at once, or one run
+    Kill(KillArgs),
+    /// Language models: what is configured, and whether it works
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check this machine: sandbox, journal, models, programs
+    Doctor(DoctorArgs),
+    /// See it at work, with a scripted model and a real sandbox
+    #[command(subcommand)]
+    Demo(DemoCommand),
+    /// Shell completions: keiko completion bash > /etc/bash_completion.d/keiko
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The manual page, in roff
+    Man,
+    /// Version, and what this binary was built from
+    Version,
+}
+
+/// How the agent's questions about risky actions are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Approval {
+    /// Ask before every change and every command
+    Ask,
+    /// Ask where the risk policy says so (push and network, by default)
+    Policy,
+    /// Never ask: what would need an approval is refused
+    Never,
+}
+
+/// What the work is based on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Base {
+    /// The files as they are, with uncommitted and untracked ones
+    Snapshot,
+    /// The last commit
+    Head,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// The most to spend, in dollars: 0.50
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    pub(crate) budget: Option<String>,
+    /// The most steps (1 to 10000)
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub(crate) max_steps: Option<String>,
+    /// The most seconds of work
+    #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
+    pub(crate) max_seconds: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The goal in plain words, or @FILE to read it from a file, or - for standard input
+    #[arg(value_name = "GOAL", allow_hyphen_values = true)]
+    pub(crate) goal: String,
+    /// The repository or folder to work on [default: this one, if it holds a project]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Work without any folder: a goal about text
+    #[arg(long, conflicts_with = "workspace")]
+    pub(crate) no_workspace: bool,
+    /// What the work is based on
+    #[arg(long, value_enum, default_value = "snapshot")]
+    pub(crate) base: Base,
+    /// The agent: `coder` (needs a model) or `repo-doctor` (rules, no model)
+    #[arg(long, default_value = "coder")]
+    pub(crate) agent: String,
+    /// The model: VENDOR/MODEL, or a profile (fast, strong, code)
+    #[arg(long, value_name = "VENDOR/MODEL")]
+    pub(crate) model: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// Who answers when something risky is about to happen
+    #[arg(long, value_enum)]
+    pub(crate) approval: Option<Approval>,
+    /// Write the run's events to stdout, one JSON object a line
+    #[arg(long)]
+    pub(crate) jsonl: bool,
+    /// Record the model's answers into a folder
+    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    pub(crate) record: Option<PathBuf>,
+    /// Replay answers recorded before; a request that differs is shown as a diff
+    #[arg(long, value_name = "DIR")]
+    pub(crate) replay: Option<PathBuf>,
+    /// Play a scripted model from a file; every record says so
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with_all = ["record", "replay"])]
+    pub(crate) script: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// The repository to examine [default: a small sample]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    /// Write the run's events to stdout, one JSON object a line
+    #[arg(long)]
+    pub(crate) jsonl: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// The run: its id, or the beginning of it; `last` is the newest
+    pub(crate) run: String,
+    /// Further words for the agent
+    pub(crate) words: Option<String>,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    /// Write the run's events to stdout, one JSON object a line
+    #[arg(long)]
+    pub(crate) jsonl: bool,
+    /// The script that the run was started with
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) script: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs, the newest first
+    #[command(visible_alias = "ls")]
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Only in this state: running, waiting-approval, succeeded, failed, …
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// One run: goal, state, evidence
+    Show {
+        /// The run
+        run: String,
+    },
+    /// What a run found, alone: Markdown, or its data with --json
+    Report {
+        /// The run
+        run: String,
+    },
+    /// A run's events
+    Events {
+        /// The run
+        run: String,
+        /// Go on as new ones come
+        #[arg(long)]
+        follow: bool,
+    },
+    /// The change against the base
+    Diff {
+        /// The run
+        run: String,
+    },
+    /// Bring a run's result into your folder: three-way, stops on a conflict
+    Apply {
+        /// The run
+        run: String,
+        /// Only say what would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Take back what `apply` brought
+    Undo {
+        /// The run
+        run: String,
+    },
+    /// Check a run's evidence: journal chain, trees, tests run again
+    Verify {
+        /// The run
+        run: String,
+        /// Do not run the tests again
+        #[arg(long)]
+        no_tests: bool,
+    },
+    /// End a run
+    Cancel {
+        /// The run
+        run: String,
+        /// Why
+        #[arg(long, default_value = "cancelled by the operator")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// What waits for a person
+    #[command(visible_alias = "ls")]
+    List {
+        /// Answered ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// One approval: the exact action
+    Show {
+        /// The approval
+        id: String,
+    },
+    /// Allow exactly this action, once
+    Approve {
+        /// The approval
+        id: String,
+        /// Why, for the record
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Refuse it; the agent is told why
+    Deny {
+        /// The approval
+        id: String,
+        /// Why: the agent reads it
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    /// Everything
+    #[arg(long, conflicts_with = "run", required_unless_present = "run")]
+    pub(crate) all: bool,
+    /// One run
+    #[arg(long)]
+    pub(crate) run: Option<String>,
+    /// Why, for the record
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// What is configured and found
+    #[command(visible_alias = "ls")]
+    List,
+    /// Really call a model: text, streaming, an action; explains what fails
+    Probe {
+        /// VENDOR/MODEL, or a profile
+        model: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Write a commented configuration file, if there is none
+    Init,
+    /// The value of a key
+    Get {
+        /// The key: run.max_steps
+        key: String,
+    },
+    /// Set a key in your own file
+    Set {
+        /// The key
+        key: String,
+        /// The value
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Where a value comes from: layer, file, line
+    Explain {
+        /// The key
+        key: String,
+    },
+    /// Check all files
+    Validate,
+    /// JSON Schema of the file, for editors
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Mend what can be mended: install packages, repair permissions
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DemoCommand {
+    /// A guided tour: a bug, a failing test, a fix, a push that waits for you
+    Code {
+        /// Answer the approval with yes without asking, for machines
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The run kills itself at random points; nothing is lost or done twice
+    Crash {
+        /// How often
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        rounds: u32,
+    },
+    /// One life of the process that `crash` kills
+    #[command(hide = true)]
+    Life {
+        /// The folder of the demonstration
+        #[arg(long)]
+        place: PathBuf,
+        /// The run
+        #[arg(long)]
+        run: String,
+    },
+}

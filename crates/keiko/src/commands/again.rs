@@ -1,0 +1,71 @@
+//! The part of `runs verify` that runs the tests again: as a run of its own, on a fresh copy of the result.
+
+use crate::error::CliError;
+use crate::wiring::{Keiko, random, sandbox};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::evidence::{EvidenceCard, TestSummary};
+use keiko_contracts::id::{InvalidId, RunId};
+use keiko_contracts::jail::{Source, TreeId};
+use keiko_contracts::run::{EndStatus, RunEnd, StartRun};
+use keiko_ports::Cancel;
+use keiko_runtime::drive::{Order, Rest, Unwatched};
+use keiko_runtime::ports::DriveOptions;
+use keiko_runtime::verify::Check;
+use keiko_sandbox::home::Home as Homeward;
+use std::sync::Arc;
+
+/// Checks that the result's tree is there and, if asked, that its tests come out as the card says.
+pub(crate) async fn check(keiko: &Keiko, card: &EvidenceCard, tests: bool) -> Result<Vec<Check>, CliError> {
+    let Some(tree) = &card.tree_after else { return Ok(Vec::new()) };
+    let folder = tempfile::Builder::new()
+        .prefix("keiko-verify-")
+        .tempdir()
+        .map_err(|error| Fault::new(Code(5109), format!("no folder for the copy can be made: {error}")))?;
+    let parts = sandbox(&keiko.home)?;
+    let exported = match parts.sandbox.export_tree(card.run, tree).await {
+        Ok(()) => Homeward::new(parts.spaces).write_out(card.run, tree, folder.path()),
+        Err(fault) => Err(fault),
+    };
+    let there = Check {
+        what: "the result's tree".into(),
+        ok: exported.is_ok(),
+        seen: exported.as_ref().err().map_or_else(|| short(tree), ToString::to_string),
+    };
+    let (true, true, Some(expected)) = (there.ok, tests, &card.tests_after) else { return Ok(vec![there]) };
+    let end = run_tests(keiko, &folder.path().display().to_string()).await?;
+    let again = end.card.tests_after.as_ref();
+    let same = again.is_some_and(|now| counts(now) == counts(expected)) && end.status == EndStatus::Succeeded;
+    let seen = format!("{} (run {})", end.summary.text_or_empty(), end.card.run);
+    let begun = end.card.tree_before.as_ref();
+    let tree_again = Check { what: "the copy's tree".into(), ok: begun == Some(tree), seen: begun.map_or_else(|| "none".into(), short) };
+    Ok(vec![there, tree_again, Check { what: "tests run again".into(), ok: same, seen }])
+}
+
+fn short(tree: &TreeId) -> String {
+    tree.0.get(..10).unwrap_or(&tree.0).to_owned()
+}
+
+fn counts(tests: &TestSummary) -> (u32, u32, u32) {
+    (tests.passed, tests.failed, tests.errors)
+}
+
+async fn run_tests(keiko: &Keiko, folder: &str) -> Result<RunEnd, CliError> {
+    let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()));
+    let start = StartRun {
+        run: RunId::from_bytes(random()?),
+        goal: "Run the tests of a result again.".into(),
+        agent: name("verifier")?,
+        model: None,
+        source: Some(Source::Folder { path: folder.to_owned(), snapshot: true }),
+        limits: keiko.config.run.limits()?,
+        approval: keiko.config.run.approval,
+        language: keiko.config.language(),
+        demo: false,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
+    match driver.drive(Order::Start(Box::new(start)), Arc::new(Unwatched), Cancel::new()).await.map_err(|error| error.fault())? {
+        Rest::Ended(end) => Ok((*end).clone()),
+        Rest::Waiting(_) => Err(Fault::new(Code(6202), "the tests could not be run again without a person").hint("keiko runs list").into()),
+    }
+}

@@ -1,0 +1,100 @@
+//! `demo`: Keiko at work with a scripted model. Everything but the model is real, and every record says so.
+
+mod code;
+mod crash;
+mod narrate;
+mod record;
+
+use super::Context;
+use crate::cli::DemoCommand;
+use crate::config::Config;
+use crate::error::CliError;
+use crate::home::{Home, private_dir};
+use crate::sample::{TOUR, git};
+use crate::wiring::{Keiko, random};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{AgentName, InvalidId, ModelName, RunId};
+use keiko_contracts::jail::Source;
+use keiko_contracts::run::{ApprovalMode, RunLimits, StartRun};
+use keiko_governance::policy::RiskPolicy;
+use keiko_models::scripted::Scripted;
+use keiko_ports::model::ChatModel;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The scripts, and the names under which they stand in the journal.
+const TOUR_SCRIPT: &str = include_str!("../../../../demos/tour/script.toml");
+const TOUR_MODEL: &str = "scripted/guided-tour";
+const CRASH_SCRIPT: &str = include_str!("../../../../demos/crash/script.toml");
+const CRASH_MODEL: &str = "scripted/crash";
+/// The branch that the scripts push to.
+const BRANCH: &str = "fix/leap-years";
+
+pub(crate) async fn run(context: &Context<'_>, home: Home, mut config: Config, command: DemoCommand) -> Result<ExitCode, CliError> {
+    // The demonstration shows what Keiko does by itself, whatever this machine's policy says.
+    config.policy = RiskPolicy::default();
+    match command {
+        DemoCommand::Code { yes } => {
+            let keiko = Keiko::open(home, config)?;
+            let done = code::run(context, &keiko, yes).await;
+            keiko.close().await;
+            done
+        }
+        DemoCommand::Crash { rounds } => crash::run(context, &home, config, rounds).await,
+        DemoCommand::Life { place, run } => crash::life(home, config, &place, &run).await,
+    }
+}
+
+/// The script that plays the model of a demonstration, when a run of one is taken up again.
+pub(crate) fn script_of(start: &StartRun) -> Option<Result<Arc<dyn ChatModel>, Fault>> {
+    let text = match start.model.as_ref()?.as_str() {
+        TOUR_MODEL => TOUR_SCRIPT,
+        CRASH_MODEL => CRASH_SCRIPT,
+        _ => return None,
+    };
+    Some(Scripted::parse(text, "the demonstration's script").map(|script| Arc::new(script) as Arc<dyn ChatModel>))
+}
+
+/// A folder of its own for one demonstration.
+fn place(home: &Home, word: &str) -> Result<PathBuf, Fault> {
+    let number = u32::from_le_bytes(random()?);
+    let place = home.data.join("demo").join(format!("{word}-{number:08x}"));
+    private_dir(&place)?;
+    Ok(place)
+}
+
+/// A small repository with a bare one beside it that takes its pushes.
+struct Yard {
+    repo: PathBuf,
+    remote: PathBuf,
+}
+
+impl Yard {
+    fn new(place: &Path) -> Result<Yard, Fault> {
+        let yard = Yard { repo: place.join("dates"), remote: place.join("dates.git") };
+        TOUR.unpack(&yard.repo)?;
+        private_dir(&yard.remote)?;
+        git(&yard.remote, &["init", "--quiet", "--bare", "--template=", "--initial-branch=main"], &[])?;
+        git(&yard.repo, &["remote", "add", "origin", &yard.remote.to_string_lossy()], &[])?;
+        git(&yard.repo, &["push", "--quiet", "origin", "main"], &[])?;
+        Ok(yard)
+    }
+
+    /// A run in it. Whatever it needs of a person is asked.
+    fn start(&self, run: RunId, goal: &str, model: &str, language: String) -> Result<StartRun, Fault> {
+        let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
+        Ok(StartRun {
+            run,
+            goal: goal.into(),
+            agent: "coder".parse::<AgentName>().map_err(bad)?,
+            model: Some(model.parse::<ModelName>().map_err(bad)?),
+            source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
+            limits: RunLimits::default(),
+            approval: ApprovalMode::Policy,
+            language,
+            demo: true,
+            version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! `doctor`: looks at what Keiko needs on this machine, tries the sandbox for real, and says what to do.
+
+mod machine;
+mod mend;
+mod sandbox;
+mod state;
+
+use super::Context;
+use crate::cli::DoctorArgs;
+use crate::error::{CliError, Exit};
+use crate::home::Home;
+use crate::view::Output;
+use keiko_contracts::code::Fault;
+use serde::Serialize;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Ok,
+    /// It works, but less well than it could.
+    Warn,
+    /// It is not there, and something particular does not work without it.
+    Missing,
+    /// Keiko cannot do its work.
+    Broken,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Row {
+    name: String,
+    state: State,
+    /// What was seen.
+    seen: String,
+    /// What to do, best a command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    todo: Option<String>,
+    /// What `--fix` can do about it.
+    #[serde(skip)]
+    remedy: Option<Remedy>,
+}
+
+/// What `--fix` can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Install a package of the system.
+    Package(&'static str),
+    /// Take these permissions away from others.
+    Private(std::path::PathBuf),
+}
+
+impl Row {
+    fn new(name: impl Into<String>, state: State, seen: impl Into<String>) -> Row {
+        Row { name: name.into(), state, seen: seen.into(), todo: None, remedy: None }
+    }
+    fn ok(name: impl Into<String>, seen: impl Into<String>) -> Row {
+        Row::new(name, State::Ok, seen)
+    }
+    fn todo(mut self, todo: impl Into<String>) -> Row {
+        self.todo = Some(todo.into());
+        self
+    }
+    fn fault(name: impl Into<String>, state: State, fault: &Fault) -> Row {
+        let row = Row::new(name, state, format!("[{}] {fault}", fault.code));
+        Row { todo: fault.hint.clone(), ..row }
+    }
+    /// Mended by a package.
+    fn package(mut self, package: &'static str) -> Row {
+        self.todo = Some(mend::install_command(&[package]));
+        self.remedy = Some(Remedy::Package(package));
+        self
+    }
+    /// Mended by taking permissions away.
+    fn private(mut self, path: &std::path::Path) -> Row {
+        self.todo = Some(format!("chmod go-rwx {}", path.display()));
+        self.remedy = Some(Remedy::Private(path.to_owned()));
+        self
+    }
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<ExitCode, CliError> {
+    let mut rows = look(context.output).await;
+    let mut mended = Vec::new();
+    if args.fix {
+        mended = mend::mend(context.output, &rows);
+        if !mended.is_empty() {
+            rows = look(context.output).await;
+        }
+    }
+    let broken = rows.iter().filter(|row| row.state == State::Broken).count();
+    if context.output.json() {
+        context.output.data(&json!({"ok": broken == 0, "mended": mended, "checks": rows}).to_string());
+    } else {
+        mended.iter().for_each(|what| context.output.say(&format!("mended: {what}")));
+        rows.iter().for_each(|row| show(context.output, row));
+        let word = match broken {
+            0 => "Nothing is broken.".to_owned(),
+            n => format!("{n} broken. `keiko doctor --fix` mends what it can."),
+        };
+        context.output.say(&word);
+    }
+    Ok(if broken == 0 { Exit::Ok } else { Exit::CheckFailed }.into())
+}
+
+fn show(output: &Output, row: &Row) {
+    let state = match row.state {
+        State::Ok => "ok",
+        State::Warn => "warn",
+        State::Missing => "missing",
+        State::Broken => "BROKEN",
+    };
+    output.data(&format!("{state:<8} {:<22} {}", row.name, row.seen));
+    if let Some(todo) = &row.todo {
+        output.data(&format!("{:8} {:<22} -> {todo}", "", ""));
+    }
+}
+
+/// Looks at everything. A part that cannot be looked at does not hide the others.
+async fn look(output: &Output) -> Vec<Row> {
+    let home = Home::find();
+    let mut rows = Vec::new();
+    match &home {
+        Ok(home) => rows.extend(state::folders(home)),
+        Err(fault) => rows.push(Row::fault("folders", State::Broken, fault)),
+    }
+    output.say("Trying to break out of the sandbox …");
+    let (sandbox, search_path) = sandbox::rows().await;
+    rows.extend(sandbox);
+    rows.extend(machine::needed());
+    if let Ok(home) = &home {
+        rows.push(state::disk(&home.data));
+        rows.extend(state::journal(home).await);
+        rows.extend(state::configuration(home).await);
+    }
+    rows.extend(machine::programs(&search_path));
+    rows
+}

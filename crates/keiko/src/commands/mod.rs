@@ -1,0 +1,117 @@
+//! One command, one file.
+
+mod again;
+mod approvals;
+mod completion;
+mod config;
+mod demo;
+mod doctor;
+mod goal;
+mod kill;
+mod models;
+mod run;
+mod runs;
+mod up;
+mod version;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::error::CliError;
+use crate::home::Home;
+use crate::view::{Output, attended};
+use crate::wiring::Keiko;
+use keiko_contracts::code::{Code, Fault};
+use std::process::ExitCode;
+
+/// What every command gets.
+pub(crate) struct Context<'a> {
+    pub(crate) output: &'a Output,
+    pub(crate) attended: bool,
+}
+
+/// Carries out a command.
+pub(crate) fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, CliError> {
+    let context = Context { output, attended: attended() && !cli.no_input && !cli.json };
+    match cli.command {
+        Command::Version => version::run(output),
+        Command::Completion { shell } => completion::run(shell),
+        Command::Man => completion::man(),
+        Command::Config(command) => config::run(&context, command),
+        // Without a home or with a broken configuration, this is what people turn to.
+        Command::Doctor(args) => runtime()?.block_on(doctor::run(&context, &args)),
+        command => {
+            let home = Home::find()?;
+            let config = match Config::load(&home) {
+                // Stopping must work whatever somebody wrote into a file, a repository's keiko.toml above all.
+                Err(fault) if matches!(command, Command::Kill(_)) => {
+                    output.fault(&fault);
+                    Config::default()
+                }
+                loaded => loaded?,
+            };
+            start_log(&config);
+            let output = output.in_language(&config.language());
+            let context = Context { output: &output, ..context };
+            runtime()?.block_on(with_home(&context, home, config, command))
+        }
+    }
+}
+
+async fn with_home(context: &Context<'_>, home: Home, config: Config, command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Models(command) => models::run(context, &config, command).await,
+        Command::Demo(command) => demo::run(context, home, config, command).await,
+        command => {
+            let keiko = Keiko::open(home, config)?;
+            let done = with_journal(context, &keiko, command).await;
+            keiko.close().await;
+            done
+        }
+    }
+}
+
+async fn with_journal(context: &Context<'_>, keiko: &Keiko, command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Up(args) => up::run(context, keiko, &args).await,
+        Command::Run(args) => run::start(context, keiko, &args).await,
+        Command::Resume(args) => run::resume(context, keiko, &args).await,
+        Command::Runs(command) => runs::run(context, keiko, command).await,
+        Command::Approvals(command) => approvals::run(context, keiko, command).await,
+        Command::Kill(args) => kill::run(context, keiko, &args).await,
+        Command::Doctor(_)
+        | Command::Models(_)
+        | Command::Config(_)
+        | Command::Demo(_)
+        | Command::Completion { .. }
+        | Command::Man
+        | Command::Version => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// One thread: everything here waits for others. Blocking work has threads of its own.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::new(Code(9006), format!("cannot start: {error}")).into())
+}
+
+/// Logs go to stderr, and only when asked for: `KEIKO_LOG=info`, `log.format = "json"`.
+fn start_log(config: &Config) {
+    let filter = std::env::var("KEIKO_LOG").unwrap_or_else(|_| config.log.level.clone());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_default();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE);
+    let started = if config.log.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+    drop(started);
+}
+
+/// The name that decisions are recorded under.
+pub(crate) fn operator() -> String {
+    ["KEIKO_OPERATOR", "USER", "LOGNAME"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()))
+        .map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), |name| name.chars().take(80).collect())
+}

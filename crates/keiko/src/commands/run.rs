@@ -1,0 +1,248 @@
+//! `run` and `resume`: drives a run and shows it.
+
+use super::{Context, goal, operator};
+use crate::cli::{ResumeArgs, RunArgs};
+use crate::error::{CliError, Exit, exit_of};
+use crate::view::plain::Plain;
+use crate::view::{live, result};
+use crate::wiring::{Keiko, random};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{EffectKey, ModelName, RunId};
+use keiko_contracts::journal::Recorded;
+use keiko_contracts::model::LiveFrame;
+use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, StartRun, Suspension};
+use keiko_models::replay::{Player, Recorder};
+use keiko_models::scripted::Scripted;
+use keiko_ports::Cancel;
+use keiko_ports::model::ChatModel;
+use keiko_ports::shell::{Clock as _, SystemClock};
+use keiko_runtime::drive::{DriveError, Order, Rest, Watch};
+use keiko_runtime::inbox;
+use keiko_runtime::ports::DriveOptions;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Agents that need no model.
+pub(crate) fn is_native(agent: &str) -> bool {
+    crate::wiring::engine(agent).is_some()
+}
+
+/// Begins a run.
+pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) -> Result<ExitCode, CliError> {
+    let text = goal::goal(&args.goal)?;
+    let limits = goal::limits(&args.limits, keiko.config.run.limits()?)?;
+    let source = goal::source(args, keiko.home.user.as_deref())?;
+    let native = is_native(&args.agent);
+    if !native && args.agent != "coder" {
+        let fault = Fault::new(Code(1230), format!("there is no agent {:?}", args.agent))
+            .at("--agent")
+            .hint("--agent coder, or --agent repo-doctor");
+        return Err(fault.into());
+    }
+    let (models, model): (Arc<dyn ChatModel>, Option<ModelName>) = match (&args.script, &args.replay) {
+        (Some(script), _) => (Arc::new(Scripted::open(script)?), Some(script_name()?)),
+        (None, Some(dir)) => {
+            let model = chosen_model(keiko, args.model.as_deref()).await?;
+            (Arc::new(Player::new(dir)?), Some(model))
+        }
+        (None, None) if native => (Arc::new(keiko.config.models()?), None),
+        (None, None) => {
+            let model = chosen_model(keiko, args.model.as_deref()).await?;
+            let models: Arc<dyn ChatModel> = Arc::new(keiko.config.models()?);
+            (recorded(models, args.record.as_deref())?, Some(model))
+        }
+    };
+    let start = StartRun {
+        run: RunId::from_bytes(random()?),
+        goal: text.into(),
+        agent: args.agent.parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(1230), error.to_string()))?,
+        model,
+        source,
+        limits,
+        approval: goal::approval(args.approval, &keiko.config.run),
+        language: keiko.config.language(),
+        demo: args.script.is_some(),
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await
+}
+
+fn script_name() -> Result<ModelName, Fault> {
+    "scripted/tour".parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(9007), error.to_string()))
+}
+
+fn recorded(models: Arc<dyn ChatModel>, dir: Option<&Path>) -> Result<Arc<dyn ChatModel>, Fault> {
+    match dir {
+        Some(dir) => Ok(Arc::new(Recorder::new(models, dir)?)),
+        None => Ok(models),
+    }
+}
+
+/// The model that was asked for, that is configured, or that was found on this machine.
+async fn chosen_model(keiko: &Keiko, asked: Option<&str>) -> Result<ModelName, CliError> {
+    let models = keiko.config.models()?;
+    if let Some(name) = asked.or(keiko.config.run.model.as_deref()) {
+        return Ok(models.resolve(name)?);
+    }
+    if let Some(model) = models.default_model()? {
+        return Ok(model);
+    }
+    if let Some(model) = super::models::local_model().await {
+        return Ok(model);
+    }
+    Err(super::models::no_model().into())
+}
+
+/// Takes a run up again.
+pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeArgs) -> Result<ExitCode, CliError> {
+    let run = keiko.run_id(&args.run).await?;
+    let models: Arc<dyn ChatModel> = Arc::new(keiko.config.models()?);
+    let state = keiko.driver(models.clone(), DriveOptions::default())?.fold(run).await.map_err(|error| error.fault())?;
+    if state.ended.is_some() {
+        return Err(DriveError::HasEnded(run).fault().into());
+    }
+    let models = match (&args.script, state.start.as_deref().map(super::demo::script_of)) {
+        (Some(script), _) => Arc::new(Scripted::open(script)?),
+        (None, Some(Some(script))) => script?,
+        _ => models,
+    };
+    if let Some(words) = &args.words {
+        let message = InboxMessage::Words { by: operator(), text: goal::goal(words)?.into() };
+        inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
+    }
+    let current = state.start.as_ref().map_or_else(RunLimits::default, |start| start.limits);
+    let limits = goal::sets_limits(&args.limits).then(|| goal::limits(&args.limits, current)).transpose()?;
+    drive(context, keiko, models, Order::Resume { run, by: operator(), limits }, args.jsonl).await
+}
+
+/// Drives a run to its rest, shows it, and turns that into an exit code.
+pub(crate) async fn drive(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    models: Arc<dyn ChatModel>,
+    order: Order,
+    jsonl: bool,
+) -> Result<ExitCode, CliError> {
+    drive_with(context, keiko, models, order, Manner { jsonl, ..Manner::default() }).await.map(ExitCode::from)
+}
+
+/// Makes somebody who watches beside the view, and may show lines there.
+pub(crate) type Companion = Box<dyn FnOnce(live::Say) -> Arc<dyn Watch> + Send>;
+
+/// How a run is shown and who answers.
+#[derive(Default)]
+pub(crate) struct Manner {
+    /// Events as lines of JSON on stdout.
+    pub(crate) jsonl: bool,
+    /// The companion answers approvals, so the run waits for it even when nobody sits at the terminal.
+    pub(crate) answers: bool,
+    /// Watches too.
+    pub(crate) companion: Option<Companion>,
+}
+
+/// Two who watch, one after the other.
+struct Both(Arc<dyn Watch>, Arc<dyn Watch>);
+
+impl Watch for Both {
+    fn event(&self, recorded: &Recorded, event: &RunEvent) {
+        self.0.event(recorded, event);
+        self.1.event(recorded, event);
+    }
+    fn frame(&self, key: &EffectKey, frame: LiveFrame) {
+        self.0.frame(key, frame);
+    }
+}
+
+/// How long a run waits after its process died. Tests that end processes shorten it with `KEIKO_LEASE_MS`.
+fn lease() -> Duration {
+    let said = std::env::var("KEIKO_LEASE_MS").ok().and_then(|text| text.parse().ok());
+    said.map_or(DriveOptions::default().lease, |ms: u64| Duration::from_millis(ms.clamp(200, 60_000)))
+}
+
+/// As [`drive`], with a manner.
+pub(crate) async fn drive_with(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    models: Arc<dyn ChatModel>,
+    order: Order,
+    manner: Manner,
+) -> Result<Exit, CliError> {
+    let run = match &order {
+        Order::Start(start) => start.run,
+        Order::Resume { run, .. } => *run,
+    };
+    let jsonl = manner.jsonl;
+    let attended = context.attended && !jsonl;
+    let driver = keiko.driver(models, DriveOptions { attended: attended || manner.answers, lease: lease(), ..DriveOptions::default() })?;
+    let stop = Cancel::new();
+    let output = *context.output;
+    let (mut watch, say, screen): (Arc<dyn Watch>, live::Say, _) = if attended {
+        let screen = live::Screen::start(output, keiko.journal.clone(), run, operator());
+        (screen.watch(), screen.say(), Some(screen))
+    } else {
+        (Arc::new(Plain::new(output, run, jsonl)), Arc::new(move |text: &str| output.say(text)), None)
+    };
+    if let Some(companion) = manner.companion {
+        watch = Arc::new(Both(watch, companion(say)));
+    }
+    let signals = tokio::spawn(stop_on_signal(keiko.journal.clone(), run, stop.clone()));
+    let rest = driver.drive(order, watch, stop).await;
+    signals.abort();
+    if let Some(screen) = screen {
+        screen.end().await;
+    }
+    match rest.map_err(|error| error.fault())? {
+        Rest::Ended(end) => {
+            if !jsonl {
+                result::show_end(context.output, run, &end);
+            }
+            Ok(end_code(end.status))
+        }
+        Rest::Waiting(waiting) => {
+            let driver_state = driver.fold(run).await.map_err(|error| error.fault())?;
+            result::show_waiting(context.output, run, &waiting, &driver_state, jsonl);
+            Ok(waiting_code(&waiting))
+        }
+    }
+}
+
+/// The first signal asks the run to stop at once and keeps what was got; the second ends the process.
+async fn stop_on_signal(journal: Arc<keiko_store::SqliteJournal>, run: RunId, stop: Cancel) {
+    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
+    let message = InboxMessage::Stop { by: operator() };
+    if inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await.is_err() {
+        stop.cancel();
+    }
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = term.recv() => {}
+    }
+    live::restore();
+    std::process::exit(Exit::Interrupted as i32);
+}
+
+pub(crate) fn end_code(status: EndStatus) -> Exit {
+    match status {
+        EndStatus::Succeeded | EndStatus::Unverified => Exit::Ok,
+        EndStatus::Failed | EndStatus::Cancelled => Exit::Failed,
+        EndStatus::Refused => Exit::Refused,
+        EndStatus::Killed => Exit::Killed,
+    }
+}
+
+fn waiting_code(waiting: &Suspension) -> Exit {
+    match waiting {
+        Suspension::Approval { .. } | Suspension::Question { .. } | Suspension::Unknown { .. } => Exit::Waiting,
+        Suspension::Unavailable { fault } => exit_of(&fault.code),
+        Suspension::Limit { fault } if fault.code == "KEI-6102" => Exit::TimeOut,
+        Suspension::Limit { .. } => Exit::Failed,
+        Suspension::Stopped { .. } => Exit::Interrupted,
+        Suspension::Killed { .. } => Exit::Killed,
+    }
+}

@@ -1,0 +1,268 @@
+//! `runs`: list, show, follow; bring results home and take them back; check the evidence.
+
+use super::{Context, operator};
+use crate::cli::RunsCommand;
+use crate::error::{CliError, Exit};
+use crate::view::{Tone, plain, result};
+use crate::wiring::{Keiko, read_fault, sandbox};
+use futures_util::StreamExt as _;
+use keiko_agent::state::RunState;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::RunId;
+use keiko_contracts::jail::TreeId;
+use keiko_contracts::journal::{Seq, StreamId};
+use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunRow};
+use keiko_ports::journal::{Journal as _, ViewQuery};
+use keiko_ports::shell::{Clock as _, SystemClock};
+use keiko_runtime::drive::{Order, Unwatched};
+use keiko_runtime::ports::DriveOptions;
+use keiko_runtime::{fold, inbox, verify, views};
+use keiko_sandbox::home::{ApplyReport, Home as Homeward};
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: RunsCommand) -> Result<ExitCode, CliError> {
+    match command {
+        RunsCommand::List { limit, state } => list(context, keiko, limit, state).await,
+        RunsCommand::Show { run } => show(context, keiko, keiko.run_id(&run).await?).await,
+        RunsCommand::Report { run } => report(context, keiko, keiko.run_id(&run).await?).await,
+        RunsCommand::Events { run, follow } => events(context, keiko, keiko.run_id(&run).await?, follow).await,
+        RunsCommand::Diff { run } => diff(context, keiko, keiko.run_id(&run).await?).await,
+        RunsCommand::Apply { run, check } => apply(context, keiko, keiko.run_id(&run).await?, check).await,
+        RunsCommand::Undo { run } => undo(context, keiko, keiko.run_id(&run).await?).await,
+        RunsCommand::Verify { run, no_tests } => check(context, keiko, keiko.run_id(&run).await?, !no_tests).await,
+        RunsCommand::Cancel { run, reason } => cancel(context, keiko, keiko.run_id(&run).await?, reason).await,
+    }
+}
+
+/// A run's state, read back. No model is needed for that.
+async fn state(keiko: &Keiko, run: RunId) -> Result<RunState, CliError> {
+    let tools = Arc::new(keiko_agent::tools::standard());
+    fold::fold(keiko.journal.as_ref(), run, tools, crate::wiring::engine).await.map_err(|error| error.fault().into())
+}
+
+async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<String>) -> Result<ExitCode, CliError> {
+    if let Some(word) = group.as_deref().filter(|word| !views::STATES.contains(word)) {
+        let fault = Fault::new(Code(1241), format!("{word:?} is no state of a run")).at("--state");
+        return Err(fault.hint(format!("one of {}", views::STATES.join(", "))).into());
+    }
+    let filtered = group.is_some();
+    let query = ViewQuery { group, newest_first: true, limit: limit.clamp(1, 10_000), ..ViewQuery::default() };
+    let rows = keiko.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
+    let rows: Vec<RunRow> = rows.iter().filter_map(|row| serde_json::from_slice(&row.body).ok()).collect();
+    if context.output.json() {
+        context.output.data(&serde_json::json!({ "runs": rows }).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    for row in &rows {
+        let demo = if row.demo { " (demo)" } else { "" };
+        context.output.data(&format!(
+            "{}  {:<16}  {}  {:>4} steps  {:>8}  {}{demo}",
+            row.run,
+            row.state,
+            row.started,
+            row.steps,
+            row.cost.to_string(),
+            row.goal
+        ));
+    }
+    if rows.is_empty() && filtered {
+        context.output.say(context.output.t("No run is in this state.", "Kein Lauf ist in diesem Zustand."));
+    } else if rows.is_empty() {
+        context.output.say(context.output.t("No runs yet. Begin with: keiko up", "Noch keine Läufe. Beginnen Sie mit: keiko up"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
+    let state = state(keiko, run).await?;
+    let row = views::row(&state, SystemClock.now());
+    if context.output.json() {
+        let approvals: Vec<_> = state.open_approvals().map(|approval| approval.request.as_ref().clone()).collect();
+        let end = state.ended.as_deref();
+        context.output.data(&serde_json::json!({"run": row, "waiting": state.waiting, "approvals": approvals, "end": end}).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(row) = &row {
+        let who = row.model.as_ref().map_or_else(|| "rules, no language model".to_owned(), ToString::to_string);
+        context.output.data(&format!("run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {} dollars", row.run, row.goal, row.agent, row.workspace.as_deref().unwrap_or("none"), row.state, row.started, row.steps, row.cost));
+    }
+    match (&state.ended, &state.waiting) {
+        (Some(end), _) => {
+            context.output.data(&result::card(context.output, end.status, &end.card));
+            context.output.data(&format!("\n{}", end.report.as_ref().unwrap_or(&end.summary).text_or_empty()));
+        }
+        (None, Some(why)) => result::show_waiting(context.output, run, why, &state, false),
+        (None, None) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The report alone, so that it can go into a file.
+async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
+    let state = state(keiko, run).await?;
+    let Some(end) = &state.ended else {
+        return Err(Fault::new(Code(6120), "this run has no report yet").at(run).hint(format!("keiko resume {run}")).into());
+    };
+    if !context.output.json() {
+        context.output.data(end.report.as_ref().unwrap_or(&end.summary).text_or_empty().trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(data) = &end.data else {
+        let hint = format!("keiko runs report {run}");
+        return Err(Fault::new(Code(6121), "this run's agent reports in words only").at(run).hint(hint).into());
+    };
+    context.output.data(data.text_or_empty().trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn events(context: &Context<'_>, keiko: &Keiko, run: RunId, follow: bool) -> Result<ExitCode, CliError> {
+    let stream = StreamId::run(run);
+    let journal = keiko.journal.as_ref();
+    let mut open = BTreeMap::new();
+    let mut last = Seq(0);
+    loop {
+        let mut page = journal.read(&stream, last);
+        let mut ended = false;
+        while let Some(recorded) = page.next().await {
+            let recorded = recorded.map_err(read_fault)?;
+            let event = fold::hydrate(journal, &recorded).await.map_err(|error| error.fault())?;
+            last = recorded.seq;
+            ended |= matches!(event, RunEvent::RunEnded(_));
+            if context.output.json() {
+                context.output.data(&plain::json_line(run, &recorded, &event));
+            } else {
+                for line in plain::lines(context.output, &mut open, &event) {
+                    context.output.data(&format!("{}  {line}", recorded.at));
+                }
+            }
+        }
+        if last == Seq(0) {
+            return Err(fold::FoldError::NoSuchRun(run).fault().into());
+        }
+        if !follow || ended {
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
+    let state = state(keiko, run).await?;
+    let current = || state.workspace.diff.as_ref().filter(|(tree, _)| state.workspace.tree.as_ref() == Some(tree)).map(|(_, diff)| diff);
+    let diff = match &state.ended {
+        Some(end) => end.diff.as_ref(),
+        None => current(),
+    };
+    if context.output.json() {
+        context.output.data(&serde_json::json!({"run": run, "diff": diff.map(|diff| diff.text_or_empty())}).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    match diff {
+        Some(diff) => context.output.data(diff.text_or_empty().trim_end()),
+        None => context
+            .output
+            .say(context.output.t("There is no change against the base.", "Gegenüber der Grundlage hat sich nichts geändert.")),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The tree that the run left behind, for bringing it home.
+async fn result_tree(keiko: &Keiko, run: RunId) -> Result<TreeId, CliError> {
+    let state = state(keiko, run).await?;
+    match (&state.workspace.opened, state.workspace.tree) {
+        (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
+        _ => Err(Fault::new(Code(5401), "this run changed nothing").hint(format!("keiko runs show {run}")).into()),
+    }
+}
+
+async fn apply(context: &Context<'_>, keiko: &Keiko, run: RunId, check: bool) -> Result<ExitCode, CliError> {
+    let tree = result_tree(keiko, run).await?;
+    let parts = sandbox(&keiko.home)?;
+    parts.sandbox.export_tree(run, &tree).await?;
+    let home = Homeward::new(parts.spaces);
+    let report = if check { home.plan(run, &tree) } else { home.apply(run, &tree) }?;
+    show_apply(context, &report, if check { "would change" } else { "changed" })?;
+    if !check && !context.output.json() {
+        context.output.say(&format!("{}: keiko runs undo {run}", context.output.t("Take it back with", "Zurücknehmen mit")));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
+    let report = homeward(keiko)?.undo(run)?;
+    show_apply(context, &report, "put back")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn homeward(keiko: &Keiko) -> Result<Homeward, CliError> {
+    Ok(Homeward::new(sandbox(&keiko.home)?.spaces))
+}
+
+fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str) -> Result<(), CliError> {
+    let json = serde_json::to_value(report).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+    if context.output.json() {
+        context.output.data(&json.to_string());
+    } else {
+        context.output.data(&format!("{verb}:"));
+        for change in &report.changes {
+            context.output.data(&format!("  {:<10} {}", format!("{:?}", change.kind).to_lowercase(), change.path.display()));
+        }
+        if report.already > 0 {
+            context.output.data(&format!("  {} files are as the result has them already", report.already));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the card: journal first, then the trees and the tests, in the sandbox, on a fresh copy of the result.
+async fn check(context: &Context<'_>, keiko: &Keiko, run: RunId, tests: bool) -> Result<ExitCode, CliError> {
+    let mut verified = verify::journal(keiko.journal.as_ref(), run).await.map_err(|error| error.fault())?;
+    if let Some(card) = verified.card.clone().filter(|card| card.tree_after.is_some()) {
+        verified.checks.extend(super::again::check(keiko, &card, tests).await?);
+    }
+    let ok = verified.checks.iter().all(|check| check.ok);
+    if context.output.json() {
+        context.output.data(&serde_json::json!({"run": run, "ok": ok, "checks": verified.checks, "card": verified.card}).to_string());
+    } else {
+        for check in &verified.checks {
+            let (tone, mark) = if check.ok { (Tone::Good, "ok") } else { (Tone::Bad, "FAILED") };
+            context.output.data(&format!("{:<8} {:<28} {}", context.output.paint(tone, mark), check.what, check.seen));
+        }
+        if verified.card.is_none() {
+            context.output.say(
+                context.output.t(
+                    "The run has not ended: there is no evidence card yet.",
+                    "Der Lauf ist nicht zu Ende: Es gibt noch keinen Nachweis.",
+                ),
+            );
+        }
+    }
+    Ok(if ok { Exit::Ok } else { Exit::CheckFailed }.into())
+}
+
+/// Ends a run: a live one hears it in its inbox; one that nobody drives is ended here.
+async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String) -> Result<ExitCode, CliError> {
+    let before = state(keiko, run).await?;
+    if before.ended.is_some() {
+        return Err(keiko_runtime::drive::DriveError::HasEnded(run).fault().into());
+    }
+    let message = InboxMessage::Cancel { by: operator(), reason };
+    inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
+    if keiko.journal.holder(&StreamId::run(run)).await.map_err(read_fault)?.is_none() {
+        let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
+        let order = Order::Resume { run, by: operator(), limits: None };
+        driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await.map_err(|error| error.fault())?;
+    }
+    let after = state(keiko, run).await?;
+    let word = views::state_word(&after);
+    if context.output.json() {
+        context.output.data(&serde_json::json!({"run": run, "state": word}).to_string());
+    } else if after.ended.as_ref().is_some_and(|end| end.status == EndStatus::Cancelled) {
+        context.output.say(&format!("{} {run} {}", context.output.t("Run", "Lauf"), context.output.t("is cancelled.", "ist beendet.")));
+    } else {
+        context.output.say(&format!("Run {run} is told to end; it is {word} now."));
+    }
+    Ok(ExitCode::SUCCESS)
+}

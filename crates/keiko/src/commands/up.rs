@@ -1,0 +1,79 @@
+//! `up`: for now, the main job. Without a model it examines a repository; with one it also says what to try.
+
+use super::{Context, goal, run};
+use crate::cli::UpArgs;
+use crate::error::CliError;
+use crate::wiring::{Keiko, random};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{InvalidId, RunId};
+use keiko_contracts::run::StartRun;
+use keiko_runtime::drive::Order;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> Result<ExitCode, CliError> {
+    let dir = match &args.workspace {
+        Some(dir) => dir.clone(),
+        None => sample(&keiko.home.data)?,
+    };
+    let source = goal::folder(&dir, keiko.home.user.as_deref(), true)?;
+    if args.workspace.is_none() {
+        context.output.say(context.output.t(
+            "Examining the sample that comes with Keiko. For a repository of yours: keiko up --workspace DIR",
+            "Das mitgelieferte Beispiel wird untersucht. Für ein eigenes Repository: keiko up --workspace ORDNER",
+        ));
+    }
+    let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()));
+    let start = StartRun {
+        run: RunId::from_bytes(random()?),
+        goal: "Examine this repository: tests, linters, suspects, repairs.".into(),
+        agent: name("repo-doctor")?,
+        model: None,
+        source: Some(source),
+        limits: keiko.config.run.limits()?,
+        approval: keiko.config.run.approval,
+        language: keiko.config.language(),
+        demo: false,
+        version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let models = Arc::new(keiko.config.models()?);
+    let code = run::drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await?;
+    // What to try next is advice: a model that is set up badly must not make a good run look failed.
+    if code == ExitCode::SUCCESS
+        && let Err(error) = what_next(context, keiko).await
+    {
+        context.output.fault(&error.fault);
+    }
+    Ok(code)
+}
+
+async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError> {
+    let found = super::models::found(&keiko.config).await?;
+    let say = |text: &str| context.output.say(text);
+    let t = |english, german| context.output.t(english, german);
+    say("");
+    match found {
+        Some(model) => {
+            say(&format!("{} {model}. {}:", t("A model is there:", "Ein Modell ist da:"), t("Try", "Versuchen Sie")));
+            say("  keiko run \"Fix the failing tests and add a test for leap years\" --workspace DIR --budget 0.50");
+        }
+        None => {
+            say(t(
+                "That was done by rules, without a language model. With one, Keiko writes and repairs code. Three ways to configure it:",
+                "Das geschah nach Regeln, ohne Sprachmodell. Mit einem schreibt und repariert Keiko Code. Drei Wege, eines einzurichten:",
+            ));
+            super::models::three_ways().iter().for_each(|way| say(&format!("  {way}")));
+        }
+    }
+    say(t(
+        "Also: keiko demo code (a guided tour), keiko runs list, keiko doctor, keiko --help",
+        "Außerdem: keiko demo code (eine Führung), keiko runs list, keiko doctor, keiko --help",
+    ));
+    Ok(())
+}
+
+/// Unpacks the sample with its history, once.
+fn sample(data: &Path) -> Result<PathBuf, Fault> {
+    crate::sample::unpack(&data.join("sample"))
+}

@@ -1,0 +1,395 @@
+//! Configuration, in layers: defaults, the system's file, the user's, the project's, the environment; flags come on
+//! top, in the commands. Every value knows where it comes from.
+
+mod edit;
+mod env;
+mod key;
+mod layer;
+mod policy;
+mod raw;
+mod shape;
+mod stack;
+mod template;
+
+pub(crate) use edit::{set, write_new};
+pub(crate) use key::KeyPath;
+pub(crate) use layer::{Kind, unknown};
+pub(crate) use shape::{Field, Shape};
+pub(crate) use stack::{Origin, Stack};
+pub(crate) use template::{config_file, risk_file};
+
+use crate::home::Home;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::run::{ApprovalMode, RunLimits};
+use keiko_governance::class::ActionClass;
+use keiko_governance::policy::RiskPolicy;
+use keiko_models::{Models, ModelsConfig};
+use layer::{Layer, Leaf, Source};
+use raw::{Language, LogFormat, RawConfig};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where the system's files are.
+const SYSTEM: &str = "/etc/keiko";
+
+/// What holds, ready for use.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) run: RunConfig,
+    pub(crate) log: LogConfig,
+    pub(crate) policy: RiskPolicy,
+    pub(crate) models: ModelsConfig,
+    language: Option<Language>,
+    stack: Arc<Stack>,
+}
+
+/// What runs may use up, and who is asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunConfig {
+    /// `vendor/model` or a profile.
+    pub(crate) model: Option<String>,
+    pub(crate) approval: ApprovalMode,
+    limits: RunLimits,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LogConfig {
+    pub(crate) level: String,
+    pub(crate) json: bool,
+}
+
+impl RunConfig {
+    /// The limits of a run that is given no others.
+    ///
+    /// # Errors
+    /// None today: values were checked when they were read. Flags over them can be wrong, so callers expect a fault.
+    pub(crate) fn limits(&self) -> Result<RunLimits, Fault> {
+        Ok(self.limits)
+    }
+}
+
+impl Config {
+    /// Reads all layers.
+    ///
+    /// # Errors
+    /// KEI-13xx with file, line and column, and what to write instead.
+    pub(crate) fn load(home: &Home) -> Result<Config, Fault> {
+        Loaded::read(&Places::of(home)).config()
+    }
+
+    /// The models.
+    ///
+    /// # Errors
+    /// When a base URL or a price is none, with the line where it stands.
+    pub(crate) fn models(&self) -> Result<Models, Fault> {
+        Models::new(&self.models, keiko_models::key::process_env()).map_err(|fault| located(&self.stack, fault))
+    }
+
+    /// The language of reports: the configured one, else that of the environment, else English.
+    pub(crate) fn language(&self) -> String {
+        let of_environment =
+            || ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        match self.language {
+            Some(Language::De) => "de",
+            Some(Language::En) => "en",
+            None if of_environment().is_some_and(|value| value == "de" || value.starts_with("de_") || value.starts_with("de.")) => "de",
+            None => "en",
+        }
+        .into()
+    }
+}
+
+/// Adds the line to a fault that only knows the key.
+fn located(stack: &Stack, fault: Fault) -> Fault {
+    let Some(key) = fault.place.as_deref().and_then(|place| KeyPath::parse(place).ok()) else { return fault };
+    let origin = stack.keys(&key).into_iter().find_map(|key| Some(stack.get(&key)?.leaf.place.clone()));
+    match origin {
+        Some(place) => fault.at(format!("{place} ({key})")),
+        None => fault,
+    }
+}
+
+/// Where configuration is looked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    system: PathBuf,
+    user: PathBuf,
+    project: Option<PathBuf>,
+    variables: Vec<(OsString, OsString)>,
+}
+
+impl Places {
+    /// The usual ones.
+    pub(crate) fn of(home: &Home) -> Places {
+        let project = std::env::current_dir().ok().and_then(|dir| project_file(&dir));
+        Places { system: SYSTEM.into(), user: home.config.clone(), project, variables: std::env::vars_os().collect() }
+    }
+}
+
+/// The nearest `keiko.toml` between a folder and the root of its repository; outside of one, only the folder's own.
+fn project_file(dir: &Path) -> Option<PathBuf> {
+    let is_root = |dir: &Path| dir.join(".git").symlink_metadata().is_ok();
+    let root = dir.ancestors().find(|dir| is_root(dir)).unwrap_or(dir);
+    let inside = dir.ancestors().take_while(|dir| dir.starts_with(root));
+    inside.map(|dir| dir.join("keiko.toml")).find(|file| file.symlink_metadata().is_ok())
+}
+
+/// A file that was looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct FileState {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: Kind,
+    pub(crate) there: bool,
+    pub(crate) problems: usize,
+}
+
+/// Everything that was read, also when some of it is wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) stack: Stack,
+    pub(crate) files: Vec<FileState>,
+    pub(crate) problems: Vec<Fault>,
+    pub(crate) policy: RiskPolicy,
+    /// Classes that the user's risk.toml would loosen although the system forbids them.
+    pub(crate) kept_forbidden: Vec<ActionClass>,
+}
+
+/// The shape of `config.toml`.
+pub(crate) fn shape() -> Field {
+    Field::of(&schemars::schema_for!(RawConfig))
+}
+
+/// The JSON Schema of `config.toml`, for editors.
+pub(crate) fn schema() -> Result<String, Fault> {
+    serde_json::to_string_pretty(&schemars::schema_for!(RawConfig)).map_err(|error| Fault::new(Code(9008), error.to_string()))
+}
+
+impl Loaded {
+    /// Reads all layers, and goes on after a mistake.
+    pub(crate) fn read(places: &Places) -> Loaded {
+        let shape = shape();
+        let mut loaded = Loaded::default();
+        let mut layers = vec![defaults()];
+        let user_file = places.user.join("config.toml");
+        let mut files = vec![(places.system.join("config.toml"), Kind::System), (user_file.clone(), Kind::User)];
+        files.extend(places.project.clone().map(|file| (file, Kind::Project)));
+        for (path, kind) in files {
+            layers.extend(loaded.file(path, kind, &shape, &user_file));
+        }
+        let (environment, problems) = env::read(&places.variables, &shape);
+        layers.push(environment);
+        loaded.problems.extend(problems);
+        loaded.stack = Stack::new(layers);
+        loaded.read_policy(places);
+        loaded
+    }
+
+    fn file(&mut self, path: PathBuf, kind: Kind, shape: &Field, user_file: &Path) -> Option<Layer> {
+        let (layer, problems) = match layer::read_file(&path, kind) {
+            Ok(Some(text)) => {
+                let (leaves, mut problems) = read_text(&path, &text, shape);
+                let layer = Layer { kind, leaves };
+                if kind == Kind::Project {
+                    problems.extend(stack::not_for_projects(&layer, user_file));
+                }
+                (Some(layer), problems)
+            }
+            Ok(None) => (None, Vec::new()),
+            Err(fault) => (None, vec![fault]),
+        };
+        let there = layer.is_some() || !problems.is_empty();
+        self.files.push(FileState { path, kind, there, problems: problems.len() });
+        self.problems.extend(problems);
+        layer
+    }
+
+    fn read_policy(&mut self, places: &Places) {
+        let mut read = |dir: &Path, kind| {
+            let path = dir.join("risk.toml");
+            let (file, problems) = match policy::read(&path, kind) {
+                Ok(file) => (file, Vec::new()),
+                Err(problems) => (None, problems),
+            };
+            let there = file.is_some() || !problems.is_empty();
+            self.files.push(FileState { path, kind, there, problems: problems.len() });
+            self.problems.extend(problems);
+            file
+        };
+        let system = read(&places.system, Kind::System);
+        let user = read(&places.user, Kind::User);
+        (self.policy, self.kept_forbidden) = policy::over(system, user);
+    }
+
+    /// What holds.
+    ///
+    /// # Errors
+    /// The first problem; it says how many more there are.
+    pub(crate) fn config(self) -> Result<Config, Fault> {
+        if let Some(first) = self.problems.first() {
+            let more = self.problems.len() - 1;
+            let hint = first.hint.clone().unwrap_or_default();
+            return Err(match more {
+                0 => first.clone(),
+                _ => first.clone().hint(format!("{hint} (and {more} more problems: keiko config validate)").trim().to_owned()),
+            });
+        }
+        build(self.stack, self.policy)
+    }
+}
+
+/// Reads a text as `config.toml`: the shape first, whose words are better, then the types.
+fn read_text(path: &Path, text: &str, shape: &Field) -> (BTreeMap<KeyPath, Leaf>, Vec<Fault>) {
+    let source = Source { path: path.to_owned(), text };
+    let (leaves, mut problems) = layer::read(&source, shape);
+    if problems.is_empty()
+        && let Err(error) = toml::from_str::<RawConfig>(text)
+    {
+        problems.push(source.parse_fault(&error));
+    }
+    (leaves, problems)
+}
+
+fn defaults() -> Layer {
+    let mut leaves = BTreeMap::new();
+    if let Ok(toml::Value::Table(table)) = toml::Value::try_from(RawConfig::default()) {
+        flatten(&KeyPath::default(), table, &mut leaves);
+    }
+    Layer { kind: Kind::Default, leaves }
+}
+
+fn flatten(at: &KeyPath, table: toml::Table, leaves: &mut BTreeMap<KeyPath, Leaf>) {
+    for (name, value) in table {
+        let key = at.child(&name);
+        match value {
+            toml::Value::Table(table) => flatten(&key, table, leaves),
+            value => {
+                leaves.insert(key, Leaf { value, place: "default".into() });
+            }
+        }
+    }
+}
+
+fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
+    let table = toml::Value::Table(stack.table(&KeyPath::default()));
+    let raw: RawConfig = table
+        .try_into()
+        .map_err(|error: toml::de::Error| Fault::new(Code(1303), error.message().to_owned()).hint("keiko config validate"))?;
+    let limits = RunLimits {
+        max_steps: raw.run.max_steps,
+        budget: raw.run.budget.map(|money| money.0),
+        max_seconds: raw.run.max_seconds,
+        max_output_tokens: raw.run.max_output_tokens,
+        context_tokens: raw.run.context_tokens,
+    };
+    Ok(Config {
+        run: RunConfig { model: raw.run.model, approval: raw.run.approval, limits },
+        log: LogConfig { level: raw.log.level.name().into(), json: raw.log.format == LogFormat::Json },
+        policy,
+        models: raw.models,
+        language: raw.language,
+        stack: Arc::new(stack),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keiko_contracts::money::Micros;
+
+    struct Ground {
+        dir: tempfile::TempDir,
+        places: Places,
+    }
+    fn ground(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Ground {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let places = Places {
+            system: dir.path().join("system"),
+            user: dir.path().join("user"),
+            project: project_file(&dir.path().join("repo/src")),
+            variables: variables.iter().map(|(n, v)| (n.into(), v.into())).collect(),
+        };
+        Ground { dir, places }
+    }
+
+    #[test]
+    fn layers_in_their_order() {
+        let ground = ground(
+            &[
+                ("system/config.toml", "run.max_steps = 50\nrun.max_seconds = 100\nlog.level = 'info'\n"),
+                ("user/config.toml", "language = 'de'\n[run]\nmax_steps = 40\nbudget = '0.50'\nmodel = 'a/b'\n"),
+                ("repo/.git/HEAD", ""),
+                ("repo/keiko.toml", "[run]\nmax_steps = 30\nbudget = 5\n"),
+                ("repo/src/x", ""),
+            ],
+            &[("KEIKO_RUN__MODEL", "c/d")],
+        );
+        let config = Loaded::read(&ground.places).config().unwrap();
+        let limits = config.run.limits().unwrap();
+        assert_eq!((limits.max_steps, limits.max_seconds, limits.budget), (30, 100, Some(Micros(500_000))));
+        assert_eq!((config.run.model.as_deref(), config.log.level.as_str(), config.language().as_str()), (Some("c/d"), "info", "de"));
+        assert_eq!(limits.context_tokens, RunLimits::default().context_tokens);
+    }
+
+    #[test]
+    fn a_project_is_found_within_its_repository_only() {
+        let ground =
+            ground(&[("keiko.toml", ""), ("repo/.git/HEAD", ""), ("repo/src/x", ""), ("loose/sub/x", ""), ("loose/keiko.toml", "")], &[]);
+        assert_eq!(ground.places.project, None, "above the repository is not looked");
+        let root = ground.dir.path();
+        assert_eq!(project_file(&root.join("loose/sub")), None);
+        assert_eq!(project_file(&root.join("loose")), Some(root.join("loose/keiko.toml")));
+    }
+
+    #[test]
+    fn all_problems_are_gathered_and_the_first_is_told() {
+        let ground = ground(
+            &[
+                ("user/config.toml", "[run]\nmax_stpes = 4\n"),
+                ("user/risk.toml", "colour = 1\n"),
+                ("repo/keiko.toml", ""),
+                ("repo/src/keiko.toml", "run.approval = 'never'"),
+            ],
+            &[("KEIKO_RUN__MAX_STEPS", "0")],
+        );
+        let loaded = Loaded::read(&ground.places);
+        let codes: Vec<_> = loaded.problems.iter().map(|fault| fault.code.as_str()).collect();
+        assert_eq!(codes, ["KEI-1302", "KEI-1305", "KEI-1303", "KEI-1302"]);
+        assert_eq!(loaded.files.iter().filter(|file| file.there).count(), 3);
+        let fault = loaded.config().unwrap_err();
+        assert!(fault.hint.unwrap().contains("and 3 more problems"));
+    }
+
+    #[test]
+    fn a_bad_address_is_told_with_its_line() {
+        let ground = ground(&[("user/config.toml", "[models.vendors.mine]\nbase_url = 'ftp://x'\n")], &[]);
+        let fault = Loaded::read(&ground.places).config().unwrap().models().unwrap_err();
+        assert!(fault.place.as_ref().unwrap().contains("user/config.toml:2"), "{fault:?}");
+    }
+
+    #[test]
+    fn without_any_file_the_defaults_hold() {
+        let ground = ground(&[], &[]);
+        let config = Loaded::read(&ground.places).config().unwrap();
+        assert_eq!(config.run.limits().unwrap(), RunLimits::default());
+        assert_eq!((config.log.level.as_str(), config.log.json), ("error", false));
+        assert_eq!(config.policy, RiskPolicy::default());
+    }
+
+    #[test]
+    fn the_committed_schema_is_that_of_the_types() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/config.json");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            committed.trim() == schema().unwrap(),
+            "schemas/config.json is out of date; write it: ./keiko config schema > schemas/config.json"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Errors as people meet them: a stable code, what, where, and what to do next; and exit codes that scripts can use.
+
+use crate::view::Output;
+use keiko_contracts::code::Fault;
+use std::process::ExitCode;
+
+/// Exit codes, documented in `docs/cli.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    NotFound = 3,
+    NotAllowed = 4,
+    Waiting = 5,
+    Refused = 6,
+    Unavailable = 7,
+    CheckFailed = 8,
+    Killed = 9,
+    TimeOut = 124,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What a command can fail with.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    pub(crate) fault: Box<Fault>,
+    pub(crate) exit: Exit,
+}
+
+impl From<Fault> for CliError {
+    fn from(fault: Fault) -> Self {
+        let exit = exit_of(&fault.code);
+        CliError { fault: Box::new(fault), exit }
+    }
+}
+
+/// The exit code of an error, by its code.
+pub(crate) fn exit_of(code: &str) -> Exit {
+    match code.strip_prefix("KEI-").and_then(|number| number.parse::<u16>().ok()).unwrap_or(0) {
+        6001 | 2101 => Exit::NotFound,
+        1000..2000 | 6003 => Exit::Usage,
+        4002 | 4003 | 4101 => Exit::NotAllowed,
+        2000..3000 => Exit::Refused,
+        3003 => Exit::Killed,
+        4000..5000 => Exit::Unavailable,
+        _ => Exit::Failed,
+    }
+}
+
+impl CliError {
+    /// Shows it, on stderr or as JSON on stdout.
+    pub(crate) fn report(&self, output: &Output) -> ExitCode {
+        if output.json() {
+            output.data(&serde_json::json!({"error": &*self.fault}).to_string());
+        } else {
+            output.fault(&self.fault);
+        }
+        self.exit.into()
+    }
+}
+
+/// A command line that cannot be read: clap says why. Help and version are no errors.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe is no reason to complain.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+}

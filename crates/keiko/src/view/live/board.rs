@@ -1,0 +1,384 @@
+//! What the live view knows and shows, apart from the terminal: lines that scroll away, and a foot that stays.
+
+use super::line::{Asks, Line};
+use crate::view::clean::{clean, columns, cut, tail};
+use crate::view::plain;
+use crate::view::{Output, Tone};
+use crossterm::event::KeyEvent;
+use keiko_contracts::action::{Action, Intent, Outcome, Report};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::id::{ApprovalId, EffectKey};
+use keiko_contracts::jail::{End, JailBody};
+use keiko_contracts::model::{LiveFrame, Part, Usage};
+use keiko_contracts::money::Micros;
+use keiko_contracts::run::{InboxMessage, RunEvent, Suspension};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Most lines that wait to be drawn, and the most bytes of a running text that are kept.
+const WAITING_MAX: usize = 5_000;
+const STREAM_MAX: usize = 16 << 10;
+/// Rows of running text at the foot; lines of an agent's words, of an output, and of an action that is asked about.
+const STREAM_ROWS: usize = 6;
+const WORDS_ROWS: usize = 60;
+const OUTPUT_ROWS: usize = 8;
+const ACTION_ROWS: usize = 120;
+/// The column where texts begin, as in the plain view.
+pub(super) const MARGIN: &str = "            ";
+
+/// What a key leads to.
+#[derive(Debug)]
+pub(super) enum Deed {
+    /// To be put into the run's inbox.
+    Say(InboxMessage),
+    /// Leave at once.
+    Leave,
+}
+
+/// The foot: rows, and the column of the cursor in the last one.
+#[derive(Debug, Default)]
+pub(super) struct Foot {
+    pub(super) rows: Vec<String>,
+    pub(super) cursor: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Words,
+    Output,
+}
+
+/// The board.
+pub(super) struct Board {
+    output: Output,
+    by: String,
+    has_foot: bool,
+    open: BTreeMap<EffectKey, Intent>,
+    waiting: VecDeque<String>,
+    lost: usize,
+    stream: Option<(EffectKey, Kind, String)>,
+    approvals: VecDeque<ApprovalRequest>,
+    answered: Vec<ApprovalId>,
+    question: bool,
+    stopping: bool,
+    closing: bool,
+    model: String,
+    step: u32,
+    usage: Usage,
+    cost: Micros,
+    line: Line,
+    is_changed: bool,
+}
+
+impl Board {
+    /// `foot`: the terminal can keep a foot; otherwise a question says how it is answered.
+    pub(super) fn new(output: Output, by: String, foot: bool) -> Board {
+        Board {
+            output,
+            by,
+            has_foot: foot,
+            open: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            lost: 0,
+            stream: None,
+            approvals: VecDeque::new(),
+            answered: Vec::new(),
+            question: false,
+            stopping: false,
+            closing: false,
+            model: String::new(),
+            step: 0,
+            usage: Usage::default(),
+            cost: Micros::ZERO,
+            line: Line::default(),
+            is_changed: false,
+        }
+    }
+
+    /// A line (or several) to scroll. When nobody draws, the oldest are left out.
+    pub(super) fn tell(&mut self, text: &str) {
+        self.changed();
+        for line in clean(text).split('\n') {
+            if self.waiting.len() >= WAITING_MAX {
+                self.waiting.pop_front();
+                self.lost += 1;
+            }
+            self.waiting.push_back(line.to_owned());
+        }
+    }
+
+    /// Something is to be drawn.
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// Notes that something is to be drawn.
+    pub(super) fn changed(&mut self) {
+        self.is_changed = true;
+    }
+
+    /// The lines to draw now.
+    pub(super) fn take_lines(&mut self) -> Vec<String> {
+        self.is_changed = false;
+        let mut lines: Vec<String> = self.waiting.drain(..).collect();
+        if std::mem::take(&mut self.lost) > 0 {
+            lines.insert(0, format!("{MARGIN}... lines left out; all of it: keiko runs events"));
+        }
+        lines
+    }
+
+    /// An event has been committed.
+    pub(super) fn event(&mut self, event: &RunEvent) {
+        self.changed();
+        self.count(event);
+        let shown = plain::lines(&self.output, &mut self.open, event);
+        match event {
+            RunEvent::EffectEnded(ended) => match &ended.outcome {
+                Outcome::Done(Report::Model(report)) => self.words(report.reply.text_or_empty()),
+                outcome => {
+                    shown.iter().for_each(|line| self.tell(line));
+                    self.output_of(outcome);
+                }
+            },
+            RunEvent::ApprovalRequested(request) => self.ask(request),
+            _ => shown.iter().for_each(|line| self.tell(line)),
+        }
+    }
+
+    fn count(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::RunStarted(start) => {
+                self.model = start.model.as_ref().map_or_else(|| "rules".into(), ToString::to_string);
+            }
+            RunEvent::RunResumed(_) => self.stopping = false,
+            RunEvent::Steered(_) => self.question = false,
+            RunEvent::EffectIntended(intent) => self.step = self.step.max(intent.key.step),
+            RunEvent::EffectEnded(ended) => {
+                if self.stream.as_ref().is_some_and(|(key, ..)| *key == ended.key) {
+                    self.stream = None;
+                }
+                if let Outcome::Done(Report::Model(report)) = &ended.outcome {
+                    self.usage = self.usage.plus(report.usage);
+                    self.cost = Micros(self.cost.0.saturating_add(report.cost.0));
+                }
+            }
+            RunEvent::ApprovalResolved(answer) => {
+                self.approvals.retain(|request| request.id != answer.id);
+                self.answered.retain(|id| *id != answer.id);
+            }
+            RunEvent::RunSuspended(why) => {
+                self.question = matches!(why, Suspension::Question { .. });
+                if self.question {
+                    self.line.question_shown();
+                }
+            }
+            RunEvent::RunClosing(_) => self.closing = true,
+            _ => {}
+        }
+    }
+
+    fn named(&mut self, tone: Tone, name: &str, text: &str, rows: usize) {
+        let mut lines = text.trim_end().lines();
+        let first = lines.next().unwrap_or_default();
+        self.tell(&format!("{} {first}", self.output.paint(tone, &format!("{name:>11}"))));
+        let faint = tone == Tone::Faint;
+        let mut left = rows;
+        for line in lines {
+            if left == 0 {
+                return self.tell(&format!("{MARGIN}..."));
+            }
+            left -= 1;
+            let line = if faint { self.output.paint(Tone::Faint, line) } else { line.to_owned() };
+            self.tell(&format!("{MARGIN}{line}"));
+        }
+    }
+
+    fn words(&mut self, reply: &str) {
+        let parts: Vec<Part> = serde_json::from_str(reply).unwrap_or_default();
+        for part in &parts {
+            match part {
+                Part::Text { text } if !text.trim().is_empty() => self.named(Tone::Strong, "Agent", text.trim(), WORDS_ROWS),
+                Part::Reasoning { text, .. } if !text.trim().is_empty() => self.named(Tone::Faint, "Thinking", text.trim(), OUTPUT_ROWS),
+                Part::Refusal { text } => self.named(Tone::Bad, "Declines", text, WORDS_ROWS),
+                _ => {}
+            }
+        }
+    }
+
+    /// The end of what a command or a cell printed.
+    fn output_of(&mut self, outcome: &Outcome<Report>) {
+        let Outcome::Done(Report::Jail(report)) = outcome else { return };
+        let text = match &report.body {
+            JailBody::Exec(exec) if exec.end == End::Exit(0) && !exec.stdout.text_or_empty().trim().is_empty() => {
+                exec.stdout.text_or_empty().to_owned()
+            }
+            JailBody::Exec(exec) => format!("{}\n{}", exec.stdout.text_or_empty().trim_end(), exec.stderr.text_or_empty()),
+            JailBody::Cell(cell) => {
+                let value = cell.value.as_ref().map_or("", |value| value.text_or_empty());
+                let error = cell.error.as_ref().map_or("", |error| error.traceback.text_or_empty());
+                format!("{}\n{value}\n{error}", cell.output.text_or_empty().trim_end())
+            }
+            _ => return,
+        };
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        for line in lines.iter().skip(lines.len().saturating_sub(OUTPUT_ROWS)) {
+            let line = self.output.paint(Tone::Faint, &cut(&clean(line), 400));
+            self.tell(&format!("{MARGIN}{line}"));
+        }
+    }
+
+    /// Shows the whole of what a person decides about.
+    fn ask(&mut self, request: &ApprovalRequest) {
+        let expires = request.expires.map_or_else(|| "never".into(), |at| at.to_string());
+        self.tell("");
+        self.named(Tone::Warn, "Approval", &format!("{}\n{}", request.id, request.summary), ACTION_ROWS);
+        self.tell(&format!("{MARGIN}because {}; expires {expires}", request.reason));
+        let action = serde_json::to_string_pretty(&request.action).unwrap_or_default();
+        for (row, line) in action.lines().enumerate() {
+            if row == ACTION_ROWS {
+                self.tell(&format!("{MARGIN}  ... the rest: keiko approvals show {}", request.id));
+                break;
+            }
+            self.tell(&format!("{MARGIN}  {line}"));
+        }
+        if !self.has_foot {
+            self.tell(&format!("{MARGIN}Allow exactly this? Type y, or n and why."));
+        }
+        self.approvals.push_back(request.clone());
+        self.line.question_shown();
+    }
+
+    /// Something passes by.
+    pub(super) fn frame(&mut self, key: &EffectKey, frame: LiveFrame) {
+        self.changed();
+        let (kind, delta) = match frame {
+            LiveFrame::Progress { note } => {
+                let note = self.output.paint(Tone::Faint, &clean(&note));
+                return self.tell(&format!("{MARGIN}{note}"));
+            }
+            LiveFrame::Text { delta } | LiveFrame::Reasoning { delta } => (Kind::Words, delta),
+            LiveFrame::Output { delta } => (Kind::Output, delta),
+            LiveFrame::Arguments { .. } => return,
+        };
+        let fresh = self.stream.as_ref().is_none_or(|(of, as_what, _)| of != key || *as_what != kind);
+        if fresh {
+            self.stream = Some((key.clone(), kind, String::new()));
+        }
+        if let Some((_, _, text)) = &mut self.stream {
+            text.push_str(&delta);
+            if text.len() > STREAM_MAX {
+                let from = text.ceil_char_boundary(text.len() - STREAM_MAX / 2);
+                text.drain(..from);
+            }
+        }
+    }
+
+    /// A key was pressed.
+    pub(super) fn key(&mut self, key: KeyEvent) -> Option<Deed> {
+        match self.line.key(key) {
+            Asks::Nothing => None,
+            Asks::Stop => self.stop(),
+            Asks::Say { text, may_answer } => Some(Deed::Say(self.say(&text, may_answer))),
+        }
+    }
+
+    pub(super) fn paste(&mut self, text: &str) {
+        self.line.paste(text);
+    }
+
+    fn stop(&mut self) -> Option<Deed> {
+        if std::mem::replace(&mut self.stopping, true) {
+            return Some(Deed::Leave);
+        }
+        Some(Deed::Say(InboxMessage::Stop { by: self.by.clone() }))
+    }
+
+    /// What a typed line means: an answer to the oldest open approval, or words for the agent.
+    pub(super) fn say(&mut self, text: &str, may_answer: bool) -> InboxMessage {
+        let open = self.approvals.iter().find(|request| may_answer && !self.answered.contains(&request.id));
+        if let (Some(request), Some((decision, reason))) = (open, decision(text)) {
+            let answer = ApprovalAnswer { id: request.id, digest: request.digest, decision, by: self.by.clone(), reason };
+            self.answered.push(answer.id);
+            return InboxMessage::Approval(answer);
+        }
+        InboxMessage::Words { by: self.by.clone(), text: text.into() }
+    }
+
+    fn doing(&self) -> String {
+        let unanswered = self.approvals.len().saturating_sub(self.answered.len());
+        match self.open.values().next_back() {
+            _ if self.stopping => {
+                self.output.t("stopping (Esc again: leave at once)", "hält an (noch einmal Esc: sofort verlassen)").into()
+            }
+            _ if unanswered > 0 => self.output.t("waits for your decision", "wartet auf Ihre Entscheidung").into(),
+            _ if self.question => self.output.t("waits for your answer", "wartet auf Ihre Antwort").into(),
+            Some(Intent { action: Action::Model(_), .. }) => self.output.t("thinking", "denkt nach").into(),
+            Some(intent) => intent.tool.as_ref().map_or_else(|| self.output.t("working", "arbeitet"), |tool| tool.as_str()).to_owned(),
+            None if self.closing => self.output.t("looking for evidence", "sucht Belege").into(),
+            None => self.output.t("working", "arbeitet").into(),
+        }
+    }
+
+    /// The foot of the screen, each row in less than `width` columns so that none wraps.
+    pub(super) fn foot(&self, width: usize, height: usize, elapsed: Duration) -> Foot {
+        let most = width.saturating_sub(1).max(2);
+        let mut rows = Vec::new();
+        let room = STREAM_ROWS.min(height.saturating_sub(4) / 2);
+        if let Some((_, _, text)) = &self.stream {
+            let margin = if most > 40 { MARGIN } else { "" };
+            for row in tail(&clean(text), most.saturating_sub(margin.len()), room) {
+                rows.push(self.output.paint(Tone::Faint, &format!("{margin}{row}")));
+            }
+        }
+        let seconds = elapsed.as_secs();
+        let tokens = self.usage.input + self.usage.cached + self.usage.cache_write + self.usage.output;
+        let mut parts = vec![
+            self.doing(),
+            format!("step {}", self.step),
+            format!("{}:{:02}", seconds / 60, seconds % 60),
+            format!("{tokens} tokens"),
+            format!("{} dollars", self.cost),
+            clean(&self.model),
+        ];
+        if !self.approvals.is_empty() {
+            parts.insert(1, format!("{} open", self.approvals.len()));
+        }
+        // What does not fit is left out from the right; what is being done stays.
+        while parts.len() > 1 && columns(&parts.join(" · ")) > most {
+            parts.pop();
+        }
+        if height > 2 {
+            rows.push(self.output.paint(Tone::Strong, &cut(&parts.join(" · "), most)));
+        }
+        let prompt = self.prompt();
+        let prompt = if columns(prompt) + 16 <= most { prompt } else { "> " };
+        let (text, at) = self.line.shown(most.saturating_sub(columns(prompt)));
+        rows.push(format!("{prompt}{text}"));
+        Foot { rows, cursor: columns(prompt) + at }
+    }
+
+    fn prompt(&self) -> &str {
+        if self.approvals.len() > self.answered.len() {
+            self.output.t("Allow exactly this? y, or n and why > ", "Genau dies erlauben? j, oder n und warum > ")
+        } else if self.question {
+            self.output.t("Your answer > ", "Ihre Antwort > ")
+        } else {
+            self.output.t("Say something to the agent (Esc stops) > ", "Sagen Sie dem Agenten etwas (Esc hält an) > ")
+        }
+    }
+}
+
+/// A yes or a no with its reason; anything else is no decision.
+fn decision(text: &str) -> Option<(Decision, Option<String>)> {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let word = word.trim_end_matches([',', '.', ':', ';', '!']).to_lowercase();
+    let reason = Some(rest.trim().to_owned()).filter(|rest| !rest.is_empty());
+    match word.as_str() {
+        "y" | "yes" | "j" | "ja" => Some((Decision::Approved, reason)),
+        "n" | "no" | "nein" => Some((Decision::Denied, reason)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! What people see: data on stdout, everything else on stderr.
+
+pub(crate) mod clean;
+pub(crate) mod live;
+pub(crate) mod plain;
+pub(crate) mod result;
+
+use clap::ValueEnum;
+use keiko_contracts::code::Fault;
+use std::io::{IsTerminal as _, Write as _};
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Where output goes and how it looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    color: bool,
+    json: bool,
+    quiet: bool,
+    german: bool,
+}
+
+/// What a piece of text is, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Warn,
+    Strong,
+    Faint,
+}
+
+impl Output {
+    pub(crate) fn new(color: Color, json: bool, quiet: bool) -> Output {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if set("NO_COLOR") => false,
+            Color::Auto if set("CLICOLOR_FORCE") => true,
+            Color::Auto => std::io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| term != "dumb") && !set("CI"),
+        };
+        Output { color, json, quiet, german: false }
+    }
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+    /// The same, in the language of the configuration.
+    pub(crate) fn in_language(self, language: &str) -> Output {
+        Output { german: language == "de", ..self }
+    }
+    /// One text in two languages: each stands beside its translation, so that neither is forgotten.
+    pub(crate) fn t<'a>(&self, english: &'a str, german: &'a str) -> &'a str {
+        if self.german { german } else { english }
+    }
+    /// Only warnings and errors are wanted.
+    pub(crate) fn quiet(&self) -> bool {
+        self.quiet
+    }
+    /// Colours a piece of text for stderr.
+    pub(crate) fn paint(&self, tone: Tone, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Warn => "33",
+            Tone::Strong => "1",
+            Tone::Faint => "2",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+    /// Data, on stdout. A closed pipe ends the program quietly, as other tools do.
+    pub(crate) fn data(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+            std::process::exit(0);
+        }
+    }
+    /// Progress, on stderr.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(text));
+        }
+    }
+    /// A warning, on stderr, even when quiet.
+    pub(crate) fn warn(&self, text: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(Tone::Warn, "warning:"), clean::clean(text));
+    }
+    /// An error, on stderr.
+    pub(crate) fn fault(&self, fault: &Fault) {
+        let mut text = format!("{} {}", self.paint(Tone::Bad, &format!("error[{}]:", fault.code)), fault.message);
+        if let Some(place) = &fault.place {
+            text.push_str(&format!("\n  --> {place}"));
+        }
+        if let Some(hint) = &fault.hint {
+            text.push_str(&format!("\n{} {hint}", self.paint(Tone::Strong, "hint:")));
+        }
+        let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(&text));
+    }
+}
+
+/// Somebody sits at this terminal: reads what is asked and can answer.
+pub(crate) fn attended() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+}

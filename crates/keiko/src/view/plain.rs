@@ -1,0 +1,206 @@
+//! A run as plain lines: what happens, one line each, on stderr; or every event as a JSON line on stdout.
+
+use super::{Output, Tone};
+use keiko_agent::describe;
+use keiko_agent::ledger::one_line;
+use keiko_contracts::action::{Action, Intent, Outcome, Report};
+use keiko_contracts::id::{EffectKey, RunId};
+use keiko_contracts::jail::{End, JailBody, JailOp};
+use keiko_contracts::journal::Recorded;
+use keiko_contracts::model::{LiveFrame, Part};
+use keiko_contracts::run::{EventLine, RunEvent, Suspension};
+use keiko_runtime::drive::Watch;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// Shows a run line by line.
+pub(crate) struct Plain {
+    output: Output,
+    run: RunId,
+    jsonl: bool,
+    open: Mutex<BTreeMap<EffectKey, Intent>>,
+}
+
+impl Plain {
+    pub(crate) fn new(output: Output, run: RunId, jsonl: bool) -> Plain {
+        Plain { output, run, jsonl, open: Mutex::default() }
+    }
+}
+
+/// An event with its envelope, as a line of JSON.
+pub(crate) fn json_line(run: RunId, recorded: &Recorded, event: &RunEvent) -> String {
+    let line = EventLine {
+        v: 1,
+        position: recorded.position.0,
+        run,
+        seq: recorded.seq.0,
+        at: recorded.at.to_string(),
+        demo: recorded.head.demo,
+        hash: recorded.hash,
+        body: event.clone(),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+impl Watch for Plain {
+    fn event(&self, recorded: &Recorded, event: &RunEvent) {
+        if self.jsonl {
+            self.output.data(&json_line(self.run, recorded, event));
+            return;
+        }
+        let Ok(mut open) = self.open.lock() else { return };
+        for line in lines(&self.output, &mut open, event) {
+            self.output.say(&line);
+        }
+    }
+    fn frame(&self, _: &EffectKey, frame: LiveFrame) {
+        if let (false, LiveFrame::Progress { note }) = (self.jsonl, frame) {
+            self.output.say(&format!("  {}", self.output.paint(Tone::Faint, &note)));
+        }
+    }
+}
+
+/// What an event says, in lines for people. `open` remembers intents until they come out.
+pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, event: &RunEvent) -> Vec<String> {
+    let verb = |tone, verb: &str, text: &str| format!("{} {text}", output.paint(tone, &format!("{verb:>11}")));
+    match event {
+        RunEvent::RunStarted(start) => {
+            let who = start
+                .model
+                .as_ref()
+                .map_or_else(|| output.t("rules, no language model", "Regeln, kein Sprachmodell").to_owned(), ToString::to_string);
+            let mut lines = vec![verb(Tone::Strong, output.t("Run", "Lauf"), &format!("{}  {} ({who})", start.run, start.agent))];
+            if start.demo {
+                lines.push(verb(
+                    Tone::Warn,
+                    "Demo",
+                    output.t("a scripted model plays; everything else is real", "ein Skript spielt das Modell; alles andere ist echt"),
+                ));
+            }
+            lines.push(verb(Tone::Strong, output.t("Goal", "Auftrag"), &one_line(start.goal.text_or_empty(), 200)));
+            lines
+        }
+        RunEvent::RunResumed(_) | RunEvent::CallAnswered(_) | RunEvent::RunEnded(_) | RunEvent::RunClosing(_) => Vec::new(),
+        RunEvent::Steered(steered) => vec![verb(Tone::Strong, output.t("Operator", "Sie"), &one_line(steered.text.text_or_empty(), 200))],
+        RunEvent::EffectIntended(intent) => {
+            open.insert(intent.key.clone(), (**intent).clone());
+            match &intent.action {
+                Action::Model(_) => Vec::new(),
+                action => {
+                    let (label, text) = of_intent(output, intent, action);
+                    vec![verb(Tone::Faint, &label, &text)]
+                }
+            }
+        }
+        RunEvent::EffectEnded(ended) => match open.remove(&ended.key) {
+            Some(intent) => ended_lines(output, &intent, &ended.outcome),
+            None => Vec::new(),
+        },
+        RunEvent::CallRefused(refused) => {
+            vec![verb(
+                Tone::Warn,
+                output.t("Refused", "Abgelehnt"),
+                &format!("{}: {}", refused.tool, one_line(refused.reason.text_or_empty(), 240)),
+            )]
+        }
+        RunEvent::ApprovalRequested(request) => {
+            vec![verb(Tone::Warn, output.t("Approval", "Freigabe"), &format!("{}  {} ({})", request.id, request.summary, request.reason))]
+        }
+        RunEvent::ApprovalResolved(answer) => {
+            vec![verb(
+                Tone::Strong,
+                output.t("Approval", "Freigabe"),
+                &format!("{}  {:?} by {}", answer.id, answer.decision, answer.by).to_lowercase(),
+            )]
+        }
+        RunEvent::TestsObserved(tests) => {
+            let tone = if tests.is_green() { Tone::Good } else { Tone::Bad };
+            let text = format!(
+                "{} passed, {} failed, {} errors, {} skipped  ({})",
+                tests.passed, tests.failed, tests.errors, tests.skipped, tests.command
+            );
+            vec![verb(tone, "Tests", &text)]
+        }
+        RunEvent::Noted(note) if note.kind == "alert" => {
+            vec![verb(Tone::Warn, output.t("Alert", "Hinweis"), &one_line(note.text.text_or_empty(), 240))]
+        }
+        RunEvent::Noted(_) => Vec::new(),
+        RunEvent::ContextCompacted(_) => vec![verb(
+            Tone::Faint,
+            output.t("Context", "Kontext"),
+            output.t(
+                "older steps left the context; the ledger keeps what matters",
+                "ältere Schritte sind aus dem Kontext; das Wichtige steht im Merkblatt",
+            ),
+        )],
+        RunEvent::RunSuspended(why) => vec![verb(Tone::Warn, output.t("Waiting", "Wartet"), &waiting(output, why))],
+    }
+}
+
+/// Who does it, and what is done. A command that a native engine or the harness gave a title is told by that: the command
+/// itself is long, and is in the journal.
+fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, String) {
+    let described = describe::action(action);
+    let Some(tool) = intent.tool.as_ref().map(ToString::to_string) else { return (output.t("Harness", "Rahmen").into(), described) };
+    let title = tool.replace('-', " ");
+    if title == tool {
+        return (tool, described);
+    }
+    let of_harness = intent.call.as_ref().is_some_and(|call| call.starts_with("harness:"));
+    let who = if of_harness { output.t("Harness", "Rahmen") } else { output.t("Rules", "Regeln") };
+    let by_title = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
+    (who.into(), if by_title { title } else { described })
+}
+
+fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> Vec<String> {
+    let verb = |tone, verb: &str, text: &str| format!("{} {text}", output.paint(tone, &format!("{verb:>11}")));
+    match (&intent.action, outcome) {
+        (Action::Model(_), Outcome::Done(Report::Model(report))) => {
+            let parts: Vec<Part> = serde_json::from_str(report.reply.text_or_empty()).unwrap_or_default();
+            parts
+                .iter()
+                .filter_map(|part| match part {
+                    Part::Text { text } if !text.trim().is_empty() => Some(verb(Tone::Strong, "Agent", &one_line(text, 400))),
+                    Part::Reasoning { text, .. } if !text.trim().is_empty() => {
+                        Some(verb(Tone::Faint, output.t("Thinking", "Denkt"), &one_line(text, 240)))
+                    }
+                    Part::Refusal { text } => Some(verb(Tone::Bad, output.t("Declines", "Lehnt ab"), &one_line(text, 240))),
+                    _ => None,
+                })
+                .collect()
+        }
+        (_, outcome) => {
+            let bad = match outcome {
+                Outcome::Done(Report::Jail(report)) => match &report.body {
+                    JailBody::Exec(exec) => exec.end != End::Exit(0),
+                    JailBody::Refused { .. } => true,
+                    JailBody::Cell(cell) => cell.error.is_some(),
+                    _ => false,
+                },
+                Outcome::Done(_) => false,
+                Outcome::Failed(_) | Outcome::Unknown { .. } | Outcome::Cancelled => true,
+            };
+            let text = describe::outcome(outcome);
+            vec![verb(if bad { Tone::Bad } else { Tone::Faint }, "", &if bad { text } else { output.paint(Tone::Faint, &text) })]
+        }
+    }
+}
+
+/// Why a run waits, in a sentence.
+pub(crate) fn waiting(output: &Output, why: &Suspension) -> String {
+    match why {
+        Suspension::Approval { open: 1 } => output.t("for an approval", "auf eine Freigabe").into(),
+        Suspension::Approval { open } => format!("{} {open} {}", output.t("for", "auf"), output.t("approvals", "Freigaben")),
+        Suspension::Question { question } => format!("{}: {}", output.t("for an answer", "auf eine Antwort"), question.text_or_empty()),
+        Suspension::Unknown { key, why } => {
+            format!(
+                "{} {key}: {why}",
+                output.t("for a person to look whether this happened:", "darauf, dass jemand nachsieht, ob dies geschehen ist:")
+            )
+        }
+        Suspension::Unavailable { fault } => format!("{}: {fault}", output.t("for the model", "auf das Modell")),
+        Suspension::Limit { fault } => fault.to_string(),
+        Suspension::Stopped { by, .. } => format!("{} {by}", output.t("since it was stopped by", "seit dem Anhalten durch")),
+        Suspension::Killed { reason } => format!("{}: {reason}", output.t("since a kill", "seit einem Notaus")),
+    }
+}

@@ -1,0 +1,199 @@
+//! Wires adapters to the runtime. The only place that sees them all.
+
+use crate::config::Config;
+use crate::error::CliError;
+use crate::home::{Home, private_dir};
+use keiko_agent::native::NativeEngine;
+use keiko_agent::tools;
+use keiko_contracts::action::{HostAction, HostReport, Outcome, Probe};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{EffectKey, RunId, WorkerId};
+use keiko_contracts::jail::{JailAction, JailReport};
+use keiko_contracts::run::RunRow;
+use keiko_governance::permit::Permit;
+use keiko_ports::Cancel;
+use keiko_ports::journal::{Journal, ViewQuery};
+use keiko_ports::live::LiveSink;
+use keiko_ports::model::ChatModel;
+use keiko_ports::perform::Perform;
+use keiko_ports::shell::SystemClock;
+use keiko_runtime::drive::Driver;
+use keiko_runtime::ports::{DriveOptions, NoTools, Ports};
+use keiko_runtime::views;
+use keiko_sandbox::jail::{Jail, JailOptions};
+use keiko_sandbox::push::Push;
+use keiko_sandbox::sandbox::Sandbox;
+use keiko_sandbox::workspace::Workspaces;
+use keiko_store::SqliteJournal;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+/// Everything a command may need, opened when it is needed.
+pub(crate) struct Keiko {
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) journal: Arc<SqliteJournal>,
+    pub(crate) worker: WorkerId,
+}
+
+impl Keiko {
+    /// Opens the journal, making it if there is none.
+    pub(crate) fn open(home: Home, config: Config) -> Result<Keiko, CliError> {
+        private_dir(&home.data)?;
+        let journal = SqliteJournal::open(home.journal(), keiko_store::Options::default()).map_err(|error| error.fault())?;
+        Ok(Keiko { home, config, journal: Arc::new(journal), worker: WorkerId::from_bytes(random()?) })
+    }
+
+    /// The run that a text means: an id, the beginning of one, or `last`.
+    pub(crate) async fn run_id(&self, text: &str) -> Result<RunId, CliError> {
+        if let Ok(id) = text.parse() {
+            return Ok(id);
+        }
+        let limit = 3;
+        if text == "last" {
+            return self.last_run().await;
+        }
+        let query = match text {
+            prefix if !prefix.is_empty() => ViewQuery { key_prefix: Some(prefix.into()), limit, ..ViewQuery::default() },
+            _ => return Err(no_run(text)),
+        };
+        let rows = self.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
+        match rows.as_slice() {
+            [row] => row.key.parse().map_err(|_| no_run(text)),
+            [] => Err(no_run(text)),
+            more => {
+                let names: Vec<&str> = more.iter().map(|row| row.key.as_str()).collect();
+                Err(Fault::new(Code(6004), format!("{text:?} could be {}", names.join(" or ")))
+                    .hint("write more of the id: keiko runs list")
+                    .into())
+            }
+        }
+    }
+
+    /// The newest run that is not a check of another one.
+    async fn last_run(&self) -> Result<RunId, CliError> {
+        let query = ViewQuery { newest_first: true, limit: 100, ..ViewQuery::default() };
+        let rows = self.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
+        let rows = rows.iter().filter_map(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
+        rows.into_iter().find(|row| row.agent.as_str() != "verifier").map(|row| row.run).ok_or_else(|| no_run("last"))
+    }
+
+    /// A driver with this model and the real sandbox.
+    pub(crate) fn driver(&self, models: Arc<dyn ChatModel>, options: DriveOptions) -> Result<Driver, CliError> {
+        let sandbox = Arc::new(LazySandbox { home: self.home.clone(), cell: OnceCell::new() });
+        let ports = Ports {
+            journal: self.journal.clone(),
+            models,
+            sandbox: sandbox.clone(),
+            host: sandbox,
+            tools: Arc::new(NoTools),
+            clock: Arc::new(SystemClock),
+            policy: Arc::new(self.config.policy.clone()),
+            worker: self.worker,
+        };
+        Ok(Driver::new(ports, options, Arc::new(tools::standard()), engine))
+    }
+
+    /// Ends what this process holds: leases are given back by then, the journal is written out.
+    pub(crate) async fn close(&self) {
+        self.journal.close().await;
+    }
+}
+
+/// The native engine of an agent, by its name.
+pub(crate) fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
+    keiko_agent::native::engine(agent)
+}
+
+pub(crate) fn read_fault(error: keiko_ports::journal::ReadError) -> CliError {
+    Fault::new(Code(3030), error.to_string()).hint("keiko doctor").into()
+}
+
+fn no_run(text: &str) -> CliError {
+    let shown: String = text.chars().take(64).collect();
+    Fault::new(Code(6001), format!("there is no run {shown:?}")).hint("keiko runs list").into()
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Fault::new(Code(9003), format!("the system gives no randomness: {error}")))?;
+    Ok(bytes)
+}
+
+/// Options of the jail for this binary.
+pub(crate) fn jail_options() -> Result<JailOptions, Fault> {
+    let own =
+        std::env::current_exe().map_err(|error| Fault::new(Code(9004), format!("this program's own file cannot be found: {error}")))?;
+    Ok(JailOptions::new(own))
+}
+
+/// The parts of the sandbox.
+pub(crate) struct SandboxParts {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) push: Push,
+    pub(crate) spaces: Workspaces,
+}
+
+/// Finds bubblewrap, git and the rest, or says what is missing.
+pub(crate) fn sandbox(home: &Home) -> Result<SandboxParts, Fault> {
+    private_dir(&home.data)?;
+    let jail = Jail::detect(jail_options()?)?;
+    let spaces = Workspaces::new(&home.data)?;
+    let push = Push::new(spaces.clone(), jail.clone());
+    let sandbox = Sandbox::new(spaces.clone(), jail, &home.cache);
+    Ok(SandboxParts { sandbox, push, spaces })
+}
+
+/// The sandbox, looked for only when something needs it: a goal about text runs without bubblewrap.
+struct LazySandbox {
+    home: Home,
+    cell: OnceCell<Result<SandboxParts, Fault>>,
+}
+
+impl LazySandbox {
+    async fn get(&self) -> Result<&SandboxParts, Fault> {
+        let found = self
+            .cell
+            .get_or_init(|| async {
+                let home = self.home.clone();
+                tokio::task::spawn_blocking(move || sandbox(&home))
+                    .await
+                    .unwrap_or_else(|error| Err(Fault::new(Code(9005), format!("looking for the sandbox broke down: {error}"))))
+            })
+            .await;
+        found.as_ref().map_err(Clone::clone)
+    }
+}
+
+#[async_trait::async_trait]
+impl Perform<JailAction> for LazySandbox {
+    async fn perform(&self, permit: Permit<JailAction>, live: LiveSink, cancel: Cancel) -> Outcome<JailReport> {
+        match self.get().await {
+            Ok(parts) => parts.sandbox.perform(permit, live, cancel).await,
+            Err(fault) => Outcome::Failed(fault),
+        }
+    }
+    async fn probe(&self, key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
+        match self.get().await {
+            Ok(parts) => parts.sandbox.probe(key, action).await,
+            Err(fault) => Probe::CannotTell { why: fault.to_string() },
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Perform<HostAction> for LazySandbox {
+    async fn perform(&self, permit: Permit<HostAction>, live: LiveSink, cancel: Cancel) -> Outcome<HostReport> {
+        match self.get().await {
+            Ok(parts) => parts.push.perform(permit, live, cancel).await,
+            Err(fault) => Outcome::Failed(fault),
+        }
+    }
+    async fn probe(&self, key: &EffectKey, action: &HostAction) -> Probe<HostReport> {
+        match self.get().await {
+            Ok(parts) => parts.push.probe(key, action).await,
+            Err(fault) => Probe::CannotTell { why: fault.to_string() },
+        }
+    }
+}

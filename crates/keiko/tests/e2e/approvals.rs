@@ -1,0 +1,178 @@
+//! What waits for a person: asked, answered from elsewhere, done exactly once or not at all.
+
+use crate::keiko::*;
+use keiko_testkit::models::Turn;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// The repository with a bare remote beside it.
+fn with_remote(keiko: &Keiko) -> (PathBuf, PathBuf) {
+    let repo = leap_years(keiko);
+    let remote = keiko.root().join("remote.git");
+    git(keiko.root(), &["init", "-q", "--bare", remote.to_str().unwrap()]);
+    git(&repo, &["remote", "add", "origin", remote.to_str().unwrap()]);
+    git(&repo, &["push", "-q", "origin", "main"]);
+    (repo, remote)
+}
+
+fn push_and_finish() -> Vec<Turn> {
+    vec![
+        mend(),
+        call("git_commit", json!({"message": "Centuries"})),
+        call("git_push", json!({"branch": "fix/centuries"})),
+        finish("Pushed, if allowed."),
+    ]
+}
+
+fn branches(remote: &Path) -> String {
+    git(remote, &["for-each-ref", "--format=%(refname:short)"])
+}
+
+#[test]
+fn a_push_waits_for_a_person_and_happens_once() {
+    if !ready("a_push_waits_for_a_person_and_happens_once") {
+        return;
+    }
+    let server = playing(push_and_finish());
+    let keiko = Keiko::chat(&server);
+    let (repo, remote) = with_remote(&keiko);
+    let done = keiko.goal(&repo, "Fix centuries and push", &[]);
+    let (run, id) = (keiko.newest(), keiko.approval());
+    done.expect(5).says(&format!("keiko approvals approve {id}")).says(&format!("keiko resume {run}"));
+    assert_eq!(branches(&remote), "main", "nothing is pushed before the answer");
+    keiko.run(&["approvals", "list"]).expect(0).gives(&id).gives("open");
+    keiko.run(&["approvals", "show", &id]).expect(0).gives("fix/centuries").gives(remote.to_str().unwrap()).gives("digest");
+    keiko.run(&["runs", "show", &run]).expect(0).says(&format!("keiko approvals approve {id}"));
+    keiko.run(&["resume", &run]).expect(5).says(&id);
+    assert_eq!(branches(&remote), "main", "resuming is no approval");
+    keiko.run(&["approvals", "approve", &id]).expect(0).says(&format!("keiko resume {run}"));
+    keiko.run(&["resume", &run]).expect(0).says("succeeded");
+    assert_eq!(branches(&remote), "fix/centuries\nmain");
+    let pushes = keiko.events(&run).iter().filter(|line| line["body"]["data"]["outcome"].to_string().contains("pushed")).count();
+    assert_eq!(pushes, 1, "one push came out");
+    keiko.run(&["approvals", "approve", &id]).fails(6, "KEI-2103");
+    assert!(keiko.approvals().is_empty());
+    assert!(keiko.end(&run)["card"]["approvals"].to_string().contains("approved by tester"));
+    server.assert_valid();
+}
+
+#[test]
+fn a_denied_push_is_told_to_the_model_and_not_done() {
+    if !ready("a_denied_push_is_told_to_the_model_and_not_done") {
+        return;
+    }
+    let server = playing(push_and_finish());
+    let keiko = Keiko::chat(&server);
+    let (repo, remote) = with_remote(&keiko);
+    keiko.goal(&repo, "Fix centuries and push", &[]).expect(5);
+    let denied = keiko.json(&["approvals", "deny", &keiko.approval(), "--reason", "not on a Friday"]);
+    assert_eq!((&denied["decision"], &denied["live"]), (&json!("denied"), &json!(false)));
+    keiko.run(&["resume", "last"]).expect(0);
+    assert_eq!(branches(&remote), "main");
+    let told = results(&server).pop().unwrap();
+    assert!(told.contains("does not allow this: not on a Friday"), "{told}");
+    server.assert_valid();
+}
+
+#[test]
+fn approval_never_refuses_what_would_ask() {
+    if !ready("approval_never_refuses_what_would_ask") {
+        return;
+    }
+    let server = playing(push_and_finish());
+    let keiko = Keiko::chat(&server);
+    let (repo, remote) = with_remote(&keiko);
+    keiko.goal(&repo, "Fix centuries and push", &["--approval", "never"]).expect(0);
+    assert_eq!(branches(&remote), "main");
+    assert!(results(&server)[3].contains("The policy does not allow this"), "{:?}", results(&server));
+    assert!(keiko.approvals().is_empty());
+}
+
+#[test]
+fn approval_ask_stops_before_the_first_change() {
+    if !ready("approval_ask_stops_before_the_first_change") {
+        return;
+    }
+    let server = playing(push_and_finish());
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    let done = keiko.goal(&repo, "Fix centuries", &["--approval", "ask"]);
+    done.expect(5);
+    let summaries: Vec<String> = keiko.approvals().iter().map(|row| row["request"]["summary"].to_string()).collect();
+    assert_eq!(summaries.len(), 1, "{summaries:?}");
+}
+
+#[test]
+fn a_test_that_is_weakened_waits_and_one_that_grows_does_not() {
+    if !ready("a_test_that_is_weakened_waits_and_one_that_grows_does_not") {
+        return;
+    }
+    let server = playing(vec![
+        add_century_test(),
+        mend(),
+        edit("tests/test_dates.py", "        self.assertFalse(is_leap(2023))", "        pass"),
+        finish("Done."),
+    ]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Fix centuries", &[]).expect(5).says("existing test");
+    let events = keiko.events(&keiko.newest());
+    let asked: Vec<_> = events.iter().filter(|line| line["body"]["event"] == "approval_requested").collect();
+    assert_eq!(asked.len(), 1, "the addition asked for nothing");
+    keiko.run(&["approvals", "deny", &keiko.approval()]).expect(0);
+    keiko.run(&["resume", "last"]).expect(0).says("succeeded").gives("test_century");
+    let card = keiko.end(&keiko.newest())["card"].clone();
+    assert_eq!(card["changed_tests"], json!([]), "{card:#}");
+}
+
+#[test]
+fn a_test_deleted_by_a_command_is_caught_at_the_end() {
+    if !ready("a_test_deleted_by_a_command_is_caught_at_the_end") {
+        return;
+    }
+    for command in
+        ["git rm -q tests/test_dates.py", "sed -i s/assertFalse/assertTrue/ tests/test_dates.py", "git mv tests/test_dates.py notes.txt"]
+    {
+        // Tests stay green in another file, so that only the loss itself speaks.
+        let other = LEAP_TEST.replace("test_common", "test_other");
+        let server = playing(vec![write("tests/test_other.py", &other), execute(command), mend(), finish("Done."), finish("Done.")]);
+        let keiko = Keiko::chat(&server);
+        let repo = leap_years(&keiko);
+        let done = keiko.goal(&repo, "Fix centuries", &["--approval", "never"]);
+        assert!(done.code != 0, "{command} must not pass: {done}");
+        let told = results(&server).pop().unwrap();
+        assert!(told.contains("Not accepted") && told.contains("test_dates"), "{command}: {told}");
+    }
+}
+
+#[test]
+fn an_approved_change_of_a_test_is_on_the_card() {
+    if !ready("an_approved_change_of_a_test_is_on_the_card") {
+        return;
+    }
+    let server = playing(vec![execute("git rm -q tests/test_dates.py"), write("tests/test_new.py", LEAP_TEST), finish("Moved.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Move the tests", &[]).expect(5).says("changes to existing tests: tests/test_dates.py");
+    let id = keiko.approval();
+    keiko.run(&["approvals", "approve", &id]).expect(0);
+    keiko.run(&["resume", "last"]).expect(0).says("succeeded").says("test changed");
+    let card = keiko.end(&keiko.newest())["card"].clone();
+    assert_eq!(card["changed_tests"], json!([["tests/test_dates.py", id]]), "{card:#}");
+}
+
+#[test]
+fn network_for_dependencies_asks_first() {
+    if !ready("network_for_dependencies_asks_first") {
+        return;
+    }
+    let server = playing(vec![finish("Nothing to do.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    put(&repo, "requirements.txt", "toolz==1.0.0\n");
+    let done = keiko.goal(&repo, "Look around", &[]);
+    done.expect(5).says("network");
+    assert!(server.requests().is_empty(), "the model is asked when the workspace is ready");
+    keiko.run(&["approvals", "deny", &keiko.approval()]).expect(0);
+    keiko.run(&["resume", "last"]).expect(0).says("unverified");
+}

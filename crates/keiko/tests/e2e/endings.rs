@@ -1,0 +1,189 @@
+//! How runs end, stop, and go on.
+
+use crate::keiko::*;
+use keiko_testkit::models::Turn;
+use serde_json::json;
+
+#[test]
+fn a_claim_on_red_tests_is_sent_back_until_it_fails() {
+    if !ready("a_claim_on_red_tests_is_sent_back_until_it_fails") {
+        return;
+    }
+    // Errors of tools on the way are no claims: they do not count.
+    let mut turns: Vec<Turn> = (0..4).map(|n| execute(&format!("exit {}", n + 1))).collect();
+    turns.push(add_century_test());
+    turns.extend((0..6).map(|_| finish("All done!")));
+    let server = playing(turns);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Fix centuries", &[]).expect(1).says("KEI-6201").says("test_century");
+    let claims = results(&server).iter().filter(|result| result.contains("Not accepted") && result.contains("test_century")).count();
+    assert_eq!(claims, 3, "sent back three times");
+    assert_eq!(keiko.end(&keiko.newest())["status"], "failed");
+    server.assert_valid();
+}
+
+#[test]
+fn a_claim_on_red_tests_can_be_mended() {
+    if !ready("a_claim_on_red_tests_can_be_mended") {
+        return;
+    }
+    let server = playing(vec![add_century_test(), finish("Done."), mend(), finish("Done, really.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Fix centuries", &[]).expect(0).says("succeeded").says("red to green").gives("Done, really.");
+    assert!(results(&server)[2].contains("Not accepted"));
+    server.assert_valid();
+}
+
+#[test]
+fn without_evidence_a_result_is_unverified() {
+    if !ready("without_evidence_a_result_is_unverified") {
+        return;
+    }
+    let server = playing(vec![write("notes.md", "Hello.\n"), finish("Wrote it.")]);
+    let keiko = Keiko::chat(&server);
+    let folder = keiko.root().join("plain folder");
+    put(&folder, "readme.txt", "A folder without tests.\n");
+    keiko.goal(&folder, "Write notes", &[]).expect(0).says("unverified").says("the folder as it was");
+    keiko.run(&["runs", "apply", "last"]).expect(0).gives("notes.md");
+    assert_eq!(std::fs::read_to_string(folder.join("notes.md")).unwrap(), "Hello.\n");
+    assert!(!folder.join(".git").exists(), "a plain folder stays one");
+    keiko.run(&["runs", "undo", "last"]).expect(0);
+    assert!(!folder.join("notes.md").exists());
+}
+
+#[test]
+fn a_goal_about_text_is_answered_on_stdout() {
+    let server = playing(vec![Turn::text("Twelve.")]);
+    let keiko = Keiko::chat(&server);
+    let done = keiko.ask("What is 5 + 7?", &[]);
+    assert_eq!(done.expect(0).stdout, "Twelve.\n", "stdout is the answer and nothing else");
+    let done = keiko.ask("What is 5 + 7?", &["--json"]);
+    assert_eq!(done.expect(0).json()["status"], "succeeded");
+    keiko.run(&["runs", "apply", "last"]).fails(1, "KEI-5401");
+    server.assert_valid();
+}
+
+#[test]
+fn a_goal_that_is_declined_ends_refused() {
+    let refusing = || Turn { refusal: Some("I will not help with that.".into()), ..Turn::default() };
+    for turn in [refusing(), call("finish", json!({"summary": "It would harm people.", "refused": true}))] {
+        let server = playing(vec![turn]);
+        let keiko = Keiko::chat(&server);
+        keiko.ask("Break into the neighbour's network", &[]).expect(6).says("refused");
+        assert_eq!(keiko.end(&keiko.newest())["status"], "refused");
+    }
+}
+
+#[test]
+fn a_question_waits_for_words_and_goes_on_with_them() {
+    let server = playing(vec![call("ask_operator", json!({"question": "Tea or coffee?"})), Turn::text("Coffee it is.")]);
+    let keiko = Keiko::chat(&server);
+    let done = keiko.ask("Make a drink", &[]);
+    let run = keiko.newest();
+    done.expect(5).says("Tea or coffee?").says(&format!("keiko resume {run} \""));
+    let shown = keiko.json(&["runs", "show", &run]);
+    assert_eq!(shown["waiting"]["for"], "question", "{shown:#}");
+    keiko.run(&["resume", &run, "coffee, black"]).expect(0).gives("Coffee it is.");
+    assert!(results(&server)[1].contains("coffee, black"), "{:?}", results(&server));
+    server.assert_valid();
+}
+
+#[test]
+fn the_limit_of_steps_stops_and_more_go_on() {
+    let server = playing(vec![
+        Turn::call("show_more", r#"{"reference":"o9.9"}"#),
+        Turn::call("show_more", r#"{"reference":"o8.8"}"#),
+        Turn::text("Done."),
+    ]);
+    let keiko = Keiko::chat(&server);
+    let done = keiko.ask("Count", &["--max-steps", "2"]);
+    let run = keiko.newest();
+    done.expect(1).says("KEI-6101").says(&format!("keiko resume {run} --max-steps 4"));
+    keiko.run(&["resume", &run]).expect(1).says("KEI-6101");
+    keiko.run(&["resume", &run, "be brief", "--max-steps", "4"]).expect(0).gives("Done.");
+    let last = server.requests().pop().unwrap();
+    assert!(last.body.to_string().contains("be brief"), "words on resuming steer: {:#}", last.body);
+    server.assert_valid();
+}
+
+#[test]
+fn a_budget_is_kept() {
+    let server =
+        playing(vec![Turn { tokens: Some((100, 0, 0)), ..Turn::call("show_more", r#"{"reference":"o9.9"}"#) }, Turn::text("Done.")]);
+    let keiko = Keiko::chat(&server);
+    keiko.ask("Count", &["--model", "openai/unheard-of", "--budget", "0.50"]).says("price").says("hint:");
+    assert!(server.requests().is_empty(), "nothing is spent on a model without a price");
+    let done = keiko.ask("Count", &["--budget", "0.000001"]);
+    done.says("KEI-6103").says("--budget");
+    assert!(done.code != 0 && server.requests().is_empty(), "the first request alone could cost more: {done}");
+    keiko.run(&["resume", "last", "--budget", "1"]).expect(0).gives("Done.");
+    let cost = keiko.end(&keiko.newest())["card"]["cost"].clone();
+    assert!(cost != json!(0), "{cost}");
+    server.assert_valid();
+}
+
+#[test]
+fn a_kill_stops_a_live_run_and_it_can_go_on() {
+    let server = deciding(|request| match request.turn() {
+        0 => Turn::call("ask_operator", r#"{"question":"Go?"}"#),
+        _ => Turn::text("Done."),
+    });
+    let keiko = Keiko::chat(&server);
+    keiko.ask("Wait for me", &[]).expect(5);
+    keiko.run(&["kill", "--all", "--reason", " "]).fails(2, "KEI-1240");
+    keiko.run(&["kill", "--all", "--reason", "wrong branch"]).expect(0);
+    keiko.run(&["resume", "last", "yes"]).expect(0).gives("Done.");
+    server.assert_valid();
+}
+
+#[test]
+fn a_live_run_is_killed_at_once_and_is_nobody_elses_meanwhile() {
+    if !ready("a_live_run_is_killed_at_once_and_is_nobody_elses_meanwhile") {
+        return;
+    }
+    let server = playing(vec![execute("sleep 60"), Turn::text("x"), finish("Stopped.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    let live = keiko.begin(&repo, "Sleep", &[]);
+    keiko.until("the command to begin", |keiko| {
+        let runs = keiko.json(&["runs", "list"]);
+        runs["runs"][0]["run"].as_str().is_some_and(|run| keiko.run(&["runs", "events", run]).stdout.contains("sleep 60"))
+    });
+    let run = keiko.newest();
+    keiko.run(&["resume", &run]).fails(1, "KEI-6002").says("runs events --follow");
+    let begun = std::time::Instant::now();
+    keiko.run(&["kill", "--run", &run, "--reason", "wrong branch"]).expect(0);
+    live.wait().expect(9).says("wrong branch").says(&format!("keiko resume {run}"));
+    assert!(begun.elapsed().as_secs() < 10, "the command was not waited for");
+    assert_eq!(keiko.json(&["runs", "show", &run])["waiting"]["for"], "killed");
+    keiko.run(&["runs", "cancel", &run, "--reason", "enough"]).expect(0).says("is cancelled");
+    assert_eq!(keiko.end(&run)["status"], "cancelled");
+    keiko.run(&["resume", &run]).fails(2, "KEI-6003");
+    keiko.run(&["runs", "cancel", &run]).fails(2, "KEI-6003");
+    server.assert_valid();
+}
+
+#[test]
+fn a_waiting_run_can_be_cancelled() {
+    let server = playing(vec![call("ask_operator", json!({"question": "Tea or coffee?"}))]);
+    let keiko = Keiko::chat(&server);
+    keiko.ask("Make a drink", &[]).expect(5);
+    let run = keiko.newest();
+    keiko.run(&["runs", "cancel", &run]).expect(0).says("is cancelled");
+    assert_eq!(keiko.json(&["runs", "list", "--state", "cancelled"])["runs"][0]["run"], run);
+    keiko.run(&["resume", &run, "tea"]).fails(2, "KEI-6003");
+}
+
+#[test]
+fn a_run_that_is_not_there() {
+    let keiko = Keiko::new();
+    for args in [["runs", "show", "zzzzzzzzzzzzzzzz"], ["runs", "diff", "nope"], ["runs", "apply", "last"]] {
+        keiko.run(&args).fails(3, "KEI-6001");
+    }
+    keiko.run(&["resume", "zzzzzzzzzzzzzzzz"]).fails(3, "KEI-6001");
+    keiko.run(&["approvals", "show", "nope"]).fails(3, "KEI-2101");
+    let error = keiko.run(&["--json", "runs", "show", "nope"]);
+    assert_eq!(error.expect(3).json()["error"]["code"], "KEI-6001");
+}

@@ -1,0 +1,13 @@
+//! End to end: the real binary, the real sandbox, and a model server that speaks the real wire formats and holds every
+//! request to their rules.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod approvals;
+mod bad_days;
+mod bad_input;
+mod context;
+mod endings;
+mod goal;
+mod keiko;
+mod slow;

@@ -1,0 +1,1 @@
+"""Due dates, instalments and reminders for a small shop."""

@@ -1,0 +1,4 @@
+//! A waiting room.
+
+pub mod queue;
+pub mod ticket;

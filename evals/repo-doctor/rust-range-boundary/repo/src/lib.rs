@@ -1,0 +1,4 @@
+//! What a rented machine costs.
+
+pub mod rental;
+pub mod week;

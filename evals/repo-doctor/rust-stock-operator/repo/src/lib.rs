@@ -1,0 +1,4 @@
+//! A small stock keeper.
+
+pub mod label;
+pub mod stock;

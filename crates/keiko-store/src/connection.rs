@@ -131,7 +131,7 @@ pub(crate) fn first(path: &Path, options: &Options) -> Result<Connection, OpenEr
     prepare_file(path).map_err(|error| OpenError::from_io(path, &error))?;
     let mut conn = open(path, options).map_err(sql)?;
     // Before anything is changed in a file that may not be ours.
-    schema::inspect(&conn).map_err(schema)?;
+    schema::inspect(&mut conn).map_err(schema)?;
     make_writer(&conn, options).map_err(sql)?;
     schema::migrate(&mut conn).map_err(schema)?;
     Ok(conn)

@@ -3,7 +3,7 @@
 //! Streams, kinds and views stand as small integers in the rows; an event keeps only its own hash, because the one
 //! before it is in the row before; a head with nothing in it is NULL. An event costs about 70 bytes beside its body.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// Marks the file as ours: "KEIK".
 const APPLICATION_ID: i64 = 0x4B45_494B;
@@ -47,13 +47,20 @@ impl From<rusqlite::Error> for SchemaError {
 }
 
 /// Looks whether the database is ours, without changing it. Returns its format; 0 is an empty file.
-pub(crate) fn inspect(conn: &Connection) -> Result<i64, SchemaError> {
-    let found: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i64 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+pub(crate) fn inspect(conn: &mut Connection) -> Result<i64, SchemaError> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Deferred)?;
+    format_of(&tx)
+}
+
+/// Wants one snapshot for its three questions: between two of them another process may fill the empty file, and half
+/// an old answer with half a new one is what another program's database looks like.
+fn format_of(tx: &Transaction<'_>) -> Result<i64, SchemaError> {
+    let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application == APPLICATION_ID {
         return if found > VERSION { Err(SchemaError::Newer { found }) } else { Ok(found) };
     }
-    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if found == 0 && application == 0 && tables == 0 { Ok(0) } else { Err(SchemaError::Foreign) }
 }
 
@@ -63,7 +70,7 @@ pub(crate) fn migrate(conn: &mut Connection) -> Result<(), SchemaError> {
         return Ok(());
     }
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = usize::try_from(inspect(&tx)?).unwrap_or(0);
+    let found = usize::try_from(format_of(&tx)?).unwrap_or(0);
     for step in MIGRATIONS.iter().skip(found) {
         tx.execute_batch(step)?;
     }
@@ -80,9 +87,9 @@ mod tests {
     #[test]
     fn an_empty_database_becomes_ours_once() {
         let mut conn = Connection::open_in_memory().unwrap();
-        assert_eq!(inspect(&conn).unwrap(), 0);
+        assert_eq!(inspect(&mut conn).unwrap(), 0);
         migrate(&mut conn).unwrap();
-        assert_eq!(inspect(&conn).unwrap(), VERSION);
+        assert_eq!(inspect(&mut conn).unwrap(), VERSION);
         migrate(&mut conn).unwrap();
     }
 

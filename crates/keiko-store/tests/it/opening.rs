@@ -7,6 +7,7 @@ use keiko_store::{OpenError, Options, SqliteJournal};
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn refusal(path: &Path) -> OpenError {
@@ -87,18 +88,25 @@ fn a_locked_file_is_told_from_a_broken_one() {
 
 #[tokio::test]
 async fn many_may_create_it_at_once() {
-    let (_dir, path) = place();
-    let threads: Vec<_> = (0..8)
-        .map(|_| {
-            let path = path.clone();
-            std::thread::spawn(move || open(&path))
-        })
-        .collect();
-    let journals: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
-    for journal in &journals {
-        journal.commit(vec![append("run/a", "x")], Durability::Lazy).await.unwrap();
+    // One round rarely meets the moment in which another has just made the tables.
+    for _ in 0..40 {
+        let (_dir, path) = place();
+        let start = Arc::new(std::sync::Barrier::new(8));
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let (path, start) = (path.clone(), Arc::clone(&start));
+                std::thread::spawn(move || {
+                    start.wait();
+                    open(&path)
+                })
+            })
+            .collect();
+        let journals: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        for journal in &journals {
+            journal.commit(vec![append("run/a", "x")], Durability::Lazy).await.unwrap();
+        }
+        assert_eq!(bodies(&journals[0], "run/a").await.len(), 8);
     }
-    assert_eq!(bodies(&journals[0], "run/a").await.len(), 8);
 }
 
 #[tokio::test]

@@ -4,17 +4,25 @@
 //! [`DurableIntent`]; that becomes a [`Permit`] if no kill has come in between. A permit holds for one effect, is not
 //! `Clone`, and is consumed by the port that performs it.
 
-use keiko_contracts::action::{Action, HostAction, Intent, ModelAction, ToolAction};
+use keiko_contracts::action::{Action, ActionDigest, HostAction, Intent, ModelAction, ToolAction};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::JailAction;
 use keiko_contracts::journal::{Epoch, Recorded};
 use keiko_contracts::run::RunEvent;
+use serde::Deserialize;
 use std::fmt;
 
 /// An intent that is in the journal, and stays there whatever happens next.
 #[derive(Debug)]
 pub struct DurableIntent {
     intent: Intent,
+}
+
+/// What the journal itself says of an intent; the rest of the record may stand in blobs.
+#[derive(Deserialize)]
+struct Judged {
+    key: EffectKey,
+    digest: ActionDigest,
 }
 
 /// Why there is no permit.
@@ -38,7 +46,7 @@ pub enum NoPermit {
 }
 
 impl DurableIntent {
-    /// Takes an intent from the record of its commit.
+    /// Takes an intent from the record of its commit. The action must be the one whose digest the record holds.
     ///
     /// # Errors
     /// When the record is not that of an intent, or has no place in the journal.
@@ -49,8 +57,12 @@ impl DurableIntent {
         if recorded.position.0 == 0 || recorded.seq.0 == 0 {
             return Err(NoPermit::NotDurable);
         }
+        let judged: Judged = serde_json::from_slice(&recorded.payload).map_err(|_| NoPermit::NotAnIntent)?;
+        if judged.key != intent.key {
+            return Err(NoPermit::NotAnIntent);
+        }
         match crate::approval::digest(&intent.action) {
-            Ok(digest) if digest == intent.digest => Ok(Self { intent }),
+            Ok(digest) if digest == judged.digest && digest == intent.digest => Ok(Self { intent }),
             _ => Err(NoPermit::Digest),
         }
     }
@@ -130,5 +142,78 @@ impl<A> Permit<A> {
     #[must_use]
     pub fn for_test(key: EffectKey, action: A) -> Self {
         Permit { key, action }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keiko_contracts::action::Recovery;
+    use keiko_contracts::digest::Digest;
+    use keiko_contracts::id::{RunId, TaskId};
+    use keiko_contracts::jail::JailOp;
+    use keiko_contracts::journal::{Head, Position, Seq, StreamId};
+    use keiko_contracts::money::Micros;
+    use keiko_contracts::time::Timestamp;
+
+    fn intent(op: JailOp) -> Intent {
+        let run = RunId::from_bytes([7; 10]);
+        let action = Action::Jail(JailAction { workspace: run, op, tree: None });
+        let digest = crate::approval::digest(&action).unwrap();
+        Intent {
+            key: EffectKey { run, task: TaskId::main(), attempt: 1, step: 1, ordinal: 0 },
+            action,
+            digest,
+            recovery: Recovery::Repeat,
+            reserve: Micros::ZERO,
+            approval: None,
+            epoch: Epoch(0),
+            call: None,
+            tool: None,
+        }
+    }
+
+    fn record(intent: &Intent) -> Recorded {
+        Recorded {
+            position: Position(1),
+            stream: StreamId::run(intent.key.run),
+            seq: Seq(1),
+            kind: RunEvent::EFFECT_INTENDED.into(),
+            version: 1,
+            at: Timestamp(0),
+            payload: serde_json::to_vec(intent).unwrap(),
+            head: Head::default(),
+            previous: Digest::default(),
+            hash: Digest::default(),
+        }
+    }
+
+    #[test]
+    fn only_what_the_journal_holds_is_permitted() {
+        let judged = intent(JailOp::Survey);
+        let kept = record(&judged);
+        assert!(DurableIntent::from_recorded(&kept, judged.clone()).is_ok());
+        // Another action with a digest of its own, sound in itself, on the record of the one that was judged.
+        let other = intent(JailOp::Restore { tree: keiko_contracts::jail::TreeId("other".into()) });
+        assert_eq!(DurableIntent::from_recorded(&kept, other).unwrap_err(), NoPermit::Digest);
+        let mut elsewhere = judged.clone();
+        elsewhere.key.step = 2;
+        assert_eq!(DurableIntent::from_recorded(&kept, elsewhere).unwrap_err(), NoPermit::NotAnIntent);
+        let changed = Recorded { kind: "effect_ended".into(), ..record(&judged) };
+        assert_eq!(DurableIntent::from_recorded(&changed, judged.clone()).unwrap_err(), NoPermit::NotAnIntent);
+        let draft = Recorded { position: Position(0), ..record(&judged) };
+        assert_eq!(DurableIntent::from_recorded(&draft, judged.clone()).unwrap_err(), NoPermit::NotDurable);
+        let empty = Recorded { payload: b"{}".to_vec(), ..kept };
+        assert_eq!(DurableIntent::from_recorded(&empty, judged).unwrap_err(), NoPermit::NotAnIntent);
+    }
+
+    #[test]
+    fn a_kill_in_between_takes_the_permit_away() {
+        let durable = |epoch| {
+            let judged = intent(JailOp::Survey);
+            DurableIntent::from_recorded(&record(&judged), judged).unwrap().permit(Epoch(4), epoch)
+        };
+        assert!(matches!(durable(Epoch(4)), Ok(AnyPermit::Jail(_))));
+        assert_eq!(durable(Epoch(5)).unwrap_err(), NoPermit::Killed);
     }
 }

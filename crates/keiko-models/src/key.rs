@@ -57,8 +57,9 @@ impl ApiKey {
     /// Puts `[key]` where the key stands, and whatever else looks like a key.
     #[must_use]
     pub fn scrub(key: Option<&ApiKey>, text: &str) -> String {
-        let text = match key {
-            Some(key) => text.replace(key.reveal(), "[key]"),
+        let text = match key.map(ApiKey::reveal) {
+            Some(key) if key.len() >= CERTAIN => text.replace(key, "[key]"),
+            Some(key) => replace_words(text, key),
             None => text.to_owned(),
         };
         keiko_governance::redact::redact(&text).into_owned()
@@ -100,9 +101,38 @@ impl ApiKey {
     }
 }
 
+/// A key of at least so many bytes is not found by chance inside a word. Local servers take any word for a key, and
+/// people type `x`.
+const CERTAIN: usize = 12;
+
+/// Puts `[key]` where a short key stands alone.
+fn replace_words(text: &str, key: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(key) {
+        let (before, after) = (&rest[..at], &rest[at + key.len()..]);
+        let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let word = inside(before.chars().next_back().or(out.chars().next_back())) || inside(after.chars().next());
+        out.push_str(before);
+        out.push_str(if word { key } else { "[key]" });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_key_is_no_part_of_a_word() {
+        let scrubbed = |key: &str, text: &str| ApiKey::scrub(Some(&ApiKey::new(key, "test").unwrap()), text);
+        assert_eq!(scrubbed("x", "the model does not exist; key=x, \"x\""), "the model does not exist; key=[key], \"[key]\"");
+        assert_eq!(scrubbed("ollama", "ollama: ollamas"), "[key]: ollamas");
+        assert_eq!(scrubbed("0123456789ab", "z0123456789abz"), "z[key]z");
+        assert_eq!(scrubbed("aa", "aaa aa"), "aaa [key]");
+    }
 
     #[test]
     fn is_never_shown() {

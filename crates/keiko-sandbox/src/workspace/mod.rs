@@ -23,6 +23,8 @@ pub(crate) mod registry;
 pub(crate) mod source;
 pub(crate) mod tree;
 
+pub use source::is_system;
+
 use git::HostGit;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;

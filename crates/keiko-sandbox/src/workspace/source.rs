@@ -40,7 +40,7 @@ pub(crate) fn look(git: &HostGit, path: &Path) -> Result<Found, Fault> {
         return Err(Fault::new(Code(5102), "the workspace is not a folder").at(path.display()).hint("give its folder: --workspace DIR"));
     }
     let home = std::env::var_os("HOME").and_then(|h| PathBuf::from(h).canonicalize().ok());
-    if root.parent().is_none() || Some(&root) == home.as_ref() {
+    if is_system(&root) || Some(&root) == home.as_ref() {
         let hint = "choose the folder of one project: --workspace DIR";
         return Err(Fault::new(Code(5103), "this folder is too broad to work in").at(root.display()).hint(hint));
     }
@@ -50,6 +50,38 @@ pub(crate) fn look(git: &HostGit, path: &Path) -> Result<Found, Fault> {
         None => None,
     };
     Ok(Found { root, repo })
+}
+
+/// Folders that belong to the system with all that is in them.
+const SYSTEM: [&str; 17] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/libexec",
+    "/usr/sbin",
+    "/usr/share",
+];
+/// Folders that only hold the folders of others.
+const SHARED: [&str; 14] =
+    ["/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/local", "/var", "/var/lib", "/var/tmp"];
+
+/// Whether a folder, given without symlinks, is the system's own or holds what is everybody's: nobody's project.
+#[must_use]
+pub fn is_system(root: &Path) -> bool {
+    // Memory that users may fill like /tmp.
+    let free = root.starts_with("/dev/shm") && root != Path::new("/dev/shm");
+    SHARED.iter().any(|dir| root == Path::new(dir)) || (!free && SYSTEM.iter().any(|dir| root.starts_with(dir)))
 }
 
 fn unreachable(path: &Path, e: &std::io::Error) -> Fault {

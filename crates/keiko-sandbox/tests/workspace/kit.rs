@@ -172,7 +172,7 @@ pub(crate) fn permit(run: RunId, action: Action) -> AnyPermit {
         kind: "effect_intended".into(),
         version: 1,
         at: Timestamp(0),
-        payload: vec![],
+        payload: serde_json::to_vec(&intent).unwrap(),
         head: Head::default(),
         previous: Digest::default(),
         hash: Digest::default(),

@@ -142,11 +142,15 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     if !path.is_dir() {
         return wrong(1221, "the workspace is no folder".into(), "give the folder that the file is in");
     }
-    if path == Path::new("/") {
-        return wrong(1222, "the whole file system is no workspace".into(), "give the folder of one project: --workspace DIR");
-    }
     if home.and_then(|home| std::fs::canonicalize(home).ok()).is_some_and(|home| home == path) {
         return wrong(1223, "your whole home folder is no workspace".into(), "give the folder of one project: --workspace DIR");
+    }
+    if keiko_sandbox::workspace::is_system(&path) {
+        return wrong(
+            1222,
+            "this folder belongs to the system, not to a project".into(),
+            "give the folder of one project: --workspace DIR",
+        );
     }
     if let Err(error) = std::fs::read_dir(&path) {
         return wrong(1224, format!("the workspace cannot be read: {error}"), "check who may read it: ls -ld");
@@ -204,7 +208,9 @@ mod tests {
         let link = dir.path().join("loop");
         std::os::unix::fs::symlink(&link, &link).unwrap();
         let code = |path: &Path| folder(path, Some(dir.path()), true).unwrap_err().code;
-        assert_eq!(code(Path::new("/")), "KEI-1222");
+        for system in ["/", "/etc", "/proc/self", "/usr/lib", "/tmp", "/home"] {
+            assert_eq!(code(Path::new(system)), "KEI-1222", "{system}");
+        }
         assert_eq!(code(dir.path()), "KEI-1223");
         assert_eq!(code(&file), "KEI-1221");
         assert_eq!(code(&link), "KEI-1220");

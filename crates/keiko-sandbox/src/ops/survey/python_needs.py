@@ -75,31 +75,43 @@ def of_requirements(text):
     return [re.split(r"\s--", line)[0].strip() for line in lines if line and not line.startswith("-")]
 
 
-def applies(requirement):
-    """The bare name, or nothing when the requirement is for another platform."""
-    name = re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*", requirement)
-    if not name:
-        return None
-    if ";" in requirement:
-        if Requirement is None:
-            return None
-        try:
-            marker = Requirement(requirement).marker
-            if marker is not None and not marker.evaluate({"extra": ""}):
-                return None
-        except Exception:
-            return None
-    return name.group(0)
-
-
-def installed(name):
+def parsed(requirement):
     try:
-        metadata.version(name)
-        return True
-    except metadata.PackageNotFoundError:
-        return False
+        return Requirement(requirement) if Requirement else None
     except Exception:
+        return None
+
+
+def applies(requirement):
+    """Whether it is a requirement, and one for this platform."""
+    if not re.match(r"^[A-Za-z0-9]", requirement):
+        return False
+    if ";" not in requirement:
         return True
+    known = parsed(requirement)
+    try:
+        return known is not None and (known.marker is None or known.marker.evaluate({"extra": ""}))
+    except Exception:
+        return False
+
+
+def lacking(requirement):
+    """The name of a requirement that is not installed, or only in a version that it does not take."""
+    name = re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*", requirement).group(0)
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return name
+    except Exception:
+        return None
+    known = parsed(requirement)
+    if known is not None:
+        fits = known.specifier.contains(version, prereleases=True)
+    else:
+        # Without the library for versions, only a plain pin can be told.
+        pin = re.match(r"^[^=<>!~;@]*===?\s*([^\s;,*]+)\s*(;|$)", requirement)
+        fits = pin is None or pin.group(1) == version
+    return None if fits else name
 
 
 question = json.load(sys.stdin)
@@ -126,8 +138,8 @@ for name in question["extra"]:
     if not any(re.match(rf"{name}\b", item) for item in requirements + checked):
         requirements.append(name)
 requirements = list(dict.fromkeys(requirements))
-names = [applies(item) for item in requirements + checked]
-missing = sorted({name for name in names if name and not installed(name)})
+names = [lacking(item) for item in requirements + checked if applies(item)]
+missing = sorted({name for name in names if name})
 if dynamic and not missing:
     missing = ["(declared in code)"]
 json.dump({"requirements": requirements, "missing": missing, "dynamic": dynamic}, sys.stdout)

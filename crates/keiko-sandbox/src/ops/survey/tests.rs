@@ -41,6 +41,9 @@ fn python_runners_are_told_apart() {
     assert_eq!(runner(&[("app.py", ""), ("test_app.py", "import pytest\n")]), "pytest", "scripts without a manifest are a project");
 }
 
+/// Prints one installed package with its version, if there is any.
+const THERE: &str = "import importlib.metadata as m, re\nall = ((d.metadata['Name'], d.version) for d in m.distributions())\nprint(next((f'{n} {v}' for n, v in all if n and re.match(r'^[A-Za-z0-9._-]+$', n) and re.match(r'^[0-9.]+$', v)), ''))";
+
 #[test]
 fn python_needs_what_is_declared_and_not_installed() {
     if programs::run("python3", &["--version"], "", std::time::Duration::from_secs(30), 100).said().is_none() {
@@ -59,6 +62,12 @@ fn python_needs_what_is_declared_and_not_installed() {
     assert!(pip.contains(" -r /workspace/lib/requirements.txt no-such-package-of-ours>=1;") && !pip.contains("sphinx"), "{pip}");
     let nothing = only(&[("setup.py", "from setuptools import setup\nsetup(name='x')\n"), ("test_x.py", "import unittest\n")]);
     assert_eq!((nothing.needs_prepare, nothing.prepare.len()), (false, 0));
+    let there = programs::run("python3", &["-c", THERE], "", std::time::Duration::from_secs(30), 200).said();
+    if let Some((name, version)) = there.as_deref().and_then(|said| said.trim().split_once(' ')) {
+        let needs = |wanted: &str| only(&[("requirements.txt", wanted), ("app.py", "")]).needs_prepare;
+        assert!(!needs(&format!("{name}=={version}\n")) && !needs(&format!("{name}\n")), "{name} {version} is there");
+        assert!(needs(&format!("{name}=={version}.post9999\n")), "another version of {name} than is there");
+    }
     let hostile = only(&[
         ("pyproject.toml", "[project]\ndependencies = ['-rx', '--index-url=http://x', 'ok-but-missing-pkg']\n"),
         ("test_x.py", "import unittest\n"),

@@ -5,7 +5,7 @@ use crate::state::{Call, CallState};
 use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
-use keiko_contracts::approval::{ApprovalRequest, Decision};
+use keiko_contracts::approval::Decision;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{BaseKind, JailAction, JailBody, JailOp, JailReport, Project};
 use keiko_contracts::money::Micros;
@@ -167,7 +167,16 @@ fn answered(draft: &Draft<'_>, call: &Call, text: String, is_error: bool) -> Pla
 /// Judges an action and starts it, asks about it, or refuses it. False: nothing may follow in this step yet.
 fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Reject> {
     let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
-    if let Some((id, approval)) = draft.state.approval_for(digest) {
+    let Some(run) = draft.state.start.clone() else { return Ok(false) };
+    // A native engine tries things out and puts them back, test files of older commits too: what it leaves behind is
+    // looked at when it ends.
+    let changes_protected_test = call.op.is_none() && changes_test(draft, &action);
+    let question = Question { action: &action, changes_protected_test, mode: run.approval };
+    let verdict = draft.env.policy.judge(question);
+    // What has come to be forbidden since a person was asked stays undone, whatever was answered.
+    if verdict.level < Level::Forbid
+        && let Some((id, approval)) = draft.state.approval_for(digest)
+    {
         let key = approval.request.key.clone();
         return match &approval.answer {
             None => Ok(false),
@@ -185,30 +194,18 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             }
         };
     }
-    let Some(run) = draft.state.start.clone() else { return Ok(false) };
-    // A native engine tries things out and puts them back, test files of older commits too: what it leaves behind is
-    // looked at when it ends.
-    let changes_protected_test = call.op.is_none() && changes_test(draft, &action);
-    let question = Question { action: &action, changes_protected_test, mode: run.approval };
-    let verdict = draft.env.policy.judge(question);
     let key = draft.next_key();
     match verdict.level {
         Level::Forbid => {
+            if let Some(id) = draft.state.approval_for(digest).filter(|(_, approval)| approval.answer.is_none()).map(|(id, _)| id) {
+                draft.resolve(id, digest, Decision::Withdrawn, "the risk policy");
+            }
             refuse(draft, call, key, format!("The policy does not allow this: {}.", verdict.reason), RefusedBy::Policy);
             Ok(true)
         }
         Level::Ask => {
-            let hours = u64::from(draft.env.policy.approval_expires_hours);
-            let request = ApprovalRequest {
-                id: keiko_governance::approval::approval_id(&key, digest),
-                key,
-                summary: summary(draft, &action),
-                action,
-                digest,
-                reason: verdict.reason,
-                expires: Some(draft.env.now.plus_ms(hours * 3_600_000)),
-            };
-            draft.emit(RunEvent::ApprovalRequested(Box::new(request)));
+            let summary = summary(draft, &action);
+            draft.request(action, digest, verdict.reason, summary);
             Ok(false)
         }
         Level::Alert | Level::Run => {
@@ -244,7 +241,7 @@ fn changes_test(draft: &Draft<'_>, action: &Action) -> bool {
     let Action::Jail(jail) = action else { return false };
     let existing = |path: &str| {
         let known = draft.state.workspace.survey.as_ref().is_some_and(|survey| survey.tests.iter().any(|test| test == path));
-        known && !draft.state.workspace.created.contains(path) && draft.state.approved_test_change(path).is_none()
+        known && !draft.state.workspace.created.contains(path)
     };
     match &jail.op {
         JailOp::WriteFile { path, .. } => existing(path),

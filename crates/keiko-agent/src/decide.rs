@@ -4,6 +4,7 @@ use crate::calls::Next;
 use crate::draft::Draft;
 pub use crate::draft::{Env, Price, Reject};
 use crate::ending::Weakened;
+use crate::leave::{self, Leave};
 use crate::native::NativeStep;
 use crate::prompt;
 use crate::state::{CallState, RunState};
@@ -20,7 +21,6 @@ use keiko_contracts::run::{
     CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunLimits, StartRun, Steered, Suspension,
 };
 use keiko_contracts::time::Timestamp;
-use keiko_governance::policy::{Level, Question};
 use std::sync::Arc;
 
 /// What happened.
@@ -62,6 +62,11 @@ pub enum Input {
     },
     /// Nobody is there to answer: wait without holding anything.
     Suspend,
+    /// This process is asked to let the run go: it waits until somebody takes it up again.
+    Stopped {
+        /// Who.
+        by: String,
+    },
     /// A kill was seen.
     Killed {
         /// Why.
@@ -121,6 +126,14 @@ impl Draft<'_> {
             Input::EndedLate(ended) => return self.take_ended(*ended),
             Input::Inbox { seq, message } => self.take_message(seq, message),
             Input::Suspend => return self.suspend(),
+            Input::Stopped { by } => {
+                // What it waits for already says more, and an answer to that must find its question.
+                if self.state.waiting.is_none() {
+                    let inbox = self.state.inbox;
+                    self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox }));
+                }
+                return Ok(());
+            }
             Input::Killed { reason } => {
                 self.emit(RunEvent::RunSuspended(Suspension::Killed { reason }));
                 return Ok(());
@@ -183,11 +196,6 @@ impl Draft<'_> {
                 }
             }
             InboxMessage::Approval(answer) => self.take_answer(answer),
-            InboxMessage::Happened { key, happened, by } => {
-                let what = if happened { "happened" } else { "did not happen" };
-                let text = format!("{by} looked: the effect {key} {what}.");
-                self.emit(RunEvent::Steered(Steered { by, text: text.into(), inbox: Some(seq) }));
-            }
             InboxMessage::Stop { by } => self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox: seq })),
             InboxMessage::Cancel { by, reason } => {
                 let summary = format!("Cancelled by {by}: {reason}");
@@ -200,13 +208,15 @@ impl Draft<'_> {
     /// An answer counts once, for the action that was shown, and not after its expiry.
     fn take_answer(&mut self, mut answer: ApprovalAnswer) {
         let Some(approval) = self.state.approvals.get(&answer.id) else { return };
-        if approval.answer.is_some() {
+        // A yes from before a kill would not count anyway: it stays open, and is asked for again.
+        let overtaken = answer.decision == Decision::Approved && answer.epoch < self.env.epoch;
+        if approval.answer.is_some() || overtaken {
             return;
         }
         if approval.request.digest != answer.digest {
             answer.decision = Decision::Denied;
             answer.reason = Some("the answer was given for another action".into());
-        } else if approval.request.expires.is_some_and(|expires| self.env.now > expires) {
+        } else if approval.request.is_late(self.env.now) {
             answer.decision = Decision::Expired;
         }
         self.emit(RunEvent::ApprovalResolved(answer));
@@ -231,6 +241,7 @@ impl Draft<'_> {
 
     /// Goes on as far as it can without waiting for anything outside.
     fn advance(&mut self) -> Result<(), Reject> {
+        self.expire();
         for _ in 0..10_000 {
             let before = self.events.len();
             self.once()?;
@@ -239,6 +250,18 @@ impl Draft<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What nobody answered in time is decided.
+    fn expire(&mut self) {
+        if self.state.closing.is_some() || self.state.wake_at().is_none_or(|at| self.env.now <= at) {
+            return;
+        }
+        let late = self.state.open_approvals().filter(|approval| approval.request.is_late(self.env.now));
+        let late: Vec<_> = late.map(|approval| (approval.request.id, approval.request.digest)).collect();
+        for (id, digest) in late {
+            self.resolve(id, digest, Decision::Expired, "nobody");
+        }
     }
 
     fn once(&mut self) -> Result<(), Reject> {
@@ -343,16 +366,6 @@ impl Draft<'_> {
         }
     }
 
-    /// A policy that forbids model requests, or wants to be asked about them: a conversation of single approvals is none.
-    fn forbidden(&self, action: &Action, start: &StartRun) -> Option<Fault> {
-        let question = Question { action, changes_protected_test: false, mode: start.approval };
-        let verdict = self.env.policy.judge(question);
-        (verdict.level >= Level::Ask).then(|| {
-            Fault::new(Code(2104), format!("the risk policy does not let this run ask a model: {}", verdict.reason))
-                .hint("set classes.model in risk.toml to run or alert; single model requests cannot be approved")
-        })
-    }
-
     fn ask_model(&mut self, start: &Arc<StartRun>) -> Result<(), Reject> {
         let Some(model) = start.model.clone() else {
             let fault = Fault::new(Code(4008), "this agent needs a model and none is configured").hint("keiko models list");
@@ -376,10 +389,7 @@ impl Draft<'_> {
             request: prompt::digest(&self.state, start),
             max_output_tokens,
         });
-        if let Some(fault) = self.forbidden(&action, start) {
-            self.close(EndStatus::Failed, fault.to_string(), Some(fault));
-            return Ok(());
-        }
+        let Leave::Given(approval) = leave::of_model(self, &action, start)? else { return Ok(()) };
         // A request that failed is asked again in the same step, at its next place.
         let again = self.state.asks_again;
         let key = EffectKey {
@@ -389,6 +399,6 @@ impl Draft<'_> {
             step: if again { self.state.step } else { self.state.step + 1 },
             ordinal: if again { self.state.ordinal } else { 0 },
         };
-        self.intend(key, action, reserve, None, None)
+        self.intend(key, action, reserve, None, approval)
     }
 }

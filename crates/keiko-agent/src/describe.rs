@@ -46,7 +46,7 @@ pub fn op(op: &JailOp) -> String {
         JailOp::Cell { code, .. } => format!("python: {}", one_line(code.text_or_empty(), 120)),
         JailOp::Prepare { toolchain, commands, .. } => {
             let all: Vec<String> = commands.iter().map(|argv| argv.join(" ")).collect();
-            format!("install {toolchain:?} dependencies with network access: {}", one_line(&all.join(" && "), 300))
+            format!("install {} dependencies with network access: {}", toolchain.name(), one_line(&all.join(" && "), 300))
         }
         JailOp::Restore { tree } => format!("put the workspace back to tree {}", tree.0.get(..10).unwrap_or(&tree.0)),
         JailOp::Diff { .. } => "the changes to existing tests, as shown by the difference from the base".into(),
@@ -73,7 +73,7 @@ pub fn outcome(outcome: &Outcome<Report>) -> String {
 
 fn body(body: &JailBody) -> String {
     match body {
-        JailBody::Opened(opened) => format!("base {} ({:?})", opened.base.0.get(..10).unwrap_or(&opened.base.0), opened.kind),
+        JailBody::Opened(opened) => format!("base {}, {}", opened.base.0.get(..10).unwrap_or(&opened.base.0), opened.kind.words()),
         JailBody::Surveyed(survey) => format!("{} files, {} projects", survey.files, survey.projects.len()),
         JailBody::Text(text) => format!("{} lines{}", text.total, if text.truncated { ", cut" } else { "" }),
         JailBody::Written(written) => format!("{} {}", if written.created { "created" } else { "changed" }, written.path),
@@ -97,5 +97,24 @@ fn body(body: &JailBody) -> String {
             }
         }
         JailBody::Restored => "restored".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keiko_contracts::jail::{BaseKind, CommitId, JailAction, JailReport, Opened, Toolchain, TreeId};
+
+    #[test]
+    fn people_read_words_and_not_the_names_of_types() {
+        for (kind, words) in [(BaseKind::Head, "HEAD"), (BaseKind::Shadow, "the folder as it was")] {
+            let opened =
+                Opened { base: CommitId("0123456789abcdef".into()), tree: TreeId("t".into()), kind, branch: None, remotes: vec![] };
+            let report = JailReport { body: JailBody::Opened(opened), tree: None };
+            assert_eq!(outcome(&Outcome::Done(Report::Jail(report))), format!("base 0123456789, {words}"));
+        }
+        let op = JailOp::Prepare { toolchain: Toolchain::Node, commands: vec![vec!["npm".into(), "ci".into()]], cache_key: String::new() };
+        let prepare = Action::Jail(JailAction { workspace: keiko_contracts::id::RunId::from_bytes([1; 10]), op, tree: None });
+        assert_eq!(action(&prepare), "install Node dependencies with network access: npm ci");
     }
 }

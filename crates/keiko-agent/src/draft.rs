@@ -1,7 +1,8 @@
 //! A decision in the making: events are applied as they are drawn up, so that what follows sees them.
 
 use crate::state::{RunState, Stamp};
-use keiko_contracts::action::{Action, Intent};
+use keiko_contracts::action::{Action, ActionDigest, Intent};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId, ToolName};
 use keiko_contracts::journal::Epoch;
@@ -94,6 +95,27 @@ impl Draft<'_> {
         let epoch = self.env.epoch;
         self.emit(RunEvent::EffectIntended(Box::new(Intent { key, action, digest, recovery, reserve, approval, epoch, call, tool })));
         Ok(())
+    }
+
+    /// Resolves an approval without a person.
+    pub(crate) fn resolve(&mut self, id: ApprovalId, digest: ActionDigest, decision: Decision, by: &str) {
+        let answer = ApprovalAnswer { id, digest, decision, by: by.into(), epoch: self.env.epoch, reason: None };
+        self.emit(RunEvent::ApprovalResolved(answer));
+    }
+
+    /// Asks a person. `subject` is what the decision is bound to.
+    pub(crate) fn request(&mut self, action: Action, subject: ActionDigest, reason: String, summary: String) {
+        let key = self.next_key();
+        let hours = u64::from(self.env.policy.approval_expires_hours);
+        self.emit(RunEvent::ApprovalRequested(Box::new(ApprovalRequest {
+            id: keiko_governance::approval::approval_id(&key, subject),
+            key,
+            action,
+            digest: subject,
+            reason,
+            summary,
+            expires: Some(self.env.now.plus_ms(hours * 3_600_000)),
+        })));
     }
 
     pub(crate) fn close(&mut self, status: EndStatus, summary: String, fault: Option<Fault>) {

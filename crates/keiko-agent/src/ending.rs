@@ -3,17 +3,20 @@
 use crate::calls::{self, harness};
 use crate::draft::{Draft, Reject};
 use crate::ledger::one_line;
-use crate::protect;
-use crate::state::Call;
+use crate::protect::{self, Change};
+use crate::state::{Call, RunState};
 use crate::tools::{Resolved, ToolContext};
 use keiko_contracts::action::{Action, ModelReport, Origin};
-use keiko_contracts::approval::{ApprovalRequest, Decision};
+use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::{Part, Stop};
-use keiko_contracts::run::{ApprovalMode, CallAnswered, EndStatus, RunEnd, RunEvent};
+use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
+use keiko_governance::class::ActionClass;
+use keiko_governance::policy::{Level, Question};
+use std::collections::BTreeMap;
 
 /// How often a claim without evidence is sent back before the run ends without success.
 const SENT_BACK_MAX: u32 = 3;
@@ -46,46 +49,75 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
 
 /// The agent says that it is done. Runs what is needed to know, then believes it, or sends it back.
 pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject> {
-    let Some((summary, refused)) = claim(draft, call) else { return Ok(()) };
-    if refused {
-        draft.close(EndStatus::Refused, summary, None);
+    let Some(claim) = claim(draft, call) else { return Ok(()) };
+    if claim.refused {
+        draft.close(EndStatus::Refused, claim.summary, None);
         return Ok(());
     }
     if !changed(draft) {
         let status = if draft.state.workspace.opened.is_none() { EndStatus::Succeeded } else { EndStatus::Unverified };
-        draft.close(status, summary, None);
+        draft.close(status, claim.summary, None);
         return Ok(());
     }
     if !tests_are_current(draft)? {
         return Ok(());
     }
-    if let Some(why) = red(draft) {
-        send_back(draft, call, why, summary);
-        return Ok(());
-    }
+    let as_red_as_before = match red(draft) {
+        None => false,
+        Some(Red::AsBefore(what)) if claim.red_tests_in_goal != Some(false) => {
+            send_back(draft, call, whose(&what, claim.red_tests_in_goal), claim.summary);
+            return Ok(());
+        }
+        Some(Red::AsBefore(_)) => true,
+        Some(Red::Worse(why)) => {
+            send_back(draft, call, why, claim.summary);
+            return Ok(());
+        }
+    };
     if let Some(verdict) = weakened_tests(draft)? {
         match verdict {
             Weakened::Wait => {}
             Weakened::Denied(paths) => {
                 let why = format!(
-                    "These existing tests lose lines or are switched off, which the operator does not allow: {}. Restore them, then finish again.",
+                    "These existing tests lose lines or are switched off, which is not allowed: {}. Restore them, then finish again.",
                     paths.join(", ")
                 );
-                send_back(draft, call, why, summary);
+                send_back(draft, call, why, claim.summary);
             }
         }
         return Ok(());
     }
-    let status = if has_evidence(draft) { EndStatus::Succeeded } else { EndStatus::Unverified };
-    draft.close(status, summary, None);
+    let goal = draft.state.start.as_ref().map_or("", |start| start.goal.text_or_empty());
+    let beside_the_goal = as_red_as_before && !crate::goal::repairs(goal);
+    let status = if has_evidence(draft) || beside_the_goal { EndStatus::Succeeded } else { EndStatus::Unverified };
+    draft.close(status, claim.summary, None);
     Ok(())
 }
 
-fn claim(draft: &Draft<'_>, call: &Call) -> Option<(String, bool)> {
+/// What the agent says when it is done.
+struct Claim {
+    summary: String,
+    refused: bool,
+    red_tests_in_goal: Option<bool>,
+}
+
+fn claim(draft: &Draft<'_>, call: &Call) -> Option<Claim> {
     let context = ToolContext { run: draft.next_key().run, opened: None, survey: None, tree: None, head: None, now: draft.state.replied };
     match draft.state.tools.get(&call.name)?.resolve(&call.arguments, &context) {
-        Ok(Resolved::Finish { summary, refused }) => Some((summary, refused)),
+        Ok(Resolved::Finish { summary, refused, red_tests_in_goal }) => Some(Claim { summary, refused, red_tests_in_goal }),
         _ => None,
+    }
+}
+
+/// What the agent is told about tests that are as red as they were: the harness cannot know whether they are the goal, and
+/// takes no silence for an answer.
+fn whose(what: &str, said: Option<bool>) -> String {
+    match said {
+        Some(true) => format!("{what} By your own word they are part of the goal: make them pass."),
+        _ => format!(
+            "{what} If making them pass is part of the goal, go on. If the goal is about something else, call `finish` again with \
+             red_tests_in_goal = false; the operator is told that they fail."
+        ),
     }
 }
 
@@ -114,8 +146,15 @@ fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     Ok(true)
 }
 
-/// Why the tests do not carry the claim: something fails now that did not fail before, or nothing got better.
-fn red(draft: &Draft<'_>) -> Option<String> {
+/// Why the tests do not carry the claim.
+enum Red {
+    /// Something fails, is gone or cannot be read that was not so before.
+    Worse(String),
+    /// The same tests fail as at the start, and nothing else has changed.
+    AsBefore(String),
+}
+
+fn red(draft: &Draft<'_>) -> Option<Red> {
     let plans = calls::test_plans(draft, None, None);
     if plans.is_empty() {
         return None;
@@ -123,22 +162,36 @@ fn red(draft: &Draft<'_>) -> Option<String> {
     let Some(last) = &draft.state.tests.last else {
         // Nothing could be read at the start either: it is said once, then the result stands without evidence.
         return (draft.state.finish_refusals == 0)
-            .then(|| "The harness ran the tests and could not read a result. Run `run_tests` and look.".into());
+            .then(|| Red::Worse("The harness ran the tests and could not read a result. Run `run_tests` and look.".into()));
     };
     if last.tree != draft.state.workspace.tree {
-        return Some("The harness ran the tests on the workspace as it is and could not read a result (a syntax error, perhaps). Run `run_tests` and look.".into());
+        let why = "The harness ran the tests on the workspace as it is and could not read a result (a syntax error, perhaps). Run `run_tests` and look.";
+        return Some(Red::Worse(why.into()));
     }
-    let new = draft.state.tests.newly_red();
+    let tests = &draft.state.tests;
+    let new = tests.newly_red();
     if !new.is_empty() {
-        return Some(format!(
+        return Some(Red::Worse(format!(
             "The harness ran the tests: these fail now and did not fail at the start: {}. Make them pass.",
-            new.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ")
-        ));
+            listed(&new)
+        )));
     }
-    let nothing_better = draft.state.tests.red_to_green().is_empty() && draft.state.tests.first.is_some();
-    (!last.is_green() && nothing_better).then(|| {
-        format!("The harness ran the tests: {} still fail, as at the start: {}.", last.failed + last.errors, last.failing.join(", "))
-    })
+    if last.is_green() || tests.first.is_none() || !tests.red_to_green().is_empty() {
+        return None;
+    }
+    let lost = tests.lost();
+    if !lost.is_empty() {
+        return Some(Red::Worse(format!(
+            "The harness ran the tests: these passed at the start and did not run now: {}. Bring them back.",
+            listed(&lost)
+        )));
+    }
+    let count = last.failed + last.errors;
+    Some(Red::AsBefore(format!("The harness ran the tests: {count} still fail, as at the start: {}.", listed(&tests.still_red()))))
+}
+
+fn listed(names: &[String]) -> String {
+    names.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// What stands in the way of a change to existing tests.
@@ -155,39 +208,38 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     if !have_diff(draft)? {
         return Ok(Some(Weakened::Wait));
     }
-    let protected: Vec<String> = draft.state.workspace.survey.as_ref().map_or_else(Vec::new, |survey| survey.tests.clone());
-    let diff = draft.state.workspace.diff.as_ref().map_or("", |(_, diff)| diff.text_or_empty());
-    let mut paths = protect::weakened_in(diff, &protected);
-    paths.retain(|path| draft.state.approved_test_change(path).is_none());
-    if paths.is_empty() {
+    let mut weakened = losses(&draft.state);
+    weakened.retain(|path, change| draft.state.approved_test_change(path, change).is_none());
+    if weakened.is_empty() {
         return Ok(None);
     }
+    let paths: Vec<String> = weakened.into_keys().collect();
     let Some(start) = draft.state.start.clone() else { return Ok(None) };
-    if start.approval == ApprovalMode::Never {
-        return Ok(Some(Weakened::Denied(paths)));
-    }
     let action = Action::Jail(JailAction { workspace: start.run, op: JailOp::Diff { from: base, to: Some(now) }, tree: None });
+    let verdict = draft.env.policy.judge(Question { action: &action, changes_protected_test: true, mode: start.approval });
+    match verdict.level {
+        Level::Run | Level::Alert => return Ok(None),
+        Level::Forbid => return Ok(Some(Weakened::Denied(paths))),
+        Level::Ask => {}
+    }
     let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
     match draft.state.approval_for(digest).map(|(_, approval)| approval.answer.as_ref().map(|answer| answer.decision)) {
         Some(Some(Decision::Approved)) => Ok(None),
-        Some(Some(Decision::Denied | Decision::Expired)) => Ok(Some(Weakened::Denied(paths))),
+        Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => Ok(Some(Weakened::Denied(paths))),
         Some(None) => Ok(Some(Weakened::Wait)),
         None => {
-            let key = draft.next_key();
-            let hours = u64::from(draft.env.policy.approval_expires_hours);
-            let request = ApprovalRequest {
-                id: keiko_governance::approval::approval_id(&key, digest),
-                key,
-                action,
-                digest,
-                reason: "existing tests are protected (class `test_change`)".into(),
-                summary: format!("keep changes to existing tests: {}", paths.join(", ")),
-                expires: Some(draft.env.now.plus_ms(hours * 3_600_000)),
-            };
-            draft.emit(RunEvent::ApprovalRequested(Box::new(request)));
+            let summary = format!("keep changes to existing tests: {}", paths.join(", "));
+            draft.request(action, digest, verdict.reason, summary);
             Ok(Some(Weakened::Wait))
         }
     }
+}
+
+/// Existing tests that the change as a whole weakens, with what it does to them.
+fn losses(state: &RunState) -> BTreeMap<String, Change> {
+    let protected = state.workspace.survey.as_ref().map_or(&[][..], |survey| &survey.tests);
+    let diff = state.workspace.diff.as_ref().map_or("", |(_, diff)| diff.text_or_empty());
+    protect::weakened_in(diff, protected)
 }
 
 /// The difference of the workspace from its base, as it is now. False while it is being made.
@@ -252,10 +304,8 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         .approvals
         .values()
         .map(|approval| {
-            let answer = approval
-                .answer
-                .as_ref()
-                .map_or_else(|| "open".into(), |answer| format!("{:?} by {}", answer.decision, answer.by).to_lowercase());
+            let answer =
+                approval.answer.as_ref().map_or_else(|| "open".into(), |answer| format!("{} by {}", answer.decision.word(), answer.by));
             (approval.request.summary.clone(), answer)
         })
         .collect();
@@ -264,15 +314,12 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     if state.native.is_some() {
         models.push(("native".into(), "rules, no language model".into()));
     }
-    let changed_tests = state
-        .workspace
-        .diff
-        .as_ref()
-        .map(|(_, diff)| protect::weakened_in(diff.text_or_empty(), state.workspace.survey.as_ref().map_or(&[], |survey| &survey.tests)))
-        .unwrap_or_default()
+    let free = draft.env.policy.level(ActionClass::TestChange) < Level::Ask;
+    let changed_tests = losses(state)
         .into_iter()
-        .map(|path| {
-            let approval = state.approved_test_change(&path).map_or_else(|| "not approved".to_owned(), |id| id.to_string());
+        .map(|(path, change)| {
+            let without = if free { "allowed by the risk policy" } else { "not approved" };
+            let approval = state.approved_test_change(&path, &change).map_or_else(|| without.to_owned(), |id| id.to_string());
             (path, approval)
         })
         .collect();
@@ -287,6 +334,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         tests_before: tests(&state.tests.first),
         tests_after: tests(&state.tests.last),
         red_to_green: state.tests.red_to_green(),
+        still_red: state.tests.still_red().into_iter().take(SHOWN_MAX).collect(),
         changed_tests,
         approvals,
         models,

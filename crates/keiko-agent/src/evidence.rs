@@ -44,6 +44,21 @@ impl Tests {
         let of = |summary: &Option<Arc<TestSummary>>| summary.as_deref().map(|all| names(all, is_red)).unwrap_or_default();
         of(&self.last).difference(&of(&self.first)).cloned().collect()
     }
+
+    /// Tests that were red at the start and are red now.
+    #[must_use]
+    pub fn still_red(&self) -> Vec<String> {
+        let of = |summary: &Option<Arc<TestSummary>>| summary.as_deref().map(|all| names(all, is_red)).unwrap_or_default();
+        of(&self.last).intersection(&of(&self.first)).cloned().collect()
+    }
+
+    /// Tests that passed at the start and are neither green nor red now: gone, or left out.
+    #[must_use]
+    pub fn lost(&self) -> Vec<String> {
+        let of = |summary: &Option<Arc<TestSummary>>, wanted| summary.as_deref().map(|all| names(all, wanted)).unwrap_or_default();
+        let ran: fn(TestStatus) -> bool = |status| is_red(status) || is_green(status);
+        of(&self.first, is_green as fn(TestStatus) -> bool).difference(&of(&self.last, ran)).cloned().collect()
+    }
 }
 
 fn is_red(status: TestStatus) -> bool {
@@ -81,6 +96,16 @@ mod tests {
         tests.observe(run(&[("old", Passed), ("broken", Passed), ("new", Passed), ("never red", Passed)]));
         assert_eq!(tests.red_to_green(), ["broken", "new"], "what the agent itself broke in between is no merit");
         assert!(tests.newly_red().is_empty());
+    }
+
+    #[test]
+    fn what_stays_red_and_what_is_lost_is_known_by_name() {
+        use TestStatus::{Failed, Passed, Skipped};
+        let mut tests = Tests::default();
+        tests.observe(run(&[("good", Passed), ("fine", Passed), ("broken", Failed)]));
+        assert_eq!((tests.still_red(), tests.lost()), (vec!["broken".to_owned()], vec![]));
+        tests.observe(run(&[("fine", Skipped), ("broken", Failed), ("new", Passed)]));
+        assert_eq!((tests.still_red(), tests.lost()), (vec!["broken".to_owned()], vec!["fine".to_owned(), "good".to_owned()]));
     }
 
     #[test]

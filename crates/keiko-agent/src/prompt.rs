@@ -86,7 +86,7 @@ fn workspace(out: &mut String, opened: &Opened, survey: &Survey) {
     for project in &survey.projects {
         let dir = if project.dir.is_empty() { "." } else { &project.dir };
         let runner = project.runner.as_deref().unwrap_or("no known test runner");
-        let _ = writeln!(out, "Project {dir}: {:?}, {}, tests: {runner}", project.toolchain, project.manifests.join(" "));
+        let _ = writeln!(out, "Project {dir}: {}, {}, tests: {runner}", project.toolchain.name(), project.manifests.join(" "));
     }
     for (name, version) in &survey.programs {
         let _ = writeln!(out, "Program {name}: {version}");

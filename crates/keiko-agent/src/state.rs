@@ -5,13 +5,14 @@ use crate::evidence::Tests;
 use crate::guard::LoopGuard;
 use crate::ledger::{Ledger, one_line};
 use crate::native::{NativeEngine, NativeStep};
+use crate::protect::Change;
 use crate::tools::ToolBox;
 use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
 use keiko_contracts::digest::{Content, Digest};
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
-use keiko_contracts::jail::{CommitId, GitOp, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
+use keiko_contracts::jail::{CommitId, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
 use keiko_contracts::journal::{Epoch, Seq};
 use keiko_contracts::model::{Part, Stop, Usage};
 use keiko_contracts::run::{Closing, Ended, RunEnd, RunEvent, StartRun, Suspension};
@@ -85,6 +86,8 @@ pub struct Workspace {
     pub created: BTreeSet<String>,
     /// The newest difference from the base: the tree it belongs to, and the diff.
     pub diff: Option<(TreeId, Content)>,
+    /// What edits that a person approved did to files, with the newest approval.
+    pub allowed: BTreeMap<String, (ApprovalId, Change)>,
 }
 
 /// The state of a run.
@@ -334,6 +337,7 @@ impl RunState {
             (Action::Model(_), _) => self.asks_again = true,
             (action, outcome) => {
                 self.note_workspace(action, outcome);
+                self.note_allowed(&intent, outcome);
                 self.apply_call_outcome(&intent, &ended.outcome);
             }
         }
@@ -436,6 +440,18 @@ impl RunState {
         }
     }
 
+    /// What a person approved of an edit is what came of it.
+    fn note_allowed(&mut self, intent: &Intent, outcome: &Outcome<Report>) {
+        let (Some(id), Outcome::Done(Report::Jail(JailReport { body: JailBody::Written(written), .. }))) = (intent.approval, outcome)
+        else {
+            return;
+        };
+        let change = Change::of(written.diff.text_or_empty());
+        let allowed = self.workspace.allowed.entry(written.path.clone()).or_insert_with(|| (id, Change::default()));
+        allowed.0 = id;
+        allowed.1.then(&change);
+    }
+
     fn apply_tests(&mut self, summary: &TestSummary) {
         let summary = Arc::new(summary.clone());
         self.ledger.tested(summary.clone());
@@ -496,10 +512,21 @@ impl RunState {
     /// The approval for one exact action, if it was asked in this step and has not been used.
     #[must_use]
     pub fn approval_for(&self, digest: ActionDigest) -> Option<(ApprovalId, &Approval)> {
-        self.approvals
-            .iter()
-            .find(|(_, approval)| approval.request.digest == digest && approval.request.key.step == self.step && !approval.consumed)
-            .map(|(id, approval)| (*id, approval))
+        self.standing(digest).find(|(_, approval)| approval.request.key.step == self.step && !approval.consumed)
+    }
+
+    /// The approval for requests to a model, by what a decision about them is bound to. It holds for the whole run.
+    #[must_use]
+    pub fn approval_of_model(&self, subject: ActionDigest) -> Option<(ApprovalId, &Approval)> {
+        self.standing(subject).next()
+    }
+
+    /// Approvals bound to a digest. A yes from before a kill does not count after it: it is asked for again.
+    fn standing(&self, digest: ActionDigest) -> impl Iterator<Item = (ApprovalId, &Approval)> {
+        self.approvals.iter().map(|(id, approval)| (*id, approval)).filter(move |(_, approval)| {
+            let overtaken = |answer: &ApprovalAnswer| answer.decision == Decision::Approved && answer.epoch < self.epoch;
+            approval.request.digest == digest && !approval.answer.as_ref().is_some_and(overtaken)
+        })
     }
 
     /// Approvals without an answer.
@@ -507,20 +534,29 @@ impl RunState {
         self.approvals.values().filter(|approval| approval.answer.is_none())
     }
 
-    /// Whether a person has approved changing this existing test.
+    /// When something is due although nothing happens: the first open approval expires.
     #[must_use]
-    pub fn approved_test_change(&self, path: &str) -> Option<ApprovalId> {
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.open_approvals().filter_map(|approval| approval.request.expires).min()
+    }
+
+    /// Whether a person has approved exactly this change of an existing test: the edits that made it, or the whole
+    /// change of the run as it is now.
+    #[must_use]
+    pub fn approved_test_change(&self, path: &str, change: &Change) -> Option<ApprovalId> {
+        if let Some((id, allowed)) = self.workspace.allowed.get(path)
+            && change.is_within(allowed)
+        {
+            return Some(*id);
+        }
         self.approvals.iter().find_map(|(id, approval)| {
             let approved = approval.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Approved);
-            let touches = match &approval.request.action {
-                Action::Jail(jail) => match &jail.op {
-                    JailOp::WriteFile { path: p, .. } | JailOp::EditFile { path: p, .. } => p == path,
-                    JailOp::Diff { .. } => true,
-                    _ => false,
-                },
+            let whole = match &approval.request.action {
+                // The harness's own look at the difference has a tree; the question about it has none.
+                Action::Jail(JailAction { op: JailOp::Diff { to, .. }, tree: None, .. }) => *to == self.workspace.tree,
                 _ => false,
             };
-            (approved && touches).then_some(*id)
+            (approved && whole).then_some(*id)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use crate::action::{Action, ActionDigest};
 use crate::id::{ApprovalId, EffectKey, RunId};
+use crate::journal::Epoch;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,8 @@ pub struct ApprovalRequest {
     pub key: EffectKey,
     /// The action as it would be carried out.
     pub action: Action,
-    /// Digest of the action: the decision holds for nothing else.
+    /// What the decision is bound to: the digest of the action, and it holds for nothing else. For a request to a model
+    /// it is the digest of the model's name, and the decision holds for all requests of this run to that model.
     pub digest: ActionDigest,
     /// Why a person is asked: the rule that says so.
     pub reason: String,
@@ -23,6 +25,20 @@ pub struct ApprovalRequest {
     pub summary: String,
     /// After this it counts as denied.
     pub expires: Option<Timestamp>,
+}
+
+impl ApprovalRequest {
+    /// An answer to this. Its kill epoch is filled in when it is put into the run's inbox.
+    #[must_use]
+    pub fn answer(&self, decision: Decision, by: impl Into<String>, reason: Option<String>) -> ApprovalAnswer {
+        ApprovalAnswer { id: self.id, digest: self.digest, decision, by: by.into(), epoch: Epoch(0), reason }
+    }
+
+    /// Nobody may answer any more.
+    #[must_use]
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| now > expires)
+    }
 }
 
 /// A decision.
@@ -35,6 +51,21 @@ pub enum Decision {
     Denied,
     /// Nobody answered in time.
     Expired,
+    /// The run ended before anybody answered.
+    Withdrawn,
+}
+
+impl Decision {
+    /// In a word, for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Decision::Approved => "approved",
+            Decision::Denied => "denied",
+            Decision::Expired => "expired",
+            Decision::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// A decision as it was made.
@@ -48,9 +79,16 @@ pub struct ApprovalAnswer {
     pub decision: Decision,
     /// Who decided: a name of the operating system or of the interface.
     pub by: String,
+    /// The kill epoch when the decision was made: one from before a kill does not count after it.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub epoch: Epoch,
     /// Why, in their words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+fn is_first(epoch: &Epoch) -> bool {
+    epoch.0 == 0
 }
 
 /// An approval as lists show it (view `approvals`).

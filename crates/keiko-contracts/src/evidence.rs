@@ -95,6 +95,9 @@ pub struct EvidenceCard {
     pub tests_after: Option<TestSummary>,
     /// Tests that failed first and passed at the end.
     pub red_to_green: Vec<String>,
+    /// Tests that failed first and fail at the end, at most 20. Success never rests on these, and never hides them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still_red: Vec<String>,
     /// Existing test files that were changed, with the approval that allowed it.
     pub changed_tests: Vec<(String, String)>,
     /// Approvals asked and how they were answered.

@@ -258,6 +258,19 @@ pub enum Toolchain {
     Go,
 }
 
+impl Toolchain {
+    /// The name, as people write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Toolchain::Python => "Python",
+            Toolchain::Node => "Node",
+            Toolchain::Rust => "Rust",
+            Toolchain::Go => "Go",
+        }
+    }
+}
+
 /// What came of a [`JailAction`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JailReport {
@@ -338,6 +351,19 @@ pub enum BaseKind {
     Shadow,
     /// Nothing.
     Empty,
+}
+
+impl BaseKind {
+    /// What it is, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            BaseKind::Head => "HEAD",
+            BaseKind::Snapshot => "HEAD with uncommitted changes",
+            BaseKind::Shadow => "the folder as it was",
+            BaseKind::Empty => "nothing",
+        }
+    }
 }
 
 /// What a workspace holds.

@@ -95,10 +95,10 @@ impl NewEvent {
 /// What belongs to every event, whatever its kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
-    /// The person whose data the event's blobs hold, if any: the handle of the key that can be destroyed.
+    /// The person whose words the event or its blobs hold, if any: the handle of the key that can be destroyed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Taint labels, sorted: where the values came from.
+    /// Taint labels, sorted: where the values came from. None: the words are Keiko's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// The effect or event that led to this one.

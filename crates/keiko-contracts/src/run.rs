@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub struct StartRun {
     /// The run.
     pub run: RunId,
+    /// Who wants it: the name of the operator. Empty in records of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
     /// What a person asked for.
     pub goal: Content,
     /// Who works on it.
@@ -340,6 +343,8 @@ pub struct RunEnd {
 pub enum EndStatus {
     /// The goal is reached, on evidence.
     Succeeded,
+    /// The goal was to examine, and that is done: what was found stands in the report, be it good or bad.
+    Examined,
     /// The agent says so, without evidence such as a green test run.
     Unverified,
     /// It is not reached.
@@ -365,15 +370,6 @@ pub enum InboxMessage {
     },
     /// An answer to an approval.
     Approval(ApprovalAnswer),
-    /// A person's word on an effect that nobody could tell about: whether it happened.
-    Happened {
-        /// The effect.
-        key: EffectKey,
-        /// Whether.
-        happened: bool,
-        /// Who says so.
-        by: String,
-    },
     /// Stop at the next step.
     Stop {
         /// Who.
@@ -401,7 +397,8 @@ pub struct RunRow {
     pub model: Option<ModelName>,
     /// The workspace's source, if there is one.
     pub workspace: Option<String>,
-    /// `running`, `waiting`, or how it ended.
+    /// `running`, what it waits for, or how it ended. `interrupted`, where nobody drives a running one, is not stored:
+    /// whoever lists runs finds it out from the leases.
     pub state: String,
     /// When it began.
     pub started: Timestamp,
@@ -432,6 +429,13 @@ pub struct EventLine {
     /// A demonstration.
     #[serde(default)]
     pub demo: bool,
+    /// Whose words it holds, if somebody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Where its words may come from: `operator`, `model`, `workspace`, `network`, `remote`, `tool`, `outside`. None: Keiko's
+    /// own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// The hash that links it to the one before.
     pub hash: Digest,
     /// What happened.

@@ -8,6 +8,7 @@ pub mod approval;
 pub mod budget;
 pub mod chain;
 pub mod class;
+pub mod label;
 pub mod permit;
 pub mod policy;
 pub mod redact;

@@ -123,7 +123,7 @@ impl RiskPolicy {
             }
         }
         match question.mode {
-            ApprovalMode::Ask if verdict.level < Level::Ask && asks_in_ask_mode(class) => {
+            ApprovalMode::Ask if verdict.level < Level::Ask && (question.changes_protected_test || asks_in_ask_mode(class)) => {
                 Verdict { level: Level::Ask, reason: format!("approval mode `ask`, class `{}`", class.name()) }
             }
             ApprovalMode::Never if verdict.level == Level::Ask => Verdict {

@@ -23,8 +23,8 @@ use keiko_contracts::run::{Ended, InboxMessage, RunEnd, RunEvent, RunLimits, Sta
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinSet;
@@ -61,8 +61,8 @@ pub enum Rest {
 /// Why a run cannot be driven. What was committed stays; it can be taken up again.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// Another process drives it.
-    #[error("run {run} is live in another process (worker {holder}, for another {for_ms} ms unless renewed)")]
+    /// Another process drives it, or this one does already.
+    #[error("run {run} is live already (worker {holder}, for another {for_ms} ms unless renewed)")]
     Live {
         /// The run.
         run: RunId,
@@ -74,6 +74,9 @@ pub enum DriveError {
     /// It has ended.
     #[error("run {0} has ended")]
     HasEnded(RunId),
+    /// It was to be begun, and has begun before.
+    #[error("there is a run {0} already")]
+    Exists(RunId),
     /// The journal does not take a commit.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -107,6 +110,7 @@ impl DriveError {
             DriveError::Live { run, .. } => {
                 Fault::new(Code(6002), self.to_string()).hint(format!("follow it: keiko runs events --follow {run}"))
             }
+            DriveError::Exists(run) => Fault::new(Code(6011), self.to_string()).hint(format!("look at it: keiko runs show {run}")),
             DriveError::HasEnded(run) => Fault::new(Code(6003), self.to_string()).hint(format!("look at it: keiko runs show {run}")),
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
@@ -128,6 +132,27 @@ pub struct Driver {
     tools: Arc<ToolBox>,
     engine: EngineOf,
     hub: Arc<OnceCell<Arc<Hub>>>,
+    /// The runs that are driven here. The lease does not keep a process from itself: for the same worker it is renewed.
+    live: Arc<Mutex<BTreeSet<RunId>>>,
+}
+
+/// A run's place among those that are driven here.
+struct Place {
+    live: Arc<Mutex<BTreeSet<RunId>>>,
+    run: RunId,
+}
+
+impl Place {
+    fn take(live: &Arc<Mutex<BTreeSet<RunId>>>, run: RunId) -> Option<Place> {
+        let is_new = live.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
+        is_new.then(|| Place { live: live.clone(), run })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.run);
+    }
 }
 
 /// What to do with a run.
@@ -150,7 +175,7 @@ impl Driver {
     /// A driver over these ports, with these tools and native engines.
     #[must_use]
     pub fn new(ports: Ports, options: DriveOptions, tools: Arc<ToolBox>, engine: EngineOf) -> Self {
-        Driver { ports, options, tools, engine, hub: Arc::default() }
+        Driver { ports, options, tools, engine, hub: Arc::default(), live: Arc::default() }
     }
 
     /// The ports.
@@ -168,17 +193,22 @@ impl Driver {
     }
 
     /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
-    /// outcomes recorded, and the run can be taken up again.
+    /// outcomes recorded, and that it was stopped; the run can be taken up again.
     ///
     /// # Errors
     /// See [`DriveError`].
     pub async fn drive(&self, order: Order, watch: Arc<dyn Watch>, stop: Cancel) -> Result<Rest, DriveError> {
-        let run = match &order {
-            Order::Start(start) => start.run,
-            Order::Resume { run, .. } => *run,
+        let (run, by, begins) = match &order {
+            Order::Start(start) => (start.run, start.by.clone(), true),
+            Order::Resume { run, by, .. } => (*run, by.clone(), false),
         };
         let span = telemetry::run_span(run);
         let stream = StreamId::run(run);
+        let here = || {
+            let for_ms = u64::try_from(self.options.lease.as_millis()).unwrap_or(u64::MAX);
+            DriveError::Live { run, holder: format!("{}, this process", self.ports.worker), for_ms }
+        };
+        let _place = Place::take(&self.live, run).ok_or_else(here)?;
         let fence = self.ports.journal.lease(&stream, self.ports.worker, self.options.lease).await.map_err(|error| match error {
             LeaseError::Held { holder, for_ms } => DriveError::Live { run, holder: holder.to_string(), for_ms },
             LeaseError::Store(error) => error.into(),
@@ -186,6 +216,7 @@ impl Driver {
         let mut session = Session {
             driver: self,
             run,
+            by,
             fence,
             watch,
             stop,
@@ -198,6 +229,13 @@ impl Driver {
         };
         let rest = session.work(order).instrument(span).await;
         session.working.shutdown().await;
+        if let Err(DriveError::Commit(CommitError::Conflict { stream: of, .. })) = &rest
+            && *of == stream
+        {
+            // The lease is ours, and still somebody else has written: under the same worker's name, so that the lease
+            // is not ours alone to give back. Or the run was there before.
+            return Err(if begins { DriveError::Exists(run) } else { here() });
+        }
         let released = self.ports.journal.release(&stream, fence).await;
         if let Err(error) = released {
             tracing::debug!(%error, "the lease could not be given back; it expires");
@@ -214,6 +252,8 @@ impl Driver {
 struct Session<'a> {
     driver: &'a Driver,
     run: RunId,
+    /// Who began it or took it up.
+    by: String,
     fence: Fence,
     watch: Arc<dyn Watch>,
     stop: Cancel,
@@ -304,10 +344,17 @@ impl Session<'_> {
                         Heard::Kill => self.look_for_kill(state).await?,
                     };
                 }
-                _ = renew.tick() => self.renew().await?,
+                _ = renew.tick() => {
+                    self.renew().await?;
+                    if state.wake_at().is_some_and(|at| self.driver.ports.clock.now() > at) {
+                        state = self.step(state, Input::Tick).await?.0;
+                    }
+                }
                 () = self.stop.cancelled() => {
-                    self.stop_effects(state).await?;
-                    return Ok(Rest::Waiting(stopped()));
+                    state = self.stop_effects(state).await?;
+                    let by = self.by.clone();
+                    state = self.step(state, Input::Stopped { by }).await?.0;
+                    return Ok(Rest::Waiting(state.waiting.unwrap_or_else(stopped)));
                 }
             }
         }

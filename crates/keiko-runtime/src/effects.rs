@@ -8,10 +8,10 @@ use keiko_contracts::action::{Action, Outcome, Probe, Recovery, Report};
 use keiko_contracts::code::{Code, Fault, Retry};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::jail::JailOp;
-use keiko_contracts::journal::Epoch;
+use keiko_contracts::journal::{Epoch, StreamId};
 use keiko_contracts::model::{ChatRequest, LiveFrame};
 use keiko_contracts::run::Ended;
-use keiko_governance::permit::AnyPermit;
+use keiko_governance::permit::{AnyPermit, NoPermit};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use std::sync::Arc;
@@ -143,8 +143,18 @@ fn map_probe<R>(probe: Probe<R>, f: impl FnOnce(R) -> Report) -> Probe<Report> {
 
 async fn once(ports: &Ports, job: &Job) -> Outcome<Report> {
     let (under, now) = job.epochs;
+    let intent = job.standing.intent();
+    // What cannot be taken back is looked up once more: the word of a kill may be on its way to this process.
+    let now = match intent.action {
+        Action::Host(_) | Action::Tool(_) => match ports.journal.epoch(&StreamId::run(intent.key.run)).await {
+            Ok((newest, _)) => newest.max(now),
+            Err(error) => return Outcome::Failed(Fault::new(Code(3030), error.to_string()).hint("keiko doctor")),
+        },
+        Action::Model(_) | Action::Jail(_) => now,
+    };
     let permit = match job.standing.durable().and_then(|durable| durable.permit(under, now)) {
         Ok(permit) => permit,
+        Err(NoPermit::Killed) => return Outcome::Cancelled,
         Err(error) => return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))),
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());

@@ -7,7 +7,7 @@ use keiko_agent::state::{RunState, Stamp};
 use keiko_contracts::action::{Intent, Outcome, Report};
 use keiko_contracts::envelope;
 use keiko_contracts::id::RunId;
-use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Head, Recorded, StreamId};
+use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Recorded, StreamId};
 use keiko_contracts::run::RunEvent;
 use keiko_governance::permit::{DurableIntent, NoPermit};
 use keiko_ports::journal::CommitError;
@@ -70,7 +70,6 @@ pub async fn pass(
     if events.is_empty() {
         return Ok(Passed { state: next, recorded: Vec::new(), intents: Vec::new() });
     }
-    let demo = next.start.as_ref().is_some_and(|start| start.demo);
     let mut append = Append {
         stream: StreamId::run(run),
         expect: Expect::At(before.head.0),
@@ -81,8 +80,8 @@ pub async fn pass(
         views: views::changes(&next, &events, at),
     };
     for event in &events {
-        let packed =
-            envelope::pack(event, at, Head { demo, ..Head::default() }).map_err(|error| CommitError::Broken { why: error.to_string() })?;
+        let head = keiko_governance::label::head(event, next.start.as_deref());
+        let packed = envelope::pack(event, at, head).map_err(|error| CommitError::Broken { why: error.to_string() })?;
         append.events.push(packed.event);
         append.blobs.extend(packed.blobs);
     }

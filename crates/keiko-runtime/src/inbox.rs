@@ -1,9 +1,11 @@
 //! What people and other processes say to a run: written by anyone, read by whoever drives it.
 
 use futures_util::StreamExt as _;
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRow};
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::{Digest, split_blobs};
 use keiko_contracts::id::RunId;
-use keiko_contracts::journal::{Append, Durability, Expect, Head, NewBlob, NewEvent, Seq, StreamId};
+use keiko_contracts::journal::{Append, Durability, Expect, NewBlob, NewEvent, Seq, StreamId};
 use keiko_contracts::run::InboxMessage;
 use keiko_contracts::time::Timestamp;
 use keiko_ports::journal::{CommitError, Journal, ReadError};
@@ -12,12 +14,66 @@ use std::collections::BTreeMap;
 /// The kind of the events in an inbox.
 const KIND: &str = "said";
 
-/// Puts a message into a run's inbox, durably.
+/// Why an approval takes no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Somebody was first, or the run has ended.
+    #[error("this approval was answered already: {0} by {1}")]
+    Answered(&'static str, String),
+    /// The time is over.
+    #[error("this approval expired at {0}, which counts as denied")]
+    Expired(Timestamp),
+    /// The journal does not take it.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl AnswerError {
+    /// As a user meets it.
+    #[must_use]
+    pub fn fault(&self, run: RunId) -> Fault {
+        match self {
+            AnswerError::Answered(..) => Fault::new(Code(2103), self.to_string()).hint(format!("keiko runs show {run}")),
+            AnswerError::Expired(_) => {
+                Fault::new(Code(2105), self.to_string()).hint(format!("the agent is told, and may ask again: keiko resume {run}"))
+            }
+            AnswerError::Commit(error) => error.fault(),
+        }
+    }
+}
+
+/// Answers an approval that lists show, if it can still be answered. Whether the answer counts is decided by the run
+/// itself, in the order of its inbox.
 ///
 /// # Errors
-/// When the journal cannot be written.
+/// [`AnswerError`] when it is known that it would not count, or the journal cannot be written.
+pub async fn answer(journal: &dyn Journal, row: &ApprovalRow, answer: ApprovalAnswer, now: Timestamp) -> Result<Seq, AnswerError> {
+    if let Some(first) = &row.answer {
+        return Err(AnswerError::Answered(first.decision.word(), first.by.clone()));
+    }
+    if let Some(expires) = row.request.expires.filter(|_| row.request.is_late(now)) {
+        return Err(AnswerError::Expired(expires));
+    }
+    Ok(say(journal, row.run, &InboxMessage::Approval(answer), now).await?)
+}
+
+/// Puts a message into a run's inbox, durably. An answer to an approval gets the kill epoch of this moment: after the
+/// next kill it does not count any more.
+///
+/// # Errors
+/// When the journal cannot be read or written.
 pub async fn say(journal: &dyn Journal, run: RunId, message: &InboxMessage, at: Timestamp) -> Result<Seq, CommitError> {
     let broken = |error: serde_json::Error| CommitError::Broken { why: error.to_string() };
+    let head = keiko_governance::label::head_of_message(message);
+    let dated;
+    let message = match message {
+        InboxMessage::Approval(answer) => {
+            let epoch = journal.epoch(&StreamId::run(run)).await.map_err(|error| CommitError::Broken { why: error.to_string() })?.0;
+            dated = InboxMessage::Approval(ApprovalAnswer { epoch, ..answer.clone() });
+            &dated
+        }
+        InboxMessage::Words { .. } | InboxMessage::Stop { .. } | InboxMessage::Cancel { .. } => message,
+    };
     let mut value = serde_json::to_value(message).map_err(broken)?;
     let mut texts: Vec<(Digest, String)> = Vec::new();
     split_blobs(&mut value, &mut texts);
@@ -27,7 +83,7 @@ pub async fn say(journal: &dyn Journal, run: RunId, message: &InboxMessage, at: 
         expect: Expect::Any,
         fence: None,
         epoch: None,
-        events: vec![NewEvent { kind: KIND, version: 1, at, payload, head: Head::default() }],
+        events: vec![NewEvent { kind: KIND, version: 1, at, payload, head }],
         blobs: texts.into_iter().map(|(digest, text)| NewBlob { digest, bytes: text.into_bytes() }).collect(),
         views: Vec::new(),
     };

@@ -2,11 +2,15 @@
 
 use crate::fold::{self, FoldError};
 use futures_util::StreamExt as _;
+use keiko_contracts::action::{Outcome, Report};
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
-use keiko_contracts::evidence::EvidenceCard;
+use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::RunId;
-use keiko_contracts::journal::{Seq, StreamId};
+use keiko_contracts::journal::{Recorded, Seq, StreamId};
+use keiko_contracts::money::Micros;
 use keiko_contracts::run::RunEvent;
+use keiko_contracts::time::Timestamp;
 use keiko_governance::chain::ChainCheck;
 use keiko_ports::journal::Journal;
 use serde::Serialize;
@@ -25,69 +29,137 @@ pub struct Check {
 /// What was found in the journal.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    /// The card, if the run has ended.
-    pub card: Option<EvidenceCard>,
+    /// The card.
+    pub card: EvidenceCard,
     /// The checks.
     pub checks: Vec<Check>,
 }
 
-/// Checks a run's journal and card.
-///
-/// # Errors
-/// When the run cannot be read at all.
-pub async fn journal(journal: &dyn Journal, run: RunId) -> Result<Verified, FoldError> {
-    let mut chain = ChainCheck::default();
-    let mut hashes: Vec<Digest> = Vec::new();
-    let mut broken = None;
-    let (mut card, mut last_tests, mut spent, mut steps) = (None, None, 0u64, 0u32);
-    let mut events = journal.read(&StreamId::run(run), Seq(0));
-    while let Some(recorded) = events.next().await {
-        let recorded = recorded?;
-        if let Err(fault) = chain.next(&recorded) {
-            broken.get_or_insert(fault.to_string());
+/// Why nothing can be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// There is no such run, or it cannot be read.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// There is no card before the end.
+    #[error("run {0} has not ended: there is no evidence card to check yet")]
+    NotEnded(RunId),
+}
+
+impl VerifyError {
+    /// As a user meets it.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            VerifyError::Fold(error) => error.fault(),
+            VerifyError::NotEnded(run) => Fault::new(Code(6205), self.to_string()).hint(format!("keiko resume {run}")),
         }
-        hashes.push(recorded.hash);
-        match fold::hydrate(journal, &recorded).await? {
-            RunEvent::RunEnded(end) => card = Some(end.card),
-            RunEvent::TestsObserved(tests) => last_tests = Some(*tests),
-            RunEvent::EffectIntended(intent) => steps = steps.max(intent.key.step),
+    }
+}
+
+/// What a stream holds against its card.
+#[derive(Default)]
+struct Seen {
+    chain: ChainCheck,
+    broken: Option<String>,
+    /// Hash and time of each event, in order.
+    events: Vec<(Digest, Timestamp)>,
+    tests: Option<TestSummary>,
+    spent: u64,
+    steps: u32,
+    /// The card, and how many events stand before it.
+    card: Option<(EvidenceCard, usize)>,
+}
+
+impl Seen {
+    fn take(&mut self, recorded: &Recorded, event: RunEvent) {
+        if let Err(fault) = self.chain.next(recorded) {
+            self.broken.get_or_insert(fault.to_string());
+        }
+        match event {
+            RunEvent::RunEnded(end) => self.card = Some((end.card, self.events.len())),
+            RunEvent::TestsObserved(tests) => self.tests = Some(*tests),
+            RunEvent::EffectIntended(intent) => self.steps = self.steps.max(intent.key.step),
             RunEvent::EffectEnded(ended) => {
-                if let keiko_contracts::action::Outcome::Done(keiko_contracts::action::Report::Model(report)) = &ended.outcome {
-                    spent += report.cost.0;
+                if let Outcome::Done(Report::Model(report)) = &ended.outcome {
+                    self.spent += report.cost.0;
                 }
             }
             _ => {}
         }
+        self.events.push((recorded.hash, recorded.at));
     }
-    if hashes.is_empty() {
-        return Err(FoldError::NoSuchRun(run));
+
+    fn whole(&self) -> Check {
+        let seen = || format!("{} events, head {}", self.events.len(), self.chain.head().1.short());
+        Check { what: "journal chain".into(), ok: self.broken.is_none(), seen: self.broken.clone().unwrap_or_else(seen) }
     }
-    let mut checks = vec![Check {
-        what: "journal chain".into(),
-        ok: broken.is_none(),
-        seen: broken.unwrap_or_else(|| format!("{} events, head {}", hashes.len(), chain.head().1.short())),
-    }];
-    if let Some(card) = &card {
-        let known = hashes.contains(&card.journal);
-        checks.push(Check { what: "the card's journal hash".into(), ok: known, seen: card.journal.short() });
-        checks.push(Check {
-            what: "cost".into(),
-            ok: card.cost.0 == spent,
-            seen: format!("card {}, events {}", card.cost, keiko_contracts::money::Micros(spent)),
-        });
-        checks.push(Check { what: "steps".into(), ok: card.steps >= steps, seen: format!("card {}, events {steps}", card.steps) });
-        let same = match (&card.tests_after, &last_tests) {
+
+    /// The card names the last event that was committed when it was drawn up: all between that and the card was
+    /// written in one commit with it, at one time. A run that begins and ends in one commit has nothing before it.
+    fn place(&self, card: &EvidenceCard, place: usize) -> Check {
+        let before = self.events.get(..place).unwrap_or_default();
+        let after = match card.journal {
+            none if none == Digest::default() => Some(before),
+            hash => before.iter().position(|(seen, _)| *seen == hash).and_then(|at| before.get(at + 1..)),
+        };
+        let ok = after.is_some_and(|after| after.iter().all(|(_, at)| *at == card.ended));
+        let seen = if card.journal == Digest::default() { "nothing before it".into() } else { card.journal.short() };
+        Check { what: "the card's journal hash".into(), ok, seen }
+    }
+
+    fn checks(&self, card: &EvidenceCard, place: usize) -> Vec<Check> {
+        let same = match (&card.tests_after, &self.tests) {
             (Some(card), Some(event)) => {
                 (card.passed, card.failed, card.errors, &card.tree) == (event.passed, event.failed, event.errors, &event.tree)
             }
             (None, None) => true,
             _ => false,
         };
-        checks.push(Check {
-            what: "tests as observed".into(),
-            ok: same,
-            seen: last_tests.as_ref().map_or_else(|| "none".into(), |t| format!("{} passed, {} failed", t.passed, t.failed)),
-        });
+        let check = |what: &str, ok, seen| Check { what: what.into(), ok, seen };
+        let cost = format!("card {}, events {}", card.cost, Micros(self.spent));
+        let tests = self.tests.as_ref().map_or_else(|| "none".into(), |t| format!("{} passed, {} failed", t.passed, t.failed));
+        vec![
+            self.whole(),
+            self.place(card, place),
+            check("cost", card.cost.0 == self.spent, cost),
+            check("steps", card.steps >= self.steps, format!("card {}, events {}", card.steps, self.steps)),
+            check("tests as observed", same, tests),
+        ]
     }
-    Ok(Verified { card, checks })
+}
+
+/// Checks a run's journal and card.
+///
+/// # Errors
+/// When the run cannot be read at all, or has not ended.
+pub async fn journal(journal: &dyn Journal, run: RunId) -> Result<Verified, VerifyError> {
+    let mut seen = read(journal, run).await?;
+    match seen.card.take() {
+        Some((card, place)) => Ok(Verified { checks: seen.checks(&card, place), card }),
+        None => Err(VerifyError::NotEnded(run)),
+    }
+}
+
+/// Checks a run's journal as far as it goes: the chain, and the card once there is one.
+///
+/// # Errors
+/// When the run cannot be read at all.
+pub async fn so_far(journal: &dyn Journal, run: RunId) -> Result<Vec<Check>, FoldError> {
+    let mut seen = read(journal, run).await?;
+    Ok(match seen.card.take() {
+        Some((card, place)) => seen.checks(&card, place),
+        None => vec![seen.whole()],
+    })
+}
+
+async fn read(journal: &dyn Journal, run: RunId) -> Result<Seen, FoldError> {
+    let mut seen = Seen::default();
+    let mut events = journal.read(&StreamId::run(run), Seq(0));
+    while let Some(recorded) = events.next().await {
+        let recorded = recorded?;
+        let event = fold::hydrate(journal, &recorded).await?;
+        seen.take(&recorded, event);
+    }
+    if seen.events.is_empty() { Err(FoldError::NoSuchRun(run)) } else { Ok(seen) }
 }

@@ -2,12 +2,13 @@
 
 use keiko_agent::ledger::one_line;
 use keiko_agent::state::RunState;
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRow};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRow, Decision};
 use keiko_contracts::id::ApprovalId;
 use keiko_contracts::jail::Source;
-use keiko_contracts::journal::ViewOp;
+use keiko_contracts::journal::{StreamId, ViewOp};
 use keiko_contracts::run::{EndStatus, RunEvent, RunRow, Suspension};
 use keiko_contracts::time::Timestamp;
+use keiko_ports::journal::{Journal, ReadError, ViewQuery};
 
 /// The view of runs: key is the run's id, group its state, sorted by start.
 pub const RUNS: &str = "runs";
@@ -44,8 +45,11 @@ pub fn changes(state: &RunState, events: &[RunEvent], now: Timestamp) -> Vec<Vie
             RunEvent::ApprovalResolved(answer) => ops.extend(approval(state, answer.id, now, Some(answer))),
             RunEvent::RunEnded(_) => {
                 // What nobody answered before the end is not asked any more.
-                let open: Vec<ApprovalId> = state.open_approvals().map(|approval| approval.request.id).collect();
-                ops.extend(open.into_iter().map(|id| ViewOp::Delete { view: APPROVALS, key: id.to_string() }));
+                for request in state.open_approvals().map(|approval| &approval.request) {
+                    let (id, digest, by) = (request.id, request.digest, "the end of the run".to_owned());
+                    let answer = ApprovalAnswer { id, digest, decision: Decision::Withdrawn, by, epoch: state.epoch, reason: None };
+                    ops.extend(approval(state, id, now, Some(&answer)));
+                }
             }
             _ => {}
         }
@@ -90,8 +94,9 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
 }
 
 /// The words for states, as lists filter by them.
-pub const STATES: [&str; 13] = [
-    "running",
+pub const STATES: [&str; 15] = [
+    RUNNING,
+    INTERRUPTED,
     "waiting-approval",
     "waiting-answer",
     "waiting-person",
@@ -100,11 +105,57 @@ pub const STATES: [&str; 13] = [
     "stopped",
     "killed",
     "succeeded",
+    "examined",
     "unverified",
     "failed",
     "refused",
     "cancelled",
 ];
+
+/// The state of a run that somebody drives.
+pub const RUNNING: &str = "running";
+/// The state of a run that should be driven, and whose process is gone. It is no event, since nobody was left to write
+/// one: it follows from a lease that nobody holds.
+pub const INTERRUPTED: &str = "interrupted";
+
+/// Runs as lists show them, the newest first, at most `limit`; only those in a state, if one is given.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn list(journal: &dyn Journal, state: Option<&str>, limit: u32) -> Result<Vec<RunRow>, ReadError> {
+    // Which of the running ones were interrupted is in no row: there are few, so all are looked at.
+    let by_lease = matches!(state, Some(RUNNING | INTERRUPTED));
+    let group = if by_lease { Some(RUNNING) } else { state }.map(str::to_owned);
+    let most = if by_lease { RUNNING_MAX } else { limit };
+    let query = ViewQuery { group, newest_first: true, limit: most, ..ViewQuery::default() };
+    let mut rows = Vec::new();
+    for row in journal.view_list(RUNS, query).await? {
+        let Ok(mut row) = serde_json::from_slice::<RunRow>(&row.body) else { continue };
+        look_at_lease(journal, &mut row).await?;
+        if state.is_none_or(|state| row.state == state) {
+            rows.push(row);
+        }
+        if rows.len() as u64 >= u64::from(limit) {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// The most running runs that are looked at.
+const RUNNING_MAX: u32 = 10_000;
+
+/// Tells a run that is being driven from one whose process is gone. For as long as a lease holds after that, nobody can
+/// tell the two apart.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn look_at_lease(journal: &dyn Journal, row: &mut RunRow) -> Result<(), ReadError> {
+    if row.state == RUNNING && journal.holder(&StreamId::run(row.run)).await?.is_none() {
+        row.state = INTERRUPTED.into();
+    }
+    Ok(())
+}
 
 /// The state of a run in a word.
 #[must_use]
@@ -121,7 +172,7 @@ pub fn state_word(state: &RunState) -> &'static str {
         Some(Suspension::Stopped { .. }) => "stopped",
         Some(Suspension::Killed { .. }) => "killed",
         None if state.open_approvals().next().is_some() => "waiting-approval",
-        None => "running",
+        None => RUNNING,
     }
 }
 
@@ -130,6 +181,7 @@ pub fn state_word(state: &RunState) -> &'static str {
 pub fn end_word(status: EndStatus) -> &'static str {
     match status {
         EndStatus::Succeeded => "succeeded",
+        EndStatus::Examined => "examined",
         EndStatus::Unverified => "unverified",
         EndStatus::Failed => "failed",
         EndStatus::Refused => "refused",

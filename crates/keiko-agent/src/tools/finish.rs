@@ -19,6 +19,8 @@ struct Arguments {
     summary: String,
     /// True only when you decline the goal, with the reason in the summary.
     refused: Option<bool>,
+    /// Only when tests that failed at the start still fail: true when making them pass is part of the goal.
+    red_tests_in_goal: Option<bool>,
 }
 
 /// The tool `finish`.
@@ -30,9 +32,9 @@ impl Tool for Finish {
         spec_of::<Arguments>("finish")
     }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let Arguments { summary, refused } = parse(arguments)?;
+        let Arguments { summary, refused, red_tests_in_goal } = parse(arguments)?;
         bounded("summary", &summary, 16 << 10)?;
-        Ok(Resolved::Finish { summary, refused: refused.unwrap_or(false) })
+        Ok(Resolved::Finish { summary, refused: refused.unwrap_or(false), red_tests_in_goal })
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -47,8 +49,15 @@ mod tests {
     #[test]
     fn refusing_must_be_said() {
         let done = Finish.resolve(r#"{"summary":"Fixed."}"#, &fixture::context()).unwrap();
-        assert_eq!(done, Resolved::Finish { summary: "Fixed.".into(), refused: false });
+        assert_eq!(done, Resolved::Finish { summary: "Fixed.".into(), refused: false, red_tests_in_goal: None });
         let declined = Finish.resolve(r#"{"summary":"No.","refused":true}"#, &fixture::context()).unwrap();
-        assert_eq!(declined, Resolved::Finish { summary: "No.".into(), refused: true });
+        assert_eq!(declined, Resolved::Finish { summary: "No.".into(), refused: true, red_tests_in_goal: None });
+    }
+
+    #[test]
+    fn a_word_about_red_tests_is_yes_or_no() {
+        let said = Finish.resolve(r#"{"summary":"Written.","red_tests_in_goal":false}"#, &fixture::context()).unwrap();
+        assert!(matches!(said, Resolved::Finish { red_tests_in_goal: Some(false), .. }));
+        assert!(Finish.resolve(r#"{"summary":"Written.","red_tests_in_goal":"none of my business"}"#, &fixture::context()).is_err());
     }
 }

@@ -82,6 +82,8 @@ pub enum Resolved {
         summary: String,
         /// It declines the goal.
         refused: bool,
+        /// What it says about tests that were red at the start and still are: whether the goal is to make them pass.
+        red_tests_in_goal: Option<bool>,
     },
     /// Shows a piece of something that was cut when it was first shown.
     ShowMore {

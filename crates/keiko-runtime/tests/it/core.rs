@@ -7,7 +7,7 @@ use keiko_agent::prompt;
 use keiko_agent::state::{RunState, Stamp, is_harness};
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{Action, HostAction, Intent, ModelReport, Origin, Outcome, Report, ToolReport};
-use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::{ApprovalId, EffectKey};
@@ -161,8 +161,7 @@ impl<'a> Bench<'a> {
             (7, _) => {
                 let Some(approval) = self.live.open_approvals().next() else { return self.step(Input::Suspend) };
                 let decision = if how.is_multiple_of(3) { Decision::Denied } else { Decision::Approved };
-                let (id, digest) = (approval.request.id, approval.request.digest);
-                let answer = ApprovalAnswer { id, digest, decision, by: "me".into(), reason: None };
+                let answer = approval.request.answer(decision, "me", None);
                 self.say(InboxMessage::Approval(answer))
             }
             (8, _) if how < 20 => self.say(InboxMessage::Cancel { by: "me".into(), reason: "enough".into() }),

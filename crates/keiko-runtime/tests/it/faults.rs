@@ -165,8 +165,12 @@ fn a_stopped_process_records_what_it_got_to_and_the_run_goes_on() {
             stop.cancel();
         };
         let (rest, ()) = tokio::join!(begin(&storm, &WAITS, vec![], stop.clone()), stopped);
-        assert!(matches!(rest, Ok(Rest::Waiting(Suspension::Stopped { .. }))), "{rest:?}");
-        assert!(storm.fold().await.unwrap().open.is_empty());
+        assert!(matches!(&rest, Ok(Rest::Waiting(Suspension::Stopped { by, .. })) if by == "me"), "{rest:?}");
+        let state = storm.fold().await.unwrap();
+        assert!(state.open.is_empty());
+        assert!(matches!(state.waiting, Some(Suspension::Stopped { .. })), "that it was stopped is on record: {:?}", state.waiting);
+        let row = storm.journal.view_get(views::RUNS, &storm.run.to_string()).await.unwrap().unwrap();
+        assert_eq!(row.group, "stopped");
         goes_on(&storm, &WAITS).await;
     });
 }

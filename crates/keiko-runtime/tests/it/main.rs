@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod approvals;
 mod core;
 mod faults;
 mod prefixes;
 mod processes;
+mod records;
 mod scenarios;
 mod storm;
+mod taken_over;
 mod toolbox;

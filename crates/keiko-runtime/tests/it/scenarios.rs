@@ -54,6 +54,7 @@ impl Scenario {
     pub(crate) fn start(&self) -> StartRun {
         StartRun {
             run: RunId::from_bytes([7; 10]),
+            by: "me".into(),
             goal: "Make the code right".into(),
             agent: self.agent.parse().unwrap(),
             model: (self.agent == "coder").then(|| "fake/model".parse().unwrap()),
@@ -188,6 +189,14 @@ fn sent_back(step: u32, _: &Stage) -> Vec<Part> {
     }
 }
 
+/// Red at the start and as red at the end: the first claim is sent back with a question, and the second answers it.
+fn beside(step: u32, _: &Stage) -> Vec<Part> {
+    match step {
+        1 => vec![write("c1", "other", "x"), call("f", "finish", json!({"summary": "Written."}))],
+        _ => vec![call("f", "finish", json!({"summary": "Written.", "red_tests_in_goal": false}))],
+    }
+}
+
 /// Tools that fail are no finish that was sent back.
 fn failing(step: u32, _: &Stage) -> Vec<Part> {
     match step {
@@ -230,6 +239,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         Scenario { name: "compaction", answers: long, limits: small, ..PLAIN },
         Scenario { name: "sent back", files: TESTED, answers: sent_back, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "failing tools", files: TESTED, answers: failing, ends: EndStatus::Succeeded, ..PLAIN },
+        Scenario { name: "as red as before", files: TESTED, answers: beside, ends: EndStatus::Succeeded, ..PLAIN },
+        Scenario { name: "model approved", answers: changes, levels: &[(ActionClass::Model, Level::Ask)], ..PLAIN },
         Scenario { name: "question", answers: question, ..PLAIN },
         Scenario { name: "same ids", answers: same_ids, ..PLAIN },
         Scenario { name: "poor", answers: reads, limits: poor, ..PLAIN },

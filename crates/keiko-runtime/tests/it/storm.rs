@@ -4,8 +4,7 @@ use crate::scenarios::{Scenario, Stage, engine};
 use crate::toolbox;
 use keiko_agent::state::RunState;
 use keiko_agent::tools::ToolBox;
-use keiko_contracts::action::{Outcome, Recovery, Report as EffectReport};
-use keiko_contracts::approval::ApprovalAnswer;
+use keiko_contracts::action::{Action, Outcome, Recovery, Report as EffectReport};
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
 use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::money::Micros;
@@ -164,9 +163,7 @@ impl<'a> Storm<'a> {
         }
         let Some(state) = self.fold().await else { return };
         for approval in state.open_approvals() {
-            let (id, digest) = (approval.request.id, approval.request.digest);
-            let answer = ApprovalAnswer { id, digest, decision: self.scenario.decision, by: "me".into(), reason: None };
-            say(InboxMessage::Approval(answer)).await;
+            say(InboxMessage::Approval(approval.request.answer(self.scenario.decision, "me", None))).await;
         }
     }
 
@@ -266,7 +263,9 @@ fn check_journal(left: &Left) -> Result<(), String> {
         chain.next(recorded).map_err(|fault| fault.to_string())?;
         let fresh = match event {
             RunEvent::EffectIntended(intent) => {
-                let twice = intent.approval.is_some_and(|id| !used.insert(id));
+                // Leave for a model holds for all requests.
+                let once = intent.approval.filter(|_| !matches!(intent.action, Action::Model(_)));
+                let twice = once.is_some_and(|id| !used.insert(id));
                 !twice && open.insert(intent.key.clone()) && intended.insert(intent.key.clone())
             }
             RunEvent::EffectEnded(ended) => open.remove(&ended.key),

@@ -67,6 +67,7 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
     id[..4].copy_from_slice(&number.to_be_bytes());
     Ok(StartRun {
         run: RunId::from_bytes(id),
+        by: "bench".into(),
         goal: "Fix the failing date parser and add a test for leap years.".into(),
         agent: "coder".parse()?,
         model: Some("bench/fake".parse()?),
@@ -119,7 +120,7 @@ impl Tool for Listed {
     }
     fn resolve(&self, _: &str, _: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         match self.0.name.as_str() {
-            "finish" => Ok(Resolved::Finish { summary: "done".into(), refused: false }),
+            "finish" => Ok(Resolved::Finish { summary: "done".into(), refused: false, red_tests_in_goal: None }),
             other => Err(BadCall(format!("{other} is not part of this measurement"))),
         }
     }

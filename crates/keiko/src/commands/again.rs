@@ -53,6 +53,7 @@ async fn run_tests(keiko: &Keiko, folder: &str) -> Result<RunEnd, CliError> {
     let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()));
     let start = StartRun {
         run: RunId::from_bytes(random()?),
+        by: super::operator(),
         goal: "Run the tests of a result again.".into(),
         agent: name("verifier")?,
         model: None,

@@ -4,9 +4,8 @@ use super::{Context, operator};
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
 use crate::wiring::{Keiko, read_fault};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRow, Decision};
+use keiko_contracts::approval::{ApprovalRow, Decision};
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::run::InboxMessage;
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::{inbox, views};
@@ -38,8 +37,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
-        let state =
-            row.answer.as_ref().map_or_else(|| "open".into(), |answer| format!("{:?} by {}", answer.decision, answer.by).to_lowercase());
+        let state = state(row);
         context.output.data(&format!("{}  {}  {state}  {}", row.request.id, row.run, row.request.summary));
     }
     if rows.is_empty() {
@@ -65,12 +63,8 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
 
 async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decision, reason: Option<String>) -> Result<ExitCode, CliError> {
     let row = find(keiko, id).await?;
-    if let Some(answer) = &row.answer {
-        let message = format!("this approval was answered already: {:?} by {}", answer.decision, answer.by).to_lowercase();
-        return Err(Fault::new(Code(2103), message).hint(format!("keiko runs show {}", row.run)).into());
-    }
-    let answer = ApprovalAnswer { id: row.request.id, digest: row.request.digest, decision, by: operator(), reason };
-    inbox::say(keiko.journal.as_ref(), row.run, &InboxMessage::Approval(answer), SystemClock.now()).await.map_err(|error| error.fault())?;
+    let answer = row.request.answer(decision, operator(), reason);
+    inbox::answer(keiko.journal.as_ref(), &row, answer, SystemClock.now()).await.map_err(|error| error.fault(row.run))?;
     let live = keiko.journal.holder(&keiko_contracts::journal::StreamId::run(row.run)).await.map_err(read_fault)?.is_some();
     if context.output.json() {
         context
@@ -86,6 +80,15 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decisi
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where an approval stands. One that is late is decided, although the run that waits for it has not said so yet.
+fn state(row: &ApprovalRow) -> String {
+    match &row.answer {
+        Some(answer) => format!("{} by {}", answer.decision.word(), answer.by),
+        None if row.request.is_late(SystemClock.now()) => "expired".into(),
+        None => "open".into(),
+    }
+}
+
 fn json<T: serde::Serialize>(value: &T) -> Result<String, CliError> {
     serde_json::to_string(value).map_err(|error| Fault::new(Code(9008), error.to_string()).into())
 }
@@ -93,8 +96,7 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, CliError> {
 fn describe(row: &ApprovalRow) -> Result<String, CliError> {
     let action = serde_json::to_string_pretty(&row.request.action).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
     let expires = row.request.expires.map_or_else(|| "never".into(), |at| at.to_string());
-    let state =
-        row.answer.as_ref().map_or_else(|| "open".into(), |answer| format!("{:?} by {}", answer.decision, answer.by).to_lowercase());
+    let state = state(row);
     Ok(format!(
         "approval {}\nrun      {}\neffect   {}\nwould    {}\nbecause  {}\nasked    {}\nexpires  {expires}\nstate    {state}\ndigest   {}\naction   {action}",
         row.request.id, row.run, row.request.key, row.request.summary, row.request.reason, row.asked, row.request.digest.0

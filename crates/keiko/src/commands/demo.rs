@@ -86,6 +86,7 @@ impl Yard {
         let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
         Ok(StartRun {
             run,
+            by: super::operator(),
             goal: goal.into(),
             agent: "coder".parse::<AgentName>().map_err(bad)?,
             model: Some(model.parse::<ModelName>().map_err(bad)?),

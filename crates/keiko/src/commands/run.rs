@@ -56,6 +56,7 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
     };
     let start = StartRun {
         run: RunId::from_bytes(random()?),
+        by: operator(),
         goal: text.into(),
         agent: args.agent.parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(1230), error.to_string()))?,
         model,
@@ -229,7 +230,7 @@ async fn stop_on_signal(journal: Arc<keiko_store::SqliteJournal>, run: RunId, st
 
 pub(crate) fn end_code(status: EndStatus) -> Exit {
     match status {
-        EndStatus::Succeeded | EndStatus::Unverified => Exit::Ok,
+        EndStatus::Succeeded | EndStatus::Examined | EndStatus::Unverified => Exit::Ok,
         EndStatus::Failed | EndStatus::Cancelled => Exit::Failed,
         EndStatus::Refused => Exit::Refused,
         EndStatus::Killed => Exit::Killed,

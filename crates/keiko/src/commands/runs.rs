@@ -11,8 +11,8 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::TreeId;
 use keiko_contracts::journal::{Seq, StreamId};
-use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunRow};
-use keiko_ports::journal::{Journal as _, ViewQuery};
+use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent};
+use keiko_ports::journal::Journal as _;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::drive::{Order, Unwatched};
 use keiko_runtime::ports::DriveOptions;
@@ -48,9 +48,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
         return Err(fault.hint(format!("one of {}", views::STATES.join(", "))).into());
     }
     let filtered = group.is_some();
-    let query = ViewQuery { group, newest_first: true, limit: limit.clamp(1, 10_000), ..ViewQuery::default() };
-    let rows = keiko.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
-    let rows: Vec<RunRow> = rows.iter().filter_map(|row| serde_json::from_slice(&row.body).ok()).collect();
+    let rows = views::list(keiko.journal.as_ref(), group.as_deref(), limit.clamp(1, 10_000)).await.map_err(read_fault)?;
     if context.output.json() {
         context.output.data(&serde_json::json!({ "runs": rows }).to_string());
         return Ok(ExitCode::SUCCESS);
@@ -77,11 +75,17 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
 
 async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
     let state = state(keiko, run).await?;
-    let row = views::row(&state, SystemClock.now());
+    let mut row = views::row(&state, SystemClock.now());
+    if let Some(row) = &mut row {
+        views::look_at_lease(keiko.journal.as_ref(), row).await.map_err(read_fault)?;
+    }
     if context.output.json() {
         let approvals: Vec<_> = state.open_approvals().map(|approval| approval.request.as_ref().clone()).collect();
         let end = state.ended.as_deref();
-        context.output.data(&serde_json::json!({"run": row, "waiting": state.waiting, "approvals": approvals, "end": end}).to_string());
+        let next = row.as_ref().filter(|row| row.state == views::INTERRUPTED).map(|row| format!("keiko resume {}", row.run));
+        context
+            .output
+            .data(&serde_json::json!({"run": row, "waiting": state.waiting, "approvals": approvals, "end": end, "next": next}).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(row) = &row {
@@ -94,6 +98,12 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
             context.output.data(&format!("\n{}", end.report.as_ref().unwrap_or(&end.summary).text_or_empty()));
         }
         (None, Some(why)) => result::show_waiting(context.output, run, why, &state, false),
+        (None, None) if row.is_some_and(|row| row.state == views::INTERRUPTED) => {
+            let t = |english, german| context.output.t(english, german);
+            let why =
+                t("The process that drove it is gone. It goes on with", "Der Prozess, der ihn ausführte, ist nicht mehr da. Weiter mit");
+            context.output.say(&format!("{why}: keiko resume {run}"));
+        }
         (None, None) => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -219,8 +229,8 @@ fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str) -> Result
 /// Checks the card: journal first, then the trees and the tests, in the sandbox, on a fresh copy of the result.
 async fn check(context: &Context<'_>, keiko: &Keiko, run: RunId, tests: bool) -> Result<ExitCode, CliError> {
     let mut verified = verify::journal(keiko.journal.as_ref(), run).await.map_err(|error| error.fault())?;
-    if let Some(card) = verified.card.clone().filter(|card| card.tree_after.is_some()) {
-        verified.checks.extend(super::again::check(keiko, &card, tests).await?);
+    if verified.card.tree_after.is_some() {
+        verified.checks.extend(super::again::check(keiko, &verified.card, tests).await?);
     }
     let ok = verified.checks.iter().all(|check| check.ok);
     if context.output.json() {
@@ -229,14 +239,6 @@ async fn check(context: &Context<'_>, keiko: &Keiko, run: RunId, tests: bool) ->
         for check in &verified.checks {
             let (tone, mark) = if check.ok { (Tone::Good, "ok") } else { (Tone::Bad, "FAILED") };
             context.output.data(&format!("{:<8} {:<28} {}", context.output.paint(tone, mark), check.what, check.seen));
-        }
-        if verified.card.is_none() {
-            context.output.say(
-                context.output.t(
-                    "The run has not ended: there is no evidence card yet.",
-                    "Der Lauf ist nicht zu Ende: Es gibt noch keinen Nachweis.",
-                ),
-            );
         }
     }
     Ok(if ok { Exit::Ok } else { Exit::CheckFailed }.into())

@@ -27,6 +27,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
     let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()));
     let start = StartRun {
         run: RunId::from_bytes(random()?),
+        by: super::operator(),
         goal: "Examine this repository: tests, linters, suspects, repairs.".into(),
         agent: name("repo-doctor")?,
         model: None,

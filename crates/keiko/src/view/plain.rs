@@ -36,6 +36,8 @@ pub(crate) fn json_line(run: RunId, recorded: &Recorded, event: &RunEvent) -> St
         seq: recorded.seq.0,
         at: recorded.at.to_string(),
         demo: recorded.head.demo,
+        subject: recorded.head.subject.clone(),
+        labels: recorded.head.labels.clone(),
         hash: recorded.hash,
         body: event.clone(),
     };
@@ -110,7 +112,7 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
             vec![verb(
                 Tone::Strong,
                 output.t("Approval", "Freigabe"),
-                &format!("{}  {:?} by {}", answer.id, answer.decision, answer.by).to_lowercase(),
+                &format!("{}  {} by {}", answer.id, answer.decision.word(), answer.by),
             )]
         }
         RunEvent::TestsObserved(tests) => {

@@ -3,6 +3,7 @@
 use super::plain::waiting;
 use super::{Output, Tone};
 use keiko_agent::state::RunState;
+use keiko_contracts::approval::Decision;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::BaseKind;
@@ -55,7 +56,7 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
 /// The evidence card, for people.
 pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
     let tone = match status {
-        EndStatus::Succeeded => Tone::Good,
+        EndStatus::Succeeded | EndStatus::Examined => Tone::Good,
         EndStatus::Unverified => Tone::Warn,
         EndStatus::Failed | EndStatus::Refused | EndStatus::Cancelled | EndStatus::Killed => Tone::Bad,
     };
@@ -85,11 +86,17 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     if !card.red_to_green.is_empty() {
         row(output.t("red to green", "rot zu grün"), &card.red_to_green.join(", "));
     }
+    if !card.still_red.is_empty() {
+        row(output.t("still red", "noch rot"), &still_red(output, card));
+    }
     for (path, approval) in &card.changed_tests {
         row(output.t("test changed", "Test geändert"), &format!("{path} ({} {approval})", output.t("approval", "Freigabe")));
     }
     for (what, answer) in &card.approvals {
-        row(output.t("approval", "Freigabe"), &format!("{answer}: {what}"));
+        // What a person did not allow is missing from the result, and that is said where the result is.
+        let withheld = answer.starts_with(Decision::Denied.word()) || answer.starts_with(Decision::Expired.word());
+        let name = if withheld { output.t("not done", "nicht getan") } else { output.t("approval", "Freigabe") };
+        row(name, &format!("{answer}: {what}"));
     }
     for (model, origin) in &card.models {
         row(output.t("model", "Modell"), &format!("{model} ({origin})"));
@@ -105,6 +112,18 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     row(output.t("effort", "Aufwand"), &effort);
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
+}
+
+/// Tests that were red before and still are: never left out, whatever the result is called.
+fn still_red(output: &Output, card: &EvidenceCard) -> String {
+    let failing = |tests: &Option<TestSummary>| tests.as_ref().map_or(0, |tests| tests.failed + tests.errors);
+    let (before, after) = (failing(&card.tests_before), failing(&card.tests_after));
+    let names = card.still_red.join(", ");
+    if before == after && card.red_to_green.is_empty() {
+        let how = output.t("tests were red before and are as red now", "Tests waren vorher rot und sind es ebenso noch");
+        return format!("{how}: {after} {}: {names}", output.t("failing, the same ones", "schlagen fehl, dieselben"));
+    }
+    format!("{}: {names}", output.t("red at the start and at the end", "rot am Anfang und am Ende"))
 }
 
 fn counts(output: &Output, tests: &TestSummary) -> String {

@@ -102,7 +102,7 @@ impl Home {
     fn unfinished(&self) -> Option<String> {
         let list = self.json(&["runs", "list", "--json", "--limit", "1"]);
         let run = list["runs"].get(0)?;
-        let over = ["succeeded", "unverified", "failed", "refused", "cancelled"].contains(&run["state"].as_str()?);
+        let over = ["succeeded", "examined", "unverified", "failed", "refused", "cancelled"].contains(&run["state"].as_str()?);
         (!over).then(|| run["run"].as_str().unwrap_or_default().to_owned())
     }
 }

@@ -84,6 +84,24 @@ fn the_tour_waits_for_a_person_and_goes_on() {
 }
 
 #[test]
+fn a_tour_whose_push_was_denied_says_so() {
+    if is_skipped("a_tour_whose_push_was_denied_says_so") {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let waits = keiko(home.path(), &["demo", "code"]);
+    let said = text(&waits.stderr);
+    let id = said.lines().find_map(|line| line.trim().strip_prefix("keiko approvals approve ")).unwrap();
+    assert_eq!(keiko(home.path(), &["approvals", "deny", id]).status.code(), Some(0));
+    let done = keiko(home.path(), &["resume", "last"]);
+    let said = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    let told = said.lines().any(|line| line.contains("not done") && line.contains("denied by maria") && line.contains("push"));
+    assert!(told, "{said}");
+    assert!(!branches(home.path()).contains("fix/leap-years"));
+}
+
+#[test]
 fn kills_lose_nothing_and_repeat_nothing() {
     if is_skipped("kills_lose_nothing_and_repeat_nothing") {
         return;

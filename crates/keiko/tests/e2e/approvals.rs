@@ -162,6 +162,89 @@ fn an_approved_change_of_a_test_is_on_the_card() {
 }
 
 #[test]
+fn an_approved_edit_of_a_test_covers_that_edit_and_nothing_after_it() {
+    if !ready("an_approved_edit_of_a_test_covers_that_edit_and_nothing_after_it") {
+        return;
+    }
+    let other = || edit("tests/test_dates.py", "        self.assertFalse(is_leap(2023))", "        self.assertFalse(is_leap(2021))");
+    let gut = || execute("sed -i 's/assertFalse(is_leap(2021))/assertTrue(True)/' tests/test_dates.py");
+    for gutted in [false, true] {
+        let mut turns = vec![other(), mend(), finish("Done.")];
+        if gutted {
+            turns.insert(1, gut());
+        }
+        let server = playing(turns);
+        let keiko = Keiko::chat(&server);
+        let repo = leap_years(&keiko);
+        keiko.goal(&repo, "Fix centuries", &[]).expect(5).says("existing test");
+        let id = keiko.approval();
+        keiko.run(&["approvals", "approve", &id]).expect(0);
+        let done = keiko.run(&["resume", "last"]);
+        if gutted {
+            done.expect(5).says("keep changes to existing tests: tests/test_dates.py");
+            continue;
+        }
+        done.expect(0).says("succeeded");
+        let card = keiko.end(&keiko.newest())["card"].clone();
+        assert_eq!(card["changed_tests"], json!([["tests/test_dates.py", id]]), "{card:#}");
+    }
+}
+
+#[test]
+fn an_approval_cannot_be_answered_when_its_run_is_over() {
+    if !ready("an_approval_cannot_be_answered_when_its_run_is_over") {
+        return;
+    }
+    let server = playing(push_and_finish());
+    let keiko = Keiko::chat(&server);
+    let (repo, remote) = with_remote(&keiko);
+    keiko.goal(&repo, "Fix centuries and push", &[]).expect(5);
+    let id = keiko.approval();
+    keiko.run(&["runs", "cancel", "last"]).expect(0);
+    keiko.run(&["approvals", "approve", &id]).fails(6, "KEI-2103").says("withdrawn");
+    assert!(keiko.approvals().is_empty());
+    assert_eq!(branches(&remote), "main");
+}
+
+#[test]
+fn a_yes_from_before_a_kill_pushes_nothing() {
+    if !ready("a_yes_from_before_a_kill_pushes_nothing") {
+        return;
+    }
+    let server = playing(push_and_finish());
+    let keiko = Keiko::chat(&server);
+    let (repo, remote) = with_remote(&keiko);
+    keiko.goal(&repo, "Fix centuries and push", &[]).expect(5);
+    let id = keiko.approval();
+    keiko.run(&["approvals", "approve", &id]).expect(0);
+    keiko.run(&["kill", "--all", "--reason", "wrong branch"]).expect(0);
+    keiko.run(&["resume", "last"]).expect(5).says(&id);
+    assert_eq!(branches(&remote), "main");
+    keiko.run(&["approvals", "approve", &id]).expect(0);
+    keiko.run(&["resume", "last"]).expect(0);
+    assert_eq!(branches(&remote), "fix/centuries\nmain");
+}
+
+#[test]
+fn a_model_that_the_policy_asks_about_gets_nothing_before_the_answer() {
+    for (level, exit) in [("ask", 5), ("forbid", 1)] {
+        let server = playing(vec![Turn::text("Twelve.")]);
+        let keiko = Keiko::chat(&server);
+        put(&keiko.home().join("config"), "risk.toml", &format!("[classes]\nmodel = \"{level}\"\n"));
+        let done = keiko.ask("What is 5 + 7?", &[]);
+        done.expect(exit);
+        assert!(server.requests().is_empty());
+        if level == "forbid" {
+            done.says("KEI-2104");
+            continue;
+        }
+        done.says("send the conversation of this run to openai/gpt-5");
+        keiko.run(&["approvals", "approve", &keiko.approval()]).expect(0);
+        keiko.run(&["resume", "last"]).expect(0).gives("Twelve.");
+    }
+}
+
+#[test]
 fn network_for_dependencies_asks_first() {
     if !ready("network_for_dependencies_asks_first") {
         return;

@@ -36,6 +36,64 @@ fn a_claim_on_red_tests_can_be_mended() {
     server.assert_valid();
 }
 
+/// The repository with a test that is red from the start.
+fn red_from_the_start(keiko: &Keiko) -> std::path::PathBuf {
+    let repo = leap_years(keiko);
+    put(&repo, "tests/test_dates.py", &format!("{LEAP_TEST}{CENTURY_TEST}"));
+    git(&repo, &["commit", "-q", "-a", "-m", "red"]);
+    repo
+}
+
+fn finish_beside(summary: &str) -> Turn {
+    call("finish", json!({"summary": summary, "red_tests_in_goal": false}))
+}
+
+#[test]
+fn a_goal_beside_red_tests_succeeds_and_the_card_says_that_they_are_red() {
+    if !ready("a_goal_beside_red_tests_succeeds_and_the_card_says_that_they_are_red") {
+        return;
+    }
+    let server = playing(vec![write("README.md", "Leap years.\n"), finish("Described."), finish_beside("Described.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = red_from_the_start(&keiko);
+    let done = keiko.goal(&repo, "Describe the module in README.md", &[]);
+    done.expect(0).says("succeeded").says("tests were red before and are as red now: 1 failing, the same ones").says("test_century");
+    let asked = &results(&server)[2];
+    assert!(asked.contains("Not accepted") && asked.contains("red_tests_in_goal"), "it is asked whose the red tests are: {asked}");
+    let card = keiko.end(&keiko.newest())["card"].clone();
+    assert!(card["still_red"][0].as_str().unwrap().contains("test_century"), "{card:#}");
+    keiko.run(&["runs", "verify", "last"]).expect(0);
+    server.assert_valid();
+}
+
+#[test]
+fn red_tests_that_may_be_the_goal_are_no_success_by_the_agents_word() {
+    if !ready("red_tests_that_may_be_the_goal_are_no_success_by_the_agents_word") {
+        return;
+    }
+    let server = playing(vec![write("notes.md", "No.\n"), finish_beside("They are not my business.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = red_from_the_start(&keiko);
+    keiko.goal(&repo, "Fix centuries", &[]).expect(0).says("unverified").says("as red now: 1 failing");
+    assert_eq!(keiko.end(&keiko.newest())["status"], "unverified");
+}
+
+#[test]
+fn a_claim_that_leaves_the_red_tests_open_is_sent_back_until_it_fails() {
+    if !ready("a_claim_that_leaves_the_red_tests_open_is_sent_back_until_it_fails") {
+        return;
+    }
+    let mine = || call("finish", json!({"summary": "Done.", "red_tests_in_goal": true}));
+    for claim in [finish("All done!"), mine()] {
+        let server = playing([vec![write("README.md", "x\n")], vec![claim; 6]].concat());
+        let keiko = Keiko::chat(&server);
+        let repo = red_from_the_start(&keiko);
+        keiko.goal(&repo, "Describe the module", &[]).expect(1).says("KEI-6201").says("test_century");
+        assert_eq!(results(&server).iter().filter(|result| result.contains("Not accepted")).count(), 3);
+        assert_eq!(keiko.end(&keiko.newest())["status"], "failed");
+    }
+}
+
 #[test]
 fn without_evidence_a_result_is_unverified() {
     if !ready("without_evidence_a_result_is_unverified") {
@@ -85,6 +143,7 @@ fn a_question_waits_for_words_and_goes_on_with_them() {
     done.expect(5).says("Tea or coffee?").says(&format!("keiko resume {run} \""));
     let shown = keiko.json(&["runs", "show", &run]);
     assert_eq!(shown["waiting"]["for"], "question", "{shown:#}");
+    keiko.run(&["runs", "verify", &run]).fails(1, "KEI-6205");
     keiko.run(&["resume", &run, "coffee, black"]).expect(0).gives("Coffee it is.");
     assert!(results(&server)[1].contains("coffee, black"), "{:?}", results(&server));
     server.assert_valid();

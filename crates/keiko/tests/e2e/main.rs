@@ -9,5 +9,6 @@ mod bad_input;
 mod context;
 mod endings;
 mod goal;
+mod interrupted;
 mod keiko;
 mod slow;

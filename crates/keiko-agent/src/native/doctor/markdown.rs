@@ -150,7 +150,7 @@ impl DoctorReport {
         let _ = writeln!(out, "- {} files, {} source files read, {} commits", self.files, self.sources_read, self.commits.len());
         for project in &self.projects {
             let dir = if project.dir.is_empty() { "the root" } else { &project.dir };
-            let _ = writeln!(out, "- {dir}: {:?}, tests by {}", project.toolchain, project.runner.as_deref().unwrap_or("nobody"));
+            let _ = writeln!(out, "- {dir}: {}, tests by {}", project.toolchain.name(), project.runner.as_deref().unwrap_or("nobody"));
         }
         for check in &self.checks {
             let _ = writeln!(out, "- {}", code(check));

@@ -224,7 +224,7 @@ impl Doctor {
         let report = &self.facts.report;
         let status = match (&self.failed, report.examined_anything()) {
             (Some(_), _) => EndStatus::Failed,
-            (None, true) => EndStatus::Succeeded,
+            (None, true) => EndStatus::Examined,
             (None, false) => EndStatus::Unverified,
         };
         let summary = self.failed.clone().unwrap_or_else(|| report.summary());

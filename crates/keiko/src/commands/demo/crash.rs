@@ -13,7 +13,7 @@ use crate::view::Tone;
 use crate::wiring::{Keiko, engine, random};
 use check::{Crash, History, Verdict};
 use keiko_agent::tools;
-use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::run::{EndStatus, InboxMessage, Suspension};
@@ -184,14 +184,7 @@ impl Stage {
         let history = History::read(&self.keiko, self.run).await?;
         let mut asked = Vec::new();
         for request in history.open_approvals() {
-            let answer = ApprovalAnswer {
-                id: request.id,
-                digest: request.digest,
-                decision: Decision::Approved,
-                by: "demo crash".into(),
-                reason: None,
-            };
-            let message = InboxMessage::Approval(answer);
+            let message = InboxMessage::Approval(request.answer(Decision::Approved, "demo crash", None));
             inbox::say(self.keiko.journal.as_ref(), self.run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
             asked.push(format!("{} ({})", request.summary, request.reason));
         }

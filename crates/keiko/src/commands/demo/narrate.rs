@@ -2,7 +2,7 @@
 
 use crate::view::live::Say;
 use keiko_contracts::action::{Action, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{JailBody, JailOp, JailReport};
 use keiko_contracts::journal::Recorded;
@@ -35,6 +35,7 @@ pub(super) struct Words {
     approval: &'static str,
     answered: &'static str,
     pushed: &'static str,
+    denied: &'static str,
     closing: &'static str,
 }
 
@@ -66,6 +67,7 @@ const ENGLISH: Words = Words {
     approval: "A push leaves the sandbox. So a person decides, about exactly this action and once.",
     answered: "--yes answers: approved.",
     pushed: "The commit is on the remote branch now.",
+    denied: "You said no: nothing is pushed. The agent is told, and the tour goes on without it.",
     closing: "The agent says that it is done. Keiko checks: tests on the final files, no weakened test, then the evidence card.",
 };
 
@@ -97,6 +99,7 @@ const GERMAN: Words = Words {
     approval: "Ein Push verlässt die Sandbox. Deshalb entscheidet ein Mensch, über genau diese Aktion und nur einmal.",
     answered: "--yes antwortet: freigegeben.",
     pushed: "Der Commit liegt jetzt auf dem Zweig des Remotes.",
+    denied: "Sie haben abgelehnt: Nichts wird gepusht. Der Agent erfährt es, und der Rundgang geht ohne das weiter.",
     closing: "Der Agent hält sich für fertig. Keiko prüft: Tests auf den endgültigen Dateien, kein geschwächter Test, dann der Nachweis.",
 };
 
@@ -169,6 +172,7 @@ impl Narrator {
                 _ => None,
             },
             RunEvent::ApprovalRequested(_) => Some(words.approval),
+            RunEvent::ApprovalResolved(answer) if answer.decision == Decision::Denied => Some(words.denied),
             RunEvent::RunClosing(_) => Some(words.closing),
             _ => None,
         }
@@ -177,7 +181,7 @@ impl Narrator {
     fn answer(&self, request: &ApprovalRequest) {
         let Some((journal, by)) = self.answers.clone() else { return };
         self.tell(self.words.answered);
-        let answer = ApprovalAnswer { id: request.id, digest: request.digest, decision: Decision::Approved, by, reason: None };
+        let answer = request.answer(Decision::Approved, by, None);
         let (run, message) = (self.run, InboxMessage::Approval(answer));
         tokio::spawn(async move {
             if let Err(error) = inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await {

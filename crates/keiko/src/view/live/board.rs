@@ -6,7 +6,7 @@ use crate::view::plain;
 use crate::view::{Output, Tone};
 use crossterm::event::KeyEvent;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{End, JailBody};
 use keiko_contracts::model::{LiveFrame, Part, Usage};
@@ -297,7 +297,7 @@ impl Board {
     pub(super) fn say(&mut self, text: &str, may_answer: bool) -> InboxMessage {
         let open = self.approvals.iter().find(|request| may_answer && !self.answered.contains(&request.id));
         if let (Some(request), Some((decision, reason))) = (open, decision(text)) {
-            let answer = ApprovalAnswer { id: request.id, digest: request.digest, decision, by: self.by.clone(), reason };
+            let answer = request.answer(decision, self.by.clone(), reason);
             self.answered.push(answer.id);
             return InboxMessage::Approval(answer);
         }

@@ -45,6 +45,13 @@ pub enum NoPermit {
     Kind,
 }
 
+/// A record that was too long for an event holds the digest of its whole body: the intent must be that body, letter by
+/// letter.
+fn stands_in_blob(recorded: &Recorded, intent: &Intent) -> bool {
+    let event = RunEvent::EffectIntended(Box::new(intent.clone()));
+    keiko_contracts::envelope::pack(&event, recorded.at, recorded.head.clone()).is_ok_and(|packed| packed.event.payload == recorded.payload)
+}
+
 impl DurableIntent {
     /// Takes an intent from the record of its commit. The action must be the one whose digest the record holds.
     ///
@@ -57,10 +64,11 @@ impl DurableIntent {
         if recorded.position.0 == 0 || recorded.seq.0 == 0 {
             return Err(NoPermit::NotDurable);
         }
-        let judged: Judged = serde_json::from_slice(&recorded.payload).map_err(|_| NoPermit::NotAnIntent)?;
-        if judged.key != intent.key {
-            return Err(NoPermit::NotAnIntent);
-        }
+        let judged = match serde_json::from_slice::<Judged>(&recorded.payload) {
+            Ok(judged) if judged.key == intent.key => judged,
+            Err(_) if stands_in_blob(recorded, &intent) => Judged { key: intent.key.clone(), digest: intent.digest },
+            Ok(_) | Err(_) => return Err(NoPermit::NotAnIntent),
+        };
         match crate::approval::digest(&intent.action) {
             Ok(digest) if digest == judged.digest && digest == intent.digest => Ok(Self { intent }),
             _ => Err(NoPermit::Digest),
@@ -203,6 +211,14 @@ mod tests {
         assert_eq!(DurableIntent::from_recorded(&changed, judged.clone()).unwrap_err(), NoPermit::NotAnIntent);
         let draft = Recorded { position: Position(0), ..record(&judged) };
         assert_eq!(DurableIntent::from_recorded(&draft, judged.clone()).unwrap_err(), NoPermit::NotDurable);
+        // A record that stands in a blob as a whole is held to that blob's digest.
+        let edits =
+            (0..40).map(|n| keiko_contracts::jail::Edit { old: format!("{n}{}", "o".repeat(200)).into(), new: "n".into(), all: false });
+        let long = intent(JailOp::EditFile { path: "a".into(), edits: edits.collect() });
+        let packed = keiko_contracts::envelope::pack(&RunEvent::EffectIntended(Box::new(long.clone())), Timestamp(0), Head::default());
+        let whole = Recorded { payload: packed.unwrap().event.payload, ..record(&long) };
+        assert!(DurableIntent::from_recorded(&whole, long).is_ok());
+        assert_eq!(DurableIntent::from_recorded(&whole, judged.clone()).unwrap_err(), NoPermit::NotAnIntent);
         let empty = Recorded { payload: b"{}".to_vec(), ..kept };
         assert_eq!(DurableIntent::from_recorded(&empty, judged).unwrap_err(), NoPermit::NotAnIntent);
     }

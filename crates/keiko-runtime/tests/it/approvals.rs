@@ -481,3 +481,29 @@ fn an_answer_to_nothing_is_passed_over() {
         assert_eq!(bench.deeds(), 0);
     });
 }
+
+/// Many short texts make a record that is too long for an event and moves to a blob as a whole: it is as good as any.
+#[test]
+fn an_intent_that_stands_in_a_blob_is_permitted() {
+    let many: fn(u32, &Stage) -> Vec<Part> = |step, _| {
+        let edits: Vec<_> = (0..16).map(|n| json!({"old": format!("{n} {}", "o".repeat(180)), "new": "n".repeat(180)})).collect();
+        if step == 1 { vec![call("c1", "edit_file", json!({"path": "code", "edits": edits}))] } else { finish() }
+    };
+    block_on(async {
+        let scenario = Scenario { answers: many, workspace: true, ends: EndStatus::Unverified, ..ONE };
+        let bench = Bench::new(&scenario);
+        assert_eq!(ended(&bench.begin().await), EndStatus::Unverified);
+        let whole = bench
+            .storm
+            .journal
+            .events(&StreamId::run(bench.storm.run))
+            .into_iter()
+            .any(|event| event.kind == RunEvent::EFFECT_INTENDED && keiko_contracts::envelope::unpack(&event).is_err());
+        assert!(whole, "an intent has moved to a blob as a whole");
+        for event in bench.events().await {
+            if let RunEvent::EffectEnded(ended) = event {
+                assert!(matches!(ended.outcome, keiko_contracts::action::Outcome::Done(_)), "{:?}", ended.outcome);
+            }
+        }
+    });
+}

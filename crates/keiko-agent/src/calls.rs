@@ -1,7 +1,7 @@
 //! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
 
 use crate::draft::{Draft, Reject};
-use crate::state::{Call, CallState};
+use crate::state::{Call, CallState, TESTS_AT};
 use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
@@ -17,7 +17,6 @@ use keiko_governance::policy::{Level, Question};
 const PROJECTS_MAX: usize = 8;
 
 /// What the ids of the harness's own test runs begin with; then the round, and the number of the project.
-const TESTS_AT: &str = "harness:tests-at-";
 
 /// What is left to be done about the calls of a step, once all that can be started is.
 pub(crate) enum Next {
@@ -246,7 +245,10 @@ fn changes_test(draft: &Draft<'_>, action: &Action) -> bool {
     match &jail.op {
         JailOp::WriteFile { path, .. } => existing(path),
         JailOp::EditFile { path, edits } => {
-            existing(path) && edits.iter().any(|edit| crate::protect::weakens(edit.old.text_or_empty(), edit.new.text_or_empty()))
+            existing(path) && {
+                let known = draft.state.tests.known();
+                edits.iter().any(|edit| crate::protect::weakens(edit.old.text_or_empty(), edit.new.text_or_empty(), &known))
+            }
         }
         _ => false,
     }
@@ -335,7 +337,9 @@ pub(crate) fn observe_tests(draft: &mut Draft<'_>, intent: &Intent) {
         seen.push(testing::Observed { dir: project.dir.clone(), command: plan.shown.clone(), read });
     }
     if let Some(mut summary) = testing::together(seen) {
-        summary.tree = draft.state.workspace.tree.clone();
+        // What the harness runs leaves nothing behind: the tests belong to the tree that they found.
+        let workspace = &draft.state.workspace;
+        summary.tree = if of_model.is_some() { workspace.tree.clone() } else { workspace.tested.clone() };
         draft.emit(RunEvent::TestsObserved(Box::new(summary)));
     }
 }
@@ -369,12 +373,23 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
             return Ok(true);
         }
     }
+    Ok(!run_tests(draft, "start", "tests at the start")?)
+}
+
+/// Runs all tests for the harness itself, and puts back what they left in the workspace: a lock file or a report that a
+/// test run writes is no work of the agent's. True when that is done.
+pub(crate) fn run_tests(draft: &mut Draft<'_>, round: &str, title: &str) -> Result<bool, Reject> {
     for (index, (_, plan)) in test_plans(draft, None, None).into_iter().enumerate() {
-        if !harness(draft, &format!("{TESTS_AT}start:{index}"), "tests at the start", JailOp::Exec(plan.spec))? {
-            return Ok(true);
+        if !harness(draft, &format!("{TESTS_AT}{round}:{index}"), title, JailOp::Exec(plan.spec))? {
+            return Ok(false);
         }
     }
-    Ok(false)
+    match draft.state.workspace.tested.clone() {
+        Some(tree) if draft.state.workspace.tree.as_ref() != Some(&tree) => {
+            harness(draft, &format!("harness:put-back:{round}"), "put back", JailOp::Restore { tree })
+        }
+        _ => Ok(true),
+    }
 }
 
 fn failed(draft: &Draft<'_>, id: &str) -> keiko_contracts::code::Fault {

@@ -79,7 +79,7 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
             Weakened::Wait => {}
             Weakened::Denied(paths) => {
                 let why = format!(
-                    "These existing tests lose lines or are switched off, which is not allowed: {}. Restore them, then finish again.",
+                    "These existing tests are changed, switched off or do not run any more, which is not allowed: {}. Restore them, then finish again.",
                     paths.join(", ")
                 );
                 send_back(draft, call, why, claim.summary);
@@ -137,18 +137,13 @@ fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if plans.is_empty() || current {
         return Ok(true);
     }
-    let round = format!("{}.{}", draft.state.step, draft.state.finish_refusals);
-    for (index, (_, plan)) in plans.into_iter().enumerate() {
-        if !harness(draft, &format!("harness:tests-at-end:{round}:{index}"), "tests at the end", JailOp::Exec(plan.spec))? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let round = format!("end:{}.{}", draft.state.step, draft.state.finish_refusals);
+    calls::run_tests(draft, &round, "tests at the end")
 }
 
 /// Why the tests do not carry the claim.
 enum Red {
-    /// Something fails, is gone or cannot be read that was not so before.
+    /// Something fails or cannot be read that was not so before.
     Worse(String),
     /// The same tests fail as at the start, and nothing else has changed.
     AsBefore(String),
@@ -179,13 +174,6 @@ fn red(draft: &Draft<'_>) -> Option<Red> {
     if last.is_green() || tests.first.is_none() || !tests.red_to_green().is_empty() {
         return None;
     }
-    let lost = tests.lost();
-    if !lost.is_empty() {
-        return Some(Red::Worse(format!(
-            "The harness ran the tests: these passed at the start and did not run now: {}. Bring them back.",
-            listed(&lost)
-        )));
-    }
     let count = last.failed + last.errors;
     Some(Red::AsBefore(format!("The harness ran the tests: {count} still fail, as at the start: {}.", listed(&tests.still_red()))))
 }
@@ -202,7 +190,8 @@ pub(crate) enum Weakened {
     Denied(Vec<String>),
 }
 
-/// Existing tests that the whole change weakens need an approval of that very change.
+/// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
+/// that very change.
 pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, Reject> {
     let Some((base, now)) = trees(draft) else { return Ok(None) };
     if !have_diff(draft)? {
@@ -210,26 +199,34 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     }
     let mut weakened = losses(&draft.state);
     weakened.retain(|path, change| draft.state.approved_test_change(path, change).is_none());
-    if weakened.is_empty() {
+    let gone = gone(&draft.state);
+    if weakened.is_empty() && gone.is_empty() {
         return Ok(None);
     }
-    let paths: Vec<String> = weakened.into_keys().collect();
+    let mut asked = Vec::new();
+    if !weakened.is_empty() {
+        asked.push(format!("keep changes to existing tests: {}", weakened.keys().map(String::as_str).collect::<Vec<_>>().join(", ")));
+    }
+    if !gone.is_empty() {
+        asked.push(format!("do without {} tests that ran at the start: {}", gone.len(), listed(&gone)));
+    }
+    let mut named: Vec<String> = weakened.into_keys().collect();
+    named.extend(gone.into_iter().take(SHOWN_MAX));
     let Some(start) = draft.state.start.clone() else { return Ok(None) };
     let action = Action::Jail(JailAction { workspace: start.run, op: JailOp::Diff { from: base, to: Some(now) }, tree: None });
     let verdict = draft.env.policy.judge(Question { action: &action, changes_protected_test: true, mode: start.approval });
     match verdict.level {
         Level::Run | Level::Alert => return Ok(None),
-        Level::Forbid => return Ok(Some(Weakened::Denied(paths))),
+        Level::Forbid => return Ok(Some(Weakened::Denied(named))),
         Level::Ask => {}
     }
     let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
     match draft.state.approval_for(digest).map(|(_, approval)| approval.answer.as_ref().map(|answer| answer.decision)) {
         Some(Some(Decision::Approved)) => Ok(None),
-        Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => Ok(Some(Weakened::Denied(paths))),
+        Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => Ok(Some(Weakened::Denied(named))),
         Some(None) => Ok(Some(Weakened::Wait)),
         None => {
-            let summary = format!("keep changes to existing tests: {}", paths.join(", "));
-            draft.request(action, digest, verdict.reason, summary);
+            draft.request(action, digest, verdict.reason, asked.join("; "));
             Ok(Some(Weakened::Wait))
         }
     }
@@ -239,7 +236,16 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
 fn losses(state: &RunState) -> BTreeMap<String, Change> {
     let protected = state.workspace.survey.as_ref().map_or(&[][..], |survey| &survey.tests);
     let diff = state.workspace.diff.as_ref().map_or("", |(_, diff)| diff.text_or_empty());
-    protect::weakened_in(diff, protected)
+    protect::weakened_in(diff, protected, &state.tests.known())
+}
+
+/// Tests that ran at the start and do not run any more, but for those that a person allowed to take out of their file.
+fn gone(state: &RunState) -> Vec<String> {
+    let allowed = |test: &String| {
+        let name = protect::names_in(test).last().unwrap_or_default();
+        state.workspace.allowed.values().any(|(_, change)| change.removes(name))
+    };
+    state.tests.lost().into_iter().filter(|test| !allowed(test)).collect()
 }
 
 /// The difference of the workspace from its base, as it is now. False while it is being made.
@@ -322,6 +328,13 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
             let approval = state.approved_test_change(&path, &change).map_or_else(|| without.to_owned(), |id| id.to_string());
             (path, approval)
         })
+        .chain(gone(state).into_iter().take(SHOWN_MAX).map(|test| {
+            let without = if free { "allowed by the risk policy" } else { "not approved" };
+            (
+                format!("{test} (does not run any more)"),
+                state.approved_whole_change().map_or_else(|| without.to_owned(), |id| id.to_string()),
+            )
+        }))
         .collect();
     EvidenceCard {
         run: draft.next_key().run,

@@ -1,7 +1,8 @@
 //! What the runs of tests so far prove.
 
+use crate::protect::{self, Names};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Most names of red tests that are remembered.
@@ -52,12 +53,27 @@ impl Tests {
         of(&self.last).intersection(&of(&self.first)).cloned().collect()
     }
 
-    /// Tests that passed at the start and are neither green nor red now: gone, or left out.
+    /// Tests that ran at the start, green or red, and do not run now: gone, or left out.
     #[must_use]
     pub fn lost(&self) -> Vec<String> {
-        let of = |summary: &Option<Arc<TestSummary>>, wanted| summary.as_deref().map(|all| names(all, wanted)).unwrap_or_default();
-        let ran: fn(TestStatus) -> bool = |status| is_red(status) || is_green(status);
-        of(&self.first, is_green as fn(TestStatus) -> bool).difference(&of(&self.last, ran)).cloned().collect()
+        let (Some(first), Some(last)) = (&self.first, &self.last) else { return Vec::new() };
+        let mut left: BTreeMap<String, u32> = BTreeMap::new();
+        cases(last).filter(ran).for_each(|case| *left.entry(lineless(&case.name).to_owned()).or_default() += 1);
+        let mut still = |case: &TestCase| match left.get_mut(lineless(&case.name)) {
+            Some(n) if *n > 0 => {
+                *n -= 1;
+                true
+            }
+            _ => false,
+        };
+        cases(first).filter(ran).filter(|case| !still(case)).map(|case| case.name).collect()
+    }
+
+    /// The words in the names of the tests that were there at the start.
+    #[must_use]
+    pub fn known(&self) -> Names {
+        let Some(first) = &self.first else { return Names::new() };
+        cases(first).flat_map(|case| protect::names_in(&case.name).map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 }
 
@@ -69,9 +85,25 @@ fn is_green(status: TestStatus) -> bool {
     status == TestStatus::Passed
 }
 
-fn names(summary: &TestSummary, wanted: fn(TestStatus) -> bool) -> BTreeSet<String> {
+fn ran(case: &TestCase) -> bool {
+    is_red(case.status) || is_green(case.status)
+}
+
+/// Tests in documentation are named by their line, which moves with the text above it.
+fn lineless(name: &str) -> &str {
+    match name.rsplit_once(" (line ") {
+        Some((name, line)) if line.trim_end_matches(')').bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => name,
+    }
+}
+
+fn cases(summary: &TestSummary) -> impl Iterator<Item = TestCase> {
     let cases: Vec<TestCase> = serde_json::from_str(summary.cases.text_or_empty()).unwrap_or_default();
-    cases.into_iter().filter(|case| wanted(case.status)).map(|case| case.name).collect()
+    cases.into_iter()
+}
+
+fn names(summary: &TestSummary, wanted: fn(TestStatus) -> bool) -> BTreeSet<String> {
+    cases(summary).filter(|case| wanted(case.status)).map(|case| case.name).collect()
 }
 
 #[cfg(test)]
@@ -105,7 +137,18 @@ mod tests {
         tests.observe(run(&[("good", Passed), ("fine", Passed), ("broken", Failed)]));
         assert_eq!((tests.still_red(), tests.lost()), (vec!["broken".to_owned()], vec![]));
         tests.observe(run(&[("fine", Skipped), ("broken", Failed), ("new", Passed)]));
-        assert_eq!((tests.still_red(), tests.lost()), (vec!["broken".to_owned()], vec!["fine".to_owned(), "good".to_owned()]));
+        assert_eq!((tests.still_red(), tests.lost()), (vec!["broken".to_owned()], vec!["good".to_owned(), "fine".to_owned()]));
+    }
+
+    #[test]
+    fn tests_in_documentation_may_move() {
+        let mut tests = Tests::default();
+        tests.observe(run(&[("src/lib.rs - add (line 5)", TestStatus::Passed), ("src/lib.rs - add (line 9)", TestStatus::Failed)]));
+        tests.observe(run(&[("src/lib.rs - add (line 7)", TestStatus::Passed), ("src/lib.rs - add (line 11)", TestStatus::Passed)]));
+        assert_eq!(tests.lost(), Vec::<String>::new());
+        tests.observe(run(&[("src/lib.rs - add (line 7)", TestStatus::Passed)]));
+        assert_eq!(tests.lost(), ["src/lib.rs - add (line 9)"], "red or green, one is gone");
+        assert!(tests.known().contains("add"));
     }
 
     #[test]

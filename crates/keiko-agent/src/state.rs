@@ -80,6 +80,8 @@ pub struct Workspace {
     pub survey: Option<Arc<Survey>>,
     /// Its tree now.
     pub tree: Option<TreeId>,
+    /// The tree that the harness's newest run of the tests found.
+    pub tested: Option<TreeId>,
     /// The newest commit made in it.
     pub head: Option<CommitId>,
     /// Files that this run created.
@@ -303,6 +305,12 @@ impl RunState {
         {
             call.state = CallState::Open;
         }
+        if let (Some(id), Action::Jail(jail)) = (&intent.call, &intent.action)
+            && id.starts_with(TESTS_AT)
+            && id.ends_with(":0")
+        {
+            self.workspace.tested = jail.tree.clone();
+        }
         self.open.insert(intent.key.clone(), Arc::new(intent.clone()));
     }
 
@@ -446,7 +454,7 @@ impl RunState {
         else {
             return;
         };
-        let change = Change::of(written.diff.text_or_empty());
+        let change = Change::of(written.diff.text_or_empty(), &self.tests.known());
         let allowed = self.workspace.allowed.entry(written.path.clone()).or_insert_with(|| (id, Change::default()));
         allowed.0 = id;
         allowed.1.then(&change);
@@ -549,6 +557,12 @@ impl RunState {
         {
             return Some(*id);
         }
+        self.approved_whole_change()
+    }
+
+    /// The approval of the whole change of the run as it is now.
+    #[must_use]
+    pub fn approved_whole_change(&self) -> Option<ApprovalId> {
         self.approvals.iter().find_map(|(id, approval)| {
             let approved = approval.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Approved);
             let whole = match &approval.request.action {
@@ -583,6 +597,9 @@ fn with_own_ids(mut parts: Vec<Part>) -> Vec<Part> {
     }
     parts
 }
+
+/// How the calls begin by which the harness runs the tests; the index of the project follows.
+pub(crate) const TESTS_AT: &str = "harness:tests-at-";
 
 /// Calls that the harness makes for itself have ids that no model can choose.
 #[must_use]

@@ -107,7 +107,7 @@ fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     }
     let round = format!("{}.{}", draft.state.step, draft.state.finish_refusals);
     for (index, (_, plan)) in plans.into_iter().enumerate() {
-        if !harness(draft, &format!("harness:tests-at-end:{round}:{index}"), "tests at the end", JailOp::Exec(plan.spec))? {
+        if !harness(draft, &format!("harness:tests-at-end:{round}:{index}"), "run the tests at the end", JailOp::Exec(plan.spec))? {
             return Ok(false);
         }
     }
@@ -197,7 +197,7 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
         return Ok(true);
     }
     let id = format!("harness:diff:{}", now.0);
-    harness(draft, &id, "difference", JailOp::Diff { from: base, to: Some(now) })
+    harness(draft, &id, "see what changed in existing tests", JailOp::Diff { from: base, to: Some(now) })
 }
 
 fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {

@@ -4,7 +4,7 @@ use super::plain::waiting;
 use super::{Output, Tone};
 use keiko_agent::state::RunState;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
-use keiko_contracts::id::RunId;
+use keiko_contracts::id::{AgentName, RunId};
 use keiko_contracts::jail::BaseKind;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
 use keiko_runtime::views::end_word;
@@ -55,6 +55,7 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
 /// The evidence card, for people.
 pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
     let tone = match status {
+        EndStatus::Succeeded if is_examined(card) && !card.tests_after.as_ref().is_none_or(TestSummary::is_green) => Tone::Warn,
         EndStatus::Succeeded => Tone::Good,
         EndStatus::Unverified => Tone::Warn,
         EndStatus::Failed | EndStatus::Refused | EndStatus::Cancelled | EndStatus::Killed => Tone::Bad,
@@ -63,7 +64,7 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(out, "  {name:<14} {value}");
     };
-    row(output.t("result", "Ergebnis"), &output.paint(tone, end_word(status)));
+    row(output.t("result", "Ergebnis"), &output.paint(tone, &outcome(output, status, card)));
     if card.demo {
         row("demo", output.t("a scripted model played; everything else is real", "ein Skript spielte das Modell; alles andere ist echt"));
     }
@@ -107,6 +108,42 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     out.trim_end().to_owned()
 }
 
+/// The name of the agent that examines, and the word for its success: that a repository was looked at says nothing about
+/// how it is.
+const EXAMINES: &str = "repo-doctor";
+const EXAMINED: &str = "examined";
+
+/// A run's state as people read it.
+pub(crate) fn state_word<'a>(agent: &AgentName, state: &'a str) -> &'a str {
+    if agent.as_str() == EXAMINES && state == end_word(EndStatus::Succeeded) { EXAMINED } else { state }
+}
+
+/// Rules looked, and changed nothing that could have succeeded.
+fn is_examined(card: &EvidenceCard) -> bool {
+    card.models.iter().any(|(model, _)| model == "native")
+}
+
+/// How it ended, in words that promise no more than there is.
+fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
+    let is_denied = card.approvals.iter().any(|(_, answer)| answer.starts_with("denied"));
+    match (status, &card.tests_after) {
+        (EndStatus::Succeeded, Some(tests)) if is_examined(card) => {
+            let (red, word) = (tests.failed + tests.errors, output.t(EXAMINED, "untersucht"));
+            match red {
+                0 if tests.passed > 0 => format!("{word}; {}", output.t("its tests pass", "die Tests bestehen")),
+                0 => format!("{word}; {}", output.t("no test ran", "kein Test lief")),
+                1 => format!("{word}; {}", output.t("1 test fails", "1 Test schlägt fehl")),
+                n => format!("{word}; {n} {}", output.t("tests fail", "Tests schlagen fehl")),
+            }
+        }
+        (EndStatus::Succeeded, None) if is_examined(card) => output.t(EXAMINED, "untersucht").into(),
+        (status, _) if is_denied => {
+            format!("{}, {}", end_word(status), output.t("without what was denied", "ohne das, was abgelehnt wurde"))
+        }
+        (status, _) => end_word(status).into(),
+    }
+}
+
 fn counts(output: &Output, tests: &TestSummary) -> String {
     let TestSummary { passed, failed, errors, skipped, .. } = tests;
     if output.t("en", "de") == "de" {
@@ -126,7 +163,9 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
         return;
     }
     output.say("");
-    output.say(&format!("{} {run} {} {}.", output.t("Run", "Lauf"), output.t("waits", "wartet"), waiting(output, why)));
+    let why_it_waits = waiting(output, why);
+    let stop = if why_it_waits.ends_with(['.', '?', '!', '…']) { "" } else { "." };
+    output.say(&format!("{} {run} {} {why_it_waits}{stop}", output.t("Run", "Lauf"), output.t("waits", "wartet")));
     for request in &approvals {
         output.say(&format!("  {}  {}  ({})", output.paint(Tone::Strong, &request.id.to_string()), request.summary, request.reason));
     }

@@ -11,3 +11,4 @@ mod endings;
 mod goal;
 mod keiko;
 mod slow;
+mod up;

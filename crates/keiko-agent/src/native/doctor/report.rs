@@ -1,5 +1,6 @@
 //! The report as data.
 
+use crate::describe::count as plural;
 use keiko_contracts::evidence::{TestCase, TestSummary};
 use keiko_contracts::jail::Toolchain;
 use schemars::JsonSchema;
@@ -250,7 +251,9 @@ impl DoctorReport {
         if self.suites.is_empty() {
             parts.push("No tests ran".to_owned());
         } else {
-            parts.push(format!("{passed} tests pass, {failed} fail"));
+            let pass = if passed == 1 { "passes" } else { "pass" };
+            let fail = if failed == 1 { "fails" } else { "fail" };
+            parts.push(format!("{} {pass}, {failed} {fail}", plural(passed.into(), "test")));
         }
         let mut count = |n: usize, one: &str, many: &str| match n {
             0 => {}

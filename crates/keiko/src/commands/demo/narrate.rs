@@ -35,6 +35,7 @@ pub(super) struct Words {
     approval: &'static str,
     answered: &'static str,
     pushed: &'static str,
+    denied: &'static str,
     closing: &'static str,
 }
 
@@ -66,6 +67,7 @@ const ENGLISH: Words = Words {
     approval: "A push leaves the sandbox. So a person decides, about exactly this action and once.",
     answered: "--yes answers: approved.",
     pushed: "The commit is on the remote branch now.",
+    denied: "Denied: nothing is pushed. The agent is told, and goes on without it.",
     closing: "The agent says that it is done. Keiko checks: tests on the final files, no weakened test, then the evidence card.",
 };
 
@@ -97,6 +99,7 @@ const GERMAN: Words = Words {
     approval: "Ein Push verlässt die Sandbox. Deshalb entscheidet ein Mensch, über genau diese Aktion und nur einmal.",
     answered: "--yes antwortet: freigegeben.",
     pushed: "Der Commit liegt jetzt auf dem Zweig des Remotes.",
+    denied: "Abgelehnt: Nichts wird übertragen. Der Agent erfährt es und macht ohne den Push weiter.",
     closing: "Der Agent hält sich für fertig. Keiko prüft: Tests auf den endgültigen Dateien, kein geschwächter Test, dann der Nachweis.",
 };
 
@@ -169,6 +172,7 @@ impl Narrator {
                 _ => None,
             },
             RunEvent::ApprovalRequested(_) => Some(words.approval),
+            RunEvent::ApprovalResolved(answer) if answer.decision != Decision::Approved => Some(words.denied),
             RunEvent::RunClosing(_) => Some(words.closing),
             _ => None,
         }

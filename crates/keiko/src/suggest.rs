@@ -35,14 +35,22 @@ pub(crate) fn instead(error: &clap::Error) -> Option<String> {
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     // Below a command, clap's own list of what there is says more.
-    let first = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
-    (first.as_deref() == Some(typed)).then(|| of(typed)).flatten()
+    let words: Vec<String> =
+        std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).skip_while(|arg| arg.starts_with('-')).collect();
+    (words.first() == Some(typed)).then(|| of(&words)).flatten()
 }
 
-fn of(typed: &str) -> Option<String> {
-    let found = OTHERS.iter().find(|(names, _)| names.contains(&typed)).map(|(_, command)| (*command).to_owned());
-    let is_goal = typed.trim().contains(char::is_whitespace) && !typed.contains(['"', '\'']) && !typed.chars().any(char::is_control);
-    let meant = found.or_else(|| is_goal.then(|| format!("keiko run \"{}\"", typed.trim())))?;
+/// What a command line without a command means; one that says what is to be done is a goal.
+fn of(words: &[String]) -> Option<String> {
+    let (typed, (_, does)) = (words.first()?.as_str(), OTHERS.last()?);
+    let found = OTHERS.iter().find(|(names, _)| names.contains(&typed)).map(|(_, command)| *command);
+    let goal = words.iter().take_while(|word| !word.starts_with('-')).map(|word| word.trim()).collect::<Vec<_>>().join(" ");
+    let is_goal = goal.contains(' ') && !goal.contains(['"', '\'', '$', '`', '\\']) && !goal.chars().any(char::is_control);
+    let meant = match found {
+        Some(command) if command != *does || !is_goal => command.to_owned(),
+        _ if is_goal => format!("keiko run \"{goal}\""),
+        _ => return None,
+    };
     Some(as_typed(&meant).into_owned())
 }
 
@@ -76,8 +84,13 @@ mod tests {
 
     #[test]
     fn a_sentence_is_a_goal() {
-        assert_eq!(of("fix the tests").as_deref(), Some("keiko run \"fix the tests\""));
-        assert_eq!(of("list").as_deref(), Some("keiko runs list"));
-        assert_eq!(of("frobnicate"), None);
+        let of = |words: &[&str]| of(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["fix the tests"]).as_deref(), Some("keiko run \"fix the tests\""));
+        assert_eq!(of(&["fix", "the", "tests", "--json"]).as_deref(), Some("keiko run \"fix the tests\""));
+        assert_eq!(of(&["make", "it", "green"]).as_deref(), Some("keiko run \"make it green\""));
+        assert_eq!(of(&["list", "all"]).as_deref(), Some("keiko runs list"));
+        assert_eq!(of(&["fix"]).as_deref(), Some("keiko run \"what is to be done\""));
+        assert_eq!(of(&["frobnicate"]), None);
+        assert_eq!(of(&["rm", "$HOME"]), None, "what a shell would read otherwise");
     }
 }

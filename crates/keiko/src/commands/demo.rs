@@ -138,7 +138,8 @@ mod tests {
         let other = Place::new(&home, "crash", |_| false).unwrap();
         let kept = Place::new(&home, "tour", |_| false).unwrap();
         assert!(first.path.is_dir(), "it goes on");
-        let (first, kept, other) = (first.path, kept.path, other.path);
+        let over = |place: Place| place.path.clone();
+        let (first, kept, other) = (over(first), over(kept), over(other));
         let next = Place::new(&home, "tour", |path| path == kept).unwrap();
         assert!(!first.exists() && kept.is_dir() && other.is_dir() && next.path.is_dir());
     }

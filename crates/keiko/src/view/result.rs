@@ -2,6 +2,7 @@
 
 use super::plain::waiting;
 use super::{Output, Tone};
+use keiko_agent::describe::count;
 use keiko_agent::state::RunState;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::{AgentName, RunId};
@@ -77,11 +78,16 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
         };
         row(output.t("base", "Grundlage"), &format!("{kind} ({})", base.0.get(..10).unwrap_or(&base.0)));
     }
-    if let Some(tests) = &card.tests_before {
-        row(output.t("tests first", "Tests zuerst"), &counts(output, tests));
-    }
-    if let Some(tests) = &card.tests_after {
-        row(output.t("tests last", "Tests zuletzt"), &counts(output, tests));
+    match (&card.tests_before, &card.tests_after) {
+        (Some(first), Some(last)) if is_examined(card) && first == last => row("tests", &counts(output, last)),
+        (first, last) => {
+            if let Some(tests) = first {
+                row(output.t("tests first", "Tests zuerst"), &counts(output, tests));
+            }
+            if let Some(tests) = last {
+                row(output.t("tests last", "Tests zuletzt"), &counts(output, tests));
+            }
+        }
     }
     if !card.red_to_green.is_empty() {
         row(output.t("red to green", "rot zu grün"), &card.red_to_green.join(", "));
@@ -101,7 +107,7 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     let effort = if output.t("en", "de") == "de" {
         format!("{steps} Schritte, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar")
     } else {
-        format!("{steps} steps, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars")
+        format!("{}, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars", count(steps.into(), "step"))
     };
     row(output.t("effort", "Aufwand"), &effort);
     row(output.t("journal", "Protokoll"), &card.journal.short());

@@ -113,9 +113,9 @@ fn a_locked_journal_names_who_holds_it() {
         eprintln!("SKIPPED: doctor::a_locked_journal_names_who_holds_it: python3 is missing: apt-get install python3");
         return;
     };
-    let mut said = [0; 4];
-    holder.stdout.take().unwrap().read_exact(&mut said).unwrap();
-    assert_eq!(&said, b"held");
+    let (mut said, mut out) = ([0; 5], holder.stdout.take().unwrap());
+    out.read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"held\n");
     let report = home.run(&["doctor", "--json"]).json();
     drop(holder.stdin.take());
     holder.wait().unwrap();

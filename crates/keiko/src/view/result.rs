@@ -155,7 +155,7 @@ fn counts(output: &Output, tests: &TestSummary) -> String {
     if output.t("en", "de") == "de" {
         format!("{passed} bestanden, {failed} fehlgeschlagen, {errors} Fehler, {skipped} ausgelassen")
     } else {
-        format!("{passed} passed, {failed} failed, {errors} errors, {skipped} skipped")
+        format!("{passed} passed, {failed} failed, {}, {skipped} skipped", count((*errors).into(), "error"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lists the files of the bundled repositories, so that the binary carries them.
+//! Lists the files of the bundled repositories, so that the binary carries them, and what `keiko version` shows.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

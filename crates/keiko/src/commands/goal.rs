@@ -50,9 +50,12 @@ pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
         return goal(&all.join(" "));
     }
     let odd = all.iter().find(|word| !is_plain(word)).copied().unwrap_or_default();
-    Err(Fault::new(Code(1205), format!("the goal is several words, and {odd:?} is none that can be joined to the others"))
-        .at("the command line")
-        .hint("put the goal in quotes: keiko run \"Fix the failing date parser\""))
+    let hint = match odd.starts_with('-') && odd.len() > 1 {
+        true => "the options: keiko run --help; a goal with such a word stands in quotes",
+        false => "put the goal in quotes: keiko run \"Fix the failing date parser\"",
+    };
+    let message = format!("the goal is several words, and {odd:?} is none that can be joined to the others");
+    Err(Fault::new(Code(1205), message).at("the command line").hint(hint))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
@@ -219,6 +222,7 @@ mod tests {
             assert_eq!(fault.code, "KEI-1205", "{odd:?}");
             assert!(fault.hint.unwrap().contains("keiko run \""));
         }
+        assert!(joined(&["--bugdet", "5", "fix"]).unwrap_err().hint.unwrap().contains("keiko run --help"));
     }
 
     #[test]

@@ -82,12 +82,8 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
         RunEvent::TestsObserved(tests) => {
             let tone = if tests.is_green() { Tone::Good } else { Tone::Bad };
             let text = format!(
-                "{} passed, {} failed, {}, {} skipped  ({})",
-                tests.passed,
-                tests.failed,
-                describe::count(tests.errors.into(), "error"),
-                tests.skipped,
-                tests.command
+                "{} passed, {} failed, {} errors, {} skipped  ({})",
+                tests.passed, tests.failed, tests.errors, tests.skipped, tests.command
             );
             vec![verb(tone, "Tests", &text)]
         }

@@ -2,7 +2,6 @@
 
 use super::plain::waiting;
 use super::{Output, Tone};
-use keiko_agent::describe::count;
 use keiko_agent::state::RunState;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::{AgentName, RunId};
@@ -107,7 +106,7 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     let effort = if output.t("en", "de") == "de" {
         format!("{steps} Schritte, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar")
     } else {
-        format!("{}, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars", count(steps.into(), "step"))
+        format!("{steps} steps, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars")
     };
     row(output.t("effort", "Aufwand"), &effort);
     row(output.t("journal", "Protokoll"), &card.journal.short());
@@ -155,7 +154,7 @@ fn counts(output: &Output, tests: &TestSummary) -> String {
     if output.t("en", "de") == "de" {
         format!("{passed} bestanden, {failed} fehlgeschlagen, {errors} Fehler, {skipped} ausgelassen")
     } else {
-        format!("{passed} passed, {failed} failed, {}, {skipped} skipped", count((*errors).into(), "error"))
+        format!("{passed} passed, {failed} failed, {errors} errors, {skipped} skipped")
     }
 }
 

@@ -1,7 +1,6 @@
 //! The report in Markdown, for people: what was found first, what was looked at, what was not and why.
 
 use super::report::{DoctorReport, Severity};
-use crate::describe::count;
 use std::fmt::Write as _;
 
 impl DoctorReport {
@@ -44,14 +43,14 @@ impl DoctorReport {
         if self.candidates.is_empty() {
             let _ = writeln!(
                 out,
-                "One-edit changes of suspect lines tried: {}. None made a failing test pass without breaking another.\n",
+                "{} one-edit changes of suspect lines were tried; none made a failing test pass without breaking another.\n",
                 self.candidates_tried
             );
             return;
         }
         let _ = writeln!(
             out,
-            "One-edit changes tried: {}. The workspace was put back after each; nothing below is applied.\n",
+            "{} one-edit changes were tried. The workspace was put back after each; nothing below is applied.\n",
             self.candidates_tried
         );
         for candidate in &self.candidates {
@@ -75,12 +74,8 @@ impl DoctorReport {
         for guilty in &self.guilty {
             let _ = writeln!(
                 out,
-                "- **{}** passes at `{}` and fails from `{}` on: {} ({} tried)",
-                guilty.test,
-                guilty.good.id,
-                guilty.commit.id,
-                guilty.commit.subject,
-                count(guilty.tried.into(), "commit")
+                "- **{}** passes at `{}` and fails from `{}` on: {} ({} commits tried)",
+                guilty.test, guilty.good.id, guilty.commit.id, guilty.commit.subject, guilty.tried
             );
             if !guilty.diff.is_empty() {
                 out.push('\n');
@@ -152,8 +147,7 @@ impl DoctorReport {
 
     fn write_scope(&self, out: &mut String) {
         let _ = writeln!(out, "## What was looked at\n");
-        let (files, sources) = (count(self.files.into(), "file"), count(self.sources_read.into(), "source file"));
-        let _ = writeln!(out, "- {files}, {sources} read, {}", count(self.commits.len() as u64, "commit"));
+        let _ = writeln!(out, "- {} files, {} source files read, {} commits", self.files, self.sources_read, self.commits.len());
         for project in &self.projects {
             let dir = if project.dir.is_empty() { "the root" } else { &project.dir };
             let _ = writeln!(out, "- {dir}: {:?}, tests by {}", project.toolchain, project.runner.as_deref().unwrap_or("nobody"));
@@ -225,7 +219,7 @@ mod tests {
     #[test]
     fn a_candidate_is_shown_as_one_and_cannot_break_out_of_its_fence() {
         let text = sample().markdown();
-        assert!(text.starts_with("# Repository report\n\n3 tests pass, 1 fails; 1 repair candidate to review.\n"), "{text}");
+        assert!(text.starts_with("# Repository report\n\n3 tests pass, 1 fail; 1 repair candidate to review.\n"), "{text}");
         assert!(text.contains("- `t.A.test_x` `AssertionError: 1 != 2`"), "{text}");
         assert!(text.contains("**Candidate, review it:** a.py:2 (< for <=)"), "{text}");
         assert!(text.contains("````diff\n-a\n+```\n````"), "{text}");

@@ -1,6 +1,5 @@
 //! The report as data.
 
-use crate::describe::count as plural;
 use keiko_contracts::evidence::{TestCase, TestSummary};
 use keiko_contracts::jail::Toolchain;
 use schemars::JsonSchema;
@@ -251,9 +250,7 @@ impl DoctorReport {
         if self.suites.is_empty() {
             parts.push("No tests ran".to_owned());
         } else {
-            let pass = if passed == 1 { "passes" } else { "pass" };
-            let fail = if failed == 1 { "fails" } else { "fail" };
-            parts.push(format!("{} {pass}, {failed} {fail}", plural(passed.into(), "test")));
+            parts.push(format!("{passed} tests pass, {failed} fail"));
         }
         let mut count = |n: usize, one: &str, many: &str| match n {
             0 => {}

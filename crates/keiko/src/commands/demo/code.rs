@@ -22,8 +22,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, yes: bool) -> Resu
     let words = words(&language);
     let needed = open_tours(keiko).await?;
     let place = Place::new(&keiko.home, "tour", |path| needed.iter().any(|source| source.starts_with(path)))?;
-    let (_held, place) = (&place, &place.path);
-    let yard = Yard::new(place)?;
+    let yard = Yard::new(&place.path)?;
     let run = RunId::from_bytes(random()?);
     let start = yard.start(run, words.goal, TOUR_MODEL, language)?;
     let script = script_of(&start).ok_or_else(|| Fault::new(Code(9007), "the tour has no script"))??;
@@ -41,14 +40,14 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, yes: bool) -> Resu
     let exit = drive_with(context, keiko, script, Order::Start(Box::new(start)), manner).await?;
     say("");
     if exit != Exit::Ok {
-        say(&format!("{} {}", words.stopped, place.display()));
+        say(&format!("{} {}", words.stopped, place.path.display()));
         return Ok(exit.into());
     }
     say(words.next);
     for (command, meaning) in words.commands {
         say(&format!("  {:<44} {meaning}", command.replace("RUN", &run.to_string())));
     }
-    say(&format!("{} {}", words.folder, place.display()));
+    say(&format!("{} {}", words.folder, place.path.display()));
     Ok(exit.into())
 }
 

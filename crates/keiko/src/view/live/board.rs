@@ -352,7 +352,7 @@ impl Board {
         let tokens = self.usage.input + self.usage.cached + self.usage.cache_write + self.usage.output;
         let mut parts = vec![
             self.doing(),
-            format!("{} {}", self.output.t("step", "Schritt"), self.step),
+            format!("step {}", self.step),
             format!("{}:{:02}", seconds / 60, seconds % 60),
             format!("{tokens} tokens"),
             format!("{} dollars", self.cost),

@@ -251,12 +251,8 @@ impl Verdict {
     /// The counts as a table.
     pub(super) fn table(&self) -> String {
         let mut out = format!(
-            "{}, {}, {}, {} of them for a model; begun again because a kill fell between intent and outcome: {}\n",
-            describe::count(self.kills.into(), "kill"),
-            describe::count(self.runs.into(), "run"),
-            describe::count(self.effects.into(), "effect"),
-            self.requests,
-            self.again
+            "{} kills, {} runs, {} effects, {} of them model requests; {} were begun again because a kill fell between intent and outcome\n",
+            self.kills, self.runs, self.effects, self.requests, self.again
         );
         let _ = writeln!(out, "  {:<38} {:>6} {:>9}", "", "seen", "expected");
         for (what, seen, due) in self.rows() {

@@ -1,6 +1,6 @@
 //! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
 
-use crate::draft::{Draft, Reject};
+use crate::draft::{Asked, Draft, Reject};
 use crate::state::{Call, CallState, TESTS_AT};
 use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
@@ -163,6 +163,12 @@ fn answered(draft: &Draft<'_>, call: &Call, text: String, is_error: bool) -> Pla
     Planned::Event(Box::new(RunEvent::CallAnswered(CallAnswered { key, call: call.id.clone(), text: text.into(), is_error })))
 }
 
+/// A call with an operation of its own was made by an engine or the harness: its name is a title.
+fn asked(call: &Call) -> Asked<'_> {
+    let (id, name) = (call.id.as_str(), call.name.as_str());
+    if call.op.is_some() { Asked::Step { call: id, title: name } } else { Asked::Tool { call: id, name } }
+}
+
 /// Judges an action and starts it, asks about it, or refuses it. False: nothing may follow in this step yet.
 fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Reject> {
     let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
@@ -180,7 +186,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
         return match &approval.answer {
             None => Ok(false),
             Some(answer) if answer.decision == Decision::Approved => {
-                draft.intend(key, action, Micros::ZERO, Some((&call.id, &call.name)), Some(id))?;
+                draft.intend(key, action, Micros::ZERO, asked(call), Some(id))?;
                 Ok(true)
             }
             Some(answer) => {
@@ -211,7 +217,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             if verdict.level == Level::Alert {
                 draft.note("alert", format!("{} ({})", crate::describe::action(&action), verdict.reason), false);
             }
-            draft.intend(key, action, Micros::ZERO, Some((&call.id, &call.name)), None)?;
+            draft.intend(key, action, Micros::ZERO, asked(call), None)?;
             Ok(true)
         }
     }
@@ -352,7 +358,7 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if draft.state.step > 0 {
         return Ok(false);
     }
-    if !harness(draft, "harness:open", "open", JailOp::Open { source })? {
+    if !harness(draft, "harness:open", "make a private copy", JailOp::Open { source })? {
         return Ok(true);
     }
     if draft.state.workspace.opened.is_none() {
@@ -363,17 +369,17 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if draft.state.native.is_some() {
         return Ok(false);
     }
-    if !harness(draft, "harness:survey", "survey", JailOp::Survey)? {
+    if !harness(draft, "harness:survey", "look the workspace over", JailOp::Survey)? {
         return Ok(true);
     }
     let Some(survey) = draft.state.workspace.survey.clone() else { return Ok(false) };
     for (index, project) in survey.projects.iter().filter(|project| project.needs_prepare).enumerate() {
         let op = JailOp::Prepare { toolchain: project.toolchain, commands: project.prepare.clone(), cache_key: project.cache_key.clone() };
-        if !harness(draft, &format!("harness:prepare:{index}"), "prepare", op)? {
+        if !harness(draft, &format!("harness:prepare:{index}"), "install what the project depends on", op)? {
             return Ok(true);
         }
     }
-    Ok(!run_tests(draft, "start", "tests at the start")?)
+    Ok(!run_tests(draft, "start", "run the tests as they are")?)
 }
 
 /// Runs all tests for the harness itself, and puts back what they left in the workspace: a lock file or a report that a
@@ -386,7 +392,7 @@ pub(crate) fn run_tests(draft: &mut Draft<'_>, round: &str, title: &str) -> Resu
     }
     match draft.state.workspace.tested.clone() {
         Some(tree) if draft.state.workspace.tree.as_ref() != Some(&tree) => {
-            harness(draft, &format!("harness:put-back:{round}"), "put back", JailOp::Restore { tree })
+            harness(draft, &format!("harness:put-back:{round}"), "put back what the tests left", JailOp::Restore { tree })
         }
         _ => Ok(true),
     }
@@ -407,8 +413,9 @@ pub(crate) fn harness(draft: &mut Draft<'_>, id: &str, title: &str, op: JailOp) 
     if draft.state.open.values().any(|intent| intent.call.as_deref() == Some(id)) {
         return Ok(false);
     }
-    let call = Call { id: id.into(), name: title.into(), arguments: String::new(), op: None, done: Vec::new(), state: CallState::Waiting };
-    let action = jail(draft, op);
+    let action = jail(draft, op.clone());
+    let call =
+        Call { id: id.into(), name: title.into(), arguments: String::new(), op: Some(op), done: Vec::new(), state: CallState::Waiting };
     start(draft, &call, action)?;
     Ok(draft.state.harness_refused.contains_key(id))
 }

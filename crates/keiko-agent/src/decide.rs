@@ -1,7 +1,7 @@
 //! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
 
 use crate::calls::Next;
-use crate::draft::Draft;
+use crate::draft::{Asked, Draft};
 pub use crate::draft::{Env, Price, Reject};
 use crate::ending::Weakened;
 use crate::leave::{self, Leave};
@@ -228,7 +228,7 @@ impl Draft<'_> {
         let Action::Jail(JailAction { workspace, tree: Some(tree), .. }) = &intent.action else { return Ok(()) };
         let id = format!("harness:restore:{}:{}", self.state.head.0, key);
         let action = Action::Jail(JailAction { workspace: *workspace, op: JailOp::Restore { tree: tree.clone() }, tree: None });
-        self.intend(self.next_key(), action, Micros::ZERO, Some((&id, "restore")), None)
+        self.intend(self.next_key(), action, Micros::ZERO, Asked::Step { call: &id, title: "put the workspace back" }, None)
     }
 
     fn suspend(&mut self) -> Result<(), Reject> {
@@ -399,6 +399,6 @@ impl Draft<'_> {
             step: if again { self.state.step } else { self.state.step + 1 },
             ordinal: if again { self.state.ordinal } else { 0 },
         };
-        self.intend(key, action, reserve, None, approval)
+        self.intend(key, action, reserve, Asked::Loop, approval)
     }
 }

@@ -25,8 +25,8 @@ pub fn op(op: &JailOp) -> String {
         JailOp::Open { source: Source::Empty } => "make an empty workspace".into(),
         JailOp::Survey => "look the workspace over".into(),
         JailOp::ReadFile { path, from_line, .. } => format!("read {path} from line {from_line}"),
-        JailOp::WriteFile { path, text } => format!("write {path} ({} bytes)", text.len()),
-        JailOp::EditFile { path, edits } => format!("edit {path} ({} places)", edits.len()),
+        JailOp::WriteFile { path, text } => format!("write {path} ({})", count(text.len(), "byte")),
+        JailOp::EditFile { path, edits } => format!("edit {path} ({})", count(edits.len() as u64, "place")),
         JailOp::ListFiles { path, glob, .. } => {
             format!("list {}{}", or_root(path), glob.as_ref().map_or(String::new(), |glob| format!(" {glob}")))
         }
@@ -53,6 +53,12 @@ pub fn op(op: &JailOp) -> String {
     }
 }
 
+/// How many of something: `1 file`, `2 files`.
+#[must_use]
+pub fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 fn or_root(path: &str) -> &str {
     if path.is_empty() { "." } else { path }
 }
@@ -74,8 +80,8 @@ pub fn outcome(outcome: &Outcome<Report>) -> String {
 fn body(body: &JailBody) -> String {
     match body {
         JailBody::Opened(opened) => format!("base {}, {}", opened.base.0.get(..10).unwrap_or(&opened.base.0), opened.kind.words()),
-        JailBody::Surveyed(survey) => format!("{} files, {} projects", survey.files, survey.projects.len()),
-        JailBody::Text(text) => format!("{} lines{}", text.total, if text.truncated { ", cut" } else { "" }),
+        JailBody::Surveyed(survey) => format!("{}, {}", count(survey.files.into(), "file"), count(survey.projects.len() as u64, "project")),
+        JailBody::Text(text) => format!("{}{}", count(text.total.into(), "line"), if text.truncated { ", cut" } else { "" }),
         JailBody::Written(written) => format!("{} {}", if written.created { "created" } else { "changed" }, written.path),
         JailBody::Refused { why, .. } => format!("not possible: {why}"),
         JailBody::Exec(exec) => match &exec.end {

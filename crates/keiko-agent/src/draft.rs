@@ -1,5 +1,6 @@
 //! A decision in the making: events are applied as they are drawn up, so that what follows sees them.
 
+use crate::ledger::one_line;
 use crate::state::{RunState, Stamp};
 use keiko_contracts::action::{Action, ActionDigest, Intent};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
@@ -62,6 +63,20 @@ pub enum Reject {
     Unwritable(String),
 }
 
+/// The longest title that is kept, in bytes.
+const TITLE_MAX: usize = 200;
+
+/// Who asks for an effect, and what the record says about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asked<'a> {
+    /// The loop itself: the next model request.
+    Loop,
+    /// A model, by the name of a tool.
+    Tool { call: &'a str, name: &'a str },
+    /// A native engine or the harness, with a title for people.
+    Step { call: &'a str, title: &'a str },
+}
+
 /// A decision in the making: events are applied as they are drawn up, so that what follows sees them.
 pub(crate) struct Draft<'a> {
     pub(crate) state: RunState,
@@ -86,14 +101,19 @@ impl Draft<'_> {
         key: EffectKey,
         action: Action,
         reserve: Micros,
-        call: Option<(&str, &str)>,
+        asked: Asked<'_>,
         approval: Option<ApprovalId>,
     ) -> Result<(), Reject> {
         let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
         let recovery = keiko_governance::class::recovery_of(&action);
-        let (call, tool) = call.map_or((None, None), |(id, tool)| (Some(id.to_owned()), label(tool)));
+        let (call, tool, title) = match asked {
+            Asked::Loop => (None, None, None),
+            Asked::Tool { call, name } => (Some(call.to_owned()), name.parse::<ToolName>().ok(), None),
+            Asked::Step { call, title } => (Some(call.to_owned()), None, Some(one_line(title, TITLE_MAX))),
+        };
         let epoch = self.env.epoch;
-        self.emit(RunEvent::EffectIntended(Box::new(Intent { key, action, digest, recovery, reserve, approval, epoch, call, tool })));
+        let intent = Intent { key, action, digest, recovery, reserve, approval, epoch, call, tool, title };
+        self.emit(RunEvent::EffectIntended(Box::new(intent)));
         Ok(())
     }
 
@@ -126,27 +146,5 @@ impl Draft<'_> {
 
     pub(crate) fn note(&mut self, kind: &str, text: String, tell_agent: bool) {
         self.emit(RunEvent::Noted(Note { kind: kind.into(), text: text.into(), tell_agent }));
-    }
-}
-
-/// The name of a call for the record: a tool's own, or one made of the title that a native engine or the harness gave,
-/// with dashes for all that a name cannot hold.
-pub(crate) fn label(title: &str) -> Option<ToolName> {
-    let words = title.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
-    let made = words.collect::<Vec<_>>().join("-");
-    title.parse().or_else(|_| made.get(..made.len().min(64)).unwrap_or_default().trim_end_matches('-').parse()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn titles_become_names() {
-        let shown = |title: &str| label(title).map(|name| name.to_string());
-        assert_eq!(shown("run_tests").as_deref(), Some("run_tests"));
-        assert_eq!(shown("run the tests of the root: go test ./...").as_deref(), Some("run-the-tests-of-the-root-go-test"));
-        assert_eq!(shown(&"word ".repeat(40)).unwrap().len(), 64);
-        assert_eq!(shown("…"), None);
     }
 }

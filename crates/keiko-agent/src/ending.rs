@@ -138,7 +138,7 @@ fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
         return Ok(true);
     }
     let round = format!("end:{}.{}", draft.state.step, draft.state.finish_refusals);
-    calls::run_tests(draft, &round, "tests at the end")
+    calls::run_tests(draft, &round, "run the tests at the end")
 }
 
 /// Why the tests do not carry the claim.
@@ -255,7 +255,7 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
         return Ok(true);
     }
     let id = format!("harness:diff:{}", now.0);
-    harness(draft, &id, "difference", JailOp::Diff { from: base, to: Some(now) })
+    harness(draft, &id, "see what changed in existing tests", JailOp::Diff { from: base, to: Some(now) })
 }
 
 fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {

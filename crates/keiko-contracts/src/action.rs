@@ -109,12 +109,15 @@ pub struct Intent {
     pub approval: Option<ApprovalId>,
     /// The kill epoch under which it was permitted.
     pub epoch: Epoch,
-    /// The model's own id of the call that this answers, if a model asked for it.
+    /// The id of the call that this answers: the model's own, the native engine's, or the harness's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<String>,
-    /// The tool that was asked for, as people see it.
+    /// The tool that a model asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool: Option<ToolName>,
+    /// What it is for, in one line for people, if a native engine or the harness asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
 }
 
 fn is_nothing(amount: &Micros) -> bool {

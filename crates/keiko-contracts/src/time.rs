@@ -19,6 +19,14 @@ impl Timestamp {
     pub fn since_ms(self, earlier: Timestamp) -> u64 {
         u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
     }
+    /// For lists: `2026-11-20 17:20Z`, in UTC.
+    #[must_use]
+    pub fn to_minute(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(instant) => instant.strftime("%Y-%m-%d %H:%MZ").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -28,5 +36,17 @@ impl fmt::Display for Timestamp {
             Ok(instant) => write!(f, "{instant:.3}"),
             Err(_) => write!(f, "{} ms", self.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_for_lists() {
+        assert_eq!(Timestamp(1_740_819_659_999).to_minute(), "2025-03-01 09:00Z");
+        assert_eq!(Timestamp(-1).to_minute(), "1969-12-31 23:59Z");
+        assert_eq!(Timestamp(i64::MAX).to_minute(), format!("{} ms", i64::MAX));
     }
 }

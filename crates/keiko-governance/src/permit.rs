@@ -178,6 +178,7 @@ mod tests {
             epoch: Epoch(0),
             call: None,
             tool: None,
+            title: None,
         }
     }
 

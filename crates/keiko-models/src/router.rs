@@ -118,7 +118,7 @@ impl Models {
         let known = || self.vendors.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let Some(name) = model.vendor().filter(|_| !model.model().is_empty()) else {
             return Err(Fault::new(fault::UNKNOWN_VENDOR, format!("{model} is not a model: expected vendor/model"))
-                .hint(format!("vendors: {}; see keiko models list", known())));
+                .hint(format!("such as: anthropic/claude-sonnet-4-5; vendors: {}", known())));
         };
         self.vendors.get(name).ok_or_else(|| {
             Fault::new(fault::UNKNOWN_VENDOR, format!("there is no vendor {name}"))

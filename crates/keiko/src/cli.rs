@@ -64,8 +64,14 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// The manual page, in roff
-    Man,
+    /// The manual page of Keiko or of one command, in roff: keiko man runs apply
+    Man {
+        /// The command
+        command: Vec<String>,
+        /// Write all pages into a folder, such as /usr/local/share/man/man1
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        dir: Option<PathBuf>,
+    },
     /// Version, and what this binary was built from
     Version,
 }
@@ -108,6 +114,9 @@ pub(crate) struct RunArgs {
     /// The goal in plain words, or @FILE to read it from a file, or - for standard input
     #[arg(value_name = "GOAL", allow_hyphen_values = true)]
     pub(crate) goal: String,
+    /// The rest of a goal that was typed without quotes
+    #[arg(hide = true)]
+    pub(crate) more: Vec<String>,
     /// The repository or folder to work on [default: this one, if it holds a project]
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
@@ -144,9 +153,12 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    /// The repository to examine [default: a small sample]
+    /// The repository to examine [default: the one around you; a small sample if there is none]
     #[arg(long, value_name = "DIR")]
     pub(crate) workspace: Option<PathBuf>,
+    /// Examine the sample that comes with Keiko, wherever you are
+    #[arg(long, conflicts_with = "workspace")]
+    pub(crate) sample: bool,
     /// Write the run's events to stdout, one JSON object a line
     #[arg(long)]
     pub(crate) jsonl: bool,
@@ -157,7 +169,7 @@ pub(crate) struct ResumeArgs {
     /// The run: its id, or the beginning of it; `last` is the newest
     pub(crate) run: String,
     /// Further words for the agent
-    pub(crate) words: Option<String>,
+    pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     /// Write the run's events to stdout, one JSON object a line

@@ -2,6 +2,7 @@
 
 use crate::view::Output;
 use keiko_contracts::code::Fault;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Exit codes, documented in `docs/cli.md`.
@@ -70,5 +71,8 @@ impl CliError {
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe is no reason to complain.
     let _ = error.print();
+    if let Some(meant) = crate::suggest::instead(error) {
+        let _ = writeln!(std::io::stderr().lock(), "\n  hint: {meant}");
+    }
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }

@@ -7,6 +7,7 @@ mod error;
 mod home;
 mod roles;
 mod sample;
+mod suggest;
 mod view;
 mod wiring;
 

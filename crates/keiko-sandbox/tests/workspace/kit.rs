@@ -164,6 +164,7 @@ pub(crate) fn permit(run: RunId, action: Action) -> AnyPermit {
         epoch: Epoch(0),
         call: None,
         tool: None,
+        title: None,
     };
     let recorded = Recorded {
         position: Position(1),

@@ -33,12 +33,13 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
     let group = (!all).then(|| "open".to_owned());
     let rows = rows(keiko, ViewQuery { group, newest_first: true, ..ViewQuery::default() }).await?;
     if context.output.json() {
-        context.output.data(&json(&rows)?);
+        context.output.data(&serde_json::json!({ "approvals": rows }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
         let state = state(row);
-        context.output.data(&format!("{}  {}  {state}  {}", row.request.id, row.run, row.request.summary));
+        let (asked, summary) = (row.asked.to_minute(), &row.request.summary);
+        context.output.data(&format!("{}  {}  {asked}  {state}  {summary}", row.request.id, row.run));
     }
     if rows.is_empty() {
         context.output.say(context.output.t("Nothing waits for a person.", "Nichts wartet auf einen Menschen."));
@@ -48,7 +49,10 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
 
 async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
     let missing = || Fault::new(Code(2101), format!("there is no approval {id:?}")).hint("keiko approvals list");
-    if id.len() < 2 {
+    if id == "last" {
+        return newest(keiko).await?.ok_or_else(|| missing().into());
+    }
+    if id.is_empty() {
         return Err(missing().into());
     }
     let mut rows = rows(keiko, ViewQuery { key_prefix: Some(id.to_owned()), limit: 2, ..ViewQuery::default() }).await?;
@@ -59,6 +63,17 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
             Err(Fault::new(Code(2102), format!("{id:?} is the beginning of several approvals")).hint("keiko approvals list").into())
         }
     }
+}
+
+/// The newest that is open; if none is, the newest.
+async fn newest(keiko: &Keiko) -> Result<Option<ApprovalRow>, CliError> {
+    for group in [Some("open".to_owned()), None] {
+        let query = ViewQuery { group, newest_first: true, limit: 1, ..ViewQuery::default() };
+        if let Some(row) = rows(keiko, query).await?.pop() {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decision, reason: Option<String>) -> Result<ExitCode, CliError> {

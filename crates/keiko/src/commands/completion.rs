@@ -5,6 +5,7 @@ use crate::error::CliError;
 use clap::CommandFactory as _;
 use keiko_contracts::code::{Code, Fault};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) fn run(shell: clap_complete::Shell) -> Result<ExitCode, CliError> {
@@ -13,9 +14,29 @@ pub(crate) fn run(shell: clap_complete::Shell) -> Result<ExitCode, CliError> {
     write(&script)
 }
 
-pub(crate) fn man() -> Result<ExitCode, CliError> {
+/// The page of a command, or all pages into a folder.
+pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliError> {
+    if let Some(dir) = dir {
+        let unwritten = |error: std::io::Error| {
+            Fault::new(Code(9009), format!("the manual pages cannot be written: {error}"))
+                .at(dir.display())
+                .hint(format!("ls -ld {}", dir.display()))
+        };
+        std::fs::create_dir_all(dir).map_err(unwritten)?;
+        clap_mangen::generate_to(Cli::command(), dir).map_err(unwritten)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut command = Cli::command();
+    command.build();
+    for word in words {
+        let names: Vec<&str> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(clap::Command::get_name).collect();
+        let found = command.find_subcommand(word).cloned();
+        let missing =
+            || Fault::new(Code(1250), format!("there is no command {word:?} to have a page")).hint(format!("one of {}", names.join(", ")));
+        command = found.ok_or_else(missing)?;
+    }
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command())
+    clap_mangen::Man::new(command)
         .render(&mut page)
         .map_err(|error| Fault::new(Code(9009), format!("the manual page cannot be made: {error}")))?;
     write(&page)

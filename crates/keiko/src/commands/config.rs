@@ -73,7 +73,8 @@ fn get(context: &Context<'_>, loaded: &Loaded, (key, field): &(KeyPath, Field)) 
     if context.output.json() {
         let value = origin.as_ref().map(|origin| json_of(&origin.leaf.value));
         context.output.data(&json!({"key": key.to_string(), "value": value}).to_string());
-        return Ok(ExitCode::SUCCESS);
+        // The same code as without --json.
+        return Ok(if origin.is_some() { Exit::Ok } else { Exit::NotFound }.into());
     }
     match origin {
         Some(origin) => {
@@ -151,8 +152,8 @@ fn validate(context: &Context<'_>) -> Result<ExitCode, CliError> {
     let kept = loaded.kept_forbidden.clone();
     let mut problems = loaded.problems.clone();
     if problems.is_empty() {
-        // What only shows when all layers are together: addresses and prices.
-        problems.extend(loaded.config().and_then(|config| config.models().map(drop)).err());
+        // What only shows when all layers are together: addresses, prices, and names of models.
+        problems.extend(loaded.config().and_then(|config| config.check_names()).err());
     }
     if context.output.json() {
         let files: Vec<Value> = files

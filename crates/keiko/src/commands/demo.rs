@@ -56,12 +56,38 @@ pub(crate) fn script_of(start: &StartRun) -> Option<Result<Arc<dyn ChatModel>, F
     Some(Scripted::parse(text, "the demonstration's script").map(|script| Arc::new(script) as Arc<dyn ChatModel>))
 }
 
-/// A folder of its own for one demonstration.
-fn place(home: &Home, word: &str) -> Result<PathBuf, Fault> {
-    let number = u32::from_le_bytes(random()?);
-    let place = home.data.join("demo").join(format!("{word}-{number:08x}"));
-    private_dir(&place)?;
-    Ok(place)
+/// A folder of its own for one demonstration, held as long as the demonstration goes on.
+struct Place {
+    path: PathBuf,
+    _held: std::fs::File,
+}
+
+impl Place {
+    /// Makes it, and removes those of earlier demonstrations that nobody holds. `keep` says which are still needed.
+    fn new(home: &Home, word: &str, keep: impl Fn(&Path) -> bool) -> Result<Place, Fault> {
+        let above = home.data.join("demo");
+        private_dir(&above)?;
+        for entry in std::fs::read_dir(&above).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let is_of_this_kind = name.to_str().and_then(|name| name.strip_prefix(word)).is_some_and(|rest| rest.starts_with('-'));
+            // What cannot be removed is left for the next time.
+            if is_of_this_kind && !keep(&path) && hold(&path).is_ok() {
+                let _ = std::fs::remove_dir_all(&path);
+            }
+        }
+        let number = u32::from_le_bytes(random()?);
+        let path = above.join(format!("{word}-{number:08x}"));
+        private_dir(&path)?;
+        let held = hold(&path).map_err(|error| Fault::new(Code(1102), format!("the folder cannot be held: {error}")).at(path.display()))?;
+        Ok(Place { path, _held: held })
+    }
+}
+
+/// Locks a folder; the lock ends with the file, or with the process.
+fn hold(path: &Path) -> std::io::Result<std::fs::File> {
+    let file = std::fs::File::open(path)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
 }
 
 /// A small repository with a bare one beside it that takes its pushes.
@@ -97,5 +123,25 @@ impl Yard {
             demo: true,
             version: env!("CARGO_PKG_VERSION").into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_demonstration_clears_up_after_those_that_are_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let home = Home { config: root.into(), data: root.into(), cache: root.into(), user: None };
+        let first = Place::new(&home, "tour", |_| false).unwrap();
+        let other = Place::new(&home, "crash", |_| false).unwrap();
+        let kept = Place::new(&home, "tour", |_| false).unwrap();
+        assert!(first.path.is_dir(), "it goes on");
+        let over = |place: Place| place.path.clone();
+        let (first, kept, other) = (over(first), over(kept), over(other));
+        let next = Place::new(&home, "tour", |path| path == kept).unwrap();
+        assert!(!first.exists() && kept.is_dir() && other.is_dir() && next.path.is_dir());
     }
 }

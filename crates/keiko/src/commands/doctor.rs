@@ -1,5 +1,6 @@
 //! `doctor`: looks at what Keiko needs on this machine, tries the sandbox for real, and says what to do.
 
+mod holders;
 mod machine;
 mod mend;
 mod sandbox;
@@ -114,7 +115,7 @@ fn show(output: &Output, row: &Row) {
     };
     output.data(&format!("{state:<8} {:<22} {}", row.name, row.seen));
     if let Some(todo) = &row.todo {
-        output.data(&format!("{:8} {:<22} -> {todo}", "", ""));
+        output.data(&format!("{:8} {:<22} -> {}", "", "", crate::view::program::as_typed(todo)));
     }
 }
 

@@ -36,6 +36,28 @@ pub(crate) fn goal(text: &str) -> Result<String, Fault> {
     Ok(text.trim().to_owned())
 }
 
+/// A goal that was typed without quotes is joined when each word is one that a shell leaves as it is; otherwise nobody knows
+/// what was meant.
+pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
+    if more.is_empty() {
+        return goal(first);
+    }
+    let all: Vec<&str> = std::iter::once(first).chain(more.iter().map(String::as_str)).collect();
+    let is_plain = |word: &&str| {
+        !word.is_empty() && !word.starts_with(['@', '-']) && word.chars().all(|c| c.is_alphanumeric() || "_-.,:;!?/%+=#'’".contains(c))
+    };
+    if all.iter().all(is_plain) {
+        return goal(&all.join(" "));
+    }
+    let odd = all.iter().find(|word| !is_plain(word)).copied().unwrap_or_default();
+    let hint = match odd.starts_with('-') && odd.len() > 1 {
+        true => "the options: keiko run --help; a goal with such a word stands in quotes",
+        false => "put the goal in quotes: keiko run \"Fix the failing date parser\"",
+    };
+    let message = format!("the goal is several words, and {odd:?} is none that can be joined to the others");
+    Err(Fault::new(Code(1205), message).at("the command line").hint(hint))
+}
+
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
         Fault::new(Code(1201), format!("the goal's file cannot be read: {error}")).at(path.display()).hint("check the path after the @")
@@ -120,15 +142,23 @@ pub(crate) fn source(args: &RunArgs, home: Option<&Path>) -> Result<Option<Sourc
     if let Some(dir) = &args.workspace {
         return folder(dir, home, snapshot).map(Some);
     }
-    let Ok(here) = std::env::current_dir() else { return Ok(None) };
+    match project(home) {
+        Some(root) => folder(&root, home, snapshot).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The repository around the current folder, or this folder if it holds a manifest; never the home folder or the root.
+pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok()?;
     let project = std::iter::successors(Some(here.as_path()), |dir| dir.parent()).find(|dir| dir.join(".git").exists());
     let manifest = ["pyproject.toml", "package.json", "Cargo.toml", "go.mod", "setup.py", "requirements.txt"]
         .iter()
         .any(|name| here.join(name).is_file());
     match (project, manifest) {
-        (Some(root), _) if Some(root) != home && root != Path::new("/") => folder(root, home, snapshot).map(Some),
-        (_, true) if Some(here.as_path()) != home => folder(&here, home, snapshot).map(Some),
-        _ => Ok(None),
+        (Some(root), _) if Some(root) != home && root != Path::new("/") => Some(root.to_owned()),
+        (_, true) if Some(here.as_path()) != home => Some(here),
+        _ => None,
     }
 }
 
@@ -179,6 +209,20 @@ mod tests {
         assert_eq!(goal(&at).unwrap_err().code, "KEI-1202");
         std::fs::write(&file, "Tu was\n").unwrap();
         assert_eq!(goal(&at).unwrap(), "Tu was");
+    }
+
+    #[test]
+    fn words_without_quotes_are_joined_when_they_are_plain() {
+        let joined = |all: &[&str]| words(all[0], &all[1..].iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(joined(&["fix", "the", "tests,", "please!"]).unwrap(), "fix the tests, please!");
+        assert_eq!(joined(&["Reparieren", "Sie", "src/größe.py"]).unwrap(), "Reparieren Sie src/größe.py");
+        assert_eq!(joined(&["one thing"]).unwrap(), "one thing");
+        for odd in [&["fix", "@goal.md"][..], &["@goal.md", "fix"], &["fix", "a b"], &["-", "fix"], &["fix", "*"], &["fix", ""]] {
+            let fault = joined(odd).unwrap_err();
+            assert_eq!(fault.code, "KEI-1205", "{odd:?}");
+            assert!(fault.hint.unwrap().contains("keiko run \""));
+        }
+        assert!(joined(&["--bugdet", "5", "fix"]).unwrap_err().hint.unwrap().contains("keiko run --help"));
     }
 
     #[test]

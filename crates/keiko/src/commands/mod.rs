@@ -35,7 +35,7 @@ pub(crate) fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, CliError> 
     match cli.command {
         Command::Version => version::run(output),
         Command::Completion { shell } => completion::run(shell),
-        Command::Man => completion::man(),
+        Command::Man { command, dir } => completion::man(&command, dir.as_deref()),
         Command::Config(command) => config::run(&context, command),
         // Without a home or with a broken configuration, this is what people turn to.
         Command::Doctor(args) => runtime()?.block_on(doctor::run(&context, &args)),
@@ -83,7 +83,7 @@ async fn with_journal(context: &Context<'_>, keiko: &Keiko, command: Command) ->
         | Command::Config(_)
         | Command::Demo(_)
         | Command::Completion { .. }
-        | Command::Man
+        | Command::Man { .. }
         | Command::Version => Ok(ExitCode::SUCCESS),
     }
 }

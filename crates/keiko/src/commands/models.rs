@@ -3,7 +3,7 @@
 use super::Context;
 use crate::cli::ModelsCommand;
 use crate::config::Config;
-use crate::error::{CliError, Exit};
+use crate::error::{CliError, Exit, exit_of};
 use futures_util::future::join_all;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ModelName;
@@ -151,16 +151,20 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
         Some(Found::Ollama { models, .. }) => models,
         _ => Vec::new(),
     };
-    let chosen = found(config).await?;
+    // A name that is none hides nothing of what there is.
+    let (chosen, wrong) = match config.check_names().map_err(CliError::from) {
+        Ok(()) => (found(config).await?, None),
+        Err(error) => (None, Some(error)),
+    };
     let none_ready = rows.iter().all(|row| !row.ready);
     if context.output.json() {
         let ways = if chosen.is_none() { three_ways() } else { Vec::new() };
         let found = json!({
             "default": chosen, "vendors": rows, "profiles": config.models.profiles, "ollama": ollama,
-            "prices_as_of": models.prices().as_of, "ways": ways,
+            "prices_as_of": models.prices().as_of, "ways": ways, "wrong": wrong.as_ref().map(|error| &*error.fault),
         });
         context.output.data(&found.to_string());
-        return Ok(ExitCode::SUCCESS);
+        return Ok(wrong.map_or(Exit::Ok, |error| error.exit).into());
     }
     for row in &rows {
         let state = if row.ready { "ready" } else { "-" };
@@ -176,6 +180,10 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
         context.output.data(&format!("profile {name} = {model}"));
     }
     context.output.data(&format!("prices as of {}", models.prices().as_of));
+    if let Some(error) = wrong {
+        context.output.fault(&error.fault);
+        return Ok(error.exit.into());
+    }
     match chosen {
         Some(model) => context.output.say(&format!("Runs use {model}. Check it: keiko models probe {model}")),
         None if none_ready => {
@@ -215,7 +223,16 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
             }
         }
     }
-    Ok(if works { Exit::Ok } else { Exit::Unavailable }.into())
+    Ok(outcome(works, checks.iter().find(|check| failed(check))).into())
+}
+
+/// What a script reads: why it does not work, by the code of what failed.
+fn outcome(works: bool, failed: Option<&Check>) -> Exit {
+    match failed.and_then(|check| check.code.as_deref()) {
+        _ if works => Exit::Ok,
+        Some(code) => exit_of(code),
+        None => Exit::Unavailable,
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{Context, goal, operator};
 use crate::cli::{ResumeArgs, RunArgs};
 use crate::error::{CliError, Exit, exit_of};
-use crate::view::plain::Plain;
+use crate::view::steps::Plain;
 use crate::view::{live, result};
 use crate::wiring::{Keiko, random};
 use keiko_contracts::code::{Code, Fault};
@@ -31,7 +31,7 @@ pub(crate) fn is_native(agent: &str) -> bool {
 
 /// Begins a run.
 pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) -> Result<ExitCode, CliError> {
-    let text = goal::goal(&args.goal)?;
+    let text = goal::words(&args.goal, &args.more)?;
     let limits = goal::limits(&args.limits, keiko.config.run.limits()?)?;
     let source = goal::source(args, keiko.home.user.as_deref())?;
     let native = is_native(&args.agent);
@@ -109,13 +109,15 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
         (None, Some(Some(script))) => script?,
         _ => models,
     };
-    if let Some(words) = &args.words {
-        let message = InboxMessage::Words { by: operator(), text: goal::goal(words)?.into() };
+    if let Some((first, more)) = args.words.split_first() {
+        let message = InboxMessage::Words { by: operator(), text: goal::words(first, more)?.into() };
         inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
     }
     let current = state.start.as_ref().map_or_else(RunLimits::default, |start| start.limits);
     let limits = goal::sets_limits(&args.limits).then(|| goal::limits(&args.limits, current)).transpose()?;
-    drive(context, keiko, models, Order::Resume { run, by: operator(), limits }, args.jsonl).await
+    let native = state.start.as_ref().is_some_and(|start| is_native(start.agent.as_str()));
+    let manner = Manner { jsonl: args.jsonl, native, ..Manner::default() };
+    drive_with(context, keiko, models, Order::Resume { run, by: operator(), limits }, manner).await.map(ExitCode::from)
 }
 
 /// Drives a run to its rest, shows it, and turns that into an exit code.
@@ -137,6 +139,8 @@ pub(crate) type Companion = Box<dyn FnOnce(live::Say) -> Arc<dyn Watch> + Send>;
 pub(crate) struct Manner {
     /// Events as lines of JSON on stdout.
     pub(crate) jsonl: bool,
+    /// The run that is taken up again has an agent that works by rules.
+    pub(crate) native: bool,
     /// The companion answers approvals, so the run waits for it even when nobody sits at the terminal.
     pub(crate) answers: bool,
     /// Watches too.
@@ -170,9 +174,9 @@ pub(crate) async fn drive_with(
     order: Order,
     manner: Manner,
 ) -> Result<Exit, CliError> {
-    let run = match &order {
-        Order::Start(start) => start.run,
-        Order::Resume { run, .. } => *run,
+    let (run, native) = match &order {
+        Order::Start(start) => (start.run, is_native(start.agent.as_str())),
+        Order::Resume { run, .. } => (*run, manner.native),
     };
     let jsonl = manner.jsonl;
     let attended = context.attended && !jsonl;
@@ -180,10 +184,10 @@ pub(crate) async fn drive_with(
     let stop = Cancel::new();
     let output = *context.output;
     let (mut watch, say, screen): (Arc<dyn Watch>, live::Say, _) = if attended {
-        let screen = live::Screen::start(output, keiko.journal.clone(), run, operator());
+        let screen = live::Screen::start(output, keiko.journal.clone(), run, operator(), native);
         (screen.watch(), screen.say(), Some(screen))
     } else {
-        (Arc::new(Plain::new(output, run, jsonl)), Arc::new(move |text: &str| output.say(text)), None)
+        (Arc::new(Plain::new(output, run, jsonl, native)), Arc::new(move |text: &str| output.say(text)), None)
     };
     if let Some(companion) = manner.companion {
         watch = Arc::new(Both(watch, companion(say)));

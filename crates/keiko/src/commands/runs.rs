@@ -6,6 +6,7 @@ use crate::error::{CliError, Exit};
 use crate::view::{Tone, plain, result};
 use crate::wiring::{Keiko, read_fault, sandbox};
 use futures_util::StreamExt as _;
+use keiko_agent::describe::count;
 use keiko_agent::state::RunState;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
@@ -19,6 +20,8 @@ use keiko_runtime::ports::DriveOptions;
 use keiko_runtime::{fold, inbox, verify, views};
 use keiko_sandbox::home::{ApplyReport, Home as Homeward};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -54,16 +57,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
-        let demo = if row.demo { " (demo)" } else { "" };
-        context.output.data(&format!(
-            "{}  {:<16}  {}  {:>4} steps  {:>8}  {}{demo}",
-            row.run,
-            row.state,
-            row.started,
-            row.steps,
-            row.cost.to_string(),
-            row.goal
-        ));
+        context.output.data(&list_line(row));
     }
     if rows.is_empty() && filtered {
         context.output.say(context.output.t("No run is in this state.", "Kein Lauf ist in diesem Zustand."));
@@ -71,6 +65,16 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
         context.output.say(context.output.t("No runs yet. Begin with: keiko up", "Noch keine Läufe. Beginnen Sie mit: keiko up"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A run in one line: what it is, when it began, where it works, what it cost and what it is for.
+fn list_line(row: &views::RunRow) -> String {
+    let demo = if row.demo { " (demo)" } else { "" };
+    let state = &row.state;
+    let folder = row.workspace.as_deref().and_then(|path| Path::new(path).file_name()).map_or_else(|| "-".into(), OsStr::to_string_lossy);
+    let steps = count(row.steps.into(), "step");
+    let (started, cost) = (row.started.to_minute(), row.cost.to_string());
+    format!("{}  {state:<16}  {started}  {folder:<14}  {steps:>9}  {cost:>8}  {}{demo}", row.run, row.goal)
 }
 
 async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
@@ -90,7 +94,8 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
     }
     if let Some(row) = &row {
         let who = row.model.as_ref().map_or_else(|| "rules, no language model".to_owned(), ToString::to_string);
-        context.output.data(&format!("run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {} dollars", row.run, row.goal, row.agent, row.workspace.as_deref().unwrap_or("none"), row.state, row.started, row.steps, row.cost));
+        let state = &row.state;
+        context.output.data(&format!("run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {state}\nstarted    {}\nsteps      {}\ncost       {} dollars", row.run, row.goal, row.agent, row.workspace.as_deref().unwrap_or("none"), row.started, row.steps, row.cost));
     }
     match (&state.ended, &state.waiting) {
         (Some(end), _) => {
@@ -220,7 +225,8 @@ fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str) -> Result
             context.output.data(&format!("  {:<10} {}", format!("{:?}", change.kind).to_lowercase(), change.path.display()));
         }
         if report.already > 0 {
-            context.output.data(&format!("  {} files are as the result has them already", report.already));
+            let files = count(report.already as u64, "file");
+            context.output.data(&format!("  {files} already as the result has {}", if report.already == 1 { "it" } else { "them" }));
         }
     }
     Ok(())

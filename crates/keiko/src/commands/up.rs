@@ -13,16 +13,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> Result<ExitCode, CliError> {
-    let dir = match &args.workspace {
+    let around = || goal::project(keiko.home.user.as_deref()).filter(|dir| !is_own(dir));
+    let found = args.workspace.clone().or_else(|| if args.sample { None } else { around() });
+    let dir = match &found {
         Some(dir) => dir.clone(),
         None => sample(&keiko.home.data)?,
     };
     let source = goal::folder(&dir, keiko.home.user.as_deref(), true)?;
-    if args.workspace.is_none() {
+    if found.is_none() {
         context.output.say(context.output.t(
             "Examining the sample that comes with Keiko. For a repository of yours: keiko up --workspace DIR",
             "Das mitgelieferte Beispiel wird untersucht. Für ein eigenes Repository: keiko up --workspace ORDNER",
         ));
+    } else if args.workspace.is_none() {
+        let (examining, sample) = (
+            context.output.t("Examining the project around you", "Untersucht wird das Projekt, in dem Sie stehen"),
+            context.output.t("The sample instead: keiko up --sample", "Stattdessen das Beispiel: keiko up --sample"),
+        );
+        context.output.say(&format!("{examining}: {}. {sample}", dir.display()));
     }
     let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()));
     let start = StartRun {
@@ -74,7 +82,28 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
     Ok(())
 }
 
+/// Keiko's own sources: who builds Keiko there wants to see it at work, and its tests take long.
+fn is_own(dir: &Path) -> bool {
+    let manifest = std::fs::read_to_string(dir.join("crates/keiko/Cargo.toml")).unwrap_or_default();
+    manifest.lines().any(|line| line.trim() == "name = \"keiko\"")
+}
+
 /// Unpacks the sample with its history, once.
 fn sample(data: &Path) -> Result<PathBuf, Fault> {
     crate::sample::unpack(&data.join("sample"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_sources_are_ours() {
+        assert!(is_own(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")));
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_own(dir.path()));
+        std::fs::create_dir_all(dir.path().join("crates/keiko")).unwrap();
+        std::fs::write(dir.path().join("crates/keiko/Cargo.toml"), "[package]\nname = \"keiko-client\"\n").unwrap();
+        assert!(!is_own(dir.path()));
+    }
 }

@@ -1,4 +1,4 @@
-//! `version`.
+//! `version`: what this program was built from. `build.rs` says where it knows that from.
 
 use crate::error::CliError;
 use crate::view::Output;
@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 pub(crate) fn run(output: &Output) -> Result<ExitCode, CliError> {
     let version = env!("CARGO_PKG_VERSION");
-    let profile = if cfg!(debug_assertions) { "debug" } else { "optimised" };
+    let (commit, profile) = (env!("KEIKO_BUILD_COMMIT"), env!("KEIKO_BUILD_PROFILE"));
     if output.json() {
         let events = keiko_contracts::run::RunEvent::VERSION;
-        output.data(&serde_json::json!({"version": version, "profile": profile, "events": events}).to_string());
+        output.data(&serde_json::json!({"version": version, "commit": commit, "profile": profile, "events": events}).to_string());
     } else {
-        output.data(&format!("keiko {version} ({profile})"));
+        output.data(&format!("keiko {version} (commit {commit}, profile {profile})"));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use super::key::KeyPath;
 use super::layer::{self, Kind};
+use super::model;
 use super::shape::{Field, Shape};
 use crate::home::private_dir;
 use keiko_contracts::code::{Code, Fault};
@@ -29,7 +30,10 @@ pub(crate) fn set(file: &Path, key: &KeyPath, text: &str) -> Result<toml::Value,
         return Err(problem.hint(hint));
     }
     let config: super::RawConfig = toml::from_str(&new).map_err(|error| Fault::new(Code(1303), error.message().to_owned()))?;
-    keiko_models::Models::new(&config.models, std::sync::Arc::new(|_| None))?;
+    let models = keiko_models::Models::new(&config.models, std::sync::Arc::new(|_| None))?;
+    if let (true, Some(name)) = (model::is_named_by(key), value.as_str()) {
+        model::check(&models, key, name)?;
+    }
     write(&target, &new)?;
     Ok(value)
 }
@@ -180,6 +184,8 @@ mod tests {
             ("models.vendors.mine.api_key", "hunter2", "KEI-1306"),
             ("models.vendors.mine.key_env", "hunter2", "KEI-1306"),
             ("models.vendors.mine.base_url", "ftp://x", "KEI-4004"),
+            ("run.model", "foo", "KEI-4001"),
+            ("models.profiles.fast", "antropic/claude", "KEI-4001"),
             ("run.model", "sk-ant-a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1", "KEI-1306"),
         ];
         for (name, text, code) in cases {

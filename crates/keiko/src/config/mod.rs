@@ -5,6 +5,7 @@ mod edit;
 mod env;
 mod key;
 mod layer;
+mod model;
 mod policy;
 mod raw;
 mod shape;
@@ -86,6 +87,21 @@ impl Config {
     /// When a base URL or a price is none, with the line where it stands.
     pub(crate) fn models(&self) -> Result<Models, Fault> {
         Models::new(&self.models, keiko_models::key::process_env()).map_err(|fault| located(&self.stack, fault))
+    }
+
+    /// Checks every name of a model.
+    ///
+    /// # Errors
+    /// The first that names none, with the place where it stands.
+    pub(crate) fn check_names(&self) -> Result<(), Fault> {
+        let models = self.models()?;
+        for key in self.stack.keys(&KeyPath::default()).into_iter().filter(model::is_named_by) {
+            let origin = self.stack.get(&key);
+            if let Some(name) = origin.as_ref().and_then(|origin| origin.leaf.value.as_str()) {
+                model::check(&models, &key, name).map_err(|fault| located(&self.stack, fault))?;
+            }
+        }
+        Ok(())
     }
 
     /// The language of reports: the configured one, else that of the environment, else English.

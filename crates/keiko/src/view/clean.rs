@@ -6,6 +6,15 @@ const OWN: [&str; 6] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m",
 
 /// Makes control characters visible, but for line ends and Keiko's own colours. A tab becomes spaces.
 pub(crate) fn clean(text: &str) -> String {
+    cleaned(text, "    ")
+}
+
+/// As [`clean`], for data: tabs stay, so that what is copied from the terminal is what was printed.
+pub(crate) fn clean_data(text: &str) -> String {
+    cleaned(text, "\t")
+}
+
+fn cleaned(text: &str, tab: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -18,7 +27,7 @@ pub(crate) fn clean(text: &str) -> String {
         }
         match c {
             '\n' => out.push('\n'),
-            '\t' => out.push_str("    "),
+            '\t' => out.push_str(tab),
             // The carriage return of a line end says nothing; alone it would hide what stands before it.
             '\r' if rest[1..].starts_with('\n') => {}
             '\0'..='\x1f' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
@@ -151,6 +160,11 @@ mod tests {
         let clean = clean(hostile);
         assert_eq!(clean, "a␛]0;title␇b␛[2Jc␛[31;1md\u{fffd}5n\u{fffd}e␡\nf␍g␀");
         assert!(clean.chars().all(|c| c == '\n' || !c.is_control()));
+    }
+
+    #[test]
+    fn data_keeps_its_tabs() {
+        assert_eq!(clean_data("\ta\x1b[2J\r\n"), "\ta␛[2J\n");
     }
 
     #[test]

@@ -84,12 +84,13 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Puts the live view up. What is typed goes to the run's inbox under the name `by`.
-    pub(crate) fn start(output: Output, journal: Arc<SqliteJournal>, run: RunId, by: String) -> Screen {
+    /// Puts the live view up. What is typed goes to the run's inbox under the name `by`; an agent that works by rules
+    /// (`native`) hears no words.
+    pub(crate) fn start(output: Output, journal: Arc<SqliteJournal>, run: RunId, by: String, native: bool) -> Screen {
         let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
         let raw = !dumb && raw::enter();
         let shared = Arc::new(Shared {
-            board: Mutex::new(Board::new(output, by, raw)),
+            board: Mutex::new(Board::new(output, by, raw, native)),
             bell: Condvar::new(),
             over: AtomicBool::new(false),
             raw,
@@ -260,7 +261,9 @@ fn lines(shared: &Shared, woken: &OwnedFd, sender: &mpsc::Sender<InboxMessage>) 
             let line = String::from_utf8_lossy(&line).trim().to_owned();
             if !line.is_empty() {
                 let message = shared.board().say(&line, true);
-                send(shared, sender, message);
+                if let Some(message) = message {
+                    send(shared, sender, message);
+                }
             }
         }
         if typed.len() > 64 << 10 {

@@ -3,10 +3,13 @@
 pub(crate) mod clean;
 pub(crate) mod live;
 pub(crate) mod plain;
+pub(crate) mod program;
 pub(crate) mod result;
+pub(crate) mod steps;
 
 use clap::ValueEnum;
 use keiko_contracts::code::Fault;
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 /// When colours are used.
@@ -24,6 +27,8 @@ pub(crate) struct Output {
     json: bool,
     quiet: bool,
     german: bool,
+    /// Somebody looks at stdout, rather than a program.
+    data_is_shown: bool,
 }
 
 /// What a piece of text is, for its colour.
@@ -46,7 +51,7 @@ impl Output {
             Color::Auto if set("CLICOLOR_FORCE") => true,
             Color::Auto => std::io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| term != "dumb") && !set("CI"),
         };
-        Output { color, json, quiet, german: false }
+        Output { color, json, quiet, german: false, data_is_shown: std::io::stdout().is_terminal() }
     }
     pub(crate) fn json(&self) -> bool {
         self.json
@@ -77,22 +82,28 @@ impl Output {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
-    /// Data, on stdout. A closed pipe ends the program quietly, as other tools do.
+    /// Data, on stdout: byte for byte into a file or a pipe; on a terminal, control characters are made visible. A closed
+    /// pipe ends the program quietly, as other tools do.
     pub(crate) fn data(&self, text: &str) {
+        let text = if self.data_is_shown { Cow::Owned(clean::clean_data(text)) } else { Cow::Borrowed(text) };
         let mut out = std::io::stdout().lock();
         if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
             std::process::exit(0);
         }
     }
-    /// Progress, on stderr.
+    /// Keiko's own words, on stderr; commands in them as they are typed here.
     pub(crate) fn say(&self, text: &str) {
+        self.line(&program::as_typed(text));
+    }
+    /// Progress, on stderr: what others said stays as it is.
+    pub(crate) fn line(&self, text: &str) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(text));
         }
     }
     /// A warning, on stderr, even when quiet.
     pub(crate) fn warn(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(Tone::Warn, "warning:"), clean::clean(text));
+        let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(Tone::Warn, "warning:"), clean::clean(&program::as_typed(text)));
     }
     /// An error, on stderr.
     pub(crate) fn fault(&self, fault: &Fault) {
@@ -101,7 +112,7 @@ impl Output {
             text.push_str(&format!("\n  --> {place}"));
         }
         if let Some(hint) = &fault.hint {
-            text.push_str(&format!("\n{} {hint}", self.paint(Tone::Strong, "hint:")));
+            text.push_str(&format!("\n{} {}", self.paint(Tone::Strong, "hint:"), program::as_typed(hint)));
         }
         let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(&text));
     }

@@ -7,25 +7,9 @@ use keiko_contracts::action::{Action, Intent, Outcome, Report};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
-use keiko_contracts::model::{LiveFrame, Part};
+use keiko_contracts::model::Part;
 use keiko_contracts::run::{EventLine, RunEvent, Suspension};
-use keiko_runtime::drive::Watch;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-
-/// Shows a run line by line.
-pub(crate) struct Plain {
-    output: Output,
-    run: RunId,
-    jsonl: bool,
-    open: Mutex<BTreeMap<EffectKey, Intent>>,
-}
-
-impl Plain {
-    pub(crate) fn new(output: Output, run: RunId, jsonl: bool) -> Plain {
-        Plain { output, run, jsonl, open: Mutex::default() }
-    }
-}
 
 /// An event with its envelope, as a line of JSON.
 pub(crate) fn json_line(run: RunId, recorded: &Recorded, event: &RunEvent) -> String {
@@ -42,24 +26,6 @@ pub(crate) fn json_line(run: RunId, recorded: &Recorded, event: &RunEvent) -> St
         body: event.clone(),
     };
     serde_json::to_string(&line).unwrap_or_default()
-}
-
-impl Watch for Plain {
-    fn event(&self, recorded: &Recorded, event: &RunEvent) {
-        if self.jsonl {
-            self.output.data(&json_line(self.run, recorded, event));
-            return;
-        }
-        let Ok(mut open) = self.open.lock() else { return };
-        for line in lines(&self.output, &mut open, event) {
-            self.output.say(&line);
-        }
-    }
-    fn frame(&self, _: &EffectKey, frame: LiveFrame) {
-        if let (false, LiveFrame::Progress { note }) = (self.jsonl, frame) {
-            self.output.say(&format!("  {}", self.output.paint(Tone::Faint, &note)));
-        }
-    }
 }
 
 /// What an event says, in lines for people. `open` remembers intents until they come out.
@@ -139,19 +105,19 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
     }
 }
 
-/// Who does it, and what is done. A command that a native engine or the harness gave a title is told by that: the command
-/// itself is long, and is in the journal.
+/// Who does it, and what is done. A step of a native engine is told by its title, and so is a command of the harness: the
+/// command itself is long, and is in the journal.
 fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, String) {
     let described = describe::action(action);
-    let Some(tool) = intent.tool.as_ref().map(ToString::to_string) else { return (output.t("Harness", "Rahmen").into(), described) };
-    let title = tool.replace('-', " ");
-    if title == tool {
-        return (tool, described);
+    let is_command = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
+    match (&intent.tool, &intent.title) {
+        (Some(tool), _) => (tool.to_string(), described),
+        (None, Some(title)) if !intent.call.as_ref().is_some_and(|call| call.starts_with("harness:")) => {
+            (output.t("Rules", "Regeln").into(), title.clone())
+        }
+        (None, Some(title)) if is_command => (output.t("Harness", "Rahmen").into(), title.clone()),
+        (None, _) => (output.t("Harness", "Rahmen").into(), described),
     }
-    let of_harness = intent.call.as_ref().is_some_and(|call| call.starts_with("harness:"));
-    let who = if of_harness { output.t("Harness", "Rahmen") } else { output.t("Rules", "Regeln") };
-    let by_title = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
-    (who.into(), if by_title { title } else { described })
 }
 
 fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> Vec<String> {

@@ -56,6 +56,7 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
 /// The evidence card, for people.
 pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
     let tone = match status {
+        EndStatus::Examined if !card.tests_after.as_ref().is_none_or(TestSummary::is_green) => Tone::Warn,
         EndStatus::Succeeded | EndStatus::Examined => Tone::Good,
         EndStatus::Unverified => Tone::Warn,
         EndStatus::Failed | EndStatus::Refused | EndStatus::Cancelled | EndStatus::Killed => Tone::Bad,
@@ -64,7 +65,7 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(out, "  {name:<14} {value}");
     };
-    row(output.t("result", "Ergebnis"), &output.paint(tone, end_word(status)));
+    row(output.t("result", "Ergebnis"), &output.paint(tone, &outcome(output, status, card)));
     if card.demo {
         row("demo", output.t("a scripted model played; everything else is real", "ein Skript spielte das Modell; alles andere ist echt"));
     }
@@ -77,11 +78,16 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
         };
         row(output.t("base", "Grundlage"), &format!("{kind} ({})", base.0.get(..10).unwrap_or(&base.0)));
     }
-    if let Some(tests) = &card.tests_before {
-        row(output.t("tests first", "Tests zuerst"), &counts(output, tests));
-    }
-    if let Some(tests) = &card.tests_after {
-        row(output.t("tests last", "Tests zuletzt"), &counts(output, tests));
+    match (&card.tests_before, &card.tests_after) {
+        (Some(first), Some(last)) if status == EndStatus::Examined && first == last => row("tests", &counts(output, last)),
+        (first, last) => {
+            if let Some(tests) = first {
+                row(output.t("tests first", "Tests zuerst"), &counts(output, tests));
+            }
+            if let Some(tests) = last {
+                row(output.t("tests last", "Tests zuletzt"), &counts(output, tests));
+            }
+        }
     }
     if !card.red_to_green.is_empty() {
         row(output.t("red to green", "rot zu grün"), &card.red_to_green.join(", "));
@@ -126,6 +132,24 @@ fn still_red(output: &Output, card: &EvidenceCard) -> String {
     format!("{}: {names}", output.t("red at the start and at the end", "rot am Anfang und am Ende"))
 }
 
+/// How it ended, in words that promise no more than there is.
+fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
+    let is_denied = card.approvals.iter().any(|(_, answer)| answer.starts_with("denied"));
+    let word = end_word(status);
+    match (status, &card.tests_after) {
+        (EndStatus::Examined, Some(tests)) => match tests.failed + tests.errors {
+            0 if tests.passed > 0 => format!("{word}; {}", output.t("its tests pass", "die Tests bestehen")),
+            0 => format!("{word}; {}", output.t("no test ran", "kein Test lief")),
+            1 => format!("{word}; {}", output.t("1 test fails", "1 Test schlägt fehl")),
+            n => format!("{word}; {n} {}", output.t("tests fail", "Tests schlagen fehl")),
+        },
+        (status, _) if is_denied && status != EndStatus::Examined => {
+            format!("{word}, {}", output.t("without what was denied", "ohne das, was abgelehnt wurde"))
+        }
+        _ => word.into(),
+    }
+}
+
 fn counts(output: &Output, tests: &TestSummary) -> String {
     let TestSummary { passed, failed, errors, skipped, .. } = tests;
     if output.t("en", "de") == "de" {
@@ -145,7 +169,9 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
         return;
     }
     output.say("");
-    output.say(&format!("{} {run} {} {}.", output.t("Run", "Lauf"), output.t("waits", "wartet"), waiting(output, why)));
+    let why_it_waits = waiting(output, why);
+    let stop = if why_it_waits.ends_with(['.', '?', '!', '…']) { "" } else { "." };
+    output.say(&format!("{} {run} {} {why_it_waits}{stop}", output.t("Run", "Lauf"), output.t("waits", "wartet")));
     for request in &approvals {
         output.say(&format!("  {}  {}  ({})", output.paint(Tone::Strong, &request.id.to_string()), request.summary, request.reason));
     }

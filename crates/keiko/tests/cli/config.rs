@@ -152,3 +152,56 @@ fn an_unknown_command_is_a_usage_error() {
     assert_eq!(home.run(&[]).code, 2);
     assert_eq!(home.run(&["--help"]).code, 0);
 }
+
+#[test]
+fn a_setting_that_is_not_set_is_not_found() {
+    let home = Home::new();
+    let ran = home.run(&["config", "get", "run.model"]);
+    assert!(ran.code == 3 && ran.out.is_empty() && ran.err.contains("keiko config explain run.model"), "{ran:?}");
+    let ran = home.run(&["config", "get", "run.model", "--json"]);
+    assert_eq!((ran.code, &ran.json()["value"]), (3, &serde_json::Value::Null), "{ran:?}");
+}
+
+#[test]
+fn lists_are_objects_with_a_name_for_the_rows() {
+    let home = Home::new();
+    for (command, name) in [("runs", "runs"), ("approvals", "approvals"), ("models", "vendors")] {
+        let ran = home.run(&[command, "list", "--json"]);
+        assert!(ran.code == 0 && ran.json()[name].is_array(), "{ran:?}");
+    }
+}
+
+#[test]
+fn hints_begin_as_the_command_was_typed() {
+    let home = Home::new();
+    let ran = Ran::of(home.keiko(&["runs", "list"]).env("KEIKO_CALLED_AS", "./keiko"));
+    assert_eq!(ran.err, "No runs yet. Begin with: ./keiko up\n");
+    let ran = Ran::of(home.keiko(&["runs", "show", "x"]).env("KEIKO_CALLED_AS", "./keiko"));
+    assert!(ran.code == 3 && ran.err.contains("hint: ./keiko runs list"), "{ran:?}");
+    let ran = Ran::of(home.keiko(&["logs"]).env("KEIKO_CALLED_AS", "./keiko"));
+    assert!(ran.code == 2 && ran.err.contains("hint: ./keiko runs events last --follow"), "{ran:?}");
+    let ran = Ran::of(home.keiko(&["runs", "show", "x", "--json"]).env("KEIKO_CALLED_AS", "./keiko"));
+    assert_eq!(ran.json()["error"]["hint"], "keiko runs list", "what programs read is the same everywhere");
+}
+
+#[test]
+fn there_is_a_page_for_every_command() {
+    let home = Home::new();
+    let ran = home.run(&["man", "runs", "apply"]);
+    assert!(ran.code == 0 && ran.out.contains(".TH") && ran.out.contains("\\-\\-check"), "{ran:?}");
+    assert!(home.run(&["man"]).out.contains("approvals"));
+    let ran = home.run(&["man", "runs", "aply"]);
+    assert!(ran.code == 2 && ran.err.contains("error[KEI-1250]") && ran.err.contains("apply"), "{ran:?}");
+    let pages = home.path().join("pages");
+    assert_eq!(home.run(&["man", "--dir", pages.to_str().unwrap()]).code, 0);
+    assert!(pages.join("keiko.1").is_file() && pages.join("keiko-runs-apply.1").is_file());
+}
+
+#[test]
+fn the_version_says_what_it_was_built_from() {
+    let home = Home::new();
+    let ran = home.run(&["version", "--json"]);
+    let said = ran.json();
+    assert!(["commit", "profile", "version"].iter().all(|name| said[name].as_str().is_some_and(|text| !text.is_empty())), "{said}");
+    assert_ne!(said["profile"], "unknown", "the folder of the build has the name");
+}

@@ -1,6 +1,8 @@
 use crate::{Home, Ran, bare};
 use serde_json::Value;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 
 fn row<'a>(report: &'a Value, name: &str) -> &'a Value {
     let rows = report["checks"].as_array().expect("checks");
@@ -98,4 +100,28 @@ fn without_programs_on_the_path_it_names_the_packages() {
     let git = row(&ran.json(), "git").clone();
     assert_eq!((ran.code, git["state"].as_str()), (8, Some("broken")), "{git}");
     assert!(git["todo"].as_str().unwrap().ends_with("apt-get install git"), "{git}");
+}
+
+#[test]
+fn a_locked_journal_names_who_holds_it() {
+    let home = Home::new();
+    assert_eq!(home.run(&["runs", "list"]).code, 0);
+    let hold = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\nc.execute('pragma locking_mode = exclusive')\nc.execute('begin exclusive')\nprint('held', flush=True)\nsys.stdin.read()";
+    let mut python = Command::new("python3");
+    python.args(["-c", hold]).arg(home.path().join("data/journal.db")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut holder) = python.spawn() else {
+        eprintln!("SKIPPED: doctor::a_locked_journal_names_who_holds_it: python3 is missing: apt-get install python3");
+        return;
+    };
+    let (mut said, mut out) = ([0; 5], holder.stdout.take().unwrap());
+    out.read_exact(&mut said).unwrap();
+    assert_eq!(&said, b"held\n");
+    let report = home.run(&["doctor", "--json"]).json();
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    let row = row(&report, "journal");
+    assert_eq!(row["state"], "broken", "{row}");
+    let seen = row["seen"].as_str().unwrap();
+    assert!(seen.contains("KEI-3012") && seen.contains(&format!("held by process {} (python3", holder.id())), "{row}");
+    assert_eq!(row["todo"], format!("wait for it, or look at it: ps -fp {}", holder.id()));
 }

@@ -53,9 +53,31 @@ fn a_wrong_key_is_explained() {
         ([("ANTHROPIC_BASE_URL", server.messages_url()), ("ANTHROPIC_API_KEY", "hunter2hunter2".into())], "anthropic/claude-x"),
     ] {
         let ran = Ran::of(home.keiko(&["models", "probe", model]).envs(variables));
-        assert!(ran.code == 7 && ran.out.contains("[KEI-4101]") && ran.out.contains("check the key in"), "{ran:?}");
+        assert!(ran.code == 4 && ran.out.contains("[KEI-4101]") && ran.out.contains("check the key in"), "{ran:?}");
         assert!(!format!("{ran:?}").contains("hunter2"));
     }
+}
+
+#[test]
+fn a_missing_key_is_not_allowed_rather_than_not_available() {
+    let home = Home::new();
+    let ran = home.run(&["models", "probe", "openai/gpt-4o"]);
+    assert!(ran.code == 4 && ran.out.contains("[KEI-4002]") && ran.out.contains("OPENAI_API_KEY"), "{ran:?}");
+}
+
+#[test]
+fn a_name_that_is_no_model_is_refused_when_it_is_set_and_hides_nothing_in_a_file() {
+    let home = Home::new();
+    let ran = home.run(&["config", "set", "run.model", "foo"]);
+    assert!(ran.code == 7 && ran.err.contains("error[KEI-4001]") && ran.err.contains("keiko config set run.model anthropic/"), "{ran:?}");
+    assert!(!home.config_file().exists());
+    home.write("config/config.toml", "[run]\nmodel = \"foo\"\n");
+    let ran = home.run(&["models", "list"]);
+    assert!(ran.code == 7 && ran.out.contains("anthropic") && ran.err.contains("config.toml:2"), "{ran:?}");
+    assert!(!ran.err.contains("keiko models list"), "a hint that leads in a circle: {ran:?}");
+    let ran = home.run(&["models", "list", "--json"]);
+    assert_eq!((ran.code, ran.json()["wrong"]["code"].as_str()), (7, Some("KEI-4001")), "{ran:?}");
+    assert_eq!(home.run(&["config", "validate"]).code, 8);
 }
 
 #[test]

@@ -42,10 +42,16 @@ fn a_push_waits_for_a_person_and_happens_once() {
     assert_eq!(branches(&remote), "main", "nothing is pushed before the answer");
     keiko.run(&["approvals", "list"]).expect(0).gives(&id).gives("open");
     keiko.run(&["approvals", "show", &id]).expect(0).gives("fix/centuries").gives(remote.to_str().unwrap()).gives("digest");
+    for name in [id.as_str(), "last", &id[..4]] {
+        let shown = keiko.json(&["approvals", "show", name]);
+        assert_eq!((&shown["request"]["id"], &shown["run"], &shown["answer"]), (&json!(id), &json!(run), &json!(null)), "{shown:#}");
+        let action = &shown["request"]["action"]["host"];
+        assert_eq!((&action["do"], &action["branch"]), (&json!("push"), &json!("fix/centuries")), "{shown:#}");
+    }
     keiko.run(&["runs", "show", &run]).expect(0).says(&format!("keiko approvals approve {id}"));
     keiko.run(&["resume", &run]).expect(5).says(&id);
     assert_eq!(branches(&remote), "main", "resuming is no approval");
-    keiko.run(&["approvals", "approve", &id]).expect(0).says(&format!("keiko resume {run}"));
+    keiko.run(&["approvals", "approve", "last"]).expect(0).says(&format!("keiko resume {run}")).says("fix/centuries");
     keiko.run(&["resume", &run]).expect(0).says("succeeded");
     assert_eq!(branches(&remote), "fix/centuries\nmain");
     let pushes = keiko.events(&run).iter().filter(|line| line["body"]["data"]["outcome"].to_string().contains("pushed")).count();

@@ -50,6 +50,19 @@ fn goals_and_numbers_that_are_none() {
 }
 
 #[test]
+fn a_goal_without_quotes_is_joined_or_refused() {
+    let server = greeting();
+    let keiko = Keiko::chat(&server);
+    let typed = |words: &[&str]| {
+        let args = [&["run", "--model", "openai/gpt-5", "--no-workspace"][..], words, &["--max-steps", "3"]].concat();
+        keiko.run(&args)
+    };
+    typed(&["Greet", "me,", "please!"]).expect(0).says("Greet me, please!");
+    assert_eq!(keiko.json(&["runs", "list"])["runs"][0]["goal"], "Greet me, please!");
+    typed(&["Greet", "@everybody"]).fails(2, "KEI-1205").says("keiko run \"");
+}
+
+#[test]
 fn models_that_are_none() {
     let keiko = Keiko::new();
     let none = keiko.ask("Greet me", &[]);
@@ -193,6 +206,12 @@ fn words_that_are_not_utf8() {
 fn commands_that_are_none() {
     let keiko = Keiko::new();
     keiko.run(&["rum"]).expect(2).says("run");
+    for (typed, meant) in
+        [("list", "keiko runs list"), ("approve", "keiko approvals approve last"), ("logs", "keiko runs events last --follow")]
+    {
+        keiko.run(&[typed]).expect(2).says(&format!("hint: {meant}"));
+    }
+    keiko.run(&["fix the tests"]).expect(2).says("hint: keiko run \"fix the tests\"");
     keiko.run(&["run"]).expect(2);
     keiko.run(&["runs", "show"]).expect(2);
     keiko.run(&["kill", "--reason", "x"]).expect(2);

@@ -116,6 +116,10 @@ fn home_and_back(keiko: &Keiko, run: &str, repo: &Path) {
     assert_eq!(snapshot(repo), before);
     let again = keiko.json(&["runs", "apply", run]);
     assert_eq!(again["changes"].as_array().map(Vec::len), Some(2), "{again:#}");
+    let undone = keiko.json(&["runs", "undo", "last"]);
+    assert_eq!(undone["changes"].as_array().map(Vec::len), Some(2), "{undone:#}");
+    assert_eq!(snapshot(repo), before);
+    keiko.run(&["runs", "apply", &run[..8]]).expect(0);
     put(repo, "dates.py", "def is_leap(year):\n    return False\n");
     let conflict = keiko.run(&["runs", "undo", run]);
     assert!(conflict.code != 0 && conflict.stderr.contains("hint:"), "a change of the user's own is not lost: {conflict}");

@@ -72,6 +72,11 @@ impl Keiko {
         self.env.remove(OsStr::new(name));
     }
 
+    /// Where commands are run from.
+    pub(crate) fn stand_in(&mut self, dir: &Path) {
+        dir.clone_into(&mut self.cwd);
+    }
+
     /// A folder for whatever a test needs.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
@@ -170,7 +175,7 @@ impl Keiko {
     /// What waits for a person.
     #[track_caller]
     pub(crate) fn approvals(&self) -> Vec<Value> {
-        self.json(&["approvals", "list"]).as_array().expect("a list").clone()
+        self.json(&["approvals", "list"])["approvals"].as_array().expect("a list").clone()
     }
 
     /// The id of the only open approval.

@@ -12,3 +12,4 @@ mod goal;
 mod interrupted;
 mod keiko;
 mod slow;
+mod up;

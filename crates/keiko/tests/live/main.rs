@@ -171,3 +171,69 @@ fn an_approval_is_answered_by_typing() {
     let events = keiko(home.path(), &["runs", "events", "last"]);
     assert!(events.contains("denied by maria") && events.contains("erst nach dem Review"), "{events}");
 }
+
+#[test]
+fn an_approval_is_answered_from_another_terminal() {
+    let test = "an_approval_is_answered_from_another_terminal";
+    if !has("bwrap") || !has("git") {
+        eprintln!("SKIPPED: {test}: the tour needs bubblewrap and git: apt-get install bubblewrap git");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let elsewhere = [env!("CARGO_BIN_EXE_keiko"), "approvals", "approve", "last"];
+    let steps = json!([{"expect": "Allow exactly this?", "seconds": 120, "run": elsewhere}, {"expect": "red to green", "seconds": 60}]);
+    let Some(played) = play(test, home.path(), &["demo", "code"], [40, 100], &[], steps) else { return };
+    assert_eq!(played.status, 0, "{}", played.output);
+    assert!(played.restored && played.output.contains("The commit is on the remote branch now."), "{}", played.output);
+    assert!(keiko(home.path(), &["runs", "events", "last"]).contains("approved by maria"));
+}
+
+#[test]
+fn an_agent_of_rules_asks_for_no_words_and_shows_no_raw_output() {
+    let test = "an_agent_of_rules_asks_for_no_words_and_shows_no_raw_output";
+    if !has("bwrap") || !has("git") {
+        eprintln!("SKIPPED: {test}: the sandbox needs bubblewrap and git: apt-get install bubblewrap git");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let project = home.path().join("project");
+    std::fs::create_dir(&project).unwrap();
+    let sum = "def minus(a, b):\n    return a+b\n";
+    let asks = "import unittest\nfrom sums import minus\n\n\nclass Sums(unittest.TestCase):\n    def test_minus(self):\n        self.assertEqual(minus(3, 1), 2)\n";
+    std::fs::write(project.join("sums.py"), sum).unwrap();
+    std::fs::write(project.join("test_sums.py"), asks).unwrap();
+    std::fs::write(project.join("pyproject.toml"), "[project]\nname = \"sums\"\nversion = \"1\"\n").unwrap();
+    let args = ["up", "--workspace", project.to_str().unwrap()];
+    let steps = json!([
+        {"expect": "(Esc stops)", "seconds": 60, "send": "hello\r"},
+        {"expect": "hears no words", "seconds": 60},
+        {"expect": "examined; 1 test fails", "seconds": 120},
+    ]);
+    let Some(played) = play(test, home.path(), &args, [40, 120], &[], steps) else { return };
+    assert_eq!(played.status, 0, "{}", played.output);
+    assert!(played.restored, "the terminal is as it was");
+    assert!(played.output.contains("return a-b"), "the candidate is shown: {}", played.output);
+    for noise in ["Say something", "\"lines\"", "tokens ·"] {
+        assert!(!played.output.contains(noise), "{noise}: {}", played.output);
+    }
+}
+
+#[test]
+fn data_moves_no_cursor_on_a_terminal_and_is_untouched_in_a_pipe() {
+    let home = tempfile::tempdir().unwrap();
+    let script = home.path().join("script.toml");
+    let text = "[[turn]]\n[[turn.call]]\ntool = \"finish\"\narguments = { summary = \"\\u001b]0;owned\\u0007a\\tb\\u001b[2Jc\" }\n";
+    std::fs::write(&script, text).unwrap();
+    keiko(home.path(), &["run", "Say hello", "--no-workspace", "--script", script.to_str().unwrap()]);
+    let piped = keiko(home.path(), &["runs", "report", "last"]);
+    assert!(piped.contains("\u{1b}]0;owned\u{7}a\tb\u{1b}[2Jc"), "{piped:?}");
+    for command in ["show", "report", "events"] {
+        let test = "data_moves_no_cursor_on_a_terminal_and_is_untouched_in_a_pipe";
+        let Some(played) = play(test, home.path(), &["runs", command, "last"], [24, 80], &[], json!([])) else { return };
+        assert_eq!(played.status, 0, "{}", played.output);
+        assert!(!played.output.contains("\u{1b}]0;") && !played.output.contains("\u{1b}[2J"), "{command}: {:?}", played.output);
+        if command != "events" {
+            assert!(played.output.contains("␛]0;owned␇a"), "{command}: {:?}", played.output);
+        }
+    }
+}

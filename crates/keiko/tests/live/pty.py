@@ -1,4 +1,4 @@
-"""Runs a program on a terminal of its own and plays a person: waits for text, types, changes the size.
+"""Runs a program on a terminal of its own and plays a person: waits for text, types, changes the size, runs another program.
 
 Reads one JSON object from standard input, writes one to standard output.
 """
@@ -58,6 +58,8 @@ def main():
         if "expect" in step and not read_for(step.get("seconds", 60), step["expect"].encode()):
             missed = step["expect"]
             break
+        if "run" in step:
+            subprocess.run(step["run"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True)
         if "size" in step:
             resize(slave, *step["size"])
         if "signal" in step:

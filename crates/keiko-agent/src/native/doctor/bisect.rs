@@ -6,6 +6,7 @@
 use super::answer::{Answer, argv, restore, run, run_tests};
 use super::fix::cut;
 use super::report::{Commit, Guilty};
+use super::series::{BISECT, CHECKOUT};
 use super::source::{Sources, is_test_file};
 use super::{Facts, NativeCall, Phase, Suite, is_red};
 use crate::testing::{self, TestPlan};
@@ -95,7 +96,7 @@ impl Phase for Bisect {
         let Some(target) = self.current.as_mut() else { return Vec::new() };
         for place in std::mem::take(&mut self.probed) {
             let find = |what: &str| answers.iter().find(|answer| answer.id.ends_with(&format!("-{place}-{what}")));
-            let checked_out = find("checkout").filter(|answer| answer.is_done());
+            let checked_out = find(CHECKOUT).filter(|answer| answer.is_done());
             if let Some(tree) = checked_out.and_then(Answer::tree) {
                 target.trees.insert(place, tree.clone());
             }
@@ -133,9 +134,9 @@ impl Bisect {
         let mut calls = Vec::new();
         for place in &places {
             let commit = &facts.report.commits[*place];
-            let id = |what: &str| format!("bisect-{number}-{place}-{what}");
+            let id = |what: &str| format!("{BISECT}-{number}-{place}-{what}");
             let checkout = JailOp::Git(GitOp::Checkout { revision: commit.id.clone() });
-            calls.push(NativeCall { id: id("checkout"), title: format!("go to {} {}", commit.id, commit.subject), op: checkout });
+            calls.push(NativeCall { id: id(CHECKOUT), title: format!("go to {} {}", commit.id, commit.subject), op: checkout });
             if let Some((path, text)) = &target.overlay {
                 calls.push(overlay(id("overlay"), path, text));
             }
@@ -154,14 +155,14 @@ impl Bisect {
         let revision = facts.branch.clone().unwrap_or_else(|| head.id.clone());
         let op = JailOp::Git(GitOp::Checkout { revision });
         let mut calls = vec![
-            NativeCall { id: format!("bisect-{number}-home"), title: "go back to the newest commit".into(), op },
-            restore(format!("bisect-{number}-restore"), tree),
+            NativeCall { id: format!("{BISECT}-{number}-home"), title: "go back to the newest commit".into(), op },
+            restore(format!("{BISECT}-{number}-restore"), tree),
         ];
         if let Some((bad, good)) = target.bounds()
             && let (Some(to), Some(from)) = (target.trees.get(&bad), target.trees.get(&good))
         {
             let op = JailOp::Diff { from: from.clone(), to: Some(to.clone()) };
-            calls.push(NativeCall { id: format!("bisect-{number}-diff"), title: "see what the commit changed".into(), op });
+            calls.push(NativeCall { id: format!("{BISECT}-{number}-diff"), title: "see what the commit changed".into(), op });
         }
         calls
     }

@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, run_tests};
 use super::report::Flaky;
+use super::series::AGAIN;
 use super::{Facts, NativeCall, Phase, Suite, is_red, trace};
 use crate::testing;
 use keiko_contracts::evidence::{TestCase, TestStatus};
@@ -68,17 +69,17 @@ impl Phase for Rerun {
             };
             let rounds = if suite.duration_ms < QUICK_MS { conditions.len() } else { 2 };
             for (shown, env) in conditions.iter().take(rounds) {
-                let id = format!("again-{}", calls.len() + 1);
+                let id = format!("{AGAIN}-{}", calls.len() + 1);
                 calls.push(run_tests(id, format!("run the tests again with {shown}"), &suite.plan, env));
                 self.rounds.push(Round::Again(index, shown));
             }
-            if let Some(call) = trace::python(suite, trace::Mode::Reverse, format!("again-{}", calls.len() + 1)) {
+            if let Some(call) = trace::python(suite, trace::Mode::Reverse, format!("{AGAIN}-{}", calls.len() + 1)) {
                 calls.push(call);
                 self.rounds.push(Round::Reversed(index));
             }
             for case in suite.failing().into_iter().take(ALONE) {
                 if let Some(plan) = testing::plan(&suite.project, Some(&case.name)) {
-                    calls.push(run_tests(format!("again-{}", calls.len() + 1), format!("run {} alone", case.name), &plan, &[]));
+                    calls.push(run_tests(format!("{AGAIN}-{}", calls.len() + 1), format!("run {} alone", case.name), &plan, &[]));
                     self.rounds.push(Round::Alone(index, case.name.clone()));
                 }
             }

@@ -206,7 +206,10 @@ fn built_in(facts: &mut Facts) {
         }
     }
     if !facts.sources.files.is_empty() {
-        facts.report.checks.push(format!("built-in rules over {} source files", facts.sources.files.len()));
+        facts
+            .report
+            .checks
+            .push(format!("built-in rules over {}", crate::describe::count(facts.sources.files.len() as u64, "source file")));
     }
     facts.report.findings.extend(found);
 }

@@ -14,7 +14,9 @@ mod markdown;
 mod repair;
 mod report;
 mod rules;
+mod series;
 mod source;
+mod spaced;
 mod survey;
 mod suspects;
 mod templates;
@@ -24,6 +26,8 @@ mod trace;
 pub use report::{
     Candidate, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, Severity, SuiteReport, Suspect,
 };
+
+pub use series::{Series, series};
 
 use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use answer::Answer;

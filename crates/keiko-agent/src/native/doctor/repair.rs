@@ -6,6 +6,7 @@
 use super::answer::{Answer, restore, run_tests};
 use super::fix::broken_test;
 use super::report::Candidate;
+use super::series::{REPAIR, TRY};
 use super::source::{Lang, mask};
 use super::templates::{self, Line};
 use super::{Facts, NativeCall, Phase};
@@ -135,8 +136,8 @@ impl Repair {
             self.step += 1;
             let mut calls = Vec::new();
             for (n, trial) in trials.iter().enumerate() {
-                let id = |what: &str| format!("repair-{}-{}-{what}", self.step, n + 1);
-                let Some(edit) = edit(facts, trial, id("edit")) else { continue };
+                let id = |what: &str| format!("{REPAIR}-{}-{}-{what}", self.step, n + 1);
+                let Some(edit) = edit(facts, trial, id(TRY)) else { continue };
                 calls.push(edit);
                 calls.push(run_tests(id("test"), format!("run {}", target.test), &target.plan, &[]));
                 calls.push(restore(id("undo"), &tree));
@@ -151,8 +152,8 @@ impl Repair {
     fn passing(&self, trials: &[Trial], answers: &[Answer]) -> Vec<Trial> {
         let Some(target) = self.targets.front() else { return Vec::new() };
         let passed = |n: usize| {
-            let find = |what: &str| answers.iter().find(|answer| answer.id == format!("repair-{}-{}-{what}", self.step, n + 1));
-            let edited = find("edit").is_some_and(Answer::is_done);
+            let find = |what: &str| answers.iter().find(|answer| answer.id == format!("{REPAIR}-{}-{}-{what}", self.step, n + 1));
+            let edited = find(TRY).is_some_and(Answer::is_done);
             let cases = find("test").and_then(|answer| answer.tests(&target.plan).ok()).map(|(_, cases)| cases).unwrap_or_default();
             edited && cases.iter().any(|case| case.name == target.test && case.status == TestStatus::Passed)
         };
@@ -169,7 +170,7 @@ impl Repair {
         self.step += 1;
         let mut calls = Vec::new();
         for (n, trial) in trials.iter().enumerate() {
-            let id = |what: &str| format!("repair-{}-{}-{what}", self.step, n + 1);
+            let id = |what: &str| format!("{REPAIR}-{}-{}-{what}", self.step, n + 1);
             let Some(edit) = edit(facts, trial, id("edit")) else { continue };
             calls.push(edit);
             calls.push(run_tests(id("test"), "run all tests with it", &facts.suites[target.suite].plan, &[]));
@@ -184,7 +185,7 @@ impl Repair {
         let suite = &facts.suites[target.suite];
         let mut kept = Vec::new();
         for (n, trial) in trials.iter().enumerate() {
-            let id = format!("repair-{}-{}-test", self.step, n + 1);
+            let id = format!("{REPAIR}-{}-{}-test", self.step, n + 1);
             let Some(answer) = answers.iter().find(|answer| answer.id == id) else { continue };
             let after = answer.tests(&suite.plan);
             if broken_test(suite.cases(), &suite.flaky, &after).is_some() {

@@ -2,6 +2,7 @@
 //! strings and comments are left alone.
 
 use super::source::Lang;
+use super::spaced::Spaced;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -32,7 +33,7 @@ pub(super) struct Line<'a> {
 
 /// All variants of a line, each once, the most promising first.
 pub(super) fn variants(line: Line<'_>) -> Vec<Variant> {
-    let mut all = Bench { line, list: Vec::new() };
+    let mut all = Bench { line, spaced: Spaced::of(line.lang, line.code), list: Vec::new() };
     comparisons(&mut all);
     logic(&mut all);
     arithmetic(&mut all);
@@ -49,6 +50,8 @@ pub(super) fn variants(line: Line<'_>) -> Vec<Variant> {
 
 struct Bench<'a> {
     line: Line<'a>,
+    /// What patterns are looked for in.
+    spaced: Spaced,
     list: Vec<Variant>,
 }
 
@@ -62,13 +65,14 @@ impl Bench<'_> {
     /// Replaces each place where a pattern's first group, or the whole of it, stands.
     fn each(&mut self, rank: usize, pattern: &str, new: impl Fn(&regex::Captures<'_>) -> Option<(String, String)>) {
         let Some(regex) = compiled(pattern) else { return };
-        let code = self.line.code;
-        for found in regex.captures_iter(code).take(6) {
-            let Some(place) = found.get(1).or(found.get(0)) else { continue };
+        let code = std::mem::take(&mut self.spaced.text);
+        for found in regex.captures_iter(&code).take(6) {
+            let Some(place) = found.get(1).or(found.get(0)).and_then(|piece| self.spaced.place(piece.range())) else { continue };
             if let Some((template, new)) = new(&found) {
-                self.put(rank, template, place.range(), &new);
+                self.put(rank, template, place, &new);
             }
         }
+        self.spaced.text = code;
     }
 
     /// Replaces one word by others.
@@ -310,6 +314,16 @@ mod tests {
             (Lang::Rust, "        self.present + self.reserved", "        self.present - self.reserved"),
             (Lang::Go, "\tif a && b {", "\tif a || b {"),
             (Lang::Python, "    return move(target, source)", "    return move(source, target)"),
+            (Lang::Python, "    return a-b", "    return a+b"),
+            (Lang::Python, "    if a<b:", "    if a<=b:"),
+            (Lang::Python, "    return y%100!=0 or y%400!=0", "    return y%100!=0 or y%400==0"),
+            (Lang::Python, "    return items[n-1]", "    return items[n]"),
+            (Lang::Python, "    return grams//kilo", "    return -(-grams // kilo)"),
+            (Lang::Python, "    return move(target,source)", "    return move(source, target)"),
+            (Lang::Js, "  for(let i=0;i<=n;i++) sum+=i;", "  for(let i=0;i<n;i++) sum+=i;"),
+            (Lang::Js, "  return a&&b;", "  return a||b;"),
+            (Lang::Rust, "        self.present+self.reserved", "        self.present-self.reserved"),
+            (Lang::Go, "\tif a==b {", "\tif a!=b {"),
         ];
         for (lang, old, new) in cases {
             assert!(texts(lang, old, "").contains(&new.to_owned()), "{old}: {:#?}", texts(lang, old, ""));
@@ -329,6 +343,21 @@ mod tests {
     #[test]
     fn strings_and_comments_are_left_alone() {
         assert_eq!(texts(Lang::Python, "    log('a < b and 100')  # x + 1", ""), Vec::<String>::new());
+    }
+
+    #[test]
+    fn signs_that_are_no_operators_stay() {
+        let all = [
+            (Lang::Python, "def f(a, *rest, b=-1)->int:"),
+            (Lang::Js, "const names = new Map<string,Array<number>>();"),
+            (Lang::Rust, "fn first<T>(all: &[T])->Option<&T> {"),
+            (Lang::Go, "func all(c <-chan []*T) {"),
+        ];
+        for (lang, line) in all {
+            let made = texts(lang, line, "");
+            let is_broken = |text: &String| ["+1)", "<=", ">=", "- >", "[]/", " / "].iter().any(|sign| text.contains(sign));
+            assert!(!made.iter().any(is_broken), "{line}: {made:#?}");
+        }
     }
 
     #[test]

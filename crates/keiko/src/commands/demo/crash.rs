@@ -4,7 +4,7 @@
 mod check;
 
 use super::record::{Noted, Record, install_hook};
-use super::{CRASH_MODEL, Yard, place, script_of};
+use super::{CRASH_MODEL, Place, Yard, script_of};
 use crate::commands::Context;
 use crate::config::Config;
 use crate::error::{CliError, Exit};
@@ -44,6 +44,8 @@ const SPARE_LIVES: u32 = 12;
 
 /// Where one run of the demonstration happens.
 struct Stage {
+    /// Nobody clears it away meanwhile.
+    _held: Place,
     place: PathBuf,
     yard: Yard,
     run: RunId,
@@ -61,9 +63,10 @@ pub(super) async fn run(context: &Context<'_>, home: &Home, config: Config, roun
     let say = |text: &str| context.output.say(text);
     say("A scripted model works on a small repository. Its process is killed with SIGKILL at random points and started again.");
     say("What was really done is counted outside Keiko: by the ports as they begin, and by a hook of the git remote.");
-    let (mut left, mut verdicts, mut crash) = (rounds, Vec::new(), 0);
+    let (mut left, mut verdicts, mut crash, mut places) = (rounds, Vec::new(), 0, Vec::new());
     while left > 0 {
-        let stage = Stage::new(home, config.clone())?;
+        let stage = Stage::new(home, config.clone(), &places)?;
+        places.push(stage.place.clone());
         say("");
         say(&format!("Run {}", stage.run));
         let mut crashes = Vec::new();
@@ -91,14 +94,15 @@ pub(super) async fn run(context: &Context<'_>, home: &Home, config: Config, roun
 }
 
 impl Stage {
-    fn new(home: &Home, config: Config) -> Result<Stage, CliError> {
-        let place = place(home, "crash")?;
+    fn new(home: &Home, config: Config, earlier: &[PathBuf]) -> Result<Stage, CliError> {
+        let held = Place::new(home, "crash", |path| earlier.iter().any(|place| place == path))?;
+        let place = held.path.clone();
         let yard = Yard::new(&place)?;
         let path = place.join(RECORD);
         install_hook(&yard.remote, &path)
             .map_err(|error| Fault::new(Code(1102), format!("the remote's hook cannot be written: {error}")).at(yard.remote.display()))?;
         let keiko = Keiko::open(home_in(&place, home), config)?;
-        Ok(Stage { record: Record::new(path), yard, run: RunId::from_bytes(random()?), keiko, place })
+        Ok(Stage { record: Record::new(path), yard, run: RunId::from_bytes(random()?), keiko, place, _held: held })
     }
 
     /// One life after the other until the run has ended. Returns how often a person was asked, and about what.

@@ -99,7 +99,7 @@ const GERMAN: Words = Words {
     approval: "Ein Push verlässt die Sandbox. Deshalb entscheidet ein Mensch, über genau diese Aktion und nur einmal.",
     answered: "--yes antwortet: freigegeben.",
     pushed: "Der Commit liegt jetzt auf dem Zweig des Remotes.",
-    denied: "Sie haben abgelehnt: Nichts wird gepusht. Der Agent erfährt es, und der Rundgang geht ohne das weiter.",
+    denied: "Sie haben abgelehnt: Nichts wird übertragen. Der Agent erfährt es, und der Rundgang geht ohne das weiter.",
     closing: "Der Agent hält sich für fertig. Keiko prüft: Tests auf den endgültigen Dateien, kein geschwächter Test, dann der Nachweis.",
 };
 

@@ -1,6 +1,6 @@
 //! What belongs to Keiko itself: its folders, the journal, the configuration, the models, the workspaces.
 
-use super::{Row, State};
+use super::{Row, State, holders};
 use crate::config::{Loaded, Places};
 use crate::home::Home;
 use crate::wiring::read_fault;
@@ -10,9 +10,9 @@ use keiko_models::detect::{self, Found};
 use keiko_models::key::process_env;
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_runtime::views;
-use keiko_store::{Options, SqliteJournal};
+use keiko_store::{OpenError, Options, SqliteJournal};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Below this, warn; below the second, no run gets far. Bytes.
 const LITTLE: u64 = 2 << 30;
@@ -86,14 +86,20 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
     if !path.exists() {
         return vec![Row::ok("journal", format!("{} (made with the first run)", path.display()))];
     }
+    let beside = |end: &str| {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    let (log, shared) = (beside("-wal"), beside("-shm"));
+    let open_in = holders::of(&[&path, &shared]);
     let journal = match SqliteJournal::open(&path, Options::default()) {
         Ok(journal) => journal,
-        Err(error) => return vec![Row::fault("journal", State::Broken, &error.fault())],
+        Err(error) => return vec![unopened(&error, &open_in)],
     };
     let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
-    let mut log = path.clone().into_os_string();
-    log.push("-wal");
-    let sizes = format!("{}, write-ahead log {}", size(length(&path)), size(length(Path::new(&log))));
+    let open = if open_in.is_empty() { String::new() } else { format!("; open in process {}", open_in.join(", ")) };
+    let sizes = format!("{}, write-ahead log {}{open}", size(length(&path)), size(length(&log)));
     let findings = journal.check().await;
     let mut rows: Vec<Row> = findings.iter().take(NAMED).map(|finding| Row::fault("journal", State::Broken, &finding.fault())).collect();
     if findings.is_empty() {
@@ -103,6 +109,19 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
     rows.extend(workspaces(&journal, &home.data).await);
     journal.close().await;
     rows
+}
+
+/// A journal that cannot be opened, and who holds it when it is locked.
+fn unopened(error: &OpenError, holders: &[String]) -> Row {
+    let row = Row::fault("journal", State::Broken, &error.fault());
+    match (error, holders.split_first()) {
+        (OpenError::Locked { .. }, Some((first, _))) => {
+            let pid = first.split(' ').next().unwrap_or_default().to_owned();
+            let seen = format!("{}; held by process {}", row.seen, holders.join(", "));
+            Row { seen, ..row }.todo(format!("wait for it, or look at it: ps -fp {pid}"))
+        }
+        _ => row,
+    }
 }
 
 /// Runs that some process drives at this moment.

@@ -2,7 +2,7 @@
 
 use super::line::{Asks, Line};
 use crate::view::clean::{clean, columns, cut, tail};
-use crate::view::plain;
+use crate::view::steps::Steps;
 use crate::view::{Output, Tone};
 use crossterm::event::KeyEvent;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
@@ -12,7 +12,7 @@ use keiko_contracts::jail::{End, JailBody};
 use keiko_contracts::model::{LiveFrame, Part, Usage};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{InboxMessage, RunEvent, Suspension};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Most lines that wait to be drawn, and the most bytes of a running text that are kept.
@@ -53,7 +53,7 @@ pub(super) struct Board {
     output: Output,
     by: String,
     has_foot: bool,
-    open: BTreeMap<EffectKey, Intent>,
+    steps: Steps,
     waiting: VecDeque<String>,
     lost: usize,
     stream: Option<(EffectKey, Kind, String)>,
@@ -71,13 +71,14 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// `foot`: the terminal can keep a foot; otherwise a question says how it is answered.
-    pub(super) fn new(output: Output, by: String, foot: bool) -> Board {
+    /// `foot`: the terminal can keep a foot; otherwise a question says how it is answered. `native`: the agent works by
+    /// rules, and hears no words.
+    pub(super) fn new(output: Output, by: String, foot: bool, native: bool) -> Board {
         Board {
             output,
             by,
             has_foot: foot,
-            open: BTreeMap::new(),
+            steps: Steps::new(native),
             waiting: VecDeque::new(),
             lost: 0,
             stream: None,
@@ -131,13 +132,16 @@ impl Board {
     pub(super) fn event(&mut self, event: &RunEvent) {
         self.changed();
         self.count(event);
-        let shown = plain::lines(&self.output, &mut self.open, event);
+        let shown = self.steps.lines(&self.output, event);
         match event {
             RunEvent::EffectEnded(ended) => match &ended.outcome {
                 Outcome::Done(Report::Model(report)) => self.words(report.reply.text_or_empty()),
                 outcome => {
                     shown.iter().for_each(|line| self.tell(line));
-                    self.output_of(outcome);
+                    // What an engine has commands print is for the engine.
+                    if !self.steps.is_native() {
+                        self.output_of(outcome);
+                    }
                 }
             },
             RunEvent::ApprovalRequested(request) => self.ask(request),
@@ -257,6 +261,7 @@ impl Board {
                 return self.tell(&format!("{MARGIN}{note}"));
             }
             LiveFrame::Text { delta } | LiveFrame::Reasoning { delta } => (Kind::Words, delta),
+            LiveFrame::Output { .. } if self.steps.is_native() => return,
             LiveFrame::Output { delta } => (Kind::Output, delta),
             LiveFrame::Arguments { .. } => return,
         };
@@ -278,7 +283,7 @@ impl Board {
         match self.line.key(key) {
             Asks::Nothing => None,
             Asks::Stop => self.stop(),
-            Asks::Say { text, may_answer } => Some(Deed::Say(self.say(&text, may_answer))),
+            Asks::Say { text, may_answer } => self.say(&text, may_answer).map(Deed::Say),
         }
     }
 
@@ -293,27 +298,40 @@ impl Board {
         Some(Deed::Say(InboxMessage::Stop { by: self.by.clone() }))
     }
 
-    /// What a typed line means: an answer to the oldest open approval, or words for the agent.
-    pub(super) fn say(&mut self, text: &str, may_answer: bool) -> InboxMessage {
+    /// What a typed line means: an answer to the oldest open approval, or words for the agent. Rules hear no words.
+    pub(super) fn say(&mut self, text: &str, may_answer: bool) -> Option<InboxMessage> {
         let open = self.approvals.iter().find(|request| may_answer && !self.answered.contains(&request.id));
         if let (Some(request), Some((decision, reason))) = (open, decision(text)) {
             let answer = request.answer(decision, self.by.clone(), reason);
             self.answered.push(answer.id);
-            return InboxMessage::Approval(answer);
+            return Some(InboxMessage::Approval(answer));
         }
-        InboxMessage::Words { by: self.by.clone(), text: text.into() }
+        if self.steps.is_native() {
+            self.tell(&format!(
+                "{MARGIN}{}",
+                self.output.t(
+                    "This agent works by rules and hears no words; Esc stops it.",
+                    "Dieser Agent arbeitet nach Regeln und hört nicht zu; Esc hält ihn an."
+                )
+            ));
+            return None;
+        }
+        Some(InboxMessage::Words { by: self.by.clone(), text: text.into() })
     }
 
     fn doing(&self) -> String {
         let unanswered = self.approvals.len().saturating_sub(self.answered.len());
-        match self.open.values().next_back() {
+        match self.steps.running() {
             _ if self.stopping => {
                 self.output.t("stopping (Esc again: leave at once)", "hält an (noch einmal Esc: sofort verlassen)").into()
             }
             _ if unanswered > 0 => self.output.t("waits for your decision", "wartet auf Ihre Entscheidung").into(),
             _ if self.question => self.output.t("waits for your answer", "wartet auf Ihre Antwort").into(),
             Some(Intent { action: Action::Model(_), .. }) => self.output.t("thinking", "denkt nach").into(),
-            Some(intent) => intent.tool.as_ref().map_or_else(|| self.output.t("working", "arbeitet"), |tool| tool.as_str()).to_owned(),
+            Some(intent) => {
+                let tool = intent.tool.as_ref().map(|tool| tool.as_str());
+                clean(tool.or(intent.title.as_deref()).unwrap_or_else(|| self.output.t("working", "arbeitet")))
+            }
             None if self.closing => self.output.t("looking for evidence", "sucht Belege").into(),
             None => self.output.t("working", "arbeitet").into(),
         }
@@ -340,6 +358,9 @@ impl Board {
             format!("{} dollars", self.cost),
             clean(&self.model),
         ];
+        if self.steps.is_native() {
+            parts.drain(3..5);
+        }
         if !self.approvals.is_empty() {
             parts.insert(1, format!("{} open", self.approvals.len()));
         }
@@ -362,6 +383,8 @@ impl Board {
             self.output.t("Allow exactly this? y, or n and why > ", "Genau dies erlauben? j, oder n und warum > ")
         } else if self.question {
             self.output.t("Your answer > ", "Ihre Antwort > ")
+        } else if self.steps.is_native() {
+            self.output.t("(Esc stops) ", "(Esc hält an) ")
         } else {
             self.output.t("Say something to the agent (Esc stops) > ", "Sagen Sie dem Agenten etwas (Esc hält an) > ")
         }

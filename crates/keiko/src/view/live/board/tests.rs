@@ -8,7 +8,7 @@ use keiko_contracts::model::Stop;
 use keiko_contracts::run::Ended;
 
 fn board() -> Board {
-    Board::new(Output::new(Color::Never, false, false), "maria".into(), true)
+    Board::new(Output::new(Color::Never, false, false), "maria".into(), true, false)
 }
 
 fn key(step: u32) -> EffectKey {
@@ -145,4 +145,17 @@ fn when_nobody_draws_the_oldest_lines_go() {
     let lines = board.take_lines();
     assert_eq!(lines.len(), WAITING_MAX + 1);
     assert_eq!(lines.last().map(String::as_str), Some("5009"));
+}
+
+#[test]
+fn rules_are_not_spoken_to() {
+    let mut board = Board::new(Output::new(Color::Never, false, false), "maria".into(), true, true);
+    assert!(type_in(&mut board, "nimm ISO-Daten").is_none());
+    assert!(board.take_lines().join("").contains("hears no words"));
+    let foot = board.foot(80, 24, Duration::ZERO).rows.join("\n");
+    assert!(!foot.contains("Say something") && !foot.contains("tokens") && foot.contains("Esc stops"), "{foot}");
+    board.frame(&key(1), LiveFrame::Output { delta: "{\"raw\": 1}".into() });
+    assert!(!board.foot(80, 24, Duration::ZERO).rows.join("").contains("raw"));
+    board.event(&RunEvent::ApprovalRequested(Box::new(request(1))));
+    assert!(matches!(said(type_in(&mut board, "y")), InboxMessage::Approval(_)), "an approval is answered all the same");
 }

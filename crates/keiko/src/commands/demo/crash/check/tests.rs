@@ -23,6 +23,7 @@ fn intent(step: u32) -> Intent {
         epoch: Epoch(0),
         call: None,
         tool: None,
+        title: None,
     }
 }
 

@@ -1,0 +1,96 @@
+//! Commands that people try because other tools have them, and what they are called here.
+
+use crate::view::program::as_typed;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// What was typed, and the command that does it.
+const OTHERS: [(&[&str], &str); 21] = [
+    (&["list", "ls", "ps", "history", "status", "jobs"], "keiko runs list"),
+    (&["show", "info", "inspect"], "keiko runs show last"),
+    (&["report"], "keiko runs report last"),
+    (&["logs", "log", "events", "tail", "watch", "follow"], "keiko runs events last --follow"),
+    (&["diff"], "keiko runs diff last"),
+    (&["apply", "merge", "accept"], "keiko runs apply last"),
+    (&["undo", "revert", "rollback"], "keiko runs undo last"),
+    (&["verify", "check"], "keiko runs verify last"),
+    (&["cancel", "abort"], "keiko runs cancel last"),
+    (&["stop"], "keiko kill --run last --reason \"…\", or: keiko runs cancel last"),
+    (&["approve", "allow", "yes"], "keiko approvals approve last (what it allows: keiko approvals show last)"),
+    (&["deny", "reject", "no"], "keiko approvals deny last --reason \"…\""),
+    (&["approval", "inbox", "pending"], "keiko approvals list"),
+    (&["continue", "retry"], "keiko resume last"),
+    (&["init", "setup", "configure", "settings"], "keiko config init"),
+    (&["get", "set", "explain", "validate"], "keiko config --help"),
+    (&["model", "login", "auth", "key", "keys"], "keiko models list"),
+    (&["probe", "ping"], "keiko models probe VENDOR/MODEL"),
+    (&["start", "serve", "server", "examine", "scan", "repo-doctor"], "keiko up"),
+    (&["tour", "example"], "keiko demo code"),
+    (&["do", "ask", "fix", "task", "goal", "exec", "chat"], "keiko run \"what is to be done\""),
+];
+
+/// The command that was probably meant, if clap has no better word for it.
+pub(crate) fn instead(error: &clap::Error) -> Option<String> {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    // Below a command, clap's own list of what there is says more.
+    let words: Vec<String> =
+        std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).skip_while(|arg| arg.starts_with('-')).collect();
+    (words.first() == Some(typed)).then(|| of(&words)).flatten()
+}
+
+/// What a command line without a command means; one that says what is to be done is a goal.
+fn of(words: &[String]) -> Option<String> {
+    let (typed, (_, does)) = (words.first()?.as_str(), OTHERS.last()?);
+    let found = OTHERS.iter().find(|(names, _)| names.contains(&typed)).map(|(_, command)| *command);
+    let goal = words.iter().take_while(|word| !word.starts_with('-')).map(|word| word.trim()).collect::<Vec<_>>().join(" ");
+    let is_goal = goal.contains(' ') && !goal.contains(['"', '\'', '$', '`', '\\']) && !goal.chars().any(char::is_control);
+    let meant = match found {
+        Some(command) if command != *does || !is_goal => command.to_owned(),
+        _ if is_goal => format!("keiko run \"{goal}\""),
+        _ => return None,
+    };
+    Some(as_typed(&meant).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::{CommandFactory as _, Parser as _};
+
+    #[test]
+    fn every_suggestion_is_a_command_that_exists() {
+        for (_, text) in OTHERS {
+            for command in text.split("keiko ").skip(1) {
+                let words = command.split([',', '(']).next().unwrap_or_default().replace('"', "").trim().to_owned();
+                let words = std::iter::once("keiko").chain(words.split_whitespace().take_while(|word| *word != "what"));
+                let words: Vec<&str> = words.collect();
+                let words = if words.last() == Some(&"run") { [words.as_slice(), &["goal"]].concat() } else { words };
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{words:?}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_hides_a_command() {
+        let command = Cli::command();
+        let own: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        assert!(OTHERS.iter().flat_map(|(names, _)| *names).all(|name| !own.contains(name)));
+    }
+
+    #[test]
+    fn a_sentence_is_a_goal() {
+        let of = |words: &[&str]| of(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(of(&["fix the tests"]).as_deref(), Some("keiko run \"fix the tests\""));
+        assert_eq!(of(&["fix", "the", "tests", "--json"]).as_deref(), Some("keiko run \"fix the tests\""));
+        assert_eq!(of(&["make", "it", "green"]).as_deref(), Some("keiko run \"make it green\""));
+        assert_eq!(of(&["list", "all"]).as_deref(), Some("keiko runs list"));
+        assert_eq!(of(&["fix"]).as_deref(), Some("keiko run \"what is to be done\""));
+        assert_eq!(of(&["frobnicate"]), None);
+        assert_eq!(of(&["rm", "$HOME"]), None, "what a shell would read otherwise");
+    }
+}

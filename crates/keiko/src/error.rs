@@ -2,6 +2,7 @@
 
 use crate::view::Output;
 use keiko_contracts::code::Fault;
+use keiko_contracts::language::Language;
 use std::process::ExitCode;
 
 /// Exit codes, documented in `docs/cli.md`.
@@ -68,7 +69,10 @@ impl CliError {
 
 /// A command line that cannot be read: clap says why. Help and version are no errors.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // A closed pipe is no reason to complain.
-    let _ = error.print();
+    match crate::language::early() {
+        // A closed pipe is no reason to complain.
+        Language::English => drop(error.print()),
+        Language::German => crate::language::help::show(error),
+    }
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }

@@ -15,6 +15,7 @@ use crate::wiring::{Keiko, random};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{AgentName, InvalidId, ModelName, RunId};
 use keiko_contracts::jail::Source;
+use keiko_contracts::language::Language;
 use keiko_contracts::run::{ApprovalMode, RunLimits, StartRun};
 use keiko_governance::policy::RiskPolicy;
 use keiko_models::scripted::Scripted;
@@ -82,7 +83,7 @@ impl Yard {
     }
 
     /// A run in it. Whatever it needs of a person is asked.
-    fn start(&self, run: RunId, goal: &str, model: &str, language: String) -> Result<StartRun, Fault> {
+    fn start(&self, run: RunId, goal: &str, model: &str, language: Language) -> Result<StartRun, Fault> {
         let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
         Ok(StartRun {
             run,
@@ -92,7 +93,7 @@ impl Yard {
             source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
-            language,
+            language: language.code().into(),
             demo: true,
             version: env!("CARGO_PKG_VERSION").into(),
         })

@@ -5,8 +5,11 @@ pub(crate) mod live;
 pub(crate) mod plain;
 pub(crate) mod result;
 
+use crate::language::catalogue;
 use clap::ValueEnum;
 use keiko_contracts::code::Fault;
+use keiko_contracts::language::Language;
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 /// When colours are used.
@@ -23,7 +26,7 @@ pub(crate) struct Output {
     color: bool,
     json: bool,
     quiet: bool,
-    german: bool,
+    language: Language,
 }
 
 /// What a piece of text is, for its colour.
@@ -46,18 +49,28 @@ impl Output {
             Color::Auto if set("CLICOLOR_FORCE") => true,
             Color::Auto => std::io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| term != "dumb") && !set("CI"),
         };
-        Output { color, json, quiet, german: false }
+        Output { color, json, quiet, language: Language::English }
     }
     pub(crate) fn json(&self) -> bool {
         self.json
     }
-    /// The same, in the language of the configuration.
-    pub(crate) fn in_language(self, language: &str) -> Output {
-        Output { german: language == "de", ..self }
+    /// The same, in a language.
+    pub(crate) fn in_language(self, language: Language) -> Output {
+        Output { language, ..self }
+    }
+    pub(crate) fn language(&self) -> Language {
+        self.language
     }
     /// One text in two languages: each stands beside its translation, so that neither is forgotten.
     pub(crate) fn t<'a>(&self, english: &'a str, german: &'a str) -> &'a str {
-        if self.german { german } else { english }
+        self.language.pick(english, german)
+    }
+    /// A sentence from below, which is English, in the language of whoever reads it.
+    pub(crate) fn told<'a>(&self, english: &'a str) -> Cow<'a, str> {
+        match self.language {
+            Language::English => Cow::Borrowed(english),
+            Language::German => catalogue::german(english),
+        }
     }
     /// Only warnings and errors are wanted.
     pub(crate) fn quiet(&self) -> bool {
@@ -92,16 +105,25 @@ impl Output {
     }
     /// A warning, on stderr, even when quiet.
     pub(crate) fn warn(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(Tone::Warn, "warning:"), clean::clean(text));
+        let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(Tone::Warn, self.t("warning:", "Warnung:")), clean::clean(text));
     }
     /// An error, on stderr.
     pub(crate) fn fault(&self, fault: &Fault) {
-        let mut text = format!("{} {}", self.paint(Tone::Bad, &format!("error[{}]:", fault.code)), fault.message);
+        let told;
+        let fault = match self.language {
+            Language::English => fault,
+            Language::German => {
+                told = catalogue::german_fault(fault);
+                &told
+            }
+        };
+        let word = self.t("error", "Fehler");
+        let mut text = format!("{} {}", self.paint(Tone::Bad, &format!("{word}[{}]:", fault.code)), fault.message);
         if let Some(place) = &fault.place {
             text.push_str(&format!("\n  --> {place}"));
         }
         if let Some(hint) = &fault.hint {
-            text.push_str(&format!("\n{} {hint}", self.paint(Tone::Strong, "hint:")));
+            text.push_str(&format!("\n{} {hint}", self.paint(Tone::Strong, self.t("hint:", "Tipp:"))));
         }
         let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(&text));
     }

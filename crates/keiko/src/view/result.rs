@@ -1,11 +1,14 @@
 //! How a run ended or what it waits for: summary, diff and evidence card, and the next thing to type.
 
-use super::plain::waiting;
+use super::plain::{counts, waiting};
 use super::{Output, Tone};
+use crate::language::tr;
+use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::state::RunState;
-use keiko_contracts::evidence::{EvidenceCard, TestSummary};
+use keiko_contracts::evidence::EvidenceCard;
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::BaseKind;
+use keiko_contracts::language::Language;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
 use keiko_runtime::views::end_word;
 use std::fmt::Write as _;
@@ -19,11 +22,7 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         output.data(&serde_json::json!({"run": run, "status": end_word(end.status), "end": end}).to_string());
         return;
     }
-    if let Some(report) = &end.report {
-        output.data(report.text_or_empty());
-    } else {
-        output.data(end.summary.text_or_empty());
-    }
+    output.data(&report(output, end));
     if let Some(diff) = &end.diff {
         output.data("");
         output.data(&cut(output, diff.text_or_empty(), run));
@@ -34,8 +33,12 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         output.fault(fault);
     }
     if end.diff.is_some() && end.status != EndStatus::Refused {
-        output.say(&format!("{}: keiko runs apply {run}", output.t("Bring it into your folder", "In Ihren Ordner übernehmen")));
-        output.say(&format!("{}: keiko runs verify {run}", output.t("Check the evidence again", "Den Nachweis erneut prüfen")));
+        output.say(&tr!(output, "Bring it into your folder: keiko runs apply {run}", "In Ihren Ordner übernehmen: keiko runs apply {run}"));
+        output.say(&tr!(
+            output,
+            "Check the evidence again: keiko runs verify {run}",
+            "Den Nachweis erneut prüfen: keiko runs verify {run}"
+        ));
     }
 }
 
@@ -44,12 +47,8 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
     if lines.len() <= DIFF_LINES {
         return diff.trim_end().to_owned();
     }
-    format!(
-        "{}\n... {} {}: keiko runs diff {run}",
-        lines[..DIFF_LINES].join("\n"),
-        lines.len() - DIFF_LINES,
-        output.t("more lines", "weitere Zeilen")
-    )
+    let more = output.language().count((lines.len() - DIFF_LINES) as u64, ["more line", "more lines"], ["weitere Zeile", "weitere Zeilen"]);
+    format!("{}\n... {more}: keiko runs diff {run}", lines[..DIFF_LINES].join("\n"))
 }
 
 /// The evidence card, for people.
@@ -63,7 +62,7 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(out, "  {name:<14} {value}");
     };
-    row(output.t("result", "Ergebnis"), &output.paint(tone, end_word(status)));
+    row(output.t("result", "Ergebnis"), &output.paint(tone, state_word(output, end_word(status))));
     if card.demo {
         row("demo", output.t("a scripted model played; everything else is real", "ein Skript spielte das Modell; alles andere ist echt"));
     }
@@ -89,31 +88,60 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
         row(output.t("test changed", "Test geändert"), &format!("{path} ({} {approval})", output.t("approval", "Freigabe")));
     }
     for (what, answer) in &card.approvals {
-        row(output.t("approval", "Freigabe"), &format!("{answer}: {what}"));
+        row(output.t("approval", "Freigabe"), &format!("{}: {}", output.told(answer), output.told(what)));
     }
     for (model, origin) in &card.models {
-        row(output.t("model", "Modell"), &format!("{model} ({origin})"));
+        row(output.t("model", "Modell"), &format!("{model} ({})", output.told(origin)));
     }
     let seconds = card.ended.since_ms(card.started) as f64 / 1000.0;
     let tokens = card.usage.input + card.usage.cached + card.usage.cache_write;
-    let (steps, written, cost) = (card.steps, card.usage.output, card.cost);
-    let effort = if output.t("en", "de") == "de" {
-        format!("{steps} Schritte, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar")
-    } else {
-        format!("{steps} steps, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars")
-    };
+    let (written, cost) = (card.usage.output, card.cost);
+    let steps = steps(output, card.steps);
+    let effort = tr!(
+        output,
+        "{steps}, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars",
+        "{steps}, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar"
+    );
     row(output.t("effort", "Aufwand"), &effort);
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
 }
 
-fn counts(output: &Output, tests: &TestSummary) -> String {
-    let TestSummary { passed, failed, errors, skipped, .. } = tests;
-    if output.t("en", "de") == "de" {
-        format!("{passed} bestanden, {failed} fehlgeschlagen, {errors} Fehler, {skipped} ausgelassen")
-    } else {
-        format!("{passed} passed, {failed} failed, {errors} errors, {skipped} skipped")
+/// What a run reports. The doctor's report is data, so it can be put into words again, in the language of the reader; the
+/// words of other agents are their own.
+pub(crate) fn report(output: &Output, end: &RunEnd) -> String {
+    let doctor = || serde_json::from_str::<DoctorReport>(end.data.as_ref()?.text()?).ok();
+    let doctor = (output.language() == Language::German && end.report.is_some()).then(doctor).flatten();
+    match doctor {
+        Some(report) => report.markdown_in(Language::German, &|text| output.told(text).into_owned()),
+        None => end.report.as_ref().unwrap_or(&end.summary).text_or_empty().to_owned(),
     }
+}
+
+/// So many steps.
+pub(crate) fn steps(output: &Output, n: u32) -> String {
+    output.language().count(u64::from(n), ["step", "steps"], ["Schritt", "Schritte"])
+}
+
+/// The word for a state, as it is shown; `--state` and JSON have the English one.
+pub(crate) fn state_word<'a>(output: &Output, word: &'a str) -> &'a str {
+    let german = match word {
+        "running" => "läuft",
+        "waiting-approval" => "wartet: Freigabe",
+        "waiting-answer" => "wartet: Antwort",
+        "waiting-person" => "wartet: Mensch",
+        "waiting-model" => "wartet: Modell",
+        "limit" => "an der Grenze",
+        "stopped" => "angehalten",
+        "killed" => "Notaus",
+        "succeeded" => "erfolgreich",
+        "unverified" => "ohne Beleg",
+        "failed" => "gescheitert",
+        "refused" => "abgelehnt",
+        "cancelled" => "beendet",
+        other => other,
+    };
+    output.t(word, german)
 }
 
 /// Shows what a run waits for, and the command that goes on.
@@ -126,9 +154,10 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
         return;
     }
     output.say("");
-    output.say(&format!("{} {run} {} {}.", output.t("Run", "Lauf"), output.t("waits", "wartet"), waiting(output, why)));
+    output.say(&tr!(output, "Run {run} waits {}.", "Lauf {run} wartet {}.", waiting(output, why)));
     for request in &approvals {
-        output.say(&format!("  {}  {}  ({})", output.paint(Tone::Strong, &request.id.to_string()), request.summary, request.reason));
+        let id = output.paint(Tone::Strong, &request.id.to_string());
+        output.say(&format!("  {id}  {}  ({})", output.told(&request.summary), output.told(&request.reason)));
     }
     if let Suspension::Unavailable { fault } | Suspension::Limit { fault } = why {
         output.fault(fault);

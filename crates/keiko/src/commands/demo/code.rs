@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, yes: bool) -> Result<ExitCode, CliError> {
     let language = keiko.config.language();
-    let words = words(&language);
+    let words = words(language);
     let place = place(&keiko.home, "tour")?;
     let yard = Yard::new(&place)?;
     let run = RunId::from_bytes(random()?);

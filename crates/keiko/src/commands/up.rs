@@ -78,7 +78,7 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
     }
     say(t(
         "Also: keiko demo code (a guided tour), keiko runs list, keiko doctor, keiko --help",
-        "Außerdem: keiko demo code (eine Führung), keiko runs list, keiko doctor, keiko --help",
+        "Außerdem: keiko demo code (ein Rundgang), keiko runs list, keiko doctor, keiko --help",
     ));
     Ok(())
 }

@@ -140,10 +140,10 @@ fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, Stri
     let described = output.told(&describe::action(action)).into_owned();
     let Some(tool) = intent.tool.as_ref().map(ToString::to_string) else { return (output.t("Harness", "Rahmen").into(), described) };
     let title = tool.replace('-', " ");
-    if title == tool {
+    let of_harness = intent.call.as_ref().is_some_and(|call| call.starts_with("harness:"));
+    if title == tool && !of_harness {
         return (tool, described);
     }
-    let of_harness = intent.call.as_ref().is_some_and(|call| call.starts_with("harness:"));
     let who = if of_harness { output.t("Harness", "Rahmen") } else { output.t("Rules", "Regeln") };
     let by_title = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
     (who.into(), if by_title { output.told(&title).into_owned() } else { described })

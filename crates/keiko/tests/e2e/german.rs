@@ -52,7 +52,7 @@ fn a_vendor_that_refuses_is_told_in_german() {
         (404, "KEI-4102", "kennt das Modell gpt-5 nicht (HTTP 404): "),
         (402, "KEI-4109", "hat kein Guthaben: "),
     ] {
-        let server = playing(vec![Turn { day: Day::status(status), ..Turn::text("never") }]);
+        let server = playing(vec![Turn { day: Day::status(status).into(), ..Turn::text("never") }]);
         let mut keiko = Keiko::chat(&server);
         keiko.set("LANG", "de_DE.UTF-8");
         let done = keiko.ask("Grüße mich", &[]);

@@ -20,8 +20,16 @@ static LOOSE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:=>\s*\{?\s*\(?|wrong
 static HOLE: LazyLock<Regex> = LazyLock::new(|| regex(r"\{[^{}]*\}"));
 /// Where the sentences of errors are made.
 static SAID: LazyLock<Regex> = LazyLock::new(|| regex(r"\bFault::new\(|\.hint\(|#\[error\("));
+/// Where findings and checks are made: every sentence in the call.
+static SEEN: LazyLock<Regex> = LazyLock::new(|| regex(r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\("));
+/// Where something is shown as it stands: English, unless it is picked by `t` or `tr!`.
+static SHOWN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:say|data|warn|tell)\((?:&?format!\()?\s*$"));
+/// Two English words in a row, and no command.
+static ENGLISH: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:^|[^a-z.-])[a-z]{2,} [a-z]{2,}"));
+static TYPED: LazyLock<Regex> = LazyLock::new(|| regex(r"keiko(?: [a-z-]+)+"));
 /// A command to type needs no translation.
-static COMMAND: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:keiko|sudo|apt-get|chmod|ls|rm|unset|ollama|--)(?:[^,;:]|:[^ ])*$"));
+static COMMAND: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"^(?:keiko|sudo|apt-get|chmod|ls|rm|unset|ollama|cargo|rustup|pipx|npm|--)(?:[^,;:]|:[^ ])*$"));
 static WORD: LazyLock<Regex> = LazyLock::new(|| regex(r"[A-Za-z]{2,}"));
 
 #[expect(clippy::expect_used, reason = "constants; a test compiles them")]
@@ -46,6 +54,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings.extend(codes(&shipped, &catalogues, document));
     findings.extend(missing(&shipped, &catalogues));
     findings.extend(stale(&shipped, &catalogues));
+    findings.extend(shipped.iter().flat_map(|(path, source)| english_only(path, source)));
     findings
 }
 
@@ -87,10 +96,12 @@ fn missing(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> V
     let known: BTreeSet<String> = sections(catalogues).flat_map(|(_, _, section)| section.keys().map(|key| bare(key))).collect();
     let mut findings = Vec::new();
     for (path, source) in shipped {
-        for said in SAID.find_iter(&source.shipped) {
-            let end = call_end(&source.shipped, said.end());
-            // An error's sentence; what `format!` and helpers add to it stands in holes.
-            for (at, text) in source.literals(said.end()..end).into_iter().take(1) {
+        // Of an error the one sentence: what `format!` and helpers add to it stands in holes.
+        let errors = SAID.find_iter(&source.shipped).map(|call| (call, 1));
+        let checks = SEEN.find_iter(&source.shipped).map(|call| (call, usize::MAX));
+        for (call, most) in errors.chain(checks) {
+            let end = call_end(&source.shipped, call.end());
+            for (at, text) in source.literals(call.end()..end).into_iter().take(most) {
                 let bare = bare(&text);
                 let says = HOLE.replace_all(&bare, "");
                 if WORD.is_match(&says) && says.trim().contains(' ') && !COMMAND.is_match(&bare) && !known.contains(&bare) {
@@ -100,6 +111,20 @@ fn missing(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> V
         }
     }
     findings
+}
+
+/// Sentences of the command line that are shown in English to everybody.
+fn english_only(path: &str, source: &Source) -> Vec<Finding> {
+    let ours = ["crates/keiko/src/commands/", "crates/keiko/src/view/"].iter().any(|folder| path.starts_with(folder));
+    let literals = if ours { source.literals(0..source.raw.len()) } else { Vec::new() };
+    let shown = literals.iter().filter(|(at, text)| {
+        // Tests are blank there.
+        let before = source.shipped.get(at.saturating_sub(80)..*at).unwrap_or_default();
+        SHOWN.is_match(before) && ENGLISH.is_match(&TYPED.replace_all(&bare(text), ""))
+    });
+    shown
+        .map(|(at, text)| Finding::new(path, source.line(*at), "german", format!("{text:?} is shown to everybody: use `t` or `tr!`")))
+        .collect()
 }
 
 /// Where the call ends whose parenthesis was opened before `from`.
@@ -176,6 +201,14 @@ mod tests {
     fn an_error_with_german_is_not() {
         let errors = "[headlines]\nKEI-1234 = 'x'\n[x]\n'no {thing} here' = '{thing} fehlt'\n";
         assert_eq!(findings(errors, SOURCE, "| KEI-1234 | x | y |"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_everybody_sees_in_english_is_found() {
+        let source = r#"fn f(o: O) { o.say("all is lost"); o.say(o.t("all is lost", "x")); o.data(&format!("{} x", 1)); o.say("keiko"); }"#;
+        let files = [(ERRORS, ""), (SENTENCES, ""), ("crates/keiko/src/view/x.rs", source)];
+        let found = check(&Tree::of(files.map(|(name, text)| (name.to_owned(), text.to_owned()))));
+        assert!(found.len() == 1 && found[0].advice.contains("all is lost"), "{found:?}");
     }
 
     #[test]

@@ -26,6 +26,10 @@ static SEEN: LazyLock<Regex> = LazyLock::new(|| regex(r"\bRow::(?:new|ok)\(|\.to
 static SHOWN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:say|data|warn|tell)\((?:&?format!\()?\s*$"));
 /// Two English words in a row, and no command.
 static ENGLISH: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:^|[^a-z.-])[a-z]{2,} [a-z]{2,}"));
+static CLOSURE: LazyLock<Regex> = LazyLock::new(|| regex(r"let (\w+) = (?:move )?\|[^|]*\|"));
+static MAKER: LazyLock<Regex> = LazyLock::new(|| regex(r"fn (\w+)\([^)]*\)\s*->\s*(?:Box<)?(?:Fault|CliError)\b"));
+static CALL: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(\w+)\("));
+/// A command with its words.
 static TYPED: LazyLock<Regex> = LazyLock::new(|| regex(r"keiko(?: [a-z-]+)+"));
 /// A command to type needs no translation.
 static COMMAND: LazyLock<Regex> =
@@ -99,9 +103,11 @@ fn missing(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> V
         // Of an error the one sentence: what `format!` and helpers add to it stands in holes.
         let errors = SAID.find_iter(&source.shipped).map(|call| (call, 1));
         let checks = SEEN.find_iter(&source.shipped).map(|call| (call, usize::MAX));
-        for (call, most) in errors.chain(checks) {
-            let end = call_end(&source.shipped, call.end());
-            for (at, text) in source.literals(call.end()..end).into_iter().take(most) {
+        let mut calls: Vec<(usize, usize)> = errors.chain(checks).map(|(call, most)| (call.end(), most)).collect();
+        calls.extend(by_makers(&source.shipped).into_iter().map(|call| (call, usize::MAX)));
+        for (from, most) in calls {
+            let end = call_end(&source.shipped, from);
+            for (at, text) in source.literals(from..end).into_iter().take(most) {
                 let bare = bare(&text);
                 let says = HOLE.replace_all(&bare, "");
                 if WORD.is_match(&says) && says.trim().contains(' ') && !COMMAND.is_match(&bare) && !known.contains(&bare) {
@@ -111,6 +117,18 @@ fn missing(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> V
         }
     }
     findings
+}
+
+/// Where closures and functions of this file are called that make errors out of sentences.
+fn by_makers(code: &str) -> Vec<usize> {
+    let makes = |found: &regex::Match<'_>| {
+        let rest = &code[found.end()..];
+        rest[..rest.find(";\n").unwrap_or(rest.len())].contains("Fault::new(")
+    };
+    let closures = CLOSURE.captures_iter(code).filter(|found| found.get(0).is_some_and(|whole| makes(&whole)));
+    let names = closures.chain(MAKER.captures_iter(code)).filter_map(|found| found.get(1)).map(|name| name.as_str());
+    let names: BTreeSet<&str> = names.collect();
+    CALL.captures_iter(code).filter(|call| names.contains(&call[1])).filter_map(|call| call.get(0)).map(|call| call.end()).collect()
 }
 
 /// Sentences of the command line that are shown in English to everybody.
@@ -201,6 +219,13 @@ mod tests {
     fn an_error_with_german_is_not() {
         let errors = "[headlines]\nKEI-1234 = 'x'\n[x]\n'no {thing} here' = '{thing} fehlt'\n";
         assert_eq!(findings(errors, SOURCE, "| KEI-1234 | x | y |"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_sentence_that_a_closure_makes_an_error_of_is_found() {
+        let source = "fn f() { let wrong = |why: &str| Fault::new(Code(1234), why);\n wrong(\"all is lost\") }";
+        let found = findings("[headlines]\nKEI-1234 = 'x'\n", source, "| KEI-1234 | x | y |");
+        assert!(found.len() == 1 && found[0].contains("all is lost"), "{found:?}");
     }
 
     #[test]

@@ -97,10 +97,15 @@ impl Catalogue {
 
     /// Something, a colon, and a sentence: `run.max_steps: 0 is out of range`.
     fn reason(&self, english: &str, depth: usize) -> Option<String> {
-        english.match_indices(": ").take(COLONS_MAX).find_map(|(at, colon)| {
+        let told = english.match_indices(": ").take(COLONS_MAX).find_map(|(at, colon)| {
             let (before, after) = (&english[..at], &english[at + colon.len()..]);
             let german = self.sentence(after, depth - 1)?;
             Some(format!("{}: {german}", self.sentence(before, 1).as_deref().unwrap_or(before)))
+        });
+        // A sentence, a colon, and the words of another program.
+        told.or_else(|| {
+            let (before, after) = english.split_once(": ").filter(|(before, _)| before.contains(' '))?;
+            Some(format!("{}: {after}", self.sentence(before, 1)?))
         })
     }
 
@@ -237,6 +242,15 @@ mod tests {
             "Die Datei mit dem Auftrag ist nicht lesbar: Datei oder Verzeichnis nicht gefunden (Systemfehler 2)"
         );
         assert_eq!(german("\"0,50\" is not an amount of money: write a point, not a comma, as in 0.50").matches("0,50").count(), 1);
+    }
+
+    #[test]
+    fn the_words_of_others_stay_behind_the_colon() {
+        assert_eq!(
+            german("the sandbox may not make namespaces here: bwrap: setting up uid map"),
+            "Die Sandbox darf hier keine Namensräume anlegen: bwrap: setting up uid map"
+        );
+        assert_eq!(german("run.max_steps: 0 is out of range"), "run.max_steps: 0 liegt außerhalb des erlaubten Bereichs");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod id;
 pub mod jail;
 pub mod journal;
+pub mod language;
 pub mod model;
 pub mod money;
 pub mod run;

@@ -2,6 +2,7 @@
 
 use crate::view::Color;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use keiko_contracts::language::Language;
 use std::path::PathBuf;
 
 /// Keiko: agents that write, test and repair code in a sandbox, with one operator in control.
@@ -24,6 +25,9 @@ pub(crate) struct Cli {
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value = "auto")]
     pub(crate) color: Color,
+    /// The language for people [default: the configuration's, then the environment's]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) lang: Option<Lang>,
     /// Never ask: what needs a person waits, and the command that answers is printed
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
@@ -74,6 +78,22 @@ pub(crate) enum Command {
     },
     /// Version, and what this binary was built from
     Version,
+}
+
+/// A language for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lang {
+    En,
+    De,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Language {
+        match lang {
+            Lang::En => Language::English,
+            Lang::De => Language::German,
+        }
+    }
 }
 
 /// How the agent's questions about risky actions are answered.

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod error;
 mod home;
+mod language;
 mod roles;
 mod sample;
 mod suggest;
@@ -26,6 +27,6 @@ fn main() -> ExitCode {
     let output = view::Output::new(cli.color, cli.json, cli.quiet);
     match commands::dispatch(cli, &output) {
         Ok(code) => code,
-        Err(error) => error.report(&output),
+        Err(error) => error.report(&output.in_language(language::early())),
     }
 }

@@ -2,6 +2,7 @@
 
 mod cycles;
 mod dependencies;
+mod german;
 mod layers;
 mod purity;
 mod size;
@@ -106,6 +107,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     findings.extend(dependencies::check(&tree, &workspace));
     findings.extend(words::check(&tree));
     findings.extend(text::check(&tree));
+    findings.extend(german::check(&tree));
     let sizes = size::check(&tree);
     findings.extend(sizes.findings);
     findings.sort();

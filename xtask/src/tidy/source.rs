@@ -24,6 +24,28 @@ impl Source {
         Source { raw, code, shipped, breaks }
     }
 
+    /// The string literals in a part of the file: where each stands, and its text.
+    pub(crate) fn literals(&self, part: Range<usize>) -> Vec<(usize, String)> {
+        let bytes = self.raw.as_bytes();
+        let (mut found, mut at) = (Vec::new(), part.start);
+        while at < part.end.min(bytes.len()) {
+            let hidden = hidden_at(bytes, at);
+            if hidden.is_empty() {
+                at += 1;
+                continue;
+            }
+            let text = self.raw.get(hidden.clone()).unwrap_or_default();
+            if let Some(quoted) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+                found.push((at, unescaped(quoted)));
+            } else if text.starts_with(['r', 'b']) && text.contains('"') {
+                let inner = text.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+                found.extend(inner.map(|(inner, _)| (at, inner.to_owned())));
+            }
+            at = hidden.end;
+        }
+        found
+    }
+
     /// The line of a byte position, from 1.
     pub(crate) fn line(&self, at: usize) -> usize {
         self.breaks.partition_point(|line_break| *line_break < at) + 1
@@ -33,6 +55,27 @@ impl Source {
 /// The line of a byte position in any text, from 1.
 pub(crate) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// A string literal's text: quotes, backslashes, line breaks, and lines that go on.
+fn unescaped(quoted: &str) -> String {
+    let (mut out, mut rest) = (String::new(), quoted.chars().peekable());
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\\', Some('n')) => out.push('\n'),
+            ('\\', Some('\n')) => {
+                while rest.next_if(|c| c.is_whitespace()).is_some() {}
+                continue;
+            }
+            ('\\', Some(escaped)) => out.push(*escaped),
+            (c, _) => {
+                out.push(c);
+                continue;
+            }
+        }
+        rest.next();
+    }
+    out
 }
 
 /// Blanks comments and the insides of string and character literals. Line breaks and length stay.

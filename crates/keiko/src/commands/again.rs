@@ -51,16 +51,17 @@ fn counts(tests: &TestSummary) -> (u32, u32, u32) {
 
 async fn run_tests(keiko: &Keiko, folder: &str) -> Result<RunEnd, CliError> {
     let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()));
+    let language = keiko.config.language();
     let start = StartRun {
         run: RunId::from_bytes(random()?),
         by: super::operator(),
-        goal: "Run the tests of a result again.".into(),
+        goal: language.pick("Run the tests of a result again.", "Die Tests eines Ergebnisses noch einmal ausführen.").into(),
         agent: name("verifier")?,
         model: None,
         source: Some(Source::Folder { path: folder.to_owned(), snapshot: true }),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
-        language: keiko.config.language(),
+        language: language.code().into(),
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),
     };

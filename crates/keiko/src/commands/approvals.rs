@@ -3,6 +3,8 @@
 use super::{Context, operator};
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
+use crate::language::tr;
+use crate::view::{Output, plain};
 use crate::wiring::{Keiko, read_fault};
 use keiko_contracts::approval::{ApprovalRow, Decision};
 use keiko_contracts::code::{Code, Fault};
@@ -16,7 +18,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: Approvals
         ApprovalsCommand::List { all } => list(context, keiko, all).await,
         ApprovalsCommand::Show { id } => {
             let row = find(keiko, &id).await?;
-            context.output.data(&if context.output.json() { json(&row)? } else { describe(&row)? });
+            context.output.data(&if context.output.json() { json(&row)? } else { describe(context.output, &row)? });
             Ok(ExitCode::SUCCESS)
         }
         ApprovalsCommand::Approve { id, reason } => answer(context, keiko, &id, Decision::Approved, reason).await,
@@ -37,8 +39,8 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
-        let state = state(row);
-        let (asked, summary) = (row.asked.to_minute(), &row.request.summary);
+        let state = state(context.output, row);
+        let (asked, summary) = (row.asked.to_minute(), context.output.told(&row.request.summary));
         context.output.data(&format!("{}  {}  {asked}  {state}  {summary}", row.request.id, row.run));
     }
     if rows.is_empty() {
@@ -88,32 +90,45 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decisi
         return Ok(ExitCode::SUCCESS);
     }
     let (yes, no) = (context.output.t("Approved", "Freigegeben"), context.output.t("Denied", "Abgelehnt"));
-    context.output.say(&format!("{}: {}", if decision == Decision::Approved { yes } else { no }, row.request.summary));
+    let summary = context.output.told(&row.request.summary);
+    context.output.say(&format!("{}: {summary}", if decision == Decision::Approved { yes } else { no }));
     if !live {
-        context.output.say(&format!("{}: keiko resume {}", context.output.t("The run goes on with", "Der Lauf geht weiter mit"), row.run));
+        context.output.say(&tr!(
+            context.output,
+            "The run goes on with: keiko resume {}",
+            "Der Lauf geht weiter mit: keiko resume {}",
+            row.run
+        ));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Where an approval stands. One that is late is decided, although the run that waits for it has not said so yet.
-fn state(row: &ApprovalRow) -> String {
-    match &row.answer {
-        Some(answer) => format!("{} by {}", answer.decision.word(), answer.by),
-        None if row.request.is_late(SystemClock.now()) => "expired".into(),
-        None => "open".into(),
-    }
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, CliError> {
     serde_json::to_string(value).map_err(|error| Fault::new(Code(9008), error.to_string()).into())
 }
 
-fn describe(row: &ApprovalRow) -> Result<String, CliError> {
+/// Where an approval stands. One that is late is decided, although the run that waits for it has not said so yet.
+fn state(output: &Output, row: &ApprovalRow) -> String {
+    match &row.answer {
+        Some(answer) => plain::answered(output, answer),
+        None if row.request.is_late(SystemClock.now()) => output.t("expired", "abgelaufen").into(),
+        None => output.t("open", "offen").into(),
+    }
+}
+
+fn describe(output: &Output, row: &ApprovalRow) -> Result<String, CliError> {
     let action = serde_json::to_string_pretty(&row.request.action).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
-    let expires = row.request.expires.map_or_else(|| "never".into(), |at| at.to_string());
-    let state = state(row);
-    Ok(format!(
-        "approval {}\nrun      {}\neffect   {}\nwould    {}\nbecause  {}\nasked    {}\nexpires  {expires}\nstate    {state}\ndigest   {}\naction   {action}",
-        row.request.id, row.run, row.request.key, row.request.summary, row.request.reason, row.asked, row.request.digest.0
+    let expires = row.request.expires.map_or_else(|| output.t("never", "nie").into(), |at| at.to_string());
+    let state = state(output, row);
+    let (summary, reason) = (output.told(&row.request.summary), output.told(&row.request.reason));
+    Ok(tr!(
+        output,
+        "approval {}\nrun      {}\neffect   {}\nwould    {summary}\nbecause  {reason}\nasked    {}\nexpires  {expires}\nstate    {state}\ndigest   {}\naction   {action}",
+        "Freigabe   {}\nLauf       {}\nWirkung    {}\nwürde      {summary}\nGrund      {reason}\ngefragt    {}\nläuft ab   {expires}\nZustand    {state}\nPrüfsumme  {}\nAktion     {action}",
+        row.request.id,
+        row.run,
+        row.request.key,
+        row.asked,
+        row.request.digest.0
     ))
 }

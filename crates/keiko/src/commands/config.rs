@@ -5,6 +5,7 @@ use crate::cli::ConfigCommand;
 use crate::config::{self, Field, KeyPath, Loaded, Origin, Places, Shape};
 use crate::error::{CliError, Exit};
 use crate::home::Home;
+use crate::language::tr;
 use crate::view::Tone;
 use keiko_contracts::code::{Code, Fault};
 use serde_json::{Value, json};
@@ -32,8 +33,10 @@ fn init(context: &Context<'_>, home: &Home) -> Result<ExitCode, CliError> {
     if context.output.json() {
         context.output.data(&json!({"written": written, "kept": kept}).to_string());
     } else {
-        written.iter().for_each(|path| context.output.data(&format!("written: {}", path.display())));
-        kept.iter().for_each(|path| context.output.data(&format!("already there, left as it is: {}", path.display())));
+        written.iter().for_each(|path| context.output.data(&tr!(context.output, "written: {}", "angelegt: {}", path.display())));
+        kept.iter().for_each(|path| {
+            context.output.data(&tr!(context.output, "already there, left as it is: {}", "schon da und unverändert: {}", path.display()));
+        });
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,7 +85,11 @@ fn get(context: &Context<'_>, loaded: &Loaded, (key, field): &(KeyPath, Field)) 
             Ok(ExitCode::SUCCESS)
         }
         None => {
-            context.output.say(&format!("{key} is not set. What it does: keiko config explain {key}"));
+            context.output.say(&tr!(
+                context.output,
+                "{key} is not set. What it does: keiko config explain {key}",
+                "{key} ist nicht gesetzt. Wozu es dient: keiko config explain {key}"
+            ));
             Ok(Exit::NotFound.into())
         }
     }
@@ -98,21 +105,23 @@ fn explain(context: &Context<'_>, loaded: &Loaded, (key, field): &(KeyPath, Fiel
         context.output.data(&json!({"key": key.to_string(), "about": field.about, "values": keys}).to_string());
         return Ok(ExitCode::SUCCESS);
     }
+    let output = context.output;
     if !field.about.is_empty() {
-        context.output.data(&field.about);
+        context.output.data(&output.told(&field.about));
     }
     if let Shape::Value(kinds) = &field.shape {
-        let variable = key.variable().map(|name| format!("; variable {name}")).unwrap_or_default();
-        context.output.data(&format!("{}{variable}", kinds.expected()));
+        let variable = key.variable().map(|name| tr!(output, "; variable {name}", "; Variable {name}")).unwrap_or_default();
+        output.data(&format!("{}{variable}", output.told(&kinds.expected())));
     }
     for (key, origins) in &origins {
         if origins.is_empty() {
-            context.output.data(&format!("{key} is not set"));
+            output.data(&tr!(output, "{key} is not set", "{key} ist nicht gesetzt"));
         }
         for origin in origins {
             let place = if origin.kind == config::Kind::Default { String::new() } else { format!("  {}", origin.leaf.place) };
-            let why = origin.passed_over.map(|why| format!("  (does not hold: {why})")).unwrap_or_default();
-            context.output.data(&format!("{key} = {}  [{}]{place}{why}", origin.leaf.value, origin.kind.name()));
+            let why = origin.passed_over.map(|why| tr!(output, "  (does not hold: {})", "  (gilt nicht: {})", output.told(why)));
+            let (why, layer) = (why.unwrap_or_default(), output.told(origin.kind.name()));
+            output.data(&format!("{key} = {}  [{layer}]{place}{why}", origin.leaf.value));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -135,13 +144,19 @@ fn set(context: &Context<'_>, home: &Home, key: &KeyPath, text: &str) -> Result<
     let loaded = Loaded::read(&Places::of(home));
     let stronger = loaded.stack.get(key).filter(|origin| origin.kind > config::Kind::User);
     if let Some(stronger) = &stronger {
-        context.output.warn(&format!("{} goes before it: {key} stays {}", stronger.leaf.place, stronger.leaf.value));
+        context.output.warn(&tr!(
+            context.output,
+            "{} goes before it: {key} stays {}",
+            "{} geht vor: {key} bleibt {}",
+            stronger.leaf.place,
+            stronger.leaf.value
+        ));
     }
     if context.output.json() {
         let holds = stronger.is_none();
         context.output.data(&json!({"key": key.to_string(), "value": json_of(&value), "file": file, "holds": holds}).to_string());
     } else {
-        context.output.say(&format!("{key} = {value} in {}", file.display()));
+        context.output.say(&format!("{key} = {value}  ({})", file.display()));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -164,18 +179,24 @@ fn validate(context: &Context<'_>) -> Result<ExitCode, CliError> {
     } else {
         for file in &files {
             let state = match (file.there, file.problems) {
-                (false, _) => context.output.paint(Tone::Faint, "not there"),
+                (false, _) => context.output.paint(Tone::Faint, context.output.t("not there", "nicht vorhanden")),
                 (true, 0) => context.output.paint(Tone::Good, "ok"),
-                (true, n) => context.output.paint(Tone::Bad, &format!("{n} problem{}", if n == 1 { "" } else { "s" })),
+                (true, n) => {
+                    let text = context.output.language().count(n as u64, ["problem", "problems"], ["Problem", "Probleme"]);
+                    context.output.paint(Tone::Bad, &text)
+                }
             };
-            context.output.say(&format!("{:<8} {}: {state}", file.kind.name(), file.path.display()));
+            context.output.say(&format!("{:<8} {}: {state}", context.output.told(file.kind.name()), file.path.display()));
         }
         problems.iter().for_each(|problem| context.output.fault(problem));
     }
     for class in kept {
-        context
-            .output
-            .warn(&format!("your risk.toml would loosen {}, but /etc/keiko/risk.toml forbids it: it stays forbidden", class.name()));
+        context.output.warn(&tr!(
+            context.output,
+            "your risk.toml would loosen {}, but /etc/keiko/risk.toml forbids it: it stays forbidden",
+            "Ihre risk.toml würde {} lockern, aber /etc/keiko/risk.toml verbietet es: Es bleibt verboten",
+            class.name()
+        ));
     }
     Ok(if problems.is_empty() { Exit::Ok } else { Exit::CheckFailed }.into())
 }

@@ -15,6 +15,7 @@ use crate::wiring::{Keiko, random};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{AgentName, InvalidId, ModelName, RunId};
 use keiko_contracts::jail::Source;
+use keiko_contracts::language::Language;
 use keiko_contracts::run::{ApprovalMode, RunLimits, StartRun};
 use keiko_governance::policy::RiskPolicy;
 use keiko_models::scripted::Scripted;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 /// The scripts, and the names under which they stand in the journal.
 const TOUR_SCRIPT: &str = include_str!("../../../../demos/tour/script.toml");
+const TOUR_SCRIPT_GERMAN: &str = include_str!("../../../../demos/tour/script.de.toml");
 const TOUR_MODEL: &str = "scripted/guided-tour";
 const CRASH_SCRIPT: &str = include_str!("../../../../demos/crash/script.toml");
 const CRASH_MODEL: &str = "scripted/crash";
@@ -49,7 +51,7 @@ pub(crate) async fn run(context: &Context<'_>, home: Home, mut config: Config, c
 /// The script that plays the model of a demonstration, when a run of one is taken up again.
 pub(crate) fn script_of(start: &StartRun) -> Option<Result<Arc<dyn ChatModel>, Fault>> {
     let text = match start.model.as_ref()?.as_str() {
-        TOUR_MODEL => TOUR_SCRIPT,
+        TOUR_MODEL => Language::of(&start.language).pick(TOUR_SCRIPT, TOUR_SCRIPT_GERMAN),
         CRASH_MODEL => CRASH_SCRIPT,
         _ => return None,
     };
@@ -108,7 +110,7 @@ impl Yard {
     }
 
     /// A run in it. Whatever it needs of a person is asked.
-    fn start(&self, run: RunId, goal: &str, model: &str, language: String) -> Result<StartRun, Fault> {
+    fn start(&self, run: RunId, goal: &str, model: &str, language: Language) -> Result<StartRun, Fault> {
         let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
         Ok(StartRun {
             run,
@@ -119,7 +121,7 @@ impl Yard {
             source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
-            language,
+            language: language.code().into(),
             demo: true,
             version: env!("CARGO_PKG_VERSION").into(),
         })
@@ -143,5 +145,27 @@ mod tests {
         let (first, kept, other) = (over(first), over(kept), over(other));
         let next = Place::new(&home, "tour", |path| path == kept).unwrap();
         assert!(!first.exists() && kept.is_dir() && other.is_dir() && next.path.is_dir());
+    }
+
+    /// What a script does, without what it says.
+    fn deeds(script: &str) -> toml::Value {
+        let mut script: toml::Value = toml::from_str(script).unwrap();
+        for turn in script["turn"].as_array_mut().unwrap() {
+            let turn = turn.as_table_mut().unwrap();
+            turn.remove("text");
+            turn.remove("reasoning");
+            for call in turn.get_mut("call").and_then(toml::Value::as_array_mut).into_iter().flatten() {
+                if call["tool"].as_str() == Some("finish") {
+                    call["arguments"].as_table_mut().unwrap().remove("summary");
+                }
+            }
+        }
+        script
+    }
+
+    #[test]
+    fn the_tour_does_the_same_in_both_languages() {
+        assert_eq!(deeds(TOUR_SCRIPT), deeds(TOUR_SCRIPT_GERMAN));
+        assert!(Scripted::parse(TOUR_SCRIPT_GERMAN, "the demonstration's script").is_ok());
     }
 }

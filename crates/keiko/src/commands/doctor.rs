@@ -10,6 +10,7 @@ use super::Context;
 use crate::cli::DoctorArgs;
 use crate::error::{CliError, Exit};
 use crate::home::Home;
+use crate::language::tr;
 use crate::view::Output;
 use keiko_contracts::code::Fault;
 use serde::Serialize;
@@ -95,11 +96,15 @@ pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<Exit
     if context.output.json() {
         context.output.data(&json!({"ok": broken == 0, "mended": mended, "checks": rows}).to_string());
     } else {
-        mended.iter().for_each(|what| context.output.say(&format!("mended: {what}")));
+        mended.iter().for_each(|what| context.output.say(&tr!(context.output, "mended: {}", "behoben: {}", context.output.told(what))));
         rows.iter().for_each(|row| show(context.output, row));
         let word = match broken {
-            0 => "Nothing is broken.".to_owned(),
-            n => format!("{n} broken. `keiko doctor --fix` mends what it can."),
+            0 => context.output.t("Nothing is broken.", "Es ist alles in Ordnung.").to_owned(),
+            n => tr!(
+                context.output,
+                "{n} broken. `keiko doctor --fix` mends what it can.",
+                "{n}-mal defekt. `keiko doctor --fix` behebt, was sich beheben lässt."
+            ),
         };
         context.output.say(&word);
     }
@@ -109,13 +114,13 @@ pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<Exit
 fn show(output: &Output, row: &Row) {
     let state = match row.state {
         State::Ok => "ok",
-        State::Warn => "warn",
-        State::Missing => "missing",
-        State::Broken => "BROKEN",
+        State::Warn => output.t("warn", "Warnung"),
+        State::Missing => output.t("missing", "fehlt"),
+        State::Broken => output.t("BROKEN", "DEFEKT"),
     };
-    output.data(&format!("{state:<8} {:<22} {}", row.name, row.seen));
+    output.data(&format!("{state:<8} {:<22} {}", output.told(&row.name), output.told(&row.seen)));
     if let Some(todo) = &row.todo {
-        output.data(&format!("{:8} {:<22} -> {}", "", "", crate::view::program::as_typed(todo)));
+        output.data(&format!("{:8} {:<22} -> {}", "", "", crate::view::program::as_typed(&output.told(todo))));
     }
 }
 
@@ -127,7 +132,7 @@ async fn look(output: &Output) -> Vec<Row> {
         Ok(home) => rows.extend(state::folders(home)),
         Err(fault) => rows.push(Row::fault("folders", State::Broken, fault)),
     }
-    output.say("Trying to break out of the sandbox …");
+    output.say(output.t("Trying to break out of the sandbox …", "Ausbruchsversuche aus der Sandbox …"));
     let (sandbox, search_path) = sandbox::rows().await;
     rows.extend(sandbox);
     rows.extend(machine::needed());

@@ -3,6 +3,7 @@
 use super::{Context, operator};
 use crate::cli::KillArgs;
 use crate::error::CliError;
+use crate::language::tr;
 use crate::wiring::Keiko;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::journal::KillScope;
@@ -24,9 +25,11 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
     if context.output.json() {
         context.output.data(&serde_json::json!({"scope": scope, "epoch": epoch, "reason": args.reason}).to_string());
     } else {
-        context
-            .output
-            .say(&format!("Killed (epoch {epoch}). Nothing starts any more under an older epoch; take runs up again with keiko resume."));
+        context.output.say(&tr!(
+            context.output,
+            "Killed (epoch {epoch}). Nothing starts any more under an older epoch; take runs up again with keiko resume.",
+            "Notaus erfolgt (Epoche {epoch}). Unter einer älteren Epoche beginnt nichts mehr; setzen Sie Läufe mit keiko resume fort."
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -18,9 +18,11 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::home::Home;
+use crate::language;
 use crate::view::{Output, attended};
 use crate::wiring::Keiko;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::language::Language;
 use std::process::ExitCode;
 
 /// What every command gets.
@@ -31,26 +33,31 @@ pub(crate) struct Context<'a> {
 
 /// Carries out a command.
 pub(crate) fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, CliError> {
+    let lang = cli.lang.map(Language::from);
     let context = Context { output, attended: attended() && !cli.no_input && !cli.json };
     match cli.command {
         Command::Version => version::run(output),
         Command::Completion { shell } => completion::run(shell),
         Command::Man { command, dir } => completion::man(&command, dir.as_deref()),
-        Command::Config(command) => config::run(&context, command),
+        Command::Config(command) => config::run(&Context { output: &output.in_language(language::early()), ..context }, command),
         // Without a home or with a broken configuration, this is what people turn to.
-        Command::Doctor(args) => runtime()?.block_on(doctor::run(&context, &args)),
+        Command::Doctor(args) => {
+            let context = Context { output: &output.in_language(language::early()), ..context };
+            runtime()?.block_on(doctor::run(&context, &args))
+        }
         command => {
             let home = Home::find()?;
-            let config = match Config::load(&home) {
+            let mut config = match Config::load(&home) {
                 // Stopping must work whatever somebody wrote into a file, a repository's keiko.toml above all.
                 Err(fault) if matches!(command, Command::Kill(_)) => {
-                    output.fault(&fault);
+                    output.in_language(language::early()).fault(&fault);
                     Config::default()
                 }
                 loaded => loaded?,
             };
             start_log(&config);
-            let output = output.in_language(&config.language());
+            config.speak(lang);
+            let output = output.in_language(config.language());
             let context = Context { output: &output, ..context };
             runtime()?.block_on(with_home(&context, home, config, command))
         }

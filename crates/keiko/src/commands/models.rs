@@ -4,6 +4,7 @@ use super::Context;
 use crate::cli::ModelsCommand;
 use crate::config::Config;
 use crate::error::{CliError, Exit, exit_of};
+use crate::language::tr;
 use futures_util::future::join_all;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ModelName;
@@ -166,31 +167,40 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
         context.output.data(&found.to_string());
         return Ok(wrong.map_or(Exit::Ok, |error| error.exit).into());
     }
+    let output = context.output;
     for row in &rows {
-        let state = if row.ready { "ready" } else { "-" };
-        context.output.data(&format!("{:<12} {state:<6} {}  {}", row.vendor, row.place, row.seen));
+        let state = if row.ready { output.t("ready", "bereit") } else { "-" };
+        output.data(&format!("{:<12} {state:<6} {}  {}", row.vendor, row.place, output.told(&row.seen)));
         if row.ready && !row.models.is_empty() {
-            context.output.data(&format!("{:19} with a price: {}", "", row.models.join(", ")));
+            let with_price = output.t("with a price", "mit Preis");
+            output.data(&format!("{:19} {with_price}: {}", "", row.models.join(", ")));
         }
     }
     if !ollama.is_empty() {
-        context.output.data(&format!("found in Ollama: {}", ollama.join(", ")));
+        output.data(&tr!(output, "found in Ollama: {}", "in Ollama gefunden: {}", ollama.join(", ")));
     }
     for (name, model) in &config.models.profiles {
-        context.output.data(&format!("profile {name} = {model}"));
+        output.data(&tr!(output, "profile {name} = {model}", "Profil {name} = {model}"));
     }
-    context.output.data(&format!("prices as of {}", models.prices().as_of));
+    output.data(&tr!(output, "prices as of {}", "Preise vom {}", models.prices().as_of));
     if let Some(error) = wrong {
-        context.output.fault(&error.fault);
+        output.fault(&error.fault);
         return Ok(error.exit.into());
     }
     match chosen {
-        Some(model) => context.output.say(&format!("Runs use {model}. Check it: keiko models probe {model}")),
+        Some(model) => output.say(&tr!(
+            output,
+            "Runs use {model}. Check it: keiko models probe {model}",
+            "Läufe verwenden {model}. Prüfen Sie es: keiko models probe {model}"
+        )),
         None if none_ready => {
-            context.output.say("No model is configured. Three ways:");
-            three_ways().iter().for_each(|way| context.output.say(&format!("  {way}")));
+            output.say(output.t("No model is configured. Three ways:", "Es ist kein Modell eingerichtet. Drei Wege:"));
+            three_ways().iter().for_each(|way| output.say(&format!("  {}", output.told(way))));
         }
-        None => context.output.say(&format!("No model is chosen yet. {}", no_model().hint.unwrap_or_default())),
+        None => {
+            let hint = no_model().hint.unwrap_or_default();
+            output.say(&tr!(output, "No model is chosen yet. {}", "Es ist noch kein Modell gewählt. {}", output.told(&hint)));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -201,7 +211,12 @@ const NEEDED: [&str; 2] = ["answers", "calls tools"];
 async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<ExitCode, CliError> {
     let models = config.models()?;
     let model = models.resolve(name)?;
-    context.output.say(&format!("Asking {model} twice; that costs a few tokens …"));
+    let output = context.output;
+    output.say(&tr!(
+        output,
+        "Asking {model} twice; that costs a few tokens …",
+        "{model} wird zweimal gefragt; das kostet ein paar Token …"
+    ));
     let checks = probe(&models, &model, &Cancel::new()).await;
     let failed = |check: &Check| !check.ok && NEEDED.contains(&check.name);
     let works = !checks.is_empty() && !checks.iter().any(failed);
@@ -212,14 +227,14 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
             let state = if check.ok {
                 "ok"
             } else if failed(check) {
-                "FAILED"
+                output.t("FAILED", "FEHLER")
             } else {
-                "note"
+                output.t("note", "Notiz")
             };
             let code = check.code.as_ref().map(|code| format!("[{code}] ")).unwrap_or_default();
-            context.output.data(&format!("{state:<7} {:<13} {code}{}", check.name, check.seen));
+            output.data(&format!("{state:<7} {:<13} {code}{}", output.told(check.name), output.told(&check.seen)));
             if let Some(hint) = &check.hint {
-                context.output.data(&format!("{:8}{:<13} hint: {hint}", "", ""));
+                output.data(&format!("{:8}{:<13} {} {}", "", "", output.t("hint:", "Tipp:"), output.told(hint)));
             }
         }
     }

@@ -63,7 +63,7 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         source,
         limits,
         approval: goal::approval(args.approval, &keiko.config.run),
-        language: keiko.config.language(),
+        language: keiko.config.language().code().into(),
         demo: args.script.is_some(),
         version: env!("CARGO_PKG_VERSION").into(),
     };

@@ -3,16 +3,16 @@
 use super::{Context, operator};
 use crate::cli::RunsCommand;
 use crate::error::{CliError, Exit};
-use crate::view::{Tone, plain, result};
+use crate::language::tr;
+use crate::view::{Output, Tone, plain, result};
 use crate::wiring::{Keiko, read_fault, sandbox};
 use futures_util::StreamExt as _;
-use keiko_agent::describe::count;
 use keiko_agent::state::RunState;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::TreeId;
 use keiko_contracts::journal::{Seq, StreamId};
-use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent};
+use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunRow};
 use keiko_ports::journal::Journal as _;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::drive::{Order, Unwatched};
@@ -57,7 +57,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
-        context.output.data(&list_line(row));
+        context.output.data(&list_line(context.output, row));
     }
     if rows.is_empty() && filtered {
         context.output.say(context.output.t("No run is in this state.", "Kein Lauf ist in diesem Zustand."));
@@ -68,13 +68,13 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
 }
 
 /// A run in one line: what it is, when it began, where it works, what it cost and what it is for.
-fn list_line(row: &views::RunRow) -> String {
+fn list_line(output: &Output, row: &RunRow) -> String {
     let demo = if row.demo { " (demo)" } else { "" };
-    let state = &row.state;
+    let state = result::state_word(output, &row.state);
     let folder = row.workspace.as_deref().and_then(|path| Path::new(path).file_name()).map_or_else(|| "-".into(), OsStr::to_string_lossy);
-    let steps = count(row.steps.into(), "step");
+    let steps = output.language().count(row.steps.into(), ["step", "steps"], ["Schritt", "Schritte"]);
     let (started, cost) = (row.started.to_minute(), row.cost.to_string());
-    format!("{}  {state:<16}  {started}  {folder:<14}  {steps:>9}  {cost:>8}  {}{demo}", row.run, row.goal)
+    format!("{}  {state:<16}  {started}  {folder:<14}  {steps:>11}  {cost:>8}  {}{demo}", row.run, row.goal)
 }
 
 async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
@@ -93,14 +93,28 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(row) = &row {
-        let who = row.model.as_ref().map_or_else(|| "rules, no language model".to_owned(), ToString::to_string);
-        let state = &row.state;
-        context.output.data(&format!("run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {state}\nstarted    {}\nsteps      {}\ncost       {} dollars", row.run, row.goal, row.agent, row.workspace.as_deref().unwrap_or("none"), row.started, row.steps, row.cost));
+        let who = row
+            .model
+            .as_ref()
+            .map_or_else(|| context.output.t("rules, no language model", "Regeln, kein Sprachmodell").to_owned(), ToString::to_string);
+        context.output.data(&tr!(
+            context.output,
+            "run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {} dollars",
+            "Lauf           {}\nAuftrag        {}\nAgent          {} ({who})\nArbeitsbereich {}\nZustand        {}\nBeginn         {}\nSchritte       {}\nKosten         {} Dollar",
+            row.run,
+            row.goal,
+            row.agent,
+            row.workspace.as_deref().unwrap_or(context.output.t("none", "keiner")),
+            result::state_word(context.output, &row.state),
+            row.started,
+            row.steps,
+            row.cost
+        ));
     }
     match (&state.ended, &state.waiting) {
         (Some(end), _) => {
             context.output.data(&result::card(context.output, end.status, &end.card));
-            context.output.data(&format!("\n{}", end.report.as_ref().unwrap_or(&end.summary).text_or_empty()));
+            context.output.data(&format!("\n{}", result::report(context.output, end)));
         }
         (None, Some(why)) => result::show_waiting(context.output, run, why, &state, false),
         (None, None) if row.is_some_and(|row| row.state == views::INTERRUPTED) => {
@@ -121,7 +135,7 @@ async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<Exit
         return Err(Fault::new(Code(6120), "this run has no report yet").at(run).hint(format!("keiko resume {run}")).into());
     };
     if !context.output.json() {
-        context.output.data(end.report.as_ref().unwrap_or(&end.summary).text_or_empty().trim_end());
+        context.output.data(result::report(context.output, end).trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     let Some(data) = &end.data else {
@@ -198,16 +212,17 @@ async fn apply(context: &Context<'_>, keiko: &Keiko, run: RunId, check: bool) ->
     parts.sandbox.export_tree(run, &tree).await?;
     let home = Homeward::new(parts.spaces);
     let report = if check { home.plan(run, &tree) } else { home.apply(run, &tree) }?;
-    show_apply(context, &report, if check { "would change" } else { "changed" })?;
+    let output = context.output;
+    show_apply(context, &report, if check { output.t("would change", "würde ändern") } else { output.t("changed", "geändert") })?;
     if !check && !context.output.json() {
-        context.output.say(&format!("{}: keiko runs undo {run}", context.output.t("Take it back with", "Zurücknehmen mit")));
+        context.output.say(&tr!(output, "Take it back with: keiko runs undo {run}", "Zurücknehmen mit: keiko runs undo {run}"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
     let report = homeward(keiko)?.undo(run)?;
-    show_apply(context, &report, "put back")?;
+    show_apply(context, &report, context.output.t("put back", "zurückgesetzt"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -222,11 +237,14 @@ fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str) -> Result
     } else {
         context.output.data(&format!("{verb}:"));
         for change in &report.changes {
-            context.output.data(&format!("  {:<10} {}", format!("{:?}", change.kind).to_lowercase(), change.path.display()));
+            let kind = format!("{:?}", change.kind).to_lowercase();
+            context.output.data(&format!("  {:<10} {}", context.output.told(&kind), change.path.display()));
         }
         if report.already > 0 {
-            let files = count(report.already as u64, "file");
-            context.output.data(&format!("  {files} already as the result has {}", if report.already == 1 { "it" } else { "them" }));
+            context.output.data(&match report.already {
+                1 => context.output.t("  1 file is as the result has it already", "  1 Datei ist schon so wie im Ergebnis").to_owned(),
+                n => tr!(context.output, "  {n} files are as the result has them already", "  {n} Dateien sind schon so wie im Ergebnis"),
+            });
         }
     }
     Ok(())
@@ -243,8 +261,9 @@ async fn check(context: &Context<'_>, keiko: &Keiko, run: RunId, tests: bool) ->
         context.output.data(&serde_json::json!({"run": run, "ok": ok, "checks": verified.checks, "card": verified.card}).to_string());
     } else {
         for check in &verified.checks {
-            let (tone, mark) = if check.ok { (Tone::Good, "ok") } else { (Tone::Bad, "FAILED") };
-            context.output.data(&format!("{:<8} {:<28} {}", context.output.paint(tone, mark), check.what, check.seen));
+            let (tone, mark) = if check.ok { (Tone::Good, "ok") } else { (Tone::Bad, context.output.t("FAILED", "FALSCH")) };
+            let (what, seen) = (context.output.told(&check.what), context.output.told(&check.seen));
+            context.output.data(&format!("{:<8} {what:<28} {seen}", context.output.paint(tone, mark)));
         }
     }
     Ok(if ok { Exit::Ok } else { Exit::CheckFailed }.into())
@@ -268,9 +287,14 @@ async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String
     if context.output.json() {
         context.output.data(&serde_json::json!({"run": run, "state": word}).to_string());
     } else if after.ended.as_ref().is_some_and(|end| end.status == EndStatus::Cancelled) {
-        context.output.say(&format!("{} {run} {}", context.output.t("Run", "Lauf"), context.output.t("is cancelled.", "ist beendet.")));
+        context.output.say(&tr!(context.output, "Run {run} is cancelled.", "Lauf {run} ist beendet."));
     } else {
-        context.output.say(&format!("Run {run} is told to end; it is {word} now."));
+        let word = result::state_word(context.output, word);
+        context.output.say(&tr!(
+            context.output,
+            "Run {run} is told to end; it is {word} now.",
+            "Lauf {run} soll enden; sein Zustand ist jetzt: {word}."
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use super::{Context, goal, run};
 use crate::cli::UpArgs;
 use crate::error::CliError;
+use crate::language::tr;
 use crate::wiring::{Keiko, random};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{InvalidId, RunId};
@@ -36,13 +37,19 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
     let start = StartRun {
         run: RunId::from_bytes(random()?),
         by: super::operator(),
-        goal: "Examine this repository: tests, linters, suspects, repairs.".into(),
+        goal: context
+            .output
+            .t(
+                "Examine this repository: tests, linters, suspects, repairs.",
+                "Dieses Repository untersuchen: Tests, Linter, verdächtige Zeilen, Reparaturen.",
+            )
+            .into(),
         agent: name("repo-doctor")?,
         model: None,
         source: Some(source),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
-        language: keiko.config.language(),
+        language: keiko.config.language().code().into(),
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),
     };
@@ -64,20 +71,23 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
     say("");
     match found {
         Some(model) => {
-            say(&format!("{} {model}. {}:", t("A model is there:", "Ein Modell ist da:"), t("Try", "Versuchen Sie")));
-            say("  keiko run \"Fix the failing tests and add a test for leap years\" --workspace DIR --budget 0.50");
+            say(&tr!(context.output, "A model is there: {model}. Try:", "Ein Modell ist da: {model}. Versuchen Sie:"));
+            say(t(
+                "  keiko run \"Fix the failing tests and add a test for leap years\" --workspace DIR --budget 0.50",
+                "  keiko run \"Repariere die roten Tests und ergänze einen Test für Schaltjahre\" --workspace ORDNER --budget 0.50",
+            ));
         }
         None => {
             say(t(
                 "That was done by rules, without a language model. With one, Keiko writes and repairs code. Three ways to configure it:",
                 "Das geschah nach Regeln, ohne Sprachmodell. Mit einem schreibt und repariert Keiko Code. Drei Wege, eines einzurichten:",
             ));
-            super::models::three_ways().iter().for_each(|way| say(&format!("  {way}")));
+            super::models::three_ways().iter().for_each(|way| say(&format!("  {}", context.output.told(way))));
         }
     }
     say(t(
         "Also: keiko demo code (a guided tour), keiko runs list, keiko doctor, keiko --help",
-        "Außerdem: keiko demo code (eine Führung), keiko runs list, keiko doctor, keiko --help",
+        "Außerdem: keiko demo code (ein Rundgang), keiko runs list, keiko doctor, keiko --help",
     ));
     Ok(())
 }

@@ -21,6 +21,7 @@ pub(crate) use template::{config_file, risk_file};
 
 use crate::home::Home;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::language::Language as Spoken;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::RiskPolicy;
@@ -104,18 +105,29 @@ impl Config {
         Ok(())
     }
 
-    /// The language of reports: the configured one, else that of the environment, else English.
-    pub(crate) fn language(&self) -> String {
-        let of_environment =
-            || ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    /// The language for people: the configured one, else that of the environment, else English.
+    pub(crate) fn language(&self) -> Spoken {
         match self.language {
-            Some(Language::De) => "de",
-            Some(Language::En) => "en",
-            None if of_environment().is_some_and(|value| value == "de" || value.starts_with("de_") || value.starts_with("de.")) => "de",
-            None => "en",
+            Some(Language::De) => Spoken::German,
+            Some(Language::En) => Spoken::English,
+            None => language_of_environment(),
         }
-        .into()
     }
+
+    /// Takes the language that was asked for on the command line, which goes before all others.
+    pub(crate) fn speak(&mut self, asked: Option<Spoken>) {
+        self.language = match asked {
+            Some(Spoken::German) => Some(Language::De),
+            Some(Spoken::English) => Some(Language::En),
+            None => self.language,
+        };
+    }
+}
+
+/// The language of the environment: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
+pub(crate) fn language_of_environment() -> Spoken {
+    let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set).map_or(Spoken::English, |locale| Spoken::of(&locale))
 }
 
 /// Adds the line to a fault that only knows the key.
@@ -350,7 +362,7 @@ mod tests {
         let config = Loaded::read(&ground.places).config().unwrap();
         let limits = config.run.limits().unwrap();
         assert_eq!((limits.max_steps, limits.max_seconds, limits.budget), (30, 100, Some(Micros(500_000))));
-        assert_eq!((config.run.model.as_deref(), config.log.level.as_str(), config.language().as_str()), (Some("c/d"), "info", "de"));
+        assert_eq!((config.run.model.as_deref(), config.log.level.as_str(), config.language().code()), (Some("c/d"), "info", "de"));
         assert_eq!(limits.context_tokens, RunLimits::default().context_tokens);
     }
 

@@ -10,6 +10,7 @@ mod raw;
 
 use super::clean::wrapped;
 use super::{Output, Tone};
+use crate::language::tr;
 use board::{Board, Deed};
 use canvas::Canvas;
 use crossterm::event::Event;
@@ -158,7 +159,14 @@ impl Drop for Screen {
 async fn deliver(journal: Arc<SqliteJournal>, run: RunId, mut messages: mpsc::Receiver<InboxMessage>, output: Output, shared: Arc<Shared>) {
     while let Some(message) = messages.recv().await {
         if let Err(error) = inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await {
-            shared.tell(&output.paint(Tone::Bad, &format!("what you typed could not be kept: {}", error.fault())));
+            let why = error.fault();
+            let text = tr!(
+                output,
+                "what you typed could not be kept: {}",
+                "Ihre Eingabe ließ sich nicht festhalten: {}",
+                output.told(&why.message)
+            );
+            shared.tell(&output.paint(Tone::Bad, &text));
         }
     }
 }
@@ -274,6 +282,7 @@ fn lines(shared: &Shared, woken: &OwnedFd, sender: &mpsc::Sender<InboxMessage>) 
 
 fn send(shared: &Shared, sender: &mpsc::Sender<InboxMessage>, message: InboxMessage) {
     if sender.try_send(message).is_err() {
-        shared.tell("That was too fast; please type it again.");
+        let text = shared.board().too_fast();
+        shared.tell(text);
     }
 }

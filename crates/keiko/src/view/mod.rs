@@ -7,8 +7,10 @@ pub(crate) mod program;
 pub(crate) mod result;
 pub(crate) mod steps;
 
+use crate::language::catalogue;
 use clap::ValueEnum;
 use keiko_contracts::code::Fault;
+use keiko_contracts::language::Language;
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -26,7 +28,7 @@ pub(crate) struct Output {
     color: bool,
     json: bool,
     quiet: bool,
-    german: bool,
+    language: Language,
     /// Somebody looks at stdout, rather than a program.
     data_is_shown: bool,
 }
@@ -51,18 +53,28 @@ impl Output {
             Color::Auto if set("CLICOLOR_FORCE") => true,
             Color::Auto => std::io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| term != "dumb") && !set("CI"),
         };
-        Output { color, json, quiet, german: false, data_is_shown: std::io::stdout().is_terminal() }
+        Output { color, json, quiet, language: Language::English, data_is_shown: std::io::stdout().is_terminal() }
     }
     pub(crate) fn json(&self) -> bool {
         self.json
     }
-    /// The same, in the language of the configuration.
-    pub(crate) fn in_language(self, language: &str) -> Output {
-        Output { german: language == "de", ..self }
+    /// The same, in a language.
+    pub(crate) fn in_language(self, language: Language) -> Output {
+        Output { language, ..self }
+    }
+    pub(crate) fn language(&self) -> Language {
+        self.language
     }
     /// One text in two languages: each stands beside its translation, so that neither is forgotten.
     pub(crate) fn t<'a>(&self, english: &'a str, german: &'a str) -> &'a str {
-        if self.german { german } else { english }
+        self.language.pick(english, german)
+    }
+    /// A sentence from below, which is English, in the language of whoever reads it.
+    pub(crate) fn told<'a>(&self, english: &'a str) -> Cow<'a, str> {
+        match self.language {
+            Language::English => Cow::Borrowed(english),
+            Language::German => catalogue::german(english),
+        }
     }
     /// Only warnings and errors are wanted.
     pub(crate) fn quiet(&self) -> bool {
@@ -103,16 +115,30 @@ impl Output {
     }
     /// A warning, on stderr, even when quiet.
     pub(crate) fn warn(&self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{} {}", self.paint(Tone::Warn, "warning:"), clean::clean(&program::as_typed(text)));
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "{} {}",
+            self.paint(Tone::Warn, self.t("warning:", "Warnung:")),
+            clean::clean(&program::as_typed(text))
+        );
     }
     /// An error, on stderr.
     pub(crate) fn fault(&self, fault: &Fault) {
-        let mut text = format!("{} {}", self.paint(Tone::Bad, &format!("error[{}]:", fault.code)), fault.message);
+        let told;
+        let fault = match self.language {
+            Language::English => fault,
+            Language::German => {
+                told = catalogue::german_fault(fault);
+                &told
+            }
+        };
+        let word = self.t("error", "Fehler");
+        let mut text = format!("{} {}", self.paint(Tone::Bad, &format!("{word}[{}]:", fault.code)), fault.message);
         if let Some(place) = &fault.place {
             text.push_str(&format!("\n  --> {place}"));
         }
         if let Some(hint) = &fault.hint {
-            text.push_str(&format!("\n{} {}", self.paint(Tone::Strong, "hint:"), program::as_typed(hint)));
+            text.push_str(&format!("\n{} {}", self.paint(Tone::Strong, self.t("hint:", "Tipp:")), program::as_typed(hint)));
         }
         let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(&text));
     }

@@ -1,12 +1,17 @@
 //! A run as plain lines: what happens, one line each, on stderr; or every event as a JSON line on stdout.
 
 use super::{Output, Tone};
+use crate::language::{catalogue, tr};
 use keiko_agent::describe;
 use keiko_agent::ledger::one_line;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::code::Fault;
+use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
+use keiko_contracts::language::Language;
 use keiko_contracts::model::Part;
 use keiko_contracts::run::{EventLine, RunEvent, Suspension};
 use std::collections::BTreeMap;
@@ -68,29 +73,21 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
             vec![verb(
                 Tone::Warn,
                 output.t("Refused", "Abgelehnt"),
-                &format!("{}: {}", refused.tool, one_line(refused.reason.text_or_empty(), 240)),
+                &format!("{}: {}", refused.tool, output.told(&one_line(refused.reason.text_or_empty(), 240))),
             )]
         }
         RunEvent::ApprovalRequested(request) => {
-            vec![verb(Tone::Warn, output.t("Approval", "Freigabe"), &format!("{}  {} ({})", request.id, request.summary, request.reason))]
+            vec![verb(Tone::Warn, output.t("Approval", "Freigabe"), &asked(output, request))]
         }
         RunEvent::ApprovalResolved(answer) => {
-            vec![verb(
-                Tone::Strong,
-                output.t("Approval", "Freigabe"),
-                &format!("{}  {} by {}", answer.id, answer.decision.word(), answer.by),
-            )]
+            vec![verb(Tone::Strong, output.t("Approval", "Freigabe"), &format!("{}  {}", answer.id, answered(output, answer)))]
         }
         RunEvent::TestsObserved(tests) => {
             let tone = if tests.is_green() { Tone::Good } else { Tone::Bad };
-            let text = format!(
-                "{} passed, {} failed, {} errors, {} skipped  ({})",
-                tests.passed, tests.failed, tests.errors, tests.skipped, tests.command
-            );
-            vec![verb(tone, "Tests", &text)]
+            vec![verb(tone, "Tests", &format!("{}  ({})", counts(output, tests), tests.command))]
         }
         RunEvent::Noted(note) if note.kind == "alert" => {
-            vec![verb(Tone::Warn, output.t("Alert", "Hinweis"), &one_line(note.text.text_or_empty(), 240))]
+            vec![verb(Tone::Warn, output.t("Alert", "Hinweis"), &output.told(&one_line(note.text.text_or_empty(), 240)))]
         }
         RunEvent::Noted(_) => Vec::new(),
         RunEvent::ContextCompacted(_) => vec![verb(
@@ -108,14 +105,14 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
 /// Who does it, and what is done. A step of a native engine is told by its title, and so is a command of the harness: the
 /// command itself is long, and is in the journal.
 fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, String) {
-    let described = describe::action(action);
+    let described = output.told(&describe::action(action)).into_owned();
     let is_command = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
     match (&intent.tool, &intent.title) {
         (Some(tool), _) => (tool.to_string(), described),
         (None, Some(title)) if !intent.call.as_ref().is_some_and(|call| call.starts_with("harness:")) => {
-            (output.t("Rules", "Regeln").into(), title.clone())
+            (output.t("Rules", "Regeln").into(), output.told(title).into_owned())
         }
-        (None, Some(title)) if is_command => (output.t("Harness", "Rahmen").into(), title.clone()),
+        (None, Some(title)) if is_command => (output.t("Harness", "Rahmen").into(), output.told(title).into_owned()),
         (None, _) => (output.t("Harness", "Rahmen").into(), described),
     }
 }
@@ -148,9 +145,44 @@ fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> V
                 Outcome::Done(_) => false,
                 Outcome::Failed(_) | Outcome::Unknown { .. } | Outcome::Cancelled => true,
             };
-            let text = describe::outcome(outcome);
+            let text = output.told(&describe::outcome(outcome)).into_owned();
             vec![verb(if bad { Tone::Bad } else { Tone::Faint }, "", &if bad { text } else { output.paint(Tone::Faint, &text) })]
         }
+    }
+}
+
+/// What came of tests.
+pub(crate) fn counts(output: &Output, tests: &TestSummary) -> String {
+    let TestSummary { passed, failed, errors, skipped, .. } = tests;
+    let broken = output.language().count(u64::from(*errors), ["error", "errors"], ["Fehler", "Fehler"]);
+    tr!(
+        output,
+        "{passed} passed, {failed} failed, {broken}, {skipped} skipped",
+        "{passed} bestanden, {failed} fehlgeschlagen, {broken}, {skipped} ausgelassen"
+    )
+}
+
+/// What a person is asked.
+pub(crate) fn asked(output: &Output, request: &ApprovalRequest) -> String {
+    format!("{}  {} ({})", request.id, output.told(&request.summary), output.told(&request.reason))
+}
+
+/// What a person answered.
+pub(crate) fn answered(output: &Output, answer: &ApprovalAnswer) -> String {
+    let by = &answer.by;
+    match answer.decision {
+        Decision::Approved => tr!(output, "approved by {by}", "erteilt von {by}"),
+        Decision::Denied => tr!(output, "denied by {by}", "abgelehnt von {by}"),
+        Decision::Expired => output.t("expired", "abgelaufen").to_owned(),
+        Decision::Withdrawn => output.t("withdrawn", "zurückgezogen").to_owned(),
+    }
+}
+
+/// An error in a line.
+fn told(output: &Output, fault: &Fault) -> String {
+    match output.language() {
+        Language::English => fault.to_string(),
+        Language::German => catalogue::german_fault(fault).to_string(),
     }
 }
 
@@ -158,17 +190,17 @@ fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> V
 pub(crate) fn waiting(output: &Output, why: &Suspension) -> String {
     match why {
         Suspension::Approval { open: 1 } => output.t("for an approval", "auf eine Freigabe").into(),
-        Suspension::Approval { open } => format!("{} {open} {}", output.t("for", "auf"), output.t("approvals", "Freigaben")),
-        Suspension::Question { question } => format!("{}: {}", output.t("for an answer", "auf eine Antwort"), question.text_or_empty()),
-        Suspension::Unknown { key, why } => {
-            format!(
-                "{} {key}: {why}",
-                output.t("for a person to look whether this happened:", "darauf, dass jemand nachsieht, ob dies geschehen ist:")
-            )
-        }
-        Suspension::Unavailable { fault } => format!("{}: {fault}", output.t("for the model", "auf das Modell")),
-        Suspension::Limit { fault } => fault.to_string(),
-        Suspension::Stopped { by, .. } => format!("{} {by}", output.t("since it was stopped by", "seit dem Anhalten durch")),
-        Suspension::Killed { reason } => format!("{}: {reason}", output.t("since a kill", "seit einem Notaus")),
+        Suspension::Approval { open } => tr!(output, "for {open} approvals", "auf {open} Freigaben"),
+        Suspension::Question { question } => tr!(output, "for an answer: {}", "auf eine Antwort: {}", question.text_or_empty()),
+        Suspension::Unknown { key, why } => tr!(
+            output,
+            "for a person to look whether this happened: {key}: {}",
+            "darauf, dass jemand nachsieht, ob dies geschehen ist: {key}: {}",
+            output.told(why)
+        ),
+        Suspension::Unavailable { fault } => tr!(output, "for the model: {}", "auf das Modell: {}", told(output, fault)),
+        Suspension::Limit { fault } => tr!(output, "for a higher limit: {}", "auf eine höhere Grenze: {}", told(output, fault)),
+        Suspension::Stopped { by, .. } => tr!(output, "since it was stopped by {by}", "seit dem Anhalten durch {by}"),
+        Suspension::Killed { reason } => tr!(output, "since a kill: {reason}", "seit einem Notaus: {reason}"),
     }
 }

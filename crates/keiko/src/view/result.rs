@@ -1,12 +1,15 @@
 //! How a run ended or what it waits for: summary, diff and evidence card, and the next thing to type.
 
-use super::plain::waiting;
+use super::plain::{counts, waiting};
 use super::{Output, Tone};
+use crate::language::tr;
+use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::Decision;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::BaseKind;
+use keiko_contracts::language::Language;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
 use keiko_runtime::views::end_word;
 use std::fmt::Write as _;
@@ -20,11 +23,7 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         output.data(&serde_json::json!({"run": run, "status": end_word(end.status), "end": end}).to_string());
         return;
     }
-    if let Some(report) = &end.report {
-        output.data(report.text_or_empty());
-    } else {
-        output.data(end.summary.text_or_empty());
-    }
+    output.data(&report(output, end));
     if let Some(diff) = &end.diff {
         output.data("");
         output.data(&cut(output, diff.text_or_empty(), run));
@@ -35,8 +34,12 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         output.fault(fault);
     }
     if end.diff.is_some() && end.status != EndStatus::Refused {
-        output.say(&format!("{}: keiko runs apply {run}", output.t("Bring it into your folder", "In Ihren Ordner übernehmen")));
-        output.say(&format!("{}: keiko runs verify {run}", output.t("Check the evidence again", "Den Nachweis erneut prüfen")));
+        output.say(&tr!(output, "Bring it into your folder: keiko runs apply {run}", "In Ihren Ordner übernehmen: keiko runs apply {run}"));
+        output.say(&tr!(
+            output,
+            "Check the evidence again: keiko runs verify {run}",
+            "Den Nachweis erneut prüfen: keiko runs verify {run}"
+        ));
     }
 }
 
@@ -45,12 +48,8 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
     if lines.len() <= DIFF_LINES {
         return diff.trim_end().to_owned();
     }
-    format!(
-        "{}\n... {} {}: keiko runs diff {run}",
-        lines[..DIFF_LINES].join("\n"),
-        lines.len() - DIFF_LINES,
-        output.t("more lines", "weitere Zeilen")
-    )
+    let more = output.language().count((lines.len() - DIFF_LINES) as u64, ["more line", "more lines"], ["weitere Zeile", "weitere Zeilen"]);
+    format!("{}\n... {more}: keiko runs diff {run}", lines[..DIFF_LINES].join("\n"))
 }
 
 /// The evidence card, for people.
@@ -102,19 +101,20 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
         // What a person did not allow is missing from the result, and that is said where the result is.
         let withheld = answer.starts_with(Decision::Denied.word()) || answer.starts_with(Decision::Expired.word());
         let name = if withheld { output.t("not done", "nicht getan") } else { output.t("approval", "Freigabe") };
-        row(name, &format!("{answer}: {what}"));
+        row(name, &format!("{}: {}", output.told(answer), output.told(what)));
     }
     for (model, origin) in &card.models {
-        row(output.t("model", "Modell"), &format!("{model} ({origin})"));
+        row(output.t("model", "Modell"), &format!("{model} ({})", output.told(origin)));
     }
     let seconds = card.ended.since_ms(card.started) as f64 / 1000.0;
     let tokens = card.usage.input + card.usage.cached + card.usage.cache_write;
-    let (steps, written, cost) = (card.steps, card.usage.output, card.cost);
-    let effort = if output.t("en", "de") == "de" {
-        format!("{steps} Schritte, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar")
-    } else {
-        format!("{steps} steps, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars")
-    };
+    let (written, cost) = (card.usage.output, card.cost);
+    let steps = steps(output, card.steps);
+    let effort = tr!(
+        output,
+        "{steps}, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars",
+        "{steps}, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar"
+    );
     row(output.t("effort", "Aufwand"), &effort);
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
@@ -135,7 +135,7 @@ fn still_red(output: &Output, card: &EvidenceCard) -> String {
 /// How it ended, in words that promise no more than there is.
 fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
     let is_denied = card.approvals.iter().any(|(_, answer)| answer.starts_with("denied"));
-    let word = end_word(status);
+    let word = state_word(output, end_word(status));
     match (status, &card.tests_after) {
         (EndStatus::Examined, Some(tests)) => match tests.failed + tests.errors {
             0 if tests.passed > 0 => format!("{word}; {}", output.t("its tests pass", "die Tests bestehen")),
@@ -150,13 +150,43 @@ fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
     }
 }
 
-fn counts(output: &Output, tests: &TestSummary) -> String {
-    let TestSummary { passed, failed, errors, skipped, .. } = tests;
-    if output.t("en", "de") == "de" {
-        format!("{passed} bestanden, {failed} fehlgeschlagen, {errors} Fehler, {skipped} ausgelassen")
-    } else {
-        format!("{passed} passed, {failed} failed, {errors} errors, {skipped} skipped")
+/// What a run reports. The doctor's report is data, so it can be put into words again, in the language of the reader; the
+/// words of other agents are their own.
+pub(crate) fn report(output: &Output, end: &RunEnd) -> String {
+    let doctor = || serde_json::from_str::<DoctorReport>(end.data.as_ref()?.text()?).ok();
+    let doctor = (output.language() == Language::German && end.report.is_some()).then(doctor).flatten();
+    match doctor {
+        Some(report) => report.markdown_in(Language::German, &|text| output.told(text).into_owned()),
+        None => end.report.as_ref().unwrap_or(&end.summary).text_or_empty().to_owned(),
     }
+}
+
+/// So many steps.
+pub(crate) fn steps(output: &Output, n: u32) -> String {
+    output.language().count(u64::from(n), ["step", "steps"], ["Schritt", "Schritte"])
+}
+
+/// The word for a state, as it is shown; `--state` and JSON have the English one.
+pub(crate) fn state_word<'a>(output: &Output, word: &'a str) -> &'a str {
+    let german = match word {
+        "running" => "läuft",
+        "waiting-approval" => "wartet: Freigabe",
+        "waiting-answer" => "wartet: Antwort",
+        "waiting-person" => "wartet: Mensch",
+        "waiting-model" => "wartet: Modell",
+        "limit" => "an der Grenze",
+        "stopped" => "angehalten",
+        "killed" => "Notaus",
+        "succeeded" => "erfolgreich",
+        "unverified" => "ohne Beleg",
+        "failed" => "gescheitert",
+        "examined" => "untersucht",
+        "interrupted" => "abgebrochen",
+        "refused" => "abgelehnt",
+        "cancelled" => "beendet",
+        other => other,
+    };
+    output.t(word, german)
 }
 
 /// Shows what a run waits for, and the command that goes on.
@@ -171,9 +201,10 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
     output.say("");
     let why_it_waits = waiting(output, why);
     let stop = if why_it_waits.ends_with(['.', '?', '!', '…']) { "" } else { "." };
-    output.say(&format!("{} {run} {} {why_it_waits}{stop}", output.t("Run", "Lauf"), output.t("waits", "wartet")));
+    output.say(&tr!(output, "Run {run} waits {why_it_waits}{stop}", "Lauf {run} wartet {why_it_waits}{stop}"));
     for request in &approvals {
-        output.say(&format!("  {}  {}  ({})", output.paint(Tone::Strong, &request.id.to_string()), request.summary, request.reason));
+        let id = output.paint(Tone::Strong, &request.id.to_string());
+        output.say(&format!("  {id}  {}  ({})", output.told(&request.summary), output.told(&request.reason)));
     }
     if let Suspension::Unavailable { fault } | Suspension::Limit { fault } = why {
         output.fault(fault);

@@ -47,7 +47,7 @@ impl Watch for Plain {
     }
     fn frame(&self, _: &EffectKey, frame: LiveFrame) {
         if let (false, LiveFrame::Progress { note }) = (self.jsonl, frame) {
-            self.output.line(&format!("  {}", self.output.paint(Tone::Faint, &note)));
+            self.output.line(&format!("  {}", self.output.paint(Tone::Faint, &self.output.told(&note))));
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod config;
 mod doctor;
+mod german;
 mod models;
 
 use serde_json::Value;

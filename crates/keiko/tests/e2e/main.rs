@@ -8,6 +8,7 @@ mod bad_days;
 mod bad_input;
 mod context;
 mod endings;
+mod german;
 mod goal;
 mod interrupted;
 mod keiko;

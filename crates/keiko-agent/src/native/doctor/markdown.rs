@@ -1,166 +1,246 @@
 //! The report in Markdown, for people: what was found first, what was looked at, what was not and why.
 
 use super::report::{DoctorReport, Severity};
+use keiko_contracts::language::Language;
+use keiko_contracts::tr;
 use std::fmt::Write as _;
 
 impl DoctorReport {
-    /// The report for people.
+    /// The report for people, in English: as it stands in the journal.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut out = String::from("# Repository report\n\n");
-        let _ = writeln!(out, "{}\n\nMade by rules and measurements; no language model took part.\n", self.summary());
-        self.write_tests(&mut out);
-        self.write_candidates(&mut out);
-        self.write_guilty(&mut out);
-        self.write_suspects(&mut out);
-        self.write_flaky(&mut out);
-        self.write_findings(&mut out);
-        self.write_fixes(&mut out);
-        self.write_scope(&mut out);
+        self.markdown_in(Language::English, &str::to_owned)
+    }
+
+    /// The report for people in a language. Sentences that the report holds as data are in English; `told` translates them.
+    #[must_use]
+    pub fn markdown_in(&self, language: Language, told: &dyn Fn(&str) -> String) -> String {
+        let mut page = Page { report: self, language, told, out: String::new() };
+        page.heading(1, "Repository report", "Bericht über das Repository");
+        let made = language.pick(
+            "Made by rules and measurements; no language model took part.",
+            "Nach Regeln und Messungen erstellt; ein Sprachmodell war nicht beteiligt.",
+        );
+        let _ = writeln!(page.out, "{}\n\n{made}\n", self.summary_in(language));
+        page.tests();
+        page.candidates();
+        page.guilty();
+        page.suspects();
+        page.flaky();
+        page.findings();
+        page.fixes();
+        page.scope();
+        let mut out = page.out;
         // Texts come from the repository; none of them may talk to a terminal.
         out.retain(|c| c == '\n' || c == '\t' || !c.is_control());
         out
     }
+}
 
-    fn write_tests(&self, out: &mut String) {
-        for suite in &self.suites {
-            let _ = writeln!(out, "## Tests of {}\n", suite.place);
-            let _ = writeln!(out, "`{}`: {} passed, {} failed, {} skipped.\n", suite.command, suite.passed, suite.failed, suite.skipped);
+/// The report while it is written.
+struct Page<'a> {
+    report: &'a DoctorReport,
+    language: Language,
+    told: &'a dyn Fn(&str) -> String,
+    out: String,
+}
+
+impl Page<'_> {
+    fn heading(&mut self, level: usize, english: &str, german: &str) {
+        let _ = writeln!(self.out, "{} {}\n", "#".repeat(level), self.language.pick(english, german));
+    }
+
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.out.push('\n');
+    }
+
+    fn place(&self, place: &str) -> String {
+        if place.is_empty() || place == "the root" { self.language.pick("the root", "der Wurzel").to_owned() } else { place.to_owned() }
+    }
+
+    fn tests(&mut self) {
+        for suite in &self.report.suites {
+            let (place, language) = (self.place(&suite.place), self.language);
+            self.line(&tr!(language, "## Tests of {place}\n", "## Tests in {place}\n"));
+            let (command, passed, failed, skipped) = (&suite.command, suite.passed, suite.failed, suite.skipped);
+            self.line(&tr!(
+                language,
+                "`{command}`: {passed} passed, {failed} failed, {skipped} skipped.\n",
+                "`{command}`: {passed} bestanden, {failed} fehlgeschlagen, {skipped} ausgelassen.\n"
+            ));
             for test in &suite.failing {
-                let _ = writeln!(out, "- {} {}", code(&test.name), code(&test.message));
+                let _ = writeln!(self.out, "- {} {}", code(&test.name), code(&test.message));
             }
             if !suite.failing.is_empty() {
-                out.push('\n');
+                self.out.push('\n');
             }
         }
     }
 
-    fn write_candidates(&self, out: &mut String) {
-        if self.candidates_tried == 0 {
+    fn candidates(&mut self) {
+        let report = self.report;
+        if report.candidates_tried == 0 {
             return;
         }
-        let _ = writeln!(out, "## Candidate repairs\n");
-        if self.candidates.is_empty() {
-            let _ = writeln!(
-                out,
-                "{} one-edit changes of suspect lines were tried; none made a failing test pass without breaking another.\n",
-                self.candidates_tried
-            );
-            return;
-        }
-        let _ = writeln!(
-            out,
-            "{} one-edit changes were tried. The workspace was put back after each; nothing below is applied.\n",
-            self.candidates_tried
+        self.heading(2, "Candidate repairs", "Mögliche Reparaturen");
+        let changes = self.language.count(
+            u64::from(report.candidates_tried),
+            ["one-edit change", "one-edit changes"],
+            ["kleine Änderung", "kleine Änderungen"],
         );
-        for candidate in &self.candidates {
-            let _ = writeln!(
-                out,
-                "**Candidate, review it:** {}:{} ({}). Passes: {}. All tests that passed before still pass.\n",
-                candidate.file,
-                candidate.line,
-                candidate.template,
-                candidate.tests.join(", ")
-            );
-            fenced(out, "diff", &candidate.diff);
+        if report.candidates.is_empty() {
+            self.line(&tr!(
+                self.language,
+                "{changes} of suspect lines tried; none made a failing test pass without breaking another.\n",
+                "{changes} an verdächtigen Zeilen ausprobiert; mit keiner wurde ein roter Test grün, ohne dass ein anderer brach.\n"
+            ));
+            return;
+        }
+        self.line(&tr!(
+            self.language,
+            "{changes} tried. The workspace was put back after each; nothing below is applied.\n",
+            "{changes} ausprobiert. Der Arbeitsbereich wurde nach jeder zurückgesetzt; nichts davon ist übernommen.\n"
+        ));
+        for candidate in &report.candidates {
+            let (place, template) = (format!("{}:{}", candidate.file, candidate.line), (self.told)(&candidate.template));
+            let tests = candidate.tests.join(", ");
+            self.line(&tr!(
+                self.language,
+                "**Candidate, review it:** {place} ({template}). Passes: {tests}. All tests that passed before still pass.\n",
+                "**Vorschlag, bitte prüfen:** {place} ({template}). Besteht: {tests}. Alle Tests, die vorher grün waren, sind es noch.\n"
+            ));
+            fenced(&mut self.out, "diff", &candidate.diff);
         }
     }
 
-    fn write_guilty(&self, out: &mut String) {
-        if self.guilty.is_empty() {
+    fn guilty(&mut self) {
+        if self.report.guilty.is_empty() {
             return;
         }
-        let _ = writeln!(out, "## Guilty commits\n");
-        for guilty in &self.guilty {
-            let _ = writeln!(
-                out,
-                "- **{}** passes at `{}` and fails from `{}` on: {} ({} commits tried)",
-                guilty.test, guilty.good.id, guilty.commit.id, guilty.commit.subject, guilty.tried
-            );
+        self.heading(2, "Guilty commits", "Schuldige Commits");
+        for guilty in &self.report.guilty {
+            let (test, good, bad, subject) = (&guilty.test, &guilty.good.id, &guilty.commit.id, &guilty.commit.subject);
+            let tried = self.language.count(u64::from(guilty.tried), ["commit", "commits"], ["Commit", "Commits"]);
+            self.line(&tr!(
+                self.language,
+                "- **{test}** passes at `{good}` and fails from `{bad}` on: {subject} ({tried} tried)",
+                "- **{test}** ist bei `{good}` grün und ab `{bad}` rot: {subject} ({tried} ausprobiert)"
+            ));
             if !guilty.diff.is_empty() {
-                out.push('\n');
-                fenced(out, "diff", &guilty.diff);
+                self.out.push('\n');
+                fenced(&mut self.out, "diff", &guilty.diff);
             }
         }
-        out.push('\n');
+        self.out.push('\n');
     }
 
-    fn write_suspects(&self, out: &mut String) {
-        if self.suspects.is_empty() {
+    fn suspects(&mut self) {
+        if self.report.suspects.is_empty() {
             return;
         }
-        let _ = writeln!(
-            out,
-            "## Suspect lines\n\nLines that failing tests run and passing tests avoid (Ochiai score; 1.000 is the most suspect).\n"
-        );
-        for suspect in &self.suspects {
-            let basis = if suspect.basis == "coverage" { String::new() } else { format!(", by {}", suspect.basis) };
-            let basis = if suspect.raised { format!("{basis}, raised here") } else { basis };
+        self.heading(2, "Suspect lines", "Verdächtige Zeilen");
+        self.line(self.language.pick(
+            "Lines that failing tests run and passing tests avoid (Ochiai score; 1.000 is the most suspect).\n",
+            "Zeilen, die rote Tests ausführen und grüne meiden (Ochiai-Maß; 1.000 ist am verdächtigsten).\n",
+        ));
+        for suspect in &self.report.suspects {
+            let by = self.language.pick("by", "nach");
+            let basis = if suspect.basis == "coverage" { String::new() } else { format!(", {by} {}", (self.told)(&suspect.basis)) };
+            let raised = if suspect.raised { self.language.pick(", raised here", ", hier ausgelöst") } else { "" };
             let score = format!("{}.{:03}", suspect.score / 1000, suspect.score % 1000);
-            let _ = writeln!(out, "- {}:{} ({score}{basis}, {}) {}", suspect.file, suspect.line, suspect.test, code(suspect.text.trim()));
+            let text = code(suspect.text.trim());
+            let _ = writeln!(self.out, "- {}:{} ({score}{basis}{raised}, {}) {text}", suspect.file, suspect.line, suspect.test);
         }
-        out.push('\n');
+        self.out.push('\n');
     }
 
-    fn write_flaky(&self, out: &mut String) {
-        if self.flaky.is_empty() {
+    fn flaky(&mut self) {
+        if self.report.flaky.is_empty() {
             return;
         }
-        let _ = writeln!(out, "## Flaky tests\n");
-        for flaky in &self.flaky {
-            let _ = writeln!(out, "- **{}** passed with {}; failed with {}", flaky.test, flaky.passed.join(", "), flaky.failed.join(", "));
+        self.heading(2, "Flaky tests", "Unzuverlässige Tests");
+        for flaky in &self.report.flaky {
+            let told = |ways: &[String]| ways.iter().map(|way| (self.told)(way)).collect::<Vec<_>>().join(", ");
+            let (test, passed, failed) = (&flaky.test, told(&flaky.passed), told(&flaky.failed));
+            self.line(&tr!(
+                self.language,
+                "- **{test}** passed with {passed}; failed with {failed}",
+                "- **{test}** grün mit {passed}; rot mit {failed}"
+            ));
         }
-        out.push('\n');
+        self.out.push('\n');
     }
 
-    fn write_findings(&self, out: &mut String) {
-        if self.findings.is_empty() {
+    fn findings(&mut self) {
+        let findings = &self.report.findings;
+        if findings.is_empty() {
             return;
         }
-        let _ = writeln!(out, "## Findings\n");
-        for finding in self.findings.iter().take(MAX_SHOWN) {
+        self.heading(2, "Findings", "Befunde");
+        for finding in findings.iter().take(MAX_SHOWN) {
             let place = if finding.line == 0 { finding.file.clone() } else { format!("{}:{}", finding.file, finding.line) };
             let level = match finding.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Note => "note",
+                Severity::Error => self.language.pick("error", "Fehler"),
+                Severity::Warning => self.language.pick("warning", "Warnung"),
+                Severity::Note => self.language.pick("note", "Hinweis"),
             };
-            let _ = writeln!(out, "- {place} {level} `{}` ({}): {}", finding.rule, finding.tool, finding.message);
+            let message = (self.told)(&finding.message);
+            let _ = writeln!(self.out, "- {place} {level} `{}` ({}): {message}", finding.rule, finding.tool);
         }
-        if self.findings.len() > MAX_SHOWN {
-            let _ = writeln!(out, "- and {} more, in the JSON report", self.findings.len() - MAX_SHOWN);
+        if findings.len() > MAX_SHOWN {
+            let more = findings.len() - MAX_SHOWN;
+            self.line(&tr!(self.language, "- and {more} more, in the JSON report", "- und weitere im JSON-Bericht ({more})"));
         }
-        out.push('\n');
+        self.out.push('\n');
     }
 
-    fn write_fixes(&self, out: &mut String) {
-        if self.fixes.is_empty() {
+    fn fixes(&mut self) {
+        if self.report.fixes.is_empty() {
             return;
         }
-        let _ = writeln!(out, "## Fixes\n");
-        for fix in &self.fixes {
-            let fate = if fix.kept { "applied; the tests are as green as before".to_owned() } else { format!("taken back: {}", fix.why) };
-            let _ = writeln!(out, "**{}**: {fate}\n", fix.tool);
-            fenced(out, "diff", &fix.diff);
+        self.heading(2, "Fixes", "Behebungen");
+        for fix in &self.report.fixes {
+            let why = (self.told)(&fix.why);
+            let fate = if fix.kept {
+                self.language.pick("applied; the tests are as green as before", "übernommen; die Tests sind so grün wie zuvor").to_owned()
+            } else {
+                tr!(self.language, "taken back: {why}", "zurückgenommen: {why}")
+            };
+            self.line(&format!("**{}**: {fate}\n", fix.tool));
+            fenced(&mut self.out, "diff", &fix.diff);
         }
     }
 
-    fn write_scope(&self, out: &mut String) {
-        let _ = writeln!(out, "## What was looked at\n");
-        let _ = writeln!(out, "- {} files, {} source files read, {} commits", self.files, self.sources_read, self.commits.len());
-        for project in &self.projects {
-            let dir = if project.dir.is_empty() { "the root" } else { &project.dir };
-            let _ = writeln!(out, "- {dir}: {}, tests by {}", project.toolchain.name(), project.runner.as_deref().unwrap_or("nobody"));
+    fn scope(&mut self) {
+        let report = self.report;
+        self.heading(2, "What was looked at", "Was untersucht wurde");
+        let count = |n: usize, english, german| self.language.count(n as u64, english, german);
+        let files = count(report.files as usize, ["file", "files"], ["Datei", "Dateien"]);
+        let sources =
+            count(report.sources_read as usize, ["source file read", "source files read"], ["Quelltext gelesen", "Quelltexte gelesen"]);
+        let commits = count(report.commits.len(), ["commit", "commits"], ["Commit", "Commits"]);
+        let _ = writeln!(self.out, "- {files}, {sources}, {commits}");
+        for project in &report.projects {
+            let dir = if project.dir.is_empty() { self.language.pick("the root", "die Wurzel") } else { &project.dir };
+            let runner = project.runner.as_deref().unwrap_or(self.language.pick("nobody", "niemand"));
+            let toolchain = project.toolchain.name();
+            self.line(&tr!(self.language, "- {dir}: {toolchain}, tests by {runner}", "- {dir}: {toolchain}, Tests durch {runner}"));
         }
-        for check in &self.checks {
-            let _ = writeln!(out, "- {}", code(check));
+        for check in &report.checks {
+            let _ = writeln!(self.out, "- {}", code(&(self.told)(check)));
         }
-        if !self.not_looked_at.is_empty() {
-            let _ = writeln!(out, "\n## What was not looked at\n");
+        if !report.not_looked_at.is_empty() {
+            self.out.push('\n');
+            self.heading(2, "What was not looked at", "Was nicht untersucht wurde");
         }
-        for left in &self.not_looked_at {
-            let enable = if left.enable.is_empty() { String::new() } else { format!(" To enable it: {}", code(&left.enable)) };
-            let _ = writeln!(out, "- {}: {}.{enable}", left.what, left.why.trim_end_matches('.'));
+        for left in &report.not_looked_at {
+            let enable = match left.enable.as_str() {
+                "" => String::new(),
+                way => format!(" {}: {}", self.language.pick("To enable it", "So geht es"), code(&(self.told)(way))),
+            };
+            let (what, why) = ((self.told)(&left.what), (self.told)(left.why.trim_end_matches('.')));
+            let _ = writeln!(self.out, "- {what}: {}.{enable}", why.trim_end_matches('.'));
         }
     }
 }
@@ -219,10 +299,19 @@ mod tests {
     #[test]
     fn a_candidate_is_shown_as_one_and_cannot_break_out_of_its_fence() {
         let text = sample().markdown();
-        assert!(text.starts_with("# Repository report\n\n3 tests pass, 1 fail; 1 repair candidate to review.\n"), "{text}");
+        assert!(text.starts_with("# Repository report\n\n3 tests pass, 1 fails; 1 repair candidate to review.\n"), "{text}");
         assert!(text.contains("- `t.A.test_x` `AssertionError: 1 != 2`"), "{text}");
         assert!(text.contains("**Candidate, review it:** a.py:2 (< for <=)"), "{text}");
         assert!(text.contains("````diff\n-a\n+```\n````"), "{text}");
+    }
+
+    #[test]
+    fn in_german_the_data_stays_and_every_heading_is_german() {
+        let text = sample().markdown_in(Language::German, &|text| text.replace("built-in rules", "Regeln"));
+        assert!(text.starts_with("# Bericht über das Repository\n\n3 Tests bestehen, 1 schlägt fehl; 1 Vorschlag"), "{text}");
+        assert!(text.contains("**Vorschlag, bitte prüfen:** a.py:2 (< for <=)") && text.contains("- `Regeln over 3"), "{text}");
+        let headings: Vec<&str> = text.lines().filter(|line| line.starts_with("##")).collect();
+        assert_eq!(headings, ["## Tests in der Wurzel", "## Mögliche Reparaturen", "## Was untersucht wurde"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use keiko_contracts::evidence::{TestCase, TestSummary};
 use keiko_contracts::jail::Toolchain;
+use keiko_contracts::language::Language;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -238,31 +239,50 @@ impl DoctorReport {
         self.findings.is_empty() && self.flaky.is_empty() && self.suites.iter().all(|suite| suite.failed == 0)
     }
 
-    /// A few sentences.
+    /// A few sentences, in English: as they stand in the journal.
     #[must_use]
     pub fn summary(&self) -> String {
+        self.summary_in(Language::English)
+    }
+
+    /// A few sentences.
+    #[must_use]
+    pub fn summary_in(&self, language: Language) -> String {
         if !self.examined_anything() {
-            return "Nothing could be examined; the report says why.".to_owned();
+            let nothing = ["Nothing could be examined; the report says why.", "Es ließ sich nichts untersuchen; der Bericht sagt, warum."];
+            return language.pick(nothing[0], nothing[1]).to_owned();
         }
         let passed: u32 = self.suites.iter().map(|suite| suite.passed).sum();
         let failed: u32 = self.suites.iter().map(|suite| suite.failed).sum();
         let mut parts = Vec::new();
         if self.suites.is_empty() {
-            parts.push("No tests ran".to_owned());
+            parts.push(language.pick("No tests ran", "Es liefen keine Tests").to_owned());
         } else {
-            parts.push(format!("{passed} tests pass, {failed} fail"));
+            let passed = language.count(u64::from(passed), ["test passes", "tests pass"], ["Test besteht", "Tests bestehen"]);
+            let failed = language.count(u64::from(failed), ["fails", "fail"], ["schlägt fehl", "schlagen fehl"]);
+            parts.push(format!("{passed}, {failed}"));
         }
-        let mut count = |n: usize, one: &str, many: &str| match n {
-            0 => {}
-            1 => parts.push(format!("1 {one}")),
-            n => parts.push(format!("{n} {many}")),
+        let mut count = |n: usize, english, german| {
+            if n > 0 {
+                parts.push(language.count(n as u64, english, german));
+            }
         };
-        count(self.flaky.len(), "flaky test", "flaky tests");
-        count(self.findings.len(), "finding", "findings");
-        count(self.fixes.iter().filter(|fix| fix.kept).count(), "fix applied", "fixes applied");
-        count(self.guilty.len(), "guilty commit", "tests traced to the commit that broke them");
-        count(self.candidates.len(), "repair candidate to review", "repair candidates to review");
-        let end = if self.is_clean() && !self.suites.is_empty() { " Nothing wrong was found." } else { "" };
+        let kept = self.fixes.iter().filter(|fix| fix.kept).count();
+        count(self.flaky.len(), ["flaky test", "flaky tests"], ["unzuverlässiger Test", "unzuverlässige Tests"]);
+        count(self.findings.len(), ["finding", "findings"], ["Befund", "Befunde"]);
+        count(kept, ["fix applied", "fixes applied"], ["Behebung übernommen", "Behebungen übernommen"]);
+        count(
+            self.guilty.len(),
+            ["guilty commit", "tests traced to the commit that broke them"],
+            ["schuldiger Commit", "Tests bis zu dem Commit verfolgt, der sie brach"],
+        );
+        count(
+            self.candidates.len(),
+            ["repair candidate to review", "repair candidates to review"],
+            ["Vorschlag zur Reparatur, bitte prüfen", "Vorschläge zur Reparatur, bitte prüfen"],
+        );
+        let clean = self.is_clean() && !self.suites.is_empty();
+        let end = if clean { language.pick(" Nothing wrong was found.", " Es wurde kein Fehler gefunden.") } else { "" };
         format!("{}.{end}", parts.join("; "))
     }
 }

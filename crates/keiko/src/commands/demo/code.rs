@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, yes: bool) -> Result<ExitCode, CliError> {
     let language = keiko.config.language();
-    let words = words(&language);
+    let words = words(language);
     let needed = open_tours(keiko).await?;
     let place = Place::new(&keiko.home, "tour", |path| needed.iter().any(|source| source.starts_with(path)))?;
     let yard = Yard::new(&place.path)?;

@@ -9,6 +9,7 @@ use crate::commands::Context;
 use crate::config::Config;
 use crate::error::{CliError, Exit};
 use crate::home::Home;
+use crate::language::tr;
 use crate::view::Tone;
 use crate::wiring::{Keiko, engine, random};
 use check::{Crash, History, Verdict};
@@ -61,33 +62,52 @@ fn home_in(place: &Path, home: &Home) -> Home {
 /// Kills and resumes until the kills are used up and the run has ended; as many runs as that takes.
 pub(super) async fn run(context: &Context<'_>, home: &Home, config: Config, rounds: u32) -> Result<ExitCode, CliError> {
     let say = |text: &str| context.output.say(text);
-    say("A scripted model works on a small repository. Its process is killed with SIGKILL at random points and started again.");
-    say("What was really done is counted outside Keiko: by the ports as they begin, and by a hook of the git remote.");
+    let t = |english, german| context.output.t(english, german);
+    say(t(
+        "A scripted model works on a small repository. Its process is killed with SIGKILL at random points and started again.",
+        "Ein Modell nach Drehbuch arbeitet an einem kleinen Repository. Sein Prozess wird an zufälligen Stellen mit SIGKILL beendet und neu gestartet.",
+    ));
+    say(t(
+        "What was really done is counted outside Keiko: by the ports as they begin, and by a hook of the git remote.",
+        "Was wirklich geschah, wird außerhalb von Keiko gezählt: an den Anschlüssen, bevor sie beginnen, und von einem Hook des Git-Remotes.",
+    ));
     let (mut left, mut verdicts, mut crash, mut places) = (rounds, Vec::new(), 0, Vec::new());
     while left > 0 {
         let stage = Stage::new(home, config.clone(), &places)?;
         places.push(stage.place.clone());
         say("");
-        say(&format!("Run {}", stage.run));
+        say(&format!("{} {}", t("Run", "Lauf"), stage.run));
         let mut crashes = Vec::new();
         let tell = |killed: &Crash| {
             crash += 1;
-            say(&killed.row(crash));
+            say(&killed.row(context.output, crash));
         };
         let asked = stage.play(&mut left, &mut crashes, tell).await?;
         let history = History::read(&stage.keiko, stage.run).await?;
         stage.keiko.close().await;
         verdicts.push(check::check(&history, &stage.record.read()?, &stage.yard, &crashes, asked)?);
-        say(&format!("  kept in {}", stage.place.display()));
+        say(&tr!(context.output, "  kept in {}", "  aufbewahrt in {}", stage.place.display()));
     }
     say("");
     let verdict = Verdict::sum(&verdicts);
-    context.output.data(&verdict.table());
+    context.output.data(&verdict.table(context.output));
     let exit = if verdict.holds() { Exit::Ok } else { Exit::CheckFailed };
     let (tone, word) = if verdict.holds() {
-        (Tone::Good, "Nothing was lost, and nothing was done twice that may be done only once.")
+        (
+            Tone::Good,
+            t(
+                "Nothing was lost, and nothing was done twice that may be done only once.",
+                "Nichts ging verloren, und nichts geschah zweimal, was nur einmal geschehen darf.",
+            ),
+        )
     } else {
-        (Tone::Bad, "The counts do not hold. Please report this, with the folder above.")
+        (
+            Tone::Bad,
+            t(
+                "The counts do not hold. Please report this, with the folder above.",
+                "Die Zahlen stimmen nicht. Bitte melden Sie das mit dem oben genannten Ordner.",
+            ),
+        )
     };
     say(&context.output.paint(tone, word));
     Ok(exit.into())

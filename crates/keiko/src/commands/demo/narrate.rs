@@ -6,6 +6,7 @@ use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{JailBody, JailOp, JailReport};
 use keiko_contracts::journal::Recorded;
+use keiko_contracts::language::Language;
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::{InboxMessage, RunEvent};
 use keiko_ports::shell::{Clock as _, SystemClock};
@@ -103,9 +104,9 @@ const GERMAN: Words = Words {
     closing: "Der Agent hält sich für fertig. Keiko prüft: Tests auf den endgültigen Dateien, kein geschwächter Test, dann der Nachweis.",
 };
 
-/// The words of a language; English unless it is German.
-pub(super) fn words(language: &str) -> &'static Words {
-    if language.starts_with("de") { &GERMAN } else { &ENGLISH }
+/// The words of a language.
+pub(super) fn words(language: Language) -> &'static Words {
+    language.pick(&ENGLISH, &GERMAN)
 }
 
 /// What has been told already.

@@ -1,6 +1,7 @@
 //! `--fix`: installs packages when root, and takes permissions away. Never touches package sources.
 
 use super::{Remedy, Row, State};
+use crate::language::tr;
 use crate::view::Output;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -29,13 +30,23 @@ pub(super) fn mend(output: &Output, rows: &[Row]) -> Vec<String> {
         return mended;
     }
     if !rustix::process::geteuid().is_root() {
-        output.say(&format!("Packages need root. Type: {}", install_command(&packages)));
+        output.say(&tr!(output, "Packages need root. Type: {}", "Pakete brauchen root. Tippen Sie: {}", install_command(&packages)));
     } else if !Path::new(APT).exists() {
-        output.say(&format!("There is no apt-get here. Install with your package manager: {}", packages.join(" ")));
+        output.say(&tr!(
+            output,
+            "There is no apt-get here. Install with your package manager: {}",
+            "Hier gibt es kein apt-get. Installieren Sie mit Ihrer Paketverwaltung: {}",
+            packages.join(" ")
+        ));
     } else if install(output, &packages) {
         mended.push(format!("installed {}", packages.join(" ")));
     } else {
-        output.warn(&format!("the packages could not be installed. Try it yourself: {}", install_command(&packages)));
+        output.warn(&tr!(
+            output,
+            "the packages could not be installed. Try it yourself: {}",
+            "Die Pakete ließen sich nicht installieren. Versuchen Sie es selbst: {}",
+            install_command(&packages)
+        ));
     }
     mended
 }
@@ -68,7 +79,7 @@ fn install(output: &Output, packages: &[&str]) -> bool {
         command.status().is_ok_and(|status| status.success())
     };
     let install: Vec<&str> = ["install", "--yes", "--no-install-recommends"].iter().chain(packages).copied().collect();
-    output.say(&format!("Installing {} …", packages.join(" ")));
+    output.say(&tr!(output, "Installing {} …", "{} wird installiert …", packages.join(" ")));
     apt(&install) || (apt(&["update"]) && apt(&install))
 }
 

@@ -1,6 +1,7 @@
 //! What the live view knows and shows, apart from the terminal: lines that scroll away, and a foot that stays.
 
 use super::line::{Asks, Line};
+use crate::language::tr;
 use crate::view::clean::{clean, columns, cut, tail};
 use crate::view::steps::Steps;
 use crate::view::{Output, Tone};
@@ -108,6 +109,11 @@ impl Board {
         }
     }
 
+    /// More was typed at once than can be kept.
+    pub(super) fn too_fast(&self) -> &'static str {
+        self.output.t("That was too fast; please type it again.", "Das war zu schnell; bitte tippen Sie es noch einmal.")
+    }
+
     /// Something is to be drawn.
     pub(super) fn is_changed(&self) -> bool {
         self.is_changed
@@ -123,7 +129,10 @@ impl Board {
         self.is_changed = false;
         let mut lines: Vec<String> = self.waiting.drain(..).collect();
         if std::mem::take(&mut self.lost) > 0 {
-            lines.insert(0, format!("{MARGIN}... lines left out; all of it: keiko runs events"));
+            let text = self
+                .output
+                .t("... lines left out; all of it: keiko runs events", "... Zeilen ausgelassen; alles steht in: keiko runs events");
+            lines.insert(0, format!("{MARGIN}{text}"));
         }
         lines
     }
@@ -152,7 +161,7 @@ impl Board {
     fn count(&mut self, event: &RunEvent) {
         match event {
             RunEvent::RunStarted(start) => {
-                self.model = start.model.as_ref().map_or_else(|| "rules".into(), ToString::to_string);
+                self.model = start.model.as_ref().map_or_else(|| self.output.t("rules", "Regeln").into(), ToString::to_string);
             }
             RunEvent::RunResumed(_) => self.stopping = false,
             RunEvent::Steered(_) => self.question = false,
@@ -202,8 +211,10 @@ impl Board {
         for part in &parts {
             match part {
                 Part::Text { text } if !text.trim().is_empty() => self.named(Tone::Strong, "Agent", text.trim(), WORDS_ROWS),
-                Part::Reasoning { text, .. } if !text.trim().is_empty() => self.named(Tone::Faint, "Thinking", text.trim(), OUTPUT_ROWS),
-                Part::Refusal { text } => self.named(Tone::Bad, "Declines", text, WORDS_ROWS),
+                Part::Reasoning { text, .. } if !text.trim().is_empty() => {
+                    self.named(Tone::Faint, self.output.t("Thinking", "Denkt"), text.trim(), OUTPUT_ROWS)
+                }
+                Part::Refusal { text } => self.named(Tone::Bad, self.output.t("Declines", "Lehnt ab"), text, WORDS_ROWS),
                 _ => {}
             }
         }
@@ -233,20 +244,29 @@ impl Board {
 
     /// Shows the whole of what a person decides about.
     fn ask(&mut self, request: &ApprovalRequest) {
-        let expires = request.expires.map_or_else(|| "never".into(), |at| at.to_string());
+        let output = self.output;
+        let expires = request.expires.map_or_else(|| output.t("never", "nie").into(), |at| at.to_string());
         self.tell("");
-        self.named(Tone::Warn, "Approval", &format!("{}\n{}", request.id, request.summary), ACTION_ROWS);
-        self.tell(&format!("{MARGIN}because {}; expires {expires}", request.reason));
+        self.named(
+            Tone::Warn,
+            output.t("Approval", "Freigabe"),
+            &format!("{}\n{}", request.id, output.told(&request.summary)),
+            ACTION_ROWS,
+        );
+        let because = tr!(output, "because {}; expires {expires}", "Grund: {}; läuft ab: {expires}", output.told(&request.reason));
+        self.tell(&format!("{MARGIN}{because}"));
         let action = serde_json::to_string_pretty(&request.action).unwrap_or_default();
         for (row, line) in action.lines().enumerate() {
             if row == ACTION_ROWS {
-                self.tell(&format!("{MARGIN}  ... the rest: keiko approvals show {}", request.id));
+                let rest = output.t("... the rest", "... der Rest");
+                self.tell(&format!("{MARGIN}  {rest}: keiko approvals show {}", request.id));
                 break;
             }
             self.tell(&format!("{MARGIN}  {line}"));
         }
         if !self.has_foot {
-            self.tell(&format!("{MARGIN}Allow exactly this? Type y, or n and why."));
+            let question = output.t("Allow exactly this? Type y, or n and why.", "Genau dies erlauben? Tippen Sie j, oder n und warum.");
+            self.tell(&format!("{MARGIN}{question}"));
         }
         self.approvals.push_back(request.clone());
         self.line.question_shown();
@@ -257,7 +277,7 @@ impl Board {
         self.changed();
         let (kind, delta) = match frame {
             LiveFrame::Progress { note } => {
-                let note = self.output.paint(Tone::Faint, &clean(&note));
+                let note = self.output.paint(Tone::Faint, &clean(&self.output.told(&note)));
                 return self.tell(&format!("{MARGIN}{note}"));
             }
             LiveFrame::Text { delta } | LiveFrame::Reasoning { delta } => (Kind::Words, delta),
@@ -352,17 +372,17 @@ impl Board {
         let tokens = self.usage.input + self.usage.cached + self.usage.cache_write + self.usage.output;
         let mut parts = vec![
             self.doing(),
-            format!("step {}", self.step),
+            tr!(self.output, "step {}", "Schritt {}", self.step),
             format!("{}:{:02}", seconds / 60, seconds % 60),
-            format!("{tokens} tokens"),
-            format!("{} dollars", self.cost),
+            tr!(self.output, "{tokens} tokens", "{tokens} Token"),
+            tr!(self.output, "{} dollars", "{} Dollar", self.cost),
             clean(&self.model),
         ];
         if self.steps.is_native() {
             parts.drain(3..5);
         }
         if !self.approvals.is_empty() {
-            parts.insert(1, format!("{} open", self.approvals.len()));
+            parts.insert(1, tr!(self.output, "{} open", "{} offen", self.approvals.len()));
         }
         // What does not fit is left out from the right; what is being done stays.
         while parts.len() > 1 && columns(&parts.join(" · ")) > most {

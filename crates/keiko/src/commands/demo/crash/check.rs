@@ -4,7 +4,9 @@ use super::Yard;
 use crate::commands::demo::BRANCH;
 use crate::commands::demo::record::Account;
 use crate::error::CliError;
+use crate::language::tr;
 use crate::sample::git;
+use crate::view::Output;
 use crate::wiring::{Keiko, read_fault};
 use futures_util::StreamExt as _;
 use keiko_agent::describe;
@@ -112,27 +114,27 @@ pub(super) struct Crash {
 
 impl Crash {
     /// As a row of the table that grows while the demonstration runs.
-    pub(super) fn row(&self, number: u32) -> String {
+    pub(super) fn row(&self, output: &Output, number: u32) -> String {
         let open = match self.open.as_slice() {
-            [] => "nothing was under way".to_owned(),
+            [] => output.t("nothing was under way", "nichts war unterwegs").to_owned(),
             intents => {
                 let each: Vec<String> = intents
                     .iter()
-                    .map(|intent| format!("{} -> {}", describe::action(&intent.action), recovered(intent.recovery)))
+                    .map(|intent| format!("{} -> {}", output.told(&describe::action(&intent.action)), recovered(output, intent.recovery)))
                     .collect();
                 each.join("; ")
             }
         };
-        format!("  kill {number:>3}  after {:>2} events  {open}", self.events)
+        tr!(output, "  kill {number:>3}  after {:>2} events  {open}", "  Kill {number:>3}  nach {:>2} Ereignissen  {open}", self.events)
     }
 }
 
-fn recovered(recovery: Recovery) -> &'static str {
+fn recovered(output: &Output, recovery: Recovery) -> &'static str {
     match recovery {
-        Recovery::Repeat | Recovery::SameKey => "done again",
-        Recovery::Restore => "files put back, done again",
-        Recovery::Probe => "the remote is asked",
-        Recovery::Person => "a person is asked",
+        Recovery::Repeat | Recovery::SameKey => output.t("done again", "noch einmal getan"),
+        Recovery::Restore => output.t("files put back, done again", "Dateien zurückgesetzt, noch einmal getan"),
+        Recovery::Probe => output.t("the remote is asked", "das Remote wird gefragt"),
+        Recovery::Person => output.t("a person is asked", "ein Mensch wird gefragt"),
     }
 }
 
@@ -249,18 +251,25 @@ impl Verdict {
     }
 
     /// The counts as a table.
-    pub(super) fn table(&self) -> String {
-        let mut out = format!(
-            "{} kills, {} runs, {} effects, {} of them model requests; {} were begun again because a kill fell between intent and outcome\n",
-            self.kills, self.runs, self.effects, self.requests, self.again
+    pub(super) fn table(&self, output: &Output) -> String {
+        let count = |n: u32, english, german| output.language().count(u64::from(n), english, german);
+        let kills = count(self.kills, ["kill", "kills"], ["Kill", "Kills"]);
+        let runs = count(self.runs, ["run", "runs"], ["Lauf", "Läufe"]);
+        let effects = count(self.effects, ["effect", "effects"], ["Wirkung", "Wirkungen"]);
+        let requests = count(self.requests, ["model request", "model requests"], ["Modellanfrage", "Modellanfragen"]);
+        let mut out = tr!(
+            output,
+            "{kills}, {runs}, {effects}, of them {requests}; begun again because a kill fell between intent and outcome: {}\n",
+            "{kills}, {runs}, {effects}, davon {requests}; neu begonnen, weil ein Kill zwischen Absicht und Ergebnis fiel: {}\n",
+            self.again
         );
-        let _ = writeln!(out, "  {:<38} {:>6} {:>9}", "", "seen", "expected");
+        let _ = writeln!(out, "  {:<42} {:>6} {:>9}", "", output.t("seen", "gezählt"), output.t("expected", "erwartet"));
         for (what, seen, due) in self.rows() {
-            let mark = if seen == due { "" } else { "   <- does not hold" };
-            let _ = writeln!(out, "  {what:<38} {seen:>6} {due:>9}{mark}");
+            let mark = if seen == due { "" } else { output.t("   <- does not hold", "   <- stimmt nicht") };
+            let _ = writeln!(out, "  {:<42} {seen:>6} {due:>9}{mark}", output.told(what));
         }
         for question in &self.asked {
-            let _ = writeln!(out, "  asked: {question}");
+            let _ = writeln!(out, "  {}: {}", output.t("asked", "gefragt"), output.told(question));
         }
         out.trim_end().to_owned()
     }

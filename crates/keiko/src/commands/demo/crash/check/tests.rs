@@ -1,4 +1,5 @@
 use super::*;
+use crate::view::Color;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::TaskId;
@@ -64,5 +65,5 @@ fn what_is_lost_or_unknown_is_seen() {
     let verdict = count(&history, &account(&[(1, 1), (2, 1)]), &[]);
     assert_eq!((verdict.without_outcome, verdict.unannounced), (1, 1));
     assert_eq!(history.open().len(), 1);
-    assert!(verdict.table().contains("does not hold"));
+    assert!(verdict.table(&Output::new(Color::Never, false, false)).contains("does not hold"));
 }

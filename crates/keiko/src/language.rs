@@ -1,0 +1,39 @@
+//! Which language people are spoken to in, and German for what is made in English.
+//!
+//! Texts of this crate stand beside their translation, in [`Output::t`](crate::view::Output::t) and `tr!`. Sentences from
+//! the crates below are data: they are in the journal and in JSON, in English, and are translated when they are shown, by
+//! the [`catalogue`].
+
+pub(crate) mod catalogue;
+pub(crate) mod help;
+
+use crate::config::{self, Loaded, Places};
+use crate::home::Home;
+use keiko_contracts::language::Language;
+
+/// A formatted text in the language of an [`Output`](crate::view::Output): `tr!(output, "{n} left", "noch {n}")`.
+macro_rules! tr {
+    ($output:expr, $english:literal, $german:literal $(, $($argument:tt)*)?) => {
+        keiko_contracts::tr!($output.language(), $english, $german $(, $($argument)*)?)
+    };
+}
+pub(crate) use tr;
+
+/// The language before, or without, a valid configuration: `--lang` as typed, then whatever the configuration says even
+/// if something else in it is wrong, then the environment.
+pub(crate) fn early() -> Language {
+    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--");
+    while let Some(word) = words.next() {
+        let value = if word == "--lang" { words.next() } else { word.strip_prefix("--lang=").map(str::to_owned) };
+        if let Some(value) = value.filter(|value| ["en", "de"].contains(&value.as_str())) {
+            return Language::of(&value);
+        }
+    }
+    let configured = Home::find().ok().and_then(|home| {
+        let loaded = Loaded::read(&Places::of(&home));
+        let key = crate::config::KeyPath::parse("language").ok()?;
+        let origin = loaded.stack.get(&key)?;
+        origin.leaf.value.as_str().map(Language::of)
+    });
+    configured.unwrap_or_else(config::language_of_environment)
+}

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod check;
 mod core;
 mod faults;
 mod prefixes;
 mod processes;
 mod scenarios;
+mod sigkill;
 mod storm;
 mod toolbox;

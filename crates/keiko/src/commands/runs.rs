@@ -87,6 +87,9 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
     if let Some(row) = &row {
         let who = row.model.as_ref().map_or_else(|| "rules, no language model".to_owned(), ToString::to_string);
         context.output.data(&format!("run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {} dollars", row.run, row.goal, row.agent, row.workspace.as_deref().unwrap_or("none"), row.state, row.started, row.steps, row.cost));
+        if !row.cut_off.is_zero() {
+            context.output.data(&format!("cut off    {}", result::cut_off(context.output, row.cut_off)));
+        }
     }
     match (&state.ended, &state.waiting) {
         (Some(end), _) => {

@@ -6,6 +6,7 @@ use keiko_agent::state::RunState;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::BaseKind;
+use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
 use keiko_runtime::views::end_word;
 use std::fmt::Write as _;
@@ -103,8 +104,20 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
         format!("{steps} steps, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars")
     };
     row(output.t("effort", "Aufwand"), &effort);
+    if !card.cut_off.is_zero() {
+        row(output.t("cut off", "Abbruch"), &cut_off(output, card.cut_off));
+    }
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
+}
+
+/// What a crash may have cost.
+pub(crate) fn cut_off(output: &Output, money: Micros) -> String {
+    if output.t("en", "de") == "de" {
+        format!("höchstens {money} Dollar mehr für Anfragen, die ein Absturz abbrach")
+    } else {
+        format!("at most {money} dollars more for requests that a crash cut off")
+    }
 }
 
 fn counts(output: &Output, tests: &TestSummary) -> String {

@@ -355,7 +355,7 @@ fn wait(lines: &Receiver<String>, heard: &mut Vec<String>, until: Instant, stop:
 
 /// Sixty, or as many as `cargo xtask soak crash` asks for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn kills_repeat_nothing_that_may_happen_once() {
+async fn slow_kills_repeat_nothing_that_may_happen_once() {
     let kills = read("KEIKO_CRASH_KILLS").unwrap_or(60);
     let seed = read("KEIKO_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 16);
     eprintln!("seed {seed}");

@@ -220,11 +220,11 @@ fn has_sandbox() -> bool {
 
 /// Sixty, or as many as `cargo xtask soak crash` asks for; two homes at a time, one with a sandbox if there is one.
 #[test]
-fn kills_lose_nothing_and_repeat_nothing() {
+fn slow_kills_lose_nothing_and_repeat_nothing() {
     let kills = std::env::var("KEIKO_CRASH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let folder = has_sandbox();
     if !folder {
-        eprintln!("SKIPPED: the folder of kills_lose_nothing_and_repeat_nothing: bubblewrap is missing: apt-get install bubblewrap");
+        eprintln!("SKIPPED: the folder of slow_kills_lose_nothing_and_repeat_nothing: bubblewrap is missing: apt-get install bubblewrap");
     }
     let seed =
         std::env::var("KEIKO_CRASH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()) << 16);

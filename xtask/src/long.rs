@@ -1,30 +1,65 @@
 //! `cargo xtask soak …` and `cargo xtask bench …`: long runs and measurements, by name.
 
+use crate::fuzz;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// A long run or a measurement: a test binary or an example of a crate, started with the release profile.
+/// A long run or a measurement.
 pub(crate) struct Long {
     name: &'static str,
     what: &'static str,
-    /// Arguments of cargo; what the user adds follows them.
-    cargo: &'static [&'static str],
-    /// A variable and its value, unless the user has set it.
-    env: Option<(&'static str, &'static str)>,
+    how: How,
 }
 
-/// Crash storms, fuzzing, endurance. One line each; keep the newest result under `docs/results/`.
-pub(crate) const SOAKS: &[Long] = &[Long {
-    name: "crash",
-    what: "1,000 SIGKILLs of the real binary at random times; KEIKO_CRASH_KILLS says how many",
-    cargo: &["test", "--release", "--package", "keiko", "--test", "crash", "--", "--nocapture"],
-    env: Some(("KEIKO_CRASH_KILLS", "1000")),
-}];
+/// How it is run.
+enum How {
+    /// A test binary or an example of a crate, started with the release profile.
+    Cargo {
+        /// Arguments of cargo; what the user adds follows them.
+        arguments: &'static [&'static str],
+        /// A variable and its value, unless the user has set it.
+        env: Option<(&'static str, &'static str)>,
+    },
+    /// A part of this program, with what the user adds.
+    Own(fn(&Path, &[String]) -> Result<ExitCode>),
+}
+
+/// Crash storms, fuzzing, endurance. One entry each; the newest results stand in `docs/measurements.md`.
+pub(crate) const SOAKS: &[Long] = &[
+    Long {
+        name: "crash",
+        what: "1,000 SIGKILLs of the real binary, and 1,000 of drivers with a ledger; KEIKO_CRASH_KILLS says how many",
+        how: How::Cargo {
+            arguments: &[
+                "test",
+                "--release",
+                "--workspace",
+                "--test",
+                "crash",
+                "--test",
+                "it",
+                "--",
+                "--nocapture",
+                "kills_",
+                "every_prefix",
+            ],
+            env: Some(("KEIKO_CRASH_KILLS", "1000")),
+        },
+    },
+    Long {
+        name: "fuzz",
+        what: "property tests over what hostile input reaches, for five minutes; --seconds, --seed, --cases",
+        how: How::Own(fuzz::run),
+    },
+];
 
 /// Measurements with limits.
-pub(crate) const BENCHES: &[Long] =
-    &[Long { name: "agent", what: "what a step costs besides model and tool", cargo: &["bench", "--bench", "agent", "--"], env: None }];
+pub(crate) const BENCHES: &[Long] = &[Long {
+    name: "agent",
+    what: "what a step costs besides model and tool",
+    how: How::Cargo { arguments: &["bench", "--bench", "agent", "--"], env: None },
+}];
 
 /// Runs the named entry of a registry, or says what there is.
 ///
@@ -39,9 +74,13 @@ pub(crate) fn run(root: &Path, group: &str, registry: &[Long], name: Option<&str
         return Ok(if name.is_some() { ExitCode::from(2) } else { ExitCode::SUCCESS });
     };
     eprintln!("{group} {}: {}", found.name, found.what);
+    let (given, env) = match found.how {
+        How::Own(run) => return run(root, arguments),
+        How::Cargo { arguments, env } => (arguments, env),
+    };
     let mut cargo = Command::new("cargo");
-    cargo.args(found.cargo).args(arguments).current_dir(root);
-    if let Some((name, value)) = found.env.filter(|(name, _)| std::env::var_os(name).is_none()) {
+    cargo.args(given).args(arguments).current_dir(root);
+    if let Some((name, value)) = env.filter(|(name, _)| std::env::var_os(name).is_none()) {
         cargo.env(name, value);
     }
     let status = cargo.status().context("cannot start cargo")?;
@@ -60,7 +99,8 @@ fn list(group: &str, registry: &[Long]) -> String {
 mod tests {
     use super::*;
 
-    const SAMPLE: &[Long] = &[Long { name: "version", what: "asks cargo for its version", cargo: &["--version"], env: None }];
+    const SAMPLE: &[Long] =
+        &[Long { name: "version", what: "asks cargo for its version", how: How::Cargo { arguments: &["--version"], env: None } }];
 
     fn code(name: Option<&str>) -> String {
         format!("{:?}", run(Path::new("."), "soak", SAMPLE, name, &[]).unwrap())

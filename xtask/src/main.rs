@@ -1,6 +1,7 @@
 //! All automation of the project: `cargo xtask --help`.
 
 mod codegen;
+mod fuzz;
 mod long;
 mod suite;
 mod tidy;

@@ -354,6 +354,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         steps: state.step,
         usage: state.usage,
         cost: state.budget.spent(),
+        cut_off: state.budget.cut_off(),
         started: state.started,
         ended: draft.env.now,
         journal: state.head.1,

@@ -212,6 +212,12 @@ impl RunState {
                 self.epoch = resumed.epoch;
                 self.active_since = stamp.at;
                 self.waiting = None;
+                // The process that had asked is gone: what it was answered, and at what price, nobody knows.
+                for intent in self.open.values() {
+                    if let Action::Model(_) = intent.action {
+                        self.budget.book_cut_off(intent.reserve);
+                    }
+                }
                 if let (Some(limits), Some(start)) = (resumed.limits, self.start.as_mut()) {
                     Arc::make_mut(start).limits = limits;
                     self.budget.set_limit(limits.budget);

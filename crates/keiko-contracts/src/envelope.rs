@@ -185,6 +185,24 @@ mod tests {
         (recorded, packed.blobs)
     }
 
+    proptest::proptest! {
+        /// What stands in a journal that somebody else wrote, or that a disk has changed.
+        #[test]
+        fn any_text_is_an_event_or_refused(at in 0usize..2_000, len in 0usize..40, junk in "[{}\\[\\]\":,0-9a-z$ ü]{0,12}", which in 0usize..3) {
+            let event = [
+                RunEvent::Noted(Note { kind: "k".into(), text: "x".repeat(5_000).into(), tell_agent: true }),
+                RunEvent::RunSuspended(crate::run::Suspension::Approval { open: 3 }),
+                RunEvent::RunResumed(crate::run::Resumed { by: "me".into(), epoch: crate::journal::Epoch(7), limits: None }),
+            ];
+            let (mut recorded, _) = record(&event[which]);
+            let (from, to) = (at.min(recorded.payload.len()), (at + len).min(recorded.payload.len()));
+            recorded.payload.splice(from..to, junk.bytes());
+            let _ = (unpack(&recorded), blobs_of(&recorded.payload), fill(&recorded.payload, &std::collections::BTreeMap::new()));
+            recorded.payload = junk.into_bytes();
+            let _ = unpack(&recorded);
+        }
+    }
+
     #[test]
     fn round_trip_with_texts_in_blobs() {
         let event = RunEvent::Noted(Note { kind: "alert".into(), text: "y".repeat(5_000).into(), tell_agent: true });

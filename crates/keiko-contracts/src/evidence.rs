@@ -108,8 +108,11 @@ pub struct EvidenceCard {
     pub steps: u32,
     /// Tokens.
     pub usage: Usage,
-    /// Cost.
+    /// Cost, as the vendors say.
     pub cost: Micros,
+    /// At most this much more for model requests that a crash cut off: what was reserved for them.
+    #[serde(default, skip_serializing_if = "Micros::is_zero")]
+    pub cut_off: Micros,
     /// When it began.
     pub started: Timestamp,
     /// When it ended.

@@ -230,6 +230,16 @@ text_serde!(EffectKey);
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_key_or_refused(text in "\\PC{0,60}|[0-9a-z]{14,18}/[a-z]{0,6}/[0-9]{0,12}/[0-9]{0,12}/[0-9]{0,7}") {
+            if let Ok(key) = text.parse::<EffectKey>() {
+                proptest::prop_assert_eq!(key.to_string().parse(), Ok(key));
+            }
+            let _ = (text.parse::<ModelName>(), text.parse::<ToolName>(), text.parse::<AgentName>());
+        }
+    }
+
     #[test]
     fn ids_round_trip_and_refuse_what_is_not_one() {
         let id = RunId::from_bytes([0, 1, 2, 250, 251, 252, 253, 254, 255, 7]);

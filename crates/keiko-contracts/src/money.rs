@@ -22,6 +22,11 @@ pub struct InvalidAmount {
 impl Micros {
     /// Nothing.
     pub const ZERO: Micros = Micros(0);
+    /// True for nothing.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
     /// Sum, capped at the largest amount.
     #[must_use]
     pub fn plus(self, other: Micros) -> Micros {

@@ -406,8 +406,11 @@ pub struct RunRow {
     pub updated: Timestamp,
     /// Steps.
     pub steps: u32,
-    /// Cost so far.
+    /// Cost so far, as the vendors say.
     pub cost: Micros,
+    /// At most this much more for model requests that a crash cut off.
+    #[serde(default, skip_serializing_if = "Micros::is_zero")]
+    pub cut_off: Micros,
     /// A demonstration.
     #[serde(default)]
     pub demo: bool,

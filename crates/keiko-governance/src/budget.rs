@@ -2,12 +2,14 @@
 
 use keiko_contracts::money::Micros;
 
-/// Money of one run. Reserved plus spent never passes the limit.
+/// Money of one run. Reserved plus spent plus cut off never passes the limit, but between a crash and the end of the
+/// reservation that it interrupted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
     limit: Option<Micros>,
     reserved: Micros,
     spent: Micros,
+    cut_off: Micros,
 }
 
 /// There is not enough money left.
@@ -35,12 +37,23 @@ impl Budget {
     /// What may still be reserved; `None` without a limit.
     #[must_use]
     pub fn left(&self) -> Option<Micros> {
-        self.limit.map(|limit| limit.minus(self.reserved).minus(self.spent))
+        self.limit.map(|limit| limit.minus(self.reserved).minus(self.spent).minus(self.cut_off))
     }
-    /// Spent so far.
+    /// Spent so far, as the vendors say.
     #[must_use]
     pub fn spent(&self) -> Micros {
         self.spent
+    }
+    /// At most this much more was charged for requests that a crash cut off: nobody knows whether they were answered.
+    #[must_use]
+    pub fn cut_off(&self) -> Micros {
+        self.cut_off
+    }
+    /// True when what is promised passes the limit, because a crash cut off a request whose reservation is to pay for
+    /// another try.
+    #[must_use]
+    pub fn is_overdrawn(&self) -> bool {
+        self.limit.is_some_and(|limit| self.reserved.plus(self.spent).plus(self.cut_off) > limit)
     }
     /// Whether this much could be reserved.
     ///
@@ -56,6 +69,11 @@ impl Budget {
     pub fn reserve(&mut self, amount: Micros) {
         self.reserved = self.reserved.plus(amount);
     }
+    /// Books a request that a crash cut off at all that was reserved for it. The reservation itself stays: it pays for
+    /// asking again.
+    pub fn book_cut_off(&mut self, reserved: Micros) {
+        self.cut_off = self.cut_off.plus(reserved);
+    }
     /// Settles a reservation to what it really cost.
     pub fn settle(&mut self, reserved: Micros, cost: Micros) {
         self.reserved = self.reserved.minus(reserved);
@@ -67,6 +85,19 @@ impl Budget {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_a_crash_cut_off_is_paid_for_and_not_asked_again_without_money() {
+        let mut budget = Budget::new(Some(Micros(100)));
+        budget.reserve(Micros(40));
+        budget.book_cut_off(Micros(40));
+        assert_eq!((budget.left(), budget.is_overdrawn()), (Some(Micros(20)), false));
+        budget.book_cut_off(Micros(40));
+        assert!(budget.is_overdrawn());
+        budget.settle(Micros(40), Micros::ZERO);
+        assert_eq!((budget.left(), budget.cut_off(), budget.spent()), (Some(Micros(20)), Micros(80), Micros::ZERO));
+        assert!(!budget.is_overdrawn());
+    }
 
     proptest! {
         #[test]

@@ -1,6 +1,7 @@
 //! Drives one run: decide, commit, carry out, and again, until it ends or waits.
 
 use crate::effects::{self, Job};
+use crate::flaw::Flaw;
 use crate::fold::{self, EngineOf, FoldError};
 use crate::gate::{self, Standing};
 use crate::hub::{Heard, Hub};
@@ -8,7 +9,7 @@ use crate::inbox;
 use crate::ports::{DriveOptions, Ports};
 use crate::telemetry;
 use futures_util::StreamExt as _;
-use keiko_agent::decide::{self, Env, Input, Price, Reject};
+use keiko_agent::decide::{self, Decided, Env, Input, Price, Reject};
 use keiko_agent::prompt;
 use keiko_agent::state::RunState;
 use keiko_agent::tools::ToolBox;
@@ -409,14 +410,37 @@ impl Session<'_> {
         let ports = &self.driver.ports;
         let env = Env { now: ports.clock.now(), epoch: self.epoch, policy: &ports.policy, price: self.price };
         let decided = decide::decide(state, &env, input)?;
-        let passed = gate::pass(ports, self.run, state, self.fence, self.epoch, decided).await?;
+        let flaw = self.driver.options.flaw;
+        if flaw == Some(Flaw::ActsFirst) {
+            self.act_first(&decided).await;
+        }
+        let mut passed = gate::pass(ports, self.run, state, self.fence, self.epoch, decided, flaw).await?;
+        if flaw == Some(Flaw::ActsFirst) {
+            passed.intents.clear();
+        }
         for (recorded, event) in &passed.recorded {
             self.watch.event(recorded, event);
         }
         Ok(passed)
     }
 
+    /// What must never be: see [`Flaw::ActsFirst`].
+    async fn act_first(&mut self, decided: &Decided) {
+        for event in &decided.events {
+            if let RunEvent::EffectIntended(intent) = event {
+                let job = self.job(&decided.next, Standing::uncommitted((**intent).clone()), false);
+                let ended = effects::carry_out(self.driver.ports.clone(), self.driver.options, job).await;
+                self.working.spawn(std::future::ready(ended));
+            }
+        }
+    }
+
     fn begin(&mut self, state: &RunState, standing: Standing, recovered: bool) {
+        let job = self.job(state, standing, recovered);
+        self.working.spawn(effects::carry_out(self.driver.ports.clone(), self.driver.options, job).in_current_span());
+    }
+
+    fn job(&self, state: &RunState, standing: Standing, recovered: bool) -> Job {
         let key = standing.intent().key.clone();
         let request = match (&standing.intent().action, state.start.as_deref()) {
             (Action::Model(model), Some(start)) => Some(Arc::new(prompt::render_action(state, start, model))),
@@ -424,8 +448,7 @@ impl Session<'_> {
         };
         let watch = self.watch.clone();
         let live = LiveSink::to(move |frame| watch.frame(&key, frame));
-        let job = Job { standing, request, epochs: (self.epoch, self.epoch), recovered, live, cancel: self.cancel.child_token() };
-        self.working.spawn(effects::carry_out(self.driver.ports.clone(), self.driver.options, job).in_current_span());
+        Job { standing, request, epochs: (self.epoch, self.epoch), recovered, live, cancel: self.cancel.child_token() }
     }
 
     /// The records of the intents that are open in the state. A workspace that was being put back when the process
@@ -458,12 +481,15 @@ impl Session<'_> {
         let Some(standing) = self.pending.pop_front() else { return Ok(state) };
         let key = standing.intent().key.clone();
         let recovery = standing.intent().recovery;
-        if state.closing.is_some() && !matches!(recovery, Recovery::Probe | Recovery::Person) {
-            // The run is being ended: nothing is done again for that.
+        // A request that a crash cut off may have to be paid for: what is left may not do for asking again.
+        let unpaid = matches!(standing.intent().action, Action::Model(_)) && state.budget.is_overdrawn();
+        let closing = state.closing.is_some() && !matches!(recovery, Recovery::Probe | Recovery::Person);
+        if closing || unpaid {
+            // The run is being ended, and nothing is done again for that; or the loop asks for more money.
             let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: true };
             return Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0);
         }
-        if recovery == Recovery::Restore {
+        if recovery == Recovery::Restore && self.driver.options.flaw != Some(Flaw::IgnoresClass) {
             if let Some(id) = self.restoring.take() {
                 is_restored(&state, &id, &key)?;
             } else {

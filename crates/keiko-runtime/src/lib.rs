@@ -6,6 +6,8 @@
 
 pub mod drive;
 pub mod effects;
+#[doc(hidden)]
+pub mod flaw;
 pub mod fold;
 pub mod gate;
 pub mod hub;

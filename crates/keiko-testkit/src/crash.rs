@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::WorkerId;
+use keiko_contracts::jail::JailOp;
 use keiko_contracts::journal::{Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow};
 use keiko_ports::journal::{CommitError, Committed, Journal, LeaseError, ReadError, ViewQuery};
 use std::collections::VecDeque;
@@ -29,10 +30,13 @@ pub enum CrashPoint {
     AfterEffect(u32),
 }
 
+/// What is shown each point at which a process might end, with the operation that is half done there.
+pub type Onlooker = Box<dyn Fn(CrashPoint, Option<&JailOp>) + Send + Sync>;
+
 /// Ends a pretended process at a point: from then on whatever it does waits for ever, until the test drops it.
-#[derive(Debug)]
 pub struct Fuse {
     at: CrashPoint,
+    onlooker: Option<Onlooker>,
     commits: AtomicU32,
     effects: AtomicU32,
     blown: watch::Sender<bool>,
@@ -42,13 +46,18 @@ impl Fuse {
     /// A fuse for one process.
     #[must_use]
     pub fn new(at: CrashPoint) -> Arc<Fuse> {
-        Arc::new(Fuse { at, commits: AtomicU32::new(0), effects: AtomicU32::new(0), blown: watch::Sender::new(false) })
+        Fuse::with(at, None)
     }
 
-    /// How many commits and effects began.
+    /// A fuse that never blows, and shows every point where one could. What the onlooker copies then is all that
+    /// would be left of a process that ended there.
     #[must_use]
-    pub fn counts(&self) -> (u32, u32) {
-        (self.commits.load(Ordering::Relaxed), self.effects.load(Ordering::Relaxed))
+    pub fn shown(onlooker: Onlooker) -> Arc<Fuse> {
+        Fuse::with(CrashPoint::Never, Some(onlooker))
+    }
+
+    fn with(at: CrashPoint, onlooker: Option<Onlooker>) -> Arc<Fuse> {
+        Arc::new(Fuse { at, onlooker, commits: AtomicU32::new(0), effects: AtomicU32::new(0), blown: watch::Sender::new(false) })
     }
 
     /// True once the process has ended.
@@ -71,7 +80,10 @@ impl Fuse {
         }
     }
 
-    async fn here(&self, point: CrashPoint) {
+    async fn here(&self, point: CrashPoint, half: Option<&JailOp>) {
+        if let Some(onlooker) = &self.onlooker {
+            onlooker(point, half);
+        }
         if self.at == point {
             self.blown.send_replace(true);
         }
@@ -90,14 +102,14 @@ impl Fuse {
         self.at == CrashPoint::AmidEffect(effect)
     }
 
-    /// An effect is half done.
-    pub async fn effect_half_done(&self, effect: u32) {
-        self.here(CrashPoint::AmidEffect(effect)).await;
+    /// An effect is half done; `half` is the operation if one is.
+    pub async fn effect_half_done(&self, effect: u32, half: Option<&JailOp>) {
+        self.here(CrashPoint::AmidEffect(effect), half).await;
     }
 
     /// An effect is done, and its outcome is about to be told.
     pub async fn effect_done(&self, effect: u32) {
-        self.here(CrashPoint::AfterEffect(effect)).await;
+        self.here(CrashPoint::AfterEffect(effect), None).await;
     }
 }
 
@@ -105,8 +117,6 @@ impl Fuse {
 pub struct CrashJournal {
     inner: Arc<MemoryJournal>,
     fuse: Arc<Fuse>,
-    /// The first intent of the newest commit, if that had one.
-    newest_intent: Mutex<Option<(StreamId, Seq)>>,
     refusals: Mutex<VecDeque<CommitError>>,
 }
 
@@ -114,21 +124,12 @@ impl CrashJournal {
     /// The journal behind a fuse.
     #[must_use]
     pub fn new(inner: Arc<MemoryJournal>, fuse: Arc<Fuse>) -> Arc<CrashJournal> {
-        Arc::new(CrashJournal { inner, fuse, newest_intent: Mutex::default(), refusals: Mutex::default() })
+        Arc::new(CrashJournal { inner, fuse, refusals: Mutex::default() })
     }
 
     /// Refuses the next commits with these errors, one each.
     pub fn refuse(&self, errors: impl IntoIterator<Item = CommitError>) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).extend(errors);
-    }
-
-    /// What a journal would be that acknowledges an intent without writing it: forgets it if nothing was committed
-    /// after it. With it every test that claims durability must fail.
-    pub fn lose_newest_intent(&self) {
-        let newest = self.newest_intent.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((stream, seq)) = newest {
-            self.inner.forget_from(&stream, seq);
-        }
     }
 }
 
@@ -148,15 +149,13 @@ impl Journal for CrashJournal {
     async fn commit(&self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError> {
         self.fuse.alive().await;
         let n = self.fuse.commits.fetch_add(1, Ordering::Relaxed) + 1;
-        self.fuse.here(CrashPoint::BeforeCommit(n)).await;
+        self.fuse.here(CrashPoint::BeforeCommit(n), None).await;
         let refusal = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
         let committed = self.inner.commit(all, durability).await?;
-        let intent = committed.iter().find(|event| event.kind == "effect_intended").map(|event| (event.stream.clone(), event.seq));
-        *self.newest_intent.lock().unwrap_or_else(PoisonError::into_inner) = intent;
-        self.fuse.here(CrashPoint::AfterCommit(n)).await;
+        self.fuse.here(CrashPoint::AfterCommit(n), None).await;
         Ok(committed)
     }
     fn read(&self, stream: &StreamId, after: Seq) -> BoxStream<'static, Result<Recorded, ReadError>> {

@@ -28,17 +28,20 @@ struct Lease {
     until_ms: i64,
 }
 
-#[derive(Debug, Default)]
+/// Rows are shared between a journal and its forks; none is ever changed.
+#[derive(Debug, Clone, Default)]
 struct Tables {
-    events: Vec<Recorded>,
-    heads: BTreeMap<StreamId, (Seq, Digest)>,
-    blobs: BTreeMap<Digest, Vec<u8>>,
-    views: BTreeMap<(&'static str, String), ViewRow>,
+    /// All events by position, rising.
+    events: Vec<Arc<Recorded>>,
+    streams: BTreeMap<StreamId, Vec<Arc<Recorded>>>,
+    blobs: BTreeMap<Digest, Arc<Vec<u8>>>,
+    views: BTreeMap<(&'static str, String), Arc<ViewRow>>,
     leases: BTreeMap<StreamId, Lease>,
     /// The newest kill of everything, and of each run.
     kills: BTreeMap<Option<StreamId>, (Epoch, String)>,
     epoch: u64,
-    commits: u64,
+    /// The last event that was there when something was committed as a barrier: what a power cut leaves.
+    synced: Position,
 }
 
 /// The journal. Share it as an `Arc`; leases run out by the clock it is given.
@@ -55,25 +58,30 @@ impl MemoryJournal {
         Arc::new(MemoryJournal { tables: Arc::default(), clock, grown: watch::Sender::new(0) })
     }
 
+    /// The same journal once more, as it is now: what is written to one is not seen in the other.
+    #[must_use]
+    pub fn fork(&self, clock: Arc<dyn Clock>) -> Arc<MemoryJournal> {
+        let tables = Arc::new(Mutex::new(self.lock().clone()));
+        Arc::new(MemoryJournal { tables, clock, grown: watch::Sender::new(0) })
+    }
+
     /// Every event of a stream.
     #[must_use]
-    pub fn events(&self, stream: &StreamId) -> Vec<Recorded> {
-        self.lock().events.iter().filter(|event| event.stream == *stream).cloned().collect()
+    pub fn events(&self, stream: &StreamId) -> Vec<Arc<Recorded>> {
+        self.lock().streams.get(stream).cloned().unwrap_or_default()
     }
 
-    /// How many commits were made.
-    #[must_use]
-    pub fn commits(&self) -> u64 {
-        self.lock().commits
-    }
-
-    /// Forgets the end of a stream from an event on, as a medium does that acknowledged what it had not written.
-    /// Only a test of tests wants this.
-    pub fn forget_from(&self, stream: &StreamId, seq: Seq) {
+    /// Forgets what was committed after the last barrier, as a medium does whose power is cut. Rows of views are left:
+    /// nothing is decided from them. True if something was forgotten.
+    pub fn cut_power(&self) -> bool {
         let mut tables = self.lock();
-        tables.events.retain(|event| event.stream != *stream || event.seq < seq);
-        let head = tables.events.iter().rev().find(|event| event.stream == *stream).map(|event| (event.seq, event.hash));
-        tables.heads.insert(stream.clone(), head.unwrap_or_default());
+        let synced = tables.synced;
+        let all = tables.events.len();
+        tables.events.retain(|event| event.position <= synced);
+        for events in tables.streams.values_mut() {
+            events.retain(|event| event.position <= synced);
+        }
+        tables.events.len() < all
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {
@@ -87,7 +95,12 @@ fn lock(tables: &Mutex<Tables>) -> MutexGuard<'_, Tables> {
 
 impl Tables {
     fn head(&self, stream: &StreamId) -> (Seq, Digest) {
-        self.heads.get(stream).copied().unwrap_or_default()
+        self.streams.get(stream).and_then(|events| events.last()).map(|event| (event.seq, event.hash)).unwrap_or_default()
+    }
+
+    fn next(&self, prefix: &str, after: Position) -> Option<Arc<Recorded>> {
+        let from = self.events.partition_point(|event| event.position <= after);
+        self.events[from..].iter().find(|event| event.stream.0.starts_with(prefix)).cloned()
     }
 
     fn newest_kill(&self, stream: &StreamId) -> (Epoch, String) {
@@ -126,7 +139,7 @@ impl Tables {
         }
     }
 
-    fn commit(&mut self, all: Vec<Append>) -> Result<Committed, CommitError> {
+    fn commit(&mut self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError> {
         let mut planned: BTreeMap<StreamId, Seq> = BTreeMap::new();
         for append in &all {
             let at = planned.entry(append.stream.clone()).or_insert_with(|| self.head(&append.stream).0);
@@ -138,11 +151,11 @@ impl Tables {
             for event in append.events {
                 committed.push(self.write(&append.stream, event));
             }
-            self.blobs.extend(append.blobs.into_iter().map(|blob| (blob.digest, blob.bytes)));
+            self.blobs.extend(append.blobs.into_iter().map(|blob| (blob.digest, Arc::new(blob.bytes))));
             for op in append.views {
                 match op {
                     ViewOp::Put { view, key, sort, group, body } => {
-                        self.views.insert((view, key.clone()), ViewRow { key, sort, group, body });
+                        self.views.insert((view, key.clone()), Arc::new(ViewRow { key, sort, group, body }));
                     }
                     ViewOp::Delete { view, key } => {
                         self.views.remove(&(view, key));
@@ -150,7 +163,9 @@ impl Tables {
                 }
             }
         }
-        self.commits += 1;
+        if durability == Durability::Barrier {
+            self.sync();
+        }
         Ok(committed)
     }
 
@@ -159,13 +174,20 @@ impl Tables {
         let seq = Seq(seq.0 + 1);
         let NewEvent { kind, version, at, payload, head } = event;
         let hash = chain_hash(&previous, stream, seq, kind, version, at, &head, &payload);
-        // Positions rise even when the end of a stream was forgotten.
         let position = Position(self.events.last().map_or(0, |event| event.position.0) + 1);
         let recorded =
             Recorded { position, stream: stream.clone(), seq, kind: kind.to_owned(), version, at, payload, head, previous, hash };
-        self.heads.insert(stream.clone(), (seq, hash));
-        self.events.push(recorded.clone());
+        let shared = Arc::new(recorded.clone());
+        self.events.push(shared.clone());
+        match self.streams.get_mut(stream) {
+            Some(events) => events.push(shared),
+            None => drop(self.streams.insert(stream.clone(), vec![shared])),
+        }
         recorded
+    }
+
+    fn sync(&mut self) {
+        self.synced = self.events.last().map_or(Position(0), |event| event.position);
     }
 
     fn lease(&mut self, stream: &StreamId, owner: WorkerId, ttl_ms: i64, now_ms: i64) -> Result<Fence, LeaseError> {
@@ -195,6 +217,7 @@ impl Tables {
         let payload = serde_json::json!({"epoch": epoch, "reason": reason, "by": by}).to_string().into_bytes();
         let event = NewEvent { kind: "killed", version: 1, at: clock.now(), payload, head: Head::default() };
         self.write(&StreamId::kills(), event);
+        self.sync();
         self.kills.insert(scope, (epoch, reason.to_owned()));
         epoch
     }
@@ -222,15 +245,16 @@ impl Journal for MemoryJournal {
         Ok(held.and_then(|lease| Some((lease.owner?, (lease.until_ms - now).unsigned_abs()))))
     }
 
-    async fn commit(&self, all: Vec<Append>, _durability: Durability) -> Result<Committed, CommitError> {
-        let committed = self.lock().commit(all)?;
+    async fn commit(&self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError> {
+        let committed = self.lock().commit(all, durability)?;
         self.grown.send_modify(|n| *n += 1);
         Ok(committed)
     }
 
     fn read(&self, stream: &StreamId, after: Seq) -> BoxStream<'static, Result<Recorded, ReadError>> {
-        let found: Vec<_> = self.events(stream).into_iter().filter(|event| event.seq > after).map(Ok).collect();
-        stream::iter(found).boxed()
+        let mut found = self.events(stream);
+        found.drain(..found.partition_point(|event| event.seq <= after));
+        stream::iter(found.into_iter().map(|event| Ok((*event).clone()))).boxed()
     }
 
     fn tail(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Recorded, ReadError>> {
@@ -240,10 +264,10 @@ impl Journal for MemoryJournal {
             async move {
                 loop {
                     grown.mark_unchanged();
-                    let next = lock(&tables).events.iter().find(|e| e.position > after && e.stream.0.starts_with(&prefix)).cloned();
+                    let next = lock(&tables).next(&prefix, after);
                     if let Some(event) = next {
                         let after = event.position;
-                        return Some((Ok(event), (after, grown)));
+                        return Some((Ok((*event).clone()), (after, grown)));
                     }
                     grown.changed().await.ok()?;
                 }
@@ -253,21 +277,21 @@ impl Journal for MemoryJournal {
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ReadError> {
-        self.lock().blobs.get(digest).cloned().ok_or(ReadError::MissingBlob(*digest))
+        self.lock().blobs.get(digest).map(|bytes| bytes.to_vec()).ok_or(ReadError::MissingBlob(*digest))
     }
 
     async fn view_get(&self, view: &'static str, key: &str) -> Result<Option<ViewRow>, ReadError> {
-        Ok(self.lock().views.get(&(view, key.to_owned())).cloned())
+        Ok(self.lock().views.get(&(view, key.to_owned())).map(|row| (**row).clone()))
     }
 
     async fn view_list(&self, view: &'static str, query: ViewQuery) -> Result<Vec<ViewRow>, ReadError> {
         let tables = self.lock();
-        let wanted = |row: &&ViewRow| {
+        let wanted = |row: &&Arc<ViewRow>| {
             query.group.as_ref().is_none_or(|group| row.group == *group)
                 && query.key_prefix.as_ref().is_none_or(|prefix| row.key.starts_with(prefix.as_str()))
         };
         let mut rows: Vec<ViewRow> =
-            tables.views.iter().filter(|((of, _), _)| *of == view).map(|(_, row)| row).filter(wanted).cloned().collect();
+            tables.views.iter().filter(|((of, _), _)| *of == view).map(|(_, row)| row).filter(wanted).map(|row| (**row).clone()).collect();
         rows.sort_by(|a, b| (a.sort, &a.key).cmp(&(b.sort, &b.key)));
         if query.newest_first {
             rows.reverse();
@@ -311,9 +335,26 @@ mod tests {
             journal.commit(vec![append("run/a", Expect::At(Seq(n)))], Durability::Lazy).await.unwrap();
         }
         let mut chain = keiko_governance::chain::ChainCheck::default();
-        journal.events(&StreamId("run/a".into())).iter().for_each(|event| chain.next(event).unwrap());
+        journal.events(&StreamId("run/a".into())).iter().for_each(|event| chain.next(event.as_ref()).unwrap());
         let tailed: Vec<_> = journal.tail("run/", Position(1)).take(2).map(|e| e.unwrap().seq).collect().await;
         assert_eq!(tailed, [Seq(2), Seq(3)]);
+    }
+
+    #[tokio::test]
+    async fn a_fork_goes_its_own_way_and_a_power_cut_leaves_the_barriers() {
+        let clock = VirtualClock::new();
+        let journal = MemoryJournal::new(clock.clone());
+        for durability in [Durability::Lazy, Durability::Barrier, Durability::Lazy] {
+            journal.commit(vec![append("run/a", Expect::Any)], durability).await.unwrap();
+        }
+        let fork = journal.fork(clock);
+        assert!(fork.cut_power());
+        assert!(!fork.cut_power());
+        let stream = StreamId("run/a".into());
+        assert_eq!((journal.events(&stream).len(), fork.events(&stream).len()), (3, 2));
+        fork.commit(vec![append("run/a", Expect::At(Seq(2)))], Durability::Barrier).await.unwrap();
+        assert_eq!(fork.read(&stream, Seq(2)).map(|event| event.unwrap().seq).collect::<Vec<_>>().await, [Seq(3)]);
+        assert_eq!(journal.events(&stream).len(), 3);
     }
 
     #[tokio::test]

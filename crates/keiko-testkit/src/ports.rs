@@ -38,6 +38,11 @@ impl VirtualClock {
     pub fn new() -> Arc<VirtualClock> {
         Arc::new(VirtualClock(AtomicI64::new(1_700_000_000_000)))
     }
+    /// Another clock that shows the same time.
+    #[must_use]
+    pub fn fork(&self) -> Arc<VirtualClock> {
+        Arc::new(VirtualClock(AtomicI64::new(self.0.load(Ordering::Relaxed))))
+    }
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
@@ -62,11 +67,11 @@ pub struct Deed {
 
 type Files = BTreeMap<String, String>;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Things {
     files: Files,
     opened: bool,
-    trees: BTreeMap<TreeId, Files>,
+    trees: BTreeMap<TreeId, Arc<Files>>,
     head: Option<(CommitId, TreeId)>,
     remote: BTreeMap<String, String>,
     deeds: Vec<Deed>,
@@ -119,6 +124,15 @@ impl World {
     #[must_use]
     pub fn jail(&self, op: &JailOp) -> JailReport {
         self.lock().jail(op, false)
+    }
+    /// The same world once more, as it is now: what happens in one is not seen in the other.
+    #[must_use]
+    pub fn fork(&self) -> Arc<World> {
+        Arc::new(World(Mutex::new(self.lock().clone())))
+    }
+    /// Does a half of an operation that nobody wants to find later.
+    pub fn half_do(&self, op: &JailOp) {
+        self.lock().jail(op, true);
     }
     /// True the first time that it is asked for a name: for what a scripted person does once.
     pub fn first_time(&self, name: &str) -> bool {
@@ -184,7 +198,7 @@ pub fn check_request(request: &ChatRequest) -> Result<(), String> {
 impl ChatModel for Outside {
     async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, _live: LiveSink, _cancel: Cancel) -> Outcome<ModelReport> {
         let effect = self.fuse.effect_begins().await;
-        self.fuse.effect_half_done(effect).await;
+        self.fuse.effect_half_done(effect, None).await;
         let (key, _) = permit.consume();
         if let Err(why) = check_request(request) {
             self.world.lock().wrong.push(format!("{key}: {why}"));
@@ -227,7 +241,7 @@ impl Things {
         }
         let body = self.body(op);
         let tree = tree_of(&self.files);
-        self.trees.insert(tree.clone(), self.files.clone());
+        self.trees.entry(tree.clone()).or_insert_with(|| Arc::new(self.files.clone()));
         JailReport { body, tree: changes.then_some(tree) }
     }
 
@@ -246,7 +260,7 @@ impl Things {
             JailOp::Git(GitOp::Commit { message, at_seconds }) => self.commit(message.text_or_empty(), *at_seconds),
             JailOp::Restore { tree } => match self.trees.get(tree).cloned() {
                 Some(files) => {
-                    self.files = files;
+                    self.files = (*files).clone();
                     JailBody::Restored
                 }
                 None => JailBody::Refused { why: "no such tree".into(), nearest: "".into() },
@@ -332,9 +346,9 @@ impl Perform<JailAction> for Outside {
             return Outcome::Cancelled;
         }
         if self.fuse.ends_amid(effect) {
-            self.world.lock().jail(&action.op, true);
-            self.fuse.effect_half_done(effect).await;
+            self.world.half_do(&action.op);
         }
+        self.fuse.effect_half_done(effect, Some(&action.op)).await;
         let report = {
             let mut things = self.world.lock();
             let recovery = keiko_governance::class::recovery_of(&keiko_contracts::action::Action::Jail(action.clone()));
@@ -359,7 +373,7 @@ impl Perform<JailAction> for Outside {
 impl Perform<HostAction> for Outside {
     async fn perform(&self, permit: Permit<HostAction>, _live: LiveSink, _cancel: Cancel) -> Outcome<HostReport> {
         let effect = self.fuse.effect_begins().await;
-        self.fuse.effect_half_done(effect).await;
+        self.fuse.effect_half_done(effect, None).await;
         let (key, HostAction::Push { remote, branch, commit, .. }) = permit.consume();
         {
             let mut things = self.world.lock();
@@ -383,7 +397,7 @@ impl Perform<HostAction> for Outside {
 impl Perform<ToolAction> for Outside {
     async fn perform(&self, permit: Permit<ToolAction>, _live: LiveSink, cancel: Cancel) -> Outcome<ToolReport> {
         let effect = self.fuse.effect_begins().await;
-        self.fuse.effect_half_done(effect).await;
+        self.fuse.effect_half_done(effect, None).await;
         let (key, action) = permit.consume();
         if action.arguments.text_or_empty().contains("wait") {
             // For tests that stop an effect on its way.

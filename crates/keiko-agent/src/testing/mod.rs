@@ -341,7 +341,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(96))]
+        #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { 96 }))]
         #[test]
         fn any_output_is_read_or_refused_without_a_panic(out in "\\PC{0,200}", err in "\\PC{0,200}", artifact in proptest::option::of("\\PC{0,200}"), code in 0..3) {
             for runner in RUNNERS {

@@ -47,10 +47,10 @@ fn relative(field: &str, raw: &str) -> Result<String, BadCall> {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => rest.trim_start_matches('/'),
         _ => raw,
     };
-    if inside.starts_with('/') || inside == "~" || inside.starts_with("~/") {
+    let parts: Vec<&str> = inside.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if inside.starts_with('/') || parts.first() == Some(&"~") {
         return refuse("outside the workspace; give a path relative to it");
     }
-    let parts: Vec<&str> = inside.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
     if parts.contains(&"..") {
         return refuse("`..` is not allowed; give a path from the root of the workspace");
     }
@@ -127,8 +127,23 @@ mod tests {
 
     #[test]
     fn what_leads_elsewhere_is_refused() {
-        for raw in ["", " ", "..", "a/../b", "../x", "/etc/passwd", "/workspacex/a", "/workspace/../etc", "~/x", "a\0b", "a\nb", "a/", "."]
-        {
+        for raw in [
+            "",
+            " ",
+            "..",
+            "a/../b",
+            "../x",
+            "/etc/passwd",
+            "/workspacex/a",
+            "/workspace/../etc",
+            "~/x",
+            "./~",
+            "/workspace/~/x",
+            "a\0b",
+            "a\nb",
+            "a/",
+            ".",
+        ] {
             assert!(file("path", raw).is_err(), "{raw:?}");
         }
         assert!(file("path", &"a".repeat(1_001)).is_err());

@@ -44,14 +44,14 @@ const FORBIDDEN: Scenario = Scenario { name: "model forbidden", levels: &[(Actio
 
 /// A world in which one process after another takes the run up.
 struct Bench<'a> {
-    storm: Storm<'a>,
+    storm: Storm,
     scenario: &'a Scenario,
     workers: std::cell::Cell<u8>,
 }
 
 impl<'a> Bench<'a> {
     fn new(scenario: &'a Scenario) -> Bench<'a> {
-        Bench { storm: Storm::new(scenario, tools(), false), scenario, workers: std::cell::Cell::new(0) }
+        Bench { storm: Storm::new(scenario, tools(), None), scenario, workers: std::cell::Cell::new(0) }
     }
 
     fn driver(&self) -> Driver {
@@ -362,7 +362,7 @@ fn who_answered_stands_in_the_record_and_on_the_card() {
         assert!(end.card.approvals.iter().any(|(_, answer)| answer == "approved by maria"), "{:?}", end.card.approvals);
         let head = |kind: &str| {
             let events = bench.storm.journal.events(&StreamId::run(bench.storm.run));
-            events.into_iter().find(|event| event.kind == kind).map(|event| (event.head.subject, event.head.labels))
+            events.into_iter().find(|event| event.kind == kind).map(|event| (event.head.subject.clone(), event.head.labels.clone()))
         };
         assert_eq!(head("run_started"), Some((Some("operator/me".into()), vec!["operator".into()])));
         assert_eq!(head("approval_resolved").map(|(_, labels)| labels), Some(vec!["operator".into()]));

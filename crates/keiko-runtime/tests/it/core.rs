@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// One run under test: the live state, and the events that a journal would hold.
 struct Bench<'a> {
     scenario: &'a Scenario,
-    storm: Storm<'a>,
+    storm: Storm,
     policy: RiskPolicy,
     live: RunState,
     events: Vec<(Stamp, RunEvent)>,
@@ -38,7 +38,7 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn new(scenario: &'a Scenario, tools: Arc<ToolBox>) -> Bench<'a> {
         let live = RunState::new(tools.clone(), engine(scenario.agent));
-        let storm = Storm::new(scenario, tools, false);
+        let storm = Storm::new(scenario, tools, None);
         Bench { scenario, storm, policy: scenario.policy(), live, events: vec![], now: 1_000, inbox: 0, used: BTreeSet::new() }
     }
 

@@ -1,7 +1,8 @@
 //! What goes wrong while a run is driven: each ends in a coded error or a state, and nothing is lost.
 
+use crate::check::{Left, calm, check};
 use crate::scenarios::{PLAIN, Scenario, Stage, all, call, engine, finish};
-use crate::storm::{LEASE, Left, Storm, block_on, calm, check, tools};
+use crate::storm::{LEASE, Storm, block_on, tools};
 use keiko_contracts::action::Outcome;
 use keiko_contracts::id::WorkerId;
 use keiko_contracts::journal::{KillScope, StreamId};
@@ -13,6 +14,7 @@ use keiko_governance::policy::Level;
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, Journal as _};
 use keiko_runtime::drive::{DriveError, Order, Rest, Unwatched};
+use keiko_runtime::flaw::Flaw;
 use keiko_runtime::{inbox, views};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use serde_json::json;
@@ -26,7 +28,7 @@ fn named(name: &str) -> Scenario {
 }
 
 /// Begins the run in a process of its own, whose journal refuses commits.
-async fn begin(storm: &Storm<'_>, scenario: &Scenario, refuse: Vec<CommitError>, stop: Cancel) -> Result<Rest, DriveError> {
+async fn begin(storm: &Storm, scenario: &Scenario, refuse: Vec<CommitError>, stop: Cancel) -> Result<Rest, DriveError> {
     let fuse = Fuse::new(CrashPoint::Never);
     let journal = CrashJournal::new(storm.journal.clone(), fuse.clone());
     journal.refuse(refuse);
@@ -34,12 +36,12 @@ async fn begin(storm: &Storm<'_>, scenario: &Scenario, refuse: Vec<CommitError>,
     storm.driver(journal, &fuse, 99).drive(order, Arc::new(Unwatched), stop).await
 }
 
-async fn goes_on(storm: &Storm<'_>, scenario: &Scenario) -> Left {
+async fn goes_on(storm: &Storm, scenario: &Scenario) -> Left {
     storm.to_the_end(&[]).await.unwrap_or_else(|why| panic!("{}: {why}", scenario.name))
 }
 
 /// Waits until the run has this many events of a kind.
-async fn until(storm: &Storm<'_>, kind: &str, count: usize) {
+async fn until(storm: &Storm, kind: &str, count: usize) {
     let stream = StreamId::run(storm.run);
     while storm.journal.events(&stream).iter().filter(|event| event.kind == kind).count() < count {
         tokio::time::sleep(Duration::from_millis(2)).await;
@@ -51,10 +53,10 @@ fn a_full_or_busy_journal_that_frees_itself_is_waited_for() {
     let (scenario, tools) = (named("changes"), tools());
     block_on(async {
         let calm = calm(&scenario, &tools).await;
-        let storm = Storm::new(&scenario, tools.clone(), false);
+        let storm = Storm::new(&scenario, tools.clone(), None);
         let rest = begin(&storm, &scenario, vec![CommitError::Full, CommitError::Busy], Cancel::new()).await;
         assert!(matches!(rest, Ok(Rest::Ended(_))));
-        let left = storm.left((0, 0), 0, Default::default()).await.unwrap();
+        let left = storm.left().await.unwrap();
         check(&scenario, &calm, &left).unwrap();
     });
 }
@@ -64,7 +66,7 @@ fn a_journal_that_stays_full_is_a_coded_error_and_the_run_goes_on_later() {
     let (scenario, tools) = (named("classes"), tools());
     block_on(async {
         let calm = calm(&scenario, &tools).await;
-        let storm = Storm::new(&scenario, tools.clone(), false);
+        let storm = Storm::new(&scenario, tools.clone(), None);
         let error = begin(&storm, &scenario, vec![CommitError::Full; 5], Cancel::new()).await.unwrap_err();
         assert_eq!(error.fault().code, "KEI-3005");
         assert!(error.fault().hint.is_some());
@@ -83,12 +85,25 @@ fn overtaken(step: u32, stage: &Stage) -> Vec<Part> {
     if step <= 2 { vec![call("c1", "ledger_same_key", json!({"n": step}))] } else { finish() }
 }
 
+const OVERTAKEN: Scenario =
+    Scenario { name: "overtaken", answers: overtaken, workspace: false, levels: FREE, ends: EndStatus::Succeeded, ..PLAIN };
+
+/// With a fault in the driver the test below must fail.
+#[test]
+fn a_driver_that_does_not_say_its_lease_is_caught() {
+    block_on(async {
+        let storm = Storm::new(&OVERTAKEN, tools(), Some(Flaw::Unfenced));
+        let rest = begin(&storm, &OVERTAKEN, vec![], Cancel::new()).await;
+        assert!(matches!(rest, Ok(Rest::Ended(_))), "it was told, and is no fault: {rest:?}");
+    });
+}
+
 #[test]
 fn a_process_that_lost_its_lease_writes_nothing_more() {
-    let scenario = Scenario { name: "overtaken", answers: overtaken, workspace: false, levels: FREE, ends: EndStatus::Succeeded, ..PLAIN };
+    let scenario = OVERTAKEN;
     block_on(async {
         let tools = tools();
-        let storm = Storm::new(&scenario, tools.clone(), false);
+        let storm = Storm::new(&scenario, tools.clone(), None);
         let error = begin(&storm, &scenario, vec![], Cancel::new()).await.unwrap_err();
         assert_eq!(error.fault().code, "KEI-3002");
         let left = goes_on(&storm, &scenario).await;
@@ -111,7 +126,7 @@ const WAITS: Scenario = Scenario { name: "waits", answers: waits, workspace: fal
 fn a_kill_stops_an_effect_on_its_way_at_once_and_is_shown() {
     block_on(async {
         let tools = tools();
-        let storm = Storm::new(&WAITS, tools.clone(), false);
+        let storm = Storm::new(&WAITS, tools.clone(), None);
         let killed = async {
             until(&storm, "effect_intended", 2).await;
             storm.journal.kill(KillScope::All, "smoke in the server room", "me").await.unwrap();
@@ -143,7 +158,7 @@ fn an_outcome_that_meets_a_kill_is_kept() {
     let scenario = Scenario { name: "kills itself", answers: kills_itself, workspace: false, ends: EndStatus::Succeeded, ..PLAIN };
     block_on(async {
         let tools = tools();
-        let storm = Storm::new(&scenario, tools.clone(), false);
+        let storm = Storm::new(&scenario, tools.clone(), None);
         let rest = begin(&storm, &scenario, vec![], Cancel::new()).await;
         assert!(matches!(rest, Ok(Rest::Waiting(Suspension::Killed { .. }))), "{rest:?}");
         let state = storm.fold().await.unwrap();
@@ -158,7 +173,7 @@ fn an_outcome_that_meets_a_kill_is_kept() {
 fn a_stopped_process_records_what_it_got_to_and_the_run_goes_on() {
     block_on(async {
         let tools = tools();
-        let storm = Storm::new(&WAITS, tools.clone(), false);
+        let storm = Storm::new(&WAITS, tools.clone(), None);
         let stop = Cancel::new();
         let stopped = async {
             until(&storm, "effect_intended", 2).await;
@@ -187,7 +202,7 @@ fn a_cancelled_run_ends_with_what_it_changed() {
     let scenario = Scenario { answers: changes_and_waits, workspace: true, ends: EndStatus::Cancelled, ..WAITS };
     block_on(async {
         let tools = tools();
-        let storm = Storm::new(&scenario, tools.clone(), false);
+        let storm = Storm::new(&scenario, tools.clone(), None);
         let cancelled = async {
             until(&storm, "effect_ended", 5).await;
             let message = InboxMessage::Cancel { by: "me".into(), reason: "no longer needed".into() };

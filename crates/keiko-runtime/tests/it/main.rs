@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod approvals;
+mod check;
 mod core;
 mod faults;
 mod prefixes;
 mod processes;
 mod records;
 mod scenarios;
+mod sigkill;
 mod storm;
 mod taken_over;
 mod toolbox;

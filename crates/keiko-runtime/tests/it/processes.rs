@@ -50,7 +50,7 @@ const SCENARIO: Scenario = Scenario {
 };
 
 fn driver(journal: &Arc<SqliteJournal>, ledger: SocketAddr, worker: u8) -> Driver {
-    let storm = Storm::new(&SCENARIO, tools(), false);
+    let storm = Storm::new(&SCENARIO, tools(), None);
     let stage = storm.stage();
     let outside = Outside::new(storm.world.clone(), Fuse::new(CrashPoint::Never), Arc::new(move |step, _| answers(step, &stage)));
     let ports = Ports {

@@ -18,7 +18,7 @@ fn asks(step: u32, _: &Stage) -> Vec<Part> {
 const ASKS: Scenario = Scenario { name: "asks", answers: asks, workspace: false, ends: EndStatus::Succeeded, ..PLAIN };
 
 /// Drives the run until it rests, or until its process ends at the point.
-async fn drive(storm: &Storm<'_>, start: StartRun, at: CrashPoint) -> Option<Rest> {
+async fn drive(storm: &Storm, start: StartRun, at: CrashPoint) -> Option<Rest> {
     let fuse = Fuse::new(at);
     let driver = storm.driver(CrashJournal::new(storm.journal.clone(), fuse.clone()), &fuse, 1);
     tokio::select! {
@@ -28,7 +28,7 @@ async fn drive(storm: &Storm<'_>, start: StartRun, at: CrashPoint) -> Option<Res
     }
 }
 
-async fn states(storm: &Storm<'_>, state: Option<&str>) -> Vec<String> {
+async fn states(storm: &Storm, state: Option<&str>) -> Vec<String> {
     views::list(storm.journal.as_ref(), state, 10).await.unwrap().into_iter().map(|row| row.state).collect()
 }
 
@@ -36,7 +36,7 @@ async fn states(storm: &Storm<'_>, state: Option<&str>) -> Vec<String> {
 fn a_run_whose_process_is_gone_is_interrupted_once_its_lease_is_over() {
     block_on(async {
         let scenario = all().into_iter().find(|scenario| scenario.name == "classes").unwrap();
-        let storm = Storm::new(&scenario, tools(), false);
+        let storm = Storm::new(&scenario, tools(), None);
         assert!(drive(&storm, scenario.start(), CrashPoint::AfterEffect(3)).await.is_none());
         assert_eq!(states(&storm, None).await, ["running"], "nobody can tell yet");
         assert!(states(&storm, Some("interrupted")).await.is_empty());
@@ -53,7 +53,7 @@ fn a_run_whose_process_is_gone_is_interrupted_once_its_lease_is_over() {
 #[test]
 fn a_run_that_waits_is_not_interrupted() {
     block_on(async {
-        let storm = Storm::new(&ASKS, tools(), false);
+        let storm = Storm::new(&ASKS, tools(), None);
         assert!(matches!(drive(&storm, ASKS.start(), CrashPoint::Never).await, Some(Rest::Waiting(_))));
         storm.clock.advance(LEASE);
         assert_eq!(states(&storm, None).await, ["waiting-answer"]);
@@ -63,7 +63,7 @@ fn a_run_that_waits_is_not_interrupted() {
 #[test]
 fn a_run_that_has_not_ended_has_nothing_to_verify() {
     block_on(async {
-        let storm = Storm::new(&ASKS, tools(), false);
+        let storm = Storm::new(&ASKS, tools(), None);
         drive(&storm, ASKS.start(), CrashPoint::Never).await;
         let refused = verify::journal(storm.journal.as_ref(), storm.run).await.unwrap_err().fault();
         assert_eq!((refused.code.as_str(), refused.hint.is_some()), ("KEI-6205", true));
@@ -78,7 +78,7 @@ fn a_run_that_has_not_ended_has_nothing_to_verify() {
 #[test]
 fn a_run_that_begins_and_ends_at_once_can_be_verified() {
     block_on(async {
-        let storm = Storm::new(&ASKS, tools(), false);
+        let storm = Storm::new(&ASKS, tools(), None);
         let rest = drive(&storm, StartRun { model: None, ..ASKS.start() }, CrashPoint::Never).await;
         assert!(matches!(rest, Some(Rest::Ended(_))), "{rest:?}");
         let verified = verify::journal(storm.journal.as_ref(), storm.run).await.unwrap();
@@ -94,13 +94,13 @@ fn a_card_that_leaves_events_out_is_noticed() {
     use keiko_contracts::run::RunEvent;
     block_on(async {
         let scenario = all().into_iter().find(|scenario| scenario.name == "reads").unwrap();
-        let storm = Storm::new(&scenario, tools(), false);
+        let storm = Storm::new(&scenario, tools(), None);
         let Some(Rest::Ended(end)) = drive(&storm, scenario.start(), CrashPoint::Never).await else { panic!("it ends") };
         let verified = verify::journal(storm.journal.as_ref(), storm.run).await.unwrap();
         assert!(verified.checks.iter().all(|check| check.ok), "{:?}", verified.checks);
         let events = storm.journal.events(&StreamId::run(storm.run));
         for hash in [keiko_contracts::digest::Digest::default(), events[1].hash] {
-            let other = Storm::new(&scenario, tools(), false);
+            let other = Storm::new(&scenario, tools(), None);
             let mut forged = (*end).clone();
             forged.card.journal = hash;
             let mut append = keiko_contracts::journal::Append {

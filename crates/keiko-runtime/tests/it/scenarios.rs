@@ -34,6 +34,7 @@ impl Stage {
 }
 
 /// A run and the people around it.
+#[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) files: &'static [(&'static str, &'static str)],

@@ -49,19 +49,19 @@ impl Perform<JailAction> for Paused {
     }
 }
 
-fn driver(storm: &Storm<'_>, worker: u8) -> Driver {
+fn driver(storm: &Storm, worker: u8) -> Driver {
     let fuse = Fuse::new(CrashPoint::Never);
     storm.driver(CrashJournal::new(storm.journal.clone(), fuse.clone()), &fuse, worker)
 }
 
-fn resume(storm: &Storm<'_>) -> Order {
+fn resume(storm: &Storm) -> Order {
     Order::Resume { run: storm.run, by: "me".into(), limits: None }
 }
 
 #[test]
 fn a_paused_process_that_was_overtaken_cannot_say_what_came_out() {
     block_on(async {
-        let storm = Storm::new(&SCENARIO, tools(), false);
+        let storm = Storm::new(&SCENARIO, tools(), None);
         let ports = driver(&storm, 1).ports().clone();
         let paused = Arc::new(Paused { inner: ports.sandbox.clone(), done: Semaphore::new(0), goes_on: Semaphore::new(0) });
         let first = Driver::new(Ports { sandbox: paused.clone(), ..ports }, OPTIONS, tools(), engine);
@@ -92,7 +92,7 @@ fn a_paused_process_that_was_overtaken_cannot_say_what_came_out() {
 #[test]
 fn a_process_that_drives_a_run_twice_is_told_so() {
     block_on(async {
-        let storm = Storm::new(&SCENARIO, tools(), false);
+        let storm = Storm::new(&SCENARIO, tools(), None);
         let ports = driver(&storm, 1).ports().clone();
         let paused = Arc::new(Paused { inner: ports.sandbox.clone(), done: Semaphore::new(0), goes_on: Semaphore::new(0) });
         let ports = Ports { sandbox: paused.clone(), ..ports };
@@ -116,7 +116,7 @@ fn a_process_that_drives_a_run_twice_is_told_so() {
 #[test]
 fn two_drivers_of_one_worker_are_told_so() {
     block_on(async {
-        let storm = Storm::new(&SCENARIO, tools(), false);
+        let storm = Storm::new(&SCENARIO, tools(), None);
         let ports = driver(&storm, 1).ports().clone();
         let paused = Arc::new(Paused { inner: ports.sandbox.clone(), done: Semaphore::new(0), goes_on: Semaphore::new(0) });
         let first = Driver::new(Ports { sandbox: paused.clone(), ..ports }, OPTIONS, tools(), engine);

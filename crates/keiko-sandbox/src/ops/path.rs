@@ -280,6 +280,18 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
+    proptest::proptest! {
+        #[test]
+        fn no_text_leaves_the_root(text in "[a./~\\x00 ü-]{0,24}|/workspace[a./]{0,12}") {
+            if let Ok(path) = RelPath::parse(&text) {
+                let parts: Vec<&str> = path.as_str().split('/').filter(|part| !part.is_empty()).collect();
+                proptest::prop_assert_eq!(parts.join("/"), path.as_str());
+                proptest::prop_assert!(!parts.contains(&"..") && !parts.contains(&".") && !path.as_str().contains('\0'));
+                proptest::prop_assert_eq!(RelPath::parse(path.as_str()), Ok(path));
+            }
+        }
+    }
+
     #[test]
     fn paths_are_taken_literally_or_refused() {
         for (given, wanted) in

@@ -8,6 +8,7 @@ use keiko_ports::journal::{CommitError, Journal};
 use rusqlite::Connection;
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -112,7 +113,8 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let reader = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<String>>());
         std::thread::sleep(Duration::from_millis(120 + 37 * round));
         child.kill().unwrap();
-        child.wait().unwrap();
+        let ended = child.wait().unwrap();
+        assert_eq!(ended.signal(), Some(9), "round {round}: it had ended by itself: {ended}");
         for line in reader.join().unwrap() {
             // The last line may be cut; the name of the test may stand before the first.
             let words: Vec<&str> = line.split(' ').collect();

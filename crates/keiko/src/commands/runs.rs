@@ -110,6 +110,10 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
             row.steps,
             row.cost
         ));
+        if !row.cut_off.is_zero() {
+            let label = context.output.t("cut off   ", "Abbruch       ");
+            context.output.data(&format!("{label} {}", result::cut_off(context.output, row.cut_off)));
+        }
     }
     match (&state.ended, &state.waiting) {
         (Some(end), _) => {

@@ -347,6 +347,20 @@ mod tests {
         Ground { dir, places }
     }
 
+    proptest::proptest! {
+        /// A real file with a piece of it replaced by something else.
+        #[test]
+        fn any_text_is_a_configuration_or_has_faults(from in 0usize..4_000, len in 0usize..200, junk in "[a-z.=\\[\\]{}\"'# \n0-9ü-]{0,40}") {
+            let real = "language = 'de'\n[run]\nmax_steps = 40\nbudget = '0.50'\nmodel = 'a/b'\n[log]\nlevel = 'info'\n[models.prices.\"a/b\"]\ninput = 1\n";
+            let cut = |at: usize| (0..=at.min(real.len())).rev().find(|at| real.is_char_boundary(*at)).unwrap_or(0);
+            let hurt = format!("{}{junk}{}", &real[..cut(from % real.len())], &real[cut(from % real.len() + len)..]);
+            for text in [hurt.as_str(), junk.as_str()] {
+                let (_, faults) = read_text(Path::new("config.toml"), text, &shape());
+                proptest::prop_assert!(faults.iter().all(|fault| fault.place.is_some()), "{:?}", faults);
+            }
+        }
+    }
+
     #[test]
     fn layers_in_their_order() {
         let ground = ground(

@@ -70,6 +70,15 @@ mod tests {
         parse(Path::new("risk.toml"), text).err().unwrap()
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_policy_or_has_faults(text in "(\\[classes\\]|\\[\\[commands\\]\\]|git_push|network|=|\"ask\"|starts|level|\\[\"rm\"\\]|\n|[a-z\"' ]{1,6}){0,16}") {
+            if let Err(faults) = parse(Path::new("risk.toml"), &text) {
+                proptest::prop_assert!(!faults.is_empty());
+            }
+        }
+    }
+
     #[test]
     fn what_the_system_forbids_stays_forbidden() {
         let system = "approval_expires_hours = 24\n[classes]\ngit_push = \"forbid\"\nnetwork = \"ask\"\n[[commands]]\nstarts = [\"curl\"]\nlevel = \"ask\"\n";

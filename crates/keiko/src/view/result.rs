@@ -10,6 +10,7 @@ use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::BaseKind;
 use keiko_contracts::language::Language;
+use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
 use keiko_runtime::views::end_word;
 use std::fmt::Write as _;
@@ -116,8 +117,20 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
         "{steps}, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar"
     );
     row(output.t("effort", "Aufwand"), &effort);
+    if !card.cut_off.is_zero() {
+        row(output.t("cut off", "Abbruch"), &cut_off(output, card.cut_off));
+    }
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
+}
+
+/// What a crash may have cost.
+pub(crate) fn cut_off(output: &Output, money: Micros) -> String {
+    tr!(
+        output,
+        "at most {money} dollars more for requests that a crash cut off",
+        "höchstens {money} Dollar mehr für Anfragen, die ein Absturz abbrach"
+    )
 }
 
 /// Tests that were red before and still are: never left out, whatever the result is called.

@@ -16,5 +16,6 @@ pub mod journal;
 pub mod model;
 pub mod money;
 pub mod run;
+pub mod stable;
 pub mod time;
 pub mod tool;

@@ -1,6 +1,6 @@
 //! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
 
-use crate::draft::{Draft, Reject};
+use crate::draft::{self, Draft, Reject};
 use crate::state::{Call, CallState};
 use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
@@ -166,13 +166,13 @@ fn answered(draft: &Draft<'_>, call: &Call, text: String, is_error: bool) -> Pla
 
 /// Judges an action and starts it, asks about it, or refuses it. False: nothing may follow in this step yet.
 fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Reject> {
-    let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
+    let digest = draft::digest(&action)?;
     if let Some((id, approval)) = draft.state.approval_for(digest) {
         let key = approval.request.key.clone();
         return match &approval.answer {
             None => Ok(false),
             Some(answer) if answer.decision == Decision::Approved => {
-                draft.intend(key, action, Micros::ZERO, Some((&call.id, &call.name)), Some(id))?;
+                draft.intend_judged(key, (action, digest), Micros::ZERO, Some((&call.id, &call.name)), Some(id));
                 Ok(true)
             }
             Some(answer) => {
@@ -215,7 +215,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             if verdict.level == Level::Alert {
                 draft.note("alert", format!("{} ({})", crate::describe::action(&action), verdict.reason), false);
             }
-            draft.intend(key, action, Micros::ZERO, Some((&call.id, &call.name)), None)?;
+            draft.intend_judged(key, (action, digest), Micros::ZERO, Some((&call.id, &call.name)), None);
             Ok(true)
         }
     }

@@ -1,7 +1,7 @@
 //! A decision in the making: events are applied as they are drawn up, so that what follows sees them.
 
 use crate::state::{RunState, Stamp};
-use keiko_contracts::action::{Action, Intent};
+use keiko_contracts::action::{Action, ActionDigest, Intent};
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId, ToolName};
 use keiko_contracts::journal::Epoch;
@@ -88,12 +88,24 @@ impl Draft<'_> {
         call: Option<(&str, &str)>,
         approval: Option<ApprovalId>,
     ) -> Result<(), Reject> {
-        let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
+        let digest = digest(&action)?;
+        self.intend_judged(key, (action, digest), reserve, call, approval);
+        Ok(())
+    }
+
+    /// Intends an action whose digest is known.
+    pub(crate) fn intend_judged(
+        &mut self,
+        key: EffectKey,
+        (action, digest): (Action, ActionDigest),
+        reserve: Micros,
+        call: Option<(&str, &str)>,
+        approval: Option<ApprovalId>,
+    ) {
         let recovery = keiko_governance::class::recovery_of(&action);
         let (call, tool) = call.map_or((None, None), |(id, tool)| (Some(id.to_owned()), label(tool)));
         let epoch = self.env.epoch;
         self.emit(RunEvent::EffectIntended(Box::new(Intent { key, action, digest, recovery, reserve, approval, epoch, call, tool })));
-        Ok(())
     }
 
     pub(crate) fn close(&mut self, status: EndStatus, summary: String, fault: Option<Fault>) {
@@ -105,6 +117,11 @@ impl Draft<'_> {
     pub(crate) fn note(&mut self, kind: &str, text: String, tell_agent: bool) {
         self.emit(RunEvent::Noted(Note { kind: kind.into(), text: text.into(), tell_agent }));
     }
+}
+
+/// The digest of an action.
+pub(crate) fn digest(action: &Action) -> Result<ActionDigest, Reject> {
+    keiko_governance::approval::digest(action).map_err(|error| Reject::Unwritable(error.to_string()))
 }
 
 /// The name of a call for the record: a tool's own, or one made of the title that a native engine or the harness gave,

@@ -1,6 +1,6 @@
 //! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
 
-use crate::draft::{Asked, Draft, Reject};
+use crate::draft::{self, Asked, Draft, Reject};
 use crate::state::{Call, CallState, TESTS_AT};
 use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
@@ -171,7 +171,7 @@ fn asked(call: &Call) -> Asked<'_> {
 
 /// Judges an action and starts it, asks about it, or refuses it. False: nothing may follow in this step yet.
 fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Reject> {
-    let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
+    let digest = draft::digest(&action)?;
     let Some(run) = draft.state.start.clone() else { return Ok(false) };
     // A native engine tries things out and puts them back, test files of older commits too: what it leaves behind is
     // looked at when it ends.
@@ -186,7 +186,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
         return match &approval.answer {
             None => Ok(false),
             Some(answer) if answer.decision == Decision::Approved => {
-                draft.intend(key, action, Micros::ZERO, asked(call), Some(id))?;
+                draft.intend_judged(key, (action, digest), Micros::ZERO, asked(call), Some(id));
                 Ok(true)
             }
             Some(answer) => {
@@ -217,7 +217,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             if verdict.level == Level::Alert {
                 draft.note("alert", format!("{} ({})", crate::describe::action(&action), verdict.reason), false);
             }
-            draft.intend(key, action, Micros::ZERO, asked(call), None)?;
+            draft.intend_judged(key, (action, digest), Micros::ZERO, asked(call), None);
             Ok(true)
         }
     }

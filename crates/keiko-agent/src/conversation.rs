@@ -1,8 +1,10 @@
 //! The conversation as the model will see it: items in order, where an action and its observation are never parted.
 
 use keiko_contracts::model::{CallResult, Message, Part, UserPart};
+use keiko_contracts::stable::Stable;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 /// The longest text that one observation puts into the context, in bytes. The whole stays readable by `show_more`
 /// while it is in the window.
@@ -61,11 +63,40 @@ fn part_bytes(part: &Part) -> usize {
     }
 }
 
+/// An item with the messages that it becomes, made when they are first asked for.
+#[derive(Clone)]
+struct Entry {
+    item: Item,
+    messages: OnceLock<Box<[Stable<Message>]>>,
+}
+
+impl Entry {
+    fn new(item: Item) -> Arc<Entry> {
+        Arc::new(Entry { item, messages: OnceLock::new() })
+    }
+    fn messages(&self) -> &[Stable<Message>] {
+        self.messages.get_or_init(|| messages_of(&self.item))
+    }
+}
+
+// The messages follow from the item: they are neither compared nor shown.
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.item == other.item
+    }
+}
+impl Eq for Entry {}
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.item.fmt(f)
+    }
+}
+
 /// Items with their absolute numbers; older ones may have left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conversation {
     first: u32,
-    items: VecDeque<Arc<Item>>,
+    items: VecDeque<Arc<Entry>>,
     tokens: u64,
 }
 
@@ -87,18 +118,19 @@ impl Conversation {
     }
     /// The items with their numbers.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &Item)> {
-        self.items.iter().enumerate().map(|(i, item)| (self.first + i as u32, item.as_ref()))
+        self.items.iter().enumerate().map(|(i, entry)| (self.first + i as u32, &entry.item))
     }
     /// Adds an item.
     pub fn push(&mut self, item: Item) {
         self.tokens += item.tokens();
-        self.items.push_back(Arc::new(item));
+        self.items.push_back(Entry::new(item));
     }
     /// Answers a call of the newest turn. Does nothing if there is no such call or it has an answer.
     pub fn answer(&mut self, call: &str, text: &str, is_error: bool, reference: &str) {
-        let Some(last) = self.items.iter_mut().rev().find(|item| matches!(***item, Item::Turn { .. })) else { return };
-        let before = last.tokens();
-        let item = Arc::make_mut(last);
+        let Some(last) = self.items.iter_mut().rev().find(|entry| matches!(entry.item, Item::Turn { .. })) else { return };
+        let before = last.item.tokens();
+        let Entry { item, messages } = Arc::make_mut(last);
+        messages.take();
         if let Item::Turn { results, .. } = item
             && let Some(slot) = results.iter_mut().find(|slot| &*slot.id == call && slot.shown.is_none())
         {
@@ -112,8 +144,8 @@ impl Conversation {
     /// Lets the items before `from` go.
     pub fn drop_before(&mut self, from: u32) {
         while self.first < from {
-            let Some(item) = self.items.pop_front() else { break };
-            self.tokens -= item.tokens();
+            let Some(entry) = self.items.pop_front() else { break };
+            self.tokens -= entry.item.tokens();
             self.first += 1;
         }
     }
@@ -137,7 +169,7 @@ impl Conversation {
     pub fn whole(&self, reference: &str) -> Option<&str> {
         let (number, index) = reference.strip_prefix('o')?.split_once('.')?;
         let (number, index): (u32, usize) = (number.parse().ok()?, index.parse().ok()?);
-        match self.items.get(number.checked_sub(self.first)? as usize)?.as_ref() {
+        match &self.items.get(number.checked_sub(self.first)? as usize)?.item {
             Item::Turn { results, .. } => {
                 let slot = results.get(index)?;
                 slot.whole.as_deref().or(slot.shown.as_deref())
@@ -158,37 +190,51 @@ impl Conversation {
     }
     /// As messages for a model. Words before a turn become user messages; the last message carries a cache mark.
     #[must_use]
-    pub fn messages(&self) -> Vec<Message> {
+    pub fn messages(&self) -> Vec<Stable<Message>> {
         self.messages_before(u32::MAX)
     }
     /// The same, without the items from the number `end` on.
     #[must_use]
-    pub fn messages_before(&self, end: u32) -> Vec<Message> {
-        let mut messages = Vec::with_capacity(self.items.len() * 2);
-        for item in self.items.iter().take(end.saturating_sub(self.first) as usize) {
-            match item.as_ref() {
-                Item::Words(text) => messages.push(Message::User { parts: vec![UserPart::Text(text.to_string())], cache: false }),
-                Item::Turn { parts, results } => {
-                    messages.push(Message::Assistant(parts.to_vec()));
-                    if !results.is_empty() {
-                        messages.push(Message::Results { results: results.iter().map(result).collect(), cache: false });
-                    }
-                }
-            }
+    pub fn messages_before(&self, end: u32) -> Vec<Stable<Message>> {
+        let mut messages = Vec::with_capacity(self.items.len() * 2 + 1);
+        for entry in self.items.iter().take(end.saturating_sub(self.first) as usize) {
+            messages.extend_from_slice(entry.messages());
         }
-        if let Some(Message::User { cache, .. } | Message::Results { cache, .. }) = messages.last_mut() {
-            *cache = true;
+        if let Some(last) = messages.last_mut()
+            && let Some(marked) = marked(last)
+        {
+            *last = marked.into();
         }
         messages
     }
 }
 
+fn messages_of(item: &Item) -> Box<[Stable<Message>]> {
+    match item {
+        Item::Words(text) => [Message::User { parts: vec![UserPart::Text(text.clone())], cache: false }.into()].into(),
+        Item::Turn { parts, results } if results.is_empty() => [Message::Assistant(parts.clone()).into()].into(),
+        Item::Turn { parts, results } => {
+            let results = Message::Results { results: results.iter().map(result).collect(), cache: false };
+            [Message::Assistant(parts.clone()).into(), results.into()].into()
+        }
+    }
+}
+
+/// The same message with a cache mark, if it can carry one.
+fn marked(message: &Message) -> Option<Message> {
+    match message {
+        Message::User { parts, .. } => Some(Message::User { parts: parts.clone(), cache: true }),
+        Message::Results { results, .. } => Some(Message::Results { results: results.clone(), cache: true }),
+        Message::Assistant(_) => None,
+    }
+}
+
 fn result(slot: &Slot) -> CallResult {
     CallResult {
-        id: slot.id.to_string(),
-        name: slot.name.to_string(),
+        id: slot.id.clone(),
+        name: slot.name.clone(),
         // Only a call that was cut off by the end of the run has no answer; it is still answered, for the wire.
-        text: slot.shown.as_deref().unwrap_or("(not carried out)").to_owned(),
+        text: slot.shown.clone().unwrap_or_else(|| "(not carried out)".into()),
         is_error: slot.is_error || slot.shown.is_none(),
     }
 }
@@ -241,11 +287,33 @@ mod tests {
         conversation.push(turn("a", "").0);
         let reference = conversation.reference("a");
         conversation.answer("a", &text, false, &reference);
-        let Message::Results { results, .. } = &conversation.messages()[2] else { panic!("expected results") };
+        let messages = conversation.messages();
+        let Message::Results { results, .. } = &*messages[2] else { panic!("expected results") };
         assert!(results[0].text.len() <= PIECE_MAX + 200);
         assert!(results[0].text.contains("line 1\n") && results[0].text.contains("line 5000"));
         assert_eq!(conversation.whole(&reference), Some(text.as_str()));
         assert_eq!(conversation.whole("o9.0"), None);
+    }
+
+    #[test]
+    fn messages_are_made_once_and_follow_their_item() {
+        let mut conversation = Conversation::default();
+        conversation.push(Item::Words("goal".into()));
+        conversation.push(turn("a", "").0);
+        let text = |conversation: &Conversation| match &*conversation.messages()[2] {
+            Message::Results { results, .. } => results[0].text.to_string(),
+            other => panic!("expected results, not {other:?}"),
+        };
+        assert_eq!(text(&conversation), "(not carried out)");
+        let before = conversation.clone();
+        conversation.answer("a", "seen", false, "o1.0");
+        assert_eq!((text(&conversation).as_str(), text(&before).as_str()), ("seen", "(not carried out)"));
+        conversation.push(Item::Words("more".into()));
+        let (one, two) = (conversation.messages(), conversation.clone().messages());
+        for (a, b) in one.iter().zip(&two).take(3) {
+            assert!(std::ptr::eq::<Message>(&**a, &**b), "an older message is shared");
+        }
+        assert!(matches!(&*one[2], Message::Results { cache: false, .. }) && matches!(&*one[3], Message::User { cache: true, .. }));
     }
 
     proptest! {
@@ -266,14 +334,14 @@ mod tests {
             prop_assert!(conversation.end() > conversation.first());
             let mut open: Option<String> = None;
             for message in conversation.messages() {
-                match message {
+                match &*message {
                     Message::Assistant(parts) => {
                         prop_assert!(open.is_none());
                         if let Part::Call { id, .. } = &parts[0] { open = Some(id.clone()); }
                     }
                     Message::Results { results, .. } => {
                         let asked = open.take();
-                        prop_assert_eq!(asked.as_ref(), Some(&results[0].id));
+                        prop_assert_eq!(asked.as_deref(), Some(&*results[0].id));
                     }
                     Message::User { .. } => prop_assert!(open.is_none()),
                 }

@@ -104,7 +104,20 @@ impl Draft<'_> {
         asked: Asked<'_>,
         approval: Option<ApprovalId>,
     ) -> Result<(), Reject> {
-        let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
+        let digest = digest(&action)?;
+        self.intend_judged(key, (action, digest), reserve, asked, approval);
+        Ok(())
+    }
+
+    /// Intends an action whose digest is known.
+    pub(crate) fn intend_judged(
+        &mut self,
+        key: EffectKey,
+        (action, digest): (Action, ActionDigest),
+        reserve: Micros,
+        asked: Asked<'_>,
+        approval: Option<ApprovalId>,
+    ) {
         let recovery = keiko_governance::class::recovery_of(&action);
         let (call, tool, title) = match asked {
             Asked::Loop => (None, None, None),
@@ -114,7 +127,6 @@ impl Draft<'_> {
         let epoch = self.env.epoch;
         let intent = Intent { key, action, digest, recovery, reserve, approval, epoch, call, tool, title };
         self.emit(RunEvent::EffectIntended(Box::new(intent)));
-        Ok(())
     }
 
     /// Resolves an approval without a person.
@@ -147,4 +159,9 @@ impl Draft<'_> {
     pub(crate) fn note(&mut self, kind: &str, text: String, tell_agent: bool) {
         self.emit(RunEvent::Noted(Note { kind: kind.into(), text: text.into(), tell_agent }));
     }
+}
+
+/// The digest of an action.
+pub(crate) fn digest(action: &Action) -> Result<ActionDigest, Reject> {
+    keiko_governance::approval::digest(action).map_err(|error| Reject::Unwritable(error.to_string()))
 }

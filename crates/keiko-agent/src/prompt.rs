@@ -7,6 +7,7 @@ use keiko_contracts::id::ModelName;
 use keiko_contracts::jail::{BaseKind, Opened, Survey};
 use keiko_contracts::model::{ChatRequest, Message, SystemBlock, UserPart};
 use keiko_contracts::run::StartRun;
+use keiko_contracts::stable::Stable;
 use std::fmt::Write as _;
 
 /// The floor on which every agent stands. Not configurable, and first in every prompt.
@@ -48,13 +49,12 @@ pub fn render_action(state: &RunState, start: &StartRun, action: &ModelAction) -
 fn render_before(state: &RunState, start: &StartRun, model: &ModelName, end: u32) -> ChatRequest {
     let mut messages = Vec::new();
     if let Some(ledger) = &state.shown_ledger {
-        let goal = format!("The goal: {}\n\n{ledger}", start.goal.text_or_empty());
-        messages.push(Message::User { parts: vec![UserPart::Text(goal)], cache: true });
+        messages.push(state.shown.ledger.get_or_init(|| opening(start, ledger)).clone());
     }
     messages.extend(state.conversation.messages_before(end));
     ChatRequest {
         model: model.clone(),
-        system: system(state, start),
+        system: state.shown.system.get_or_init(|| system(state, start).into()).clone(),
         tools: state.tools.specs(),
         messages,
         max_output_tokens: start.limits.max_output_tokens,
@@ -62,6 +62,12 @@ fn render_before(state: &RunState, start: &StartRun, model: &ModelName, end: u32
         output: None,
         effort: None,
     }
+}
+
+/// What stands for the items that have left.
+fn opening(start: &StartRun, ledger: &str) -> Stable<Message> {
+    let goal = format!("The goal: {}\n\n{ledger}", start.goal.text_or_empty());
+    Message::User { parts: vec![UserPart::Text(goal.into())], cache: true }.into()
 }
 
 fn system(state: &RunState, start: &StartRun) -> Vec<SystemBlock> {

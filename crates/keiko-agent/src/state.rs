@@ -14,12 +14,14 @@ use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{CommitId, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
 use keiko_contracts::journal::{Epoch, Seq};
-use keiko_contracts::model::{Part, Stop, Usage};
+use keiko_contracts::model::{Message, Part, Stop, SystemBlock, Usage};
 use keiko_contracts::run::{Closing, Ended, RunEnd, RunEvent, StartRun, Suspension};
+use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
 use keiko_governance::budget::Budget;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 /// Where an event stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,6 +94,22 @@ pub struct Workspace {
     pub allowed: BTreeMap<String, (ApprovalId, Change)>,
 }
 
+/// Parts of the prompt that stay the same from request to request: made when they are first shown, forgotten when what
+/// they tell changes. They follow from the rest of the state and are no part of it.
+#[derive(Clone, Default)]
+pub struct Shown {
+    /// The system prompt.
+    pub system: OnceLock<Stable<Vec<SystemBlock>>>,
+    /// The goal with the ledger.
+    pub ledger: OnceLock<Stable<Message>>,
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
 /// The state of a run.
 #[derive(Debug, Clone)]
 pub struct RunState {
@@ -115,6 +133,8 @@ pub struct RunState {
     pub conversation: Conversation,
     /// The ledger as the model sees it, once older items have left.
     pub shown_ledger: Option<Arc<str>>,
+    /// What of the prompt is there already.
+    pub shown: Shown,
     /// The current step; 0 before the first.
     pub step: u32,
     /// The next place in the step.
@@ -176,6 +196,7 @@ impl RunState {
             replied: Timestamp::default(),
             conversation: Conversation::default(),
             shown_ledger: None,
+            shown: Shown::default(),
             step: 0,
             ordinal: 0,
             open: BTreeMap::new(),
@@ -268,6 +289,7 @@ impl RunState {
             RunEvent::ContextCompacted(compacted) => {
                 self.conversation.drop_before(compacted.from_item);
                 self.shown_ledger = Some(compacted.ledger.text_or_empty().into());
+                self.shown.ledger.take();
             }
             RunEvent::RunClosing(closing) => {
                 self.waiting = None;
@@ -292,6 +314,7 @@ impl RunState {
         self.budget = Budget::new(start.limits.budget);
         self.conversation.push(Item::Words(start.goal.text_or_empty().into()));
         self.start = Some(Arc::new(start.clone()));
+        self.shown = Shown::default();
     }
 
     fn apply_intended(&mut self, intent: &Intent) {
@@ -423,6 +446,9 @@ impl RunState {
         let (Action::Jail(jail), Outcome::Done(Report::Jail(JailReport { body, tree }))) = (action, outcome) else { return };
         if let Some(tree) = tree {
             self.workspace.tree = Some(tree.clone());
+        }
+        if matches!(body, JailBody::Opened(_) | JailBody::Surveyed(_)) {
+            self.shown.system.take();
         }
         match (body, &jail.op) {
             (JailBody::Opened(opened), _) => {

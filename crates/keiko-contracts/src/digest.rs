@@ -109,16 +109,16 @@ pub fn canonical_json(value: &Value) -> String {
 fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_unstable();
+            let mut fields: Vec<(&String, &Value)> = map.iter().collect();
+            fields.sort_unstable_by_key(|(key, _)| *key);
             out.push('{');
-            for (i, key) in keys.into_iter().enumerate() {
+            for (i, (key, value)) in fields.into_iter().enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
-                out.push_str(&Value::String(key.clone()).to_string());
+                write_string(key, out);
                 out.push(':');
-                write_canonical(&map[key], out);
+                write_canonical(value, out);
             }
             out.push('}');
         }
@@ -132,7 +132,18 @@ fn write_canonical(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
+        Value::String(text) => write_string(text, out),
         plain => out.push_str(&plain.to_string()),
+    }
+}
+
+fn write_string(text: &str, out: &mut String) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    } else {
+        out.push_str(&Value::from(text).to_string());
     }
 }
 
@@ -286,6 +297,57 @@ pub fn split_blobs(value: &mut Value, out: &mut Vec<(Digest, String)>) {
     }
 }
 
+/// The same as [`split_blobs`] for JSON that was just written without white space: there a quote inside a text is
+/// escaped, so that the beginning of a `$text` object can be found as it stands.
+#[must_use]
+pub fn split_written(json: String, out: &mut Vec<(Digest, String)>) -> String {
+    const BEGIN: &str = r#"{"$text":"#;
+    if json.len() <= Content::INLINE_MAX {
+        return json;
+    }
+    let (mut kept, mut from, mut at) = (String::new(), 0, 0);
+    while let Some(found) = json[at..].find(BEGIN) {
+        let (start, literal) = (at + found, at + found + BEGIN.len());
+        let end = literal + string_len(&json.as_bytes()[literal..]);
+        at = end;
+        // Written, a text is at least as long as it is.
+        if end - literal <= Content::INLINE_MAX + 2 || json.as_bytes().get(end) != Some(&b'}') {
+            continue;
+        }
+        let Ok(text) = serde_json::from_str::<String>(&json[literal..end]) else { continue };
+        if text.len() > Content::INLINE_MAX {
+            let digest = Digest::of(text.as_bytes());
+            kept.push_str(&json[from..start]);
+            kept.push_str(&format!("{{\"$blob\":[\"{digest}\",{}]}}", text.len()));
+            from = end + 1;
+            if !out.iter().any(|(seen, _)| *seen == digest) {
+                out.push((digest, text));
+            }
+        }
+    }
+    if from == 0 {
+        return json;
+    }
+    kept.push_str(&json[from..]);
+    kept
+}
+
+/// The bytes of the JSON string that stands at the beginning, its quotes included; none if there is no string.
+fn string_len(json: &[u8]) -> usize {
+    if json.first() != Some(&b'"') {
+        return 0;
+    }
+    let mut at = 1;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,6 +373,23 @@ mod tests {
         assert_eq!(back, content);
         let short: Content = serde_json::from_value(value["a"][1].clone()).unwrap();
         assert_eq!(short.text(), Some("short"));
+    }
+
+    #[test]
+    fn what_was_written_is_split_as_its_value_is() {
+        let long = |c: &str| c.repeat(600);
+        let texts =
+            [long("x"), long("ü\"\\\n"), "x".repeat(512), "\u{1}".repeat(200), String::new(), r#"{"$text":"in a text"}"#.repeat(40)];
+        for text in &texts {
+            let odd = serde_json::json!({"$text": {"$text": text}, "$blob": text});
+            let more = serde_json::json!({"$text": text, "more": text});
+            let value =
+                serde_json::json!({"a": [Content::new(text.as_str()), {"b": Content::new("short")}], "c": odd, "d": more, "e": text});
+            let (mut walked, mut from_value, mut from_written) = (value.clone(), Vec::new(), Vec::new());
+            split_blobs(&mut walked, &mut from_value);
+            assert_eq!(split_written(value.to_string(), &mut from_written), walked.to_string());
+            assert_eq!(from_written, from_value);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Events of a run as the journal holds them: long texts in blobs, the rest as JSON of at most
 //! [`NewEvent::MAX_BYTES`].
 
-use crate::digest::{Digest, split_blobs};
+use crate::digest::{Digest, split_written};
 use crate::journal::{Head, NewBlob, NewEvent, Recorded};
 use crate::run::RunEvent;
 use crate::time::Timestamp;
@@ -58,19 +58,36 @@ struct Whole {
 pub fn pack(event: &RunEvent, at: Timestamp, head: Head) -> Result<Packed, EnvelopeError> {
     let kind = event.kind();
     let json = |source| EnvelopeError::Json { kind: kind.to_owned(), source };
-    let mut value = serde_json::to_value(event).map_err(json)?;
-    // The kind stands in the envelope already.
-    let mut body = value.get_mut("data").map_or(serde_json::Value::Null, serde_json::Value::take);
     let mut texts = Vec::new();
-    split_blobs(&mut body, &mut texts);
+    let mut payload = split_written(body(event).map_err(json)?, &mut texts).into_bytes();
     let mut blobs: Vec<NewBlob> = texts.into_iter().map(|(digest, text)| NewBlob { digest, bytes: text.into_bytes() }).collect();
-    let mut payload = serde_json::to_vec(&body).map_err(json)?;
     if payload.len() > NewEvent::MAX_BYTES {
         let digest = Digest::of(&payload);
         let reference = serde_json::to_vec(&Whole { digest }).map_err(json)?;
         blobs.push(NewBlob { digest, bytes: std::mem::replace(&mut payload, reference) });
     }
     Ok(Packed { event: NewEvent { kind, version: RunEvent::VERSION, at, payload, head }, blobs })
+}
+
+/// The event without its kind, which stands in the envelope.
+fn body(event: &RunEvent) -> Result<String, serde_json::Error> {
+    match event {
+        RunEvent::RunStarted(data) => serde_json::to_string(data),
+        RunEvent::RunResumed(data) => serde_json::to_string(data),
+        RunEvent::Steered(data) => serde_json::to_string(data),
+        RunEvent::EffectIntended(data) => serde_json::to_string(data),
+        RunEvent::EffectEnded(data) => serde_json::to_string(data),
+        RunEvent::CallRefused(data) => serde_json::to_string(data),
+        RunEvent::CallAnswered(data) => serde_json::to_string(data),
+        RunEvent::ApprovalRequested(data) => serde_json::to_string(data),
+        RunEvent::ApprovalResolved(data) => serde_json::to_string(data),
+        RunEvent::TestsObserved(data) => serde_json::to_string(data),
+        RunEvent::Noted(data) => serde_json::to_string(data),
+        RunEvent::ContextCompacted(data) => serde_json::to_string(data),
+        RunEvent::RunClosing(data) => serde_json::to_string(data),
+        RunEvent::RunSuspended(data) => serde_json::to_string(data),
+        RunEvent::RunEnded(data) => serde_json::to_string(data),
+    }
 }
 
 /// Reads an event. Its long texts are still missing; see [`crate::digest::Content::fill`].

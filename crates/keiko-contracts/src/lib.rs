@@ -17,5 +17,6 @@ pub mod language;
 pub mod model;
 pub mod money;
 pub mod run;
+pub mod stable;
 pub mod time;
 pub mod tool;

@@ -1,9 +1,11 @@
 //! Conversations with language models, in Keiko's words: what the wire families translate from and to.
 
 use crate::id::ModelName;
+use crate::stable::Stable;
 use crate::tool::ToolSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A whole request. Rendered anew from the journal each time; never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,11 +13,11 @@ pub struct ChatRequest {
     /// Which model.
     pub model: ModelName,
     /// The system prompt in blocks, from the most stable to the least.
-    pub system: Vec<SystemBlock>,
+    pub system: Stable<Vec<SystemBlock>>,
     /// The tools, in a stable order.
-    pub tools: std::sync::Arc<[ToolSpec]>,
+    pub tools: Stable<Vec<ToolSpec>>,
     /// The conversation. Every call in an assistant message is answered once in the results message that follows.
-    pub messages: Vec<Message>,
+    pub messages: Vec<Stable<Message>>,
     /// Output limit in tokens.
     pub max_output_tokens: u32,
     /// Thousandths; absent leaves it to the vendor.
@@ -68,7 +70,7 @@ pub enum Message {
         cache: bool,
     },
     /// From the model: its parts in the order they came, to be sent back unchanged.
-    Assistant(Vec<Part>),
+    Assistant(Arc<[Part]>),
     /// Answers to all calls of the assistant message before it.
     Results {
         /// In the order of the calls.
@@ -83,7 +85,7 @@ pub enum Message {
 #[serde(rename_all = "snake_case")]
 pub enum UserPart {
     /// Text.
-    Text(String),
+    Text(Arc<str>),
     /// An image.
     Image {
         /// `image/png` and the like.
@@ -140,11 +142,11 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallResult {
     /// The id of the call.
-    pub id: String,
+    pub id: Arc<str>,
     /// The tool.
-    pub name: String,
+    pub name: Arc<str>,
     /// What the model reads.
-    pub text: String,
+    pub text: Arc<str>,
     /// The action failed.
     pub is_error: bool,
 }

@@ -6,6 +6,7 @@ use keiko_contracts::action::ModelReport;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::ModelName;
 use keiko_contracts::model::{ChatRequest, Message, Part, SystemBlock, UserPart};
+use keiko_contracts::stable::Stable;
 use keiko_contracts::tool::ToolSpec;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -124,8 +125,8 @@ fn judge_call(answered: &Answered) -> Check {
 fn plain(model: &ModelName) -> ChatRequest {
     ChatRequest {
         model: model.clone(),
-        system: vec![SystemBlock { text: "You are being tested. Answer briefly.".to_owned(), cache: false }],
-        tools: [].into(),
+        system: vec![SystemBlock { text: "You are being tested. Answer briefly.".to_owned(), cache: false }].into(),
+        tools: Vec::new().into(),
         messages: vec![user("Say the word ready.")],
         // Room for a model that thinks before it speaks.
         max_output_tokens: 1024,
@@ -144,11 +145,11 @@ fn with_tool(model: &ModelName) -> ChatRequest {
             "type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"], "additionalProperties": false
         }),
     };
-    ChatRequest { tools: [tool].into(), messages: vec![user("Call the tool report_number with the number 7.")], ..plain(model) }
+    ChatRequest { tools: vec![tool].into(), messages: vec![user("Call the tool report_number with the number 7.")], ..plain(model) }
 }
 
-fn user(text: &str) -> Message {
-    Message::User { parts: vec![UserPart::Text(text.to_owned())], cache: false }
+fn user(text: &str) -> Stable<Message> {
+    Message::User { parts: vec![UserPart::Text(text.into())], cache: false }.into()
 }
 
 #[cfg(test)]

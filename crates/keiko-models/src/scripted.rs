@@ -104,7 +104,7 @@ impl Scripted {
     }
 
     fn turn(&self, key: &EffectKey, request: &ChatRequest) -> Result<(usize, &Turn), Fault> {
-        let at = request.messages.iter().filter(|m| matches!(m, Message::Assistant(_))).count();
+        let at = request.messages.iter().filter(|m| matches!(***m, Message::Assistant(_))).count();
         let mine = |turn: &&Turn| turn.task.as_ref().is_none_or(|task| *task == key.task);
         let turn = self.script.turn.iter().filter(mine).nth(at).ok_or_else(|| {
             Fault::new(fault::SCRIPT_OVER, format!("the script has no turn {} for the task {}", at + 1, key.task)).at(&self.place)
@@ -124,14 +124,14 @@ impl Scripted {
 
 /// What the model heard last: the results after its own last message, and the operator's words.
 fn last_words(request: &ChatRequest) -> String {
-    let since = request.messages.iter().rposition(|m| matches!(m, Message::Assistant(_))).map_or(0, |at| at + 1);
+    let since = request.messages.iter().rposition(|m| matches!(**m, Message::Assistant(_))).map_or(0, |at| at + 1);
     let mut heard = String::new();
     for message in &request.messages[since..] {
-        match message {
-            Message::Results { results, .. } => results.iter().for_each(|r| heard.extend([r.text.as_str(), "\n"])),
+        match &**message {
+            Message::Results { results, .. } => results.iter().for_each(|r| heard.extend([&r.text, "\n"])),
             Message::User { parts, .. } => parts.iter().for_each(|part| {
                 if let UserPart::Text(text) = part {
-                    heard.extend([text.as_str(), "\n"]);
+                    heard.extend([text.as_ref(), "\n"]);
                 }
             }),
             Message::Assistant(_) => {}

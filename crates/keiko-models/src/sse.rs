@@ -36,7 +36,7 @@ impl Sse {
                 bytes = &bytes[1..];
                 continue;
             }
-            let Some(end) = bytes.iter().position(|b| *b == b'\n' || *b == b'\r') else {
+            let Some(end) = line_end(bytes) else {
                 return Ok(self.keep(bytes)?);
             };
             self.after_cr = bytes[end] == b'\r';
@@ -109,6 +109,14 @@ impl Sse {
         self.event.clear();
         done
     }
+}
+
+/// Where the first line ends. Most bytes are no end: they are looked at in blocks, many at once.
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    let is_end = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+    let without = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | is_end(byte));
+    let passed = bytes.chunks_exact(32).take_while(without).count() * 32;
+    bytes[passed..].iter().position(is_end).map(|at| passed + at)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use keiko_contracts::model::{CallResult, ChatRequest, Effort, Message, OutputSchema, Part, SystemBlock, UserPart};
+use keiko_contracts::stable::Stable;
 use keiko_contracts::tool::ToolSpec;
 use keiko_models::vendor::ROWS;
 use keiko_models::wire::{Dialect, Family, SchemaDialect, ThinkingStyle};
@@ -18,8 +19,16 @@ fn render(vendor: &str, request: &ChatRequest, change: impl Fn(&mut Dialect)) ->
     serde_json::from_slice(&family.render(request, &dialect).unwrap()).unwrap()
 }
 
-fn user(text: &str, cache: bool) -> Message {
-    Message::User { parts: vec![UserPart::Text(text.into())], cache }
+fn user(text: &str, cache: bool) -> Stable<Message> {
+    Message::User { parts: vec![UserPart::Text(text.into())], cache }.into()
+}
+
+fn assistant(parts: Vec<Part>) -> Stable<Message> {
+    Message::Assistant(parts.into()).into()
+}
+
+fn results(results: Vec<CallResult>) -> Stable<Message> {
+    Message::Results { results, cache: false }.into()
 }
 
 fn call(id: &str, arguments: &str) -> Part {
@@ -33,8 +42,8 @@ fn result(id: &str, is_error: bool) -> CallResult {
 fn request() -> ChatRequest {
     ChatRequest {
         model: "vendor/the/model".parse().unwrap(),
-        system: vec![SystemBlock { text: "stable".into(), cache: true }, SystemBlock { text: "less".into(), cache: false }],
-        tools: [ToolSpec {
+        system: vec![SystemBlock { text: "stable".into(), cache: true }, SystemBlock { text: "less".into(), cache: false }].into(),
+        tools: vec![ToolSpec {
             name: "read".parse().unwrap(),
             description: "Reads.".into(),
             schema: json!({"type": "object", "properties": {}}),
@@ -42,14 +51,14 @@ fn request() -> ChatRequest {
         .into(),
         messages: vec![
             user("hi", false),
-            Message::Assistant(vec![
+            assistant(vec![
                 Part::Reasoning { text: "hm".into(), signature: Some("sig".into()) },
                 Part::Text { text: "Two.".into() },
                 Part::Opaque { family: "messages".into(), json: json!({"type": "redacted_thinking", "data": "z"}) },
                 call("a:1", "{\"p\":1}"),
                 call("b", "{\"p\": cut"),
             ]),
-            Message::Results { results: vec![result("a:1", false), result("b", true)], cache: false },
+            results(vec![result("a:1", false), result("b", true)]),
             user("and now", true),
             user("this", false),
         ],
@@ -106,7 +115,7 @@ fn chat_images_and_structured_output() {
     let image = UserPart::Image { media_type: "image/png".into(), base64: "AAAA".into() };
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
     let mut asked = ChatRequest { output: Some(OutputSchema { name: "answer".into(), schema }), ..request() };
-    asked.messages = vec![Message::User { parts: vec![UserPart::Text("see".into()), image], cache: false }];
+    asked.messages = vec![Message::User { parts: vec![UserPart::Text("see".into()), image], cache: false }.into()];
     let body = render("openai", &asked, |_| {});
     assert_eq!(body["messages"][1]["content"][1]["image_url"]["url"], "data:image/png;base64,AAAA");
     assert_eq!(body["response_format"]["json_schema"]["strict"], true);
@@ -153,9 +162,8 @@ fn messages_conversation() {
 #[test]
 fn messages_never_has_more_than_four_cache_marks_and_keeps_the_last() {
     let mut asked = request();
-    asked.system = (0..6).map(|i| SystemBlock { text: format!("s{i}"), cache: true }).collect();
-    asked.messages =
-        (0..6).flat_map(|i| [user(&format!("u{i}"), true), Message::Assistant(vec![Part::Text { text: "a".into() }])]).collect();
+    asked.system = (0..6).map(|i| SystemBlock { text: format!("s{i}"), cache: true }).collect::<Vec<_>>().into();
+    asked.messages = (0..6).flat_map(|i| [user(&format!("u{i}"), true), assistant(vec![Part::Text { text: "a".into() }])]).collect();
     let body = render("anthropic", &asked, |_| {});
     assert_eq!(body.to_string().matches("cache_control").count(), 4);
     assert!(body["system"][5]["cache_control"].is_object() && body["messages"][10]["content"][0]["cache_control"].is_object());
@@ -168,7 +176,7 @@ fn messages_drops_what_is_of_others_and_what_is_empty() {
     asked.messages = vec![
         user("", false),
         user("hi", false),
-        Message::Assistant(vec![
+        assistant(vec![
             Part::Reasoning { text: "of another vendor".into(), signature: None },
             Part::Opaque { family: "chat".into(), json: json!({"x": 1}) },
             Part::Text { text: " ".into() },
@@ -198,5 +206,53 @@ fn the_same_request_is_the_same_bytes() {
     for vendor in ["openai", "anthropic"] {
         let (family, dialect) = dialect(vendor);
         assert_eq!(family.render(&request(), &dialect).unwrap(), family.render(&request(), &dialect).unwrap());
+    }
+}
+
+/// A change here changes the prompt prefix of every run: the vendors' caches miss.
+#[test]
+fn the_bytes_are_what_they_were() {
+    let mut asked = request();
+    asked.messages = vec![user("hi", false), assistant(vec![call("c", "{}")]), results(vec![result("c", true)]), user("go", true)];
+    let bytes = |vendor: &str| {
+        let (family, dialect) = dialect(vendor);
+        String::from_utf8(family.render(&asked, &dialect).unwrap()).unwrap()
+    };
+    let openai = concat!(
+        r#"{"model":"the/model","messages":[{"role":"system","content":"stable\n\nless"},{"role":"user","content":"hi"},"#,
+        r#"{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"read","arguments":"{}"}}]},"#,
+        r#"{"role":"tool","tool_call_id":"c","content":"[error] out"},{"role":"user","content":"go"}],"#,
+        r#""tools":[{"type":"function","function":{"name":"read","description":"Reads.","parameters":{"properties":{},"type":"object"}}}],"#,
+        r#""stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":4096,"temperature":0.7}"#,
+    );
+    assert_eq!(bytes("openai"), openai);
+    let anthropic = concat!(
+        r#"{"model":"the/model","max_tokens":4096,"stream":true,"tools":[{"name":"read","description":"Reads.","#,
+        r#""input_schema":{"properties":{},"type":"object"},"cache_control":{"type":"ephemeral"}}],"#,
+        r#""system":[{"type":"text","text":"stable","cache_control":{"type":"ephemeral"}},{"type":"text","text":"less"}],"#,
+        r#""messages":[{"role":"user","content":[{"type":"text","text":"hi"}]},"#,
+        r#"{"role":"assistant","content":[{"type":"tool_use","id":"c","name":"read","input":{}}]},"#,
+        r#"{"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":"out","is_error":true},"#,
+        r#"{"type":"text","text":"go","cache_control":{"type":"ephemeral"}}]}],"temperature":0.7}"#,
+    );
+    assert_eq!(bytes("anthropic"), anthropic);
+}
+
+/// What was written for one vendor, or with other marks, is never sent to another.
+#[test]
+fn what_is_remembered_is_what_would_be_written() {
+    let kept = request();
+    let with_schema = |request: &ChatRequest| ChatRequest {
+        output: Some(OutputSchema { name: "a".into(), schema: json!({"type": "object"}) }),
+        ..request.clone()
+    };
+    for _ in 0..2 {
+        for row in ROWS {
+            let render = |request: &ChatRequest| row.family.render(request, &row.dialect).unwrap();
+            assert_eq!(render(&kept), render(&request()), "{}", row.name);
+            assert_eq!(render(&with_schema(&kept)), render(&with_schema(&request())), "{}", row.name);
+            let fewer = |request: &ChatRequest| ChatRequest { tools: Vec::new().into(), ..request.clone() };
+            assert_eq!(render(&fewer(&kept)), render(&fewer(&request())), "{}", row.name);
+        }
     }
 }

@@ -36,13 +36,17 @@ async fn a_conversation_with_parallel_calls_on_both_wires() {
         let calls: Vec<_> = said
             .iter()
             .filter_map(|p| {
-                if let Part::Call { id, name, arguments, .. } = p { Some((id.clone(), name.clone(), arguments.as_str())) } else { None }
+                if let Part::Call { id, name, arguments, .. } = p {
+                    Some((id.as_str().into(), name.as_str().into(), arguments.as_str()))
+                } else {
+                    None
+                }
             })
             .collect();
         assert_eq!(calls.iter().map(|c| c.2).collect::<Vec<_>>(), [r#"{"path":"größe.py"}"#, r#"{"path":"b.py"}"#]);
         assert!(matches!(&said[0], Part::Reasoning { text, .. } if text == "Erst lesen 😀."));
         let results = calls.into_iter().map(|(id, name, _)| CallResult { id, name, text: "print(1)".into(), is_error: false }).collect();
-        messages.extend([Message::Assistant(said), Message::Results { results, cache: true }, user("weiter")]);
+        messages.extend([Message::Assistant(said.clone().into()), Message::Results { results, cache: true }, user("weiter")]);
         let report = chat(&models, &request(model, messages), 2).await.unwrap();
         assert_eq!((parts(&report), report.stop), (vec![Part::Text { text: "Fertig: größer 😀.".into() }], Stop::End));
         server.assert_valid();
@@ -272,8 +276,13 @@ async fn a_policy_drives_a_goal_and_zero_latency_repeats() {
         for step in 1..=4 {
             let said = parts(&chat(&models, &request(model, messages.clone()), step).await.unwrap());
             if let [Part::Call { id, name, arguments, .. }] = said.as_slice() {
-                let results = vec![CallResult { id: id.clone(), name: name.clone(), text: arguments.clone(), is_error: false }];
-                messages.extend([Message::Assistant(said), Message::Results { results, cache: false }]);
+                let results = vec![CallResult {
+                    id: id.as_str().into(),
+                    name: name.as_str().into(),
+                    text: arguments.as_str().into(),
+                    is_error: false,
+                }];
+                messages.extend([Message::Assistant(said.into()), Message::Results { results, cache: false }]);
             } else {
                 assert_eq!((step, said), (4, vec![Part::Text { text: "saw {\"turn\":2}".into() }]));
             }

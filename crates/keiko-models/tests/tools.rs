@@ -108,11 +108,12 @@ async fn a_script_plays_the_model_and_says_so() {
     let Part::Call { id, arguments, .. } = &said[2] else { panic!("{said:?}") };
     assert_eq!(arguments, r#"{"path":"date.py"}"#);
     let result = |text: &str| Message::Results {
-        results: vec![CallResult { id: id.clone(), name: "read_file".into(), text: text.into(), is_error: false }],
+        results: vec![CallResult { id: id.as_str().into(), name: "read_file".into(), text: text.into(), is_error: false }],
         cache: false,
     };
-    let with =
-        |text: &str| request("scripted/tour", vec![user("def parse stood in the goal"), Message::Assistant(said.clone()), result(text)]);
+    let with = |text: &str| {
+        request("scripted/tour", vec![user("def parse stood in the goal"), Message::Assistant(said.as_slice().into()), result(text)])
+    };
     // A resumed run asks the same again and gets the same.
     for _ in 0..2 {
         assert_eq!(parts(&chat(&script, &with("def parse(x):"), 2).await.unwrap()), [Part::Text { text: "Done.".into() }]);
@@ -120,7 +121,7 @@ async fn a_script_plays_the_model_and_says_so() {
     let fault = chat(&script, &with("no such file"), 2).await.unwrap_err();
     assert!(fault.code == "KEI-4302" && fault.message.contains("no such file"), "{fault:?}");
     let mut over = with("def parse");
-    over.messages.extend([Message::Assistant(vec![Part::Text { text: "Done.".into() }]), user("more")]);
+    over.messages.extend([Message::Assistant([Part::Text { text: "Done.".into() }].into()).into(), user("more").into()]);
     assert_eq!(chat(&script, &over, 3).await.unwrap_err().code, "KEI-4301");
 }
 

@@ -16,9 +16,9 @@ pub(crate) fn key(scope: KillScope) -> StreamId {
 
 /// The newest epoch that concerns a stream, and why it was raised.
 pub(crate) fn newest(conn: &Connection, stream: &StreamId) -> rusqlite::Result<(Epoch, String)> {
-    let found = conn
-        .prepare_cached("SELECT epoch, reason FROM kills WHERE scope IN (?1, ?2) ORDER BY epoch DESC LIMIT 1")?
-        .query_row([ALL, &*stream.0], |row| Ok((Epoch(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?)))
-        .optional()?;
-    Ok(found.unwrap_or_default())
+    // Two look-ups, because every commit asks: one query over both would sort.
+    let mut query = conn.prepare_cached("SELECT epoch, reason FROM kills WHERE scope = ?1")?;
+    let mut of = |scope: &str| query.query_row([scope], |row| Ok((Epoch(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?))).optional();
+    let (all, own): (Option<(Epoch, String)>, _) = (of(ALL)?, of(&stream.0)?);
+    Ok(all.into_iter().chain(own).max_by_key(|(epoch, _)| *epoch).unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! Following the journal: what this process commits is seen at once, what others commit within [`POLL`].
 
 use crate::fault::read_error;
-use crate::own::Own;
+use crate::own::{Follower, Own};
 use crate::read::{COLUMNS, PAGE, Reader, Readers, upper_bound};
 use crate::tx::int;
 use crate::writer::Shared;
@@ -146,7 +146,7 @@ fn matching(conn: &Connection, prefix: &str, upper: &str) -> rusqlite::Result<i6
 struct Place {
     readers: Arc<Readers>,
     own: Arc<Own>,
-    prefix: Arc<str>,
+    follower: Follower,
     seen: Position,
     head: watch::Receiver<Position>,
     page: VecDeque<Recorded>,
@@ -163,14 +163,14 @@ impl Place {
             if reached == Shared::CLOSED {
                 return Ok(None);
             }
-            self.seen = self.own.nothing_until(&self.prefix, self.seen);
+            self.seen = self.own.nothing_until(&self.follower.prefix, self.seen);
             if self.seen >= reached {
                 if self.head.changed().await.is_err() {
                     return Ok(None);
                 }
                 continue;
             }
-            let (prefix, after) = (Arc::clone(&self.prefix), self.seen);
+            let (prefix, after) = (Arc::clone(&self.follower.prefix), self.seen);
             (self.page, self.seen) = match self.readers.with(move |reader| page(reader, &prefix, after)).await {
                 Ok(read) => read,
                 Err(_) if *self.head.borrow() == Shared::CLOSED => return Ok(None),
@@ -193,8 +193,9 @@ pub(crate) fn tail(
     prefix: &str,
     after: Position,
 ) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    let follower = shared.own.follow(prefix);
     let head = shared.head.subscribe();
     lookout.post(&readers, shared);
-    let start = Place { readers, own: Arc::clone(&shared.own), prefix: prefix.into(), seen: after, head, page: VecDeque::new() };
+    let start = Place { readers, own: Arc::clone(&shared.own), follower, seen: after, head, page: VecDeque::new() };
     stream::try_unfold(start, |mut place| async move { Ok(place.next().await?.map(|event| (event, place))) }).boxed()
 }

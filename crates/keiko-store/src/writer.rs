@@ -75,6 +75,18 @@ impl Shared {
         Stats { groups: of(&c.groups), barriers: of(&c.barriers), requests: of(&c.requests), events: of(&c.events), bytes: of(&c.bytes) }
     }
 
+    /// This process wrote up to a position. Tails are woken only if one of them may have to do with it.
+    ///
+    /// Who begins to follow is counted before it reads the head, and this looks while nobody can read it: no event is missed.
+    fn wrote(&self, position: Position, events: u64, streams: &[StreamId]) {
+        self.own.wrote(position, events, streams);
+        self.head.send_if_modified(|head| {
+            let wakes = position > *head && !self.own.concerns_nobody(*head, position);
+            *head = position.max(*head);
+            wakes
+        });
+    }
+
     /// Tells tails how far the journal goes now.
     pub(crate) fn reached(&self, position: Position) {
         self.head.send_if_modified(|head| {
@@ -199,8 +211,7 @@ impl Writer {
         if let Some((position, hash)) = last {
             self.shared.counters.events.fetch_add(events, Ordering::Relaxed);
             self.newest = Some(Anchor { position, hash });
-            self.shared.own.wrote(position, events, streams);
-            self.shared.reached(position);
+            self.shared.wrote(position, events, &streams);
         }
         match (barrier, self.unsynced) {
             // A barrier that had nothing to write still covers what was acknowledged before it.

@@ -166,20 +166,20 @@ pub fn check_request(request: &ChatRequest) -> Result<(), String> {
     let mut open: Vec<&str> = Vec::new();
     let mut seen: BTreeSet<&str> = BTreeSet::new();
     for message in &request.messages {
-        match message {
+        match &**message {
             Message::Results { results, .. } => {
-                let answered: Vec<&str> = results.iter().map(|result| result.id.as_str()).collect();
+                let answered: Vec<&str> = results.iter().map(|result| &*result.id).collect();
                 if answered != std::mem::take(&mut open) {
                     return Err(format!("results {answered:?} do not answer the calls before them"));
                 }
-                if let Some(empty) = results.iter().find(|result| result.text == "(not carried out)") {
+                if let Some(empty) = results.iter().find(|result| &*result.text == "(not carried out)") {
                     return Err(format!("call {} has no answer", empty.id));
                 }
             }
             _ if !open.is_empty() => return Err(format!("calls {open:?} are not answered")),
             Message::Assistant(parts) => {
                 seen.clear();
-                for part in parts {
+                for part in parts.iter() {
                     if let Part::Call { id, .. } = part {
                         if !seen.insert(id) {
                             return Err(format!("call {id} stands twice in one answer"));

@@ -26,9 +26,9 @@ mod write_file;
 use keiko_contracts::action::{Action, Outcome, Report};
 use keiko_contracts::id::{RunId, ToolName};
 use keiko_contracts::jail::{CommitId, JailAction, JailOp, Opened, Survey, TreeId};
+use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
 use keiko_contracts::tool::ToolSpec;
-use std::sync::Arc;
 
 /// What a tool may know when it resolves a call. All of it is folded from the journal.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +131,7 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct ToolBox {
     tools: Vec<(ToolName, Box<dyn Tool>)>,
-    specs: Arc<[ToolSpec]>,
+    specs: Stable<Vec<ToolSpec>>,
     tokens: u64,
 }
 
@@ -144,12 +144,12 @@ impl ToolBox {
         tools.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         tools.dedup_by(|(later, _), (earlier, _)| later.name == earlier.name);
         let bytes: usize = tools.iter().map(|(spec, _)| spec.description.len() + spec.schema.to_string().len()).sum();
-        let specs = tools.iter().map(|(spec, _)| spec.clone()).collect();
+        let specs = tools.iter().map(|(spec, _)| spec.clone()).collect::<Vec<_>>().into();
         ToolBox { tools: tools.into_iter().map(|(spec, tool)| (spec.name, tool)).collect(), specs, tokens: bytes as u64 / 4 }
     }
     /// What the model is shown.
     #[must_use]
-    pub fn specs(&self) -> Arc<[ToolSpec]> {
+    pub fn specs(&self) -> Stable<Vec<ToolSpec>> {
         self.specs.clone()
     }
     /// Estimated tokens of what the model is shown.

@@ -1,19 +1,24 @@
 //! Requests of the Chat Completions family.
 
+use super::body::{Body, Piece as Written, values};
 use super::dialect::{ReasoningField, SchemaDialect, ThinkingStyle, TokenParameter, is_strict, system_texts};
-use super::{Dialect, object_of};
+use super::{Dialect, Family, object_of};
 use keiko_contracts::model::{ChatRequest, Effort, Message, Part, UserPart};
+use keiko_contracts::stable::Stable;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
+/// What stands before the messages and the tools.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Before<'a> {
     model: &'a str,
-    messages: Vec<Msg<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Tool<'a>>,
+}
+
+/// What stands after them.
+#[derive(Serialize)]
+struct After {
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<Value>,
@@ -115,16 +120,21 @@ struct ToolBody<'a> {
     parameters: &'a Value,
 }
 
-/// Writes a streaming request.
+/// Writes a streaming request. What the request before showed as well is copied, not written again.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
     let limit = Some(request.max_output_tokens);
-    let body = Body {
-        model: request.model.model(),
-        messages: messages(request, dialect),
-        tools: request.tools.iter().map(tool).collect(),
+    let messages = messages(request, dialect)?;
+    let tools = request.tools.written(style(dialect), |tools| values(tools.iter().map(tool)))?;
+    let room = tools.len() + messages.iter().map(|piece| piece.len() + 1).sum::<usize>();
+    let mut body = Body::begin(&Before { model: request.model.model() }, room)?;
+    body.list("messages", &messages);
+    if !tools.is_empty() {
+        body.list("tools", [&tools]);
+    }
+    body.end(&After {
         stream: true,
         stream_options: dialect.stream_usage.then(|| json!({"include_usage": true})),
         max_tokens: limit.filter(|_| dialect.tokens == TokenParameter::MaxTokens),
@@ -133,8 +143,17 @@ pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde
         response_format: response_format(request, dialect),
         reasoning_effort: request.effort.filter(|_| dialect.thinking == ThinkingStyle::Effort),
         reasoning: request.effort.filter(|_| dialect.thinking == ThinkingStyle::Object).map(|effort| json!({"effort": effort})),
+    })
+}
+
+/// All that a message, the tools or the system prompt depend on beside themselves.
+fn style(dialect: &Dialect) -> u32 {
+    let reasoning = match dialect.reasoning_back {
+        None => 0,
+        Some(ReasoningField::ReasoningContent) => 1,
+        Some(ReasoningField::Reasoning) => 2,
     };
-    serde_json::to_vec(&body)
+    Family::Chat.style() | reasoning << 1 | u32::from(dialect.cache_marks)
 }
 
 fn tool(spec: &keiko_contracts::tool::ToolSpec) -> Tool<'_> {
@@ -153,24 +172,59 @@ fn response_format(request: &ChatRequest, dialect: &Dialect) -> Option<Value> {
     }
 }
 
-fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Vec<Msg<'a>> {
+fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Vec<Written<'a>>, serde_json::Error> {
     let mut out = Vec::with_capacity(request.messages.len() + 1);
-    let system = system_texts(request, dialect);
-    if !system.is_empty() {
-        out.push(Msg::System { content: system_text(system, dialect) });
-    }
-    for message in &request.messages {
-        match message {
-            Message::User { parts, cache } => push_user(&mut out, user_text(parts, *cache && dialect.cache_marks), dialect.merge_users),
-            Message::Assistant(parts) => out.push(Msg::Assistant(assistant(parts, dialect))),
-            Message::Results { results, .. } => out.extend(results.iter().map(|result| Msg::Tool {
-                tool_call_id: &result.id,
-                // The wire has no flag for a failed call.
-                content: if result.is_error { format!("[error] {}", result.text).into() } else { result.text.as_str().into() },
-            })),
+    out.push(system(request, dialect)?);
+    let mut rest = request.messages.as_slice();
+    while let [message, after @ ..] = rest {
+        let users = rest.iter().take_while(|message| matches!(***message, Message::User { .. })).count();
+        if dialect.merge_users && users > 1 {
+            out.push(values(merged(&rest[..users], dialect))?.into());
+            rest = &rest[users..];
+        } else {
+            out.push(message.written(style(dialect), |message| values(wire(message, dialect)))?);
+            rest = after;
         }
     }
-    out
+    Ok(out)
+}
+
+fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Written<'a>, serde_json::Error> {
+    let write =
+        |texts: Vec<(Cow<'_, str>, bool)>| values((!texts.is_empty()).then(|| Msg::System { content: system_text(texts, dialect) }));
+    match request.output {
+        None => request.system.written(style(dialect), |_| write(system_texts(request, dialect))),
+        // The schema may stand in the prompt.
+        Some(_) => write(system_texts(request, dialect)).map(Cow::Owned),
+    }
+}
+
+fn wire<'a>(message: &'a Message, dialect: &Dialect) -> Vec<Msg<'a>> {
+    match message {
+        Message::User { parts, cache } => vec![Msg::User { content: user_text(parts, *cache && dialect.cache_marks) }],
+        Message::Assistant(parts) => vec![Msg::Assistant(assistant(parts, dialect))],
+        Message::Results { results, .. } => results
+            .iter()
+            .map(|result| Msg::Tool {
+                tool_call_id: &result.id,
+                // The wire has no flag for a failed call.
+                content: if result.is_error { format!("[error] {}", result.text).into() } else { Cow::Borrowed(&*result.text) },
+            })
+            .collect(),
+    }
+}
+
+/// User messages in a row as one.
+fn merged<'a>(users: &'a [Stable<Message>], dialect: &Dialect) -> Option<Msg<'a>> {
+    users.iter().flat_map(|message| wire(message, dialect)).reduce(|before, message| match (before, message) {
+        (Msg::User { content: Text::Plain(a) }, Msg::User { content: Text::Plain(b) }) => {
+            Msg::User { content: Text::Plain(format!("{a}\n\n{b}").into()) }
+        }
+        (Msg::User { content: a }, Msg::User { content: b }) => {
+            Msg::User { content: Text::Parts([pieces(a), pieces(b)].into_iter().flatten().collect()) }
+        }
+        (_, message) => message,
+    })
 }
 
 fn system_text<'a>(mut system: Vec<(Cow<'a, str>, bool)>, dialect: &Dialect) -> Text<'a> {
@@ -190,30 +244,17 @@ fn piece(text: Cow<'_, str>, cache: bool) -> Piece<'_> {
 
 fn user_text(parts: &[UserPart], cache: bool) -> Text<'_> {
     if let ([UserPart::Text(text)], false) = (parts, cache) {
-        return Text::Plain(text.as_str().into());
+        return Text::Plain(Cow::Borrowed(text));
     }
     let last = parts.len().saturating_sub(1);
     let pieces = parts.iter().enumerate().map(|(i, part)| match part {
-        UserPart::Text(text) => piece(text.as_str().into(), cache && i == last),
+        UserPart::Text(text) => piece(Cow::Borrowed(text), cache && i == last),
         UserPart::Image { media_type, base64 } => Piece {
             kind: PieceKind::ImageUrl { image_url: ImageUrl { url: format!("data:{media_type};base64,{base64}") } },
             cache_control: (cache && i == last).then_some(CacheMark {}),
         },
     });
     Text::Parts(pieces.collect())
-}
-
-fn push_user<'a>(out: &mut Vec<Msg<'a>>, text: Text<'a>, merge: bool) {
-    match out.last_mut() {
-        Some(Msg::User { content }) if merge => {
-            let before = std::mem::replace(content, Text::Parts(Vec::new()));
-            *content = match (before, text) {
-                (Text::Plain(a), Text::Plain(b)) => Text::Plain(format!("{a}\n\n{b}").into()),
-                (a, b) => Text::Parts([pieces(a), pieces(b)].into_iter().flatten().collect()),
-            };
-        }
-        _ => out.push(Msg::User { content: text }),
-    }
 }
 
 fn pieces(text: Text<'_>) -> Vec<Piece<'_>> {
@@ -245,9 +286,7 @@ fn assistant<'a>(parts: &'a [Part], dialect: &Dialect) -> Assistant<'a> {
                 });
             }
             Part::Refusal { text } => out.refusal = Some(text),
-            Part::Opaque { family, json } if family == super::Family::Chat.as_str() => {
-                out.reasoning_details = json.get("reasoning_details")
-            }
+            Part::Opaque { family, json } if family == Family::Chat.as_str() => out.reasoning_details = json.get("reasoning_details"),
             Part::Opaque { .. } => {}
         }
     }

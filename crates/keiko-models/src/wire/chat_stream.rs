@@ -5,26 +5,65 @@
 
 use super::{DecodeError, Event, Family, MAX_PARTS, vendor_error};
 use keiko_contracts::model::{Part, Stop, Usage};
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 #[derive(Deserialize)]
-struct Chunk {
-    id: Option<String>,
-    model: Option<String>,
-    choices: Option<Vec<Choice>>,
+struct Chunk<'a> {
+    #[serde(borrow)]
+    id: Option<Word<'a>>,
+    #[serde(borrow)]
+    model: Option<Word<'a>>,
+    #[serde(borrow)]
+    choices: Option<Choices<'a>>,
     usage: Option<Value>,
     x_groq: Option<Value>,
     error: Option<Value>,
 }
 
+/// A text that most chunks repeat: not copied unless it is escaped.
 #[derive(Deserialize)]
-struct Choice {
+struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Almost always one: the others have a place of their own, so that the one needs none.
+#[derive(Default)]
+struct Choices<'a> {
+    first: Option<Choice<'a>>,
+    more: Vec<Choice<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct List<'a>(PhantomData<Choices<'a>>);
+        impl<'de: 'a, 'a> Visitor<'de> for List<'a> {
+            type Value = Choices<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of choices")
+            }
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Choices<'a>, S::Error> {
+                let mut choices = Choices { first: list.next_element()?, more: Vec::new() };
+                while let Some(choice) = list.next_element()? {
+                    choices.more.push(choice);
+                }
+                Ok(choices)
+            }
+        }
+        d.deserialize_seq(List(PhantomData))
+    }
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
     index: Option<u64>,
     delta: Option<Delta>,
     /// A whole answer, from a server that does not stream.
-    message: Option<Delta>,
-    finish_reason: Option<String>,
+    message: Option<Box<Delta>>,
+    #[serde(borrow)]
+    finish_reason: Option<Word<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +131,7 @@ impl ChatStream {
         if data.trim() == "[DONE]" {
             return self.close(out);
         }
-        self.take(data.as_bytes(), out)
+        self.take(data, out)
     }
 
     /// Takes a whole answer.
@@ -100,7 +139,7 @@ impl ChatStream {
     /// # Errors
     /// See [`DecodeError`].
     pub fn whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        self.take(body, out)?;
+        self.take(std::str::from_utf8(body).map_err(|e| DecodeError::Shape(e.to_string()))?, out)?;
         self.end(out)
     }
 
@@ -124,20 +163,22 @@ impl ChatStream {
         self.done
     }
 
-    fn take(&mut self, json: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let chunk: Chunk = serde_json::from_slice(json).map_err(|e| DecodeError::Shape(e.to_string()))?;
+    fn take(&mut self, json: &str, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+        let chunk: Chunk<'_> = serde_json::from_str(json).map_err(|e| DecodeError::Shape(e.to_string()))?;
         if chunk.error.is_some() || chunk.choices.is_none() {
-            let value = serde_json::from_slice(json).unwrap_or(Value::Null);
+            let value = serde_json::from_str(json).unwrap_or(Value::Null);
             if let Some(error) = vendor_error(&value) {
                 return Err(error);
             }
         }
         if !self.started {
             self.started = true;
-            self.id = chunk.id.clone().unwrap_or_default();
-            out.push(Event::Start { id: chunk.id, model: chunk.model });
+            let id = chunk.id.map(|id| id.0.into_owned());
+            self.id = id.clone().unwrap_or_default();
+            out.push(Event::Start { id, model: chunk.model.map(|model| model.0.into_owned()) });
         }
-        for choice in chunk.choices.unwrap_or_default() {
+        let Choices { first, more } = chunk.choices.unwrap_or_default();
+        for choice in first.into_iter().chain(more) {
             if choice.index.unwrap_or(0) == 0 {
                 self.choice(choice, out)?;
             }
@@ -149,11 +190,11 @@ impl ChatStream {
         Ok(())
     }
 
-    fn choice(&mut self, choice: Choice, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if let Some(delta) = choice.delta.or(choice.message) {
+    fn choice(&mut self, choice: Choice<'_>, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+        if let Some(delta) = choice.delta.or(choice.message.map(|message| *message)) {
             self.delta(delta, out)?;
         }
-        match choice.finish_reason {
+        match choice.finish_reason.map(|reason| reason.0.into_owned()) {
             Some(reason) if reason == "error" => {
                 Err(DecodeError::Vendor { kind: reason, message: "the vendor ended the answer with an error".to_owned() })
             }

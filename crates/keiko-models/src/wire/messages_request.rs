@@ -1,5 +1,6 @@
 //! Requests of the Messages family.
 
+use super::body::{Body, Piece, values};
 use super::dialect::{SchemaDialect, ThinkingStyle, system_texts};
 use super::{Dialect, Family, object_of};
 use keiko_contracts::model::{ChatRequest, Effort, Message, Part, UserPart};
@@ -11,16 +12,17 @@ use std::borrow::Cow;
 const MARKS: usize = 4;
 const MESSAGE_MARKS: usize = 2;
 
+/// What stands before tools, system prompt and messages.
 #[derive(Serialize)]
-struct Body<'a> {
+struct Before<'a> {
     model: &'a str,
     max_tokens: u32,
     stream: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Tool<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    system: Vec<Block<'a>>,
-    messages: Vec<Msg<'a>>,
+}
+
+/// What stands after them.
+#[derive(Serialize)]
+struct After {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,12 +44,6 @@ struct Tool<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "ephemeral")]
 struct CacheMark {}
-
-#[derive(Serialize)]
-struct Msg<'a> {
-    role: &'static str,
-    content: Vec<Block<'a>>,
-}
 
 #[derive(Serialize)]
 struct Block<'a> {
@@ -103,33 +99,44 @@ struct Source<'a> {
     data: &'a str,
 }
 
-/// Writes a streaming request.
+/// Writes a streaming request. What the request before showed as well is copied, not written again.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
     let thinking = thinking(request, dialect);
-    let system = system(request, dialect);
-    let mut tools: Vec<Tool<'_>> = request.tools.iter().map(tool).collect();
-    if dialect.cache_marks
-        && request.system.iter().any(|block| block.cache)
-        && let Some(last) = tools.last_mut()
-    {
-        last.cache_control = Some(CacheMark {});
+    let (tools, system, messages) = (tools(request, dialect)?, system(request, dialect)?, messages(request, dialect)?);
+    let before = Before { model: request.model.model(), max_tokens: request.max_output_tokens, stream: true };
+    let mut body = Body::begin(&before, tools.len() + system.len() + messages.len())?;
+    if !tools.is_empty() {
+        body.list("tools", [&tools]);
     }
-    let body = Body {
-        model: request.model.model(),
-        max_tokens: request.max_output_tokens,
-        stream: true,
-        tools,
-        system,
-        messages: messages(request, dialect),
+    if !system.is_empty() {
+        body.list("system", [&system]);
+    }
+    body.list("messages", [&messages]);
+    body.end(&After {
         // The vendor refuses a temperature while the model thinks.
         temperature: request.temperature_milli.filter(|_| thinking.is_none()).map(|milli| f64::from(milli) / 1000.0),
         thinking,
         output_config: output_config(request, dialect),
-    };
-    serde_json::to_vec(&body)
+    })
+}
+
+/// What the tools, the system prompt and each message depend on beside themselves.
+fn style(marked: bool, tools: bool) -> u32 {
+    Family::Messages.style() | u32::from(marked) | u32::from(tools) << 1
+}
+
+fn tools<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>, serde_json::Error> {
+    let marked = dialect.cache_marks && request.system.iter().any(|block| block.cache);
+    request.tools.written(style(marked, true), |specs| {
+        let mut tools: Vec<Tool<'_>> = specs.iter().map(tool).collect();
+        if let Some(last) = tools.last_mut().filter(|_| marked) {
+            last.cache_control = Some(CacheMark {});
+        }
+        values(tools)
+    })
 }
 
 fn tool(spec: &keiko_contracts::tool::ToolSpec) -> Tool<'_> {
@@ -165,7 +172,15 @@ fn output_config(request: &ChatRequest, dialect: &Dialect) -> Map<String, Value>
     config
 }
 
-fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Vec<Block<'a>> {
+fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>, serde_json::Error> {
+    match request.output {
+        None => request.system.written(style(dialect.cache_marks, !request.tools.is_empty()), |_| system_blocks(request, dialect)),
+        // The schema may stand in the prompt.
+        Some(_) => system_blocks(request, dialect).map(Cow::Owned),
+    }
+}
+
+fn system_blocks(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
     let texts = system_texts(request, dialect);
     let room = MARKS - MESSAGE_MARKS - usize::from(!request.tools.is_empty());
     let mut skip = texts.iter().filter(|(_, cache)| *cache).count().saturating_sub(room);
@@ -174,36 +189,49 @@ fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Vec<Block<'a>> {
         skip = skip.saturating_sub(usize::from(cache));
         keep.then_some(CacheMark {})
     };
-    texts.into_iter().map(|(text, cache)| Block { kind: Kind::Known(Known::Text { text }), cache_control: marked(cache) }).collect()
+    values(texts.into_iter().map(|(text, cache)| Block { kind: Kind::Known(Known::Text { text }), cache_control: marked(cache) }))
 }
 
-fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Vec<Msg<'a>> {
-    let marks = request.messages.iter().filter(|m| wants_mark(m)).count();
-    let mut skip = marks.saturating_sub(MESSAGE_MARKS);
-    let mut out: Vec<Msg<'a>> = Vec::with_capacity(request.messages.len());
+fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>, serde_json::Error> {
+    let mut skip = request.messages.iter().filter(|message| wants_mark(message)).count().saturating_sub(MESSAGE_MARKS);
+    let mut pieces: Vec<(&str, Piece<'a>)> = Vec::with_capacity(request.messages.len());
     for message in &request.messages {
-        let (role, mut content) = match message {
-            Message::User { parts, .. } => ("user", parts.iter().filter_map(user_block).collect()),
-            Message::Assistant(parts) => ("assistant", parts.iter().filter_map(assistant_block).collect::<Vec<_>>()),
-            Message::Results { results, .. } => ("user", results.iter().map(result_block).collect()),
-        };
-        if wants_mark(message) {
-            if skip == 0
-                && dialect.cache_marks
-                && let Some(last) = content.last_mut()
-            {
-                last.cache_control = Some(CacheMark {});
-            }
-            skip = skip.saturating_sub(1);
-        }
-        match out.last_mut() {
-            _ if content.is_empty() => {}
-            // Roles alternate on this wire. Results stand before the words of the operator, as they came.
-            Some(last) if last.role == role => last.content.append(&mut content),
-            _ => out.push(Msg { role, content }),
-        }
+        let wants = wants_mark(message);
+        let marked = wants && skip == 0 && dialect.cache_marks;
+        skip = skip.saturating_sub(usize::from(wants));
+        let role = if matches!(**message, Message::Assistant(_)) { "assistant" } else { "user" };
+        pieces.push((role, message.written(style(marked, false), |message| blocks(message, marked))?));
     }
-    out
+    let mut out = Vec::with_capacity(pieces.iter().map(|(_, piece)| piece.len() + 40).sum());
+    let mut open = None;
+    for (role, piece) in pieces.iter().filter(|(_, piece)| !piece.is_empty()) {
+        // Roles alternate on this wire. Results stand before the words of the operator, as they came.
+        if open == Some(role) {
+            out.push(b',');
+        } else {
+            out.extend_from_slice(if open.is_some() { "]},{\"role\":\"" } else { "{\"role\":\"" }.as_bytes());
+            out.extend_from_slice(role.as_bytes());
+            out.extend_from_slice(b"\",\"content\":[");
+        }
+        out.extend_from_slice(piece);
+        open = Some(role);
+    }
+    if open.is_some() {
+        out.extend_from_slice(b"]}");
+    }
+    Ok(out.into())
+}
+
+fn blocks(message: &Message, marked: bool) -> Result<Vec<u8>, serde_json::Error> {
+    let mut content: Vec<Block<'_>> = match message {
+        Message::User { parts, .. } => parts.iter().filter_map(user_block).collect(),
+        Message::Assistant(parts) => parts.iter().filter_map(assistant_block).collect(),
+        Message::Results { results, .. } => results.iter().map(result_block).collect(),
+    };
+    if let Some(last) = content.last_mut().filter(|_| marked) {
+        last.cache_control = Some(CacheMark {});
+    }
+    values(content)
 }
 
 fn wants_mark(message: &Message) -> bool {
@@ -214,7 +242,7 @@ fn user_block(part: &UserPart) -> Option<Block<'_>> {
     match part {
         // The vendor refuses empty text.
         UserPart::Text(text) if text.is_empty() => None,
-        UserPart::Text(text) => Some(Kind::Known(Known::Text { text: text.into() }).into()),
+        UserPart::Text(text) => Some(Kind::Known(Known::Text { text: Cow::Borrowed(text) }).into()),
         UserPart::Image { media_type, base64 } => Some(Kind::Known(Known::Image { source: Source { media_type, data: base64 } }).into()),
     }
 }

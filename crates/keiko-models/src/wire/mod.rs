@@ -1,5 +1,6 @@
 //! Wire families without any IO: requests out as bytes, stream events in as [`Event`]s.
 
+mod body;
 pub mod chat_request;
 pub mod chat_stream;
 pub mod dialect;
@@ -32,6 +33,14 @@ impl Family {
         match self {
             Family::Chat => "chat",
             Family::Messages => "messages",
+        }
+    }
+
+    /// The styles of what a family writes begin here; what a dialect changes is counted from there.
+    fn style(self) -> u32 {
+        match self {
+            Family::Chat => 0,
+            Family::Messages => 1 << 8,
         }
     }
 

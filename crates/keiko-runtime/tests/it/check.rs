@@ -9,6 +9,7 @@ use keiko_contracts::id::EffectKey;
 use keiko_contracts::model::Message;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEvent, Suspension};
+use keiko_contracts::stable::Stable;
 use keiko_governance::chain::ChainCheck;
 use keiko_testkit::ports::{COST, Deed, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +29,7 @@ pub(crate) struct Left {
     /// The effects of the class `person` that stood open when a process ended.
     pub(crate) doubtful: BTreeSet<EffectKey>,
     pub(crate) crashes: u32,
-    messages: Vec<Message>,
+    messages: Vec<Stable<Message>>,
 }
 
 impl Left {

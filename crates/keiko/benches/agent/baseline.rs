@@ -2,7 +2,7 @@
 
 use crate::model::{Kind, ModelServer};
 use crate::report::{Report, median};
-use crate::rig::runtime;
+use crate::rig::{cpu_ns, runtime};
 use anyhow::{Context as _, Result};
 use keiko_contracts::journal::{Append, Durability, Expect, Head, NewEvent, StreamId};
 use keiko_contracts::time::Timestamp;
@@ -21,15 +21,35 @@ const REQUEST: usize = 40 << 10;
 /// The machine's own times, in milliseconds.
 pub(crate) struct Baseline {
     pub(crate) fdatasync: f64,
-    pub(crate) commit: f64,
-    pub(crate) http: f64,
+    pub(crate) commit: Bare,
+    pub(crate) http: Bare,
+}
+
+/// What a thing done bare takes, in milliseconds.
+pub(crate) struct Bare {
+    /// Wall, median.
+    pub(crate) wall: f64,
+    /// CPU of this process, mean.
+    pub(crate) cpu: f64,
+}
+
+impl Bare {
+    fn of(wall: &[f64], cpu_ns: u64) -> Bare {
+        Bare { wall: median(wall), cpu: cpu_ns as f64 / 1e6 / wall.len() as f64 }
+    }
 }
 
 pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<Baseline> {
     let base = Baseline { fdatasync: fdatasync(dir)?, commit: commit(dir)?, http: http()? };
     report.figure("bare fdatasync of a 4 KiB page, p50", base.fdatasync, "ms", "");
-    report.figure("bare journal commit with sync, p50", base.commit, "ms", "one event of 400 bytes");
-    report.figure("bare HTTP round trip, p50", base.http, "ms", format!("reqwest, {} KiB out, the same answer", REQUEST >> 10));
+    report.figure(
+        "bare journal commit with sync, p50",
+        base.commit.wall,
+        "ms",
+        format!("CPU {:.3} ms; one event of 400 bytes", base.commit.cpu),
+    );
+    let note = format!("CPU {:.3} ms; reqwest, {} KiB out, the same answer", base.http.cpu, REQUEST >> 10);
+    report.figure("bare HTTP round trip, p50", base.http.wall, "ms", note);
     Ok(base)
 }
 
@@ -52,10 +72,10 @@ fn fdatasync(dir: &Path) -> Result<f64> {
     Ok(median(&times))
 }
 
-fn commit(dir: &Path) -> Result<f64> {
+fn commit(dir: &Path) -> Result<Bare> {
     let journal = SqliteJournal::open(dir.join("bare.db"), Options::default())?;
     runtime()?.block_on(async {
-        let mut times = Vec::new();
+        let (mut times, cpu) = (Vec::new(), cpu_ns());
         for number in 0..TIMES {
             let event =
                 NewEvent { kind: "bare", version: 1, at: Timestamp(number as i64), payload: vec![b'x'; 400], head: Head::default() };
@@ -72,22 +92,23 @@ fn commit(dir: &Path) -> Result<f64> {
             journal.commit(vec![append], Durability::Barrier).await?;
             times.push(millis(began));
         }
+        let cpu = cpu_ns() - cpu;
         journal.close().await;
-        Ok(median(&times))
+        Ok(Bare::of(&times, cpu))
     })
 }
 
-fn http() -> Result<f64> {
+fn http() -> Result<Bare> {
     let server = ModelServer::start(Kind::Endless)?;
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).tcp_nodelay(true).build().context("no HTTP client")?;
     let url = format!("{}/chat/completions", server.url());
     runtime()?.block_on(async {
-        let mut times = Vec::new();
+        let (mut times, cpu) = (Vec::new(), cpu_ns());
         for _ in 0..TIMES {
             let began = Instant::now();
             client.post(&url).body(vec![b' '; REQUEST]).send().await?.bytes().await?;
             times.push(millis(began));
         }
-        Ok(median(&times))
+        Ok(Bare::of(&times, cpu_ns() - cpu))
     })
 }

@@ -53,8 +53,13 @@ enum Part {
     Serve { addr: SocketAddr, kind: model::Kind },
     /// Many runs at once.
     Many { url: String, dir: PathBuf },
-    /// A few steps, for counting system calls from outside.
-    Few { url: String, dir: PathBuf },
+    /// A few steps, for looking at from outside: system calls, a profile.
+    Few {
+        url: String,
+        dir: PathBuf,
+        #[arg(default_value_t = steps::FEW)]
+        steps: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,7 +67,7 @@ fn main() -> ExitCode {
     let done = match &arguments.part {
         Some(Part::Serve { addr, kind }) => model::serve(*addr, *kind),
         Some(Part::Many { url, dir }) => many::child(url, dir),
-        Some(Part::Few { url, dir }) => steps::few(url, dir),
+        Some(Part::Few { url, dir, steps }) => steps::few(url, dir, *steps),
         None => return measure(&arguments),
     };
     match done {

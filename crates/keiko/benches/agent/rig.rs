@@ -20,6 +20,7 @@ use keiko_ports::shell::SystemClock;
 use keiko_runtime::drive::Driver;
 use keiko_runtime::ports::{DriveOptions, Ports};
 use keiko_store::{Options, SqliteJournal};
+use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +55,12 @@ impl Rig {
         let driver = Driver::new(ports, DriveOptions::default(), Arc::new(toolbox()?), |_| None);
         Ok(Rig { journal, driver })
     }
+}
+
+/// The CPU time that this process has used.
+pub(crate) fn cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// One thread, as the binary has it.

@@ -3,7 +3,7 @@
 use crate::baseline::Baseline;
 use crate::model::{Kind, ModelServer};
 use crate::report::{Report, Target, median, percentile};
-use crate::rig::{Rig, WINDOW, goal, runtime};
+use crate::rig::{Rig, WINDOW, cpu_ns, goal, runtime};
 use anyhow::{Context as _, Result, bail, ensure};
 use keiko_contracts::action::Action;
 use keiko_contracts::id::EffectKey;
@@ -13,7 +13,6 @@ use keiko_contracts::run::{RunEvent, RunLimits, Suspension};
 use keiko_ports::Cancel;
 use keiko_runtime::drive::{Order, Rest, Watch};
 use keiko_store::Stats;
-use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +21,7 @@ use std::time::Instant;
 /// How long the long run is.
 const STEPS: u32 = 1000;
 /// Steps under `strace`, for counting system calls.
-const FEW: u32 = 100;
+pub(crate) const FEW: u32 = 100;
 
 /// When each step began: wall, and CPU of this process in nanoseconds.
 #[derive(Default)]
@@ -37,11 +36,6 @@ impl Watch for Marks {
         }
     }
     fn frame(&self, _: &EffectKey, _: LiveFrame) {}
-}
-
-fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
 /// What a long run came to.
@@ -86,13 +80,14 @@ pub(crate) fn measure(dir: &Path, base: &Baseline, report: &mut Report) -> Resul
     let server = ModelServer::start(Kind::Endless)?;
     let walked = walk(&dir.join("steps"), &server.url(), STEPS, WINDOW)?;
     let (wall, cpu) = (&walked.wall, &walked.cpu);
-    let limit = if base.fdatasync <= 0.2 { 1.5 } else { 1.2 + 2.0 * base.commit };
+    let limit = if base.fdatasync <= 0.2 { 1.5 } else { 1.2 + 2.0 * base.commit.wall };
     let middle = median(wall);
-    let bare = 2.0 * base.commit + base.http;
+    let bare = 2.0 * base.commit.wall + base.http.wall;
     let note = format!("p95 {:.3}; {:.2} x (two bare commits + bare HTTP); tool without sandbox", percentile(wall, 0.95), middle / bare);
     report.held("step, wall, median", middle, "ms", Target::AtMost(limit), note);
+    let note = format!("median {:.3}; two bare commits + bare HTTP {:.3}", median(cpu), 2.0 * base.commit.cpu + base.http.cpu);
     let mean = cpu.iter().sum::<f64>() / cpu.len() as f64;
-    report.held("step, CPU of this process, mean", mean, "ms", Target::AtMost(0.5), format!("median {:.3}", median(cpu)));
+    report.held("step, CPU of this process, mean", mean, "ms", Target::AtMost(0.5), note);
     let per_step = |count: u64| count as f64 / f64::from(STEPS);
     report.figure("commits per step", per_step(walked.stats.groups), "", format!("{:.2} events", per_step(walked.stats.events)));
     report.held("commits with sync per step", per_step(walked.stats.barriers), "", Target::AtMost(2.05), "");
@@ -108,8 +103,8 @@ pub(crate) fn measure(dir: &Path, base: &Baseline, report: &mut Report) -> Resul
 }
 
 /// A few steps in a process of their own.
-pub(crate) fn few(url: &str, dir: &Path) -> Result<()> {
-    walk(dir, url, FEW, WINDOW).map(drop)
+pub(crate) fn few(url: &str, dir: &Path, steps: u32) -> Result<()> {
+    walk(dir, url, steps, WINDOW).map(drop)
 }
 
 /// Counts the syncs from outside, as the kernel sees them.

@@ -34,28 +34,7 @@ const ETC: [&str; 14] = [
 /// Settings of npm and pip within a toolchain.
 const CREDENTIALS: [&str; 4] = ["etc/npmrc", "pip.conf", ".npmrc", ".pypirc"];
 /// Files of `/proc` that tell about the whole machine.
-const PROC_MASKED: [&str; 20] = [
-    "keys",
-    "timer_list",
-    "sched_debug",
-    "kcore",
-    "kallsyms",
-    "cmdline",
-    "latency_stats",
-    "kmsg",
-    "buddyinfo",
-    "diskstats",
-    "interrupts",
-    "iomem",
-    "ioports",
-    "modules",
-    "partitions",
-    "softirqs",
-    "swaps",
-    "vmallocinfo",
-    "vmstat",
-    "zoneinfo",
-];
+const PROC_MASKED: [&str; 8] = ["keys", "timer_list", "sched_debug", "kcore", "kallsyms", "cmdline", "latency_stats", "kmsg"];
 
 /// Where uv and pipx keep what the links in `~/.local/bin` lead to.
 const SHARED: [&str; 3] = [".local/share/uv/python", ".local/share/uv/tools", ".local/share/pipx/venvs"];
@@ -67,6 +46,8 @@ const ENTRIES_MOST: usize = 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Toolchains {
     pub(crate) mounts: Vec<Mount>,
+    /// Further names of programs that are mounted: name, and what it leads to. A link costs nothing, a mount does.
+    pub(crate) links: Vec<(String, String)>,
     pub(crate) path: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
 }
@@ -79,7 +60,13 @@ pub(crate) struct Sizes {
 }
 
 /// The part of the file system that is the same for every command, up to where the caller's mounts go.
-pub(crate) fn system_layers(this_binary: &Path, toolchains: &[Mount], sizes: Sizes, limits: &Limits) -> Vec<Layer> {
+pub(crate) fn system_layers(
+    this_binary: &Path,
+    toolchains: &[Mount],
+    links: &[(String, String)],
+    sizes: Sizes,
+    limits: &Limits,
+) -> Vec<Layer> {
     let mut layers = vec![bind("/usr", "/usr")];
     for name in ROOT_FOLDERS {
         let inside = format!("/{name}");
@@ -106,6 +93,7 @@ pub(crate) fn system_layers(this_binary: &Path, toolchains: &[Mount], sizes: Siz
     layers.push(Layer::Tmpfs { inside: HOME.into(), bytes: sizes.home });
     layers.push(Layer::Bind { host: this_binary.into(), inside: SELF_INSIDE.into(), writable: false });
     layers.extend(toolchains.iter().map(layer));
+    layers.extend(links.iter().map(|(inside, target)| Layer::Symlink { target: target.clone(), inside: inside.clone() }));
     layers.extend(credentials(toolchains).into_iter().map(|inside| Layer::File { inside, text: String::new() }));
     layers
 }
@@ -291,13 +279,28 @@ impl Toolchains {
             .filter(|(_, real)| shared.iter().any(|folder| real.starts_with(folder)) || is_compiled(real))
             .collect();
         shown.sort();
+        // Rustup, for example, is a dozen programs in one.
+        let mut first: BTreeMap<PathBuf, String> = BTreeMap::new();
         for (path, host) in shown.into_iter().take(PROGRAMS_MOST) {
-            self.add(Mount { host, inside: path.to_string_lossy().into_owned(), writable: false });
+            let inside = path.to_string_lossy().into_owned();
+            match first.get(&host) {
+                Some(target) => self.link(inside, target),
+                None => {
+                    first.insert(host.clone(), inside.clone());
+                    self.add(Mount { host, inside, writable: false });
+                }
+            }
         }
     }
     fn add(&mut self, mount: Mount) {
         if !self.mounts.contains(&mount) && crate::launch::is_mountable(&mount.inside) {
             self.mounts.push(mount);
+        }
+    }
+    fn link(&mut self, inside: String, target: &str) {
+        // A folder may stand on the search path twice.
+        if !self.links.iter().any(|(there, _)| *there == inside) && crate::launch::is_mountable(&inside) {
+            self.links.push((inside, target.to_owned()));
         }
     }
     fn on_path(&mut self, entry: &str) {
@@ -362,15 +365,18 @@ mod tests {
         std::fs::write(bin.join("uv"), b"\x7fELF...").unwrap();
         std::fs::write(bin.join("wrapper"), "#!/bin/sh\nAPI_KEY=secret exec tool\n").unwrap();
         std::fs::write(bin.join("notes"), "secret").unwrap();
+        std::os::unix::fs::symlink("uv", bin.join("uvx")).unwrap();
         for (target, name) in
             [(home.path().join(".local/share/pipx/venvs/tool/bin/tool"), "tool"), (home.path().join("private/deploy"), "deploy")]
         {
             std::os::unix::fs::symlink(target, bin.join(name)).unwrap();
         }
-        from.path = bin.to_string_lossy().into_owned();
+        from.path = format!("{0}:{0}", bin.display());
         let found = toolchains(&from);
         let shown: Vec<_> = found.mounts.iter().map(|m| m.inside.rsplit('/').next().unwrap_or_default()).collect();
         assert_eq!(shown, ["tool", "uv", "venvs"]);
+        let place = |name: &str| bin.join(name).display().to_string();
+        assert_eq!(found.links, [(place("uvx"), place("uv"))]);
         assert!(found.mounts.iter().all(|m| m.host.is_absolute() && !m.host.starts_with(&bin) || m.host.ends_with("uv")), "{found:?}");
     }
 

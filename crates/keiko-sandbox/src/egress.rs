@@ -255,12 +255,12 @@ fn is_ok(head: &[u8]) -> bool {
     head.starts_with(b"HTTP/1.1 200") || head.starts_with(b"HTTP/1.0 200")
 }
 
+/// Most programs show the reason in the first line, and nothing else.
 async fn refuse(client: &mut TcpStream, Bad(status, why): Bad) -> io::Result<()> {
     let text = format!("Keiko's sandbox: {why}.\n");
-    let reason = if status == 403 { "Forbidden" } else { "Refused" };
     let length = text.len();
     let answer =
-        format!("HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");
+        format!("HTTP/1.1 {status} {why}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");
     client.write_all(answer.as_bytes()).await?;
     client.shutdown().await?;
     // What is still on its way would otherwise make the kernel reset the connection, answer and all.

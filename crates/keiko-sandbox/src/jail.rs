@@ -222,7 +222,7 @@ impl Ground {
         let group = Group::make(&self.places, &spec.limits)
             .map_err(|e| Fault::new(Code(5005), format!("control groups for a jail cannot be made: {e}")).hint("keiko doctor"))?;
         let sizes = self.sizes(&spec.limits);
-        let mut layers = allowlist::system_layers(&self.options.inner, &toolchains, sizes, &spec.limits);
+        let mut layers = allowlist::system_layers(&self.options.inner, &toolchains, &self.found.links, sizes, &spec.limits);
         layers.extend(spec.mounts.iter().map(allowlist::layer));
         layers.push(Layer::Seal { inside: "/".into() });
         let mut env = self.base_env.clone();

@@ -183,7 +183,7 @@ print(ask('POST http://{mirror_at}/two HTTP/1.1\\r\\nContent-Length: 4\\r\\nCont
     );
     let got = asked(&jail, &egress, &script).await;
     assert_eq!(got[0], "b'hello'");
-    assert!(got[1].matches("403 Forbidden").count() == 2, "{got:?}");
+    assert!(got[1].matches("HTTP/1.1 403 ").count() == 2, "{got:?}");
     assert_eq!(got[2], "HTTP/1.1 200 Connection established | hello");
     assert!(got[3..5].iter().all(|line| line == "HTTP/1.1 200 OK | hello"), "{got:?}");
     assert!(got[5].starts_with("HTTP/1.1 411 ") && got[6].starts_with("HTTP/1.1 400 "), "{got:?}");
@@ -209,7 +209,7 @@ print(connect('evil.example:443'), connect('169.254.169.254:80'))
 print(any('secret' in open(f, errors='replace').read() for f in ['/proc/self/environ', '/proc/1/cmdline']))";
     let got = asked(&jail, &egress, script).await;
     assert!(got[0].starts_with("HTTP/1.1 200 Connection established"), "{got:?}");
-    assert!(got[1].starts_with("HTTP/1.1 200 OK") && got[2].matches("403 Forbidden").count() == 2, "{got:?}");
+    assert!(got[1].starts_with("HTTP/1.1 200 OK") && got[2].matches("HTTP/1.1 403 ").count() == 2, "{got:?}");
     assert_eq!(got[3], "False");
     let heard = proxy.heard();
     assert_eq!(heard.len(), 2, "{heard:?}");

@@ -74,11 +74,12 @@ impl Registries {
     /// Of this machine and user.
     pub(crate) fn read() -> Registries {
         let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
         let all = |paths: &[PathBuf]| paths.iter().filter_map(|p| std::fs::read_to_string(p).ok()).filter(|t| t.len() < 1 << 20).collect();
         let files = Files {
             pip: all(&["/etc/pip.conf".into(), home.join(".pip/pip.conf"), home.join(".config/pip/pip.conf")]),
             npm: all(&["/usr/etc/npmrc".into(), "/usr/local/etc/npmrc".into(), "/etc/npmrc".into(), home.join(".npmrc")]),
-            cargo: all(&[home.join(".cargo/config"), home.join(".cargo/config.toml")]),
+            cargo: all(&[cargo.join("config"), cargo.join("config.toml")]),
         };
         Registries::of(&std::env::vars().collect(), &files)
     }

@@ -6,6 +6,7 @@
 use crate::launch::INSIDE_ID;
 use crate::plan::{Layer, SELF_INSIDE};
 use crate::spec::Mount;
+use keiko_contracts::jail::Limits;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -35,10 +36,18 @@ const CREDENTIALS: [&str; 4] = ["etc/npmrc", "pip.conf", ".npmrc", ".pypirc"];
 /// Files of `/proc` that tell about the whole machine.
 const PROC_MASKED: [&str; 8] = ["keys", "timer_list", "sched_debug", "kcore", "kallsyms", "cmdline", "latency_stats", "kmsg"];
 
+/// Where uv and pipx keep what the links in `~/.local/bin` lead to.
+const SHARED: [&str; 3] = [".local/share/uv/python", ".local/share/uv/tools", ".local/share/pipx/venvs"];
+/// Programs of one folder that are shown, and entries that are looked at for them.
+const PROGRAMS_MOST: usize = 128;
+const ENTRIES_MOST: usize = 1024;
+
 /// What was found on the host's search path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Toolchains {
     pub(crate) mounts: Vec<Mount>,
+    /// Further names of programs that are mounted: name, and what it leads to. A link costs nothing, a mount does.
+    pub(crate) links: Vec<(String, String)>,
     pub(crate) path: Vec<String>,
     pub(crate) env: BTreeMap<String, String>,
 }
@@ -51,7 +60,13 @@ pub(crate) struct Sizes {
 }
 
 /// The part of the file system that is the same for every command, up to where the caller's mounts go.
-pub(crate) fn system_layers(this_binary: &Path, toolchains: &[Mount], sizes: Sizes, network: bool) -> Vec<Layer> {
+pub(crate) fn system_layers(
+    this_binary: &Path,
+    toolchains: &[Mount],
+    links: &[(String, String)],
+    sizes: Sizes,
+    limits: &Limits,
+) -> Vec<Layer> {
     let mut layers = vec![bind("/usr", "/usr")];
     for name in ROOT_FOLDERS {
         let inside = format!("/{name}");
@@ -63,11 +78,14 @@ pub(crate) fn system_layers(this_binary: &Path, toolchains: &[Mount], sizes: Siz
     }
     let shown = ETC.iter().map(|name| format!("/etc/{name}")).filter(|path| Path::new(path).exists());
     layers.extend(shown.map(|path| bind(&path, &path)));
-    layers.extend(made_up(network).into_iter().map(|(inside, text)| Layer::File { inside: inside.into(), text }));
+    layers.extend(made_up().into_iter().map(|(inside, text)| Layer::File { inside: inside.into(), text }));
     // Settings of the jail's own namespaces belong to its user and could be written.
     layers.extend([Layer::Proc, bind("/proc/sys", "/proc/sys")]);
     let masked = PROC_MASKED.iter().map(|name| format!("/proc/{name}")).filter(|path| Path::new(path).exists());
     layers.extend(masked.map(|inside| Layer::File { inside, text: String::new() }));
+    let processors = std::fs::read_to_string("/proc/cpuinfo").map(|text| without_names(&text)).unwrap_or_default();
+    let machine = [("/proc/meminfo", memory_of(limits)), ("/proc/cpuinfo", processors)];
+    layers.extend(machine.into_iter().map(|(inside, text)| Layer::File { inside: inside.into(), text }));
     // The folder for shared memory that comes with /dev has no size of its own.
     layers.extend([Layer::Dev, Layer::Tmpfs { inside: "/dev/shm".into(), bytes: sizes.tmp }, Layer::Seal { inside: "/dev".into() }]);
     layers.push(Layer::Tmpfs { inside: "/tmp".into(), bytes: sizes.tmp });
@@ -75,8 +93,36 @@ pub(crate) fn system_layers(this_binary: &Path, toolchains: &[Mount], sizes: Siz
     layers.push(Layer::Tmpfs { inside: HOME.into(), bytes: sizes.home });
     layers.push(Layer::Bind { host: this_binary.into(), inside: SELF_INSIDE.into(), writable: false });
     layers.extend(toolchains.iter().map(layer));
+    layers.extend(links.iter().map(|(inside, target)| Layer::Symlink { target: target.clone(), inside: inside.clone() }));
     layers.extend(credentials(toolchains).into_iter().map(|inside| Layer::File { inside, text: String::new() }));
     layers
+}
+
+/// What programs that size themselves by the machine's memory shall see: what they may use.
+fn memory_of(limits: &Limits) -> String {
+    let kib = u64::from(limits.memory_mib) << 10;
+    let lines =
+        [("MemTotal", kib), ("MemFree", kib), ("MemAvailable", kib), ("Buffers", 0), ("Cached", 0), ("SwapTotal", 0), ("SwapFree", 0)];
+    lines.iter().map(|(name, kib)| format!("{:<16}{kib:>8} kB\n", format!("{name}:"))).collect()
+}
+
+/// Programs count the processors and read what these can do; which machine it is, and how busy, is nobody's business.
+fn without_names(text: &str) -> String {
+    let hidden = [
+        "model name",
+        "microcode",
+        "cpu mhz",
+        "bogomips",
+        "serial",
+        "hardware",
+        "revision",
+        "model\t",
+        "stepping",
+        "apicid",
+        "initial apicid",
+    ];
+    let kept = text.lines().filter(|line| !hidden.iter().any(|name| line.to_lowercase().starts_with(name)));
+    kept.map(|line| format!("{line}\n")).collect()
 }
 
 /// Settings of package managers that stand inside a toolchain, where `npm config set -g` and `pip config --site` write
@@ -111,20 +157,14 @@ fn bind(host: &str, inside: &str) -> Layer {
 }
 
 /// Files that name nobody and nothing of the host.
-fn made_up(network: bool) -> Vec<(&'static str, String)> {
-    let names = if network { "files dns" } else { "files" };
-    let mut files = vec![
+fn made_up() -> Vec<(&'static str, String)> {
+    vec![
         ("/etc/passwd", format!("keiko:x:{INSIDE_ID}:{INSIDE_ID}:Keiko:{HOME}:/bin/sh\n")),
         ("/etc/group", format!("keiko:x:{INSIDE_ID}:\n")),
         ("/etc/hosts", "127.0.0.1 localhost keiko\n::1 localhost\n".into()),
         ("/etc/hostname", "keiko\n".into()),
-        ("/etc/nsswitch.conf", format!("passwd: files\ngroup: files\nhosts: {names}\nservices: files\nprotocols: files\n")),
-    ];
-    if network {
-        let resolvers = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-        files.push(("/etc/resolv.conf", resolvers));
-    }
-    files
+        ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n".into()),
+    ]
 }
 
 /// What the search for toolchains starts from.
@@ -172,7 +212,7 @@ pub(crate) fn toolchains(from: &SearchFrom) -> Toolchains {
 fn place(from: &SearchFrom, entry: &Path, found: &mut Toolchains) {
     let text = entry.to_string_lossy();
     if from.folder("CARGO_HOME", ".cargo").is_some_and(|cargo| entry == cargo.join("bin")) {
-        found.see(entry);
+        found.see_programs(entry, &[]);
         rust(from, found);
     } else if from.folder("PYENV_ROOT", ".pyenv").is_some_and(|root| entry.starts_with(root)) {
         python_versions(from, found);
@@ -182,9 +222,10 @@ fn place(from: &SearchFrom, entry: &Path, found: &mut Toolchains) {
     } else if let Some(product) = entry.strip_prefix("/opt").ok().and_then(|rest| rest.components().next()) {
         found.see(&Path::new("/opt").join(product));
     } else if [".local/bin", "go/bin", ".bun/bin", ".deno/bin"].iter().any(|known| entry.ends_with(known)) {
-        found.see(entry);
-        let shared = from.home.iter().flat_map(|home| [home.join(".local/share/uv/python"), home.join(".local/share/pipx/venvs")]);
-        shared.filter(|p| text.ends_with(".local/bin") && p.is_dir()).for_each(|p| found.see(&p));
+        let shared = from.home.iter().flat_map(|home| SHARED.map(|folder| home.join(folder)));
+        let shared: Vec<PathBuf> = shared.filter(|p| text.ends_with(".local/bin") && p.is_dir()).collect();
+        found.see_programs(entry, &shared);
+        shared.iter().for_each(|p| found.see(p));
     } else {
         return;
     }
@@ -228,9 +269,38 @@ impl Toolchains {
         let host = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into());
         self.add(Mount { host, inside: folder.to_string_lossy().into_owned(), writable: false });
     }
+    /// The programs of a folder where people also keep scripts of their own, with keys in them: compiled ones, and what
+    /// links lead to in the folders that are seen anyway.
+    fn see_programs(&mut self, folder: &Path, shared: &[PathBuf]) {
+        let shared: Vec<PathBuf> = shared.iter().filter_map(|folder| std::fs::canonicalize(folder).ok()).collect();
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(ENTRIES_MOST);
+        let mut shown: Vec<(PathBuf, PathBuf)> = entries
+            .filter_map(|entry| Some((entry.path(), std::fs::canonicalize(entry.path()).ok()?)))
+            .filter(|(_, real)| shared.iter().any(|folder| real.starts_with(folder)) || is_compiled(real))
+            .collect();
+        shown.sort();
+        // Rustup, for example, is a dozen programs in one.
+        let mut first: BTreeMap<PathBuf, String> = BTreeMap::new();
+        for (path, host) in shown.into_iter().take(PROGRAMS_MOST) {
+            let inside = path.to_string_lossy().into_owned();
+            match first.get(&host) {
+                Some(target) => self.link(inside, target),
+                None => {
+                    first.insert(host.clone(), inside.clone());
+                    self.add(Mount { host, inside, writable: false });
+                }
+            }
+        }
+    }
     fn add(&mut self, mount: Mount) {
         if !self.mounts.contains(&mount) && crate::launch::is_mountable(&mount.inside) {
             self.mounts.push(mount);
+        }
+    }
+    fn link(&mut self, inside: String, target: &str) {
+        // A folder may stand on the search path twice.
+        if !self.links.iter().any(|(there, _)| *there == inside) && crate::launch::is_mountable(&inside) {
+            self.links.push((inside, target.to_owned()));
         }
     }
     fn on_path(&mut self, entry: &str) {
@@ -241,6 +311,15 @@ impl Toolchains {
     fn set(&mut self, name: &str, value: &str) {
         self.env.insert(name.into(), value.into());
     }
+}
+
+/// Begins as programs for the kernel itself do, not as a script.
+fn is_compiled(path: &Path) -> bool {
+    use std::io::Read as _;
+    let mut magic = [0; 4];
+    path.metadata().is_ok_and(|about| about.is_file())
+        && std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
+        && magic == *b"\x7fELF"
 }
 
 /// The fixed part of every command's environment.
@@ -270,10 +349,43 @@ mod tests {
         let (home, mut from) = home_with(&[".cargo/bin", ".cargo/registry", ".rustup"]);
         let secret = home.path().join(".cargo/credentials.toml");
         std::fs::write(&secret, "token").unwrap();
+        std::fs::write(home.path().join(".cargo/bin/cargo"), b"\x7fELF...").unwrap();
         from.path = home.path().join(".cargo/bin").to_string_lossy().into_owned();
         let found = toolchains(&from);
         assert_eq!(found.mounts.len(), 3);
         assert!(found.mounts.iter().all(|m| !secret.starts_with(&m.host) && !m.writable));
+    }
+
+    #[test]
+    fn scripts_of_a_person_are_not_programs() {
+        let (home, mut from) = home_with(&[".local/bin", ".local/share/pipx/venvs/tool/bin", "private"]);
+        let bin = home.path().join(".local/bin");
+        std::fs::write(home.path().join(".local/share/pipx/venvs/tool/bin/tool"), "#!/usr/bin/python3\n").unwrap();
+        std::fs::write(home.path().join("private/deploy"), "#!/bin/sh\nTOKEN=secret\n").unwrap();
+        std::fs::write(bin.join("uv"), b"\x7fELF...").unwrap();
+        std::fs::write(bin.join("wrapper"), "#!/bin/sh\nAPI_KEY=secret exec tool\n").unwrap();
+        std::fs::write(bin.join("notes"), "secret").unwrap();
+        std::os::unix::fs::symlink("uv", bin.join("uvx")).unwrap();
+        for (target, name) in
+            [(home.path().join(".local/share/pipx/venvs/tool/bin/tool"), "tool"), (home.path().join("private/deploy"), "deploy")]
+        {
+            std::os::unix::fs::symlink(target, bin.join(name)).unwrap();
+        }
+        from.path = format!("{0}:{0}", bin.display());
+        let found = toolchains(&from);
+        let shown: Vec<_> = found.mounts.iter().map(|m| m.inside.rsplit('/').next().unwrap_or_default()).collect();
+        assert_eq!(shown, ["tool", "uv", "venvs"]);
+        let place = |name: &str| bin.join(name).display().to_string();
+        assert_eq!(found.links, [(place("uvx"), place("uv"))]);
+        assert!(found.mounts.iter().all(|m| m.host.is_absolute() && !m.host.starts_with(&bin) || m.host.ends_with("uv")), "{found:?}");
+    }
+
+    #[test]
+    fn the_machine_is_shown_as_what_may_be_used_of_it() {
+        let text = memory_of(&Limits { memory_mib: 256, ..Limits::default() });
+        assert!(text.starts_with("MemTotal:         262144 kB\n") && text.contains("MemAvailable:"), "{text}");
+        let text = without_names("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Foo\nflags\t\t: avx2\ncpu MHz\t\t: 1\n\nprocessor\t: 1\n");
+        assert_eq!(text, "processor\t: 0\nflags\t\t: avx2\n\nprocessor\t: 1\n");
     }
 
     #[test]

@@ -64,7 +64,8 @@ fn launch_stage(control: RawFd) -> Option<ExitCode> {
 fn init_stage(control: RawFd, plan: RawFd) -> Option<ExitCode> {
     let mut socket = UnixStream::from(inherit(control)?);
     let plan: InitPlan = plan::read(&mut std::fs::File::from(inherit(plan)?)).ok()?;
-    let notice = match lockdown::lock(&plan) {
+    let opened = plan.gate.map_or(Ok(()), |gate| inherit(gate).ok_or_else(|| "there is no gate".to_owned()).and_then(open_gate));
+    let notice = match opened.and_then(|()| lockdown::lock(&plan)) {
         Ok(locked) => {
             plan::write(&mut socket, &Notice::Locked(locked)).ok()?;
             run(&plan, &socket)
@@ -73,6 +74,11 @@ fn init_stage(control: RawFd, plan: RawFd) -> Option<ExitCode> {
     };
     let _ = plan::write(&mut socket, &notice);
     Some(ExitCode::SUCCESS)
+}
+
+/// The descriptor is closed after it, so that nobody can hand over another socket.
+fn open_gate(gate: std::os::fd::OwnedFd) -> Result<(), String> {
+    crate::egress::open_gate(&UnixStream::from(gate)).map_err(|e| format!("cannot open the way to the proxy: {e}"))
 }
 
 fn run(plan: &InitPlan, socket: &UnixStream) -> Notice {

@@ -1,15 +1,17 @@
 //! Finds out once what isolation this machine gives, and then prepares jails.
 
 use crate::allowlist::{self, HOME, SearchFrom, Sizes, Toolchains};
+use crate::disk::Space;
 use crate::identity::{self, Decision, Surroundings};
 use crate::launch::is_mountable;
 use crate::limits::{self, Group, OWN_PIDS, Places, Version};
-use crate::plan::{InitPlan, LandlockState, LaunchPlan, Layer, Locked};
+use crate::plan::{InitPlan, LandlockState, LaunchPlan, Layer, Locked, Placed};
 use crate::remedy;
-use crate::spec::{JailSpec, Mount};
+use crate::spec::{JailSpec, Mount, Network};
 use crate::start::{self, Prepared};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, Limits};
+use rustix::fs::{CWD, FileType, Mode as RawMode, OFlags, ResolveFlags, openat2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
@@ -43,6 +45,12 @@ pub struct JailOptions {
     /// Free disk space that commands must leave, mebibytes: one that goes below is stopped. Only single files have a
     /// limit of their own.
     pub disk_reserve_mib: u32,
+    /// What the folders that a command writes may hold together, mebibytes. One that makes them larger is stopped, and the
+    /// agent's next commands can only remove.
+    pub workspace_mib: u32,
+    /// Hosts that dependencies may be installed from, besides the usual registries and those that the settings of package
+    /// managers name; `*.name` for all below a name.
+    pub registries: Vec<String>,
 }
 
 impl JailOptions {
@@ -58,6 +66,8 @@ impl JailOptions {
             tmp_mib: 1024,
             home_mib: 512,
             disk_reserve_mib: 256,
+            workspace_mib: 16_384,
+            registries: Vec::new(),
         }
     }
 }
@@ -71,7 +81,7 @@ pub struct IsolationReport {
     pub identity: Identity,
     /// Keiko is root and becomes that user first.
     pub switches_user: bool,
-    /// Namespaces that are always new. `net` is left out of this only for commands with approved network access.
+    /// Namespaces that are always new.
     pub namespaces: Vec<String>,
     /// File rules of the kernel below the mounts.
     pub landlock: LandlockState,
@@ -116,6 +126,7 @@ pub(crate) struct Ground {
     found: Toolchains,
     base_env: BTreeMap<String, String>,
     report: IsolationReport,
+    pub(crate) space: Space,
     /// Process counts are kept per user namespace: a resource limit concerns one jail only.
     counts_per_jail: bool,
 }
@@ -144,7 +155,9 @@ impl Jail {
         let base_env = allowlist::base_environment(&found);
         let counts_per_jail = kernel_at_least(5, 14);
         let report = first_report(&bwrap, decision, &places, counts_per_jail)?;
-        let mut ground = Ground { options, bwrap, decision, stage, places, found, base_env, report, counts_per_jail };
+        let mib = |mib: u32| u64::from(mib) << 20;
+        let space = Space::new(mib(options.disk_reserve_mib), mib(options.workspace_mib));
+        let mut ground = Ground { space, options, bwrap, decision, stage, places, found, base_env, report, counts_per_jail };
         let locked = probe(&mut ground)?;
         ground.report.landlock = locked.landlock;
         ground.report.degraded.extend(landlock_note(&locked));
@@ -169,6 +182,11 @@ impl Jail {
         &self.0.found.mounts
     }
 
+    /// The hosts that dependencies may be installed from besides the usual ones.
+    pub(crate) fn registries(&self) -> &[String] {
+        &self.0.options.registries
+    }
+
     /// The folders that the jail's `PATH` names.
     #[must_use]
     pub fn search_path(&self) -> &[String] {
@@ -181,34 +199,35 @@ impl Ground {
         &self.options.inner
     }
 
-    /// Bytes of disk space that stay free.
-    pub(crate) fn disk_reserve(&self) -> u64 {
-        u64::from(self.options.disk_reserve_mib) << 20
-    }
-
-    /// Checks a command and turns it into a plan, with its control groups.
-    /// Everything that starting a jail needs.
+    /// Checks a command and turns it into everything that starting its jail needs.
     pub(crate) fn prepare(&self, spec: &JailSpec) -> Result<Prepared, Fault> {
         let (plan, group) = self.plan(spec)?;
-        Ok(Prepared { binary: self.stage_binary().to_owned(), plan, group })
+        let egress = match &spec.network {
+            Network::None => None,
+            Network::Through(egress) => Some(egress.clone()),
+        };
+        Ok(Prepared { binary: self.stage_binary().to_owned(), plan, group, egress })
     }
 
     fn plan(&self, spec: &JailSpec) -> Result<(LaunchPlan, Group), Fault> {
         check(spec)?;
-        let all: Vec<&Mount> = self.found.mounts.iter().chain(&spec.mounts).collect();
-        if let Some(link) = spec.mounts.iter().find_map(|mount| leads_through_link(mount, &all)) {
-            return Err(Fault::new(Code(5010), "a mount would lead through a symbolic link in a folder that commands can change")
-                .at(link.display()));
+        // A tool that was removed since must not keep everything else from running.
+        let toolchains: Vec<Mount> = self.found.mounts.iter().filter(|m| m.host.exists()).cloned().collect();
+        let all: Vec<&Mount> = toolchains.iter().chain(&spec.mounts).collect();
+        if let Some(astray) = spec.mounts.iter().find(|mount| !is_straight(mount, &all)) {
+            let what = "a mount would lead through something else than folders, in a folder that commands can change";
+            return Err(Fault::new(Code(5010), what).at(&astray.inside));
         }
+        let placed = placed(&spec.mounts)?;
         let group = Group::make(&self.places, &spec.limits)
             .map_err(|e| Fault::new(Code(5005), format!("control groups for a jail cannot be made: {e}")).hint("keiko doctor"))?;
         let sizes = self.sizes(&spec.limits);
-        let mut layers = allowlist::system_layers(&self.options.inner, &self.found.mounts, sizes, spec.network);
+        let mut layers = allowlist::system_layers(&self.options.inner, &toolchains, &self.found.links, sizes, &spec.limits);
         layers.extend(spec.mounts.iter().map(allowlist::layer));
         layers.push(Layer::Seal { inside: "/".into() });
         let mut env = self.base_env.clone();
         env.extend(spec.env.clone());
-        let mounts = self.found.mounts.iter().chain(&spec.mounts).filter(|m| m.writable).map(|m| m.inside.clone());
+        let mounts = toolchains.iter().chain(&spec.mounts).filter(|m| m.writable).map(|m| m.inside.clone());
         let writable = ["/tmp", "/dev/shm", HOME].map(str::to_owned).into_iter().chain(mounts).collect();
         let bytes = |mib: u32| u64::from(mib) << 20;
         let init = InitPlan {
@@ -220,6 +239,8 @@ impl Ground {
             processes: (self.places.pids.is_none() && self.counts_per_jail).then(|| u64::from(spec.limits.pids) + OWN_PIDS),
             watch_memory: self.places.memory.is_none().then(|| bytes(spec.limits.memory_mib)),
             writable,
+            placed,
+            gate: None,
             need_landlock: self.report.landlock != LandlockState::Absent,
         };
         let plan = LaunchPlan {
@@ -228,7 +249,6 @@ impl Ground {
             stage: self.stage.clone(),
             join: group.join_files(),
             layers,
-            network: spec.network,
             init,
         };
         Ok((plan, group))
@@ -267,17 +287,36 @@ fn check(spec: &JailSpec) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether the place of a mount lies below another mount, and on the way stands a link. Bubblewrap before 0.12 follows
-/// such links when it makes the place, also out of the new root.
-fn leads_through_link(mount: &Mount, all: &[&Mount]) -> Option<PathBuf> {
-    all.iter().find_map(|outer| {
-        let below = Path::new(&mount.inside).strip_prefix(&outer.inside).ok()?;
-        let mut place = outer.host.clone();
-        below.components().find_map(|part| {
-            place.push(part);
-            std::fs::symlink_metadata(&place).is_ok_and(|about| about.is_symlink()).then(|| place.clone())
-        })
+/// Whether the place of a mount can be walked to without a link, where it lies below another mount. Bubblewrap before 0.12
+/// follows links when it makes the place, also out of the new root. Somebody may put a link there after this: what came of
+/// it is looked at again by process 1, see [`Placed`].
+fn is_straight(mount: &Mount, all: &[&Mount]) -> bool {
+    all.iter().all(|outer| {
+        let Ok(below) = Path::new(&mount.inside).strip_prefix(&outer.inside) else { return true };
+        if below.as_os_str().is_empty() {
+            return true;
+        }
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let Ok(root) = rustix::fs::openat(CWD, &outer.host, flags | OFlags::DIRECTORY, RawMode::empty()) else { return false };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(&root, below, flags | OFlags::NOFOLLOW, RawMode::empty(), resolve) {
+            // Without following, a link at the end is opened itself.
+            Ok(place) => rustix::fs::fstat(&place).is_ok_and(|about| FileType::from_raw_mode(about.st_mode) != FileType::Symlink),
+            // Bubblewrap makes what is missing.
+            Err(error) => error == rustix::io::Errno::NOENT,
+        }
     })
+}
+
+/// What must be seen at the place of each mount. A later mount above it hides an earlier one.
+fn placed(mounts: &[Mount]) -> Result<Vec<Placed>, Fault> {
+    let hidden = |at: usize| mounts[at + 1..].iter().any(|later| Path::new(&mounts[at].inside).starts_with(&later.inside));
+    let look = |mount: &Mount| {
+        let about = std::fs::symlink_metadata(&mount.host).ok().filter(|about| about.is_dir() || about.is_file());
+        let about = about.ok_or_else(|| Fault::new(Code(5010), "what is mounted must be a folder or a file").at(mount.host.display()))?;
+        Ok(Placed { inside: mount.inside.clone(), device: about.dev(), inode: about.ino() })
+    };
+    mounts.iter().enumerate().filter(|(at, _)| !hidden(*at)).map(|(_, mount)| look(mount)).collect()
 }
 
 fn find_bwrap(options: &JailOptions) -> Result<PathBuf, Fault> {
@@ -357,7 +396,7 @@ fn landlock_note(locked: &Locked) -> Option<String> {
 fn probe(ground: &mut Ground) -> Result<Locked, Fault> {
     let limits = Limits { wall_ms: 10_000, ..Limits::default() };
     let argv = vec![crate::plan::SELF_INSIDE.to_owned(), crate::inner::NOTHING.to_owned()];
-    let spec = JailSpec { argv, cwd: "/".into(), env: BTreeMap::new(), mounts: vec![], limits, network: false, stdin: vec![] };
+    let spec = JailSpec { argv, cwd: "/".into(), env: BTreeMap::new(), mounts: vec![], limits, network: Network::None, stdin: vec![] };
     match start::blocking(ground.prepare(&spec)?, &spec)? {
         (Some(locked), End::Exit(0)) => Ok(locked),
         (_, end) => Err(Fault::new(Code(5002), format!("a first jail did not work: {end:?}")).hint("keiko doctor")),
@@ -375,7 +414,7 @@ mod tests {
             env: BTreeMap::new(),
             mounts: vec![],
             limits: Limits::default(),
-            network: false,
+            network: Network::None,
             stdin: vec![],
         }
     }

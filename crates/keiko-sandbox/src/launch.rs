@@ -122,10 +122,7 @@ pub(crate) fn arguments(plan: &LaunchPlan, hand_over: &mut impl FnMut(&[u8]) -> 
     let mut add = |arguments: &[&OsStr]| all.extend(arguments.iter().map(|a| a.to_os_string()));
     let words = |text: &'static str| text.split(' ').map(OsStr::new).collect::<Vec<_>>();
     add(&words("--unshare-user --disable-userns --unshare-ipc --unshare-pid --unshare-uts --unshare-cgroup-try"));
-    if !plan.network {
-        add(&words("--unshare-net"));
-    }
-    add(&words("--as-pid-1 --die-with-parent --new-session --cap-drop ALL --clearenv --hostname keiko --chdir / --uid"));
+    add(&words("--unshare-net --as-pid-1 --die-with-parent --new-session --cap-drop ALL --clearenv --hostname keiko --chdir / --uid"));
     add(&[id.as_ref(), "--gid".as_ref(), id.as_ref()]);
     for layer in &plan.layers {
         match layer {
@@ -162,7 +159,7 @@ mod tests {
     use super::*;
     use crate::plan::InitPlan;
 
-    fn plan(network: bool, layers: Vec<Layer>) -> LaunchPlan {
+    fn plan(layers: Vec<Layer>) -> LaunchPlan {
         let init = InitPlan {
             argv: vec!["secret-argument".into()],
             cwd: "/".into(),
@@ -172,9 +169,11 @@ mod tests {
             processes: None,
             watch_memory: None,
             writable: vec![],
+            placed: vec![],
+            gate: Some(7),
             need_landlock: true,
         };
-        LaunchPlan { bwrap: "/usr/bin/bwrap".into(), become_user: None, stage: None, join: vec![], layers, network, init }
+        LaunchPlan { bwrap: "/usr/bin/bwrap".into(), become_user: None, stage: None, join: vec![], layers, init }
     }
 
     fn lines(plan: &LaunchPlan) -> String {
@@ -185,19 +184,17 @@ mod tests {
     #[test]
     fn a_size_stands_right_before_each_tmpfs() {
         let layers = vec![Layer::Tmpfs { inside: "/tmp".into(), bytes: 10 }, Layer::Tmpfs { inside: "/home".into(), bytes: 20 }];
-        assert!(lines(&plan(false, layers)).ends_with("--size 10 --tmpfs /tmp --size 20 --tmpfs /home"));
+        assert!(lines(&plan(layers)).ends_with("--size 10 --tmpfs /tmp --size 20 --tmpfs /home"));
     }
 
     #[test]
-    fn only_the_network_namespace_depends_on_the_network() {
-        let (closed, open) = (lines(&plan(false, vec![])), lines(&plan(true, vec![])));
-        assert_eq!(closed.replace("--unshare-net ", ""), open);
-        assert_ne!(closed, open);
+    fn no_jail_shares_the_network_of_the_host() {
+        assert!(lines(&plan(vec![])).contains("--unshare-net "), "also with a way to the proxy");
     }
 
     #[test]
     fn no_argument_and_no_variable_of_the_command_is_in_the_list() {
-        assert!(!lines(&plan(false, vec![])).contains("secret"));
+        assert!(!lines(&plan(vec![])).contains("secret"));
     }
 
     #[test]

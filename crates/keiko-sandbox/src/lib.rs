@@ -3,11 +3,13 @@
 //! Reading order: [`spec`] says what a jail is asked to run, [`jail`] finds out what this machine gives, [`run`] runs
 //! commands under bubblewrap, [`inner`] is this same binary inside; [`worker`] is this same binary inside the jail too,
 //! doing file and search operations ([`ops`]) and looking the workspace over ([`survey`]), [`kernel`] is the client of a
-//! Python kernel; [`workspace`] keeps the private clone of a run, [`sandbox`] is the port that the runtime sees, [`home`]
+//! Python kernel; [`workspace`] keeps the private clone of a run, [`egress`] the one way to the network, [`sandbox`] is the port that the runtime sees, [`home`]
 //! and [`push`] bring results out. This crate knows nothing of agents and of why something is done.
 
 mod allowlist;
 mod capture;
+mod disk;
+pub mod egress;
 pub mod home;
 mod identity;
 pub mod inner;
@@ -27,5 +29,6 @@ mod seccomp;
 pub mod selftest;
 pub mod spec;
 mod start;
+mod weight;
 pub mod worker;
 pub mod workspace;

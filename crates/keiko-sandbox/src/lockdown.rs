@@ -3,12 +3,13 @@
 //! Any step that fails ends the jail: a layer that the report promises is there, or nothing runs.
 
 use crate::launch::INSIDE_ID;
-use crate::plan::{InitPlan, LandlockState, Locked};
+use crate::plan::{InitPlan, LandlockState, Locked, Placed};
 use crate::seccomp;
 use landlock::{
     ABI, Access as _, AccessFs, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
     RulesetStatus, Scope,
 };
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getegid, geteuid, getgid, getrlimit, getuid, setrlimit};
 
 /// The newest level of Landlock that the rules below were written for.
@@ -20,6 +21,7 @@ const NICE: i32 = 5;
 /// Locks the calling process in. Its children inherit all of it.
 pub(crate) fn lock(plan: &InitPlan) -> Result<Locked, String> {
     check_privileges()?;
+    plan.placed.iter().try_for_each(check_mount)?;
     // No other process of this user may look into process 1 or borrow its descriptors.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|e| format!("cannot hide process 1: {e}"))?;
     close_on_exec()?;
@@ -47,6 +49,17 @@ fn check_privileges() -> Result<(), String> {
     } else {
         Err("the jail kept capabilities".into())
     }
+}
+
+/// Bubblewrap follows links on the way to the place of a mount; one that was put there in time leads it elsewhere.
+fn check_mount(placed: &Placed) -> Result<(), String> {
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let seen = openat2(CWD, placed.inside.as_str(), flags, Mode::empty(), resolve).and_then(rustix::fs::fstat);
+    if seen.is_ok_and(|about| (about.st_dev, about.st_ino) == (placed.device, placed.inode)) {
+        return Ok(());
+    }
+    Err(format!("{} is not what was to be mounted there", placed.inside))
 }
 
 /// Whatever was left open by anyone before stays in this process.

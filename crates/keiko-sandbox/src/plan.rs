@@ -40,8 +40,6 @@ pub(crate) struct LaunchPlan {
     pub(crate) join: Vec<PathBuf>,
     /// The file system, in order.
     pub(crate) layers: Vec<Layer>,
-    /// Share the host's network.
-    pub(crate) network: bool,
     /// What the inner stage does.
     pub(crate) init: InitPlan,
 }
@@ -86,8 +84,24 @@ pub(crate) struct InitPlan {
     pub(crate) watch_memory: Option<u64>,
     /// Folders that may be written.
     pub(crate) writable: Vec<String>,
+    /// What must be seen where mounts belong.
+    pub(crate) placed: Vec<Placed>,
+    /// Where to hand over the socket on which the jail reaches the proxy of the host, if it has one: a descriptor that is
+    /// left open for this process.
+    pub(crate) gate: Option<i32>,
     /// Refuse to start without Landlock: the probe saw it work.
     pub(crate) need_landlock: bool,
+}
+
+/// A mount, as process 1 must find it: whoever put a link in its way while bubblewrap worked gets no jail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Placed {
+    /// Inside.
+    pub(crate) inside: String,
+    /// Of the source on the host.
+    pub(crate) device: u64,
+    /// Of the source on the host.
+    pub(crate) inode: u64,
 }
 
 /// What the stages tell the supervisor.

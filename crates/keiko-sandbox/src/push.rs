@@ -234,3 +234,50 @@ async fn stopped(push: &Push, action: &HostAction) -> Outcome<HostReport> {
         Err(fault) => Outcome::Unknown { why: format!("the push was stopped, and then {fault}") },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_inside_the_work_is_not_pushed_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, runs, outside) = (dir.path().join("user"), dir.path().join("workspaces"), dir.path().join("remote.git"));
+        let place = runs.join("run");
+        for folder in [root.join("vendor.git"), place.join("tree"), runs.join("other/tree"), outside.clone()] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        std::os::unix::fs::symlink(&root, dir.path().join("alias")).unwrap();
+        std::os::unix::fs::symlink(root.join("vendor.git"), dir.path().join("remote-link.git")).unwrap();
+        let at = |path: &str| dir.path().join(path).display().to_string();
+        let judge = |url: &str| refuse_own_folders(url, Some(&root), &place);
+        let inside = [
+            at("user"),
+            at("user/vendor.git"),
+            at("alias/vendor.git"),
+            at("remote-link.git"),
+            at("user/../user/vendor.git"),
+            at("workspaces/run/tree"),
+            at("workspaces/other/tree"),
+            format!("file://{}", at("user/vendor.git")),
+            // Relative ones would be looked for in the work.
+            ".".into(),
+            "..".into(),
+            "vendor.git".into(),
+            "./vendor.git".into(),
+            "not-there.git".into(),
+            "file://vendor.git".into(),
+        ];
+        for url in &inside {
+            let fault = judge(url).unwrap_err();
+            assert!(fault.code == "KEI-5140" && fault.hint.is_some(), "{url}: {fault:?}");
+        }
+        for url in [&at("remote.git"), &at("not-there.git"), &format!("file://{}", at("remote.git"))] {
+            judge(url).unwrap();
+        }
+        for url in ["https://host.example/a.git", "ssh://git@host.example/a.git", "git@host.example:a.git", "host.example:user/vendor.git"]
+        {
+            judge(url).unwrap();
+        }
+    }
+}

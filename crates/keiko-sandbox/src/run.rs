@@ -1,6 +1,7 @@
 //! Runs commands in jails: time limit, output, measured use, and an end for everything in them.
 
 use crate::capture::capture;
+use crate::disk::{Full, Space};
 use crate::jail::Jail;
 use crate::limits::Group;
 use crate::plan::{Ask, Done, Locked, Notice};
@@ -12,18 +13,18 @@ use keiko_contracts::jail::End;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long the end of everything may take; a fork bomb of hundreds needs about two seconds.
 const END: Duration = Duration::from_secs(10);
-/// How often free disk space is looked at.
-const LOOK: Duration = Duration::from_millis(200);
 /// Longest start.
 const START: Duration = Duration::from_secs(30);
 
@@ -53,7 +54,7 @@ async fn listen(control: &mut OwnedReadHalf, said: &mut Said) {
 enum Stopped {
     Deadline,
     Cancelled,
-    DiskFull,
+    Full(Full),
 }
 
 impl Jail {
@@ -64,7 +65,7 @@ impl Jail {
     /// is in the output.
     pub async fn run(&self, spec: JailSpec, live: LiveSink, cancel: Cancel) -> Result<JailOutput, Fault> {
         let began = Instant::now();
-        let Started { mut child, control, group } = start::start(self.0.prepare(&spec)?).await?;
+        let Started { mut child, control, group, serving: _serving } = start::start(self.0.prepare(&spec)?).await?;
         let (mut reader, mut writer) = control.into_split();
         let missing = || Fault::new(Code(5005), "a jail has no standard streams");
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
@@ -81,7 +82,7 @@ impl Jail {
                 () = &mut listening => None,
                 () = sleep_until(deadline) => Some(Stopped::Deadline),
                 () = cancel.cancelled() => Some(Stopped::Cancelled),
-                () = disk_runs_full(&spec.mounts, self.0.disk_reserve()) => Some(Stopped::DiskFull),
+                full = self.0.space.runs_full(&spec.mounts) => Some(Stopped::Full(full)),
             };
             if stopped.is_some() {
                 end(&mut writer, listening, &group).await;
@@ -103,7 +104,7 @@ impl Jail {
     /// # Errors
     /// As for [`Jail::run`].
     pub async fn spawn(&self, spec: JailSpec) -> Result<JailProcess, Fault> {
-        let Started { mut child, control, group } = start::start(self.0.prepare(&spec)?).await?;
+        let Started { mut child, control, group, serving } = start::start(self.0.prepare(&spec)?).await?;
         let (mut reader, writer) = control.into_split();
         let first = timeout(START, next_notice(&mut reader)).await.ok().flatten();
         let Some(Notice::Locked(locked)) = first else {
@@ -122,17 +123,30 @@ impl Jail {
             // A command that does not read is no fault of the jail, and must not hold up the caller.
             let _ = timeout(START, pipe.write_all(&spec.stdin)).await;
         }
-        Ok(JailProcess { stdin, stdout, stderr, began: Instant::now(), life: Life { child, reader, writer, group, said } })
+        let (writer, full) = (Arc::new(tokio::sync::Mutex::new(writer)), Arc::new(OnceLock::new()));
+        let ending = end_when_full(self.0.space.clone(), spec.mounts, writer.clone(), group.clone(), full.clone());
+        let watch = AbortOnDropHandle::new(tokio::spawn(ending));
+        let life = Life { child, reader, writer, group, said, full, _watch: watch, _serving: serving };
+        Ok(JailProcess { stdin, stdout, stderr, began: Instant::now(), life })
     }
 }
 
-/// Returns when one of the folders that can be written has less free space than is to be left for others.
-async fn disk_runs_full(mounts: &[Mount], reserve: u64) {
-    let free = |mount: &Mount| rustix::fs::statvfs(&mount.host).map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize));
-    let full = || mounts.iter().filter(|m| m.writable).any(|m| free(m) < reserve);
-    while !full() {
-        tokio::time::sleep(LOOK).await;
-    }
+/// A process that lives on is ended for the space that it takes as well.
+async fn end_when_full(
+    space: Space,
+    mounts: Vec<Mount>,
+    writer: Arc<tokio::sync::Mutex<OwnedWriteHalf>>,
+    group: Group,
+    why: Arc<OnceLock<Full>>,
+) {
+    let full = space.runs_full(&mounts).await;
+    let _ = why.set(full);
+    ask_to_kill(&writer).await;
+    group.kill();
+}
+
+async fn ask_to_kill(writer: &tokio::sync::Mutex<OwnedWriteHalf>) {
+    let _ = timeout(GRACE / 4, async { writer.lock().await.write_all(&[Ask::Kill.byte()]).await }).await;
 }
 
 async fn feed(mut stdin: ChildStdin, bytes: Vec<u8>) {
@@ -203,7 +217,11 @@ fn judge(said: &Said, stopped: Option<Stopped>, group: &Group, stderr: &Captured
     output.peak_kib = said.done.map(|d| d.peak_kib).filter(|kib| *kib > 0 && !killed_for_memory).or_else(|| group.peak_kib());
     let noticed = [
         (killed_for_memory, "the memory limit was reached and a process was killed"),
-        (stopped == Some(Stopped::DiskFull), "the disk is nearly full and the command was stopped"),
+        (stopped == Some(Stopped::Full(Full::Disk)), "the disk is nearly full and the command was stopped"),
+        (
+            stopped == Some(Stopped::Full(Full::Folders)),
+            "the workspace is larger than it may be and the command was stopped: remove something",
+        ),
         (group.out_of_processes(), "the limit of processes was reached"),
         (output.end == End::Signal(libc::SIGXFSZ), "the limit of the file size was reached"),
         (output.end == End::Signal(libc::SIGSYS), "a system call of another architecture was tried"),
@@ -230,15 +248,19 @@ pub struct JailProcess {
 struct Life {
     child: Child,
     reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    writer: Arc<tokio::sync::Mutex<OwnedWriteHalf>>,
     group: Group,
     said: Said,
+    /// Why it was ended, if it was for the space that it took.
+    full: Arc<OnceLock<Full>>,
+    _watch: AbortOnDropHandle<()>,
+    _serving: Option<AbortOnDropHandle<()>>,
 }
 
 impl JailProcess {
     /// Kills everything in the jail and waits for its end.
     pub async fn kill(&mut self) {
-        let _ = timeout(GRACE / 4, self.life.writer.write_all(&[Ask::Kill.byte()])).await;
+        ask_to_kill(&self.life.writer).await;
         finish(&mut self.life.child, &self.life.group).await;
     }
 
@@ -249,7 +271,8 @@ impl JailProcess {
     pub async fn wait(&mut self) -> Result<JailOutput, Fault> {
         listen(&mut self.life.reader, &mut self.life.said).await;
         finish(&mut self.life.child, &self.life.group).await;
-        let mut output = judge(&self.life.said, None, &self.life.group, &Captured::default())?;
+        let stopped = self.life.full.get().copied().map(Stopped::Full);
+        let mut output = judge(&self.life.said, stopped, &self.life.group, &Captured::default())?;
         output.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(output)
     }

@@ -14,6 +14,15 @@ use std::collections::BTreeMap;
 const X32_BIT: u32 = 0x4000_0000;
 /// Size of `struct seccomp_data`'s first field is 4; it is the number of the call.
 const OFFSET_OF_NUMBER: u32 = 0;
+/// Linux 6.15; the same number everywhere.
+const OPEN_TREE_ATTR: i64 = 467;
+/// Requests of terminals: typing into one (TIOCSTI), into the console (TIOCLINUX), and loading a line discipline (TIOCSETD).
+const TERMINAL_REQUESTS: [u64; 3] = [0x5412, 0x541c, 0x5423];
+/// What the internet families are used with: default, ICMP, TCP, UDP, ICMP over IPv6, multipath TCP. Others (SCTP, DCCP,
+/// L2TP, UDP-Lite) are modules that nothing here needs, which a socket would load into the kernel.
+const PROTOCOLS: [i32; 6] = [0, libc::IPPROTO_ICMP, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMPV6, libc::IPPROTO_MPTCP];
+/// Kinds of sockets, in the low bits of the argument.
+const KIND_MASK: u64 = 0xf;
 const NEW_NAMESPACES: [i32; 8] = [
     libc::CLONE_NEWNS,
     libc::CLONE_NEWCGROUP,
@@ -44,6 +53,8 @@ fn refused() -> Vec<i64> {
         libc::SYS_pidfd_getfd,
         libc::SYS_kcmp,
         libc::SYS_process_madvise,
+        libc::SYS_move_pages,
+        libc::SYS_migrate_pages,
         // kernel surface
         libc::SYS_bpf,
         libc::SYS_perf_event_open,
@@ -61,6 +72,7 @@ fn refused() -> Vec<i64> {
         libc::SYS_chroot,
         libc::SYS_move_mount,
         libc::SYS_open_tree,
+        OPEN_TREE_ATTR,
         libc::SYS_fsopen,
         libc::SYS_fsmount,
         libc::SYS_fsconfig,
@@ -83,6 +95,7 @@ fn refused() -> Vec<i64> {
         libc::SYS_swapoff,
         libc::SYS_acct,
         libc::SYS_quotactl,
+        libc::SYS_quotactl_fd,
         libc::SYS_syslog,
         libc::SYS_sethostname,
         libc::SYS_setdomainname,
@@ -95,7 +108,7 @@ fn refused() -> Vec<i64> {
         libc::SYS_name_to_handle_at,
     ];
     #[cfg(target_arch = "x86_64")]
-    calls.extend([libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS_uselib]);
+    calls.extend([libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS_uselib, libc::SYS_sysfs]);
     #[cfg(target_arch = "aarch64")]
     calls.push(libc::SYS_kexec_file_load);
     calls
@@ -118,19 +131,31 @@ fn refused_with() -> Result<Vec<(i64, Vec<SeccompRule>)>, seccompiler::BackendEr
         .map(|flag| SeccompRule::new(vec![condition(0, Len::Qword, Op::MaskedEq(number(*flag)), number(*flag))?]))
         .collect::<Result<Vec<_>, _>>()?;
     let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let mut sockets = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let mut other_protocol = vec![is(0, number(family))?];
+        for protocol in PROTOCOLS {
+            other_protocol.push(differs(2, protocol)?);
+        }
+        sockets.push(SeccompRule::new(other_protocol)?);
+        for kind in [libc::SOCK_RAW, libc::SOCK_SEQPACKET, libc::SOCK_DCCP] {
+            let is_kind = condition(1, Len::Dword, Op::MaskedEq(KIND_MASK), number(kind))?;
+            sockets.push(SeccompRule::new(vec![is(0, number(family))?, is_kind])?);
+        }
+    }
     let other_family = families.iter().map(|family| differs(0, *family)).collect::<Result<Vec<_>, _>>()?;
     Ok(vec![
         (libc::SYS_clone, namespaces),
         (
             libc::SYS_socket,
-            vec![
-                SeccompRule::new(other_family)?,
-                SeccompRule::new(vec![is(0, number(libc::AF_NETLINK))?, differs(2, libc::NETLINK_ROUTE)?])?,
-            ],
+            [SeccompRule::new(other_family)?, SeccompRule::new(vec![is(0, number(libc::AF_NETLINK))?, differs(2, libc::NETLINK_ROUTE)?])?]
+                .into_iter()
+                .chain(sockets)
+                .collect(),
         ),
         (libc::SYS_socketpair, vec![SeccompRule::new(vec![differs(0, libc::AF_UNIX)?])?]),
         // The kernel looks at 32 bits of the request only: so must the filter, or the upper half goes around it.
-        (libc::SYS_ioctl, vec![SeccompRule::new(vec![is(1, 0x5412)?])?, SeccompRule::new(vec![is(1, 0x541c)?])?]),
+        (libc::SYS_ioctl, TERMINAL_REQUESTS.iter().map(|request| SeccompRule::new(vec![is(1, *request)?])).collect::<Result<_, _>>()?),
         (libc::SYS_personality, vec![SeccompRule::new(vec![differs(0, 0)?, differs(0, -1)?])?]),
     ])
 }

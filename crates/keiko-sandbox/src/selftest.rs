@@ -4,7 +4,7 @@ use crate::jail::{Jail, LimitedBy};
 use crate::plan::SELF_INSIDE;
 pub use crate::probe::SelfTestResult;
 use crate::probe::{Bait, PROBE};
-use crate::spec::{JailOutput, JailSpec};
+use crate::spec::{JailOutput, JailSpec, Network};
 use keiko_contracts::code::Fault;
 use keiko_contracts::jail::{End, Limits};
 use keiko_ports::Cancel;
@@ -29,7 +29,8 @@ impl Jail {
 
     async fn try_out(&self, argv: &[&str], limits: Limits) -> Result<JailOutput, Fault> {
         let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-        let spec = JailSpec { argv, cwd: "/tmp".into(), env: BTreeMap::new(), mounts: vec![], limits, network: false, stdin: vec![] };
+        let spec =
+            JailSpec { argv, cwd: "/tmp".into(), env: BTreeMap::new(), mounts: vec![], limits, network: Network::None, stdin: vec![] };
         self.run(spec, LiveSink::none(), Cancel::new()).await
     }
 

@@ -1,5 +1,6 @@
 //! What a jail is asked to run.
 
+use crate::egress::Egress;
 use keiko_contracts::jail::Limits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,10 +18,20 @@ pub struct JailSpec {
     pub mounts: Vec<Mount>,
     /// Limits.
     pub limits: Limits,
-    /// Network access, as permitted by an approval. Without it only a private loopback exists.
-    pub network: bool,
+    /// What it reaches beyond its own loopback.
+    pub network: Network,
     /// Standard input.
     pub stdin: Vec<u8>,
+}
+
+/// What a command reaches beyond a loopback of its own. There is no third way: no jail shares the network of the host.
+#[derive(Debug, Clone, Default)]
+pub enum Network {
+    /// Nothing.
+    #[default]
+    None,
+    /// What this proxy permits, as an approval permitted the proxy.
+    Through(Egress),
 }
 
 /// A host folder or file seen inside the jail.

@@ -1,5 +1,6 @@
 //! Starts the outer stage and listens to the stages.
 
+use crate::egress::Egress;
 use crate::limits::Group;
 use crate::plan::{self, LAUNCH, LaunchPlan, Locked, Notice, body_length};
 use crate::remedy;
@@ -18,23 +19,27 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Child;
 use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a stage may take for reading its plan.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The command that starts the outer stage, and the supervisor's end of the socket.
-fn command(binary: &Path) -> io::Result<(Command, UnixStream, UnixStream)> {
+/// The command that starts the outer stage, and the supervisor's end of the socket. `gate` is left open for it as well.
+fn command(binary: &Path, gate: Option<&UnixStream>) -> io::Result<(Command, UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     let fd = theirs.as_raw_fd();
+    let fds = [Some(fd), gate.map(UnixStream::as_raw_fd)];
     let mut command = Command::new(binary);
     command.arg(LAUNCH).arg(fd.to_string()).env_clear().current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let keep_open = move || {
-        #[expect(unsafe_code, reason = "the socket is open in the parent until the child has been started, so it is open in the child")]
-        let socket = unsafe { BorrowedFd::borrow_raw(fd) };
-        rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).map_err(io::Error::from)
+        fds.into_iter().flatten().try_for_each(|fd| {
+            #[expect(unsafe_code, reason = "the sockets are open in the parent until the child has been started, so also in the child")]
+            let socket = unsafe { BorrowedFd::borrow_raw(fd) };
+            rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).map_err(io::Error::from)
+        })
     };
-    #[expect(unsafe_code, reason = "one fcntl call, which is allowed between fork and exec; every other descriptor keeps closing itself")]
+    #[expect(unsafe_code, reason = "fcntl calls, which are allowed between fork and exec; every other descriptor keeps closing itself")]
     unsafe {
         command.pre_exec(keep_open);
     }
@@ -50,6 +55,8 @@ pub(crate) struct Prepared {
     pub(crate) binary: PathBuf,
     pub(crate) plan: LaunchPlan,
     pub(crate) group: Group,
+    /// What serves its way to the network, if it has one.
+    pub(crate) egress: Option<Egress>,
 }
 
 /// A started jail.
@@ -57,20 +64,27 @@ pub(crate) struct Started {
     pub(crate) child: Child,
     pub(crate) control: tokio::net::UnixStream,
     pub(crate) group: Group,
+    /// Dropped, the way to the network is closed.
+    pub(crate) serving: Option<AbortOnDropHandle<()>>,
 }
 
 /// Starts a jail. Its command may not run yet, or never: [`next_notice`] tells.
 pub(crate) async fn start(prepared: Prepared) -> Result<Started, Fault> {
-    let Prepared { binary, plan, group } = prepared;
+    let Prepared { binary, mut plan, group, egress } = prepared;
+    let (our_gate, gate) = match &egress {
+        Some(_) => UnixStream::pair().map(|(ours, theirs)| (Some(ours), Some(theirs))).map_err(|e| cannot_start(&e))?,
+        None => (None, None),
+    };
+    plan.init.gate = gate.as_ref().map(UnixStream::as_raw_fd);
     let message = plan::encode(&plan).map_err(|e| Fault::new(Code(5010), e.to_string()))?;
-    let (command, mut ours, theirs) = command(&binary).map_err(|e| cannot_start(&e))?;
+    let (command, mut ours, theirs) = command(&binary, gate.as_ref()).map_err(|e| cannot_start(&e))?;
     let (answer, started) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     let job = move || {
         let _inside = runtime.enter();
         let mut command = tokio::process::Command::from(command);
         let child = command.kill_on_drop(true).spawn();
-        drop(theirs);
+        drop((theirs, gate));
         let sent = child.and_then(|child| {
             ours.set_write_timeout(Some(PATIENCE))?;
             ours.write_all(&message)?;
@@ -82,7 +96,8 @@ pub(crate) async fn start(prepared: Prepared) -> Result<Started, Fault> {
     let gone = || cannot_start(&io::Error::other("the thread that starts jails is gone"));
     starter().map_err(|e| cannot_start(&e))?.send(Box::new(job)).map_err(|_| gone())?;
     let (child, control) = started.await.map_err(|_| gone())?.map_err(|e| cannot_start(&e))?;
-    Ok(Started { child, control, group })
+    let serving = egress.zip(our_gate).map(|(egress, gate)| AbortOnDropHandle::new(tokio::spawn(egress.serve(gate))));
+    Ok(Started { child, control, group, serving })
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -110,9 +125,9 @@ pub(crate) async fn next_notice(control: &mut (impl AsyncRead + Unpin)) -> Optio
 
 /// Runs a jail to its end without a runtime: the probe. Output of a failed start is explained.
 pub(crate) fn blocking(prepared: Prepared, spec: &JailSpec) -> Result<(Option<Locked>, End), Fault> {
-    let Prepared { binary, plan, group: _group } = prepared;
+    let Prepared { binary, plan, group: _group, egress: _ } = prepared;
     let message = plan::encode(&plan).map_err(|e| cannot_start(&e))?;
-    let (mut command, mut ours, theirs) = command(&binary).map_err(|e| cannot_start(&e))?;
+    let (mut command, mut ours, theirs) = command(&binary, None).map_err(|e| cannot_start(&e))?;
     let mut child = command.spawn().map_err(|e| cannot_start(&e))?;
     drop((theirs, command));
     drop(child.stdin.take());

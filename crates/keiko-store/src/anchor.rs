@@ -6,7 +6,9 @@
 
 use keiko_contracts::digest::Digest;
 use keiko_contracts::journal::Position;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -64,7 +66,11 @@ impl Anchor {
         }
         let attempt = ATTEMPT.fetch_add(1, Ordering::Relaxed);
         let draft = with_suffix(path, &format!(".{}-{attempt}", std::process::id()));
-        let written = std::fs::write(&draft, format!("keiko-anchor-1 {} {}\n", self.position, self.hash))
+        let mut private = OpenOptions::new();
+        private.write(true).create(true).truncate(true).mode(0o600);
+        let written = private
+            .open(&draft)
+            .and_then(|mut file| file.write_all(format!("keiko-anchor-1 {} {}\n", self.position, self.hash).as_bytes()))
             .and_then(|()| std::fs::rename(&draft, path));
         if written.is_err() {
             let _ = std::fs::remove_file(&draft);
@@ -88,6 +94,8 @@ mod tests {
         anchor(9).store(&path).unwrap();
         assert_eq!(Anchor::load(&path), Some(anchor(9)));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no drafts are left behind");
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "like the journal itself");
     }
 
     #[test]

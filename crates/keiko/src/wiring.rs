@@ -1,6 +1,6 @@
 //! Wires adapters to the runtime. The only place that sees them all.
 
-use crate::config::Config;
+use crate::config::{Config, SandboxConfig};
 use crate::error::CliError;
 use crate::home::{Home, private_dir};
 use keiko_agent::native::NativeEngine;
@@ -80,7 +80,7 @@ impl Keiko {
 
     /// A driver with this model and the real sandbox.
     pub(crate) fn driver(&self, models: Arc<dyn ChatModel>, options: DriveOptions) -> Result<Driver, CliError> {
-        let sandbox = Arc::new(LazySandbox { home: self.home.clone(), cell: OnceCell::new() });
+        let sandbox = Arc::new(LazySandbox { home: self.home.clone(), config: self.config.sandbox.clone(), cell: OnceCell::new() });
         let ports = Ports {
             journal: self.journal.clone(),
             models,
@@ -122,10 +122,10 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
 }
 
 /// Options of the jail for this binary.
-pub(crate) fn jail_options() -> Result<JailOptions, Fault> {
+pub(crate) fn jail_options(config: &SandboxConfig) -> Result<JailOptions, Fault> {
     let own =
         std::env::current_exe().map_err(|error| Fault::new(Code(9004), format!("this program's own file cannot be found: {error}")))?;
-    Ok(JailOptions::new(own))
+    Ok(JailOptions { registries: config.registries.clone(), workspace_mib: config.workspace_mib, ..JailOptions::new(own) })
 }
 
 /// The parts of the sandbox.
@@ -136,9 +136,9 @@ pub(crate) struct SandboxParts {
 }
 
 /// Finds bubblewrap, git and the rest, or says what is missing.
-pub(crate) fn sandbox(home: &Home) -> Result<SandboxParts, Fault> {
+pub(crate) fn sandbox(home: &Home, config: &SandboxConfig) -> Result<SandboxParts, Fault> {
     private_dir(&home.data)?;
-    let jail = Jail::detect(jail_options()?)?;
+    let jail = Jail::detect(jail_options(config)?)?;
     let spaces = Workspaces::new(&home.data)?;
     let push = Push::new(spaces.clone(), jail.clone());
     let sandbox = Sandbox::new(spaces.clone(), jail, &home.cache);
@@ -148,6 +148,7 @@ pub(crate) fn sandbox(home: &Home) -> Result<SandboxParts, Fault> {
 /// The sandbox, looked for only when something needs it: a goal about text runs without bubblewrap.
 struct LazySandbox {
     home: Home,
+    config: SandboxConfig,
     cell: OnceCell<Result<SandboxParts, Fault>>,
 }
 
@@ -156,8 +157,8 @@ impl LazySandbox {
         let found = self
             .cell
             .get_or_init(|| async {
-                let home = self.home.clone();
-                tokio::task::spawn_blocking(move || sandbox(&home))
+                let (home, config) = (self.home.clone(), self.config.clone());
+                tokio::task::spawn_blocking(move || sandbox(&home, &config))
                     .await
                     .unwrap_or_else(|error| Err(Fault::new(Code(9005), format!("looking for the sandbox broke down: {error}"))))
             })

@@ -5,6 +5,8 @@ use super::seen::{CAP, Seen, too_large};
 use crate::workspace::git::HostGit;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::TreeId;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -127,7 +129,7 @@ fn decide(git: &HostGit, repo: &Path, root: &Path, entry: &Entry, gone: &BTreeSe
     let old = read_side(git, repo, &entry.old, &entry.path)?;
     let new = read_side(git, repo, &entry.new, &entry.path)?;
     if let Seen::Link(target) = &new
-        && leaves(&entry.path, target)
+        && (leaves(&entry.path, target) || leads_out(root, &entry.path, target))
     {
         return Ok(Decision::Conflict("a new link to outside of the folder"));
     }
@@ -218,22 +220,49 @@ fn is_harmless(path: &Path) -> bool {
         })
 }
 
-/// Whether a link at `path` points out of the folder. Judged by its text: what it meets on the way may change.
+/// Whether a link at `path` points out of the folder, judged by its text. Steps up are permitted at the beginning only,
+/// where they lead through real folders: after a name, `..` belongs to whatever that name turns out to be.
 fn leaves(path: &Path, target: &[u8]) -> bool {
     let target = PathBuf::from(OsString::from_vec(target.to_vec()));
-    let mut depth = path.components().count() as i64 - 1;
+    let mut depth = path.components().count().saturating_sub(1);
+    let mut named = false;
     for component in target.components() {
         match component {
-            Component::Normal(_) => depth += 1,
+            Component::Normal(_) => named = true,
             Component::CurDir => {}
+            Component::ParentDir if named || depth == 0 => return true,
             Component::ParentDir => depth -= 1,
             Component::RootDir | Component::Prefix(_) => return true,
         }
-        if depth < 0 {
-            return true;
-        }
     }
     false
+}
+
+/// Whether it leads out over links that stand in the user's folder already. What is not there yet leads nowhere; if it is
+/// part of the same result and a link, it is judged itself.
+fn leads_out(root: &Path, path: &Path, target: &[u8]) -> bool {
+    let target = PathBuf::from(OsString::from_vec(target.to_vec()));
+    let place = path.parent().unwrap_or(Path::new("")).join(target);
+    let Ok(root) = openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else { return true };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match openat2(&root, without_steps(&place), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        Ok(_) => false,
+        // Also `ELOOP`, a link in a circle, and a kernel that does not know the call: what cannot be told apart is refused.
+        Err(error) => !matches!(error, Errno::NOENT | Errno::NOTDIR),
+    }
+}
+
+/// The path without `..`, all of which stand before any name and step up through real folders: see [`leaves`].
+fn without_steps(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(out.pop()),
+            Component::Normal(name) => out.push(name),
+            _ => {}
+        }
+    }
+    if out.as_os_str().is_empty() { ".".into() } else { out }
 }
 
 fn read_side(git: &HostGit, repo: &Path, side: &Side, path: &Path) -> Result<Seen, Fault> {
@@ -289,6 +318,44 @@ mod tests {
         {
             assert_eq!(leaves(Path::new(path), target.as_bytes()), out, "{path} -> {target}");
         }
+        for (path, target, out) in [
+            ("a", "b/../c", true),
+            ("a/b", "../x/../c", true),
+            ("a/b/c", "../../d", false),
+            ("a/b/c", "./../d", false),
+            ("a/b/c", "../../../d", true),
+            ("a", ".", false),
+            ("a", "", false),
+        ] {
+            assert_eq!(leaves(Path::new(path), target.as_bytes()), out, "{path} -> {target}");
+        }
+    }
+
+    #[test]
+    fn links_that_lead_out_over_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir_all(root.join("sub/deep")).unwrap();
+        std::fs::create_dir(dir.path().join("outside")).unwrap();
+        for (target, name) in [("../outside", "way-out"), ("/", "top"), ("sub", "inner"), ("circle", "circle"), ("../..", "sub/up")] {
+            std::os::unix::fs::symlink(target, root.join(name)).unwrap();
+        }
+        for (path, target, out) in [
+            ("a", "way-out/secret", true),
+            ("a", "way-out", true),
+            ("a", "top/etc/passwd", true),
+            ("sub/a", "../way-out/secret", true),
+            ("sub/deep/a", "../../inner/up/outside", true),
+            ("a", "circle", true),
+            ("a", "inner/deep", false),
+            ("sub/a", "../inner/deep/missing", false),
+            ("new/folder/a", "../../sub", false),
+            ("a", "missing/way-out", false),
+        ] {
+            assert!(!leaves(Path::new(path), target.as_bytes()), "by its text it stays: {path} -> {target}");
+            assert_eq!(leads_out(&root, Path::new(path), target.as_bytes()), out, "{path} -> {target}");
+        }
+        assert!(leads_out(&dir.path().join("nowhere"), Path::new("a"), b"b"), "what cannot be looked at is refused");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Jupyter messages inside ZeroMQ messages: parts, signature, JSON. Without IO.
 
+use crate::weight;
 use jupyter_protocol::messaging::{JupyterMessage, JupyterMessageContent};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -87,9 +88,9 @@ pub(super) fn open(key: &Key, frames: &[Vec<u8>]) -> Option<Heard> {
     if different {
         return None;
     }
-    let header: HeaderPart = serde_json::from_slice(&parts[0]).ok()?;
-    let parent: Option<ParentPart> = serde_json::from_slice(&parts[1]).ok();
-    let content = serde_json::from_slice(&parts[3]).ok()?;
+    let header: HeaderPart = weight::parse(&parts[0]).ok()?;
+    let parent: Option<ParentPart> = weight::parse(&parts[1]).ok();
+    let content = weight::parse(&parts[3]).ok()?;
     let content = JupyterMessageContent::from_type_and_content(&header.msg_type, content).ok()?;
     Some(Heard { parent: parent.and_then(|parent| parent.msg_id), content })
 }
@@ -137,6 +138,11 @@ mod tests {
             frames.iter().enumerate().map(|(at, frame)| if at == 2 { Vec::new() } else { frame.clone() }).collect();
         assert!(open(&key, &unsigned).is_none());
         assert!(open(&key, &[]).is_none());
+        // Signed, as code in a cell can do it, and made to cost a hundred times its length.
+        let mut heavy = [b"{}".to_vec(), b"{}".to_vec(), b"{}".to_vec(), format!("[{}0]", "0,".repeat(1 << 20)).into_bytes()];
+        heavy[0] = frames[3].clone();
+        let signature = hex(&key.sign(&heavy)).into_bytes();
+        assert!(open(&key, &[DELIMITER.to_vec(), signature].into_iter().chain(heavy).collect::<Vec<_>>()).is_none());
         assert!(!format!("{key:?}").contains(key.reveal()));
     }
 }

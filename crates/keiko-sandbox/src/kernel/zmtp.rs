@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// The longest message that is kept, all frames together, in bytes.
-pub(super) const MESSAGE_BYTES_MAX: usize = 24 << 20;
+pub(super) const MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// Frames in one message.
 const FRAMES_MAX: usize = 64;
 const GREETING_BYTES: usize = 64;

@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::capture::capture;
 use crate::kernel::{self, CONNECTION_FILE, Connection, Kernel, KernelError, Process};
 use crate::run::JailProcess;
-use crate::spec::{JailSpec, Mount};
+use crate::spec::{JailSpec, Mount, Network};
 use crate::workspace::{copy, inside, write_atomically};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
@@ -92,8 +92,15 @@ impl Shared {
         env.extend(
             [("IPYTHONDIR", "/tmp/ipython"), ("MPLBACKEND", "Agg"), ("PYTHONNOUSERSITE", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())),
         );
-        let spec =
-            JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: Limits::default(), network: false, stdin: Vec::new() };
+        let spec = JailSpec {
+            argv,
+            cwd: inside::WORKSPACE.to_owned(),
+            env,
+            mounts,
+            limits: Limits::default(),
+            network: Network::None,
+            stdin: Vec::new(),
+        };
         let process = self.jail.spawn(spec).await.map_err(failed("start the kernel's jail"))?;
         Kernel::connect(connection, supervise(process), PATIENCE, cancel).await
     }

@@ -3,11 +3,11 @@
 use super::Shared;
 use super::session::Session;
 use crate::jail::Identity;
-use crate::spec::{JailOutput, JailSpec, Mount};
+use crate::spec::{JailOutput, JailSpec, Mount, Network};
 use crate::workspace::{Place, copy, inside, io_fault, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
-use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, RESULTS, TreeId};
+use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, Limits, RESULTS, TreeId};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use std::io::Read as _;
@@ -80,8 +80,15 @@ impl Shared {
         let stdin = spec.stdin.as_ref().map(|s| s.text_or_empty().as_bytes().to_vec()).unwrap_or_default();
         let mut mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
         mounts.extend(results.mount());
-        let jail = JailSpec { argv, cwd, env, mounts, limits: spec.limits, network: false, stdin };
-        self.jail.run(jail, live, cancel.clone()).await
+        let overfull = self.jail.0.space.is_overfull(&mounts).await;
+        // With no room left, files can be removed and nothing be written: also not by many short commands.
+        let limits = if overfull { Limits { file_mib: 0, ..spec.limits } } else { spec.limits };
+        let jail = JailSpec { argv, cwd, env, mounts, limits, network: Network::None, stdin };
+        let mut output = self.jail.run(jail, live, cancel.clone()).await?;
+        if overfull {
+            output.violations.push("the workspace is larger than it may be: nothing can be written until something is removed".into());
+        }
+        Ok(output)
     }
 
     /// What commands need to find what was prepared.

@@ -2,9 +2,10 @@
 
 use super::Shared;
 use super::session::Session;
+use crate::egress::Egress;
 use crate::ops::OpRequest;
-use crate::spec::{JailSpec, Mount};
-use crate::workspace::prepare::Set;
+use crate::spec::{JailSpec, Mount, Network};
+use crate::workspace::prepare::{Origin, Set};
 use crate::workspace::registry::Registries;
 use crate::workspace::{copy, inside, io_fault, tree};
 use keiko_contracts::code::{Code, Fault};
@@ -18,6 +19,9 @@ use std::path::{Path, PathBuf};
 const LOG_CAP: usize = 64 << 10;
 /// Limits of one installing command.
 const LIMITS: Limits = Limits { wall_ms: 900_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 2048 };
+
+/// Projects that one set of dependencies is bound into.
+const DIRS_MOST: usize = 64;
 
 /// What is to be installed.
 pub(super) struct Order {
@@ -36,17 +40,18 @@ impl Shared {
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, Fault> {
         let dirs = self.projects(session, &order, cancel).await;
-        let set = Set::new(order.toolchain, &order.cache_key, dirs)?;
+        let set = Set::new(order.toolchain, &order.cache_key, Origin::of(&session.meta, run), dirs)?;
         if set.is_done(&self.cache) {
             self.adopt(session, set).await?;
             return Ok(Some(JailBody::Prepared { cached: true, log: "taken from the cache".into(), exit_code: 0 }));
         }
         let registries = Registries::read();
+        let egress = registries.egress(order.toolchain, self.jail.registries())?;
         let host = set.make(&self.cache, run, self.jail.identity(), &registries)?;
         let (mut log, mut exit_code) = (String::new(), 0);
         for command in order.commands {
             log.push_str(&format!("$ {}\n", command.join(" ")));
-            let spec = self.spec(session, &set, &host, &registries, command);
+            let spec = self.spec(session, &set, &host, &registries, &egress, command);
             let output = self.jail.run(spec, live.clone(), cancel.clone()).await?;
             if output.cancelled {
                 copy::wipe(&host)?;
@@ -65,6 +70,7 @@ impl Shared {
                 break;
             }
         }
+        log.push_str(&refused(&egress));
         if exit_code == 0 {
             set.finish(&self.cache, run)?;
             self.adopt(session, set).await?;
@@ -75,12 +81,14 @@ impl Shared {
         Ok(Some(JailBody::Prepared { cached: false, log, exit_code }))
     }
 
-    fn spec(&self, session: &Session, set: &Set, host: &Path, registries: &Registries, argv: Vec<String>) -> JailSpec {
+    fn spec(&self, session: &Session, set: &Set, host: &Path, registries: &Registries, egress: &Egress, argv: Vec<String>) -> JailSpec {
         let mut mounts = vec![inside::tree_mount(&session.place, true)];
         mounts.extend(registries.mounts());
         mounts.push(Mount { host: host.to_owned(), inside: set.inside(), writable: true });
-        let env = set.install_env(registries);
-        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network: true, stdin: Vec::new() }
+        let mut env = set.install_env(registries);
+        env.extend(Egress::environment());
+        let network = Network::Through(egress.clone());
+        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new() }
     }
 
     /// The folders of the projects that the key belongs to, as a survey finds them.
@@ -89,34 +97,46 @@ impl Shared {
             return Vec::new();
         };
         let ours = survey.projects.into_iter().filter(|p| p.toolchain == order.toolchain && p.cache_key == order.cache_key);
-        ours.map(|p| PathBuf::from(p.dir)).filter(|d| d.components().all(|c| matches!(c, std::path::Component::Normal(_)))).collect()
+        ours.map(|p| PathBuf::from(p.dir))
+            .filter(|d| d.components().all(|c| matches!(c, std::path::Component::Normal(_))))
+            .take(DIRS_MOST)
+            .collect()
     }
 
     /// Uses a set from now on.
     async fn adopt(&self, session: &mut Session, set: Set) -> Result<(), Fault> {
+        // What they see changes; and nothing of the agent's shall move folders about meanwhile.
+        session.end().await;
         if set.toolchain == Toolchain::Node {
             for dir in &set.dirs {
                 mount_point(&session.place.tree(), &dir.join("node_modules"), self.jail.identity())?;
             }
         }
-        session.prepared.add(set, &session.place)?;
-        // What they see has changed.
-        session.end().await;
-        Ok(())
+        session.prepared.add(set, &session.place)
     }
+}
+
+/// What the person who approved it should know of.
+fn refused(egress: &Egress) -> String {
+    let refused = egress.refused();
+    if refused.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nKeiko's sandbox refused connections while installing:\n  {}\nA host that belongs to your registries: keiko config set sandbox.registries HOST\n",
+        refused.join("\n  ")
+    )
 }
 
 /// Makes the empty folder that installed modules are bound to.
 fn mount_point(tree: &Path, path: &Path, owner: crate::jail::Identity) -> Result<(), Fault> {
-    let full = tree.join(path);
-    if copy::behind_a_link(tree, path) || full.symlink_metadata().is_ok_and(|m| !m.is_dir()) {
-        return Err(Fault::new(Code(5130), "something stands where installed modules belong")
-            .at(path.display())
-            .hint("remove it from the workspace"));
-    }
-    if !full.is_dir() {
-        std::fs::create_dir(&full).map_err(|e| io_fault("make a folder", &full, &e))?;
-        std::os::unix::fs::lchown(&full, Some(owner.uid), Some(owner.gid)).map_err(|e| io_fault("hand over", &full, &e))?;
-    }
-    Ok(())
+    copy::make_beneath(tree, path, owner).map_err(|e| match e.raw_os_error() {
+        // A link, a file, or nothing.
+        Some(libc::ELOOP | libc::ENOTDIR | libc::EXDEV | libc::ENOENT) => {
+            Fault::new(Code(5130), "something stands where installed modules belong")
+                .at(path.display())
+                .hint("remove it from the workspace")
+        }
+        _ => io_fault("make a folder", &tree.join(path), &e),
+    })
 }

@@ -5,7 +5,7 @@ use crate::kernel::Kernel;
 use crate::ops::OpRequest;
 use crate::plan::SELF_INSIDE;
 use crate::run::JailProcess;
-use crate::spec::JailSpec;
+use crate::spec::{JailSpec, Network};
 use crate::worker::{WORKER_ARG, WorkerClient, WorkerError};
 use crate::workspace::prepare::Prepared;
 use crate::workspace::{Meta, Place, inside};
@@ -185,7 +185,7 @@ impl Shared {
             env: self.env(session),
             mounts: inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache),
             limits: Limits { memory_mib: 1024, pids: 64, ..Limits::default() },
-            network: false,
+            network: Network::None,
             stdin: Vec::new(),
         };
         let mut process = self.jail.spawn(spec).await?;

@@ -3,7 +3,7 @@
 use super::{CREDENTIALS, io_fault};
 use ignore::WalkBuilder;
 use keiko_contracts::code::{Code, Fault};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -188,6 +188,53 @@ pub(crate) fn give(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Takes the right to write away from everything below `path`, which nobody uses any more: from the files, and as root also
+/// by taking them over, folders and all. Whoever is root can still remove it, and so can a user: folders stay as they are
+/// for it.
+pub(crate) fn seal(path: &Path) -> Result<(), Fault> {
+    let failed = |e: &std::io::Error| io_fault("make read-only", path, e);
+    let meta = path.symlink_metadata().map_err(|e| failed(&e))?;
+    let root = rustix::process::geteuid().is_root();
+    if root {
+        std::os::unix::fs::lchown(path, Some(0), Some(0)).map_err(|e| failed(&e))?;
+    }
+    if meta.is_symlink() {
+        return Ok(());
+    }
+    // What only its owner could read and run must stay readable for the jail, and nothing of it runs as somebody else.
+    let for_all = |bits: u32| if meta.mode() & bits != 0 { bits | bits >> 3 | bits >> 6 } else { 0 };
+    let mode = match (meta.is_dir(), root) {
+        (true, true) => 0o755,
+        (true, false) => 0o755 | (meta.mode() & 0o777),
+        (false, _) => 0o444 | for_all(0o100),
+    };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| failed(&e))?;
+    if meta.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(|e| failed(&e))? {
+            seal(&entry.map_err(|e| failed(&e))?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder at a path below `root`, where someone may be moving links about meanwhile: nothing on the way may be one.
+/// What was made is handed over; a folder that is there already stays as it is.
+pub(crate) fn make_beneath(root: &Path, path: &Path, owner: crate::jail::Identity) -> std::io::Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let root = openat(CWD, root, flags, Mode::empty())?;
+    let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?);
+    let parent = if parent.as_os_str().is_empty() { root } else { openat2(&root, parent, flags, Mode::empty(), resolve)? };
+    match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
+        Ok(()) => {
+            let made = openat(&parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            Ok(rustix::fs::fchown(&made, Some(rustix::fs::Uid::from_raw(owner.uid)), Some(rustix::fs::Gid::from_raw(owner.gid)))?)
+        }
+        Err(rustix::io::Errno::EXIST) => Ok(openat(&parent, name, flags, Mode::empty()).map(drop)?),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Removes a folder of a run, also where something in the jail took its own permissions away.
 pub(crate) fn wipe(path: &Path) -> Result<(), Fault> {
     if path.symlink_metadata().is_err() {
@@ -246,6 +293,68 @@ mod tests {
         assert_eq!(fs::read_link(to.join("out")).unwrap(), Path::new("../outside"));
         assert!(copied.notes.iter().any(|n| n.contains(".env")));
         assert!(!to.join("sub").exists() && !to.join("pipe").exists());
+    }
+
+    fn me() -> crate::jail::Identity {
+        crate::jail::Identity { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() }
+    }
+
+    #[test]
+    fn a_folder_is_made_beneath_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        fs::create_dir_all(root.join("real")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, root.join("link")).unwrap();
+        std::os::unix::fs::symlink("real", root.join("inner")).unwrap();
+        fs::write(root.join("file"), "").unwrap();
+        make_beneath(&root, Path::new("real/new"), me()).unwrap();
+        make_beneath(&root, Path::new("real/new"), me()).unwrap();
+        assert!(root.join("real/new").is_dir());
+        for bad in ["link/new", "inner/new", "link", "file", "file/new", "../outside/new", "real/../../outside/new", "", "missing/new"] {
+            assert!(make_beneath(&root, Path::new(bad), me()).is_err(), "{bad}");
+        }
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_is_not_made_outside_while_links_are_swapped() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+        fs::create_dir_all(root.join("web")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, root.join("trap")).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let flags = rustix::fs::RenameFlags::EXCHANGE;
+                    rustix::fs::renameat_with(CWD, root.join("web"), CWD, root.join("trap"), flags).unwrap();
+                }
+            });
+            let made = (0..3000).filter(|_| make_beneath(&root, Path::new("web/node_modules"), me()).is_ok()).count();
+            done.store(true, Ordering::Relaxed);
+            assert!(made > 0, "it never worked at all");
+        });
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "a folder was made outside");
+    }
+
+    #[test]
+    fn what_is_sealed_can_be_read_and_removed_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (set, outside) = (dir.path().join("set"), dir.path().join("outside"));
+        fs::create_dir_all(set.join("bin")).unwrap();
+        for (path, mode) in [(set.join("bin/tool"), 0o4700), (set.join("data"), 0o600), (outside.clone(), 0o600)] {
+            fs::write(&path, "x").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        std::os::unix::fs::symlink(&outside, set.join("link")).unwrap();
+        seal(&set).unwrap();
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o7777;
+        assert_eq!((mode(set.join("bin/tool")), mode(set.join("data")), mode(outside)), (0o555, 0o444, 0o600));
+        wipe(&set).unwrap();
+        assert!(!set.exists());
     }
 
     #[test]

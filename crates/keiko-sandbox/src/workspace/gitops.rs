@@ -99,6 +99,9 @@ fn report(op: &GitOp, output: &JailOutput) -> Result<JailBody, Fault> {
     let said = text(&output.stdout);
     if matches!(op, GitOp::Commit { .. }) {
         let (commit, files) = said.split_once('\n').unwrap_or((&said, ""));
+        if !tree::is_object_id(commit.trim()) {
+            return Ok(refused("git did not say which commit it made".into(), &said));
+        }
         let summary = if files.trim().is_empty() { "nothing to commit" } else { files };
         return Ok(JailBody::Committed {
             commit: CommitId(commit.trim().to_owned()),

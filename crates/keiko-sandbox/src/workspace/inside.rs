@@ -2,7 +2,7 @@
 
 use super::{Meta, Place, deps, prepare};
 use crate::jail::Jail;
-use crate::spec::{Captured, JailOutput, JailSpec, Mount};
+use crate::spec::{Captured, JailOutput, JailSpec, Mount, Network};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, Limits};
 use keiko_ports::Cancel;
@@ -72,7 +72,7 @@ pub(crate) fn script_spec(mounts: Vec<Mount>, env: BTreeMap<String, String>, scr
     let mut argv: Vec<String> = ["/bin/sh", "-c", script, "keiko"].map(str::to_owned).into();
     argv.extend(args.iter().map(|a| (*a).to_owned()));
     let limits = Limits { wall_ms: 300_000, output_bytes: 8 << 20, file_mib: 4096, ..Limits::default() };
-    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: false, stdin }
+    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: Network::None, stdin }
 }
 
 /// A script of Keiko's on the repository of states.

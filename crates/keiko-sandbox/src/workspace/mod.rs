@@ -31,6 +31,7 @@ use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{Opened, Source};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// File names that hold credentials: never taken along untracked, and masked wherever a folder of the user's is bound.
@@ -100,7 +101,11 @@ impl Workspaces {
     /// KEI-5105 without git, KEI-5109 when the folder cannot be made.
     pub fn new(data: &Path) -> Result<Workspaces, Fault> {
         let root = data.join("workspaces");
-        std::fs::create_dir_all(&root).map_err(|e| io_fault("make a folder", &root, &e))?;
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700).create(&root).map_err(|e| io_fault("make a folder", &root, &e))?;
+        // One from before may be open to others.
+        let closed = std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o700));
+        closed.map_err(|e| io_fault("set the mode of", &root, &e))?;
         let root = root.canonicalize().map_err(|e| io_fault("look at", &root, &e))?;
         let git = HostGit::new(&root)?;
         Ok(Workspaces { root, git })

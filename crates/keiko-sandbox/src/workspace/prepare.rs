@@ -1,23 +1,26 @@
-//! Dependencies: installed once by a jail with network, kept by lock-file key, read-only ever after.
+//! Dependencies: installed once by a jail with a way to registries, kept by source and lock-file key, read-only ever after.
 //!
-//! Each key has its own folder, so that what one project's install scripts did is seen by no other project.
+//! Each source (a folder of the user's) and key has its own folder, so that what one project's install scripts did is seen
+//! by no other project, also not by one with the very same manifests.
 //!
 //! | toolchain | `<cache>/deps/...` | inside |
 //! |---|---|---|
-//! | Python | `python/<key>` | `/cache/python/<key>` with `venv` |
-//! | Node | `node/<key>` | `/cache/node/<key>` with `node_modules`, also bound where the project is |
-//! | Rust | `rust/<key>` | `/cache/cargo` (`CARGO_HOME`) |
-//! | Go | `go/<key>` | `/cache/go` with `mod` (`GOMODCACHE`) |
+//! | Python | `python/<key>-<source>` | `/cache/python/<key>` with `venv` |
+//! | Node | `node/<key>-<source>` | `/cache/node/<key>` with `node_modules`, also bound where the project is |
+//! | Rust | `rust/<key>-<source>` | `/cache/cargo` (`CARGO_HOME`) |
+//! | Go | `go/<key>-<source>` | `/cache/go` with `mod` (`GOMODCACHE`) |
 
 use super::registry::Registries;
-use super::{Place, copy, io_fault, write_atomically};
+use super::{Meta, Place, copy, io_fault, write_atomically};
 use crate::jail::Identity;
 use crate::spec::Mount;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::digest::Digest;
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::Toolchain;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -26,8 +29,23 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Set {
     pub(crate) toolchain: Toolchain,
     pub(crate) key: String,
+    /// Whose it is: see [`Origin`].
+    #[serde(default)]
+    origin: Origin,
     /// The projects that it belongs to, relative.
     pub(crate) dirs: Vec<PathBuf>,
+}
+
+/// Which source a set was installed for: nothing else ever uses it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Origin(String);
+
+impl Origin {
+    /// The user's folder without symlinks, or else the run itself.
+    pub(crate) fn of(meta: &Meta, run: RunId) -> Origin {
+        let identity = meta.root.as_ref().map_or_else(|| format!("run {run}").into_bytes(), |root| root.as_os_str().as_bytes().to_vec());
+        Origin(Digest::of(&identity).to_string().chars().filter(char::is_ascii_alphanumeric).take(32).collect())
+    }
 }
 
 /// What a run has prepared, in order. Kept beside the workspace.
@@ -35,17 +53,22 @@ pub(crate) struct Set {
 pub(crate) struct Prepared(Vec<Set>);
 
 impl Set {
-    pub(crate) fn new(toolchain: Toolchain, key: &str, dirs: Vec<PathBuf>) -> Result<Set, Fault> {
+    pub(crate) fn new(toolchain: Toolchain, key: &str, origin: Origin, dirs: Vec<PathBuf>) -> Result<Set, Fault> {
         let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if key.is_empty() || key.len() > 128 || !key.bytes().all(good) {
             return Err(Fault::new(Code(5130), "this is not the key of a dependency cache").at(key.chars().take(80).collect::<String>()));
         }
-        Ok(Set { toolchain, key: key.to_owned(), dirs })
+        Ok(Set { toolchain, key: key.to_owned(), origin, dirs })
+    }
+
+    /// The name of the folder on the host.
+    fn name(&self) -> String {
+        format!("{}-{}", self.key, self.origin.0)
     }
 
     /// The folder on the host.
     pub(crate) fn host(&self, cache: &Path) -> PathBuf {
-        cache.join("deps").join(name(self.toolchain)).join(&self.key)
+        cache.join("deps").join(name(self.toolchain)).join(self.name())
     }
 
     /// The folder inside.
@@ -60,12 +83,12 @@ impl Set {
 
     /// Where it is filled by one run, until everything is installed: what is half done is seen by nobody.
     pub(crate) fn unfinished(&self, cache: &Path, run: RunId) -> PathBuf {
-        cache.join("deps").join(name(self.toolchain)).join(format!("{}.{run}.unfinished", self.key))
+        cache.join("deps").join(name(self.toolchain)).join(format!("{}.{run}.unfinished", self.name()))
     }
 
     /// Where it is written down that everything was installed: beside the folder, where install scripts cannot write.
     fn done(&self, cache: &Path) -> PathBuf {
-        cache.join("deps").join(name(self.toolchain)).join(format!("{}.done", self.key))
+        cache.join("deps").join(name(self.toolchain)).join(format!("{}.done", self.name()))
     }
 
     pub(crate) fn is_done(&self, cache: &Path) -> bool {
@@ -79,6 +102,7 @@ impl Set {
             return copy::wipe(&unfinished);
         }
         copy::wipe(&host)?;
+        copy::seal(&unfinished)?;
         std::fs::rename(&unfinished, &host).map_err(|e| io_fault("move", &unfinished, &e))?;
         write_atomically(&self.done(cache), b"")
     }
@@ -186,7 +210,9 @@ impl Prepared {
             let host = set.host(cache);
             out.push(Mount { host: host.clone(), inside: set.inside(), writable: false });
             let modules = host.join("node_modules");
-            if set.toolchain != Toolchain::Node || !modules.is_dir() {
+            // An install script may have left a link to anywhere: on the host it must not be followed.
+            let is_real = modules.symlink_metadata().is_ok_and(|about| about.is_dir());
+            if set.toolchain != Toolchain::Node || !is_real {
                 continue;
             }
             for dir in &set.dirs {
@@ -236,9 +262,9 @@ mod tests {
 
     #[test]
     fn keys_are_plain_names() {
-        assert!(Set::new(Toolchain::Python, "abc-1", vec![]).is_ok());
+        assert!(Set::new(Toolchain::Python, "abc-1", Origin::default(), vec![]).is_ok());
         for bad in ["", "..", "a/b", "a b", &"x".repeat(129)] {
-            assert_eq!(Set::new(Toolchain::Rust, bad, vec![]).unwrap_err().code, "KEI-5130", "{bad}");
+            assert_eq!(Set::new(Toolchain::Rust, bad, Origin::default(), vec![]).unwrap_err().code, "KEI-5130", "{bad}");
         }
     }
 
@@ -248,7 +274,7 @@ mod tests {
         let place = Place { dir: dir.path().join("run") };
         std::fs::create_dir_all(place.tree()).unwrap();
         let owner = Identity { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() };
-        let set = Set::new(Toolchain::Python, "k", vec![]).unwrap();
+        let set = Set::new(Toolchain::Python, "k", Origin::default(), vec![]).unwrap();
         let run = RunId::from_bytes([1; 10]);
         set.make(dir.path(), run, owner, &Registries::default()).unwrap();
         let mut prepared = Prepared::default();
@@ -268,7 +294,7 @@ mod tests {
         let place = Place { dir: dir.path().to_owned() };
         let mut prepared = Prepared::default();
         for key in ["old", "new"] {
-            prepared.add(Set::new(Toolchain::Rust, key, vec![]).unwrap(), &place).unwrap();
+            prepared.add(Set::new(Toolchain::Rust, key, Origin::default(), vec![]).unwrap(), &place).unwrap();
         }
         assert_eq!(prepared.0.len(), 1);
         assert_eq!(prepared.0[0].key, "new");

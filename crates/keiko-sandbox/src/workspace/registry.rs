@@ -1,11 +1,14 @@
 //! Where this machine's package managers get packages from: the parts that are no secrets, for the one jail with network.
 
+use crate::egress::{Destinations, Egress, Upstream};
 use crate::spec::Mount;
+use keiko_contracts::code::Fault;
+use keiko_contracts::jail::Toolchain;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Environment variables that name registries, proxies and certificates.
-const VARIABLES: [&str; 26] = [
+/// Environment variables that name registries and certificates. Proxies are used by our own, outside.
+const VARIABLES: [&str; 22] = [
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",
     "PIP_TRUSTED_HOST",
@@ -19,14 +22,10 @@ const VARIABLES: [&str; 26] = [
     "npm_config_registry",
     "NODE_EXTRA_CA_CERTS",
     "CARGO_HTTP_CAINFO",
-    "CARGO_HTTP_PROXY",
     "GOPROXY",
     "GOSUMDB",
     "GONOSUMDB",
     "GOPRIVATE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
@@ -35,7 +34,7 @@ const VARIABLES: [&str; 26] = [
 ];
 
 /// Keys of npm's configuration that say where packages come from. Tokens and passwords are other keys.
-const NPM_KEYS: [&str; 7] = ["registry", "cafile", "strict-ssl", "proxy", "https-proxy", "noproxy", "replace-registry-host"];
+const NPM_KEYS: [&str; 4] = ["registry", "cafile", "strict-ssl", "replace-registry-host"];
 
 /// What is passed on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +46,9 @@ pub(crate) struct Registries {
     pub(crate) cargo: String,
     /// Certificates and folders of packages that the settings name.
     pub(crate) paths: Vec<PathBuf>,
+    /// The proxy of this machine, for ours; a fault if there is one that it cannot use.
+    upstream: Upstream,
+    upstream_fault: Option<Fault>,
 }
 
 /// The texts of configuration files, least important first.
@@ -57,15 +59,27 @@ pub(crate) struct Files {
     pub(crate) cargo: Vec<String>,
 }
 
+impl Files {
+    /// The proxy that a package manager's own settings name, the most important one.
+    fn proxy(&self) -> Option<&str> {
+        let named = |(key, value): &(&str, &str)| matches!(*key, "proxy" | "https-proxy") && !value.contains("${") && *value != "null";
+        let of = |files: &'_ [String]| -> Option<usize> { files.iter().rposition(|text| pairs(text).any(|pair| named(&pair))) };
+        let all = [&self.cargo, &self.pip, &self.npm];
+        let text = all.into_iter().find_map(|files| of(files).and_then(|at| files.get(at)))?;
+        pairs(text).filter(named).last().map(|(_, value)| value)
+    }
+}
+
 impl Registries {
     /// Of this machine and user.
     pub(crate) fn read() -> Registries {
         let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+        let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
         let all = |paths: &[PathBuf]| paths.iter().filter_map(|p| std::fs::read_to_string(p).ok()).filter(|t| t.len() < 1 << 20).collect();
         let files = Files {
             pip: all(&["/etc/pip.conf".into(), home.join(".pip/pip.conf"), home.join(".config/pip/pip.conf")]),
             npm: all(&["/usr/etc/npmrc".into(), "/usr/local/etc/npmrc".into(), "/etc/npmrc".into(), home.join(".npmrc")]),
-            cargo: all(&[home.join(".cargo/config"), home.join(".cargo/config.toml")]),
+            cargo: all(&[cargo.join("config"), cargo.join("config.toml")]),
         };
         Registries::of(&std::env::vars().collect(), &files)
     }
@@ -95,6 +109,10 @@ impl Registries {
         }
         out.npmrc = npm.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
         out.cargo = files.cargo.iter().map(|text| public_cargo(text)).collect();
+        match Upstream::of(env, files.proxy()) {
+            Ok(upstream) => out.upstream = upstream,
+            Err(fault) => out.upstream_fault = Some(fault),
+        }
         let certificates =
             npm.get("cafile").copied().into_iter().chain(out.env.iter().filter(|(k, _)| names_a_path(k)).map(|(_, v)| v.as_str()));
         let mut paths: Vec<PathBuf> = certificates.map(PathBuf::from).filter(|p| p.is_absolute() && p.exists()).collect();
@@ -104,9 +122,20 @@ impl Registries {
         out
     }
 
+    /// The way to the network for installing: the usual registries, the places that these settings name, and `further` ones.
+    pub(crate) fn egress(&self, toolchain: Toolchain, further: &[String]) -> Result<Egress, Fault> {
+        if let Some(fault) = &self.upstream_fault {
+            return Err(fault.clone());
+        }
+        let usual = further.iter().fold(Destinations::of(toolchain), |all, name| all.and_name(name));
+        let settings = self.env.values().map(String::as_str).chain([self.npmrc.as_str(), self.cargo.as_str()]);
+        Ok(Egress::new(settings.fold(usual, Destinations::and_configured), self.upstream.clone()))
+    }
+
     /// What of it lies in files.
     pub(crate) fn mounts(&self) -> Vec<Mount> {
-        let inside = |path: &Path| path.to_str().map(|p| Mount { host: path.to_owned(), inside: p.to_owned(), writable: false });
+        // A link is followed on the host: inside, its target need not exist.
+        let inside = |path: &Path| Some(Mount { host: path.canonicalize().ok()?, inside: path.to_str()?.to_owned(), writable: false });
         // What lies below /usr and /etc/ssl is in every jail already.
         self.paths.iter().filter(|p| !p.starts_with("/usr") && !p.starts_with("/etc/ssl")).filter_map(|p| inside(p)).collect()
     }
@@ -144,7 +173,7 @@ fn public_cargo(text: &str) -> String {
             keep = ["source.", "source]", "registries.", "registry]", "http]", "net]"].iter().any(|s| section.starts_with(s));
         }
         let key = trimmed.split('=').next().unwrap_or_default().to_lowercase();
-        let secret = ["token", "credential", "password", "secret", "cookie"].iter().any(|s| key.contains(s));
+        let secret = ["token", "credential", "password", "secret", "cookie", "proxy"].iter().any(|s| key.contains(s));
         if keep && !secret && is_public(trimmed.trim_end_matches('"')) && is_public(&trimmed.replace('"', " ")) {
             out.push_str(line);
             out.push('\n');
@@ -162,7 +191,7 @@ mod tests {
         let env = [
             ("PIP_INDEX_URL", "https://mirror.example/simple"),
             ("PIP_EXTRA_INDEX_URL", "https://user:hidden@other.example/simple"),
-            ("https_proxy", "http://proxy:3128"),
+            ("https_proxy", "http://user:hidden@proxy:3128"),
             ("OPENAI_API_KEY", "hidden"),
             ("CARGO_REGISTRIES_OURS_INDEX", "sparse+https://crates.example/"),
             ("CARGO_REGISTRIES_OURS_TOKEN", "hidden"),
@@ -174,13 +203,31 @@ mod tests {
             cargo: vec!["[source.crates-io]\nreplace-with = \"m\"\n[source.m]\nregistry = \"https://u:hidden@x\"\n[registries.o]\nindex = \"sparse+https://c/\"\ntoken = \"hidden\"\n[build]\nrustc-wrapper = \"hidden\"\n".into()],
         };
         let out = Registries::of(&env, &files);
-        assert_eq!(
-            out.env.keys().map(String::as_str).collect::<Vec<_>>(),
-            ["CARGO_REGISTRIES_OURS_INDEX", "PIP_CERT", "PIP_INDEX_URL", "https_proxy"]
-        );
+        assert_eq!(out.env.keys().map(String::as_str).collect::<Vec<_>>(), ["CARGO_REGISTRIES_OURS_INDEX", "PIP_CERT", "PIP_INDEX_URL"]);
         assert_eq!(out.npmrc, "@ours:registry=https://ours.example\nregistry=https://npm.example/\n");
         assert!(out.cargo.contains("replace-with") && out.cargo.contains("sparse+https://c/"));
         assert!(!format!("{out:?}").contains("hidden"), "{out:?}");
         assert!(out.paths.is_empty(), "a certificate that is not there is not bound");
+        let egress = format!("{:?}", out.egress(Toolchain::Rust, &["*.further.example".into()]).unwrap());
+        for place in
+            ["mirror.example", "npm.example", "ours.example", "crates.example", "static.crates.io", "*.further.example", "proxy:3128"]
+        {
+            assert!(egress.contains(place), "{place}: {egress}");
+        }
+        assert!(!egress.contains("hidden") && !egress.contains("other.example"), "{egress}");
+    }
+
+    #[test]
+    fn a_proxy_in_the_files_of_a_package_manager_is_used() {
+        let files = Files {
+            npm: vec!["https-proxy=http://npm-proxy:1\n".into()],
+            cargo: vec!["[http]\nproxy = \"cargo-proxy:2\"\n".into()],
+            ..Files::default()
+        };
+        assert_eq!(files.proxy(), Some("cargo-proxy:2"));
+        let out = Registries::of(&BTreeMap::new(), &files);
+        assert!(!out.cargo.contains("cargo-proxy") && out.npmrc.is_empty(), "the jail sees ours only");
+        let socks = Files { npm: vec!["proxy=socks5://x:1\n".into()], ..Files::default() };
+        assert_eq!(Registries::of(&BTreeMap::new(), &socks).egress(Toolchain::Node, &[]).unwrap_err().code, "KEI-5150");
     }
 }

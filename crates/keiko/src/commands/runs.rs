@@ -212,7 +212,7 @@ async fn result_tree(keiko: &Keiko, run: RunId) -> Result<TreeId, CliError> {
 
 async fn apply(context: &Context<'_>, keiko: &Keiko, run: RunId, check: bool) -> Result<ExitCode, CliError> {
     let tree = result_tree(keiko, run).await?;
-    let parts = sandbox(&keiko.home)?;
+    let parts = sandbox(&keiko.home, &keiko.config.sandbox)?;
     parts.sandbox.export_tree(run, &tree).await?;
     let home = Homeward::new(parts.spaces);
     let report = if check { home.plan(run, &tree) } else { home.apply(run, &tree) }?;
@@ -231,7 +231,7 @@ async fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
 }
 
 fn homeward(keiko: &Keiko) -> Result<Homeward, CliError> {
-    Ok(Homeward::new(sandbox(&keiko.home)?.spaces))
+    Ok(Homeward::new(sandbox(&keiko.home, &keiko.config.sandbox)?.spaces))
 }
 
 fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str) -> Result<(), CliError> {

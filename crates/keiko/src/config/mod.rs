@@ -41,6 +41,7 @@ const SYSTEM: &str = "/etc/keiko";
 pub(crate) struct Config {
     pub(crate) run: RunConfig,
     pub(crate) log: LogConfig,
+    pub(crate) sandbox: SandboxConfig,
     pub(crate) policy: RiskPolicy,
     pub(crate) models: ModelsConfig,
     language: Option<Language>,
@@ -61,6 +62,27 @@ pub(crate) struct RunConfig {
 pub(crate) struct LogConfig {
     pub(crate) level: String,
     pub(crate) json: bool,
+}
+
+/// The sandbox.
+#[derive(Debug, Clone)]
+pub(crate) struct SandboxConfig {
+    /// Hosts, besides the usual ones, that dependencies may be installed from.
+    pub(crate) registries: Vec<String>,
+    /// The most that the folders of a run may hold.
+    pub(crate) workspace_mib: u32,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        raw::RawSandbox::default().into()
+    }
+}
+
+impl From<raw::RawSandbox> for SandboxConfig {
+    fn from(raw: raw::RawSandbox) -> Self {
+        SandboxConfig { registries: words(raw.registries.as_deref().unwrap_or_default()), workspace_mib: raw.workspace_mib }
+    }
 }
 
 impl RunConfig {
@@ -315,11 +337,17 @@ fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
     Ok(Config {
         run: RunConfig { model: raw.run.model, approval: raw.run.approval, limits },
         log: LogConfig { level: raw.log.level.name().into(), json: raw.log.format == LogFormat::Json },
+        sandbox: raw.sandbox.into(),
         policy,
         models: raw.models,
         language: raw.language,
         stack: Arc::new(stack),
     })
+}
+
+/// The words of a list that is written as one text.
+fn words(text: &str) -> Vec<String> {
+    text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -422,6 +450,7 @@ mod tests {
         let config = Loaded::read(&ground.places).config().unwrap();
         assert_eq!(config.run.limits().unwrap(), RunLimits::default());
         assert_eq!((config.log.level.as_str(), config.log.json), ("error", false));
+        assert_eq!((config.sandbox.registries.len(), config.sandbox.workspace_mib), (0, 16_384));
         assert_eq!(config.policy, RiskPolicy::default());
     }
 
@@ -433,5 +462,15 @@ mod tests {
             committed.trim() == schema().unwrap(),
             "schemas/config.json is out of date; write it: ./keiko config schema > schemas/config.json"
         );
+    }
+
+    #[test]
+    fn hosts_for_installing_are_the_operators_to_name() {
+        let text = "[sandbox]\nregistries = 'github.com, *.corp.example'\nworkspace_mib = 100\n";
+        let config = Loaded::read(&ground(&[("user/config.toml", text)], &[]).places).config().unwrap();
+        assert_eq!(config.sandbox.registries, ["github.com", "*.corp.example"]);
+        assert_eq!(config.sandbox.workspace_mib, 100);
+        let of_a_project = ground(&[("repo/.git/HEAD", ""), ("repo/src/x", ""), ("repo/keiko.toml", text)], &[]);
+        assert_eq!(Loaded::read(&of_a_project.places).config().unwrap_err().code, "KEI-1305");
     }
 }

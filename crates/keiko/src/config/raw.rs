@@ -17,6 +17,8 @@ pub(crate) struct RawConfig {
     pub(crate) language: Option<Language>,
     /// What runs may use up, and who is asked.
     pub(crate) run: RawRun,
+    /// The sandbox.
+    pub(crate) sandbox: RawSandbox,
     /// Logs, on stderr.
     pub(crate) log: RawLog,
     /// Language models.
@@ -69,6 +71,24 @@ impl Default for RawRun {
             context_tokens: limits.context_tokens,
             max_output_tokens: limits.max_output_tokens,
         }
+    }
+}
+
+/// The sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawSandbox {
+    /// Hosts that dependencies may be installed from, besides the usual registries and those that the settings of pip, npm, cargo and Go name: "github.com, *.corp.example".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) registries: Option<String>,
+    /// The most that the folders of a run may hold, in mebibytes.
+    #[schemars(range(min = 64, max = 16_777_216))]
+    pub(crate) workspace_mib: u32,
+}
+
+impl Default for RawSandbox {
+    fn default() -> Self {
+        RawSandbox { registries: None, workspace_mib: keiko_sandbox::jail::JailOptions::new("").workspace_mib }
     }
 }
 

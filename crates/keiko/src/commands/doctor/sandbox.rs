@@ -1,6 +1,7 @@
 //! Whether jails can be made here, and whether they hold: escapes are really tried.
 
 use super::{Row, State};
+use crate::config::SandboxConfig;
 use crate::wiring::jail_options;
 use keiko_contracts::code::{Code, Fault};
 use keiko_sandbox::jail::Jail;
@@ -8,7 +9,7 @@ use keiko_sandbox::jail::{IsolationReport, LimitedBy};
 
 /// What is there, and where a jail looks for programs.
 pub(super) async fn rows() -> (Vec<Row>, Vec<String>) {
-    let detected = tokio::task::spawn_blocking(|| Jail::detect(jail_options()?)).await;
+    let detected = tokio::task::spawn_blocking(|| Jail::detect(jail_options(&SandboxConfig::default())?)).await;
     let jail = match detected.unwrap_or_else(|error| Err(Fault::new(Code(9005), format!("looking for the sandbox broke down: {error}")))) {
         Ok(jail) => jail,
         Err(fault) => {

@@ -16,8 +16,6 @@ use keiko_governance::policy::{Level, Question};
 /// The most projects whose tests one call runs.
 const PROJECTS_MAX: usize = 8;
 
-/// What the ids of the harness's own test runs begin with; then the round, and the number of the project.
-
 /// What is left to be done about the calls of a step, once all that can be started is.
 pub(crate) enum Next {
     /// Nothing: something runs, or waits, or all is answered.

@@ -630,7 +630,7 @@ fn with_own_ids(mut parts: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// How the calls begin by which the harness runs the tests; the index of the project follows.
+/// What the ids of the harness's own test runs begin with; then the round, and the number of the project.
 pub(crate) const TESTS_AT: &str = "harness:tests-at-";
 
 /// Calls that the harness makes for itself have ids that no model can choose.

@@ -208,7 +208,8 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
         asked.push(format!("keep changes to existing tests: {}", weakened.keys().map(String::as_str).collect::<Vec<_>>().join(", ")));
     }
     if !gone.is_empty() {
-        asked.push(format!("do without {} tests that ran at the start: {}", gone.len(), listed(&gone)));
+        let tests = crate::describe::count(gone.len() as u64, "test");
+        asked.push(format!("do without {tests} that ran at the start: {}", listed(&gone)));
     }
     let mut named: Vec<String> = weakened.into_keys().collect();
     named.extend(gone.into_iter().take(SHOWN_MAX));

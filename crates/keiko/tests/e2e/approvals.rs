@@ -164,7 +164,68 @@ fn an_approved_change_of_a_test_is_on_the_card() {
     keiko.run(&["approvals", "approve", &id]).expect(0);
     keiko.run(&["resume", "last"]).expect(0).says("succeeded").says("test changed");
     let card = keiko.end(&keiko.newest())["card"].clone();
-    assert_eq!(card["changed_tests"], json!([["tests/test_dates.py", id]]), "{card:#}");
+    let gone = "tests.test_dates.Leap.test_common (does not run any more)";
+    assert_eq!(card["changed_tests"], json!([["tests/test_dates.py", id], [gone, id]]), "{card:#}");
+}
+
+/// One test passes, one fails, and the second is to be got rid of.
+fn red_at_the_start(keiko: &Keiko) -> PathBuf {
+    let repo = leap_years(keiko);
+    put(&repo, "tests/test_dates.py", &format!("{LEAP_TEST}{CENTURY_TEST}"));
+    git(&repo, &["commit", "-q", "-a", "-m", "Ask for centuries"]);
+    repo
+}
+
+#[test]
+fn a_test_that_is_left_early_is_a_changed_test() {
+    if !ready("a_test_that_is_left_early_is_a_changed_test") {
+        return;
+    }
+    let head = "    def test_century(self):\n";
+    let leave = || edit("tests/test_dates.py", head, &format!("{head}        return\n"));
+    let by_command = || execute("sed -i 's/^    def test_century.*/&\\n        return/' tests/test_dates.py");
+    for turns in [vec![leave(), finish("Green.")], vec![by_command(), finish("Green.")]] {
+        let server = playing(turns);
+        let keiko = Keiko::chat(&server);
+        let repo = red_at_the_start(&keiko);
+        keiko.goal(&repo, "Fix centuries", &[]).expect(5).says("existing test").says("tests/test_dates.py");
+    }
+}
+
+#[test]
+fn a_test_that_does_not_run_any_more_is_asked_about_though_no_test_was_touched() {
+    if !ready("a_test_that_does_not_run_any_more_is_asked_about_though_no_test_was_touched") {
+        return;
+    }
+    let only = "import unittest\n\n\ndef load_tests(loader, tests, pattern):\n    from .test_dates import Leap\n    return unittest.TestSuite([Leap('test_common')])\n";
+    let server = playing(vec![write("loads.py", only), execute("cp loads.py tests/__init__.py"), finish("Green."), finish("Green.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = red_at_the_start(&keiko);
+    let done = keiko.goal(&repo, "Fix centuries", &[]);
+    done.expect(5).says("do without 1 test that ran at the start: tests.test_dates.Leap.test_century");
+    keiko.run(&["approvals", "deny", &keiko.approval()]).expect(0);
+    let done = keiko.run(&["resume", "last"]);
+    assert!(done.code != 0, "{done}");
+    assert!(results(&server).pop().unwrap().contains("do not run any more"), "{:?}", results(&server));
+}
+
+#[test]
+fn what_the_tests_of_the_harness_leave_is_no_work_of_the_agent() {
+    if !ready("what_the_tests_of_the_harness_leave_is_no_work_of_the_agent") {
+        return;
+    }
+    for (turns, changed) in [(vec![finish("Nothing to do.")], ""), (vec![mend(), finish("Done.")], "dates.py")] {
+        let server = playing(turns);
+        let keiko = Keiko::chat(&server);
+        let repo = leap_years(&keiko);
+        let writes = LEAP_TEST.replace("        self.", "        open('report.txt', 'a').write('ran')\n        self.");
+        put(&repo, "tests/test_dates.py", &writes);
+        git(&repo, &["commit", "-q", "-a", "-m", "Report"]);
+        keiko.goal(&repo, "Look at centuries", &[]).expect(0);
+        let diff = keiko.run(&["runs", "diff", "last"]).expect(0).stdout.clone();
+        let files: Vec<&str> = diff.lines().filter_map(|line| line.strip_prefix("+++ b/")).collect();
+        assert_eq!(files.join(","), changed, "{diff}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{CommitId, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
 use keiko_contracts::journal::{Epoch, Seq};
 use keiko_contracts::model::{Message, Part, Stop, SystemBlock, Usage};
-use keiko_contracts::run::{Closing, Ended, RunEnd, RunEvent, StartRun, Suspension};
+use keiko_contracts::run::{Closing, Ended, Resumed, RunEnd, RunEvent, StartRun, Steered, Suspension};
 use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
 use keiko_governance::budget::Budget;
@@ -229,33 +229,8 @@ impl RunState {
         }
         match event {
             RunEvent::RunStarted(start) => self.apply_started(stamp, start),
-            RunEvent::RunResumed(resumed) => {
-                self.epoch = resumed.epoch;
-                self.active_since = stamp.at;
-                self.waiting = None;
-                // The process that had asked is gone: what it was answered, and at what price, nobody knows.
-                for intent in self.open.values() {
-                    if let Action::Model(_) = intent.action {
-                        self.budget.book_cut_off(intent.reserve);
-                    }
-                }
-                if let (Some(limits), Some(start)) = (resumed.limits, self.start.as_mut()) {
-                    Arc::make_mut(start).limits = limits;
-                    self.budget.set_limit(limits.budget);
-                }
-            }
-            RunEvent::Steered(steered) => {
-                if let Some(seq) = steered.inbox {
-                    self.inbox = self.inbox.max(seq);
-                }
-                let text = steered.text.text_or_empty();
-                self.ledger.said(text);
-                let asked = matches!(self.waiting, Some(Suspension::Question { .. }));
-                self.waiting = None;
-                if !asked {
-                    self.say(&format!("The operator says: {text}"));
-                }
-            }
+            RunEvent::RunResumed(resumed) => self.apply_resumed(stamp, resumed),
+            RunEvent::Steered(steered) => self.apply_steered(steered),
             RunEvent::EffectIntended(intent) => self.apply_intended(intent),
             RunEvent::EffectEnded(ended) => self.apply_ended(stamp, ended),
             RunEvent::CallRefused(refused) => {
@@ -305,6 +280,35 @@ impl RunState {
                 self.waiting = None;
                 self.ended = Some(Arc::new((**end).clone()));
             }
+        }
+    }
+
+    fn apply_resumed(&mut self, stamp: &Stamp, resumed: &Resumed) {
+        self.epoch = resumed.epoch;
+        self.active_since = stamp.at;
+        self.waiting = None;
+        // The process that had asked is gone: what it was answered, and at what price, nobody knows.
+        for intent in self.open.values() {
+            if let Action::Model(_) = intent.action {
+                self.budget.book_cut_off(intent.reserve);
+            }
+        }
+        if let (Some(limits), Some(start)) = (resumed.limits, self.start.as_mut()) {
+            Arc::make_mut(start).limits = limits;
+            self.budget.set_limit(limits.budget);
+        }
+    }
+
+    fn apply_steered(&mut self, steered: &Steered) {
+        if let Some(seq) = steered.inbox {
+            self.inbox = self.inbox.max(seq);
+        }
+        let text = steered.text.text_or_empty();
+        self.ledger.said(text);
+        let asked = matches!(self.waiting, Some(Suspension::Question { .. }));
+        self.waiting = None;
+        if !asked {
+            self.say(&format!("The operator says: {text}"));
         }
     }
 

@@ -76,8 +76,9 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
         Language::German => crate::language::help::show(error),
     }
     // A closed pipe is no reason to complain.
-    if let Some(meant) = crate::suggest::instead(error) {
-        let hint = crate::language::early().pick("hint", "Tipp");
+    let language = crate::language::early();
+    if let Some(meant) = crate::suggest::instead(error, language) {
+        let hint = language.pick("hint", "Tipp");
         let _ = writeln!(std::io::stderr().lock(), "\n  {hint}: {meant}");
     }
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }

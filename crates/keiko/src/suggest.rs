@@ -1,7 +1,9 @@
 //! Commands that people try because other tools have them, and what they are called here.
 
+use crate::language::catalogue::german;
 use crate::view::program::as_typed;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use keiko_contracts::language::Language;
 
 /// What was typed, and the command that does it.
 const OTHERS: [(&[&str], &str); 21] = [
@@ -28,16 +30,34 @@ const OTHERS: [(&[&str], &str); 21] = [
     (&["do", "ask", "fix", "task", "goal", "exec", "chat"], "keiko run \"what is to be done\""),
 ];
 
+/// Options that may stand before a command and have a value of their own.
+const OPTIONS_WITH_VALUE: [&str; 2] = ["--lang", "--color"];
+
 /// The command that was probably meant, if clap has no better word for it.
-pub(crate) fn instead(error: &clap::Error) -> Option<String> {
+pub(crate) fn instead(error: &clap::Error, language: Language) -> Option<String> {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let line: Vec<String> = std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
+    let words = without_options(&line);
     // Below a command, clap's own list of what there is says more.
-    let words: Vec<String> =
-        std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).skip_while(|arg| arg.starts_with('-')).collect();
-    (words.first() == Some(typed)).then(|| of(&words)).flatten()
+    let meant = (words.first() == Some(typed)).then(|| of(words)).flatten()?;
+    let meant = match language {
+        Language::English => meant.into(),
+        Language::German => german(&meant),
+    };
+    Some(as_typed(&meant).into_owned())
+}
+
+/// A command line from its first word that is no option and no option's value.
+fn without_options(line: &[String]) -> &[String] {
+    let mut rest = line;
+    while let Some((first, after)) = rest.split_first().filter(|(first, _)| first.starts_with('-')) {
+        let takes_value = OPTIONS_WITH_VALUE.contains(&first.as_str());
+        rest = after.get(usize::from(takes_value)..).unwrap_or_default();
+    }
+    rest
 }
 
 /// What a command line without a command means; one that says what is to be done is a goal.
@@ -46,12 +66,11 @@ fn of(words: &[String]) -> Option<String> {
     let found = OTHERS.iter().find(|(names, _)| names.contains(&typed)).map(|(_, command)| *command);
     let goal = words.iter().take_while(|word| !word.starts_with('-')).map(|word| word.trim()).collect::<Vec<_>>().join(" ");
     let is_goal = goal.contains(' ') && !goal.contains(['"', '\'', '$', '`', '\\']) && !goal.chars().any(char::is_control);
-    let meant = match found {
-        Some(command) if command != *does || !is_goal => command.to_owned(),
-        _ if is_goal => format!("keiko run \"{goal}\""),
-        _ => return None,
-    };
-    Some(as_typed(&meant).into_owned())
+    match found {
+        Some(command) if command != *does || !is_goal => Some((*command).to_owned()),
+        _ if is_goal => Some(format!("keiko run \"{goal}\"")),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +99,34 @@ mod tests {
         let command = Cli::command();
         let own: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
         assert!(OTHERS.iter().flat_map(|(names, _)| *names).all(|name| !own.contains(name)));
+    }
+
+    #[test]
+    fn options_do_not_hide_what_was_typed() {
+        let own: Vec<String> = Cli::command()
+            .get_arguments()
+            .filter(|arg| arg.get_action().takes_values())
+            .filter_map(|arg| Some(format!("--{}", arg.get_long()?)))
+            .collect();
+        assert_eq!(own.len(), OPTIONS_WITH_VALUE.len(), "{own:?}");
+        assert!(own.iter().all(|name| OPTIONS_WITH_VALUE.contains(&name.as_str())), "{own:?}");
+        for line in ["list all", "--lang de list all", "--color=never -q list all", "--json --color always --lang=de list all"] {
+            let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(without_options(&line), ["list", "all"]);
+        }
+        assert_eq!(without_options(&["--lang".to_owned()]), [""; 0]);
+    }
+
+    #[test]
+    fn every_suggestion_with_words_has_german() {
+        for (_, text) in OTHERS {
+            let words = text
+                .split("keiko ")
+                .flat_map(|part| part.split([':', '(', ',']).skip(1))
+                .any(|part| !part.trim_matches([' ', ')']).is_empty());
+            let placeholders = text.contains("VENDOR") || text.contains("what is");
+            assert_eq!(german(text) != text, words || placeholders, "{text}");
+        }
     }
 
     #[test]

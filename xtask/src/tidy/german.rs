@@ -18,10 +18,11 @@ static CODE: LazyLock<Regex> = LazyLock::new(|| regex(r"\bCode\(([1-9]\d{3})\)")
 /// Where a code stands apart from its `Code(code)`.
 static LOOSE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:=>\s*\{?\s*\(?|wrong\(\s*|fault\(\s*)([1-69]\d{3})\b"));
 static HOLE: LazyLock<Regex> = LazyLock::new(|| regex(r"\{[^{}]*\}"));
-/// Where the sentences of errors are made.
-static SAID: LazyLock<Regex> = LazyLock::new(|| regex(r"\bFault::new\(|\.hint\(|#\[error\("));
-/// Where findings and checks are made: every sentence in the call.
-static SEEN: LazyLock<Regex> = LazyLock::new(|| regex(r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\("));
+/// Where the sentences of errors and refusals are made.
+static SAID: LazyLock<Regex> = LazyLock::new(|| regex(r"\bFault::new\(|\bRefusal::new\(|\.hint\(|#\[error\("));
+/// Where findings, checks and titles of steps are made: every sentence in the call.
+static SEEN: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\b(?:harness|run_tests)\("));
 /// Where something is shown as it stands: English, unless it is picked by `t` or `tr!`.
 static SHOWN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:say|data|warn|tell)\((?:&?format!\()?\s*$"));
 /// Two English words in a row, and no command.
@@ -226,6 +227,16 @@ mod tests {
         let source = "fn f() { let wrong = |why: &str| Fault::new(Code(1234), why);\n wrong(\"all is lost\") }";
         let found = findings("[headlines]\nKEI-1234 = 'x'\n", source, "| KEI-1234 | x | y |");
         assert!(found.len() == 1 && found[0].contains("all is lost"), "{found:?}");
+    }
+
+    #[test]
+    fn titles_of_steps_and_refusals_without_german_are_found() {
+        let source = r#"fn f() { harness(draft, "harness:x", "try the tests", op); run_tests(&round, "end the tests"); Refusal::new("it is full") }"#;
+        let found = findings("", source, "");
+        assert_eq!(found.len(), 3, "{found:?}");
+        for part in ["try the tests", "end the tests", "it is full"] {
+            assert!(found.iter().any(|found| found.contains(part)), "{part}: {found:?}");
+        }
     }
 
     #[test]

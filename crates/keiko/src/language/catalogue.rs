@@ -202,7 +202,11 @@ fn pieces(template: &str) -> impl Iterator<Item = Result<&str, &str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keiko_agent::describe;
+    use keiko_contracts::action::{Outcome, Report};
     use keiko_contracts::code::Code;
+    use keiko_contracts::jail::{Edit, JailBody, JailOp, JailReport, Project, Survey, Toolchain};
+    use keiko_contracts::language::Language;
 
     #[test]
     fn every_entry_keeps_its_parameters_and_is_found_by_its_sentence() {
@@ -242,6 +246,42 @@ mod tests {
             "Die Datei mit dem Auftrag ist nicht lesbar: Datei oder Verzeichnis nicht gefunden (Systemfehler 2)"
         );
         assert_eq!(german("\"0,50\" is not an amount of money: write a point, not a comma, as in 0.50").matches("0,50").count(), 1);
+    }
+
+    #[test]
+    fn what_a_run_does_and_asks_is_told_as_it_is_counted() {
+        let one = Edit { old: "a".into(), new: "b".into(), all: false };
+        let edit = |n| JailOp::EditFile { path: "a.py".into(), edits: vec![one.clone(); n] };
+        let told = |op: &JailOp| german_of(&describe::op(op));
+        assert_eq!(told(&JailOp::Survey), "den Arbeitsbereich sichten");
+        assert_eq!((told(&edit(1)), told(&edit(2))), ("a.py bearbeiten (1 Stelle)".into(), "a.py bearbeiten (2 Stellen)".into()));
+        let project = Project {
+            dir: String::new(),
+            toolchain: Toolchain::Go,
+            manifests: Vec::new(),
+            runner: None,
+            needs_prepare: false,
+            prepare: Vec::new(),
+            cache_key: String::new(),
+        };
+        for (files, projects) in [(1, 1), (1, 2), (2, 1), (0, 0)] {
+            let survey = Survey { files, projects: vec![project.clone(); projects], ..Survey::default() };
+            let report = JailReport { body: JailBody::Surveyed(survey), tree: None };
+            let said = german_of(&describe::outcome(&Outcome::Done(Report::Jail(report))));
+            let file = Language::German.count(files.into(), ["", ""], ["Datei", "Dateien"]);
+            let project = Language::German.count(projects as u64, ["", ""], ["Projekt", "Projekte"]);
+            assert_eq!(said, format!("{file}, {project}"));
+        }
+        assert_eq!(
+            german("keep changes to existing tests: a.py, b.py; do without 2 tests that ran at the start: x, y"),
+            "Änderungen an vorhandenen Tests behalten: a.py, b.py; auf 2 Tests verzichten, die am Anfang liefen: x, y"
+        );
+        assert_eq!(german("do without 1 test that ran at the start: x"), "auf 1 Test verzichten, der am Anfang lief: x");
+        assert_eq!(german("denied by uid 0"), "abgelehnt von uid 0");
+        assert_eq!(german("expired by nobody"), "abgelaufen, ohne Antwort");
+        assert_eq!(german("withdrawn by the risk policy"), "zurückgezogen von der Risikorichtlinie");
+        assert_eq!(german("a.py (does not run any more)"), "a.py (läuft nicht mehr)");
+        assert_eq!(german("edit a.py (1 place) (class `write`)"), "a.py bearbeiten (1 Stelle) (Klasse `write`)");
     }
 
     #[test]

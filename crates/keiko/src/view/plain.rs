@@ -46,8 +46,8 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
             if start.demo {
                 lines.push(verb(
                     Tone::Warn,
-                    "Demo",
-                    output.t("a scripted model plays; everything else is real", "ein Skript spielt das Modell; alles andere ist echt"),
+                    output.t("Demo", "Vorführung"),
+                    output.t("a scripted model plays; everything else is real", "ein Drehbuch spielt das Modell; alles andere ist echt"),
                 ));
             }
             lines.push(verb(Tone::Strong, output.t("Goal", "Auftrag"), &one_line(start.goal.text_or_empty(), 200)));

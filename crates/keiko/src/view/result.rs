@@ -7,8 +7,7 @@ use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::Decision;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
-use keiko_contracts::id::RunId;
-use keiko_contracts::jail::BaseKind;
+use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
@@ -67,19 +66,17 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     };
     row(output.t("result", "Ergebnis"), &output.paint(tone, &outcome(output, status, card)));
     if card.demo {
-        row("demo", output.t("a scripted model played; everything else is real", "ein Skript spielte das Modell; alles andere ist echt"));
+        let played = output.t("a scripted model played; everything else is real", "ein Drehbuch spielte das Modell; alles andere ist echt");
+        row(output.t("demo", "Vorführung"), played);
     }
     if let (Some(kind), Some(base)) = (card.base_kind, &card.base) {
-        let kind = match kind {
-            BaseKind::Head => "HEAD",
-            BaseKind::Snapshot => output.t("HEAD with uncommitted changes", "HEAD mit nicht eingetragenen Änderungen"),
-            BaseKind::Shadow => output.t("the folder as it was", "der Ordner, wie er war"),
-            BaseKind::Empty => output.t("nothing", "nichts"),
-        };
-        row(output.t("base", "Grundlage"), &format!("{kind} ({})", base.0.get(..10).unwrap_or(&base.0)));
+        let (kind, base) = (output.told(kind.words()), base.0.get(..10).unwrap_or(&base.0));
+        row(output.t("base", "Grundlage"), &format!("{kind} ({base})"));
     }
     match (&card.tests_before, &card.tests_after) {
-        (Some(first), Some(last)) if status == EndStatus::Examined && first == last => row("tests", &counts(output, last)),
+        (Some(first), Some(last)) if status == EndStatus::Examined && first == last => {
+            row(output.t("tests", "Tests"), &counts(output, last))
+        }
         (first, last) => {
             if let Some(tests) = first {
                 row(output.t("tests first", "Tests zuerst"), &counts(output, tests));
@@ -96,7 +93,7 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
         row(output.t("still red", "noch rot"), &still_red(output, card));
     }
     for (path, approval) in &card.changed_tests {
-        row(output.t("test changed", "Test geändert"), &format!("{path} ({} {approval})", output.t("approval", "Freigabe")));
+        row(output.t("test changed", "Test geändert"), &format!("{} ({})", output.told(path), leave(output, approval)));
     }
     for (what, answer) in &card.approvals {
         // What a person did not allow is missing from the result, and that is said where the result is.
@@ -122,6 +119,14 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     }
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
+}
+
+/// What lets a change to a test stand: an approval by its id, or words that say how it is without one.
+fn leave(output: &Output, approval: &str) -> String {
+    match approval.parse::<ApprovalId>() {
+        Ok(id) => format!("{} {id}", output.t("approval", "Freigabe")),
+        Err(_) => output.told(approval).into_owned(),
+    }
 }
 
 /// What a crash may have cost.

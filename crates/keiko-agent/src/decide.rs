@@ -1,6 +1,7 @@
 //! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
 
 use crate::calls::Next;
+pub use crate::calls::wanted;
 use crate::draft::{Asked, Draft};
 pub use crate::draft::{Env, Price, Reject};
 use crate::ending::Weakened;
@@ -22,6 +23,9 @@ use keiko_contracts::run::{
 };
 use keiko_contracts::time::Timestamp;
 use std::sync::Arc;
+
+/// How many results that were cut the ledger names, the newest.
+const CUT_SHOWN: usize = 16;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -71,6 +75,13 @@ pub enum Input {
     Killed {
         /// Why.
         reason: String,
+    },
+    /// A text was read from the journal, as [`wanted`] asked.
+    Found {
+        /// The call that it answers.
+        call: String,
+        /// The text.
+        text: String,
     },
     /// Time has passed.
     Tick,
@@ -138,7 +149,14 @@ impl Draft<'_> {
                 self.emit(RunEvent::RunSuspended(Suspension::Killed { reason }));
                 return Ok(());
             }
-            Input::Tick => {}
+            Input::Found { call, text } => calls::found(self, &call, &text),
+            Input::Tick => {
+                // In the middle of a step too: what runs is cancelled by the driver, which sees that the run waits.
+                if let Some(fault) = self.time_limit() {
+                    self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
+                    return Ok(());
+                }
+            }
         }
         self.advance()
     }
@@ -254,7 +272,7 @@ impl Draft<'_> {
 
     /// What nobody answered in time is decided.
     fn expire(&mut self) {
-        if self.state.closing.is_some() || self.state.wake_at().is_none_or(|at| self.env.now <= at) {
+        if self.state.closing.is_some() || self.state.expires_at().is_none_or(|at| self.env.now <= at) {
             return;
         }
         let late = self.state.open_approvals().filter(|approval| approval.request.is_late(self.env.now));
@@ -307,10 +325,14 @@ impl Draft<'_> {
             let hint = format!("give it more: keiko resume {run} --max-steps {}", start.limits.max_steps * 2);
             return Some(Fault::new(Code(6101), format!("the limit of {} steps is reached", start.limits.max_steps)).hint(hint));
         }
-        let seconds = self.env.now.since_ms(self.state.active_since) / 1000;
-        (seconds >= u64::from(start.limits.max_seconds)).then(|| {
+        self.time_limit()
+    }
+
+    fn time_limit(&self) -> Option<Fault> {
+        let start = self.state.start.as_ref()?;
+        self.state.time_is_up_at().filter(|at| self.env.now >= *at).map(|_| {
             Fault::new(Code(6102), format!("the time limit of {} s is reached", start.limits.max_seconds))
-                .hint(format!("keiko resume {run} goes on"))
+                .hint(format!("keiko resume {} goes on", start.run))
         })
     }
 
@@ -361,7 +383,9 @@ impl Draft<'_> {
         let from = self.state.conversation.keep_from((limit / 2).saturating_sub(head));
         if from > self.state.conversation.first() {
             let approvals: Vec<String> = self.state.open_approvals().map(|approval| approval.request.summary.clone()).collect();
-            let ledger = self.state.ledger.render(&approvals, self.state.step);
+            let cut = self.state.conversation.cut_before(from).take(CUT_SHOWN);
+            let cut: Vec<String> = cut.map(|(reference, left)| format!("{reference} ({}, {} bytes)", left.tool, left.bytes)).collect();
+            let ledger = self.state.ledger.render(&approvals, &cut, self.state.step);
             self.emit(RunEvent::ContextCompacted(Compacted { from_item: from, ledger: ledger.into() }));
         }
     }

@@ -104,6 +104,7 @@ pub(crate) const PLAIN: Scenario = Scenario {
     ends: EndStatus::Unverified,
 };
 
+const NEEDY: &[(&str, &str)] = &[("pyproject.toml", ""), ("requirements.txt", "six"), ("code", "wrong")];
 const TESTED: &[(&str, &str)] = &[("pyproject.toml", ""), ("code", "wrong")];
 
 fn reads(step: u32, _: &Stage) -> Vec<Part> {
@@ -182,6 +183,18 @@ fn long(step: u32, _: &Stage) -> Vec<Part> {
     }
 }
 
+/// What was cut and has left the window is read from the journal, twice in one step.
+fn looks_back(step: u32, _: &Stage) -> Vec<Part> {
+    let more = |id: &str, line: u32| call(id, "show_more", json!({"reference": "o2.0", "from_line": line, "lines": 2}));
+    match step {
+        1 => vec![write("c1", "big", &"a line of many\n".repeat(1_500))],
+        2 => vec![read("c2", "big")],
+        3..=6 => vec![write(&format!("c{step}"), &format!("f{step}"), &"long ".repeat(1_000))],
+        7 => vec![more("m1", 700), read("r", "a"), more("m2", 900)],
+        _ => finish(),
+    }
+}
+
 fn sent_back(step: u32, _: &Stage) -> Vec<Part> {
     match step {
         1 => vec![write("c1", "other", "x"), call("f", "finish", json!({"summary": "Too early."}))],
@@ -238,10 +251,12 @@ pub(crate) fn all() -> Vec<Scenario> {
         Scenario { name: "push probed", answers: push, levels: &[(ActionClass::GitPush, Level::Run)], ..PLAIN },
         Scenario { name: "steered", answers: steered, ordered: false, ..PLAIN },
         Scenario { name: "compaction", answers: long, limits: small, ..PLAIN },
+        Scenario { name: "looks back", answers: looks_back, limits: RunLimits { context_tokens: 9_000, ..LIMITS }, ..PLAIN },
         Scenario { name: "sent back", files: TESTED, answers: sent_back, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "failing tools", files: TESTED, answers: failing, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "as red as before", files: TESTED, answers: beside, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "model approved", answers: changes, levels: &[(ActionClass::Model, Level::Ask)], ..PLAIN },
+        Scenario { name: "installed", files: NEEDY, answers: changes, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "question", answers: question, ..PLAIN },
         Scenario { name: "same ids", answers: same_ids, ..PLAIN },
         Scenario { name: "poor", answers: reads, limits: poor, ..PLAIN },

@@ -12,5 +12,7 @@ mod german;
 mod goal;
 mod interrupted;
 mod keiko;
+mod log;
+mod replay;
 mod slow;
 mod up;

@@ -1,9 +1,6 @@
 //! Commands that people try because other tools have them, and what they are called here.
 
-use crate::language::catalogue::german;
-use crate::view::program::as_typed;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use keiko_contracts::language::Language;
 
 /// What was typed, and the command that does it.
 const OTHERS: [(&[&str], &str); 21] = [
@@ -34,7 +31,7 @@ const OTHERS: [(&[&str], &str); 21] = [
 const OPTIONS_WITH_VALUE: [&str; 2] = ["--lang", "--color"];
 
 /// The command that was probably meant, if clap has no better word for it.
-pub(crate) fn instead(error: &clap::Error, language: Language) -> Option<String> {
+pub(crate) fn instead(error: &clap::Error) -> Option<String> {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }
@@ -42,12 +39,7 @@ pub(crate) fn instead(error: &clap::Error, language: Language) -> Option<String>
     let line: Vec<String> = std::env::args_os().skip(1).filter_map(|arg| arg.into_string().ok()).collect();
     let words = without_options(&line);
     // Below a command, clap's own list of what there is says more.
-    let meant = (words.first() == Some(typed)).then(|| of(words)).flatten()?;
-    let meant = match language {
-        Language::English => meant.into(),
-        Language::German => german(&meant),
-    };
-    Some(as_typed(&meant).into_owned())
+    (words.first() == Some(typed)).then(|| of(words)).flatten()
 }
 
 /// A command line from its first word that is no option and no option's value.
@@ -77,6 +69,7 @@ fn of(words: &[String]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::Cli;
+    use crate::language::catalogue::german;
     use clap::{CommandFactory as _, Parser as _};
 
     #[test]

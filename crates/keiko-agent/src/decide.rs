@@ -138,7 +138,13 @@ impl Draft<'_> {
                 self.emit(RunEvent::RunSuspended(Suspension::Killed { reason }));
                 return Ok(());
             }
-            Input::Tick => {}
+            Input::Tick => {
+                // In the middle of a step too: what runs is cancelled by the driver, which sees that the run waits.
+                if let Some(fault) = self.time_limit() {
+                    self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
+                    return Ok(());
+                }
+            }
         }
         self.advance()
     }
@@ -254,7 +260,7 @@ impl Draft<'_> {
 
     /// What nobody answered in time is decided.
     fn expire(&mut self) {
-        if self.state.closing.is_some() || self.state.wake_at().is_none_or(|at| self.env.now <= at) {
+        if self.state.closing.is_some() || self.state.expires_at().is_none_or(|at| self.env.now <= at) {
             return;
         }
         let late = self.state.open_approvals().filter(|approval| approval.request.is_late(self.env.now));
@@ -307,10 +313,14 @@ impl Draft<'_> {
             let hint = format!("give it more: keiko resume {run} --max-steps {}", start.limits.max_steps * 2);
             return Some(Fault::new(Code(6101), format!("the limit of {} steps is reached", start.limits.max_steps)).hint(hint));
         }
-        let seconds = self.env.now.since_ms(self.state.active_since) / 1000;
-        (seconds >= u64::from(start.limits.max_seconds)).then(|| {
+        self.time_limit()
+    }
+
+    fn time_limit(&self) -> Option<Fault> {
+        let start = self.state.start.as_ref()?;
+        self.state.time_is_up_at().filter(|at| self.env.now >= *at).map(|_| {
             Fault::new(Code(6102), format!("the time limit of {} s is reached", start.limits.max_seconds))
-                .hint(format!("keiko resume {run} goes on"))
+                .hint(format!("keiko resume {} goes on", start.run))
         })
     }
 

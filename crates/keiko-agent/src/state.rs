@@ -121,8 +121,10 @@ pub struct RunState {
     pub start: Option<Arc<StartRun>>,
     /// When it was started.
     pub started: Timestamp,
-    /// When a process last took it up.
+    /// When a process last took it up; moved on by the time for which it then waited for a person alone.
     pub active_since: Timestamp,
+    /// Since when nothing runs because a person is asked.
+    pub idle_since: Option<Timestamp>,
     /// The last committed event: place and hash.
     pub head: (Seq, Digest),
     /// The kill epoch under which it works.
@@ -191,6 +193,7 @@ impl RunState {
             start: None,
             started: Timestamp::default(),
             active_since: Timestamp::default(),
+            idle_since: None,
             head: (Seq(0), Digest::default()),
             epoch: Epoch(0),
             replied: Timestamp::default(),
@@ -281,11 +284,30 @@ impl RunState {
                 self.ended = Some(Arc::new((**end).clone()));
             }
         }
+        self.count_time(stamp.at);
+    }
+
+    /// A person's time to answer is no time of work. It follows from the events' own times, so it is the same when they
+    /// are read back.
+    fn count_time(&mut self, now: Timestamp) {
+        let asked = match &self.waiting {
+            None => self.open_approvals().next().is_some(),
+            Some(why) => matches!(why, Suspension::Approval { .. } | Suspension::Question { .. }),
+        };
+        let idle = asked && self.open.is_empty();
+        match self.idle_since {
+            None if idle => self.idle_since = Some(now),
+            Some(since) if !idle => {
+                self.idle_since = None;
+                self.active_since = self.active_since.plus_ms(now.since_ms(since));
+            }
+            None | Some(_) => {}
+        }
     }
 
     fn apply_resumed(&mut self, stamp: &Stamp, resumed: &Resumed) {
         self.epoch = resumed.epoch;
-        self.active_since = stamp.at;
+        (self.active_since, self.idle_since) = (stamp.at, None);
         self.waiting = None;
         // The process that had asked is gone: what it was answered, and at what price, nobody knows.
         for intent in self.open.values() {
@@ -578,10 +600,28 @@ impl RunState {
         self.approvals.values().filter(|approval| approval.answer.is_none())
     }
 
-    /// When something is due although nothing happens: the first open approval expires.
+    /// When something is due although nothing happens: the first open approval expires, or the time limit is reached.
+    /// None for a run that is ending.
     #[must_use]
     pub fn wake_at(&self) -> Option<Timestamp> {
+        if self.closing.is_some() {
+            return None;
+        }
+        self.expires_at().into_iter().chain(self.time_is_up_at()).min()
+    }
+
+    /// When the first open approval expires.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
         self.open_approvals().filter_map(|approval| approval.request.expires).min()
+    }
+
+    /// When the time limit is reached if it works on. None while it waits.
+    #[must_use]
+    pub fn time_is_up_at(&self) -> Option<Timestamp> {
+        let works = self.waiting.is_none() && self.idle_since.is_none();
+        let limits = self.start.as_ref().filter(|_| works)?.limits;
+        Some(self.active_since.plus_ms(u64::from(limits.max_seconds) * 1_000))
     }
 
     /// Whether a person has approved exactly this change of an existing test: the edits that made it, or the whole

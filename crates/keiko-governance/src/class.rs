@@ -114,8 +114,9 @@ pub fn recovery_of(action: &Action) -> Recovery {
             | JailOp::Search { .. }
             | JailOp::Diff { .. }
             | JailOp::Git(_)
-            | JailOp::Restore { .. }
-            | JailOp::Prepare { .. } => Recovery::Repeat,
+            | JailOp::Restore { .. } => Recovery::Repeat,
+            // Scripts of strangers, with network, approved for once: only what is not complete is done again.
+            JailOp::Prepare { .. } => Recovery::Probe,
         },
     }
 }

@@ -25,6 +25,7 @@ use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc};
@@ -222,11 +223,13 @@ impl Driver {
             watch,
             stop,
             epoch: Epoch(0),
+            newest: Arc::default(),
             working: JoinSet::new(),
             cancel: Cancel::new(),
             price: None,
             pending: VecDeque::new(),
             restoring: None,
+            span: None,
         };
         let rest = session.work(order).instrument(span).await;
         session.working.shutdown().await;
@@ -259,6 +262,8 @@ struct Session<'a> {
     watch: Arc<dyn Watch>,
     stop: Cancel,
     epoch: Epoch,
+    /// The same, for effects on their way: a kill that was heard of takes their permits away.
+    newest: Arc<AtomicU64>,
     working: JoinSet<Ended>,
     cancel: Cancel,
     price: Option<Price>,
@@ -266,12 +271,14 @@ struct Session<'a> {
     pending: VecDeque<Standing>,
     /// The first of them waits for the workspace to be put back, under this id of the harness.
     restoring: Option<String>,
+    /// The step whose effects were begun last.
+    span: Option<(u32, tracing::Span)>,
 }
 
 impl Session<'_> {
     async fn work(&mut self, order: Order) -> Result<Rest, DriveError> {
         let stream = StreamId::run(self.run);
-        self.epoch = self.driver.ports.journal.epoch(&stream).await?.0;
+        self.under(self.driver.ports.journal.epoch(&stream).await?.0);
         let mut state = match &order {
             Order::Start(start) => RunState::new(self.driver.tools.clone(), (self.driver.engine)(start.agent.as_str())),
             Order::Resume { .. } => self.driver.fold(self.run).await?,
@@ -335,6 +342,7 @@ impl Session<'_> {
                 state = self.step(state, Input::Suspend).await?.0;
                 continue;
             }
+            let due = self.due_in(&state);
             tokio::select! {
                 Some(done) = self.working.join_next(), if !self.working.is_empty() => {
                     state = self.take(state, done).await?;
@@ -347,7 +355,13 @@ impl Session<'_> {
                 }
                 _ = renew.tick() => {
                     self.renew().await?;
-                    if state.wake_at().is_some_and(|at| self.driver.ports.clock.now() > at) {
+                    if self.due_in(&state) == Some(Duration::ZERO) {
+                        state = self.step(state, Input::Tick).await?.0;
+                    }
+                }
+                () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {
+                    // The clock on the wall decides, which may have been put back meanwhile.
+                    if self.due_in(&state) == Some(Duration::ZERO) {
                         state = self.step(state, Input::Tick).await?.0;
                     }
                 }
@@ -359,6 +373,12 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// In how long something is due although nothing happens; zero once it is.
+    fn due_in(&self, state: &RunState) -> Option<Duration> {
+        let (at, now) = (state.wake_at()?, self.driver.ports.clock.now());
+        Some(if now > at { Duration::ZERO } else { Duration::from_millis(at.since_ms(now) + 1) })
     }
 
     /// Nothing more can be done here now.
@@ -388,7 +408,7 @@ impl Session<'_> {
         let passed = match self.commit(&state, input).await {
             Ok(passed) => passed,
             Err(DriveError::Commit(CommitError::Killed { epoch, reason })) if state.start.is_some() => {
-                self.epoch = epoch;
+                self.under(epoch);
                 let state = match came_out {
                     Some(ended) => self.record(state, *ended).await?,
                     None => state,
@@ -436,8 +456,13 @@ impl Session<'_> {
     }
 
     fn begin(&mut self, state: &RunState, standing: Standing, recovered: bool) {
+        let step = standing.intent().key.step;
         let job = self.job(state, standing, recovered);
-        self.working.spawn(effects::carry_out(self.driver.ports.clone(), self.driver.options, job).in_current_span());
+        let (_, span) = match self.span.take() {
+            Some(known) if known.0 == step => self.span.insert(known),
+            Some(_) | None => self.span.insert((step, telemetry::step_span(step))),
+        };
+        self.working.spawn(effects::carry_out(self.driver.ports.clone(), self.driver.options, job).instrument(span.clone()));
     }
 
     fn job(&self, state: &RunState, standing: Standing, recovered: bool) -> Job {
@@ -448,7 +473,11 @@ impl Session<'_> {
         };
         let watch = self.watch.clone();
         let live = LiveSink::to(move |frame| watch.frame(&key, frame));
-        Job { standing, request, epochs: (self.epoch, self.epoch), recovered, live, cancel: self.cancel.child_token() }
+        // What is recovered is permitted under the epoch of the process that took the run up.
+        let under = if recovered { self.epoch } else { standing.intent().epoch };
+        let closing = recovered && state.closing.is_some();
+        let newest = self.newest.clone();
+        Job { standing, request, under, newest, recovered, closing, live, cancel: self.cancel.child_token() }
     }
 
     /// The records of the intents that are open in the state. A workspace that was being put back when the process
@@ -532,7 +561,7 @@ impl Session<'_> {
 
     /// Stops everything at once; what the effects got to is recorded, and that a kill came.
     async fn killed(&mut self, state: RunState, epoch: Epoch, reason: String) -> Result<(RunState, Position), DriveError> {
-        self.epoch = epoch;
+        self.under(epoch);
         let state = self.stop_effects(state).await?;
         Box::pin(self.step(state, Input::Killed { reason })).await
     }
@@ -553,10 +582,16 @@ impl Session<'_> {
         loop {
             match self.commit(&state, Input::EndedLate(Box::new(ended.clone()))).await {
                 Ok(passed) => return Ok(passed.state),
-                Err(DriveError::Commit(CommitError::Killed { epoch, .. })) if epoch > self.epoch => self.epoch = epoch,
+                Err(DriveError::Commit(CommitError::Killed { epoch, .. })) if epoch > self.epoch => self.under(epoch),
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Works under this kill epoch from now on.
+    fn under(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
+        self.newest.store(epoch.0, Ordering::Release);
     }
 
     async fn renew(&self) -> Result<(), DriveError> {

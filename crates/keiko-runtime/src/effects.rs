@@ -16,6 +16,7 @@ use keiko_governance::permit::{AnyPermit, NoPermit};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tracing::Instrument as _;
 
@@ -28,10 +29,14 @@ pub struct Job {
     pub standing: Standing,
     /// The rendered request, for model requests.
     pub request: Option<Arc<ChatRequest>>,
-    /// The kill epoch under which it was permitted, and the newest one known.
-    pub epochs: (Epoch, Epoch),
+    /// The kill epoch that it is permitted under: its intent's, or that of the process that recovers it.
+    pub under: Epoch,
+    /// The newest kill epoch that this process has heard of.
+    pub newest: Arc<AtomicU64>,
     /// It was found open after a restart.
     pub recovered: bool,
+    /// The run is being ended: what has not happened is not done any more.
+    pub closing: bool,
     /// Who watches.
     pub live: LiveSink,
     /// Stops it.
@@ -61,7 +66,7 @@ async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> E
     }
     let mut tries = 1;
     loop {
-        let outcome = once(ports, job).await;
+        let outcome = once(ports, job, tries).await;
         let Outcome::Failed(Fault { retry: Retry::Transient { after_ms }, code, message, .. }) = &outcome else {
             return ended(outcome, tries);
         };
@@ -130,6 +135,7 @@ async fn recover(ports: &Ports, flaw: Option<Flaw>, job: &Job) -> Recovered {
             };
             match probed {
                 Probe::Happened(report) => Recovered::Known(Box::new(Outcome::Done(report))),
+                Probe::DidNot if job.closing => Recovered::Known(Box::new(Outcome::Cancelled)),
                 Probe::DidNot => Recovered::DoIt,
                 Probe::CannotTell { why } => Recovered::Known(Box::new(Outcome::Unknown { why })),
             }
@@ -145,18 +151,19 @@ fn map_probe<R>(probe: Probe<R>, f: impl FnOnce(R) -> Report) -> Probe<Report> {
     }
 }
 
-async fn once(ports: &Ports, job: &Job) -> Outcome<Report> {
-    let (under, now) = job.epochs;
+async fn once(ports: &Ports, job: &Job, tries: u16) -> Outcome<Report> {
     let intent = job.standing.intent();
-    // What cannot be taken back is looked up once more: the word of a kill may be on its way to this process.
-    let now = match intent.action {
-        Action::Host(_) | Action::Tool(_) => match ports.journal.epoch(&StreamId::run(intent.key.run)).await {
-            Ok((newest, _)) => newest.max(now),
+    // The commit of the intent has just been made under the newest epoch. What comes later, or cannot be taken back, is
+    // looked up once more: the word of a kill may be on its way to this process.
+    let looks = tries > 1 || job.recovered || matches!(intent.action, Action::Host(_) | Action::Tool(_));
+    let mut now = Epoch(job.newest.load(Ordering::Acquire));
+    if looks {
+        match ports.journal.epoch(&StreamId::run(intent.key.run)).await {
+            Ok((newest, _)) => now = newest.max(now),
             Err(error) => return Outcome::Failed(Fault::new(Code(3030), error.to_string()).hint("keiko doctor")),
-        },
-        Action::Model(_) | Action::Jail(_) => now,
-    };
-    let permit = match job.standing.durable().and_then(|durable| durable.permit(under, now)) {
+        }
+    }
+    let permit = match job.standing.durable().and_then(|durable| durable.permit(job.under, now)) {
         Ok(permit) => permit,
         Err(NoPermit::Killed) => return Outcome::Cancelled,
         Err(error) => return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))),

@@ -26,6 +26,12 @@ pub fn note_start(span: &Span, start: &StartRun) {
     }
 }
 
+/// A step of an agent's loop; step 0 is what the harness does before the first. The conventions have no name for it.
+#[must_use]
+pub fn step_span(step: u32) -> Span {
+    tracing::info_span!("step", "keiko.step" = step)
+}
+
 /// An effect: a model request, or an action.
 #[must_use]
 pub fn effect_span(intent: &Intent) -> Span {

@@ -112,6 +112,22 @@ impl Sandbox {
         Ok(Some(JailReport { body, tree: Some(tree) }))
     }
 
+    /// What an installation left that may have been interrupted, if it is complete; the workspace uses it then.
+    async fn installed(&self, action: &JailAction) -> Result<Option<JailReport>, Fault> {
+        let JailOp::Prepare { toolchain, commands, cache_key } = &action.op else { return Ok(None) };
+        let order = install::Order { toolchain: *toolchain, commands: commands.clone(), cache_key: cache_key.clone() };
+        let session = self.session(action.workspace).await?;
+        let mut session = session.lock().await;
+        if let Some(expected) = &action.tree {
+            self.ensure(&mut session, expected).await?;
+        }
+        let found = self.shared.installed(&mut session, action.workspace, &order, &Cancel::new()).await?;
+        let Some(body) = found else { return Ok(None) };
+        let tree = tree::record(&self.shared.jail, &session.place).await?;
+        session.tree = Some(tree.clone());
+        Ok(Some(JailReport { body, tree: Some(tree) }))
+    }
+
     /// Nothing when it was stopped.
     async fn dispatch(
         &self,
@@ -202,8 +218,16 @@ impl Perform<JailAction> for Sandbox {
         }
     }
 
-    /// Nobody needs to be asked: what happens in a workspace is repeated from its recorded tree.
-    async fn probe(&self, _key: &EffectKey, _action: &JailAction) -> Probe<JailReport> {
-        Probe::CannotTell { why: "operations in a workspace are repeated from its recorded state".into() }
+    /// An installation happened when its cache is complete. Nobody needs to be asked about the rest: what happens in a
+    /// workspace is repeated from its recorded tree.
+    async fn probe(&self, _key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
+        if !matches!(action.op, JailOp::Prepare { .. }) {
+            return Probe::CannotTell { why: "operations in a workspace are repeated from its recorded state".into() };
+        }
+        match self.installed(action).await {
+            Ok(Some(report)) => Probe::Happened(report),
+            Ok(None) => Probe::DidNot,
+            Err(fault) => Probe::CannotTell { why: fault.to_string() },
+        }
     }
 }

@@ -258,6 +258,7 @@ impl Things {
             }
             JailOp::Exec(spec) => JailBody::Exec(self.exec(spec)),
             JailOp::Git(GitOp::Commit { message, at_seconds }) => self.commit(message.text_or_empty(), *at_seconds),
+            JailOp::Prepare { .. } => JailBody::Prepared { cached: false, log: "installed".into(), exit_code: 0 },
             JailOp::Restore { tree } => match self.trees.get(tree).cloned() {
                 Some(files) => {
                     self.files = (*files).clone();
@@ -288,9 +289,9 @@ impl Things {
             toolchain: Toolchain::Python,
             manifests: vec!["pyproject.toml".into()],
             runner: Some("unittest".into()),
-            needs_prepare: false,
-            prepare: Vec::new(),
-            cache_key: String::new(),
+            needs_prepare: self.files.contains_key("requirements.txt"),
+            prepare: vec![vec!["pip".into(), "install".into()]],
+            cache_key: "k1".into(),
         };
         let projects = if self.files.contains_key("pyproject.toml") { vec![project] } else { Vec::new() };
         JailBody::Surveyed(Survey { files: 1, projects, ..Survey::default() })
@@ -364,8 +365,13 @@ impl Perform<JailAction> for Outside {
         self.fuse.effect_done(effect).await;
         Outcome::Done(report)
     }
-    async fn probe(&self, _key: &EffectKey, _action: &JailAction) -> Probe<JailReport> {
-        Probe::CannotTell { why: "a jail cannot be asked".into() }
+    async fn probe(&self, key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
+        let mut things = self.world.lock();
+        match &action.op {
+            JailOp::Prepare { .. } if things.deeds.iter().any(|deed| deed.key == *key) => Probe::Happened(things.jail(&action.op, false)),
+            JailOp::Prepare { .. } => Probe::DidNot,
+            _ => Probe::CannotTell { why: "a jail cannot be asked".into() },
+        }
     }
 }
 

@@ -2,23 +2,34 @@
 
 use crate::check::{Left, calm, check};
 use crate::scenarios::{PLAIN, Scenario, Stage, all, call, engine, finish};
-use crate::storm::{LEASE, Storm, block_on, tools};
-use keiko_contracts::action::Outcome;
-use keiko_contracts::id::WorkerId;
-use keiko_contracts::journal::{KillScope, StreamId};
-use keiko_contracts::model::Part;
-use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, Suspension};
+use crate::storm::{LEASE, OPTIONS, Storm, block_on, tools};
+use async_trait::async_trait;
+use keiko_agent::prompt;
+use keiko_agent::state::RunState;
+use keiko_contracts::action::{Action, ModelAction, ModelReport, Outcome};
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{ModelName, WorkerId};
+use keiko_contracts::journal::{Epoch, KillScope, StreamId};
+use keiko_contracts::model::{ChatRequest, Part};
+use keiko_contracts::money::Micros;
+use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, Suspension};
 use keiko_contracts::time::Timestamp;
 use keiko_governance::class::ActionClass;
+use keiko_governance::permit::Permit;
 use keiko_governance::policy::Level;
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, Journal as _};
-use keiko_runtime::drive::{DriveError, Order, Rest, Unwatched};
+use keiko_ports::live::LiveSink;
+use keiko_ports::model::{ChatModel, Quote};
+use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
+use keiko_runtime::effects::{self, Job};
 use keiko_runtime::flaw::Flaw;
-use keiko_runtime::{inbox, views};
+use keiko_runtime::ports::{DriveOptions, Ports};
+use keiko_runtime::{gate, inbox, views};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const FREE: &[(ActionClass, Level)] = &[(ActionClass::ToolOther, Level::Run)];
@@ -187,6 +198,81 @@ fn a_stopped_process_records_what_it_got_to_and_the_run_goes_on() {
         let row = storm.journal.view_get(views::RUNS, &storm.run.to_string()).await.unwrap().unwrap();
         assert_eq!(row.group, "stopped");
         goes_on(&storm, &WAITS).await;
+    });
+}
+
+#[test]
+fn the_time_limit_cancels_what_runs_and_more_time_goes_on() {
+    block_on(async {
+        let limits = RunLimits { max_seconds: 60, ..WAITS.limits };
+        let scenario = Scenario { limits, ..WAITS };
+        let storm = Storm::new(&scenario, tools(), None);
+        let fuse = Fuse::new(CrashPoint::Never);
+        let driver = storm.driver(CrashJournal::new(storm.journal.clone(), fuse.clone()), &fuse, 99);
+        let options = DriveOptions { lease: Duration::from_millis(30), ..OPTIONS };
+        let driver = Driver::new(driver.ports().clone(), options, tools(), engine);
+        let late = async {
+            until(&storm, "effect_intended", 2).await;
+            storm.clock.advance(Duration::from_secs(61));
+        };
+        let order = Order::Start(Box::new(scenario.start()));
+        let (rest, ()) = tokio::join!(driver.drive(order, Arc::new(Unwatched), Cancel::new()), late);
+        assert!(matches!(&rest, Ok(Rest::Waiting(Suspension::Limit { fault })) if fault.code == "KEI-6102"), "{rest:?}");
+        let state = storm.fold().await.unwrap();
+        assert!(state.open.is_empty(), "what the effect got to is recorded");
+        let row = storm.journal.view_get(views::RUNS, &storm.run.to_string()).await.unwrap().unwrap();
+        assert_eq!(row.group, "limit");
+        let left = goes_on(&storm, &scenario).await;
+        assert_eq!(left.state.ended.as_ref().map(|end| end.status), Some(EndStatus::Succeeded));
+    });
+}
+
+/// A model that fails in passing, while somebody pulls the plug.
+struct Smokes {
+    storm: Storm,
+    asked: AtomicU64,
+}
+
+#[async_trait]
+impl ChatModel for Smokes {
+    async fn chat(&self, _: Permit<ModelAction>, _: &ChatRequest, _: LiveSink, _: Cancel) -> Outcome<ModelReport> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.storm.journal.kill(KillScope::All, "smoke", "me").await.unwrap();
+        Outcome::Failed(Fault::new(Code(4105), "busy").transient(None))
+    }
+    fn quote(&self, _: &ModelName, _: u64, _: u32) -> Result<Quote, Fault> {
+        Ok(Quote { at_most: Micros(0), priced: true })
+    }
+}
+
+#[test]
+fn no_try_is_made_after_a_kill_that_nobody_has_heard_of_yet() {
+    use keiko_agent::decide::{Env, Input, decide};
+    block_on(async {
+        let storm = Storm::new(&WAITS, tools(), None);
+        let fuse = Fuse::new(CrashPoint::Never);
+        let model = Arc::new(Smokes { storm: storm.clone(), asked: AtomicU64::new(0) });
+        let calm = storm.driver(CrashJournal::new(storm.journal.clone(), fuse.clone()), &fuse, 9).ports().clone();
+        let ports = Ports { models: model.clone(), ..calm };
+        let fence = ports.journal.lease(&StreamId::run(storm.run), ports.worker, LEASE).await.unwrap();
+        let state = RunState::new(tools(), None);
+        let env = Env { now: Timestamp(5), epoch: Epoch(0), policy: &ports.policy, price: None };
+        let decided = decide(&state, &env, Input::Start(Box::new(WAITS.start()))).unwrap();
+        let passed = gate::pass(&ports, storm.run, &state, fence, Epoch(0), decided, None).await.unwrap();
+        let standing = passed.intents[0].clone();
+        let Action::Model(action) = &standing.intent().action else { panic!("{standing:?}") };
+        let request = Arc::new(prompt::render_action(&passed.state, &WAITS.start(), action));
+        let options = DriveOptions { tries: 3, ..OPTIONS };
+        let tried = async |newest: u64| {
+            let newest = Arc::new(AtomicU64::new(newest));
+            let (standing, request) = (standing.clone(), Some(request.clone()));
+            let (live, cancel) = (LiveSink::none(), Cancel::new());
+            let job = Job { standing, request, under: Epoch(0), newest, recovered: false, closing: false, live, cancel };
+            let ended = effects::carry_out(ports.clone(), options, job).await;
+            (ended.outcome, model.asked.load(Ordering::Relaxed))
+        };
+        assert_eq!(tried(0).await, (Outcome::Cancelled, 1), "the second try is not made");
+        assert_eq!(tried(1).await, (Outcome::Cancelled, 1), "of this kill the process has heard");
     });
 }
 

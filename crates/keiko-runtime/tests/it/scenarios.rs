@@ -104,6 +104,7 @@ pub(crate) const PLAIN: Scenario = Scenario {
     ends: EndStatus::Unverified,
 };
 
+const NEEDY: &[(&str, &str)] = &[("pyproject.toml", ""), ("requirements.txt", "six"), ("code", "wrong")];
 const TESTED: &[(&str, &str)] = &[("pyproject.toml", ""), ("code", "wrong")];
 
 fn reads(step: u32, _: &Stage) -> Vec<Part> {
@@ -242,6 +243,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         Scenario { name: "failing tools", files: TESTED, answers: failing, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "as red as before", files: TESTED, answers: beside, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "model approved", answers: changes, levels: &[(ActionClass::Model, Level::Ask)], ..PLAIN },
+        Scenario { name: "installed", files: NEEDY, answers: changes, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "question", answers: question, ..PLAIN },
         Scenario { name: "same ids", answers: same_ids, ..PLAIN },
         Scenario { name: "poor", answers: reads, limits: poor, ..PLAIN },

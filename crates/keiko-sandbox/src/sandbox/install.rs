@@ -39,11 +39,9 @@ impl Shared {
         live: LiveSink,
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, Fault> {
-        let dirs = self.projects(session, &order, cancel).await;
-        let set = Set::new(order.toolchain, &order.cache_key, Origin::of(&session.meta, run), dirs)?;
-        if set.is_done(&self.cache) {
-            self.adopt(session, set).await?;
-            return Ok(Some(JailBody::Prepared { cached: true, log: "taken from the cache".into(), exit_code: 0 }));
+        let set = self.set_of(session, run, &order, cancel).await?;
+        if let Some(body) = self.cached(session, &set).await? {
+            return Ok(Some(body));
         }
         let registries = Registries::read();
         let egress = registries.egress(order.toolchain, self.jail.registries())?;
@@ -79,6 +77,31 @@ impl Shared {
         }
         let log = tree::cut(keiko_governance::redact::redact(&log).into_owned(), LOG_CAP, false).text;
         Ok(Some(JailBody::Prepared { cached: false, log, exit_code }))
+    }
+
+    /// What an installation that may have been interrupted left, if that is complete. Nothing is done otherwise.
+    pub(super) async fn installed(
+        &self,
+        session: &mut Session,
+        run: RunId,
+        order: &Order,
+        cancel: &Cancel,
+    ) -> Result<Option<JailBody>, Fault> {
+        let set = self.set_of(session, run, order, cancel).await?;
+        self.cached(session, &set).await
+    }
+
+    async fn set_of(&self, session: &mut Session, run: RunId, order: &Order, cancel: &Cancel) -> Result<Set, Fault> {
+        let dirs = self.projects(session, order, cancel).await;
+        Set::new(order.toolchain, &order.cache_key, Origin::of(&session.meta, run), dirs)
+    }
+
+    async fn cached(&self, session: &mut Session, set: &Set) -> Result<Option<JailBody>, Fault> {
+        if !set.is_done(&self.cache) {
+            return Ok(None);
+        }
+        self.adopt(session, set.clone()).await?;
+        Ok(Some(JailBody::Prepared { cached: true, log: "taken from the cache".into(), exit_code: 0 }))
     }
 
     fn spec(&self, session: &Session, set: &Set, host: &Path, registries: &Registries, egress: &Egress, argv: Vec<String>) -> JailSpec {

@@ -1,7 +1,11 @@
 //! Dependencies: installed once with network, used without.
 
 use crate::kit::Scene;
-use keiko_contracts::jail::{End, JailBody, JailOp, Toolchain};
+use keiko_contracts::action::{Outcome, Probe};
+use keiko_contracts::id::{EffectKey, TaskId};
+use keiko_contracts::jail::{End, JailAction, JailBody, JailOp, JailReport, Toolchain};
+use keiko_ports::Cancel;
+use keiko_ports::perform::Perform as _;
 
 fn reachable(test: &str, program: &str) -> bool {
     let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).any(|p| p.join(program).is_file());
@@ -151,6 +155,35 @@ async fn what_a_survey_asks_for_is_enough() {
     let diff = scene.done(JailOp::Diff { from: start, to: None }).await;
     let JailBody::Text(diff) = diff.body else { panic!() };
     assert!(!diff.text.text_or_empty().contains("node_modules"), "{}", diff.text.text_or_empty());
+}
+
+/// After a crash nobody runs an install script again that came to its end; one that did not is done again.
+#[tokio::test]
+async fn whether_an_installation_came_to_its_end_can_be_asked() {
+    let test = "whether_an_installation_came_to_its_end";
+    let Some(mut scene) = Scene::new(test) else { return };
+    scene.repository(&[("requirements.txt", "six\n")]);
+    let tree = scene.open(true).await.tree;
+    let action = |text: &str| {
+        let op = JailOp::Prepare { toolchain: Toolchain::Python, commands: script(text), cache_key: "k1".into() };
+        JailAction { workspace: scene.run, op, tree: Some(tree.clone()) }
+    };
+    let key = EffectKey { run: scene.run, task: TaskId::main(), attempt: 1, step: 1, ordinal: 0 };
+    let (text, other) = (action("mkdir /cache/python/k1/venv; echo 1 > /cache/python/k1/venv/mark"), action("true").op);
+    assert_eq!(scene.sandbox.probe(&key, &text).await, Probe::DidNot);
+    assert_eq!(exit_code(&scene, Toolchain::Python, "k1", "exit 3").await.1, 3);
+    assert_eq!(scene.sandbox.probe(&key, &text).await, Probe::DidNot, "what failed is not there");
+    assert_eq!(
+        scene.perform(text.op.clone(), Some(tree.clone()), Cancel::new()).await.map(|report| report.tree.is_some()),
+        Outcome::Done(true)
+    );
+    scene.restarted(test);
+    let found = scene.sandbox.probe(&key, &JailAction { op: other, ..text }).await;
+    let Probe::Happened(JailReport { body: JailBody::Prepared { cached: true, exit_code: 0, .. }, tree: Some(_) }) = found else {
+        panic!("{found:?}")
+    };
+    let (exec, _) = scene.sh("cat /cache/python/k1/venv/mark").await;
+    assert_eq!(exec.stdout.text_or_empty(), "1\n", "the workspace uses what was found: {exec:?}");
 }
 
 /// What an attacker writes in an install script, and in another project with the very same manifests.

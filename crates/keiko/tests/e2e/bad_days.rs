@@ -106,3 +106,22 @@ fn a_run_whose_process_was_shot_goes_on_where_it_was() {
     assert_eq!(keiko.end(&keiko.newest())["status"], "succeeded");
     server.assert_valid();
 }
+
+#[test]
+fn a_time_limit_does_not_wait_for_a_slow_model() {
+    let server = deciding(|request| match request.number {
+        0 => Turn { day: Day::SlowFirst(Duration::from_secs(30)), ..Turn::text("late") },
+        _ => Turn::text("Good morning."),
+    });
+    let keiko = Keiko::chat(&server);
+    keiko.ask("Greet me", &["--max-seconds", "1"]).says("KEI-6102").says("keiko resume");
+    let outcomes: Vec<String> = keiko
+        .events(&keiko.newest())
+        .iter()
+        .filter(|line| line["body"]["event"] == "effect_ended")
+        .map(|line| line["body"]["data"]["outcome"].to_string())
+        .collect();
+    assert!(outcomes.len() == 1 && outcomes[0].contains("cancelled"), "the request was cut off, and that is on record: {outcomes:?}");
+    keiko.run(&["resume", "last"]).expect(0).gives("Good morning.");
+    server.assert_valid();
+}

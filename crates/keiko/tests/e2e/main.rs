@@ -12,5 +12,6 @@ mod german;
 mod goal;
 mod interrupted;
 mod keiko;
+mod log;
 mod slow;
 mod up;

@@ -2,7 +2,7 @@
 
 use crate::check::{Left, calm, check};
 use crate::scenarios::{PLAIN, Scenario, Stage, all, call, engine, finish};
-use crate::storm::{LEASE, OPTIONS, Storm, block_on, tools};
+use crate::storm::{Ending, LEASE, OPTIONS, Storm, block_on, tools};
 use async_trait::async_trait;
 use keiko_agent::prompt;
 use keiko_agent::state::RunState;
@@ -224,6 +224,21 @@ fn the_time_limit_cancels_what_runs_and_more_time_goes_on() {
         assert_eq!(row.group, "limit");
         let left = goes_on(&storm, &scenario).await;
         assert_eq!(left.state.ended.as_ref().map(|end| end.status), Some(EndStatus::Succeeded));
+    });
+}
+
+/// Wherever the process ends: what was installed is found, and what was not is installed under the same approval.
+#[test]
+fn what_a_person_let_install_once_is_installed_once() {
+    block_on(async {
+        let scenario = named("installed");
+        let (calm, moments) = Storm::new(&scenario, tools(), None).moments().await.unwrap();
+        let installed = |left: &Left| left.deeds.iter().filter(|deed| deed.what == "prepare").count();
+        assert_eq!((installed(&calm), calm.state.approvals.len()), (1, 1));
+        for moment in moments.iter().filter(|moment| moment.ends(Ending::Killed)) {
+            let left = moment.goes_on().await.unwrap();
+            assert_eq!((installed(&left), left.state.approvals.len()), (1, 1), "{:?}", moment.point);
+        }
     });
 }
 

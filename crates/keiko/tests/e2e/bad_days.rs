@@ -114,7 +114,7 @@ fn a_time_limit_does_not_wait_for_a_slow_model() {
         _ => Turn::text("Good morning."),
     });
     let keiko = Keiko::chat(&server);
-    keiko.ask("Greet me", &["--max-seconds", "1"]).says("KEI-6102").says("keiko resume");
+    keiko.ask("Greet me", &["--max-seconds", "1"]).expect(124).says("KEI-6102").says("keiko resume");
     let outcomes: Vec<String> = keiko
         .events(&keiko.newest())
         .iter()

@@ -394,7 +394,7 @@ impl RunState {
         self.budget.settle(intent.reserve, cost);
         match (&intent.action, &ended.outcome) {
             (Action::Model(_), Outcome::Done(Report::Model(report))) => {
-                self.replied = stamp.at;
+                self.replied = report.answered.unwrap_or(stamp.at);
                 self.apply_reply(report);
             }
             (Action::Model(_), _) => self.asks_again = true,
@@ -595,6 +595,12 @@ impl RunState {
         })
     }
 
+    /// Whether the run has, or is to have, a workspace.
+    #[must_use]
+    pub fn has_workspace(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.source.is_some())
+    }
+
     /// Approvals without an answer.
     pub fn open_approvals(&self) -> impl Iterator<Item = &Approval> {
         self.approvals.values().filter(|approval| approval.answer.is_none())
@@ -616,10 +622,10 @@ impl RunState {
         self.open_approvals().filter_map(|approval| approval.request.expires).min()
     }
 
-    /// When the time limit is reached if it works on. None while it waits.
+    /// When the time limit is reached if it works on. None while it waits, or ends.
     #[must_use]
     pub fn time_is_up_at(&self) -> Option<Timestamp> {
-        let works = self.waiting.is_none() && self.idle_since.is_none();
+        let works = self.waiting.is_none() && self.idle_since.is_none() && self.closing.is_none();
         let limits = self.start.as_ref().filter(|_| works)?.limits;
         Some(self.active_since.plus_ms(u64::from(limits.max_seconds) * 1_000))
     }

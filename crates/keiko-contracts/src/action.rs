@@ -7,6 +7,7 @@ use crate::jail::{JailAction, JailReport};
 use crate::journal::Epoch;
 use crate::model::{Stop, Usage};
 use crate::money::Micros;
+use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -211,6 +212,10 @@ pub struct ModelReport {
     /// Live, recorded or scripted.
     #[serde(default)]
     pub origin: Origin,
+    /// When it was answered, where that is kept with the answer: a recorded answer and its replay have one time, from
+    /// which follow the dates of commits. Without it the time of the event counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Timestamp>,
     /// Milliseconds to the first token.
     pub first_token_ms: u32,
     /// Milliseconds in all.

@@ -2,7 +2,7 @@
 //!
 //! A recording is a directory with one JSON file per request, named by the part of the effect key that does not depend
 //! on the run: `task.attempt.step.ordinal.json`. A replayed request must be the recorded one; if it is not, the fault
-//! shows the difference.
+//! shows the difference. The time of an answer is kept with it, since ids of commits follow from it.
 
 use crate::fault;
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::model::{ChatModel, Quote};
+use keiko_ports::shell::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -93,7 +94,11 @@ impl Recorder {
 impl ChatModel for Recorder {
     async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, live: LiveSink, cancel: Cancel) -> Outcome<ModelReport> {
         let key = permit.key().clone();
-        let outcome = self.inner.chat(permit, request, live, cancel).await;
+        let mut outcome = self.inner.chat(permit, request, live, cancel).await;
+        // The run that is recorded goes by this time too: what follows from it is the same when it is replayed.
+        if let Outcome::Done(report) = &mut outcome {
+            report.answered = Some(SystemClock.now());
+        }
         let kept = match &outcome {
             Outcome::Done(report) => {
                 let parts = match serde_json::from_str(report.reply.text_or_empty()) {

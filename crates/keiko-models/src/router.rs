@@ -166,6 +166,7 @@ impl Models {
             cost: self.price(vendor, &request.model).map_or(Micros::ZERO, |price| price.cost(&usage)),
             served_by: answered.reply.served_by.clone(),
             origin: Origin::Live,
+            answered: None,
             first_token_ms: millis(answered.first),
             duration_ms: millis(answered.total),
         };

@@ -181,6 +181,7 @@ impl ChatModel for Scripted {
                 cost: Micros::ZERO,
                 served_by: Some("script".to_owned()),
                 origin: Origin::Scripted,
+                answered: None,
                 first_token_ms: u32::try_from(pause).unwrap_or(u32::MAX),
                 duration_ms: u32::try_from(pause).unwrap_or(u32::MAX),
             }),

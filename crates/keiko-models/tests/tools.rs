@@ -70,6 +70,7 @@ async fn records_and_replays_by_key() {
     let replayed = chat(&player, &asked, 1).await.unwrap();
     assert_eq!((replayed.origin, replayed.stop, replayed.usage), (Origin::Recorded, Stop::Calls, live.usage));
     assert_eq!(replayed.reply, live.reply);
+    assert!(live.answered.is_some() && replayed.answered == live.answered, "the run goes by the recorded time, both times");
     assert_eq!(chat(&player, &asked, 2).await.unwrap_err(), fault, "bad days are replayed too");
     assert_eq!(chat(&player, &asked, 3).await.unwrap_err().code, "KEI-4201");
     let other = chat(&player, &request(BOTH[1], vec![user("go elsewhere")]), 1).await.unwrap_err();

@@ -213,6 +213,7 @@ impl ChatModel for Outside {
             cost: COST,
             served_by: Some("fake".into()),
             origin: Origin::Scripted,
+            answered: None,
             first_token_ms: 0,
             duration_ms: 0,
         };

@@ -133,6 +133,7 @@ impl<'a> Bench<'a> {
                     cost: COST,
                     served_by: None,
                     origin: Origin::Scripted,
+                    answered: None,
                     first_token_ms: 0,
                     duration_ms: 0,
                 })

@@ -13,5 +13,6 @@ mod goal;
 mod interrupted;
 mod keiko;
 mod log;
+mod replay;
 mod slow;
 mod up;

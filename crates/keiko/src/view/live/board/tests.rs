@@ -105,6 +105,7 @@ fn hostile_output_stays_text() {
         cost: Micros(7),
         served_by: None,
         origin: Origin::Scripted,
+        answered: None,
         first_token_ms: 0,
         duration_ms: 0,
     };

@@ -1,12 +1,14 @@
 //! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
 
 use crate::draft::{self, Asked, Draft, Reject};
-use crate::state::{Call, CallState, TESTS_AT};
+use crate::state::{Call, CallState, RunState, TESTS_AT};
 use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
 use keiko_contracts::approval::Decision;
+use keiko_contracts::digest::Digest;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
+use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, JailAction, JailBody, JailOp, JailReport, Project};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension};
@@ -49,6 +51,7 @@ pub(crate) fn proceed(draft: &mut Draft<'_>) -> Result<Next, Reject> {
                     }
                     Planned::Nothing if !alone => return Ok(Next::Nothing),
                     Planned::Nothing => return Ok(Next::Claim(Box::new(call))),
+                    Planned::Later => return Ok(Next::Nothing),
                     // A question is put when everything before it is answered: the answer belongs to this call.
                     Planned::Event(event) if !alone && matches!(*event, RunEvent::RunSuspended(_)) => return Ok(Next::Nothing),
                     Planned::Event(event) => {
@@ -80,13 +83,15 @@ enum Planned {
     Nothing,
     /// The call comes to this.
     Event(Box<RunEvent>),
+    /// The call waits for a text of the journal: see [`wanted`].
+    Later,
 }
 
 fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
     if let Some(op) = &call.op {
         return Planned::Act(Box::new(jail(draft, op.clone())));
     }
-    let resolved = match resolve(draft, call) {
+    let resolved = match resolve(&draft.state, call) {
         Ok(resolved) => resolved,
         Err(why) => return refused(draft, call, why, RefusedBy::Arguments),
     };
@@ -123,12 +128,8 @@ fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
         }
         Resolved::Ask { question } => Planned::Event(Box::new(RunEvent::RunSuspended(Suspension::Question { question: question.into() }))),
         Resolved::ShowMore { reference, from_line, lines } => match draft.state.conversation.whole(&reference) {
-            Some(text) => {
-                let total = text.lines().count();
-                let piece: String =
-                    text.lines().skip(from_line.saturating_sub(1) as usize).take(lines as usize).flat_map(|line| [line, "\n"]).collect();
-                answered(draft, call, format!("{reference}, lines {from_line} on, of {total}:\n{piece}"), false)
-            }
+            Some(text) => answered(draft, call, piece(text, &reference, from_line, lines), false),
+            None if draft.state.conversation.left(&reference).is_some() => Planned::Later,
             None => {
                 refused(draft, call, format!("Nothing is kept under {reference:?} any more. Run the action again."), RefusedBy::Arguments)
             }
@@ -136,17 +137,50 @@ fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
     }
 }
 
-fn resolve(draft: &Draft<'_>, call: &Call) -> Result<Resolved, String> {
-    let tools = &draft.state.tools;
-    let tool = tools.find(&call.name).map_err(|bad| bad.to_string())?;
-    let workspace = &draft.state.workspace;
+fn piece(text: &str, reference: &str, from_line: u32, lines: u32) -> String {
+    let total = text.lines().count();
+    let shown = text.lines().skip(from_line.saturating_sub(1) as usize).take(lines as usize);
+    let shown: String = shown.flat_map(|line| [line, "\n"]).collect();
+    format!("{reference}, lines {from_line} on, of {total}:\n{shown}")
+}
+
+/// The next call that is to show something which has left the window, with the digest by which the journal has the text.
+/// What is found there comes back as [`crate::decide::Input::Found`].
+#[must_use]
+pub fn wanted(state: &RunState) -> Option<(String, Digest)> {
+    if state.waiting.is_some() || state.closing.is_some() {
+        return None;
+    }
+    let waiting = state.calls.iter().filter(|call| call.state == CallState::Waiting && call.op.is_none());
+    waiting.filter(|call| call.name == "show_more").find_map(|call| {
+        let Ok(Resolved::ShowMore { reference, .. }) = resolve(state, call) else { return None };
+        let conversation = &state.conversation;
+        let left = conversation.left(&reference).filter(|_| conversation.whole(&reference).is_none())?;
+        Some((call.id.clone(), left.digest))
+    })
+}
+
+/// Answers a call with a piece of a text of the journal.
+pub(crate) fn found(draft: &mut Draft<'_>, id: &str, text: &str) {
+    let call = draft.state.calls.iter().find(|call| call.id == id && call.state == CallState::Waiting).cloned();
+    let Some(call) = call else { return };
+    let Ok(Resolved::ShowMore { reference, from_line, lines }) = resolve(&draft.state, &call) else { return };
+    if let Planned::Event(event) = answered(draft, &call, piece(text, &reference, from_line, lines), false) {
+        draft.emit(*event);
+    }
+}
+
+fn resolve(state: &RunState, call: &Call) -> Result<Resolved, String> {
+    let tools = &state.tools;
+    let tool = tools.find(&call.name, state.has_workspace()).map_err(|bad| bad.to_string())?;
+    let workspace = &state.workspace;
     let context = ToolContext {
-        run: draft.next_key().run,
+        run: state.start.as_ref().map_or(RunId::from_bytes([0; 10]), |start| start.run),
         opened: workspace.opened.as_deref(),
         survey: workspace.survey.as_deref(),
         tree: workspace.tree.as_ref(),
         head: workspace.head.as_ref(),
-        now: draft.state.replied,
+        now: state.replied,
     };
     tool.resolve(&call.arguments, &context).map_err(|bad| bad.to_string())
 }
@@ -319,7 +353,7 @@ fn show_summary(summary: &TestSummary, cases: &[TestCase]) -> String {
 pub(crate) fn observe_tests(draft: &mut Draft<'_>, intent: &Intent) {
     let Some(id) = &intent.call else { return };
     let of_model = draft.state.calls.iter().find(|call| call.id == *id && call.op.is_none());
-    match of_model.map(|call| resolve(draft, call)) {
+    match of_model.map(|call| resolve(&draft.state, call)) {
         // Part of the tests says nothing about the whole: it is shown to the agent, and is no evidence.
         Some(Ok(Resolved::RunTests { filter: None, dir: None })) => {}
         None if id.starts_with(TESTS_AT) => {}

@@ -1,14 +1,18 @@
 //! The conversation as the model will see it: items in order, where an action and its observation are never parted.
 
+use keiko_contracts::digest::Digest;
 use keiko_contracts::model::{CallResult, Message, Part, UserPart};
 use keiko_contracts::stable::Stable;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// The longest text that one observation puts into the context, in bytes. The whole stays readable by `show_more`
-/// while it is in the window.
+/// The longest text that one observation puts into the context, in bytes. The whole stays readable by `show_more`: from
+/// memory while it is in the window, from the journal after that.
 pub const PIECE_MAX: usize = 12_000;
+
+/// Most cut pieces that have left the window and can still be asked for; of more, the oldest cannot.
+const LEFT_MAX: usize = 1_000;
 
 /// One item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,12 +96,24 @@ impl fmt::Debug for Entry {
     }
 }
 
+/// A piece that was cut and has left the window. Its text is that of the event that answered the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The tool.
+    pub tool: Arc<str>,
+    /// The digest of the text, by which the journal has it.
+    pub digest: Digest,
+    /// Its length.
+    pub bytes: usize,
+}
+
 /// Items with their absolute numbers; older ones may have left.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conversation {
     first: u32,
     items: VecDeque<Arc<Entry>>,
     tokens: u64,
+    left: Arc<BTreeMap<(u32, usize), Left>>,
 }
 
 impl Conversation {
@@ -146,8 +162,27 @@ impl Conversation {
         while self.first < from {
             let Some(entry) = self.items.pop_front() else { break };
             self.tokens -= entry.item.tokens();
+            for (index, left) in cut_in(&entry.item) {
+                let all = Arc::make_mut(&mut self.left);
+                all.insert((self.first, index), left);
+                if all.len() > LEFT_MAX {
+                    all.pop_first();
+                }
+            }
             self.first += 1;
         }
+    }
+    /// A cut piece that has left the window, by the reference at the cut.
+    #[must_use]
+    pub fn left(&self, reference: &str) -> Option<&Left> {
+        self.left.get(&place(reference)?)
+    }
+    /// The cut pieces of the items before `from`, and of those that have left before, by their references; newest first.
+    pub fn cut_before(&self, from: u32) -> impl Iterator<Item = (String, Left)> {
+        let here = self.iter().rev().filter(move |(number, _)| *number < from);
+        let here = here.flat_map(|(number, item)| cut_in(item).rev().map(move |(index, left)| ((number, index), left)));
+        let gone = self.left.iter().rev().map(|(place, left)| (*place, left.clone()));
+        here.chain(gone).map(|((number, index), left)| (format!("o{number}.{index}"), left))
     }
     /// The number of the first item to keep so that about `budget` tokens stay: never parts a turn from its results,
     /// keeps at least the newest item.
@@ -167,8 +202,7 @@ impl Conversation {
     /// A piece of an observation that was cut, by the reference at the cut.
     #[must_use]
     pub fn whole(&self, reference: &str) -> Option<&str> {
-        let (number, index) = reference.strip_prefix('o')?.split_once('.')?;
-        let (number, index): (u32, usize) = (number.parse().ok()?, index.parse().ok()?);
+        let (number, index) = place(reference)?;
         match &self.items.get(number.checked_sub(self.first)? as usize)?.item {
             Item::Turn { results, .. } => {
                 let slot = results.get(index)?;
@@ -218,6 +252,21 @@ fn messages_of(item: &Item) -> Box<[Stable<Message>]> {
             [Message::Assistant(parts.clone()).into(), results.into()].into()
         }
     }
+}
+
+/// The item and the call that a reference means.
+fn place(reference: &str) -> Option<(u32, usize)> {
+    let (number, index) = reference.strip_prefix('o')?.split_once('.')?;
+    Some((number.parse().ok()?, index.parse().ok()?))
+}
+
+/// The pieces of an item that were cut, with the numbers of their calls.
+fn cut_in(item: &Item) -> impl DoubleEndedIterator<Item = (usize, Left)> {
+    let results = if let Item::Turn { results, .. } = item { results.as_slice() } else { &[] };
+    results.iter().enumerate().filter_map(|(index, slot)| {
+        let whole = slot.whole.as_ref()?;
+        Some((index, Left { tool: slot.name.clone(), digest: Digest::of(whole.as_bytes()), bytes: whole.len() }))
+    })
 }
 
 /// The same message with a cache mark, if it can carry one.
@@ -293,6 +342,14 @@ mod tests {
         assert!(results[0].text.contains("line 1\n") && results[0].text.contains("line 5000"));
         assert_eq!(conversation.whole(&reference), Some(text.as_str()));
         assert_eq!(conversation.whole("o9.0"), None);
+        let named: Vec<String> = conversation.cut_before(2).map(|(reference, _)| reference).collect();
+        conversation.push(Item::Words("more".into()));
+        conversation.drop_before(2);
+        assert_eq!(conversation.whole(&reference), None);
+        let left = conversation.left(&reference).unwrap();
+        assert_eq!((left.digest, left.bytes), (Digest::of(text.as_bytes()), text.len()), "the journal has it by this digest");
+        assert_eq!(conversation.cut_before(2).map(|(reference, _)| reference).collect::<Vec<_>>(), named);
+        assert_eq!(named, [reference]);
     }
 
     #[test]

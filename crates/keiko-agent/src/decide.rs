@@ -1,6 +1,7 @@
 //! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
 
 use crate::calls::Next;
+pub use crate::calls::wanted;
 use crate::draft::{Asked, Draft};
 pub use crate::draft::{Env, Price, Reject};
 use crate::ending::Weakened;
@@ -22,6 +23,9 @@ use keiko_contracts::run::{
 };
 use keiko_contracts::time::Timestamp;
 use std::sync::Arc;
+
+/// How many results that were cut the ledger names, the newest.
+const CUT_SHOWN: usize = 16;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -71,6 +75,13 @@ pub enum Input {
     Killed {
         /// Why.
         reason: String,
+    },
+    /// A text was read from the journal, as [`wanted`] asked.
+    Found {
+        /// The call that it answers.
+        call: String,
+        /// The text.
+        text: String,
     },
     /// Time has passed.
     Tick,
@@ -138,6 +149,7 @@ impl Draft<'_> {
                 self.emit(RunEvent::RunSuspended(Suspension::Killed { reason }));
                 return Ok(());
             }
+            Input::Found { call, text } => calls::found(self, &call, &text),
             Input::Tick => {
                 // In the middle of a step too: what runs is cancelled by the driver, which sees that the run waits.
                 if let Some(fault) = self.time_limit() {
@@ -371,7 +383,9 @@ impl Draft<'_> {
         let from = self.state.conversation.keep_from((limit / 2).saturating_sub(head));
         if from > self.state.conversation.first() {
             let approvals: Vec<String> = self.state.open_approvals().map(|approval| approval.request.summary.clone()).collect();
-            let ledger = self.state.ledger.render(&approvals, self.state.step);
+            let cut = self.state.conversation.cut_before(from).take(CUT_SHOWN);
+            let cut: Vec<String> = cut.map(|(reference, left)| format!("{reference} ({}, {} bytes)", left.tool, left.bytes)).collect();
+            let ledger = self.state.ledger.render(&approvals, &cut, self.state.step);
             self.emit(RunEvent::ContextCompacted(Compacted { from_item: from, ledger: ledger.into() }));
         }
     }

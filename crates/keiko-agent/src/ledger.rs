@@ -68,9 +68,9 @@ impl Ledger {
     pub fn committed(&mut self) {
         self.commits += 1;
     }
-    /// For the model.
+    /// For the model. `cut` are references of results that were cut.
     #[must_use]
-    pub fn render(&self, open_approvals: &[String], steps: u32) -> String {
+    pub fn render(&self, open_approvals: &[String], cut: &[String], steps: u32) -> String {
         let mut out = format!("State ledger after {steps} steps (older steps have left the context; this is what they came to):\n");
         if !self.files.is_empty() {
             out.push_str("Files touched:\n");
@@ -98,6 +98,9 @@ impl Ledger {
         }
         if self.commits > 0 {
             let _ = writeln!(out, "Commits made: {}", self.commits);
+        }
+        if !cut.is_empty() {
+            let _ = writeln!(out, "Long results that were cut, which show_more still reads by their references: {}", cut.join(", "));
         }
         if !open_approvals.is_empty() {
             out.push_str("Open approvals:\n");
@@ -130,9 +133,9 @@ mod tests {
             ledger.failed(&"x".repeat(5_000));
             ledger.said(&"y".repeat(5_000));
         }
-        let text = ledger.render(&["push to main".into()], 500);
+        let text = ledger.render(&["push to main".into()], &["o1.0 (execute, 20000 bytes)".into()], 500);
         assert!(text.len() < 24_000, "{}", text.len());
-        assert!(text.contains("push to main"));
+        assert!(text.contains("push to main") && text.contains("o1.0 (execute"));
     }
 
     #[test]
@@ -140,6 +143,6 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.touched("a", "created");
         ledger.touched("a", "changed");
-        assert!(ledger.render(&[], 1).contains("a (created)"));
+        assert!(ledger.render(&[], &[], 1).contains("a (created)"));
     }
 }

@@ -55,7 +55,7 @@ fn render_before(state: &RunState, start: &StartRun, model: &ModelName, end: u32
     ChatRequest {
         model: model.clone(),
         system: state.shown.system.get_or_init(|| system(state, start).into()).clone(),
-        tools: state.tools.specs(),
+        tools: state.tools.offer(start.source.is_some()).specs(),
         messages,
         max_output_tokens: start.limits.max_output_tokens,
         temperature_milli: None,
@@ -78,7 +78,9 @@ fn system(state: &RunState, start: &StartRun) -> Vec<SystemBlock> {
         (Some(opened), Some(survey)) => workspace(&mut facts, opened, survey),
         _ => facts.push_str("There is no workspace: answer the goal in words, with `finish`.\n"),
     }
-    vec![SystemBlock { text: format!("{FLOOR}\n{CRAFT}"), cache: true }, SystemBlock { text: facts, cache: true }]
+    // How code is worked on speaks of tools that are not offered without a workspace.
+    let head = if start.source.is_some() { format!("{FLOOR}\n{CRAFT}") } else { FLOOR.to_owned() };
+    vec![SystemBlock { text: head, cache: true }, SystemBlock { text: facts, cache: true }]
 }
 
 fn workspace(out: &mut String, opened: &Opened, survey: &Survey) {
@@ -129,5 +131,7 @@ pub fn estimate(state: &RunState, start: &StartRun) -> u64 {
         s.listing.len() + s.instructions.as_ref().map_or(0, |i| i.len()) + 120 * s.projects.len() as u64 + 60 * s.programs.len() as u64
     });
     let ledger = state.shown_ledger.as_ref().map_or(0, |ledger| ledger.len() as u64 + start.goal.len());
-    (FLOOR.len() as u64 + CRAFT.len() as u64 + facts + ledger) / 4 + state.tools.tokens() + state.conversation.tokens()
+    (FLOOR.len() as u64 + CRAFT.len() as u64 + facts + ledger) / 4
+        + state.tools.offer(start.source.is_some()).tokens()
+        + state.conversation.tokens()
 }

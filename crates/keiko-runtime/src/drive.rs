@@ -334,6 +334,12 @@ impl Session<'_> {
                 state = self.recover_next(state).await?;
                 continue;
             }
+            if let Some((call, digest)) = decide::wanted(&state) {
+                let text = self.driver.ports.journal.blob(&digest).await?;
+                let text = String::from_utf8_lossy(&text).into_owned();
+                state = self.step(state, Input::Found { call, text }).await?.0;
+                continue;
+            }
             if self.working.is_empty()
                 && state.waiting.is_none()
                 && state.open_approvals().next().is_some()

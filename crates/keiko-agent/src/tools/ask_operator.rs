@@ -27,6 +27,9 @@ impl Tool for AskOperator {
     fn spec(&self) -> ToolSpec {
         spec_of::<Arguments>("ask_operator")
     }
+    fn needs_workspace(&self) -> bool {
+        false
+    }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { question } = parse(arguments)?;
         bounded("question", &question, 4 << 10)?;

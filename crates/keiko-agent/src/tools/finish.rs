@@ -31,6 +31,9 @@ impl Tool for Finish {
     fn spec(&self) -> ToolSpec {
         spec_of::<Arguments>("finish")
     }
+    fn needs_workspace(&self) -> bool {
+        false
+    }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { summary, refused, red_tests_in_goal } = parse(arguments)?;
         bounded("summary", &summary, 16 << 10)?;

@@ -110,6 +110,10 @@ pub trait Tool: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`BadCall`] with what is wrong and what would be right.
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall>;
+    /// It makes no sense without a workspace: it is not offered then.
+    fn needs_workspace(&self) -> bool {
+        true
+    }
     /// What the model reads of the outcome. Cut to its cap by the caller, who keeps the whole readable on demand.
     fn render(&self, outcome: &Outcome<Report>) -> Rendered;
     /// The same, given the action that came out: it knows what the report does not repeat, such as the path.
@@ -131,8 +135,33 @@ pub struct Rendered {
 #[derive(Debug)]
 pub struct ToolBox {
     tools: Vec<(ToolName, Box<dyn Tool>)>,
+    all: Offer,
+    /// To a run without a workspace.
+    bare: Offer,
+}
+
+/// What a model is shown. One run shows one offer, from its first request to its last.
+#[derive(Debug)]
+pub struct Offer {
     specs: Stable<Vec<ToolSpec>>,
     tokens: u64,
+}
+
+impl Offer {
+    fn new(specs: Vec<ToolSpec>) -> Offer {
+        let bytes: usize = specs.iter().map(|spec| spec.description.len() + spec.schema.to_string().len()).sum();
+        Offer { specs: specs.into(), tokens: bytes as u64 / 4 }
+    }
+    /// What the model is shown.
+    #[must_use]
+    pub fn specs(&self) -> Stable<Vec<ToolSpec>> {
+        self.specs.clone()
+    }
+    /// Estimated tokens of that.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
 }
 
 impl ToolBox {
@@ -143,19 +172,14 @@ impl ToolBox {
         let mut tools: Vec<_> = tools.into_iter().map(|tool| (tool.spec(), tool)).collect();
         tools.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         tools.dedup_by(|(later, _), (earlier, _)| later.name == earlier.name);
-        let bytes: usize = tools.iter().map(|(spec, _)| spec.description.len() + spec.schema.to_string().len()).sum();
-        let specs = tools.iter().map(|(spec, _)| spec.clone()).collect::<Vec<_>>().into();
-        ToolBox { tools: tools.into_iter().map(|(spec, tool)| (spec.name, tool)).collect(), specs, tokens: bytes as u64 / 4 }
+        let all = Offer::new(tools.iter().map(|(spec, _)| spec.clone()).collect());
+        let bare = Offer::new(tools.iter().filter(|(_, tool)| !tool.needs_workspace()).map(|(spec, _)| spec.clone()).collect());
+        ToolBox { tools: tools.into_iter().map(|(spec, tool)| (spec.name, tool)).collect(), all, bare }
     }
-    /// What the model is shown.
+    /// What is offered to a run with or without a workspace.
     #[must_use]
-    pub fn specs(&self) -> Stable<Vec<ToolSpec>> {
-        self.specs.clone()
-    }
-    /// Estimated tokens of what the model is shown.
-    #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.tokens
+    pub fn offer(&self, workspace: bool) -> &Offer {
+        if workspace { &self.all } else { &self.bare }
     }
     /// Finds a tool.
     #[must_use]
@@ -168,13 +192,13 @@ impl ToolBox {
     pub fn names(&self) -> Vec<ToolName> {
         self.tools.iter().map(|(name, _)| name.clone()).collect()
     }
-    /// Finds a tool, or says which name was probably meant.
+    /// Finds a tool of what is offered, or says which name was probably meant.
     ///
     /// # Errors
     /// [`BadCall`] with the nearest name and all others.
-    pub fn find(&self, name: &str) -> Result<&dyn Tool, BadCall> {
-        self.get(name).ok_or_else(|| {
-            let names: Vec<&str> = self.tools.iter().map(|(name, _)| name.as_str()).collect();
+    pub fn find(&self, name: &str, workspace: bool) -> Result<&dyn Tool, BadCall> {
+        self.get(name).filter(|tool| workspace || !tool.needs_workspace()).ok_or_else(|| {
+            let names: Vec<&str> = self.offer(workspace).specs.iter().map(|spec| spec.name.as_str()).collect();
             let shown: String = name.chars().take(64).collect();
             BadCall(format!("there is no tool `{shown}`{}; there are: {}", arguments::did_you_mean(name, &names), names.join(", ")))
         })
@@ -213,16 +237,27 @@ mod tests {
     /// A change here changes the prompt prefix of every run: caches miss, recorded answers no longer match.
     #[test]
     fn the_tool_list_is_what_it_was() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&standard().specs()).unwrap());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&standard().offer(true).specs()).unwrap());
+    }
+
+    #[test]
+    fn without_a_workspace_only_words_are_offered() {
+        let tools = standard();
+        let names: Vec<String> = tools.offer(false).specs().iter().map(|spec| spec.name.to_string()).collect();
+        assert_eq!(names, ["ask_operator", "finish", "show_more"]);
+        assert!(tools.offer(false).tokens() < tools.offer(true).tokens() / 3);
+        let said = tools.find("execute", false).map(|_| ()).unwrap_err().0;
+        assert!(said.starts_with("there is no tool `execute`") && said.ends_with("ask_operator, finish, show_more"), "{said}");
+        assert!(tools.find("execute", true).is_ok() && tools.find("finish", false).is_ok());
     }
 
     #[test]
     fn an_unknown_name_is_answered_with_the_nearest() {
         let tools = standard();
         assert!(tools.get("read_file").is_some());
-        let said = tools.find("read_files").map(|_| ()).unwrap_err().0;
+        let said = tools.find("read_files", true).map(|_| ()).unwrap_err().0;
         assert!(said.starts_with("there is no tool `read_files`; did you mean `read_file`?"), "{said}");
-        let said = tools.find("zzzzzz").map(|_| ()).unwrap_err().0;
+        let said = tools.find("zzzzzz", true).map(|_| ()).unwrap_err().0;
         assert!(said.starts_with("there is no tool `zzzzzz`; there are: ask_operator,"), "{said}");
     }
 

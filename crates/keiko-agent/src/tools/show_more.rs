@@ -32,6 +32,9 @@ impl Tool for ShowMore {
     fn spec(&self) -> ToolSpec {
         spec_of::<Arguments>("show_more")
     }
+    fn needs_workspace(&self) -> bool {
+        false
+    }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { reference, from_line, lines } = parse(arguments)?;
         bounded("reference", &reference, 200)?;

@@ -81,7 +81,7 @@ impl Left {
             && (one.usage, one.step, one.finish_refusals) == (two.usage, two.step, two.finish_refusals)
             && end(one) == end(two)
             && card(one) == card(two)
-            && one.ledger.render(&[], 0) == two.ledger.render(&[], 0)
+            && one.ledger.render(&[], &[], 0) == two.ledger.render(&[], &[], 0)
     }
 }
 
@@ -109,7 +109,7 @@ fn essence(left: &Left, ordered: bool) -> String {
         state.usage,
         state.step,
         state.finish_refusals,
-        state.ledger.render(&[], 0),
+        state.ledger.render(&[], &[], 0),
     );
     text.replace(id, "COMMIT").replace(short, "COMMIT")
 }

@@ -183,6 +183,18 @@ fn long(step: u32, _: &Stage) -> Vec<Part> {
     }
 }
 
+/// What was cut and has left the window is read from the journal, twice in one step.
+fn looks_back(step: u32, _: &Stage) -> Vec<Part> {
+    let more = |id: &str, line: u32| call(id, "show_more", json!({"reference": "o2.0", "from_line": line, "lines": 2}));
+    match step {
+        1 => vec![write("c1", "big", &"a line of many\n".repeat(1_500))],
+        2 => vec![read("c2", "big")],
+        3..=6 => vec![write(&format!("c{step}"), &format!("f{step}"), &"long ".repeat(1_000))],
+        7 => vec![more("m1", 700), read("r", "a"), more("m2", 900)],
+        _ => finish(),
+    }
+}
+
 fn sent_back(step: u32, _: &Stage) -> Vec<Part> {
     match step {
         1 => vec![write("c1", "other", "x"), call("f", "finish", json!({"summary": "Too early."}))],
@@ -239,6 +251,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         Scenario { name: "push probed", answers: push, levels: &[(ActionClass::GitPush, Level::Run)], ..PLAIN },
         Scenario { name: "steered", answers: steered, ordered: false, ..PLAIN },
         Scenario { name: "compaction", answers: long, limits: small, ..PLAIN },
+        Scenario { name: "looks back", answers: looks_back, limits: RunLimits { context_tokens: 9_000, ..LIMITS }, ..PLAIN },
         Scenario { name: "sent back", files: TESTED, answers: sent_back, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "failing tools", files: TESTED, answers: failing, ends: EndStatus::Succeeded, ..PLAIN },
         Scenario { name: "as red as before", files: TESTED, answers: beside, ends: EndStatus::Succeeded, ..PLAIN },

@@ -25,6 +25,9 @@ impl Tool for Standard {
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         self.tool().resolve(arguments, context)
     }
+    fn needs_workspace(&self) -> bool {
+        self.tool().needs_workspace()
+    }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         self.tool().render(outcome)
     }
@@ -50,6 +53,9 @@ impl Tool for Ledger {
         let action = ToolAction { tool, arguments: arguments.into(), recovery: self.recovery };
         Ok(Resolved::Action(Box::new(Action::Tool(action))))
     }
+    fn needs_workspace(&self) -> bool {
+        false
+    }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         match outcome {
             Outcome::Done(Report::Tool(report)) => Rendered { text: report.output.text_or_empty().into(), is_error: false },
@@ -62,7 +68,7 @@ impl Tool for Ledger {
 pub(crate) fn tools() -> Arc<ToolBox> {
     let standard = Arc::new(standard());
     let mut tools: Vec<Box<dyn Tool>> = Vec::new();
-    for spec in standard.specs().iter() {
+    for spec in standard.offer(true).specs().iter() {
         tools.push(Box::new(Standard { tools: standard.clone(), spec: spec.clone() }));
     }
     for (name, recovery) in keiko_testkit::ledger::LedgerTools::TOOLS {

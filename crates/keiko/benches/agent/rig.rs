@@ -94,7 +94,7 @@ fn toolbox() -> Result<ToolBox> {
         description: "Shows lines of a file.".into(),
         schema: serde_json::json!({"type": "object", "properties": {"path": {"type": "string"}}}),
     }))];
-    tools.extend(tools::standard().specs().iter().map(|spec| Box::new(Listed(spec.clone())) as Box<dyn Tool>));
+    tools.extend(tools::standard().offer(true).specs().iter().map(|spec| Box::new(Listed(spec.clone())) as Box<dyn Tool>));
     Ok(ToolBox::new(tools))
 }
 
@@ -104,6 +104,9 @@ struct Look(ToolSpec);
 impl Tool for Look {
     fn spec(&self) -> ToolSpec {
         self.0.clone()
+    }
+    fn needs_workspace(&self) -> bool {
+        false
     }
     fn resolve(&self, arguments: &str, _: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let action = ToolAction { tool: self.0.name.clone(), arguments: arguments.into(), recovery: Recovery::Repeat };
@@ -124,6 +127,9 @@ struct Listed(ToolSpec);
 impl Tool for Listed {
     fn spec(&self) -> ToolSpec {
         self.0.clone()
+    }
+    fn needs_workspace(&self) -> bool {
+        false
     }
     fn resolve(&self, _: &str, _: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         match self.0.name.as_str() {

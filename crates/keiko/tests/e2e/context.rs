@@ -81,6 +81,43 @@ fn a_long_result_is_cut_and_the_rest_can_be_read() {
 }
 
 #[test]
+fn what_has_left_the_window_can_still_be_read() {
+    if !ready("what_has_left_the_window_can_still_be_read") {
+        return;
+    }
+    let server = deciding(|request| match request.number {
+        0 => execute("seq -f 'line %05g of a long output' 1 2000"),
+        n @ 1..=7 => execute(&format!("seq -f 'step {n} says %g' 1 300")),
+        8 => call("show_more", json!({"reference": "o1.0", "from_line": 1000, "lines": 3})),
+        _ => finish("Read."),
+    });
+    let mut keiko = Keiko::chat(&server);
+    keiko.set("KEIKO_RUN__CONTEXT_TOKENS", "12000");
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Read a lot", &[]).expect(0);
+    let requests = server.requests();
+    let before = requests[8].body.to_string();
+    assert!(!before.contains("line 00001 of") && before.contains("o1.0 (execute, "), "it has left, and the ledger names it: {before}");
+    let seen = requests[9].last_results().join("");
+    assert!(seen.contains("line 01000 of a long output") || seen.contains("line 00999 of a long output"), "{seen}");
+    server.assert_valid();
+}
+
+#[test]
+fn without_a_workspace_only_tools_that_work_are_offered() {
+    let server = playing(vec![execute("true"), finish("Good morning.")]);
+    let keiko = Keiko::chat(&server);
+    keiko.ask("Greet me", &[]).expect(0);
+    let requests = server.requests();
+    for request in &requests {
+        assert_eq!(request.tools(), ["ask_operator", "finish", "show_more"]);
+    }
+    let told = requests[1].last_results().join("");
+    assert!(told.contains("there is no tool `execute`"), "{told}");
+    server.assert_valid();
+}
+
+#[test]
 fn the_goal_and_the_ledger_survive_a_small_window() {
     if !ready("the_goal_and_the_ledger_survive_a_small_window") {
         return;

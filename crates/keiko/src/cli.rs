@@ -44,25 +44,40 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Take up a run that waits, was stopped, or whose process died
     Resume(ResumeArgs),
-    /// Look at runs, bring results home, take them back, check them
-    #[command(subcommand)]
-    Runs(RunsCommand),
-    /// Decide about actions that wait for a person
-    #[command(subcommand)]
-    Approvals(ApprovalsCommand),
+    /// Look at runs (alone: a list), bring results home, take them back, check them
+    Runs {
+        /// What to do with them; without it, they are listed
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+    },
+    /// Decide about actions that wait for a person (alone: a list)
+    Approvals {
+        /// What to do; without it, what waits is listed
+        #[command(subcommand)]
+        command: Option<ApprovalsCommand>,
+    },
     /// Stop everything at once, or one run
     Kill(KillArgs),
-    /// Language models: what is configured, and whether it works
-    #[command(subcommand)]
-    Models(ModelsCommand),
-    /// Settings
-    #[command(subcommand)]
-    Config(ConfigCommand),
+    /// Language models: what is configured (alone: a list), and whether it works
+    Models {
+        /// What to do; without it, what there is is listed
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+    },
+    /// Settings: alone, those that hold and where each comes from
+    Config {
+        /// What to do; without it, the settings that hold are shown
+        #[command(subcommand)]
+        command: Option<ConfigCommand>,
+    },
     /// Check this machine: sandbox, journal, models, programs
     Doctor(DoctorArgs),
-    /// See it at work, with a scripted model and a real sandbox
-    #[command(subcommand)]
-    Demo(DemoCommand),
+    /// See it at work, with a scripted model and a real sandbox (alone: the tour)
+    Demo {
+        /// Which; without it, the tour
+        #[command(subcommand)]
+        command: Option<DemoCommand>,
+    },
     /// Shell completions: keiko completion bash > /etc/bash_completion.d/keiko
     Completion {
         /// The shell
@@ -200,13 +215,16 @@ pub(crate) struct ResumeArgs {
     pub(crate) script: Option<PathBuf>,
 }
 
+/// How many runs a list has, unless it is told otherwise.
+const LISTED: u32 = 20;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
     /// List runs, the newest first
     #[command(visible_alias = "ls")]
     List {
         /// How many
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = LISTED)]
         limit: u32,
         /// Only in this state: running, waiting-approval, succeeded, failed, …
         #[arg(long)]
@@ -266,6 +284,12 @@ pub(crate) enum RunsCommand {
     },
 }
 
+impl Default for RunsCommand {
+    fn default() -> Self {
+        RunsCommand::List { limit: LISTED, state: None }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ApprovalsCommand {
     /// What waits for a person
@@ -298,6 +322,12 @@ pub(crate) enum ApprovalsCommand {
     },
 }
 
+impl Default for ApprovalsCommand {
+    fn default() -> Self {
+        ApprovalsCommand::List { all: false }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct KillArgs {
     /// Everything
@@ -311,9 +341,10 @@ pub(crate) struct KillArgs {
     pub(crate) reason: String,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Default, Subcommand)]
 pub(crate) enum ModelsCommand {
     /// What is configured and found
+    #[default]
     #[command(visible_alias = "ls")]
     List,
     /// Really call a model: text, streaming, an action; explains what fails
@@ -382,4 +413,10 @@ pub(crate) enum DemoCommand {
         #[arg(long)]
         run: String,
     },
+}
+
+impl Default for DemoCommand {
+    fn default() -> Self {
+        DemoCommand::Code { yes: false }
+    }
 }

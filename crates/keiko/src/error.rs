@@ -2,8 +2,6 @@
 
 use crate::view::Output;
 use keiko_contracts::code::Fault;
-use keiko_contracts::language::Language;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Exit codes, documented in `docs/cli.md`.
@@ -66,19 +64,4 @@ impl CliError {
         }
         self.exit.into()
     }
-}
-
-/// A command line that cannot be read: clap says why. Help and version are no errors.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    match crate::language::early() {
-        // A closed pipe is no reason to complain.
-        Language::English => drop(error.print()),
-        Language::German => crate::language::help::show(error),
-    }
-    // A closed pipe is no reason to complain.
-    if let Some(meant) = crate::suggest::instead(error) {
-        let hint = crate::language::early().pick("hint", "Tipp");
-        let _ = writeln!(std::io::stderr().lock(), "\n  {hint}: {meant}");
-    }
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
 }

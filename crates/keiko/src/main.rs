@@ -9,6 +9,7 @@ mod language;
 mod roles;
 mod sample;
 mod suggest;
+mod usage;
 mod view;
 mod wiring;
 
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return error::usage(&error),
+        Err(error) => return usage::told(&error),
     };
     let output = view::Output::new(cli.color, cli.json, cli.quiet);
     match commands::dispatch(cli, &output) {

@@ -1,6 +1,5 @@
 //! Commands that people try because other tools have them, and what they are called here.
 
-use crate::view::program::as_typed;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// What was typed, and the command that does it.
@@ -51,7 +50,7 @@ fn of(words: &[String]) -> Option<String> {
         _ if is_goal => format!("keiko run \"{goal}\""),
         _ => return None,
     };
-    Some(as_typed(&meant).into_owned())
+    Some(meant)
 }
 
 #[cfg(test)]

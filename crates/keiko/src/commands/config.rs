@@ -11,7 +11,8 @@ use keiko_contracts::code::{Code, Fault};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-pub(crate) fn run(context: &Context<'_>, command: ConfigCommand) -> Result<ExitCode, CliError> {
+pub(crate) fn run(context: &Context<'_>, command: Option<ConfigCommand>) -> Result<ExitCode, CliError> {
+    let Some(command) = command else { return effective(context, &loaded()?) };
     match command {
         ConfigCommand::Schema => {
             context.output.data(&config::schema()?);
@@ -124,6 +125,27 @@ fn explain(context: &Context<'_>, loaded: &Loaded, (key, field): &(KeyPath, Fiel
             output.data(&format!("{key} = {}  [{layer}]{place}{why}", origin.leaf.value));
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every setting that holds, with the layer and the place that it comes from.
+fn effective(context: &Context<'_>, loaded: &Loaded) -> Result<ExitCode, CliError> {
+    let output = context.output;
+    let origins: Vec<(KeyPath, Origin<'_>)> =
+        loaded.stack.every().into_iter().filter_map(|key| Some((key.clone(), loaded.stack.get(&key)?))).collect();
+    if output.json() {
+        let row = |(key, origin): &(KeyPath, Origin<'_>)| json!({"key": key.to_string(), "value": json_of(&origin.leaf.value), "layer": origin.kind.name(), "place": origin.leaf.place});
+        output.data(&json!({"values": origins.iter().map(row).collect::<Vec<_>>()}).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (key, origin) in &origins {
+        let place = if origin.kind == config::Kind::Default { String::new() } else { format!("  {}", origin.leaf.place) };
+        output.data(&format!("{key} = {}  [{}]{place}", origin.leaf.value, output.told(origin.kind.name())));
+    }
+    output.say(output.t(
+        "What a setting does: keiko config explain KEY. To change one: keiko config set KEY VALUE",
+        "Was eine Einstellung bewirkt: keiko config explain SCHLÜSSEL. Eine ändern: keiko config set SCHLÜSSEL WERT",
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, CliError> 
         Command::Version => version::run(output),
         Command::Completion { shell } => completion::run(shell),
         Command::Man { command, dir } => completion::man(&command, dir.as_deref()),
-        Command::Config(command) => config::run(&Context { output: &output.in_language(language::early()), ..context }, command),
+        Command::Config { command } => config::run(&Context { output: &output.in_language(language::early()), ..context }, command),
         // Without a home or with a broken configuration, this is what people turn to.
         Command::Doctor(args) => {
             let context = Context { output: &output.in_language(language::early()), ..context };
@@ -66,8 +66,8 @@ pub(crate) fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, CliError> 
 
 async fn with_home(context: &Context<'_>, home: Home, config: Config, command: Command) -> Result<ExitCode, CliError> {
     match command {
-        Command::Models(command) => models::run(context, &config, command).await,
-        Command::Demo(command) => demo::run(context, home, config, command).await,
+        Command::Models { command } => models::run(context, &config, command.unwrap_or_default()).await,
+        Command::Demo { command } => demo::run(context, home, config, command.unwrap_or_default()).await,
         command => {
             let keiko = Keiko::open(home, config)?;
             let done = with_journal(context, &keiko, command).await;
@@ -82,13 +82,13 @@ async fn with_journal(context: &Context<'_>, keiko: &Keiko, command: Command) ->
         Command::Up(args) => up::run(context, keiko, &args).await,
         Command::Run(args) => run::start(context, keiko, &args).await,
         Command::Resume(args) => run::resume(context, keiko, &args).await,
-        Command::Runs(command) => runs::run(context, keiko, command).await,
-        Command::Approvals(command) => approvals::run(context, keiko, command).await,
+        Command::Runs { command } => runs::run(context, keiko, command.unwrap_or_default()).await,
+        Command::Approvals { command } => approvals::run(context, keiko, command.unwrap_or_default()).await,
         Command::Kill(args) => kill::run(context, keiko, &args).await,
         Command::Doctor(_)
-        | Command::Models(_)
-        | Command::Config(_)
-        | Command::Demo(_)
+        | Command::Models { .. }
+        | Command::Config { .. }
+        | Command::Demo { .. }
         | Command::Completion { .. }
         | Command::Man { .. }
         | Command::Version => Ok(ExitCode::SUCCESS),

@@ -61,6 +61,11 @@ impl Stack {
         self.0.iter().flat_map(|layer| layer.leaves.keys()).filter(|key| key.is_under(section)).cloned().collect()
     }
 
+    /// All keys that have a value.
+    pub(crate) fn every(&self) -> BTreeSet<KeyPath> {
+        self.0.iter().flat_map(|layer| layer.leaves.keys()).cloned().collect()
+    }
+
     /// What holds, as one table.
     pub(crate) fn table(&self, section: &KeyPath) -> toml::Table {
         let mut table = toml::Table::new();

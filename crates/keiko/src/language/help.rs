@@ -1,4 +1,4 @@
-//! The command line's help and its errors in German. English is clap's own; nothing here runs then.
+//! The command line's help and its errors in German. English is clap's own.
 
 use clap::builder::{PossibleValue, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -33,29 +33,24 @@ impl Texts {
     }
 }
 
-/// Reads the command line again with German texts, and shows what came of it. Help goes to stdout, errors to stderr.
-pub(crate) fn show(english: &clap::Error) {
+/// What an error of the command line says, in German: the command line is read again with German texts.
+pub(crate) fn german(english: &clap::Error) -> String {
     let texts = Texts::read();
     let mut command = command(&texts);
     let error = match command.try_get_matches_from_mut(std::env::args_os()) {
         Err(error) => error,
         // It was understood this time, which the same words cannot be; then the English error stands.
-        Ok(_) => return drop(english.print()),
+        Ok(_) => return styled(english),
     };
-    let text = match error.kind() {
-        ErrorKind::DisplayVersion => return drop(english.print()),
+    match error.kind() {
+        ErrorKind::DisplayVersion => styled(english),
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => texts.fixed(&styled(&error)),
         _ => sentence(&texts, &error),
-    };
-    // A closed pipe is no reason to complain.
-    let _ = if error.use_stderr() {
-        std::io::Write::write_all(&mut std::io::stderr().lock(), text.as_bytes())
-    } else {
-        std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes())
-    };
+    }
 }
 
-fn styled(error: &clap::Error) -> String {
+/// The text of an error, with colours only where they belong.
+pub(crate) fn styled(error: &clap::Error) -> String {
     let terminal = if error.use_stderr() { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
     let plain = !terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let text = error.render();

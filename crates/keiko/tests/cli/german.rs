@@ -116,10 +116,10 @@ fn a_command_line_that_is_not_understood_is_told_in_german() {
     let cases: [(&[&str], &[&str]); 8] = [
         (
             &["runs", "list", "--limt", "3"],
-            &["Fehler: Das Argument »--limt« ist unbekannt", "Tipp: Meinten Sie »--limit«?", "Aufruf: keiko runs list"],
+            &["Fehler[KEI-1000]: Das Argument »--limt« ist unbekannt", "Tipp: Meinten Sie »--limit«?", "Aufruf: keiko runs list"],
         ),
-        (&["doctr"], &["Fehler: Den Befehl »doctr« gibt es nicht", "Tipp: Meinten Sie »doctor«?"]),
-        (&["run"], &["Fehler: Es fehlt: <AUFTRAG>", "Aufruf: keiko run", "Mehr dazu sagt »--help«."]),
+        (&["doctr"], &["Fehler[KEI-1000]: Den Befehl »doctr« gibt es nicht", "Tipp: Meinten Sie »doctor«?"]),
+        (&["run"], &["Fehler[KEI-1000]: Es fehlt: <AUFTRAG>", "Aufruf: keiko run", "Mehr dazu sagt »--help«."]),
         (&["run", "x", "--base", "tomorrow"], &["Der Wert »tomorrow« passt nicht zu »--base <STAND>«", "[möglich: snapshot, head]"]),
         (&["run", "x", "--model"], &["Für »--model <ANBIETER/MODELL>« fehlt ein Wert"]),
         (&["demo", "crash", "--rounds", "0"], &["Der Wert »0« passt nicht zu »--rounds <ANZAHL>«", "0 liegt nicht in 1..=1000"]),

@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod german;
 mod models;
+mod usage;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -441,8 +441,21 @@ pub struct EventLine {
     pub labels: Vec<String>,
     /// The hash that links it to the one before.
     pub hash: Digest,
-    /// What happened.
-    pub body: RunEvent,
+    /// What happened; none for an event that this program does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<RunEvent>,
+    /// What is known of an event that a newer program wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opaque: Option<Opaque>,
+}
+
+/// An event whose kind or version this program does not know: a newer one wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Opaque {
+    /// Its kind.
+    pub kind: String,
+    /// The version of its shape.
+    pub version: u16,
 }
 
 /// A call by a model or an engine that has not become an action yet.

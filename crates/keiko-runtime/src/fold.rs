@@ -9,7 +9,7 @@ use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope::{self, EnvelopeError};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Recorded, Seq, StreamId};
-use keiko_contracts::run::RunEvent;
+use keiko_contracts::run::{RunEnd, RunEvent};
 use keiko_ports::journal::{Journal, ReadError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,9 +36,17 @@ impl FoldError {
             FoldError::NoSuchRun(_) => Fault::new(Code(6001), self.to_string()).hint("keiko runs list"),
             FoldError::Read(_) => Fault::new(Code(3030), self.to_string()).hint("keiko doctor"),
             FoldError::Event(EnvelopeError::Newer { .. }) => Fault::new(Code(3031), self.to_string())
-                .hint("the run was made by a newer Keiko: it can be listed, not resumed; update this one"),
+                .hint("the run was made by a newer Keiko: it can be looked at, not resumed; update this one"),
             FoldError::Event(_) => Fault::new(Code(3032), self.to_string()).hint("keiko doctor"),
         }
+    }
+}
+
+impl FoldError {
+    /// True when a newer program wrote what cannot be read: the rest of the run can be shown, but nobody may go on from it.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        matches!(self, FoldError::Event(EnvelopeError::Newer { .. }))
     }
 }
 
@@ -83,6 +91,20 @@ pub type EngineOf = fn(&str) -> Option<Box<dyn NativeEngine>>;
 /// # Errors
 /// When there is no such run, or it cannot be read.
 pub async fn fold(journal: &dyn Journal, run: RunId, tools: Arc<ToolBox>, engine: EngineOf) -> Result<RunState, FoldError> {
+    fold_seeing(journal, run, tools, engine, &mut |_, _, _| {}).await
+}
+
+/// Sees the state after each event.
+pub(crate) type See<'a> = dyn FnMut(&RunState, &Recorded, &RunEvent) + Send + 'a;
+
+/// As [`fold`], and somebody sees the state after each event.
+pub(crate) async fn fold_seeing(
+    journal: &dyn Journal,
+    run: RunId,
+    tools: Arc<ToolBox>,
+    engine: EngineOf,
+    see: &mut See<'_>,
+) -> Result<RunState, FoldError> {
     let mut events = journal.read(&StreamId::run(run), Seq(0));
     let mut state: Option<RunState> = None;
     while let Some(recorded) = events.next().await {
@@ -93,6 +115,36 @@ pub async fn fold(journal: &dyn Journal, run: RunId, tools: Arc<ToolBox>, engine
             RunState::new(tools.clone(), native)
         });
         state.apply(&Stamp { at: recorded.at, seq: recorded.seq, hash: recorded.hash }, &event);
+        see(state, &recorded, &event);
     }
     state.ok_or(FoldError::NoSuchRun(run))
+}
+
+/// What can be told of a run of which a newer program wrote events: facts that stand in single events. What would have to
+/// be folded is left out, since an event that is not known may have changed it.
+#[derive(Debug, Default)]
+pub struct Partly {
+    /// Its end, with report, card and difference.
+    pub end: Option<RunEnd>,
+    /// How many events are not known.
+    pub opaque: u64,
+}
+
+/// Reads what can be read of a run.
+///
+/// # Errors
+/// When there is no such run, or something else than its newness keeps it from being read.
+pub async fn partly(journal: &dyn Journal, run: RunId) -> Result<Partly, FoldError> {
+    let mut events = journal.read(&StreamId::run(run), Seq(0));
+    let (mut seen, mut partly) = (false, Partly::default());
+    while let Some(recorded) = events.next().await {
+        seen = true;
+        match hydrate(journal, &recorded?).await {
+            Ok(RunEvent::RunEnded(end)) => partly.end = Some(*end),
+            Ok(_) => {}
+            Err(error) if error.is_newer() => partly.opaque += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    if seen { Ok(partly) } else { Err(FoldError::NoSuchRun(run)) }
 }

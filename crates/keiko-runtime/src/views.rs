@@ -2,7 +2,7 @@
 
 use keiko_agent::ledger::one_line;
 use keiko_agent::state::RunState;
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRow, Decision};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, ApprovalRow, Decision};
 use keiko_contracts::id::ApprovalId;
 use keiko_contracts::jail::Source;
 use keiko_contracts::journal::{StreamId, ViewOp};
@@ -24,37 +24,49 @@ pub fn changes(state: &RunState, events: &[RunEvent], now: Timestamp) -> Vec<Vie
             event,
             RunEvent::RunStarted(_)
                 | RunEvent::RunResumed(_)
+                // Words answer a question, and an end that begins ends every waiting.
+                | RunEvent::Steered(_)
+                | RunEvent::RunClosing(_)
                 | RunEvent::RunSuspended(_)
                 | RunEvent::RunEnded(_)
                 | RunEvent::ApprovalRequested(_)
                 | RunEvent::ApprovalResolved(_)
         )
     });
-    if changed && let Some(row) = row(state, now) {
-        ops.push(ViewOp::Put {
-            view: RUNS,
-            key: row.run.to_string(),
-            sort: row.started.0,
-            group: row.state.clone(),
-            body: serde_json::to_vec(&row).unwrap_or_default(),
-        });
+    if changed {
+        ops.extend(put_run(state, now));
     }
-    for event in events {
-        match event {
-            RunEvent::ApprovalRequested(request) => ops.extend(approval(state, request.id, now, None)),
-            RunEvent::ApprovalResolved(answer) => ops.extend(approval(state, answer.id, now, Some(answer))),
-            RunEvent::RunEnded(_) => {
-                // What nobody answered before the end is not asked any more.
-                for request in state.open_approvals().map(|approval| &approval.request) {
-                    let (id, digest, by) = (request.id, request.digest, "the end of the run".to_owned());
-                    let answer = ApprovalAnswer { id, digest, decision: Decision::Withdrawn, by, epoch: state.epoch, reason: None };
-                    ops.extend(approval(state, id, now, Some(&answer)));
-                }
-            }
-            _ => {}
-        }
-    }
+    ops.extend(events.iter().flat_map(|event| approvals(state, event, now)));
     ops
+}
+
+pub(crate) fn put_run(state: &RunState, now: Timestamp) -> Option<ViewOp> {
+    let row = row(state, now)?;
+    Some(ViewOp::Put {
+        view: RUNS,
+        key: row.run.to_string(),
+        sort: row.started.0,
+        group: row.state.clone(),
+        body: serde_json::to_vec(&row).unwrap_or_default(),
+    })
+}
+
+/// The rows of approvals that change with an event, given a state after it.
+pub(crate) fn approvals(state: &RunState, event: &RunEvent, now: Timestamp) -> Vec<ViewOp> {
+    match event {
+        RunEvent::ApprovalRequested(request) => approval(state, request.id, now, None).into_iter().collect(),
+        RunEvent::ApprovalResolved(answer) => approval(state, answer.id, now, Some(answer)).into_iter().collect(),
+        RunEvent::RunEnded(_) => {
+            // What nobody answered before the end is not asked any more.
+            let withdrawn = |request: &ApprovalRequest| {
+                let (id, digest, by) = (request.id, request.digest, "the end of the run".to_owned());
+                let answer = ApprovalAnswer { id, digest, decision: Decision::Withdrawn, by, epoch: state.epoch, reason: None };
+                approval(state, id, now, Some(&answer))
+            };
+            state.open_approvals().filter_map(|approval| withdrawn(&approval.request)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn approval(state: &RunState, id: ApprovalId, now: Timestamp, answer: Option<&ApprovalAnswer>) -> Option<ViewOp> {

@@ -72,6 +72,15 @@ impl SqliteJournal {
         check::check(&self.readers, self.path.clone()).await
     }
 
+    /// The ids of all streams that begin with `prefix`, in order.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn streams(&self, prefix: &str) -> Result<Vec<StreamId>, ReadError> {
+        let prefix = prefix.to_owned();
+        self.readers.with(move |reader| reader.streams(&prefix)).await
+    }
+
     /// Finishes what was handed over, syncs it, folds the write-ahead log into the file and lets go of it. Later
     /// commits are refused with [`CommitError::Closed`]; tails end.
     pub async fn close(&self) {

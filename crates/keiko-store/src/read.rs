@@ -96,6 +96,14 @@ impl Reader {
         query.query_row([&*name.0], |row| row.get(0)).optional().map_err(|e| read_error(&e))
     }
 
+    /// The streams whose id begins with `prefix`, in order.
+    pub(crate) fn streams(&self, prefix: &str) -> Result<Vec<StreamId>, ReadError> {
+        let sql = "SELECT name FROM streams WHERE name >= ?1 AND name < ?2 ORDER BY name";
+        let mut query = self.conn.prepare_cached(sql).map_err(|e| read_error(&e))?;
+        let names = query.query_map([prefix, &upper_bound(prefix)], |row| row.get::<_, String>(0)).map_err(|e| read_error(&e))?;
+        names.map(|name| name.map(|name| StreamId(name.into())).map_err(|e| read_error(&e))).collect()
+    }
+
     /// Up to [`PAGE`] events of a stream after a place in it, whose hash is `previous` if known.
     pub(crate) fn page(&mut self, name: &StreamId, id: i64, after: Seq, previous: Option<Digest>) -> Result<VecDeque<Recorded>, ReadError> {
         let failed = |error: rusqlite::Error| read_error(&error);

@@ -384,7 +384,7 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Mend what can be mended: install packages, repair permissions
+    /// Mend what can be mended: install packages, repair permissions, make lists anew
     #[arg(long)]
     pub(crate) fix: bool,
 }

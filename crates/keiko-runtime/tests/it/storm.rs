@@ -16,7 +16,7 @@ use keiko_contracts::time::Timestamp;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
 use keiko_runtime::flaw::Flaw;
 use keiko_runtime::ports::{DriveOptions, Ports};
-use keiko_runtime::{fold, inbox};
+use keiko_runtime::{fold, inbox, rebuild};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::memory_journal::MemoryJournal;
 use keiko_testkit::ports::{Answers, Outside, VirtualClock, World};
@@ -277,6 +277,12 @@ impl Storm {
     pub(crate) async fn left(&self) -> Result<Left, String> {
         self.catch_up().await?;
         let past = lock(&self.past).clone();
+        if past.crashes == 0 {
+            let stale = rebuild::stale(self.journal.as_ref(), &[self.run], &self.tools, engine).await.map_err(|error| error.to_string())?;
+            if !stale.is_empty() {
+                return Err(format!("the views are not what the events say: {stale:?}"));
+            }
+        }
         let state = RunState::new(self.tools.clone(), engine(self.scenario.agent));
         Left::new(state, past.events, &self.world, past.doubtful.into_iter().collect(), past.crashes)
     }

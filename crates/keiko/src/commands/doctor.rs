@@ -1,6 +1,7 @@
 //! `doctor`: looks at what Keiko needs on this machine, tries the sandbox for real, and says what to do.
 
 mod holders;
+mod lists;
 mod machine;
 mod mend;
 mod sandbox;
@@ -52,6 +53,8 @@ pub(crate) enum Remedy {
     Package(&'static str),
     /// Take these permissions away from others.
     Private(std::path::PathBuf),
+    /// Make the lists of runs and approvals anew from the runs' events.
+    Lists,
 }
 
 impl Row {
@@ -88,6 +91,9 @@ pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<Exit
     let mut mended = Vec::new();
     if args.fix {
         mended = mend::mend(context.output, &rows);
+        if let (true, Ok(home)) = (rows.iter().any(|row| row.remedy == Some(Remedy::Lists)), Home::find()) {
+            mended.push(lists::rebuild(&home).await?);
+        }
         if !mended.is_empty() {
             rows = look(context.output).await;
         }

@@ -12,10 +12,11 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::TreeId;
 use keiko_contracts::journal::{Seq, StreamId};
-use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunRow};
+use keiko_contracts::run::{EndStatus, InboxMessage, RunEnd, RunEvent, RunRow};
 use keiko_ports::journal::Journal as _;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::drive::{Order, Unwatched};
+use keiko_runtime::fold::Partly;
 use keiko_runtime::ports::DriveOptions;
 use keiko_runtime::{fold, inbox, verify, views};
 use keiko_sandbox::home::{ApplyReport, Home as Homeward};
@@ -43,6 +44,37 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: RunsComma
 async fn state(keiko: &Keiko, run: RunId) -> Result<RunState, CliError> {
     let tools = Arc::new(keiko_agent::tools::standard());
     fold::fold(keiko.journal.as_ref(), run, tools, crate::wiring::engine).await.map_err(|error| error.fault().into())
+}
+
+/// A run as it was read: whole, or as far as this program can.
+enum Read {
+    Whole(Box<RunState>),
+    /// A newer Keiko wrote some of its events.
+    Partly(Box<Partly>),
+}
+
+/// A run for somebody who only looks: what a newer Keiko wrote keeps nobody from seeing the rest.
+async fn look(keiko: &Keiko, run: RunId) -> Result<Read, CliError> {
+    let tools = Arc::new(keiko_agent::tools::standard());
+    match fold::fold(keiko.journal.as_ref(), run, tools, crate::wiring::engine).await {
+        Ok(state) => Ok(Read::Whole(Box::new(state))),
+        Err(error) if error.is_newer() => {
+            Ok(Read::Partly(Box::new(fold::partly(keiko.journal.as_ref(), run).await.map_err(|error| error.fault())?)))
+        }
+        Err(error) => Err(error.fault().into()),
+    }
+}
+
+/// The end of a run; a run that cannot be read whole and whose end is not there cannot be told from one that goes on.
+async fn end_of(keiko: &Keiko, run: RunId) -> Result<Option<Arc<RunEnd>>, CliError> {
+    match look(keiko, run).await? {
+        Read::Whole(state) => Ok(state.ended.clone()),
+        Read::Partly(partly) => match partly.end {
+            Some(end) => Ok(Some(Arc::new(end))),
+            // Says why.
+            None => state(keiko, run).await.map(|state| state.ended),
+        },
+    }
 }
 
 async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<String>) -> Result<ExitCode, CliError> {
@@ -78,8 +110,14 @@ fn list_line(output: &Output, row: &RunRow) -> String {
 }
 
 async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    let state = state(keiko, run).await?;
-    let mut row = views::row(&state, SystemClock.now());
+    match look(keiko, run).await? {
+        Read::Whole(state) => show_whole(context, keiko, run, &state).await,
+        Read::Partly(partly) => show_partly(context, keiko, run, &partly).await,
+    }
+}
+
+async fn show_whole(context: &Context<'_>, keiko: &Keiko, run: RunId, state: &RunState) -> Result<ExitCode, CliError> {
+    let mut row = views::row(state, SystemClock.now());
     if let Some(row) = &mut row {
         views::look_at_lease(keiko.journal.as_ref(), row).await.map_err(read_fault)?;
     }
@@ -93,34 +131,11 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(row) = &row {
-        let who = row
-            .model
-            .as_ref()
-            .map_or_else(|| context.output.t("rules, no language model", "Regeln, kein Sprachmodell").to_owned(), ToString::to_string);
-        context.output.data(&tr!(
-            context.output,
-            "run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {} dollars",
-            "Lauf           {}\nAuftrag        {}\nAgent          {} ({who})\nArbeitsbereich {}\nZustand        {}\nBeginn         {}\nSchritte       {}\nKosten         {} Dollar",
-            row.run,
-            row.goal,
-            row.agent,
-            row.workspace.as_deref().unwrap_or(context.output.t("none", "keiner")),
-            result::state_word(context.output, &row.state),
-            row.started,
-            row.steps,
-            row.cost
-        ));
-        if !row.cut_off.is_zero() {
-            let label = context.output.t("cut off   ", "Abbruch       ");
-            context.output.data(&format!("{label} {}", result::cut_off(context.output, row.cut_off)));
-        }
+        show_row(context.output, row);
     }
     match (&state.ended, &state.waiting) {
-        (Some(end), _) => {
-            context.output.data(&result::card(context.output, end.status, &end.card));
-            context.output.data(&format!("\n{}", result::report(context.output, end)));
-        }
-        (None, Some(why)) => result::show_waiting(context.output, run, why, &state, false),
+        (Some(end), _) => show_ending(context.output, end),
+        (None, Some(why)) => result::show_waiting(context.output, run, why, state, false),
         (None, None) if row.is_some_and(|row| row.state == views::INTERRUPTED) => {
             let t = |english, german| context.output.t(english, german);
             let why =
@@ -132,10 +147,65 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// What lists know of a run, and its end, if that can be read.
+async fn show_partly(context: &Context<'_>, keiko: &Keiko, run: RunId, partly: &Partly) -> Result<ExitCode, CliError> {
+    let found = keiko.journal.view_get(views::RUNS, &run.to_string()).await.map_err(read_fault)?;
+    let row = found.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
+    if context.output.json() {
+        let shown = serde_json::json!({
+            "run": row, "waiting": null, "approvals": [], "end": partly.end, "next": null, "opaque_events": partly.opaque,
+        });
+        context.output.data(&shown.to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(row) = &row {
+        show_row(context.output, row);
+    }
+    if let Some(end) = &partly.end {
+        show_ending(context.output, end);
+    }
+    let output = context.output;
+    let events = output.language().count(partly.opaque, ["event", "events"], ["Ereignis", "Ereignisse"]);
+    output.warn(&tr!(
+        output,
+        "a newer Keiko wrote {events} of this run, which this one cannot read: what is shown is as lists have it, and the run cannot be resumed here. All events: keiko runs events {run}",
+        "Ein neueres Keiko hat in diesem Lauf {events} geschrieben, was dieses nicht lesen kann: Gezeigt wird, was in Listen steht, und fortsetzen lässt er sich hier nicht. Alle Ereignisse: keiko runs events {run}"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_row(output: &Output, row: &RunRow) {
+    let who = row
+        .model
+        .as_ref()
+        .map_or_else(|| output.t("rules, no language model", "Regeln, kein Sprachmodell").to_owned(), ToString::to_string);
+    output.data(&tr!(
+        output,
+        "run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {} dollars",
+        "Lauf           {}\nAuftrag        {}\nAgent          {} ({who})\nArbeitsbereich {}\nZustand        {}\nBeginn         {}\nSchritte       {}\nKosten         {} Dollar",
+        row.run,
+        row.goal,
+        row.agent,
+        row.workspace.as_deref().unwrap_or(output.t("none", "keiner")),
+        result::state_word(output, &row.state),
+        row.started,
+        row.steps,
+        row.cost
+    ));
+    if !row.cut_off.is_zero() {
+        let label = output.t("cut off   ", "Abbruch       ");
+        output.data(&format!("{label} {}", result::cut_off(output, row.cut_off)));
+    }
+}
+
+fn show_ending(output: &Output, end: &RunEnd) {
+    output.data(&result::card(output, end.status, &end.card));
+    output.data(&format!("\n{}", result::report(output, end)));
+}
+
 /// The report alone, so that it can go into a file.
 async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    let state = state(keiko, run).await?;
-    let Some(end) = &state.ended else {
+    let Some(end) = &end_of(keiko, run).await? else {
         return Err(Fault::new(Code(6120), "this run has no report yet").at(run).hint(format!("keiko resume {run}")).into());
     };
     if !context.output.json() {
@@ -160,8 +230,18 @@ async fn events(context: &Context<'_>, keiko: &Keiko, run: RunId, follow: bool) 
         let mut ended = false;
         while let Some(recorded) = page.next().await {
             let recorded = recorded.map_err(read_fault)?;
-            let event = fold::hydrate(journal, &recorded).await.map_err(|error| error.fault())?;
             last = recorded.seq;
+            let event = match fold::hydrate(journal, &recorded).await {
+                Ok(event) => event,
+                Err(error) if error.is_newer() => {
+                    context.output.data(&match context.output.json() {
+                        true => plain::opaque_json_line(run, &recorded),
+                        false => format!("{}  {}", recorded.at, plain::opaque_line(context.output, &recorded)),
+                    });
+                    continue;
+                }
+                Err(error) => return Err(error.fault().into()),
+            };
             ended |= matches!(event, RunEvent::RunEnded(_));
             if context.output.json() {
                 context.output.data(&plain::json_line(run, &recorded, &event));
@@ -182,14 +262,15 @@ async fn events(context: &Context<'_>, keiko: &Keiko, run: RunId, follow: bool) 
 }
 
 async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    let state = state(keiko, run).await?;
-    let current = || state.workspace.diff.as_ref().filter(|(tree, _)| state.workspace.tree.as_ref() == Some(tree)).map(|(_, diff)| diff);
-    let diff = match &state.ended {
-        Some(end) => end.diff.as_ref(),
-        None => current(),
+    let diff = match look(keiko, run).await? {
+        Read::Whole(state) => match &state.ended {
+            Some(end) => end.diff.clone(),
+            None => state.workspace.diff.clone().filter(|(tree, _)| state.workspace.tree.as_ref() == Some(tree)).map(|(_, diff)| diff),
+        },
+        Read::Partly(_) => end_of(keiko, run).await?.and_then(|end| end.diff.clone()),
     };
     if context.output.json() {
-        context.output.data(&serde_json::json!({"run": run, "diff": diff.map(|diff| diff.text_or_empty())}).to_string());
+        context.output.data(&serde_json::json!({"run": run, "diff": diff.as_ref().map(|diff| diff.text_or_empty())}).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     match diff {

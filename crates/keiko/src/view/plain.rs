@@ -13,11 +13,31 @@ use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::language::Language;
 use keiko_contracts::model::Part;
-use keiko_contracts::run::{EventLine, RunEvent, Suspension};
+use keiko_contracts::run::{EventLine, Opaque, RunEvent, Suspension};
 use std::collections::BTreeMap;
 
 /// An event with its envelope, as a line of JSON.
 pub(crate) fn json_line(run: RunId, recorded: &Recorded, event: &RunEvent) -> String {
+    line_of(run, recorded, Some(event))
+}
+
+/// An event that a newer program wrote, as a line of JSON: its envelope is known.
+pub(crate) fn opaque_json_line(run: RunId, recorded: &Recorded) -> String {
+    line_of(run, recorded, None)
+}
+
+/// The same, for people.
+pub(crate) fn opaque_line(output: &Output, recorded: &Recorded) -> String {
+    let Recorded { kind, version, seq, .. } = recorded;
+    let text = tr!(
+        output,
+        "event {seq}, {kind} (version {version}): written by a newer Keiko, not readable by this one",
+        "Ereignis {seq}, {kind} (Version {version}): von einem neueren Keiko, für dieses nicht lesbar"
+    );
+    format!("{} {text}", output.paint(Tone::Warn, &format!("{:>11}", output.t("Unknown", "Unbekannt"))))
+}
+
+fn line_of(run: RunId, recorded: &Recorded, event: Option<&RunEvent>) -> String {
     let line = EventLine {
         v: 1,
         position: recorded.position.0,
@@ -28,7 +48,8 @@ pub(crate) fn json_line(run: RunId, recorded: &Recorded, event: &RunEvent) -> St
         subject: recorded.head.subject.clone(),
         labels: recorded.head.labels.clone(),
         hash: recorded.hash,
-        body: event.clone(),
+        body: event.cloned(),
+        opaque: event.is_none().then(|| Opaque { kind: recorded.kind.clone(), version: recorded.version }),
     };
     serde_json::to_string(&line).unwrap_or_default()
 }

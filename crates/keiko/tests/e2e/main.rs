@@ -11,6 +11,7 @@ mod endings;
 mod german;
 mod goal;
 mod interrupted;
+mod journal;
 mod keiko;
 mod slow;
 mod up;

@@ -105,6 +105,7 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
     if findings.is_empty() {
         rows.push(Row::ok("journal", format!("sound; {sizes}")));
     }
+    rows.push(super::lists::look(&journal).await);
     rows.push(leases(&journal).await);
     rows.extend(workspaces(&journal, &home.data).await);
     journal.close().await;

@@ -70,6 +70,7 @@ pub fn outcome(outcome: &Outcome<Report>) -> String {
         Outcome::Failed(fault) => format!("failed: {fault}"),
         Outcome::Unknown { why } => format!("unknown: {why}"),
         Outcome::Cancelled => "cancelled".into(),
+        Outcome::Done(Report::Model(report)) if report.unpriced => format!("{} tokens out, no price", report.usage.output),
         Outcome::Done(Report::Model(report)) => format!("{} tokens out, {}", report.usage.output, report.cost),
         Outcome::Done(Report::Host(_)) => "done".into(),
         Outcome::Done(Report::Tool(tool)) => one_line(tool.output.text_or_empty(), 120),

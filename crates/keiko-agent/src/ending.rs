@@ -355,6 +355,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         steps: state.step,
         usage: state.usage,
         cost: state.budget.spent(),
+        unpriced: state.unpriced,
         cut_off: state.budget.cut_off(),
         started: state.started,
         ended: draft.env.now,

@@ -159,6 +159,8 @@ pub struct RunState {
     pub budget: Budget,
     /// Tokens.
     pub usage: Usage,
+    /// A model without a price answered: what that cost is not known.
+    pub unpriced: bool,
     /// Who answered, and where the answers came from.
     pub models: BTreeMap<String, Origin>,
     /// Facts that survive a compaction.
@@ -211,6 +213,7 @@ impl RunState {
             tests: Tests::default(),
             budget: Budget::default(),
             usage: Usage::default(),
+            unpriced: false,
             models: BTreeMap::new(),
             ledger: Ledger::default(),
             guard: LoopGuard::default(),
@@ -409,6 +412,7 @@ impl RunState {
     fn apply_reply(&mut self, report: &ModelReport) {
         self.asks_again = false;
         self.usage = self.usage.plus(report.usage);
+        self.unpriced |= report.unpriced;
         if let Some(start) = &self.start
             && let Some(model) = &start.model
         {

@@ -206,6 +206,9 @@ pub struct ModelReport {
     pub usage: Usage,
     /// What it cost.
     pub cost: Micros,
+    /// The model has no price: what it cost is not known, and `cost` is 0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpriced: bool,
     /// Who answered, in the vendor's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_by: Option<String>,

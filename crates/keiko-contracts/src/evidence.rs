@@ -110,6 +110,9 @@ pub struct EvidenceCard {
     pub usage: Usage,
     /// Cost, as the vendors say.
     pub cost: Micros,
+    /// A model without a price answered: what it cost is not in `cost`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpriced: bool,
     /// At most this much more for model requests that a crash cut off: what was reserved for them.
     #[serde(default, skip_serializing_if = "Micros::is_zero")]
     pub cut_off: Micros,

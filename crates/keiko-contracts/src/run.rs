@@ -408,6 +408,9 @@ pub struct RunRow {
     pub steps: u32,
     /// Cost so far, as the vendors say.
     pub cost: Micros,
+    /// A model without a price answered: what it cost is not in `cost`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unpriced: bool,
     /// At most this much more for model requests that a crash cut off.
     #[serde(default, skip_serializing_if = "Micros::is_zero")]
     pub cut_off: Micros,

@@ -48,8 +48,9 @@ pub struct RiskPolicy {
     /// Rules for commands, all of which are looked at.
     #[serde(default)]
     pub commands: Vec<CommandRule>,
-    /// Hours until an unanswered approval counts as denied.
+    /// Hours until an unanswered approval counts as denied: 1 to 87600, ten years. None at all would be over when asked.
     #[serde(default = "expiry")]
+    #[schemars(range(min = 1, max = 87_600))]
     pub approval_expires_hours: u32,
 }
 

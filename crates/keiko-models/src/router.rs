@@ -159,11 +159,13 @@ impl Models {
             tracing::debug!(model = %request.model, "the server does not count tokens; they are estimated");
             guess(answered.sent, text.len())
         });
+        let price = self.price(vendor, &request.model);
         let report = ModelReport {
             reply: Content::new(text),
             stop: answered.reply.stop,
             usage,
-            cost: self.price(vendor, &request.model).map_or(Micros::ZERO, |price| price.cost(&usage)),
+            cost: price.map_or(Micros::ZERO, |price| price.cost(&usage)),
+            unpriced: price.is_none(),
             served_by: answered.reply.served_by.clone(),
             origin: Origin::Live,
             answered: None,

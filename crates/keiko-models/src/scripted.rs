@@ -179,6 +179,7 @@ impl ChatModel for Scripted {
                 stop: if turn.call.is_empty() { Stop::End } else { Stop::Calls },
                 usage: Usage::default(),
                 cost: Micros::ZERO,
+                unpriced: false,
                 served_by: Some("script".to_owned()),
                 origin: Origin::Scripted,
                 answered: None,

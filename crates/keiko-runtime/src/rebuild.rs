@@ -144,5 +144,5 @@ async fn is_there(journal: &dyn Journal, put: &ViewOp, ended: bool) -> Result<bo
 
 fn settled(row: RunRow, ended: bool) -> RunRow {
     let row = RunRow { updated: Timestamp::default(), ..row };
-    if ended { row } else { RunRow { steps: 0, cost: Micros::ZERO, cut_off: Micros::ZERO, ..row } }
+    if ended { row } else { RunRow { steps: 0, cost: Micros::ZERO, unpriced: false, cut_off: Micros::ZERO, ..row } }
 }

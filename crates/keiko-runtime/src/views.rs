@@ -101,6 +101,7 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
         updated: now,
         steps: state.step,
         cost: state.budget.spent(),
+        unpriced: state.unpriced,
         cut_off: state.budget.cut_off(),
         demo: start.demo,
     })

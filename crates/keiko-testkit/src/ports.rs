@@ -211,6 +211,7 @@ impl ChatModel for Outside {
             stop: if calls { Stop::Calls } else { Stop::End },
             usage: Usage { input: 100, output: 10, ..Usage::default() },
             cost: COST,
+            unpriced: false,
             served_by: Some("fake".into()),
             origin: Origin::Scripted,
             answered: None,

@@ -131,6 +131,7 @@ impl<'a> Bench<'a> {
                     stop: if calls { Stop::Calls } else { Stop::End },
                     usage: Usage::default(),
                     cost: COST,
+                    unpriced: false,
                     served_by: None,
                     origin: Origin::Scripted,
                     answered: None,

@@ -4,10 +4,16 @@ use super::{Context, operator};
 use crate::cli::KillArgs;
 use crate::error::CliError;
 use crate::language::tr;
-use crate::wiring::Keiko;
+use crate::wiring::{Keiko, read_fault};
+use futures_util::StreamExt as _;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::journal::KillScope;
+use keiko_contracts::id::RunId;
+use keiko_contracts::journal::{KillScope, Seq, StreamId};
+use keiko_contracts::run::{EndStatus, RunRow};
 use keiko_ports::journal::Journal as _;
+use keiko_runtime::drive::DriveError;
+use keiko_runtime::fold::FoldError;
+use keiko_runtime::views;
 use std::process::ExitCode;
 
 pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -> Result<ExitCode, CliError> {
@@ -18,7 +24,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
             .into());
     }
     let scope = match &args.run {
-        Some(run) => KillScope::Run(keiko.run_id(run).await?),
+        Some(run) => KillScope::Run(not_ended(keiko, keiko.run_id(run).await?).await?),
         None => KillScope::All,
     };
     let epoch = keiko.journal.kill(scope, &args.reason, &operator()).await.map_err(|error| error.fault())?;
@@ -33,3 +39,20 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// A run that a kill can concern. Only what lists say is asked: a kill must not wait for a long run to be read, nor fail
+/// because it cannot be.
+async fn not_ended(keiko: &Keiko, run: RunId) -> Result<RunId, CliError> {
+    let row = keiko.journal.view_get(views::RUNS, &run.to_string()).await.map_err(read_fault)?;
+    let row = row.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
+    match row {
+        Some(row) if ENDED.iter().any(|end| views::end_word(*end) == row.state) => Err(DriveError::HasEnded(run).fault().into()),
+        Some(_) => Ok(run),
+        None if keiko.journal.read(&StreamId::run(run), Seq(0)).next().await.is_none() => Err(FoldError::NoSuchRun(run).fault().into()),
+        None => Ok(run),
+    }
+}
+
+/// Ends that no kill changes any more. One that was killed may go on, as far as its row says.
+const ENDED: [EndStatus; 6] =
+    [EndStatus::Succeeded, EndStatus::Examined, EndStatus::Unverified, EndStatus::Failed, EndStatus::Refused, EndStatus::Cancelled];

@@ -46,12 +46,17 @@ const EXAMPLE: &str = "anthropic/claude-sonnet-4-5";
 pub(crate) fn no_model() -> Fault {
     let fault = Fault::new(Code(4008), "no model is configured");
     let ways = three_ways().join("; ");
-    match by_key(&process_env(), &keiko_models::price::Prices::new(&BTreeMap::new()).unwrap_or_default()) {
-        Some((variable, model)) => {
-            fault.hint(format!("{variable} holds a key; name a model: --model {model}, or: keiko config set run.model {model}"))
-        }
+    match named_by_key() {
+        Some(hint) => fault.hint(hint),
         None => fault.hint(format!("three ways: {ways}")),
     }
+}
+
+/// What is missing where a key is there: a model's name.
+pub(crate) fn named_by_key() -> Option<String> {
+    let prices = keiko_models::price::Prices::new(&BTreeMap::new()).unwrap_or_default();
+    let (variable, model) = by_key(&process_env(), &prices)?;
+    Some(format!("{variable} holds a key; name a model: --model {model}, or: keiko config set run.model {model}"))
 }
 
 /// A variable that holds a key, and a model that can be had with it.

@@ -3,17 +3,19 @@
 use super::{Context, goal, operator};
 use crate::cli::{ResumeArgs, RunArgs};
 use crate::error::{CliError, Exit, exit_of};
+use crate::language::tr;
 use crate::view::steps::Plain;
 use crate::view::{live, result};
-use crate::wiring::{Keiko, random};
+use crate::wiring::{Keiko, random, read_fault};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, ModelName, RunId};
-use keiko_contracts::journal::Recorded;
+use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, StartRun, Suspension};
 use keiko_models::replay::{Player, Recorder};
 use keiko_models::scripted::Scripted;
 use keiko_ports::Cancel;
+use keiko_ports::journal::Journal as _;
 use keiko_ports::model::ChatModel;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::drive::{DriveError, Order, Rest, Watch};
@@ -109,15 +111,77 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
         (None, Some(Some(script))) => script?,
         _ => models,
     };
+    let live_for = wait_if_short(context, keiko, run).await?;
+    if live_for.is_some() && (args.words.is_empty() || goal::sets_limits(&args.limits)) {
+        return Err(live(run, live_for.unwrap_or_default()).into());
+    }
     if let Some((first, more)) = args.words.split_first() {
         let message = InboxMessage::Words { by: operator(), text: goal::words(first, more)?.into() };
         inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
+    }
+    if let Some(for_ms) = live_for {
+        return Ok(was_told(context, run, for_ms));
     }
     let current = state.start.as_ref().map_or_else(RunLimits::default, |start| start.limits);
     let limits = goal::sets_limits(&args.limits).then(|| goal::limits(&args.limits, current)).transpose()?;
     let native = state.start.as_ref().is_some_and(|start| is_native(start.agent.as_str()));
     let manner = Manner { jsonl: args.jsonl, native, ..Manner::default() };
     drive_with(context, keiko, models, Order::Resume { run, by: operator(), limits }, manner).await.map(ExitCode::from)
+}
+
+/// A lease of a process that may be gone is waited for, if it takes no longer than this.
+const SHORT_MS: u64 = 5_000;
+
+/// For how many more milliseconds another process holds a run; `None` when nobody does. A lease that is about to run out
+/// is waited for: either it is renewed, and somebody lives, or it is over.
+async fn wait_if_short(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<Option<u64>, CliError> {
+    let stream = StreamId::run(run);
+    let holder = || async { keiko.journal.holder(&stream).await.map(|held| held.map(|(_, ms)| ms)).map_err(read_fault) };
+    let Some(mut left) = holder().await? else { return Ok(None) };
+    if left > SHORT_MS {
+        return Ok(Some(left));
+    }
+    let seconds = left.div_ceil(1000);
+    context.output.say(&tr!(
+        context.output,
+        "Another process holds this run; waiting at most {seconds} s to see whether it lives …",
+        "Ein anderer Prozess hält diesen Lauf; warte höchstens {seconds} s ab, ob er noch lebt …"
+    ));
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        match holder().await? {
+            None => return Ok(None),
+            Some(now) if now > left => return Ok(Some(now)),
+            Some(now) => left = now,
+        }
+    }
+}
+
+/// Another process drives it, or did, not long ago.
+fn live(run: RunId, for_ms: u64) -> Fault {
+    let seconds = for_ms.div_ceil(1000);
+    Fault::new(Code(6002), format!("run {run} is live in another process"))
+        .hint(format!("follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"))
+}
+
+/// The words are in the inbox of a run that somebody else drives: that is all that was asked for.
+fn was_told(context: &Context<'_>, run: RunId, for_ms: u64) -> ExitCode {
+    if context.output.json() {
+        context.output.data(&serde_json::json!({"run": run, "live": true, "told": true}).to_string());
+        return ExitCode::SUCCESS;
+    }
+    let seconds = for_ms.div_ceil(1000);
+    context.output.say(&tr!(
+        context.output,
+        "Run {run} is live in another process and was told. Follow it: keiko runs events --follow {run}",
+        "Lauf {run} läuft in einem anderen Prozess, und es wurde ihm gesagt. Zum Mitlesen: keiko runs events --follow {run}"
+    ));
+    context.output.say(&tr!(
+        context.output,
+        "If its process died, it hears the words when it is taken up again, in {seconds} s: keiko resume {run}",
+        "Ist sein Prozess nicht mehr da, hört er die Worte, sobald er wieder aufgenommen wird, in {seconds} s: keiko resume {run}"
+    ));
+    ExitCode::SUCCESS
 }
 
 /// Drives a run to its rest, shows it, and turns that into an exit code.
@@ -198,7 +262,7 @@ pub(crate) async fn drive_with(
     if let Some(screen) = screen {
         screen.end().await;
     }
-    match rest.map_err(|error| error.fault())? {
+    match rest.map_err(|error| driven(&error))? {
         Rest::Ended(end) => {
             if !jsonl {
                 result::show_end(context.output, run, &end);
@@ -210,6 +274,14 @@ pub(crate) async fn drive_with(
             result::show_waiting(context.output, run, &waiting, &driver_state, jsonl);
             Ok(waiting_code(&waiting))
         }
+    }
+}
+
+/// Why a run was not driven. Somebody else may have been first between the look at the lease and taking it.
+fn driven(error: &DriveError) -> Fault {
+    match error {
+        DriveError::Live { run, for_ms, .. } => live(*run, *for_ms),
+        error => error.fault(),
     }
 }
 

@@ -105,8 +105,13 @@ fn list_line(output: &Output, row: &RunRow) -> String {
     let state = result::state_word(output, &row.state);
     let folder = row.workspace.as_deref().and_then(|path| Path::new(path).file_name()).map_or_else(|| "-".into(), OsStr::to_string_lossy);
     let steps = output.language().count(row.steps.into(), ["step", "steps"], ["Schritt", "Schritte"]);
-    let (started, cost) = (row.started.to_minute(), row.cost.to_string());
+    let (started, cost) = (row.started.to_minute(), list_cost(output, row));
     format!("{}  {state:<16}  {started}  {folder:<14}  {steps:>11}  {cost:>8}  {}{demo}", row.run, row.goal)
+}
+
+/// What a run cost, in the width of a column.
+fn list_cost(output: &Output, row: &RunRow) -> String {
+    if row.unpriced && row.cost.is_zero() { output.t("no price", "o. Preis").to_owned() } else { row.cost.to_string() }
 }
 
 async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
@@ -181,8 +186,8 @@ fn show_row(output: &Output, row: &RunRow) {
         .map_or_else(|| output.t("rules, no language model", "Regeln, kein Sprachmodell").to_owned(), ToString::to_string);
     output.data(&tr!(
         output,
-        "run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {} dollars",
-        "Lauf           {}\nAuftrag        {}\nAgent          {} ({who})\nArbeitsbereich {}\nZustand        {}\nBeginn         {}\nSchritte       {}\nKosten         {} Dollar",
+        "run        {}\ngoal       {}\nagent      {} ({who})\nworkspace  {}\nstate      {}\nstarted    {}\nsteps      {}\ncost       {}",
+        "Lauf           {}\nAuftrag        {}\nAgent          {} ({who})\nArbeitsbereich {}\nZustand        {}\nBeginn         {}\nSchritte       {}\nKosten         {}",
         row.run,
         row.goal,
         row.agent,
@@ -190,7 +195,7 @@ fn show_row(output: &Output, row: &RunRow) {
         result::state_word(output, &row.state),
         row.started,
         row.steps,
-        row.cost
+        result::spent(output, row.cost, row.unpriced)
     ));
     if !row.cut_off.is_zero() {
         let label = output.t("cut off   ", "Abbruch       ");
@@ -298,7 +303,12 @@ async fn apply(context: &Context<'_>, keiko: &Keiko, run: RunId, check: bool) ->
     let home = Homeward::new(parts.spaces);
     let report = if check { home.plan(run, &tree) } else { home.apply(run, &tree) }?;
     let output = context.output;
-    show_apply(context, &report, if check { output.t("would change", "würde ändern") } else { output.t("changed", "geändert") })?;
+    let (verb, nothing) = match check {
+        true => (output.t("would change", "würde ändern"), output.t("Nothing would change", "Nichts würde sich ändern")),
+        false => (output.t("changed", "geändert"), output.t("Already applied", "Schon übernommen")),
+    };
+    let why = output.t("your folder has all of this result", "Ihr Ordner enthält dieses Ergebnis ganz");
+    show_apply(context, &report, verb, &format!("{nothing}: {why}."))?;
     if !check && !context.output.json() {
         context.output.say(&tr!(output, "Take it back with: keiko runs undo {run}", "Zurücknehmen mit: keiko runs undo {run}"));
     }
@@ -307,7 +317,9 @@ async fn apply(context: &Context<'_>, keiko: &Keiko, run: RunId, check: bool) ->
 
 async fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
     let report = homeward(keiko)?.undo(run)?;
-    show_apply(context, &report, context.output.t("put back", "zurückgesetzt"))?;
+    let (verb, nothing) =
+        (context.output.t("put back", "zurückgesetzt"), context.output.t("Nothing to put back.", "Nichts zurückzusetzen."));
+    show_apply(context, &report, verb, nothing)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -315,10 +327,13 @@ fn homeward(keiko: &Keiko) -> Result<Homeward, CliError> {
     Ok(Homeward::new(sandbox(&keiko.home, &keiko.config.sandbox)?.spaces))
 }
 
-fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str) -> Result<(), CliError> {
+/// What was done to the user's folder; `nothing` is said when nothing had to be.
+fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str, nothing: &str) -> Result<(), CliError> {
     let json = serde_json::to_value(report).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
     if context.output.json() {
         context.output.data(&json.to_string());
+    } else if report.changes.is_empty() {
+        context.output.say(nothing);
     } else {
         context.output.data(&format!("{verb}:"));
         for change in &report.changes {

@@ -79,10 +79,22 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
         }
         None => {
             say(t(
-                "That was done by rules, without a language model. With one, Keiko writes and repairs code. Three ways to configure it:",
-                "Das geschah nach Regeln, ohne Sprachmodell. Mit einem schreibt und repariert Keiko Code. Drei Wege, eines einzurichten:",
+                "That was done by rules, without a language model. With one, Keiko writes and repairs code.",
+                "Das geschah nach Regeln, ohne Sprachmodell. Mit einem schreibt und repariert Keiko Code.",
             ));
-            super::models::three_ways().iter().for_each(|way| say(&format!("  {}", context.output.told(way))));
+            // Whoever has a key already lacks a model's name only.
+            match super::models::named_by_key() {
+                Some(hint) => say(&tr!(
+                    context.output,
+                    "No model is chosen yet. {}",
+                    "Es ist noch kein Modell gewählt. {}",
+                    context.output.told(&hint)
+                )),
+                None => {
+                    say(t("Three ways to configure one:", "Drei Wege, eines einzurichten:"));
+                    super::models::three_ways().iter().for_each(|way| say(&format!("  {}", context.output.told(way))));
+                }
+            }
         }
     }
     say(t(

@@ -70,6 +70,16 @@ mod tests {
         parse(Path::new("risk.toml"), text).err().unwrap()
     }
 
+    #[test]
+    fn an_approval_that_expires_at_once_is_none() {
+        for text in ["approval_expires_hours = 0", "approval_expires_hours = 87601", "approval_expires_hours = -1"] {
+            let fault = faults(text).remove(0);
+            let place = fault.place.as_deref().unwrap_or_default();
+            assert!(fault.code == "KEI-1303" && place.starts_with("risk.toml:1:"), "{fault}");
+        }
+        assert_eq!(file("approval_expires_hours = 1").unwrap().policy.approval_expires_hours, 1);
+    }
+
     proptest::proptest! {
         #[test]
         fn any_text_is_a_policy_or_has_faults(text in "(\\[classes\\]|\\[\\[commands\\]\\]|git_push|network|=|\"ask\"|starts|level|\\[\"rm\"\\]|\n|[a-z\"' ]{1,6}){0,16}") {

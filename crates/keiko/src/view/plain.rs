@@ -155,6 +155,10 @@ fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> V
                 })
                 .collect()
         }
+        // The error stands where the run waits for the model, and only there.
+        (Action::Model(_), Outcome::Failed(fault)) => {
+            vec![verb(Tone::Bad, "", &format!("{} [{}]", output.t("the request failed", "Die Anfrage ist gescheitert"), fault.code))]
+        }
         (_, outcome) => {
             let bad = match outcome {
                 Outcome::Done(Report::Jail(report)) => match &report.body {
@@ -207,8 +211,20 @@ fn told(output: &Output, fault: &Fault) -> String {
     }
 }
 
-/// Why a run waits, in a sentence.
+/// The longest reason in a line, in characters.
+const REASON: usize = 240;
+
+/// Why a run waits, in a line.
 pub(crate) fn waiting(output: &Output, why: &Suspension) -> String {
+    let what = waits_for(output, why);
+    match why {
+        Suspension::Unavailable { fault } | Suspension::Limit { fault } => format!("{what}: {}", one_line(&told(output, fault), REASON)),
+        _ => what,
+    }
+}
+
+/// What a run waits for, behind "waits"; an error is told by whoever shows this.
+pub(crate) fn waits_for(output: &Output, why: &Suspension) -> String {
     match why {
         Suspension::Approval { open: 1 } => output.t("for an approval", "auf eine Freigabe").into(),
         Suspension::Approval { open } => tr!(output, "for {open} approvals", "auf {open} Freigaben"),
@@ -219,8 +235,8 @@ pub(crate) fn waiting(output: &Output, why: &Suspension) -> String {
             "darauf, dass jemand nachsieht, ob dies geschehen ist: {key}: {}",
             output.told(why)
         ),
-        Suspension::Unavailable { fault } => tr!(output, "for the model: {}", "auf das Modell: {}", told(output, fault)),
-        Suspension::Limit { fault } => tr!(output, "for a higher limit: {}", "auf eine höhere Grenze: {}", told(output, fault)),
+        Suspension::Unavailable { .. } => output.t("for the model", "auf das Modell").into(),
+        Suspension::Limit { .. } => output.t("for a higher limit", "auf eine höhere Grenze").into(),
         Suspension::Stopped { by, .. } => tr!(output, "since it was stopped by {by}", "seit dem Anhalten durch {by}"),
         Suspension::Killed { reason } => tr!(output, "since a kill: {reason}", "seit einem Notaus: {reason}"),
     }

@@ -1,11 +1,12 @@
 //! How a run ended or what it waits for: summary, diff and evidence card, and the next thing to type.
 
-use super::plain::{counts, waiting};
+use super::plain::{counts, waits_for};
 use super::{Output, Tone};
 use crate::language::tr;
 use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::Decision;
+use keiko_contracts::code::Fault;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::language::Language;
@@ -31,7 +32,7 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
     output.say("");
     output.say(&card(output, end.status, &end.card));
     if let Some(fault) = &end.fault {
-        output.fault(fault);
+        output.fault(&shortened(output, fault, &run));
     }
     if end.diff.is_some() && end.status != EndStatus::Refused {
         output.say(&tr!(output, "Bring it into your folder: keiko runs apply {run}", "In Ihren Ordner übernehmen: keiko runs apply {run}"));
@@ -41,6 +42,25 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
             "Den Nachweis erneut prüfen: keiko runs verify {run}"
         ));
     }
+}
+
+/// The most lines of an error that are shown, and the most characters of each; it may hold the difference between two
+/// requests.
+const FAULT_LINES: usize = 8;
+const FAULT_COLUMNS: usize = 200;
+
+/// An error that fits on a screen, with the command that tells all of it.
+fn shortened(output: &Output, fault: &Fault, run: &RunId) -> Fault {
+    let is_short = |line: &str| line.chars().nth(FAULT_COLUMNS).is_none();
+    let count = fault.message.lines().count();
+    if count <= 1 || count <= FAULT_LINES && fault.message.lines().all(is_short) {
+        return fault.clone();
+    }
+    let narrow = |line: &str| if is_short(line) { line.to_owned() } else { line.chars().take(FAULT_COLUMNS).chain(['…']).collect() };
+    let mut lines: Vec<String> = fault.message.lines().take(FAULT_LINES).map(narrow).collect();
+    let all = crate::view::program::as_typed(&format!("keiko --json runs show {run}")).into_owned();
+    lines.push(tr!(output, "... all of it: {all}", "... ganz: {all}"));
+    Fault { message: lines.join("\n"), ..fault.clone() }
 }
 
 fn cut(output: &Output, diff: &str, run: RunId) -> String {
@@ -106,12 +126,12 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     }
     let seconds = card.ended.since_ms(card.started) as f64 / 1000.0;
     let tokens = card.usage.input + card.usage.cached + card.usage.cache_write;
-    let (written, cost) = (card.usage.output, card.cost);
+    let (written, cost) = (card.usage.output, spent(output, card.cost, card.unpriced));
     let steps = steps(output, card.steps);
     let effort = tr!(
         output,
-        "{steps}, {seconds:.1} s, {tokens} tokens in, {written} out, {cost} dollars",
-        "{steps}, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost} Dollar"
+        "{steps}, {seconds:.1} s, {tokens} tokens in, {written} out, {cost}",
+        "{steps}, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost}"
     );
     row(output.t("effort", "Aufwand"), &effort);
     if !card.cut_off.is_zero() {
@@ -119,6 +139,15 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     }
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
+}
+
+/// What was spent, as far as it is known: a model without a price is no free one.
+pub(crate) fn spent(output: &Output, cost: Micros, unpriced: bool) -> String {
+    match (unpriced, cost.is_zero()) {
+        (false, _) => tr!(output, "{cost} dollars", "{cost} Dollar"),
+        (true, true) => output.t("no price", "ohne Preis").to_owned(),
+        (true, false) => tr!(output, "{cost} dollars and what has no price", "{cost} Dollar und was keinen Preis hat"),
+    }
 }
 
 /// What lets a change to a test stand: an approval by its id, or words that say how it is without one.
@@ -217,7 +246,7 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
         return;
     }
     output.say("");
-    let why_it_waits = waiting(output, why);
+    let why_it_waits = waits_for(output, why);
     let stop = if why_it_waits.ends_with(['.', '?', '!', '…']) { "" } else { "." };
     output.say(&tr!(output, "Run {run} waits {why_it_waits}{stop}", "Lauf {run} wartet {why_it_waits}{stop}"));
     for request in &approvals {
@@ -225,7 +254,7 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
         output.say(&format!("  {id}  {}  ({})", output.told(&request.summary), output.told(&request.reason)));
     }
     if let Suspension::Unavailable { fault } | Suspension::Limit { fault } = why {
-        output.fault(fault);
+        output.fault(&shortened(output, fault, &run));
     }
     for command in next {
         output.say(&format!("  {command}"));

@@ -40,6 +40,10 @@ impl Watch for Plain {
             self.output.data(&plain::json_line(self.run, recorded, event));
             return;
         }
+        // What it waits for is told once, by whoever began this, with what to do.
+        if matches!(event, RunEvent::RunSuspended(_)) {
+            return;
+        }
         let Ok(mut steps) = self.steps.lock() else { return };
         for line in steps.lines(&self.output, event) {
             self.output.line(&line);

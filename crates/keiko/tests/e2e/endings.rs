@@ -212,7 +212,10 @@ fn a_live_run_is_killed_at_once_and_is_nobody_elses_meanwhile() {
         runs["runs"][0]["run"].as_str().is_some_and(|run| keiko.run(&["runs", "events", run]).stdout.contains("sleep 60"))
     });
     let run = keiko.newest();
-    keiko.run(&["resume", &run]).fails(1, "KEI-6002").says("runs events --follow");
+    keiko.run(&["resume", &run]).fails(1, "KEI-6002").says("runs events --follow").says("if its process died, try again in");
+    keiko.run(&["resume", &run, "and", "hurry"]).expect(0).says("was told").says("keiko runs events --follow");
+    assert_eq!(keiko.json(&["resume", &run, "faster"])["told"], true);
+    keiko.until("the words to be heard", |keiko| keiko.run(&["runs", "events", &run]).stdout.contains("and hurry"));
     let begun = std::time::Instant::now();
     keiko.run(&["kill", "--run", &run, "--reason", "wrong branch"]).expect(0);
     live.wait().expect(9).says("wrong branch").says(&format!("keiko resume {run}"));
@@ -222,7 +225,53 @@ fn a_live_run_is_killed_at_once_and_is_nobody_elses_meanwhile() {
     assert_eq!(keiko.end(&run)["status"], "cancelled");
     keiko.run(&["resume", &run]).fails(2, "KEI-6003");
     keiko.run(&["runs", "cancel", &run]).fails(2, "KEI-6003");
+    keiko.run(&["kill", "--run", &run, "--reason", "late"]).fails(2, "KEI-6003");
+    keiko.run(&["kill", "--run", "01900000000070008000000000000000", "--reason", "none"]).fails(3, "KEI-6001");
     server.assert_valid();
+}
+
+#[test]
+fn an_unpriced_model_is_not_shown_as_free_and_a_free_one_is() {
+    let server = playing(vec![call("ask_operator", json!({"question": "Go?"})), Turn::text("Hello.")]);
+    let keiko = Keiko::chat(&server);
+    keiko.ask("Say hello", &["--model", "openai/unheard-of"]).expect(5);
+    keiko.run(&["runs", "list"]).expect(0).gives("no price");
+    let done = keiko.run(&["resume", "last", "yes"]);
+    done.expect(0).says("no price");
+    assert!(!done.stderr.contains("dollars"), "{done}");
+    keiko.run(&["runs", "show", "last"]).expect(0).gives("cost       no price");
+    assert_eq!(keiko.end(&keiko.newest())["card"]["unpriced"], true);
+    keiko.run(&["config", "set", "models.prices.\"openai/unheard-of\".price", "0"]).expect(0);
+    keiko.ask("Say hello", &["--model", "openai/unheard-of"]).expect(5);
+    keiko.run(&["resume", "last", "yes"]).expect(0).says("0.00 dollars");
+    let card = keiko.end(&keiko.newest())["card"].clone();
+    assert!(card["cost"] == 0 && card["unpriced"].is_null(), "{card}");
+    keiko.run(&["runs", "verify", "last"]).expect(0);
+}
+
+/// How often a text stands in what people saw.
+fn times(done: &Done, text: &str) -> usize {
+    format!("{}{}", done.stdout, done.stderr).matches(text).count()
+}
+
+#[test]
+fn why_a_run_waits_is_told_once() {
+    let server = playing(vec![execute("true"), finish("Done.")]);
+    let keiko = Keiko::chat(&server);
+    let limited = keiko.ask("Say hello", &["--max-steps", "1"]);
+    limited.expect(1).says("waits for a higher limit.\n").says("KEI-6101");
+    assert_eq!(times(&limited, "is reached"), 1, "{limited}");
+    let german = keiko.ask("Say hello", &["--max-steps", "1", "--lang", "de"]);
+    german.expect(1).says("wartet auf eine höhere Grenze.\n");
+    assert_eq!(times(&german, "ist erreicht"), 1, "{german}");
+
+    let taped = keiko.root().join("tape");
+    keiko.ask("Say hello", &["--record", taped.to_str().unwrap()]).expect(0);
+    let long: String = (0..80).map(|n| format!("line {n}\n")).collect();
+    let other = keiko.ask(&format!("Say good night\n{long}"), &["--replay", taped.to_str().unwrap()]);
+    other.says("waits for the model.\n").says("... all of it: keiko --json runs show");
+    assert!(other.stderr.lines().count() < 30, "{other}");
+    assert_eq!(times(&other, "error["), 1, "{other}");
 }
 
 #[test]

@@ -108,6 +108,10 @@ fn home_and_back(keiko: &Keiko, run: &str, repo: &Path) {
     let planned = keiko.json(&["runs", "apply", "--check", run]);
     assert_eq!(planned["changes"].as_array().map(Vec::len), Some(2), "{planned:#}");
     keiko.run(&["runs", "apply", run]).expect(0).gives("changed").gives("dates.py").says("runs undo");
+    let second = keiko.run(&["runs", "apply", run]);
+    second.expect(0).says("Already applied");
+    assert_eq!(second.stdout, "", "nothing was changed");
+    keiko.run(&["runs", "apply", "--check", run]).expect(0).says("Nothing would change");
     let applied = snapshot(repo);
     assert!(String::from_utf8_lossy(&applied[Path::new("dates.py")]).contains("year % 400"));
     assert!(String::from_utf8_lossy(&applied[Path::new("tests/test_dates.py")]).contains("test_century"));

@@ -51,6 +51,19 @@ fn slow_a_run_whose_process_was_killed_is_interrupted_and_goes_on() {
     server.assert_valid();
 }
 
+#[test]
+fn slow_a_resume_right_after_a_kill_waits_for_the_lease_of_the_dead() {
+    if !ready("slow_a_resume_right_after_a_kill_waits_for_the_lease_of_the_dead") {
+        return;
+    }
+    let (server, keiko, repo) = begun();
+    let mut live = keiko.begin(&repo, "Fix centuries", &[]);
+    let run = until_it_runs(&keiko);
+    live.child.kill().unwrap();
+    keiko.run(&["resume", &run]).expect(0).says("Another process holds this run; waiting at most").says("succeeded");
+    server.assert_valid();
+}
+
 /// It stands still, loses its run to another process, and goes on as if nothing had been: what it got to is refused.
 #[test]
 fn slow_a_process_that_stood_still_writes_nothing_once_it_is_overtaken() {

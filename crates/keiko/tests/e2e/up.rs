@@ -31,9 +31,16 @@ fn up_examines_the_repository_around_and_tells_it_in_short() {
     assert!(!done.stderr.contains("succeeded") && !done.stderr.contains(" keiko demo"), "{done}");
     assert_eq!(done.stderr.lines().filter(|line| line.trim_start().starts_with("Tests ")).count(), 1, "{done}");
     assert!(done.stderr.lines().count() < 45, "{} lines: {done}", done.stderr.lines().count());
-    let events = keiko.events("last");
+    done.says("Three ways to configure one:").says("export ANTHROPIC_API_KEY");
+    keiko.set("ANTHROPIC_API_KEY", "sk-test-4711");
+    let keyed = keiko.run(&["up", "--sample"]);
+    keyed.expect(0).says("ANTHROPIC_API_KEY holds a key; name a model:");
+    assert!(!keyed.stderr.contains("export ANTHROPIC_API_KEY") && !keyed.stderr.contains("Three ways"), "{keyed}");
+    keiko.unset("ANTHROPIC_API_KEY");
+    let run = keiko.json(&["runs", "list"])["runs"][1]["run"].as_str().unwrap().to_owned();
+    let events = keiko.events(&run);
     assert!(events.len() > 40, "nothing is lost: {}", events.len());
     assert!(events.iter().any(|line| line["body"]["data"]["title"] == "run the tests of the root: python3 -m unittest -v"));
-    keiko.run(&["runs", "events", "last"]).expect(0).gives("put the workspace back").gives("exit 1 after");
+    keiko.run(&["runs", "events", &run]).expect(0).gives("put the workspace back").gives("exit 1 after");
     keiko.run(&["runs", "list"]).expect(0).gives("examined").gives("  sums  ");
 }

@@ -4,7 +4,7 @@ use super::line::{Asks, Line};
 use crate::language::tr;
 use crate::view::clean::{clean, columns, cut, tail};
 use crate::view::steps::Steps;
-use crate::view::{Output, Tone};
+use crate::view::{Output, Tone, result};
 use crossterm::event::KeyEvent;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
 use keiko_contracts::approval::{ApprovalRequest, Decision};
@@ -67,6 +67,7 @@ pub(super) struct Board {
     step: u32,
     usage: Usage,
     cost: Micros,
+    unpriced: bool,
     line: Line,
     is_changed: bool,
 }
@@ -92,6 +93,7 @@ impl Board {
             step: 0,
             usage: Usage::default(),
             cost: Micros::ZERO,
+            unpriced: false,
             line: Line::default(),
             is_changed: false,
         }
@@ -172,6 +174,7 @@ impl Board {
                 }
                 if let Outcome::Done(Report::Model(report)) = &ended.outcome {
                     self.usage = self.usage.plus(report.usage);
+                    self.unpriced |= report.unpriced;
                     self.cost = Micros(self.cost.0.saturating_add(report.cost.0));
                 }
             }
@@ -375,7 +378,7 @@ impl Board {
             tr!(self.output, "step {}", "Schritt {}", self.step),
             format!("{}:{:02}", seconds / 60, seconds % 60),
             tr!(self.output, "{tokens} tokens", "{tokens} Token"),
-            tr!(self.output, "{} dollars", "{} Dollar", self.cost),
+            result::spent(&self.output, self.cost, self.unpriced),
             clean(&self.model),
         ];
         if self.steps.is_native() {

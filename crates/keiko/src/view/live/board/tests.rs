@@ -103,6 +103,7 @@ fn hostile_output_stays_text() {
         stop: Stop::End,
         usage: Usage { input: 5, ..Usage::default() },
         cost: Micros(7),
+        unpriced: false,
         served_by: None,
         origin: Origin::Scripted,
         answered: None,

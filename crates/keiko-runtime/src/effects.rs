@@ -155,7 +155,12 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Outcome<Report> {
     let intent = job.standing.intent();
     // The commit of the intent has just been made under the newest epoch. What comes later, or cannot be taken back, is
     // looked up once more: the word of a kill may be on its way to this process.
-    let looks = tries > 1 || job.recovered || matches!(intent.action, Action::Host(_) | Action::Tool(_));
+    let lasts = match intent.action {
+        Action::Host(_) => true,
+        Action::Tool(_) => intent.recovery != Recovery::Repeat,
+        Action::Model(_) | Action::Jail(_) => false,
+    };
+    let looks = tries > 1 || job.recovered || lasts;
     let mut now = Epoch(job.newest.load(Ordering::Acquire));
     if looks {
         match ports.journal.epoch(&StreamId::run(intent.key.run)).await {

@@ -26,6 +26,9 @@ pub enum AnswerError {
     /// The journal does not take it.
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 impl AnswerError {
@@ -38,6 +41,7 @@ impl AnswerError {
                 Fault::new(Code(2105), self.to_string()).hint(format!("the agent is told, and may ask again: keiko resume {run}"))
             }
             AnswerError::Commit(error) => error.fault(),
+            AnswerError::Read(error) => Fault::new(Code(3030), error.to_string()).hint("keiko doctor"),
         }
     }
 }
@@ -53,6 +57,17 @@ pub async fn answer(journal: &dyn Journal, row: &ApprovalRow, answer: ApprovalAn
     }
     if let Some(expires) = row.request.expires.filter(|_| row.request.is_late(now)) {
         return Err(AnswerError::Expired(expires));
+    }
+    // An answer that the run has not taken up yet counts all the same, unless a kill has come since: a second one would
+    // be told to the person as done, and would not be.
+    let epoch = journal.epoch(&StreamId::run(row.run)).await?.0;
+    for (_, message) in heard(journal, row.run, Seq(0)).await? {
+        if let InboxMessage::Approval(first) = message
+            && first.id == row.request.id
+            && first.epoch >= epoch
+        {
+            return Err(AnswerError::Answered(first.decision.word(), first.by));
+        }
     }
     Ok(say(journal, row.run, &InboxMessage::Approval(answer), now).await?)
 }

@@ -52,6 +52,9 @@ fn a_push_waits_for_a_person_and_happens_once() {
     keiko.run(&["resume", &run]).expect(5).says(&id);
     assert_eq!(branches(&remote), "main", "resuming is no approval");
     keiko.run(&["approvals", "approve", "last"]).expect(0).says(&format!("keiko resume {run}")).says("fix/centuries");
+    for second in ["deny", "approve"] {
+        keiko.run(&["approvals", second, &id]).fails(6, "KEI-2103").says("approved by tester");
+    }
     keiko.run(&["resume", &run]).expect(0).says("succeeded");
     assert_eq!(branches(&remote), "fix/centuries\nmain");
     let pushes = keiko.events(&run).iter().filter(|line| line["body"]["data"]["outcome"].to_string().contains("pushed")).count();

@@ -54,7 +54,7 @@ impl Space {
 
     /// Whether the folders hold more than they may, as far as is known without measuring too often.
     pub(crate) async fn is_overfull(&self, mounts: &[Mount]) -> bool {
-        self.measured(writable(mounts)).await > self.limit
+        self.measured(writable(mounts), false).await > self.limit
     }
 
     /// Returns when a command has to end. A command that begins with too much may still remove some of it.
@@ -70,10 +70,14 @@ impl Space {
             }
         };
         let watch_size = async {
-            let begun = self.measured(folders.clone()).await;
+            // What is known may be from before the last command's end, and less than there is: this one may have it all.
+            let begun = match self.measured(folders.clone(), false).await {
+                known if known > self.limit => self.measured(folders.clone(), true).await,
+                known => known,
+            };
             loop {
                 tokio::time::sleep(MEASURE_EVERY).await;
-                let now = self.measured(folders.clone()).await;
+                let now = self.measured(folders.clone(), false).await;
                 if now > self.limit && now > begun {
                     return;
                 }
@@ -85,16 +89,17 @@ impl Space {
         }
     }
 
-    async fn measured(&self, folders: Vec<PathBuf>) -> u64 {
+    async fn measured(&self, folders: Vec<PathBuf>, anew: bool) -> u64 {
         let space = self.clone();
-        tokio::task::spawn_blocking(move || folders.iter().map(|f| space.known_or_measured(f)).fold(0, u64::saturating_add))
+        tokio::task::spawn_blocking(move || folders.iter().map(|f| space.known_or_measured(f, anew)).fold(0, u64::saturating_add))
             .await
             .unwrap_or(0)
     }
 
-    fn known_or_measured(&self, folder: &Path) -> u64 {
+    fn known_or_measured(&self, folder: &Path, anew: bool) -> u64 {
         let all = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all().get(folder)
+        if !anew
+            && let Some(known) = all().get(folder)
             && known.at.elapsed() < known.took * REST
         {
             return known.bytes;
@@ -203,6 +208,6 @@ mod tests {
         }
         assert!(measure(dir.path(), u64::MAX) >= 100 * ENTRY_BYTES);
         let known = Space::new(0, 1000);
-        assert!(known.known_or_measured(dir.path()) > known.limit);
+        assert!(known.known_or_measured(dir.path(), false) > known.limit);
     }
 }

@@ -150,7 +150,7 @@ impl Shared {
         let mut env = set.install_env(registries);
         env.extend(Egress::environment());
         let network = Network::Through(egress.clone());
-        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new() }
+        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new(), links: Vec::new() }
     }
 
     /// Uses a set from now on.

@@ -268,6 +268,7 @@ async fn what_is_installed_is_nobodys_to_change() {
         mounts: vec![mount],
         limits: Default::default(),
         network: Default::default(),
+        links: vec![],
         stdin: vec![],
     };
     let output = jail.run(spec, keiko_ports::live::LiveSink::none(), keiko_ports::Cancel::new()).await.unwrap();

@@ -27,6 +27,8 @@ use std::sync::Arc;
 
 /// How many results that were cut the ledger names, the newest.
 const CUT_SHOWN: usize = 16;
+/// Code of the fault that says that a run's workspace was removed behind it.
+const WORKSPACE_GONE: u16 = 5163;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -170,6 +172,11 @@ impl Draft<'_> {
             (Action::Model(model), outcome) => self.after_model(outcome, model.max_output_tokens),
             (_, Outcome::Unknown { why }) => {
                 self.emit(RunEvent::RunSuspended(Suspension::Unknown { key: intent.key.clone(), why: why.clone() }));
+            }
+            // Nothing that is left to do, and nothing that was shown so far, means anything without it.
+            (Action::Jail(_), Outcome::Failed(fault)) if fault.code == Code(WORKSPACE_GONE).to_string() => {
+                self.close(EndStatus::Failed, fault.to_string(), Some(fault.clone()));
+                return Ok(());
             }
             _ => {}
         }

@@ -112,8 +112,15 @@ mod tests {
     #[test]
     fn people_read_words_and_not_the_names_of_types() {
         for (kind, words) in [(BaseKind::Head, "HEAD"), (BaseKind::Shadow, "the folder as it was")] {
-            let opened =
-                Opened { base: CommitId("0123456789abcdef".into()), tree: TreeId("t".into()), kind, branch: None, remotes: vec![] };
+            let opened = Opened {
+                base: CommitId("0123456789abcdef".into()),
+                tree: TreeId("t".into()),
+                kind,
+                branch: None,
+                remotes: vec![],
+                part: String::new(),
+                notes: vec![],
+            };
             let report = JailReport { body: JailBody::Opened(opened), tree: None };
             assert_eq!(outcome(&Outcome::Done(Report::Jail(report))), format!("base 0123456789, {words}"));
         }

@@ -92,6 +92,12 @@ fn workspace(out: &mut String, opened: &Opened, survey: &Survey) {
         BaseKind::Empty => "an empty folder",
     };
     let _ = writeln!(out, "The workspace /workspace holds {} files, from {base}.", survey.files);
+    if !opened.part.is_empty() {
+        let _ = writeln!(out, "The goal is about its folder {}: leave the rest alone unless the goal needs it.", opened.part);
+    }
+    for note in &opened.notes {
+        let _ = writeln!(out, "Note: {note}.");
+    }
     for project in &survey.projects {
         let dir = if project.dir.is_empty() { "." } else { &project.dir };
         let runner = project.runner.as_deref().unwrap_or("no known test runner");

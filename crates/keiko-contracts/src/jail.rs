@@ -4,6 +4,7 @@
 
 use crate::digest::Content;
 use crate::id::RunId;
+use crate::note::OpenNote;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -455,6 +456,12 @@ pub struct Opened {
     pub branch: Option<String>,
     /// Remotes of the user's repository: name and URL.
     pub remotes: Vec<(String, String)>,
+    /// The part of the repository that was asked for, relative to its root; empty for all of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub part: String,
+    /// What people, and the agent, should know of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<OpenNote>,
 }
 
 /// What the base of a workspace is.

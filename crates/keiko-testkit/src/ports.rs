@@ -294,7 +294,15 @@ impl Things {
         let base = CommitId("0".repeat(40));
         self.head.get_or_insert((base.clone(), tree.clone()));
         let remotes = vec![("origin".to_owned(), "/srv/remote.git".to_owned())];
-        JailBody::Opened(Opened { base, tree, kind: BaseKind::Head, branch: Some("main".into()), remotes })
+        JailBody::Opened(Opened {
+            base,
+            tree,
+            kind: BaseKind::Head,
+            branch: Some("main".into()),
+            remotes,
+            part: String::new(),
+            notes: vec![],
+        })
     }
 
     fn survey(&self) -> JailBody {

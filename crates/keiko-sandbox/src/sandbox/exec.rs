@@ -46,7 +46,7 @@ impl Shared {
         };
         let tree_before = match before {
             Some(tree) => tree,
-            None => tree::record(&self.jail, &session.place).await?,
+            None => tree::record(&self.jail, &session.place, cancel).await?.tree,
         };
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let results = Results::prepare(&session.place, &spec.collect, self.jail.identity())?;

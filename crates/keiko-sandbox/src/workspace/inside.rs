@@ -1,7 +1,7 @@
 //! How a workspace looks inside its jails, and Keiko's own scripts in there.
 
 use super::{Meta, Place, deps, prepare};
-use crate::jail::Jail;
+use crate::jail::{Jail, SELF_INSIDE};
 use crate::spec::{Captured, JailOutput, JailSpec, Mount, Network};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, Limits};
@@ -59,7 +59,7 @@ pub(crate) fn git_env() -> BTreeMap<String, String> {
         ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("GIT_NO_LAZY_FETCH", "1"),
         ("GIT_ALLOW_PROTOCOL", "none"),
-        ("GIT_CONFIG_COUNT", "8"),
+        ("GIT_CONFIG_COUNT", "11"),
         ("GIT_CONFIG_KEY_0", "core.hooksPath"),
         ("GIT_CONFIG_VALUE_0", "/dev/null"),
         ("GIT_CONFIG_KEY_1", "core.fsmonitor"),
@@ -76,6 +76,14 @@ pub(crate) fn git_env() -> BTreeMap<String, String> {
         ("GIT_CONFIG_VALUE_6", "false"),
         ("GIT_CONFIG_KEY_7", "advice.addEmbeddedRepo"),
         ("GIT_CONFIG_VALUE_7", "false"),
+        // What another machine would refuse is refused here already, where the agent still hears of it.
+        ("GIT_CONFIG_KEY_8", "core.protectHFS"),
+        ("GIT_CONFIG_VALUE_8", "true"),
+        ("GIT_CONFIG_KEY_9", "core.protectNTFS"),
+        ("GIT_CONFIG_VALUE_9", "true"),
+        // A large file costs its reading, and not its compression.
+        ("GIT_CONFIG_KEY_10", "core.compression"),
+        ("GIT_CONFIG_VALUE_10", "1"),
     ];
     let identity = super::git::IDENTITY;
     fixed.into_iter().chain(identity).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
@@ -90,7 +98,15 @@ pub(crate) fn script_spec(mounts: Vec<Mount>, env: BTreeMap<String, String>, scr
 }
 
 /// A script of Keiko's on the repository of states.
-pub(crate) async fn on_state(jail: &Jail, place: &Place, writable_tree: bool, script: &str, args: &[&str]) -> Result<JailOutput, Fault> {
+pub(crate) async fn on_state(
+    jail: &Jail,
+    place: &Place,
+    writable_tree: bool,
+    wall_ms: u32,
+    script: &str,
+    args: &[&str],
+    cancel: Cancel,
+) -> Result<JailOutput, Fault> {
     let mounts = vec![
         tree_mount(place, writable_tree),
         Mount { host: place.repo(), inside: REPO.into(), writable: false },
@@ -100,8 +116,10 @@ pub(crate) async fn on_state(jail: &Jail, place: &Place, writable_tree: bool, sc
     let mut env = git_env();
     env.insert("GIT_DIR".into(), STATE.into());
     env.insert("GIT_WORK_TREE".into(), WORKSPACE.into());
-    // Not given to the caller's cancellation: it takes milliseconds, and half of it is worth nothing.
-    jail.run(script_spec(mounts, env, script, args, Vec::new()), LiveSink::none(), Cancel::new()).await
+    env.insert("LOOK".into(), SELF_INSIDE.into());
+    let mut spec = script_spec(mounts, env, script, args, Vec::new());
+    spec.limits.wall_ms = wall_ms;
+    jail.run(spec, LiveSink::none(), cancel).await
 }
 
 /// Standard output of a script that must succeed.

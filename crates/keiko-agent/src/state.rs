@@ -457,7 +457,8 @@ impl RunState {
             .iter()
             .filter_map(|part| match part {
                 Part::Call { id, name, arguments, .. } => {
-                    Some(Call::new(ToolCall { id: id.clone(), name: name.clone(), arguments: arguments.clone() }))
+                    let name = self.tools.canonical(name, arguments);
+                    Some(Call::new(ToolCall { id: id.clone(), name, arguments: arguments.clone() }))
                 }
                 _ => None,
             })
@@ -472,10 +473,15 @@ impl RunState {
         let useful = !self.calls.is_empty()
             || (report.stop == Stop::End && parts.iter().any(|part| matches!(part, Part::Text { text } if !text.trim().is_empty())));
         self.empty_answers = if useful { 0 } else { self.empty_answers + 1 };
-        let results = self
-            .calls
+        // The conversation keeps the names that the model gave: they must be those of its calls.
+        let results = parts
             .iter()
-            .map(|call| Slot { id: call.id.as_str().into(), name: call.name.as_str().into(), shown: None, whole: None, is_error: false })
+            .filter_map(|part| match part {
+                Part::Call { id, name, .. } => {
+                    Some(Slot { id: id.as_str().into(), name: name.as_str().into(), shown: None, whole: None, is_error: false })
+                }
+                _ => None,
+            })
             .collect();
         if self.calls.is_empty() {
             self.calls.extend(words::claim_of(&parts, report.stop, self.step).map(Call::new));

@@ -418,8 +418,7 @@ mod tests {
             manifests: Vec::new(),
             runner: Some("pytest".to_owned()),
             needs_prepare: false,
-            prepare: Vec::new(),
-            cache_key: String::new(),
+            preparation: None,
         };
         Target {
             suite: 0,

@@ -90,6 +90,9 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
                     "Es ist noch kein Modell gewählt. {}",
                     context.output.told(&hint)
                 )),
+                None if told_before(&keiko.home.data) => {
+                    say(t("How to configure one: keiko models list", "So richten Sie eines ein: keiko models list"));
+                }
                 None => {
                     say(t("Three ways to configure one:", "Drei Wege, eines einzurichten:"));
                     super::models::three_ways().iter().for_each(|way| say(&format!("  {}", context.output.told(way))));
@@ -102,6 +105,15 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
         "Außerdem: keiko demo code (ein Rundgang), keiko runs list, keiko doctor, keiko --help",
     ));
     Ok(())
+}
+
+/// The ways to a model were told before; from now on they were. Where that cannot be noted, they are told again.
+fn told_before(data: &Path) -> bool {
+    let mark = data.join("ways-told");
+    mark.exists() || {
+        drop(std::fs::write(mark, ""));
+        false
+    }
 }
 
 /// Keiko's own sources: who builds Keiko there wants to see it at work, and its tests take long.

@@ -24,10 +24,21 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         output.data(&serde_json::json!({"run": run, "status": end_word(end.status), "end": end}).to_string());
         return;
     }
-    output.data(&report(output, end));
-    if let Some(diff) = &end.diff {
-        output.data("");
-        output.data(&cut(output, diff.text_or_empty(), run));
+    // The doctor's report is long: here stands what matters of it.
+    let brief = doctors(end).map(|report| report.brief_in(output.language(), &|text| output.told(text).into_owned()));
+    output.data(brief.as_ref().unwrap_or(&report(output, end)));
+    if brief.is_some() {
+        output.say(&tr!(output, "All of it: keiko runs report {run}", "Alles davon: keiko runs report {run}"));
+    }
+    match &end.diff {
+        Some(_) if brief.is_some() => {
+            output.say(&tr!(output, "What tools mended: keiko runs diff {run}", "Was Werkzeuge behoben haben: keiko runs diff {run}"));
+        }
+        Some(diff) => {
+            output.data("");
+            output.data(&cut(output, diff.text_or_empty(), run));
+        }
+        None => {}
     }
     output.say("");
     output.say(&card(output, end.status, &end.card));
@@ -200,12 +211,16 @@ fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
 /// What a run reports. The doctor's report is data, so it can be put into words again, in the language of the reader; the
 /// words of other agents are their own.
 pub(crate) fn report(output: &Output, end: &RunEnd) -> String {
-    let doctor = || serde_json::from_str::<DoctorReport>(end.data.as_ref()?.text()?).ok();
-    let doctor = (output.language() == Language::German && end.report.is_some()).then(doctor).flatten();
-    match doctor {
+    match doctors(end).filter(|_| output.language() == Language::German) {
         Some(report) => report.markdown_in(Language::German, &|text| output.told(text).into_owned()),
         None => end.report.as_ref().unwrap_or(&end.summary).text_or_empty().to_owned(),
     }
+}
+
+/// The doctor's report as data, when it is one of the doctor's.
+fn doctors(end: &RunEnd) -> Option<DoctorReport> {
+    end.report.as_ref()?;
+    serde_json::from_str(end.data.as_ref()?.text()?).ok()
 }
 
 /// So many steps.

@@ -136,8 +136,8 @@ impl Phase for Rerun {
 }
 
 /// How a run is called in which a test ran alone, or the order was another one.
-const ALONE_WORDS: &str = "it alone";
-const REVERSED_WORDS: &str = "the order reversed";
+pub(super) const ALONE_WORDS: &str = "it alone";
+pub(super) const REVERSED_WORDS: &str = "the order reversed";
 
 impl Rerun {
     /// The usual order by the tracer, where the reverse one came to something else than the runner.

@@ -6,6 +6,8 @@
 
 mod answer;
 mod bisect;
+mod brief;
+mod cause;
 mod fix;
 mod flaky;
 mod lint;
@@ -25,7 +27,8 @@ mod tests;
 mod trace;
 
 pub use report::{
-    Candidate, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, Severity, SuiteReport, Suspect,
+    Candidate, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, SetAside, Severity, SuiteReport,
+    Suspect,
 };
 
 pub use series::{Series, series};
@@ -99,6 +102,8 @@ struct Suite {
     last: Option<(TestSummary, Vec<TestCase>)>,
     duration_ms: u64,
     flaky: BTreeSet<String>,
+    /// Tests that fail for want of what the sandbox does not have.
+    aside: BTreeSet<String>,
 }
 
 impl Suite {
@@ -106,9 +111,12 @@ impl Suite {
     fn cases(&self) -> &[TestCase] {
         self.last.as_ref().or(self.first.as_ref()).map_or(&[], |(_, cases)| cases)
     }
-    /// Tests that failed in the newest run and are not flaky.
+    /// Tests that failed in the newest run, for a reason that lies in the code as far as is known.
     fn failing(&self) -> Vec<&TestCase> {
-        self.cases().iter().filter(|case| is_red(case.status) && !self.flaky.contains(&case.name)).collect()
+        self.cases()
+            .iter()
+            .filter(|case| is_red(case.status) && !self.flaky.contains(&case.name) && !self.aside.contains(&case.name))
+            .collect()
     }
     /// How to run one test and nothing else; where its runner cannot do that, all of them: what comes of it is read by the
     /// test's name.
@@ -139,6 +147,8 @@ struct Facts {
     options: Options,
     survey: Survey,
     programs: BTreeSet<String>,
+    /// Files with conflict markers that are committed.
+    conflicts: BTreeSet<String>,
     sources: Sources,
     /// The state as it was opened.
     start: Option<TreeId>,
@@ -183,6 +193,7 @@ impl Doctor {
             options,
             survey: Survey::default(),
             programs: BTreeSet::new(),
+            conflicts: BTreeSet::new(),
             sources: Sources::default(),
             start: None,
             tree: None,
@@ -195,6 +206,7 @@ impl Doctor {
         let phases: Vec<Box<dyn Phase>> = vec![
             Box::new(survey::Look::default()),
             Box::new(tests::FirstRun),
+            Box::new(cause::Causes::default()),
             Box::new(lint::Lint::default()),
             Box::new(flaky::Rerun::default()),
             Box::new(fix::Mend::default()),

@@ -23,6 +23,9 @@ pub struct DoctorReport {
     pub checks: Vec<String>,
     /// Test suites that ran.
     pub suites: Vec<SuiteReport>,
+    /// Failing tests that say nothing about the code.
+    #[serde(default)]
+    pub set_aside: Vec<SetAside>,
     /// What linters, formatters and built-in rules say.
     pub findings: Vec<Finding>,
     /// Machine-applicable fixes, kept or taken back.
@@ -64,6 +67,9 @@ pub struct Commit {
     pub parents: Vec<String>,
 }
 
+/// Most failed tests of a suite that are named.
+const FAILING_MAX: usize = 1_000;
+
 /// A test suite that ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SuiteReport {
@@ -77,8 +83,17 @@ pub struct SuiteReport {
     pub failed: u32,
     /// How many were left out.
     pub skipped: u32,
-    /// The failed ones with the first line of their message, at most 50.
+    /// The failed ones with the first line of their message, at most [`FAILING_MAX`].
     pub failing: Vec<FailedTest>,
+}
+
+/// Tests that failed for want of what the sandbox does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetAside {
+    /// What they lack.
+    pub why: String,
+    /// Their names.
+    pub tests: Vec<String>,
 }
 
 /// A test that failed.
@@ -92,7 +107,7 @@ pub struct FailedTest {
 
 impl SuiteReport {
     pub(super) fn new(place: &str, summary: &TestSummary, cases: &[TestCase]) -> SuiteReport {
-        let failed = cases.iter().filter(|case| super::is_red(case.status)).take(50);
+        let failed = cases.iter().filter(|case| super::is_red(case.status)).take(FAILING_MAX);
         SuiteReport {
             place: place.to_owned(),
             command: summary.command.clone(),
@@ -283,11 +298,7 @@ impl DoctorReport {
         count(self.flaky.len(), ["flaky test", "flaky tests"], ["unzuverlässiger Test", "unzuverlässige Tests"]);
         count(self.findings.len(), ["finding", "findings"], ["Befund", "Befunde"]);
         count(kept, ["fix applied", "fixes applied"], ["Behebung übernommen", "Behebungen übernommen"]);
-        count(
-            self.guilty.len(),
-            ["guilty commit", "tests traced to the commit that broke them"],
-            ["schuldiger Commit", "Tests bis zu dem Commit verfolgt, der sie brach"],
-        );
+        count(self.guilty.len(), ["guilty commit", "guilty commits"], ["schuldiger Commit", "schuldige Commits"]);
         count(
             self.candidates.len(),
             ["repair candidate to review", "repair candidates to review"],

@@ -41,6 +41,10 @@ impl Pattern {
     }
 }
 
+/// What conflict markers mean in a commit, and what they mean in a file that is not committed that way.
+pub(super) const COMMITTED_CONFLICT: &str = "a merge conflict was committed";
+pub(super) const OPEN_CONFLICT: &str = "a merge is in progress: this conflict is not resolved yet";
+
 /// Checks one file.
 pub(super) fn check(lang: Lang, path: &str, text: &str, is_test: bool) -> Vec<Finding> {
     // Nobody wrote a minified file, and nobody will repair it.
@@ -98,7 +102,7 @@ fn conflict_markers(text: &str, found: &mut Found<'_>) {
             && middle
             && let Some(start) = open.take()
         {
-            found.add(Severity::Error, start, "conflict-marker", "a merge conflict was committed");
+            found.add(Severity::Error, start, "conflict-marker", COMMITTED_CONFLICT);
         }
     }
 }

@@ -22,6 +22,9 @@ done
 cargo clippy --version >/dev/null 2>&1 && echo clippy
 cargo fmt --version >/dev/null 2>&1 && echo rustfmt
 git symbolic-ref -q --short HEAD 2>/dev/null | sed 's/^/branch /'
+[ "$(git rev-parse --is-shallow-repository 2>/dev/null)" = true ] && echo shallow
+git ls-files -s 2>/dev/null | sed -n 's/^160000 [^\t]*\t//p' | while IFS= read -r p; do [ -n "$(ls -A "$p" 2>/dev/null)" ] || echo "submodule $p"; done
+git grep -l -e '^<<<<<<< ' HEAD -- 2>/dev/null | sed 's/^HEAD:/conflict /'
 true"#;
 
 /// The main line, newest first: id, parents, subject.
@@ -84,16 +87,27 @@ pub(super) fn read_sources(id: &str) -> NativeCall {
 
 fn take_programs(facts: &mut Facts, answer: &Answer) {
     facts.programs = facts.survey.programs.keys().cloned().collect();
+    let (mut submodules, mut shallow) = (Vec::new(), false);
     match answer.exec() {
         Ok(report) => {
             for line in report.stdout.text_or_empty().lines().map(str::trim) {
-                match line.strip_prefix("branch ") {
-                    Some(branch) => facts.branch = Some(branch.to_owned()),
-                    None => drop(facts.programs.insert(line.to_owned())),
+                match line.split_once(' ') {
+                    Some(("branch", branch)) => facts.branch = Some(branch.to_owned()),
+                    Some(("conflict", path)) => drop(facts.conflicts.insert(path.to_owned())),
+                    Some(("submodule", path)) => submodules.push(path.to_owned()),
+                    _ if line == "shallow" => shallow = true,
+                    _ => drop(facts.programs.insert(line.to_owned())),
                 }
             }
         }
         Err(why) => facts.left_out("tools beyond those of the survey", why, ""),
+    }
+    if shallow {
+        facts.left_out("the older history", "the clone is shallow: its history is cut", "git fetch --unshallow");
+    }
+    if !submodules.is_empty() {
+        let why = format!("submodules are empty here: {}", submodules.join(", "));
+        facts.left_out("the files of submodules", why, "git submodule update --init --recursive");
     }
     facts.report.programs = facts.programs.iter().cloned().collect();
 }

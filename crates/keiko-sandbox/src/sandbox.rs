@@ -11,6 +11,7 @@ mod session;
 use crate::jail::Jail;
 use crate::ops::OpRequest;
 use crate::recording::LeftOut;
+use crate::workspace::copy::Watch;
 use crate::workspace::export::Wanted;
 use crate::workspace::{Workspaces, gitops, tree};
 use async_trait::async_trait;
@@ -172,8 +173,12 @@ impl Sandbox {
     }
 
     async fn open(&self, run: RunId, source: Source, live: &LiveSink, cancel: &Cancel) -> Result<JailReport, Fault> {
-        let (shared, cancel) = (self.shared.clone(), cancel.clone());
-        let made = tokio::task::spawn_blocking(move || shared.spaces.open(run, &source, shared.jail.identity(), &cancel)).await;
+        let (shared, cancel, heard) = (self.shared.clone(), cancel.clone(), live.clone());
+        let making = move || {
+            let say = |note| heard.send(keiko_contracts::model::LiveFrame::Progress { note });
+            shared.spaces.open(run, &source, shared.jail.identity(), &Watch { cancel: &cancel, say: &say })
+        };
+        let made = tokio::task::spawn_blocking(making).await;
         let meta = made.map_err(|e| Fault::new(Code(5109), format!("making the workspace was interrupted: {e}")))??;
         for note in &meta.opened.notes {
             live.send(keiko_contracts::model::LiveFrame::Progress { note: note.to_string() });

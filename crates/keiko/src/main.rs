@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod error;
+mod halt;
 mod home;
 mod language;
 mod roles;

@@ -26,7 +26,7 @@ pub(crate) mod source;
 pub(crate) mod submodules;
 pub(crate) mod tree;
 
-pub use source::is_system;
+pub use source::{is_system, read_small};
 
 use git::HostGit;
 use keiko_contracts::code::{Code, Fault};

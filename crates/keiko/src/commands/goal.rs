@@ -62,7 +62,10 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
         Fault::new(Code(1201), format!("the goal's file cannot be read: {error}")).at(path.display()).hint("check the path after the @")
     };
-    let file = std::fs::File::open(path).map_err(fault)?;
+    // A pipe of that name must not be waited for.
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, rustix::fs::Mode::empty());
+    let file = std::fs::File::from(opened.map_err(|errno| fault(errno.into()))?);
     let meta = file.metadata().map_err(fault)?;
     if !meta.is_file() {
         return Err(Fault::new(Code(1201), "the goal's file is no plain file").at(path.display()).hint("check the path after the @"));

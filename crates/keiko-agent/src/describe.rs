@@ -53,6 +53,28 @@ pub fn op(op: &JailOp) -> String {
     }
 }
 
+/// What an installing action is told apart by: one that came out well needs no second question in the same run.
+#[must_use]
+pub fn declarations(op: &JailOp) -> Option<String> {
+    match op {
+        JailOp::Prepare { toolchain, cache_key, .. } => Some(format!("{}:{cache_key}", toolchain.name())),
+        _ => None,
+    }
+}
+
+/// The registries that an operation installs from.
+#[must_use]
+pub fn registries(_op: &JailOp) -> Vec<String> {
+    Vec::new()
+}
+
+/// A path as a shell takes it.
+#[must_use]
+pub fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
+    if !path.is_empty() && path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
+}
+
 /// How many of something: `1 file`, `2 files`.
 #[must_use]
 pub fn count(n: u64, noun: &str) -> String {

@@ -7,7 +7,7 @@ use crate::protect::{self, Change};
 use crate::state::{Call, RunState};
 use crate::tools::{Resolved, ToolContext};
 use keiko_contracts::action::{Action, ModelReport, Origin};
-use keiko_contracts::approval::Decision;
+use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
@@ -311,8 +311,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         .approvals
         .values()
         .map(|approval| {
-            let answer =
-                approval.answer.as_ref().map_or_else(|| "open".into(), |answer| format!("{} by {}", answer.decision.word(), answer.by));
+            let answer = approval.answer.as_ref().map_or_else(|| "open".into(), ApprovalAnswer::words);
             (approval.request.summary.clone(), answer)
         })
         .collect();

@@ -8,7 +8,7 @@ use crate::native::{NativeEngine, NativeStep};
 use crate::protect::Change;
 use crate::tools::ToolBox;
 use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, Installing};
 use keiko_contracts::digest::{Content, Digest};
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
@@ -90,6 +90,8 @@ pub struct Workspace {
     pub created: BTreeSet<String>,
     /// The newest difference from the base: the tree it belongs to, and the diff.
     pub diff: Option<(TreeId, Content)>,
+    /// What was installed: see [`crate::describe::declarations`].
+    pub installed: BTreeSet<String>,
     /// What edits that a person approved did to files, with the newest approval.
     pub allowed: BTreeMap<String, (ApprovalId, Change)>,
 }
@@ -322,6 +324,9 @@ impl RunState {
             Arc::make_mut(start).limits = limits;
             self.budget.set_limit(limits.budget);
         }
+        if let (Some(word), Some(start)) = (&resumed.install, self.start.as_mut()) {
+            Arc::make_mut(start).install = Some(word.clone()).filter(|word| word.answer != Installing::Ask);
+        }
     }
 
     fn apply_steered(&mut self, steered: &Steered) {
@@ -344,6 +349,9 @@ impl RunState {
         self.conversation.push(Item::Words(start.goal.text_or_empty().into()));
         self.start = Some(Arc::new(start.clone()));
         self.shown = Shown::default();
+        if let Some(engine) = &mut self.native {
+            engine.started(start);
+        }
     }
 
     fn apply_intended(&mut self, intent: &Intent) {
@@ -502,6 +510,7 @@ impl RunState {
             {
                 self.workspace.diff = Some((to.clone(), text.text.clone()))
             }
+            (JailBody::Prepared { exit_code: 0, .. }, op) => self.workspace.installed.extend(crate::describe::declarations(op)),
             (JailBody::Refused { why, .. }, JailOp::EditFile { path, .. }) => {
                 self.guard.edited(path, true);
                 self.ledger.failed(&format!("edit of {path}: {why}"));

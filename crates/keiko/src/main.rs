@@ -6,6 +6,7 @@ mod config;
 mod error;
 mod home;
 mod language;
+mod memory;
 mod roles;
 mod sample;
 mod suggest;

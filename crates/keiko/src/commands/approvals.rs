@@ -1,16 +1,18 @@
 //! `approvals`: what waits for a person, and the answers.
 
-use super::{Context, operator};
+use super::{Context, installing, operator};
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
 use crate::language::tr;
+use crate::memory::{Memory, Remembered};
 use crate::view::{Output, plain};
 use crate::wiring::{Keiko, read_fault};
-use keiko_contracts::approval::{ApprovalRow, Decision};
+use keiko_contracts::approval::{ApprovalRow, Decision, Installing};
 use keiko_contracts::code::{Code, Fault};
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::{Clock as _, SystemClock};
-use keiko_runtime::{inbox, views};
+use keiko_runtime::{fold, inbox, views};
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: ApprovalsCommand) -> Result<ExitCode, CliError> {
@@ -21,8 +23,14 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: Approvals
             context.output.data(&if context.output.json() { json(&row)? } else { describe(context.output, &row)? });
             Ok(ExitCode::SUCCESS)
         }
-        ApprovalsCommand::Approve { id, reason } => answer(context, keiko, &id, Decision::Approved, reason).await,
-        ApprovalsCommand::Deny { id, reason } => answer(context, keiko, &id, Decision::Denied, reason).await,
+        ApprovalsCommand::Approve { id, reason, remember } => {
+            answer(context, keiko, &id, Answer { decision: Decision::Approved, reason, remember }).await
+        }
+        ApprovalsCommand::Deny { id, reason, remember } => {
+            answer(context, keiko, &id, Answer { decision: Decision::Denied, reason, remember }).await
+        }
+        ApprovalsCommand::Remembered => remembered(context, keiko),
+        ApprovalsCommand::Forget { dir, .. } => forget(context, keiko, dir.as_deref()),
     }
 }
 
@@ -78,10 +86,22 @@ async fn newest(keiko: &Keiko) -> Result<Option<ApprovalRow>, CliError> {
     Ok(None)
 }
 
-async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decision, reason: Option<String>) -> Result<ExitCode, CliError> {
+/// What a person answers.
+struct Answer {
+    decision: Decision,
+    reason: Option<String>,
+    remember: bool,
+}
+
+async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, given: Answer) -> Result<ExitCode, CliError> {
     let row = find(keiko, id).await?;
+    let Answer { decision, reason, remember } = given;
+    let kept = if remember { Some(to_remember(keiko, &row, decision).await?) } else { None };
     let answer = row.request.answer(decision, operator(), reason);
     inbox::answer(keiko.journal.as_ref(), &row, answer, SystemClock.now()).await.map_err(|error| error.fault(row.run))?;
+    if let Some(kept) = &kept {
+        Memory::below(&keiko.home.data).keep(kept)?;
+    }
     let live = keiko.journal.holder(&keiko_contracts::journal::StreamId::run(row.run)).await.map_err(read_fault)?.is_some();
     if context.output.json() {
         context
@@ -92,6 +112,14 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decisi
     let (yes, no) = (context.output.t("Approved", "Freigegeben"), context.output.t("Denied", "Abgelehnt"));
     let summary = context.output.told(&row.request.summary);
     context.output.say(&format!("{}: {summary}", if decision == Decision::Approved { yes } else { no }));
+    if let Some(kept) = &kept {
+        let folder = &kept.folder;
+        context.output.say(&tr!(
+            context.output,
+            "Remembered for {folder}. To forget it: keiko approvals forget {folder}",
+            "Gemerkt für {folder}. Zum Vergessen: keiko approvals forget {folder}"
+        ));
+    }
     if !live {
         context.output.say(&tr!(
             context.output,
@@ -99,6 +127,63 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decisi
             "Der Lauf geht weiter mit: keiko resume {}",
             row.run
         ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be remembered of an answer.
+async fn to_remember(keiko: &Keiko, row: &ApprovalRow, decision: Decision) -> Result<Remembered, CliError> {
+    let tools = std::sync::Arc::new(keiko_agent::tools::standard());
+    let state = fold::fold(keiko.journal.as_ref(), row.run, tools, crate::wiring::engine).await.map_err(|error| error.fault())?;
+    let source = state.start.as_ref().and_then(|start| start.source.as_ref());
+    installing::to_remember(&row.request, decision, source).map_err(Into::into)
+}
+
+/// What is remembered, for all repositories.
+fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError> {
+    let (all, broken) = Memory::below(&keiko.home.data).all()?;
+    if context.output.json() {
+        context.output.data(&serde_json::json!({ "remembered": all }).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let t = |english, german| context.output.t(english, german);
+    for known in &all {
+        let answer = match known.answer {
+            Installing::Yes => t("install: yes", "Installieren: ja"),
+            Installing::No => t("install: no", "Installieren: nein"),
+            Installing::Ask => t("install: ask", "Installieren: fragen"),
+        };
+        let from = if known.registries.is_empty() { String::new() } else { format!(" ({})", known.registries.join(", ")) };
+        context.output.data(&format!("{}  {answer}{from}  {}  {}", known.folder, known.by, context.output.minute(known.at)));
+    }
+    if all.is_empty() {
+        context.output.say(t("Nothing is remembered.", "Nichts ist gemerkt."));
+    }
+    if broken > 0 {
+        context.output.warn(&tr!(
+            context.output,
+            "{broken} remembered answers cannot be read and do not count; keiko approvals forget --all removes them",
+            "{broken} gemerkte Antworten sind nicht lesbar und zählen nicht; keiko approvals forget --all entfernt sie"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<ExitCode, CliError> {
+    let memory = Memory::below(&keiko.home.data);
+    let forgotten = match dir {
+        Some(dir) => {
+            // The folder may be gone: then its name is what it was remembered by.
+            let folder = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+            memory.forget(&folder.to_string_lossy())?;
+            1
+        }
+        None => memory.forget_all()?,
+    };
+    if context.output.json() {
+        context.output.data(&serde_json::json!({ "forgotten": forgotten }).to_string());
+    } else {
+        context.output.say(context.output.t("Forgotten: it will be asked again.", "Vergessen: Es wird wieder gefragt."));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod doctor;
 mod goal;
+mod installing;
 mod kill;
 mod models;
 mod run;

@@ -1,6 +1,6 @@
 //! `run` and `resume`: drives a run and shows it.
 
-use super::{Context, goal, operator};
+use super::{Context, goal, installing, operator};
 use crate::cli::{ResumeArgs, RunArgs};
 use crate::error::{CliError, Exit, exit_of};
 use crate::language::tr;
@@ -62,6 +62,7 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         goal: text.into(),
         agent: args.agent.parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(1230), error.to_string()))?,
         model,
+        install: installing::at_start(keiko, &args.install, source.as_ref()),
         source,
         limits,
         approval: goal::approval(args.approval, &keiko.config.run),
@@ -112,7 +113,8 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
         _ => models,
     };
     let live_for = wait_if_short(context, keiko, run).await?;
-    if live_for.is_some() && (args.words.is_empty() || goal::sets_limits(&args.limits)) {
+    let sets = goal::sets_limits(&args.limits) || args.install.install.is_some();
+    if live_for.is_some() && (args.words.is_empty() || sets) {
         return Err(live(run, live_for.unwrap_or_default()).into());
     }
     if let Some((first, more)) = args.words.split_first() {
@@ -125,8 +127,13 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
     let current = state.start.as_ref().map_or_else(RunLimits::default, |start| start.limits);
     let limits = goal::sets_limits(&args.limits).then(|| goal::limits(&args.limits, current)).transpose()?;
     let native = state.start.as_ref().is_some_and(|start| is_native(start.agent.as_str()));
+    let before = state.start.as_ref().and_then(|start| start.install.as_ref());
+    let source = state.start.as_ref().and_then(|start| start.source.as_ref());
+    // What this run was told when it began counts until it is told something else.
+    let keeps = before.is_some() && args.install.install.is_none();
+    let install = if keeps { None } else { installing::word(keiko, &args.install, source) };
     let manner = Manner { jsonl: args.jsonl, native, ..Manner::default() };
-    drive_with(context, keiko, models, Order::Resume { run, by: operator(), limits }, manner).await.map(ExitCode::from)
+    drive_with(context, keiko, models, Order::Resume { run, by: operator(), limits, install }, manner).await.map(ExitCode::from)
 }
 
 /// A lease of a process that may be gone is waited for, if it takes no longer than this.

@@ -379,7 +379,7 @@ async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String
     inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
     if keiko.journal.holder(&StreamId::run(run)).await.map_err(read_fault)?.is_none() {
         let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
-        let order = Order::Resume { run, by: operator(), limits: None };
+        let order = Order::Resume { run, by: operator(), limits: None, install: None };
         driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await.map_err(|error| error.fault())?;
     }
     let after = state(keiko, run).await?;

@@ -4,6 +4,7 @@ pub(crate) mod clean;
 pub(crate) mod live;
 pub(crate) mod plain;
 pub(crate) mod program;
+pub(crate) mod question;
 pub(crate) mod result;
 pub(crate) mod steps;
 
@@ -11,6 +12,7 @@ use crate::language::catalogue;
 use clap::ValueEnum;
 use keiko_contracts::code::Fault;
 use keiko_contracts::language::Language;
+use keiko_contracts::time::Timestamp;
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -75,6 +77,10 @@ impl Output {
             Language::English => Cow::Borrowed(english),
             Language::German => catalogue::german(english),
         }
+    }
+    /// An instant to the minute, for lists.
+    pub(crate) fn minute(&self, at: Timestamp) -> String {
+        at.to_minute()
     }
     /// Only warnings and errors are wanted.
     pub(crate) fn quiet(&self) -> bool {

@@ -1,11 +1,11 @@
 //! How a run ended or what it waits for: summary, diff and evidence card, and the next thing to type.
 
 use super::plain::{counts, waits_for};
-use super::{Output, Tone};
+use super::{Output, Tone, question};
 use crate::language::tr;
 use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::state::RunState;
-use keiko_contracts::approval::Decision;
+use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::{ApprovalId, RunId};
@@ -239,7 +239,7 @@ pub(crate) fn state_word<'a>(output: &Output, word: &'a str) -> &'a str {
 /// Shows what a run waits for, and the command that goes on.
 pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state: &RunState, jsonl: bool) {
     let approvals: Vec<_> = state.open_approvals().map(|approval| approval.request.clone()).collect();
-    let next = next_commands(run, why, &approvals.iter().map(|request| request.id.to_string()).collect::<Vec<_>>());
+    let next = next_commands(run, why, &approvals.iter().map(AsRef::as_ref).collect::<Vec<_>>());
     if output.json() && !jsonl {
         let requests: Vec<_> = approvals.iter().map(AsRef::as_ref).collect();
         output.data(&serde_json::json!({"run": run, "status": "waiting", "waiting": why, "approvals": requests, "next": next}).to_string());
@@ -257,14 +257,15 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
         output.fault(&shortened(output, fault, &run));
     }
     for command in next {
-        output.say(&format!("  {command}"));
+        let meaning = question::meaning(output, &command);
+        output.say(&format!("  {command}{meaning}"));
     }
 }
 
-fn next_commands(run: RunId, why: &Suspension, approvals: &[String]) -> Vec<String> {
+fn next_commands(run: RunId, why: &Suspension, approvals: &[&ApprovalRequest]) -> Vec<String> {
     let resume = format!("keiko resume {run}");
     match why {
-        Suspension::Approval { .. } => approvals.iter().map(|id| format!("keiko approvals approve {id}")).chain([resume]).collect(),
+        Suspension::Approval { .. } => question::next(run, approvals),
         Suspension::Question { .. } | Suspension::Unknown { .. } => vec![format!("keiko resume {run} \"…\"")],
         Suspension::Unavailable { .. } | Suspension::Limit { .. } | Suspension::Stopped { .. } | Suspension::Killed { .. } => vec![resume],
     }

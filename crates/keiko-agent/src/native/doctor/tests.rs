@@ -47,7 +47,9 @@ impl Phase for FirstRun {
                     suite.first = Some((summary, cases));
                 }
                 Err(why) => {
-                    let enable = enable(&suite.project, &why);
+                    let suite = suite.clone();
+                    let declared = suite.project.needs_prepare && !suite.project.prepare.is_empty();
+                    let enable = if declared { facts.install_command() } else { enable(&suite.project, &why) };
                     let why = if suite.project.needs_prepare {
                         format!("dependencies are missing ({})", first_line(&why))
                     } else {

@@ -1,0 +1,43 @@
+//! Installing what projects declare: what was said about it before anybody was asked, and what is there already.
+
+use crate::describe;
+use crate::state::RunState;
+use keiko_contracts::action::Action;
+use keiko_contracts::approval::{InstallWord, Installing};
+use keiko_contracts::jail::{JailAction, JailOp};
+
+/// What was said beforehand, if the action installs something.
+pub(crate) enum Said {
+    /// Nothing that counts here: as the policy says.
+    Nothing,
+    /// These very declarations have been installed in this run.
+    IsThere,
+    /// Yes.
+    Yes(InstallWord),
+    /// No.
+    No(InstallWord),
+}
+
+/// What holds for an action.
+pub(crate) fn said(state: &RunState, action: &Action) -> Said {
+    let Action::Jail(JailAction { op, .. }) = action else { return Said::Nothing };
+    let Some(declared) = describe::declarations(op) else { return Said::Nothing };
+    if state.workspace.installed.contains(&declared) {
+        return Said::IsThere;
+    }
+    match state.start.as_ref().and_then(|start| start.install.clone()) {
+        Some(word) if word.answer == Installing::No => Said::No(word),
+        Some(word) if word.answer == Installing::Yes && covers(&word, op) => Said::Yes(word),
+        _ => Said::Nothing,
+    }
+}
+
+/// A yes that is bound to registries holds for no other.
+fn covers(word: &InstallWord, op: &JailOp) -> bool {
+    word.registries.as_ref().is_none_or(|allowed| describe::registries(op).iter().all(|registry| allowed.contains(registry)))
+}
+
+/// Why nothing is installed.
+pub(crate) fn declined(word: &InstallWord) -> String {
+    format!("nothing is installed in this run ({}, {})", word.by, word.beforehand.words())
+}

@@ -437,11 +437,10 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
         return Ok(true);
     }
     let Some(survey) = draft.state.workspace.survey.clone() else { return Ok(false) };
-    for (index, project) in survey.projects.iter().filter(|project| project.needs_prepare).enumerate() {
-        let op = JailOp::Prepare { toolchain: project.toolchain, commands: project.prepare.clone(), cache_key: project.cache_key.clone() };
-        if !harness(draft, &format!("harness:prepare:{index}"), "install what the project depends on", op)? {
-            return Ok(true);
-        }
+    if let Some(op) = crate::tools::what_is_missing(&survey)
+        && !harness(draft, "harness:prepare", "install what the projects depend on", op)?
+    {
+        return Ok(true);
     }
     Ok(!run_tests(draft, "start", "run the tests as they are")?)
 }

@@ -23,6 +23,8 @@ mod search;
 mod show_more;
 mod write_file;
 
+pub(crate) use prepare::what_is_missing;
+
 use keiko_contracts::action::{Action, Outcome, Report};
 use keiko_contracts::id::{RunId, ToolName};
 use keiko_contracts::jail::{CommitId, JailAction, JailOp, Opened, Survey, TreeId};

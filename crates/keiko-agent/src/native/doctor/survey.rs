@@ -131,8 +131,7 @@ fn take_projects(facts: &mut Facts) {
                 manifests: Vec::new(),
                 runner: tested.then(|| runner.to_owned()),
                 needs_prepare: false,
-                prepare: Vec::new(),
-                cache_key: String::new(),
+                preparation: None,
             });
         }
     }

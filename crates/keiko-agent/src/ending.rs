@@ -55,6 +55,10 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     }
     if !changed(draft) {
+        if let Some(why) = red_by_name(draft) {
+            send_back(draft, call, why, claim.summary);
+            return Ok(());
+        }
         let status = if draft.state.workspace.opened.is_none() { EndStatus::Succeeded } else { EndStatus::Unverified };
         draft.close(status, claim.summary, None);
         return Ok(());
@@ -63,6 +67,11 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     }
     let as_red_as_before = match red(draft) {
+        // The goal says which tests it is about: what the agent says of them does not count.
+        None | Some(Red::AsBefore(_)) if let Some(why) = red_by_name(draft) => {
+            send_back(draft, call, why, claim.summary);
+            return Ok(());
+        }
         None => false,
         Some(Red::AsBefore(what)) if claim.red_tests_in_goal != Some(false) => {
             send_back(draft, call, whose(&what, claim.red_tests_in_goal), claim.summary);
@@ -176,6 +185,13 @@ fn red(draft: &Draft<'_>) -> Option<Red> {
     }
     let count = last.failed + last.errors;
     Some(Red::AsBefore(format!("The harness ran the tests: {count} still fail, as at the start: {}.", listed(&tests.still_red()))))
+}
+
+/// Why a goal that names tests is missed while they are red.
+fn red_by_name(draft: &Draft<'_>) -> Option<String> {
+    let goal = draft.state.start.as_ref().map_or("", |start| start.goal.text_or_empty());
+    let red: Vec<String> = draft.state.tests.still_red().into_iter().filter(|test| crate::goal::asks_for(goal, test)).collect();
+    (!red.is_empty()).then(|| format!("The goal asks for tests that fail still: {}. Make them pass.", listed(&red)))
 }
 
 fn listed(names: &[String]) -> String {

@@ -4,13 +4,13 @@ use crate::describe;
 use crate::state::RunState;
 use keiko_contracts::action::Action;
 use keiko_contracts::approval::{InstallWord, Installing};
-use keiko_contracts::jail::{JailAction, JailOp};
+use keiko_contracts::jail::{JailAction, JailOp, Preparation};
 
 /// What was said beforehand, if the action installs something.
 pub(crate) enum Said {
     /// Nothing that counts here: as the policy says.
     Nothing,
-    /// These very declarations have been installed in this run.
+    /// These very declarations have been installed, in this run or before.
     IsThere,
     /// Yes.
     Yes(InstallWord),
@@ -21,8 +21,9 @@ pub(crate) enum Said {
 /// What holds for an action.
 pub(crate) fn said(state: &RunState, action: &Action) -> Said {
     let Action::Jail(JailAction { op, .. }) = action else { return Said::Nothing };
-    let Some(declared) = describe::declarations(op) else { return Said::Nothing };
-    if state.workspace.installed.contains(&declared) {
+    let JailOp::Prepare(prepare) = op else { return Said::Nothing };
+    let is_there = |set: &Preparation| set.cached || state.workspace.installed.contains(&describe::declared(set));
+    if prepare.sets.iter().all(is_there) {
         return Said::IsThere;
     }
     match state.start.as_ref().and_then(|start| start.install.clone()) {

@@ -90,7 +90,7 @@ pub struct Workspace {
     pub created: BTreeSet<String>,
     /// The newest difference from the base: the tree it belongs to, and the diff.
     pub diff: Option<(TreeId, Content)>,
-    /// What was installed: see [`crate::describe::declarations`].
+    /// What was installed: see [`crate::describe::declared`].
     pub installed: BTreeSet<String>,
     /// What edits that a person approved did to files, with the newest approval.
     pub allowed: BTreeMap<String, (ApprovalId, Change)>,
@@ -510,7 +510,10 @@ impl RunState {
             {
                 self.workspace.diff = Some((to.clone(), text.text.clone()))
             }
-            (JailBody::Prepared { exit_code: 0, .. }, op) => self.workspace.installed.extend(crate::describe::declarations(op)),
+            (JailBody::Prepared(prepared), JailOp::Prepare(prepare)) => {
+                let done = prepare.sets.iter().zip(&prepared.sets).filter(|(_, done)| done.exit_code == 0);
+                self.workspace.installed.extend(done.map(|(set, _)| crate::describe::declared(set)));
+            }
             (JailBody::Refused { why, .. }, JailOp::EditFile { path, .. }) => {
                 self.guard.edited(path, true);
                 self.ledger.failed(&format!("edit of {path}: {why}"));

@@ -1,10 +1,12 @@
 //! `approvals`: what waits for a person, and the answers.
 
+use super::change::Changes;
 use super::{Context, installing, operator};
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
 use crate::language::tr;
 use crate::memory::{Memory, Remembered};
+use crate::view::question::{self, Change};
 use crate::view::{Output, plain};
 use crate::wiring::{Keiko, read_fault};
 use keiko_contracts::approval::{ApprovalRow, Decision, Installing};
@@ -20,7 +22,19 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: Approvals
         ApprovalsCommand::List { all } => list(context, keiko, all).await,
         ApprovalsCommand::Show { id } => {
             let row = find(keiko, &id).await?;
-            context.output.data(&if context.output.json() { json(&row)? } else { describe(context.output, &row)? });
+            if context.output.json() {
+                context.output.data(&json(&row)?);
+                return Ok(ExitCode::SUCCESS);
+            }
+            let change = Changes::of(keiko).about(&row.request).await;
+            context.output.data(&describe(context.output, &row, change.as_ref())?);
+            if let Some(change) = &change {
+                context.output.data("");
+                context.output.diff(change.diff.trim_end());
+            } else if question::is_install(&row.request.action) {
+                context.output.data("");
+                context.output.data(&question::whole(context.output, &row.request, None).join("\n"));
+            }
             Ok(ExitCode::SUCCESS)
         }
         ApprovalsCommand::Approve { id, reason, remember } => {
@@ -48,7 +62,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
     }
     for row in &rows {
         let state = state(context.output, row);
-        let (asked, summary) = (row.asked.to_minute(), context.output.told(&row.request.summary));
+        let (asked, summary) = (context.output.minute(row.asked), context.output.told(&row.request.summary));
         context.output.data(&format!("{}  {}  {asked}  {state}  {summary}", row.request.id, row.run));
     }
     if rows.is_empty() {
@@ -201,19 +215,26 @@ fn state(output: &Output, row: &ApprovalRow) -> String {
     }
 }
 
-fn describe(output: &Output, row: &ApprovalRow) -> Result<String, CliError> {
+fn describe(output: &Output, row: &ApprovalRow, change: Option<&Change>) -> Result<String, CliError> {
     let action = serde_json::to_string_pretty(&row.request.action).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
-    let expires = row.request.expires.map_or_else(|| output.t("never", "nie").into(), |at| at.to_string());
+    let expires = row.request.expires.map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
     let state = state(output, row);
     let (summary, reason) = (output.told(&row.request.summary), output.told(&row.request.reason));
-    Ok(tr!(
+    let mut text = tr!(
         output,
         "approval {}\nrun      {}\neffect   {}\nwould    {summary}\nbecause  {reason}\nasked    {}\nexpires  {expires}\nstate    {state}\ndigest   {}\naction   {action}",
         "Freigabe   {}\nLauf       {}\nWirkung    {}\nwürde      {summary}\nGrund      {reason}\ngefragt    {}\nläuft ab   {expires}\nZustand    {state}\nPrüfsumme  {}\nAktion     {action}",
         row.request.id,
         row.run,
         row.request.key,
-        row.asked,
+        output.instant(row.asked),
         row.request.digest.0
-    ))
+    );
+    if let Some(change) = change {
+        let name = output.t("change   ", "Änderung  ");
+        for (index, line) in change.summary(output).iter().enumerate() {
+            text.push_str(&format!("\n{} {line}", if index == 0 { name } else { "         " }));
+        }
+    }
+    Ok(text)
 }

@@ -2,6 +2,7 @@
 
 mod again;
 mod approvals;
+pub(crate) mod change;
 mod completion;
 mod config;
 mod demo;

@@ -4,16 +4,16 @@
 use super::answer::{Answer, last_line};
 use super::tests::place;
 use super::{Facts, NativeCall, Phase};
-use keiko_contracts::jail::{JailBody, JailOp};
+use crate::tools;
+use keiko_contracts::jail::{JailBody, JailOp, Preparation};
 
-/// What the ids of these operations begin with.
-const PREPARE: &str = "prepare-";
+/// The id of the operation.
+const PREPARE: &str = "prepare";
 
 /// Installs once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Prepare {
-    /// The projects, by their place among those of the survey.
-    wanted: Vec<usize>,
+    sets: Vec<Preparation>,
 }
 
 impl Phase for Prepare {
@@ -22,40 +22,38 @@ impl Phase for Prepare {
     }
 
     fn start(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
-        let projects = &facts.survey.projects;
-        let lacks = |index: &usize| projects[*index].needs_prepare && !projects[*index].prepare.is_empty();
-        self.wanted = (0..projects.len()).filter(lacks).collect();
-        let op = |index: &usize| {
-            let project = &projects[*index];
-            JailOp::Prepare { toolchain: project.toolchain, commands: project.prepare.clone(), cache_key: project.cache_key.clone() }
-        };
-        let call = |index: &usize| NativeCall {
-            id: format!("{PREPARE}{index}"),
-            title: format!("install what {} needs", place(&projects[*index])),
-            op: op(index),
-        };
-        self.wanted.iter().map(call).collect()
+        let Some(op) = tools::what_is_missing(&facts.survey) else { return Vec::new() };
+        if let JailOp::Prepare(prepare) = &op {
+            self.sets = prepare.sets.clone();
+        }
+        vec![NativeCall { id: PREPARE.into(), title: "install what the projects depend on".into(), op }]
     }
 
     fn fold(&mut self, facts: &mut Facts, answers: &[Answer]) -> Vec<NativeCall> {
-        for (index, answer) in self.wanted.iter().zip(answers) {
-            let project = &mut facts.survey.projects[*index];
+        let Some(answer) = answers.first() else { return Vec::new() };
+        for (index, set) in self.sets.iter().enumerate() {
             let failed = match &answer.result {
                 Ok(report) => match &report.body {
-                    JailBody::Prepared { exit_code: 0, .. } => {
-                        project.needs_prepare = false;
-                        continue;
-                    }
-                    JailBody::Prepared { log, exit_code, .. } => {
-                        format!("installing failed with exit code {exit_code}: {}", last_line(log.text_or_empty()))
-                    }
-                    _ => "the sandbox answered something else than what was asked".to_owned(),
+                    JailBody::Prepared(prepared) => match prepared.sets.get(index) {
+                        Some(done) if done.exit_code == 0 => None,
+                        Some(done) => {
+                            let line = last_line(done.log.text_or_empty());
+                            Some(format!("installing failed with exit code {}: {line}", done.exit_code))
+                        }
+                        None => Some("they were not installed".to_owned()),
+                    },
+                    _ => Some("the sandbox answered something else than what was asked".to_owned()),
                 },
-                Err(why) => why.clone(),
+                Err(why) => Some(why.clone()),
             };
-            let what = format!("packages of {}", place(project));
-            let enable = if matches!(answer.result, Err(_)) { facts.install_command() } else { String::new() };
-            facts.left_out(what, failed, enable);
+            let ours = facts.survey.projects.iter_mut().filter(|project| project.preparation.as_ref() == Some(set));
+            let Some(why) = failed else {
+                ours.for_each(|project| project.needs_prepare = false);
+                continue;
+            };
+            let places: Vec<String> = ours.map(|project| place(project)).collect();
+            let enable = if answer.result.is_err() { facts.install_command() } else { String::new() };
+            facts.left_out(format!("packages of {}", places.join(", ")), why, enable);
         }
         Vec::new()
     }

@@ -48,7 +48,7 @@ impl Phase for FirstRun {
                 }
                 Err(why) => {
                     let suite = suite.clone();
-                    let declared = suite.project.needs_prepare && !suite.project.prepare.is_empty();
+                    let declared = suite.project.needs_prepare && suite.project.preparation.is_some();
                     let enable = if declared { facts.install_command() } else { enable(&suite.project, &why) };
                     let why = if suite.project.needs_prepare {
                         format!("dependencies are missing ({})", first_line(&why))

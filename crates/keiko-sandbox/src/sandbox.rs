@@ -66,6 +66,17 @@ impl Sandbox {
         shared.spaces.export(&shared.jail, &session.place, &session.meta, &Wanted::Tree(tree.clone())).await
     }
 
+    /// The difference between two recorded trees of a run, as a unified diff.
+    ///
+    /// # Errors
+    /// KEI-5111 without a workspace, KEI-5122 when a tree is none.
+    pub async fn difference(&self, run: RunId, from: &TreeId, to: &TreeId) -> Result<String, Fault> {
+        let session = self.session(run).await?;
+        let session = session.lock().await;
+        let report = tree::diff(&self.shared.jail, &session.place, from, Some(to), DIFF_CAP).await?;
+        Ok(report.text.text_or_empty().to_owned())
+    }
+
     /// What people should know of how a workspace was made: files left out, submodules.
     ///
     /// # Errors

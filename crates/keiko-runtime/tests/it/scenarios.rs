@@ -62,6 +62,7 @@ impl Scenario {
             source: self.workspace.then_some(Source::Empty),
             limits: self.limits,
             approval: ApprovalMode::Policy,
+            install: None,
             language: "en".into(),
             demo: true,
             version: "0".into(),

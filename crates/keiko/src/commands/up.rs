@@ -1,6 +1,6 @@
 //! `up`: for now, the main job. Without a model it examines a repository; with one it also says what to try.
 
-use super::{Context, goal, run};
+use super::{Context, goal, installing, run};
 use crate::cli::UpArgs;
 use crate::error::CliError;
 use crate::language::tr;
@@ -46,6 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
             .into(),
         agent: name("repo-doctor")?,
         model: None,
+        install: installing::at_start(keiko, &args.install, Some(&source)),
         source: Some(source),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,

@@ -13,6 +13,7 @@ mod flaky;
 mod lint;
 mod lint_read;
 mod markdown;
+mod prepare;
 mod repair;
 mod report;
 mod revert;
@@ -37,8 +38,8 @@ use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use answer::Answer;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
-use keiko_contracts::jail::{Project, Survey, TreeId};
-use keiko_contracts::run::EndStatus;
+use keiko_contracts::jail::{Project, Source, Survey, TreeId};
+use keiko_contracts::run::{EndStatus, StartRun};
 use source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -161,9 +162,17 @@ struct Facts {
     suites: Vec<Suite>,
     report: DoctorReport,
     spent_ms: u64,
+    /// The folder that is examined, as a shell takes it.
+    folder: Option<String>,
 }
 
 impl Facts {
+    /// What people type so that what the projects declare is installed: as it stands, from wherever they are.
+    fn install_command(&self) -> String {
+        self.folder
+            .as_ref()
+            .map_or_else(|| "keiko up --install yes".into(), |folder| format!("keiko up --workspace {folder} --install yes"))
+    }
     fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
     }
@@ -202,9 +211,11 @@ impl Doctor {
             suites: Vec::new(),
             report: DoctorReport::default(),
             spent_ms: 0,
+            folder: None,
         };
         let phases: Vec<Box<dyn Phase>> = vec![
             Box::new(survey::Look::default()),
+            Box::new(prepare::Prepare::default()),
             Box::new(tests::FirstRun),
             Box::new(cause::Causes::default()),
             Box::new(lint::Lint::default()),
@@ -290,6 +301,12 @@ impl Doctor {
 impl NativeEngine for Doctor {
     fn boxed(&self) -> Box<dyn NativeEngine> {
         Box::new(self.clone())
+    }
+
+    fn started(&mut self, start: &StartRun) {
+        if let Some(Source::Folder { path, .. }) = &start.source {
+            self.facts.folder = Some(crate::describe::quoted(path));
+        }
     }
 
     fn next(&self) -> NativeStep {

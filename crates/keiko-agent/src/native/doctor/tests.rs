@@ -57,7 +57,10 @@ impl Phase for FirstRun {
                     suite.first = Some((summary, cases));
                 }
                 Err(why) => {
-                    let (why, enable) = explain(&suite.project, &why, &facts.sources);
+                    let suite = suite.clone();
+                    let (why, by_hand) = explain(&suite.project, &why, &facts.sources);
+                    let declared = suite.project.needs_prepare && suite.project.preparation.is_some();
+                    let enable = if declared && !by_hand.is_empty() { facts.install_command() } else { by_hand };
                     facts.left_out(format!("tests of {place}"), why, enable);
                 }
             }

@@ -50,7 +50,16 @@ pub(crate) fn proceed(draft: &mut Draft<'_>) -> Result<Next, Reject> {
                         }
                     }
                     Planned::Nothing if !alone => return Ok(Next::Nothing),
-                    Planned::Nothing => return Ok(Next::Claim(Box::new(call))),
+                    Planned::Nothing => match claims_too_early(draft, index, &call) {
+                        Early::No => return Ok(Next::Claim(Box::new(call))),
+                        // What comes after it in the same answer is done first.
+                        Early::Waits => {}
+                        Early::Overtaken(why) => {
+                            if let Planned::Event(event) = refused(draft, &call, why, RefusedBy::Overtaken) {
+                                draft.emit(*event);
+                            }
+                        }
+                    },
                     Planned::Later => return Ok(Next::Nothing),
                     // A question is put when everything before it is answered: the answer belongs to this call.
                     Planned::Event(event) if !alone && matches!(*event, RunEvent::RunSuspended(_)) => return Ok(Next::Nothing),
@@ -65,6 +74,30 @@ pub(crate) fn proceed(draft: &mut Draft<'_>) -> Result<Next, Reject> {
         }
     }
     Ok(Next::Nothing)
+}
+
+/// Whether a claim stands beside calls that the agent has not seen the results of.
+enum Early {
+    /// It stands alone, or all went well.
+    No,
+    /// Something has not been done yet.
+    Waits,
+    /// Something failed, in these words.
+    Overtaken(String),
+}
+
+fn claims_too_early(draft: &Draft<'_>, index: usize, call: &Call) -> Early {
+    let declines = matches!(resolve(&draft.state, call), Ok(Resolved::Finish { refused: true, .. }));
+    let others = || draft.state.calls.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, other)| other);
+    let failed: Vec<&str> = others().filter(|other| other.failed).map(|other| other.name.as_str()).collect();
+    if !failed.is_empty() && !declines {
+        let failed = failed.join(", ");
+        return Early::Overtaken(format!(
+            "Not accepted: of the calls in the same answer, {failed} failed, and you have not seen that yet. Look at the results above. Finish when they are as they should be."
+        ));
+    }
+    let open = |other: &Call| other.state != CallState::Answered && other.name != call.name;
+    if others().any(open) { Early::Waits } else { Early::No }
 }
 
 fn reads(draft: &Draft<'_>, call: &str) -> bool {
@@ -405,11 +438,10 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
         return Ok(true);
     }
     let Some(survey) = draft.state.workspace.survey.clone() else { return Ok(false) };
-    for (index, project) in survey.projects.iter().filter(|project| project.needs_prepare).enumerate() {
-        let op = JailOp::Prepare { toolchain: project.toolchain, commands: project.prepare.clone(), cache_key: project.cache_key.clone() };
-        if !harness(draft, &format!("harness:prepare:{index}"), "install what the project depends on", op)? {
-            return Ok(true);
-        }
+    if let Some(op) = crate::tools::what_is_missing(&survey)
+        && !harness(draft, "harness:prepare", "install what the projects depend on", op)?
+    {
+        return Ok(true);
     }
     Ok(!run_tests(draft, "start", "run the tests as they are")?)
 }
@@ -446,8 +478,15 @@ pub(crate) fn harness(draft: &mut Draft<'_>, id: &str, title: &str, op: JailOp) 
         return Ok(false);
     }
     let action = jail(draft, op.clone());
-    let call =
-        Call { id: id.into(), name: title.into(), arguments: String::new(), op: Some(op), done: Vec::new(), state: CallState::Waiting };
+    let call = Call {
+        id: id.into(),
+        name: title.into(),
+        arguments: String::new(),
+        op: Some(op),
+        done: Vec::new(),
+        state: CallState::Waiting,
+        failed: false,
+    };
     start(draft, &call, action)?;
     Ok(draft.state.harness_refused.contains_key(id))
 }

@@ -14,6 +14,9 @@ pub const PIECE_MAX: usize = 12_000;
 /// Most cut pieces that have left the window and can still be asked for; of more, the oldest cannot.
 const LEFT_MAX: usize = 1_000;
 
+/// Characters that are kept of the arguments of a call that was cut off.
+const CUT_OFF_SHOWN: usize = 200;
+
 /// One item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
@@ -154,6 +157,25 @@ impl Conversation {
             slot.shown = Some(shown.into());
             slot.whole = cut.then(|| text.into());
             slot.is_error = is_error;
+        }
+        self.tokens = self.tokens + item.tokens() - before;
+    }
+    /// Leaves of a long call of the newest turn only its beginning: it was cut off, and what stands in it would be paid for in
+    /// each request from now on.
+    pub fn shorten(&mut self, call: &str) {
+        let Some(last) = self.items.iter_mut().rev().find(|entry| matches!(entry.item, Item::Turn { .. })) else { return };
+        let before = last.item.tokens();
+        let Entry { item, messages } = Arc::make_mut(last);
+        messages.take();
+        if let Item::Turn { parts, .. } = item {
+            let shorter = parts.iter().cloned().map(|part| match part {
+                Part::Call { id, name, arguments, signature } if id == call && arguments.len() > CUT_OFF_SHOWN * 2 => {
+                    let begin: String = arguments.chars().take(CUT_OFF_SHOWN).collect();
+                    Part::Call { id, name, arguments: serde_json::json!({ "cut_off": begin }).to_string(), signature }
+                }
+                other => other,
+            });
+            *parts = shorter.collect();
         }
         self.tokens = self.tokens + item.tokens() - before;
     }

@@ -5,11 +5,12 @@ pub use crate::calls::wanted;
 use crate::draft::{Asked, Draft};
 pub use crate::draft::{Env, Price, Reject};
 use crate::ending::Weakened;
+use crate::guard::{self, Circles};
 use crate::leave::{self, Leave};
 use crate::native::NativeStep;
 use crate::prompt;
 use crate::state::{CallState, RunState};
-use crate::{calls, ending};
+use crate::{calls, cutoff, ending, unsaid};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::code::{Code, Fault};
@@ -26,6 +27,8 @@ use std::sync::Arc;
 
 /// How many results that were cut the ledger names, the newest.
 const CUT_SHOWN: usize = 16;
+/// Code of the fault that says that a run's workspace was removed behind it.
+const WORKSPACE_GONE: u16 = 5163;
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -166,9 +169,14 @@ impl Draft<'_> {
         let outcome = ended.outcome.clone();
         self.emit(RunEvent::EffectEnded(Box::new(ended)));
         match (&intent.action, &outcome) {
-            (Action::Model(_), outcome) => self.after_model(outcome),
+            (Action::Model(model), outcome) => self.after_model(outcome, model.max_output_tokens),
             (_, Outcome::Unknown { why }) => {
                 self.emit(RunEvent::RunSuspended(Suspension::Unknown { key: intent.key.clone(), why: why.clone() }));
+            }
+            // Nothing that is left to do, and nothing that was shown so far, means anything without it.
+            (Action::Jail(_), Outcome::Failed(fault)) if fault.code == Code(WORKSPACE_GONE).to_string() => {
+                self.close(EndStatus::Failed, fault.to_string(), Some(fault.clone()));
+                return Ok(());
             }
             _ => {}
         }
@@ -176,7 +184,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn after_model(&mut self, outcome: &Outcome<Report>) {
+    fn after_model(&mut self, outcome: &Outcome<Report>, limit: u32) {
         match outcome {
             // What the run waits for already says more.
             Outcome::Failed(_) if self.state.waiting.is_some() => {}
@@ -193,6 +201,7 @@ impl Draft<'_> {
                         };
                         self.close(EndStatus::Refused, what.into(), None);
                     }
+                    Stop::MaxTokens => cutoff::cut_off(self, limit),
                     _ if self.state.calls.is_empty() => ending::answer_without_calls(self, report),
                     _ => {}
                 }
@@ -301,6 +310,7 @@ impl Draft<'_> {
     fn proceed(&mut self) -> Result<(), Reject> {
         match calls::proceed(self)? {
             Next::Nothing => Ok(()),
+            Next::Claim(call) if unsaid::are_no_claim(self, &call)? => Ok(()),
             Next::Claim(call) => ending::evaluate(self, &call),
         }
     }
@@ -313,6 +323,9 @@ impl Draft<'_> {
         }
         if self.state.native.is_some() {
             return self.native_step();
+        }
+        if self.goes_in_circles() {
+            return Ok(());
         }
         self.compact(&start);
         self.ask_model(&start)
@@ -373,6 +386,26 @@ impl Draft<'_> {
         }
     }
 
+    /// Answer after answer brings nothing new: the agent is told once, then the run ends. True when it does.
+    fn goes_in_circles(&mut self) -> bool {
+        match self.state.guard.circles() {
+            Circles::No => false,
+            Circles::Tell => {
+                let told = "Your last three answers came to the same and changed nothing. Doing it again will not help: take another way, \
+                            ask the operator, or call `finish` and say what is missing.";
+                self.note(guard::LOOP, told.into(), true);
+                false
+            }
+            Circles::End(answers) => {
+                let why = format!("the model went in circles: {answers} answers in a row came to the same and changed nothing");
+                let hint = "see what it tried: keiko runs events last; another model may do better: keiko models list";
+                let fault = Fault::new(Code(6220), why).hint(hint);
+                self.close(EndStatus::Failed, fault.to_string(), Some(fault));
+                true
+            }
+        }
+    }
+
     fn compact(&mut self, start: &StartRun) {
         let limit = u64::from(start.limits.context_tokens);
         let total = prompt::estimate(&self.state, start);
@@ -397,7 +430,7 @@ impl Draft<'_> {
             return Ok(());
         };
         let tokens = prompt::estimate(&self.state, start);
-        let max_output_tokens = start.limits.max_output_tokens;
+        let max_output_tokens = cutoff::output_limit(&self.state, start);
         // The estimate may be short: a quarter is added so that the reservation covers the bill.
         let reserve = self.env.price.map_or(Micros::ZERO, |price| price.at_most(tokens + tokens / 4, max_output_tokens.into()));
         if let Err(exhausted) = self.state.budget.check(reserve) {

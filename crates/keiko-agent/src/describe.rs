@@ -44,9 +44,11 @@ pub fn op(op: &JailOp) -> String {
             Command::Shell(script) => one_line(script.text_or_empty(), 160),
         },
         JailOp::Cell { code, .. } => format!("python: {}", one_line(code.text_or_empty(), 120)),
-        JailOp::Prepare { toolchain, commands, .. } => {
-            let all: Vec<String> = commands.iter().map(|argv| argv.join(" ")).collect();
-            format!("install {} dependencies with network access: {}", toolchain.name(), one_line(&all.join(" && "), 300))
+        JailOp::Prepare(prepare) => {
+            let mut toolchains: Vec<&str> = prepare.sets.iter().map(|set| set.toolchain.name()).collect();
+            toolchains.dedup();
+            let all: Vec<String> = prepare.sets.iter().flat_map(|set| &set.commands).map(|argv| argv.join(" ")).collect();
+            format!("install {} dependencies with network access: {}", toolchains.join(", "), one_line(&all.join(" && "), 300))
         }
         JailOp::Restore { tree } => format!("put the workspace back to tree {}", tree.0.get(..10).unwrap_or(&tree.0)),
         JailOp::Diff { .. } => "the changes to existing tests, as shown by the difference from the base".into(),
@@ -96,13 +98,8 @@ fn body(body: &JailBody) -> String {
             cell.error.as_ref().map_or_else(|| "ok".into(), |error| format!("{}: {}", error.name, one_line(&error.message, 100)))
         }
         JailBody::Committed { commit, .. } => format!("commit {}", commit.0.get(..10).unwrap_or(&commit.0)),
-        JailBody::Prepared { cached, exit_code, .. } => {
-            if *cached {
-                "from the cache".into()
-            } else {
-                format!("exit {exit_code}")
-            }
-        }
+        JailBody::Prepared(prepared) if prepared.is_cached() => "from the cache".into(),
+        JailBody::Prepared(prepared) => format!("exit {}", prepared.exit_code()),
         JailBody::Restored => "restored".into(),
     }
 }
@@ -110,17 +107,33 @@ fn body(body: &JailBody) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keiko_contracts::jail::{BaseKind, CommitId, JailAction, JailReport, Opened, Toolchain, TreeId};
+    use keiko_contracts::jail::{BaseKind, CommitId, JailAction, JailReport, Opened, Packages, Preparation, Prepare, Toolchain, TreeId};
 
     #[test]
     fn people_read_words_and_not_the_names_of_types() {
         for (kind, words) in [(BaseKind::Head, "HEAD"), (BaseKind::Shadow, "the folder as it was")] {
-            let opened =
-                Opened { base: CommitId("0123456789abcdef".into()), tree: TreeId("t".into()), kind, branch: None, remotes: vec![] };
+            let opened = Opened {
+                base: CommitId("0123456789abcdef".into()),
+                tree: TreeId("t".into()),
+                kind,
+                branch: None,
+                remotes: vec![],
+                part: String::new(),
+                notes: vec![],
+            };
             let report = JailReport { body: JailBody::Opened(opened), tree: None };
             assert_eq!(outcome(&Outcome::Done(Report::Jail(report))), format!("base 0123456789, {words}"));
         }
-        let op = JailOp::Prepare { toolchain: Toolchain::Node, commands: vec![vec!["npm".into(), "ci".into()]], cache_key: String::new() };
+        let set = Preparation {
+            toolchain: Toolchain::Node,
+            dirs: vec![String::new()],
+            commands: vec![vec!["npm".into(), "ci".into()]],
+            cache_key: String::new(),
+            packages: Packages::default(),
+            registries: Vec::new(),
+            cached: false,
+        };
+        let op = JailOp::Prepare(Prepare { sets: vec![set] });
         let prepare = Action::Jail(JailAction { workspace: keiko_contracts::id::RunId::from_bytes([1; 10]), op, tree: None });
         assert_eq!(action(&prepare), "install Node dependencies with network access: npm ci");
     }

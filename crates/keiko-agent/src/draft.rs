@@ -23,6 +23,8 @@ pub struct Env<'a> {
     pub policy: &'a RiskPolicy,
     /// What the model costs at most, if it has a price.
     pub price: Option<Price>,
+    /// Somebody is there to answer.
+    pub attended: bool,
 }
 
 /// Upper bounds of a model's price, for reserving.

@@ -6,13 +6,14 @@ use crate::ledger::one_line;
 use crate::protect::{self, Change};
 use crate::state::{Call, RunState};
 use crate::tools::{Resolved, ToolContext};
+use crate::words;
 use keiko_contracts::action::{Action, ModelReport, Origin};
 use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
-use keiko_contracts::model::{Part, Stop};
+use keiko_contracts::model::Stop;
 use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, Question};
@@ -27,11 +28,8 @@ const SHOWN_MAX: usize = 20;
 /// How many answers in a row may come to nothing.
 const EMPTY_MAX: u32 = 3;
 
-/// An answer in words only: it counts as a claim to be done, once it says something.
+/// An answer that neither does nor says anything. One in words is a claim: see [`crate::words`].
 pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) {
-    let parts: Vec<Part> = serde_json::from_str(report.reply.text_or_empty()).unwrap_or_default();
-    let text: Vec<&str> = parts.iter().filter_map(|part| if let Part::Text { text } = part { Some(text.as_str()) } else { None }).collect();
-    let text = text.join("\n");
     if draft.state.empty_answers >= EMPTY_MAX {
         let fault = Fault::new(Code(6204), "the model answered several times without saying or doing anything")
             .hint("try another model: keiko models list");
@@ -39,11 +37,8 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
         return;
     }
     match report.stop {
-        Stop::MaxTokens => draft.note("limit", "Your answer was cut at the output limit. Go on in smaller steps.".into(), true),
         Stop::Paused => draft.note("model", "Go on.".into(), true),
-        _ if text.trim().is_empty() => draft.note("model", "Your answer was empty. Call a tool, or `finish`.".into(), true),
-        _ if draft.state.workspace.opened.is_none() => draft.close(EndStatus::Succeeded, text, None),
-        _ => draft.note("model", "If you are done, call `finish` with a summary. If not, go on with the next action.".into(), true),
+        _ => draft.note("model", "Your answer was empty. Call a tool, or `finish`.".into(), true),
     }
 }
 
@@ -95,13 +90,13 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
 }
 
 /// What the agent says when it is done.
-struct Claim {
-    summary: String,
+pub(crate) struct Claim {
+    pub(crate) summary: String,
     refused: bool,
     red_tests_in_goal: Option<bool>,
 }
 
-fn claim(draft: &Draft<'_>, call: &Call) -> Option<Claim> {
+pub(crate) fn claim(draft: &Draft<'_>, call: &Call) -> Option<Claim> {
     let context = ToolContext { run: draft.next_key().run, opened: None, survey: None, tree: None, head: None, now: draft.state.replied };
     match draft.state.tools.get(&call.name)?.resolve(&call.arguments, &context) {
         Ok(Resolved::Finish { summary, refused, red_tests_in_goal }) => Some(Claim { summary, refused, red_tests_in_goal }),
@@ -126,7 +121,7 @@ fn trees(draft: &Draft<'_>) -> Option<(TreeId, TreeId)> {
     Some((opened.tree.clone(), draft.state.workspace.tree.clone()?))
 }
 
-fn changed(draft: &Draft<'_>) -> bool {
+pub(crate) fn changed(draft: &Draft<'_>) -> bool {
     trees(draft).is_some_and(|(base, now)| base != now)
 }
 
@@ -260,7 +255,8 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
 }
 
 fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
-    if draft.state.finish_refusals >= SENT_BACK_MAX {
+    let most = if words::is_claim(&call.id) { words::SENT_BACK_MAX } else { SENT_BACK_MAX };
+    if draft.state.finish_refusals >= most {
         let fault = Fault::new(Code(6201), one_line(&why, 400)).hint("look at the diff and the tests: keiko runs show");
         draft.close(EndStatus::Failed, summary, Some(fault));
         return;

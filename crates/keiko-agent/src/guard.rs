@@ -1,12 +1,25 @@
-//! The loop guard: the same action on the same workspace with the same result is a loop.
+//! The loop guard: the same action on the same workspace with the same result is a loop, and so is whatever else brings
+//! nothing new answer after answer: refused calls, unknown tools, arguments that make no sense, repeated words.
 
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::jail::{JailBody, TreeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often the same thing may come out the same before it is refused.
 pub const REPEATS: u32 = 2;
+
+/// The kind of the note by which an agent is told that it goes in circles.
+pub const LOOP: &str = "loop";
+
+/// After how many answers in a row that brought nothing new the agent is told: the third that comes to the same.
+const TOLD_AT: u32 = 2;
+
+/// After how many the run ends: the fifth.
+const ENDED_AT: u32 = 4;
+
+/// Most outcomes that are remembered on one tree.
+const KNOWN_MAX: usize = 512;
 
 /// How often an edit may miss in one file before another way is suggested.
 pub const MISSES: u32 = 2;
@@ -17,6 +30,22 @@ pub struct LoopGuard {
     tree: Option<TreeId>,
     seen: BTreeMap<Digest, (Digest, u32)>,
     misses: BTreeMap<String, u32>,
+    known: BTreeSet<Digest>,
+    /// Whether this step has brought something new; nothing, while nothing has come of it.
+    step: Option<bool>,
+    stale: u32,
+    told: bool,
+}
+
+/// What is to be done about answers that bring nothing new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circles {
+    /// Nothing.
+    No,
+    /// The agent is told.
+    Tell,
+    /// The run ends, after so many answers that came to the same.
+    End(u32),
 }
 
 impl LoopGuard {
@@ -28,13 +57,71 @@ impl LoopGuard {
 
     /// Takes note of a call and what came of it.
     pub fn note(&mut self, tool: &str, arguments: &str, outcome: &Outcome<Report>, tree: Option<&TreeId>) {
-        if tree != self.tree.as_ref() || self.seen.len() > 512 {
-            self.tree = tree.cloned();
-            self.seen.clear();
-        }
         let result = signature(outcome);
+        self.came(Digest::of_all(&[b"did", &key(tool, arguments).0, &result.0]), tree);
         let entry = self.seen.entry(key(tool, arguments)).or_insert((result, 0));
         *entry = if entry.0 == result { (result, entry.1 + 1) } else { (result, 1) };
+    }
+
+    /// A call was answered without an effect.
+    pub fn answered(&mut self, tool: &str, arguments: &str, text: &str, tree: Option<&TreeId>) {
+        self.came(Digest::of_all(&[b"answered", &key(tool, arguments).0, text.as_bytes()]), tree);
+    }
+
+    /// A call was refused: for the same reason it is the same, whatever its arguments.
+    pub fn refused(&mut self, tool: &str, reason: &str, tree: Option<&TreeId>) {
+        self.came(Digest::of_all(&[b"refused", &key(tool, reason).0]), tree);
+    }
+
+    /// A call was refused because it had come out the same before.
+    pub fn again(&mut self) {
+        self.step = Some(self.step == Some(true));
+    }
+
+    /// An answer without calls, in these words or in none.
+    pub fn said(&mut self, text: &str) {
+        let tree = self.tree.clone();
+        self.came(Digest::of_all(&[b"said", text.trim().as_bytes()]), tree.as_ref());
+    }
+
+    /// A claim was sent back: how often that may be has a limit of its own.
+    pub fn claimed(&mut self) {
+        self.step = None;
+    }
+
+    /// The agent was told something by a note.
+    pub fn told(&mut self, kind: &str) {
+        self.told |= kind == LOOP;
+    }
+
+    /// The next request is made.
+    pub fn next_step(&mut self) {
+        match self.step.take() {
+            Some(true) => (self.stale, self.told) = (0, false),
+            Some(false) => self.stale += 1,
+            None => {}
+        }
+    }
+
+    /// Whether the agent goes in circles, now that its newest answer is dealt with.
+    #[must_use]
+    pub fn circles(&self) -> Circles {
+        match (self.step, self.stale + u32::from(self.step == Some(false))) {
+            (Some(true), _) => Circles::No,
+            (_, stale) if stale >= ENDED_AT => Circles::End(stale + 1),
+            (_, stale) if stale >= TOLD_AT && !self.told => Circles::Tell,
+            _ => Circles::No,
+        }
+    }
+
+    fn came(&mut self, what: Digest, tree: Option<&TreeId>) {
+        if tree != self.tree.as_ref() || self.seen.len() > KNOWN_MAX || self.known.len() > KNOWN_MAX {
+            self.tree = tree.cloned();
+            self.seen.clear();
+            self.known.clear();
+        }
+        let new = self.known.insert(what);
+        self.step = Some(new || self.step == Some(true));
     }
 
     /// Counts an edit of a file that missed, or forgets its misses.
@@ -97,6 +184,35 @@ mod tests {
         assert!(!guard.refuses("execute", "{}", Some(&TreeId("b".into()))), "the workspace has changed");
         guard.note("execute", "{}", &exec("other", 5), Some(&tree));
         assert!(!guard.refuses("execute", "{}", Some(&tree)), "the result has changed");
+    }
+
+    #[test]
+    fn the_third_answer_that_comes_to_the_same_is_seen_whatever_it_is() {
+        type Did = fn(&mut LoopGuard, u32);
+        let all: [Did; 4] = [
+            |guard, n| guard.refused("write_file", "`path` is missing", Some(&TreeId(format!("{}", n / 100)))),
+            |guard, n| guard.answered("show_more", "{}", "the same", Some(&TreeId(format!("{}", n / 100)))),
+            |guard, _| guard.said("Let me look."),
+            |guard, n| guard.note("execute", "{}", &exec("same", u64::from(n)), Some(&TreeId("a".into()))),
+        ];
+        for did in all {
+            let mut guard = LoopGuard::default();
+            let mut seen = Vec::new();
+            for n in 0..5 {
+                did(&mut guard, n);
+                seen.push(guard.circles());
+                if seen.last() == Some(&Circles::Tell) {
+                    guard.told(LOOP);
+                }
+                guard.next_step();
+            }
+            assert_eq!(seen, [Circles::No, Circles::No, Circles::Tell, Circles::No, Circles::End(5)]);
+            did(&mut guard, 200);
+            guard.answered("read_file", "{}", "something new", Some(&TreeId("b".into())));
+            assert_eq!(guard.circles(), Circles::No, "one thing that is new among them ends the row");
+            guard.next_step();
+            assert_eq!(guard.circles(), Circles::No);
+        }
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! an intent; what came of it comes back as an input.
 //!
 //! Reading order: [`state`] is the fold, [`decide`](mod@decide) the loop, `calls` turns calls into judged actions,
-//! `ending` looks for evidence, [`prompt`] renders requests.
+//! `ending` looks for evidence, [`words`] reads answers without calls, [`cutoff`] and [`window`] keep to what a model can write and
+//! read, [`prompt`] renders requests.
 
 mod calls;
 pub mod conversation;
+pub mod cutoff;
 pub mod decide;
 pub mod describe;
 mod draft;
@@ -24,3 +26,6 @@ pub mod protect;
 pub mod state;
 pub mod testing;
 pub mod tools;
+mod unsaid;
+pub mod window;
+pub mod words;

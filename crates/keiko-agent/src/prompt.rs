@@ -1,5 +1,6 @@
 //! The prompt: a fixed head that stays the same byte for byte, then the conversation.
 
+use crate::cutoff;
 use crate::state::RunState;
 use keiko_contracts::action::ModelAction;
 use keiko_contracts::digest::Digest;
@@ -36,17 +37,17 @@ sandbox without network; nothing reaches the operator's own files until the oper
 /// Renders the request for the next step.
 #[must_use]
 pub fn render(state: &RunState, start: &StartRun, model: &ModelName) -> ChatRequest {
-    render_before(state, start, model, u32::MAX)
+    render_before(state, start, model, u32::MAX, cutoff::output_limit(state, start))
 }
 
 /// Renders the request of a model action. What was said after it was intended is not part of it: a request that is
 /// asked again after a restart is the same request.
 #[must_use]
 pub fn render_action(state: &RunState, start: &StartRun, action: &ModelAction) -> ChatRequest {
-    render_before(state, start, &action.model, action.to_item)
+    render_before(state, start, &action.model, action.to_item, action.max_output_tokens)
 }
 
-fn render_before(state: &RunState, start: &StartRun, model: &ModelName, end: u32) -> ChatRequest {
+fn render_before(state: &RunState, start: &StartRun, model: &ModelName, end: u32, max_output_tokens: u32) -> ChatRequest {
     let mut messages = Vec::new();
     if let Some(ledger) = &state.shown_ledger {
         messages.push(state.shown.ledger.get_or_init(|| opening(start, ledger)).clone());
@@ -57,7 +58,7 @@ fn render_before(state: &RunState, start: &StartRun, model: &ModelName, end: u32
         system: state.shown.system.get_or_init(|| system(state, start).into()).clone(),
         tools: state.tools.offer(start.source.is_some()).specs(),
         messages,
-        max_output_tokens: start.limits.max_output_tokens,
+        max_output_tokens,
         temperature_milli: None,
         output: None,
         effort: None,
@@ -91,6 +92,12 @@ fn workspace(out: &mut String, opened: &Opened, survey: &Survey) {
         BaseKind::Empty => "an empty folder",
     };
     let _ = writeln!(out, "The workspace /workspace holds {} files, from {base}.", survey.files);
+    if !opened.part.is_empty() {
+        let _ = writeln!(out, "The goal is about its folder {}: leave the rest alone unless the goal needs it.", opened.part);
+    }
+    for note in &opened.notes {
+        let _ = writeln!(out, "Note: {note}.");
+    }
     for project in &survey.projects {
         let dir = if project.dir.is_empty() { "." } else { &project.dir };
         let runner = project.runner.as_deref().unwrap_or("no known test runner");

@@ -2,11 +2,13 @@
 
 use crate::conversation::{Conversation, Item, Slot};
 use crate::evidence::Tests;
-use crate::guard::LoopGuard;
+use crate::guard::{self, LoopGuard};
 use crate::ledger::{Ledger, one_line};
 use crate::native::{NativeEngine, NativeStep};
 use crate::protect::Change;
 use crate::tools::ToolBox;
+use crate::window::Window;
+use crate::words;
 use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
 use keiko_contracts::digest::{Content, Digest};
@@ -15,7 +17,7 @@ use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{CommitId, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
 use keiko_contracts::journal::{Epoch, Seq};
 use keiko_contracts::model::{Message, Part, Stop, SystemBlock, Usage};
-use keiko_contracts::run::{Closing, Ended, Resumed, RunEnd, RunEvent, StartRun, Steered, Suspension};
+use keiko_contracts::run::{CallRefused, Closing, Ended, RefusedBy, Resumed, RunEnd, RunEvent, StartRun, Steered, Suspension, ToolCall};
 use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
 use keiko_governance::budget::Budget;
@@ -49,6 +51,16 @@ pub struct Call {
     pub done: Vec<Arc<Outcome<Report>>>,
     /// Where it stands.
     pub state: CallState,
+    /// It was answered as a failure.
+    pub failed: bool,
+}
+
+impl Call {
+    /// A call that a model has made.
+    fn new(call: ToolCall) -> Call {
+        let ToolCall { id, name, arguments } = call;
+        Call { id, name, arguments, op: None, done: Vec::new(), state: CallState::Waiting, failed: false }
+    }
 }
 
 /// Where a call stands.
@@ -171,6 +183,14 @@ pub struct RunState {
     pub finish_refusals: u32,
     /// Answers of the model in a row that came to nothing.
     pub empty_answers: u32,
+    /// Answers in a row without a call.
+    pub in_words: u32,
+    /// Answers in a row that the output limit cut off.
+    pub cut_offs: u32,
+    /// The output limit has cut an answer off.
+    pub was_cut_off: bool,
+    /// What has been learnt of what the model can read and write at once.
+    pub window: Window,
     /// The last model request failed: it is asked again, in the same step.
     pub asks_again: bool,
     /// Words that wait for the end of the current step.
@@ -219,6 +239,10 @@ impl RunState {
             guard: LoopGuard::default(),
             finish_refusals: 0,
             empty_answers: 0,
+            in_words: 0,
+            cut_offs: 0,
+            was_cut_off: false,
+            window: Window::default(),
             asks_again: false,
             words: Vec::new(),
             inbox: Seq(0),
@@ -241,12 +265,17 @@ impl RunState {
             RunEvent::EffectEnded(ended) => self.apply_ended(stamp, ended),
             RunEvent::CallRefused(refused) => {
                 self.advance_key(&refused.key);
+                if refused.by == RefusedBy::CutOff {
+                    self.conversation.shorten(&refused.call);
+                }
+                self.note_refusal(refused);
                 self.refuse(&refused.call, refused.reason.text_or_empty());
             }
             RunEvent::CallAnswered(answered) => {
                 self.advance_key(&answered.key);
                 let finishes = self.calls.iter().any(|call| call.id == answered.call && call.name == "finish");
                 self.finish_refusals += u32::from(finishes && answered.is_error);
+                self.note_answer(&answered.call, answered.text.text_or_empty());
                 self.answer(&answered.call, answered.text.text_or_empty(), answered.is_error);
             }
             RunEvent::ApprovalRequested(request) => {
@@ -264,6 +293,9 @@ impl RunState {
             RunEvent::TestsObserved(summary) => self.apply_tests(summary),
             RunEvent::Noted(note) => {
                 if note.tell_agent {
+                    // What the agent is told of its words answers them.
+                    self.calls.retain(|call| !words::is_claim(&call.id));
+                    self.guard.told(&note.kind);
                     self.say(note.text.text_or_empty());
                 }
             }
@@ -357,6 +389,7 @@ impl RunState {
         }
         if let Action::Model(_) = intent.action {
             self.calls.clear();
+            self.guard.next_step();
         }
         if let Some(id) = &intent.call
             && let Some(call) = self.calls.iter_mut().find(|call| call.id == *id)
@@ -384,6 +417,7 @@ impl RunState {
                 op: Some(call.op),
                 done: Vec::new(),
                 state: CallState::Waiting,
+                failed: false,
             })
             .collect();
     }
@@ -422,27 +456,62 @@ impl RunState {
         self.calls = parts
             .iter()
             .filter_map(|part| match part {
-                Part::Call { id, name, arguments, .. } => Some(Call {
-                    id: id.clone(),
-                    name: name.clone(),
-                    arguments: arguments.clone(),
-                    op: None,
-                    done: Vec::new(),
-                    state: CallState::Waiting,
-                }),
+                Part::Call { id, name, arguments, .. } => {
+                    let name = self.tools.canonical(name, arguments);
+                    Some(Call::new(ToolCall { id: id.clone(), name, arguments: arguments.clone() }))
+                }
                 _ => None,
             })
             .collect();
+        let cut_off = report.stop == Stop::MaxTokens;
+        self.was_cut_off |= cut_off;
+        self.cut_offs = if cut_off { self.cut_offs + 1 } else { 0 };
+        self.in_words = if self.calls.is_empty() { self.in_words + 1 } else { 0 };
+        if self.calls.is_empty() {
+            self.guard.said(&words::text_of(&parts));
+        }
         let useful = !self.calls.is_empty()
             || (report.stop == Stop::End && parts.iter().any(|part| matches!(part, Part::Text { text } if !text.trim().is_empty())));
         self.empty_answers = if useful { 0 } else { self.empty_answers + 1 };
-        let results = self
-            .calls
+        // The conversation keeps the names that the model gave: they must be those of its calls.
+        let results = parts
             .iter()
-            .map(|call| Slot { id: call.id.as_str().into(), name: call.name.as_str().into(), shown: None, whole: None, is_error: false })
+            .filter_map(|part| match part {
+                Part::Call { id, name, .. } => {
+                    Some(Slot { id: id.as_str().into(), name: name.as_str().into(), shown: None, whole: None, is_error: false })
+                }
+                _ => None,
+            })
             .collect();
+        if self.calls.is_empty() {
+            self.calls.extend(words::claim_of(&parts, report.stop, self.step).map(Call::new));
+        }
         if !parts.is_empty() {
             self.conversation.push(Item::Turn { parts: parts.into(), results });
+        }
+    }
+
+    /// A call came to nothing before it became an action: the loop guard knows it by why, whatever its arguments.
+    fn note_refusal(&mut self, refused: &CallRefused) {
+        let Some(call) = self.calls.iter().find(|call| call.id == refused.call && call.op.is_none()) else { return };
+        let unknown = self.tools.get(&call.name).is_none();
+        // Each unknown name is told back with the name in it; another unknown name is nothing new.
+        let why = if unknown { "no such tool" } else { refused.reason.text_or_empty() };
+        if refused.by == RefusedBy::LoopGuard {
+            self.guard.again();
+            self.guard.told(guard::LOOP);
+        } else {
+            self.guard.refused(if unknown { "" } else { &call.name }, why, self.workspace.tree.as_ref());
+        }
+    }
+
+    /// A call was answered without an effect. A claim that is sent back has a limit of its own.
+    fn note_answer(&mut self, id: &str, text: &str) {
+        let Some(call) = self.calls.iter().find(|call| call.id == id && call.op.is_none()) else { return };
+        if call.name == "finish" {
+            self.guard.claimed();
+        } else {
+            self.guard.answered(&call.name, &call.arguments, text, self.workspace.tree.as_ref());
         }
     }
 
@@ -537,6 +606,11 @@ impl RunState {
                 self.ledger.failed(&format!("{}: {}", call.name, one_line(text, 200)));
             }
             call.state = CallState::Answered;
+            call.failed = is_error;
+        }
+        // Words have no call on the wire that the text could answer.
+        if words::is_claim(id) {
+            self.words.push(if is_error { text.into() } else { format!("The operator answers: {text}").into() });
         }
         self.flush_words();
     }
@@ -672,7 +746,7 @@ fn with_own_ids(mut parts: Vec<Part>) -> Vec<Part> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for part in &mut parts {
         let Part::Call { id, .. } = part else { continue };
-        let first = if is_harness(id) { format!("call:{id}") } else { id.clone() };
+        let first = if is_harness(id) || words::is_claim(id) { format!("call:{id}") } else { id.clone() };
         let mut own = first.clone();
         let mut n = 2;
         while !taken.insert(own.clone()) {

@@ -16,6 +16,7 @@ pub mod journal;
 pub mod language;
 pub mod model;
 pub mod money;
+pub mod note;
 pub mod run;
 pub mod stable;
 pub mod time;

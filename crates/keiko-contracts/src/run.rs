@@ -214,6 +214,8 @@ pub enum RefusedBy {
     Overtaken,
     /// The loop guard.
     LoopGuard,
+    /// It stands in an answer that the output limit cut off.
+    CutOff,
 }
 
 /// A call that was answered without an effect.

@@ -93,7 +93,7 @@ fn labels(event: &RunEvent, start: Option<&StartRun>) -> Vec<Label> {
         RunEvent::EffectEnded(ended) => outcome(&ended.outcome),
         RunEvent::CallRefused(refused) => match refused.by {
             RefusedBy::Person => with(&[Label::Operator]),
-            RefusedBy::Arguments | RefusedBy::Policy | RefusedBy::Overtaken | RefusedBy::LoopGuard => said.to_vec(),
+            RefusedBy::Arguments | RefusedBy::Policy | RefusedBy::Overtaken | RefusedBy::LoopGuard | RefusedBy::CutOff => said.to_vec(),
         },
         // What was read or printed, or what somebody answered.
         RunEvent::CallAnswered(_) => vec![Label::Operator, Label::Workspace],

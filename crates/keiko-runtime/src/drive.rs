@@ -434,7 +434,8 @@ impl Session<'_> {
     /// Decides and commits.
     async fn commit(&mut self, state: &RunState, input: Input) -> Result<gate::Passed, DriveError> {
         let ports = &self.driver.ports;
-        let env = Env { now: ports.clock.now(), epoch: self.epoch, policy: &ports.policy, price: self.price };
+        let attended = self.driver.options.attended;
+        let env = Env { now: ports.clock.now(), epoch: self.epoch, policy: &ports.policy, price: self.price, attended };
         let decided = decide::decide(state, &env, input)?;
         let flaw = self.driver.options.flaw;
         if flaw == Some(Flaw::ActsFirst) {

@@ -4,6 +4,7 @@
 //! anything else is a conflict. With one conflict nothing is written at all. `.git` is never touched. Everything replaced
 //! is kept under the run's folder first, so that a crash in the middle, or `undo`, can put it back.
 
+mod any_path;
 mod ledger;
 mod merge;
 mod plan;

@@ -10,6 +10,7 @@ mod session;
 
 use crate::jail::Jail;
 use crate::ops::OpRequest;
+use crate::recording::LeftOut;
 use crate::workspace::export::Wanted;
 use crate::workspace::{Workspaces, gitops, tree};
 use async_trait::async_trait;
@@ -69,7 +70,8 @@ impl Sandbox {
     /// # Errors
     /// KEI-5111 without a workspace.
     pub fn notes(&self, run: RunId) -> Result<Vec<String>, Fault> {
-        Ok(self.shared.spaces.must(run)?.1.notes)
+        let meta = self.shared.spaces.must(run)?.1;
+        Ok(meta.notes.into_iter().chain(meta.opened.notes.iter().map(ToString::to_string)).collect())
     }
 
     async fn session(&self, run: RunId) -> Result<Arc<tokio::sync::Mutex<Session>>, Fault> {
@@ -83,19 +85,24 @@ impl Sandbox {
     async fn act(&self, action: JailAction, live: LiveSink, cancel: &Cancel) -> Result<Option<JailReport>, Fault> {
         let run = action.workspace;
         if let JailOp::Open { source } = &action.op {
-            return self.open(run, source.clone(), &live).await.map(Some);
+            return self.open(run, source.clone(), &live, cancel).await.map(Some);
         }
-        let session = self.session(run).await?;
+        // Whatever acts in a workspace has opened it before.
+        let session = self.session(run).await.map_err(|fault| match self.shared.spaces.meta(run) {
+            Ok(None) => tree::gone(&self.shared.spaces.place(run)),
+            _ => fault,
+        })?;
         let mut session = tokio::select! {
             session = session.lock() => session,
             () = cancel.cancelled() => return Ok(None),
         };
+        tree::there(&session.place)?;
         let changes = may_change(&action.op);
         if changes && let Some(expected) = &action.tree {
             self.ensure(&mut session, expected).await?;
         }
         let before = if changes { session.tree.take() } else { session.tree.clone() };
-        let body = match self.dispatch(&mut session, before.clone(), run, action.op, live, cancel).await? {
+        let mut body = match self.dispatch(&mut session, before.clone(), run, action.op, live, cancel).await? {
             Some(body) => body,
             None => return Ok(None),
         };
@@ -106,7 +113,11 @@ impl Sandbox {
         let known = before.filter(|_| matches!(body, JailBody::Refused { .. }));
         let tree = match (known, session.tree.take()) {
             (Some(tree), _) | (None, Some(tree)) => tree,
-            (None, None) => tree::record(&self.shared.jail, &session.place).await?,
+            (None, None) => {
+                let recorded = tree::record(&self.shared.jail, &session.place, cancel).await?;
+                tell(&mut body, session.not_told(recorded.left_out));
+                recorded.tree
+            }
         };
         session.tree = Some(tree.clone());
         Ok(Some(JailReport { body, tree: Some(tree) }))
@@ -114,16 +125,15 @@ impl Sandbox {
 
     /// What an installation left that may have been interrupted, if it is complete; the workspace uses it then.
     async fn installed(&self, action: &JailAction) -> Result<Option<JailReport>, Fault> {
-        let JailOp::Prepare { toolchain, commands, cache_key } = &action.op else { return Ok(None) };
-        let order = install::Order { toolchain: *toolchain, commands: commands.clone(), cache_key: cache_key.clone() };
+        let JailOp::Prepare(prepare) = &action.op else { return Ok(None) };
         let session = self.session(action.workspace).await?;
         let mut session = session.lock().await;
         if let Some(expected) = &action.tree {
             self.ensure(&mut session, expected).await?;
         }
-        let found = self.shared.installed(&mut session, action.workspace, &order, &Cancel::new()).await?;
+        let found = self.shared.installed(&mut session, action.workspace, &prepare.sets).await?;
         let Some(body) = found else { return Ok(None) };
-        let tree = tree::record(&self.shared.jail, &session.place).await?;
+        let tree = tree::record(&self.shared.jail, &session.place, &Cancel::new()).await?.tree;
         session.tree = Some(tree.clone());
         Ok(Some(JailReport { body, tree: Some(tree) }))
     }
@@ -139,16 +149,18 @@ impl Sandbox {
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, Fault> {
         let shared = &*self.shared;
+        if matches!(op, JailOp::Survey) {
+            return shared.survey(session, run, cancel).await;
+        }
         if let Some(request) = OpRequest::of(&op) {
-            return shared.ask_worker(session, request, cancel).await;
+            let body = shared.ask_worker(session, request, cancel).await?;
+            return Ok(body.map(|body| of_part(body, &session.meta.opened.part)));
         }
         let body = match op {
             JailOp::Git(op) => gitops::run(&shared.jail, &session.place, &session.meta, &op, cancel.clone()).await?,
             JailOp::Cell { code, timeout_ms } => return shared.cell(session, &code, timeout_ms, live, cancel).await,
             JailOp::Exec(spec) => return shared.exec(session, before, spec, live, cancel).await,
-            JailOp::Prepare { toolchain, commands, cache_key } => {
-                return shared.install(session, run, install::Order { toolchain, commands, cache_key }, live, cancel).await;
-            }
+            JailOp::Prepare(prepare) => return shared.install(session, run, prepare.sets, live, cancel).await,
             JailOp::Restore { tree } => {
                 session.tree = Some(tree::restore(&shared.jail, &session.place, &tree).await?);
                 JailBody::Restored
@@ -159,12 +171,12 @@ impl Sandbox {
         Ok(if cancel.is_cancelled() { None } else { Some(body) })
     }
 
-    async fn open(&self, run: RunId, source: Source, live: &LiveSink) -> Result<JailReport, Fault> {
-        let shared = self.shared.clone();
-        let made = tokio::task::spawn_blocking(move || shared.spaces.open(run, &source, shared.jail.identity())).await;
+    async fn open(&self, run: RunId, source: Source, live: &LiveSink, cancel: &Cancel) -> Result<JailReport, Fault> {
+        let (shared, cancel) = (self.shared.clone(), cancel.clone());
+        let made = tokio::task::spawn_blocking(move || shared.spaces.open(run, &source, shared.jail.identity(), &cancel)).await;
         let meta = made.map_err(|e| Fault::new(Code(5109), format!("making the workspace was interrupted: {e}")))??;
-        for note in &meta.notes {
-            live.send(keiko_contracts::model::LiveFrame::Progress { note: note.clone() });
+        for note in &meta.opened.notes {
+            live.send(keiko_contracts::model::LiveFrame::Progress { note: note.to_string() });
         }
         let opened = meta.opened.clone();
         let tree = opened.tree.clone();
@@ -177,9 +189,37 @@ impl Sandbox {
         if session.tree.as_ref() == Some(expected) {
             return Ok(());
         }
-        let now = tree::record(&self.shared.jail, &session.place).await?;
+        let now = tree::record(&self.shared.jail, &session.place, &Cancel::new()).await?.tree;
         session.tree = Some(if now == *expected { now } else { tree::restore(&self.shared.jail, &session.place, expected).await? });
         Ok(())
+    }
+}
+
+/// Where a part of a repository was asked for, its projects are those that count: those in it, else the one around it.
+fn of_part(mut body: JailBody, part: &str) -> JailBody {
+    if let JailBody::Surveyed(survey) = &mut body
+        && !part.is_empty()
+    {
+        let within = |inner: &str, outer: &str| Path::new(inner).starts_with(outer);
+        let around = survey.projects.iter().map(|p| p.dir.clone()).filter(|dir| within(part, dir)).max_by_key(String::len);
+        let some_within = survey.projects.iter().any(|p| within(&p.dir, part));
+        survey.projects.retain(|p| if some_within { within(&p.dir, part) } else { Some(&p.dir) == around.as_ref() });
+    }
+    body
+}
+
+/// Adds what the agent must hear of what it left behind to the report of the command that left it.
+fn tell(body: &mut JailBody, left_out: Vec<LeftOut>) {
+    let sentences = left_out.iter().map(ToString::to_string);
+    match body {
+        JailBody::Exec(report) => report.violations.extend(sentences),
+        JailBody::Cell(report) => {
+            let said: Vec<String> = sentences.collect();
+            if !said.is_empty() {
+                report.output = format!("{}\n{}", report.output.text_or_empty(), said.join("\n")).into();
+            }
+        }
+        _ => {}
     }
 }
 

@@ -139,7 +139,7 @@ pub(crate) struct SandboxParts {
 pub(crate) fn sandbox(home: &Home, config: &SandboxConfig) -> Result<SandboxParts, Fault> {
     private_dir(&home.data)?;
     let jail = Jail::detect(jail_options(config)?)?;
-    let spaces = Workspaces::new(&home.data)?;
+    let spaces = Workspaces::new(&home.data)?.guarding(&[home.config.clone(), home.cache.clone()]);
     let push = Push::new(spaces.clone(), jail.clone());
     let sandbox = Sandbox::new(spaces.clone(), jail, &home.cache);
     Ok(SandboxParts { sandbox, push, spaces })

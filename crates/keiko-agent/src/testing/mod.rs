@@ -237,8 +237,7 @@ mod fixture {
             manifests: Vec::new(),
             runner: Some(runner.into()),
             needs_prepare: false,
-            prepare: Vec::new(),
-            cache_key: String::new(),
+            preparation: None,
         }
     }
 

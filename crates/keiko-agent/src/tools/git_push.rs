@@ -76,7 +76,15 @@ mod tests {
 
     fn opened() -> Opened {
         let remotes = vec![("origin".to_owned(), "git@example.org:a/b.git".to_owned()), ("mirror".to_owned(), "/srv/b.git".to_owned())];
-        Opened { base: CommitId("a".repeat(40)), tree: TreeId("t".into()), kind: BaseKind::Head, branch: Some("main".into()), remotes }
+        Opened {
+            base: CommitId("a".repeat(40)),
+            tree: TreeId("t".into()),
+            kind: BaseKind::Head,
+            branch: Some("main".into()),
+            remotes,
+            part: String::new(),
+            notes: vec![],
+        }
     }
 
     #[test]

@@ -74,6 +74,8 @@ struct Delta {
     reasoning_details: Option<Vec<Value>>,
     refusal: Option<String>,
     tool_calls: Option<Vec<CallDelta>>,
+    /// What stood here before there were several calls.
+    function_call: Option<FunctionDelta>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +99,25 @@ struct OpenCall {
     name: String,
     arguments: String,
     signature: Option<String>,
+}
+
+impl OpenCall {
+    /// A name may come in pieces, grow from delta to delta, or be said again with each: what is there already is not said twice.
+    fn name_comes(&mut self, piece: &str) {
+        let ends = !self.arguments.is_empty();
+        if piece == self.name || ends && !self.name.is_empty() {
+            return;
+        }
+        if piece.starts_with(&self.name) {
+            self.name.clear();
+        }
+        self.name.push_str(piece);
+    }
+
+    /// A call is complete when its arguments are: what comes with a name after that, at the same place, is another one.
+    fn is_complete(&self) -> bool {
+        self.arguments.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
+    }
 }
 
 #[derive(Debug)]
@@ -125,7 +146,8 @@ impl ChatStream {
     /// # Errors
     /// See [`DecodeError`].
     pub fn decode(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if self.done || data.is_empty() {
+        // A comment of the wire below, which a gateway has wrapped into an event.
+        if self.done || data.is_empty() || data.trim_start().starts_with(':') {
             return Ok(());
         }
         if data.trim() == "[DONE]" {
@@ -229,7 +251,8 @@ impl ChatStream {
                 _ => self.begin(Open::Refusal(text))?,
             }
         }
-        let calls = delta.tool_calls.unwrap_or_default();
+        let old = delta.function_call.map(|function| CallDelta { index: None, id: None, function: Some(function), extra_content: None });
+        let calls = delta.tool_calls.unwrap_or_default().into_iter().chain(old);
         calls.into_iter().try_for_each(|call| self.call(call, out))
     }
 
@@ -299,8 +322,16 @@ impl ChatStream {
     }
 
     fn call(&mut self, delta: CallDelta, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let id = delta.id.unwrap_or_default();
-        let at = match self.find_call(delta.index, &id) {
+        let id = delta.id.clone().unwrap_or_default();
+        let found = self.find_call(delta.index, &id);
+        let whole = found.and_then(|at| self.open.get(at)).is_some_and(|open| matches!(open, Open::Call(call) if call.is_complete()));
+        if whole
+            && let Some(Open::Call(call)) = found.and_then(|at| self.open.get(at))
+            && says_again(&delta, call)
+        {
+            return Ok(());
+        }
+        let at = match found.filter(|_| !(whole && begins(&delta))) {
             Some(at) => at,
             None => {
                 let call =
@@ -317,8 +348,8 @@ impl ChatStream {
             call.signature = Some(signature.to_owned());
         }
         let Some(function) = delta.function else { return Ok(()) };
-        if let Some(name) = function.name.filter(|_| call.name.is_empty()) {
-            call.name = name;
+        if let Some(name) = function.name {
+            call.name_comes(&name);
         }
         let piece = match function.arguments {
             Some(Value::String(text)) => text,
@@ -389,6 +420,19 @@ impl ChatStream {
         out.push(Event::Done { stop, raw_stop, usage: self.usage });
         Ok(())
     }
+}
+
+/// A delta with a name and arguments of its own: after a complete call it is the next one, whatever it is numbered.
+fn begins(delta: &CallDelta) -> bool {
+    let Some(FunctionDelta { name: Some(name), arguments: Some(arguments) }) = &delta.function else { return false };
+    !name.is_empty() && arguments.as_str().is_none_or(|text| text.starts_with('{'))
+}
+
+/// Some servers say a whole call once more with the finish reason.
+fn says_again(delta: &CallDelta, call: &OpenCall) -> bool {
+    let same_id = delta.id.as_deref().is_some_and(|id| !id.is_empty() && id == call.id);
+    let same = |function: &FunctionDelta| function.arguments.as_ref().and_then(Value::as_str) == Some(call.arguments.as_str());
+    same_id && delta.function.as_ref().is_some_and(same)
 }
 
 /// The wire counts cached tokens into the prompt and reasoning into the completion.

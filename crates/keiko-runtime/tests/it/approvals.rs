@@ -284,7 +284,7 @@ fn a_yes_that_was_recorded_is_asked_for_again_after_a_kill() {
         let state: RunState = bench.storm.fold().await.unwrap();
         let request = state.open_approvals().next().unwrap().request.clone();
         let policy = ONE.policy();
-        let env = |epoch| Env { now: Timestamp(1_700_000_001_000), epoch: Epoch(epoch), policy: &policy, price: None };
+        let env = |epoch| Env { now: Timestamp(1_700_000_001_000), epoch: Epoch(epoch), policy: &policy, price: None, attended: false };
         // It is taken while the run is being stopped, so that nothing follows from it yet.
         let stop = decide(&state, &env(0), Input::Inbox { seq: Seq(1), message: InboxMessage::Stop { by: "me".into() } }).unwrap();
         let yes = InboxMessage::Approval(request.answer(Decision::Approved, "maria", None));

@@ -52,7 +52,7 @@ impl<'a> Bench<'a> {
     fn step(&mut self, input: Input) -> Result<(), TestCaseError> {
         self.now += 7;
         let price = Some(Price { input: Micros::ZERO, output: Micros(COST.0 * 10_000) });
-        let env = Env { now: Timestamp(self.now), epoch: Epoch(0), policy: &self.policy, price };
+        let env = Env { now: Timestamp(self.now), epoch: Epoch(0), policy: &self.policy, price, attended: false };
         let decided = match decide(&self.live, &env, input) {
             Ok(decided) => decided,
             Err(Reject::HasEnded | Reject::NotOpen(_)) => return Ok(()),

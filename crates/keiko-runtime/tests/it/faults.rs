@@ -271,7 +271,7 @@ fn no_try_is_made_after_a_kill_that_nobody_has_heard_of_yet() {
         let ports = Ports { models: model.clone(), ..calm };
         let fence = ports.journal.lease(&StreamId::run(storm.run), ports.worker, LEASE).await.unwrap();
         let state = RunState::new(tools(), None);
-        let env = Env { now: Timestamp(5), epoch: Epoch(0), policy: &ports.policy, price: None };
+        let env = Env { now: Timestamp(5), epoch: Epoch(0), policy: &ports.policy, price: None, attended: false };
         let decided = decide(&state, &env, Input::Start(Box::new(WAITS.start()))).unwrap();
         let passed = gate::pass(&ports, storm.run, &state, fence, Epoch(0), decided, None).await.unwrap();
         let standing = passed.intents[0].clone();
@@ -322,7 +322,7 @@ fn what_was_stopped_while_the_run_began_is_done_again() {
     use keiko_agent::decide::{Env, Input, decide};
     use keiko_contracts::run::Ended;
     let (scenario, policy) = (named("changes"), named("changes").policy());
-    let env = Env { now: Timestamp(5), epoch: Default::default(), policy: &policy, price: None };
+    let env = Env { now: Timestamp(5), epoch: Default::default(), policy: &policy, price: None, attended: false };
     let state = keiko_agent::state::RunState::new(tools(), engine("coder"));
     let begun = decide(&state, &env, Input::Start(Box::new(scenario.start()))).unwrap();
     let key = begun.next.open.keys().next().unwrap().clone();

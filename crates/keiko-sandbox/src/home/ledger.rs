@@ -27,15 +27,18 @@ pub(super) enum Status {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Record {
     status: Status,
+    #[serde(with = "super::any_path")]
     root: PathBuf,
     tree: TreeId,
     files: Vec<Line>,
     /// Folders that did not exist, outermost first.
+    #[serde(with = "super::any_path::many")]
     new_folders: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Line {
+    #[serde(with = "super::any_path")]
     path: PathBuf,
     kind: ChangeKind,
     before: Mark,
@@ -222,7 +225,12 @@ fn new_folders(root: &Path, plan: &Plan) -> Vec<PathBuf> {
 /// is found again.
 fn temporary(path: &Path) -> PathBuf {
     let mut name = OsStr::new(".keiko-new-").to_owned();
-    name.push(path.file_name().unwrap_or_default());
+    let own = path.file_name().unwrap_or_default();
+    match own.len() > 200 {
+        // With something before it the name would be too long.
+        true => name.push(keiko_contracts::digest::Digest::of(own.as_bytes()).to_string()),
+        false => name.push(own),
+    }
     path.with_file_name(name)
 }
 

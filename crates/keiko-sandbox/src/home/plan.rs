@@ -26,6 +26,7 @@ pub struct ApplyReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Relative to the user's folder.
+    #[serde(with = "super::any_path")]
     pub path: PathBuf,
     /// What happens to it.
     pub kind: ChangeKind,

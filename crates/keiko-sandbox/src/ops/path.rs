@@ -74,7 +74,7 @@ impl RelPath {
         self.0.rsplit('/').next().unwrap_or("")
     }
     fn is_git_internal(&self) -> bool {
-        self.0.split('/').any(|part| part.eq_ignore_ascii_case(".git"))
+        self.0.split('/').any(|part| crate::foreign::is_gits_own(part.as_bytes()))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::path::{RelPath, Root};
 use super::{OpError, Refusal};
-use ignore::{DirEntry, WalkBuilder};
+use crate::foreign::{self, Kind, Rules, Seen, Step, Visitor};
 use std::path::Path;
 
 /// How many entries a walk looks at; a workspace with more is cut and says so.
 pub(crate) const ENTRIES_MAX: usize = 200_000;
+/// Of the clone's own list of ignored files.
+const EXCLUDE_BYTES_MAX: u64 = 512 << 10;
 
 /// An entry of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,23 +43,40 @@ pub(crate) fn walk(root: &Root, below: &RelPath, visit: &mut dyn FnMut(Entry) ->
 }
 
 fn walk_with(root: &Root, below: &RelPath, ignored: Ignored, visit: &mut dyn FnMut(Entry) -> bool) {
-    let mut builder = WalkBuilder::new(root.path());
-    let use_git = ignored == Ignored::Hidden;
-    builder.hidden(false).parents(false).ignore(false).git_global(false).git_ignore(use_git).git_exclude(use_git);
-    builder.require_git(false).follow_links(false).sort_by_file_name(std::cmp::Ord::cmp);
-    let (base, wanted) = (root.path().to_owned(), below.as_str().to_owned());
-    builder.filter_entry(move |entry| entry.depth() == 0 || (entry.file_name() != ".git" && leads_to(&relative(&base, entry), &wanted)));
+    let exclude = match ignored {
+        Ignored::Hidden => foreign::read_regular(&root.path().join(".git/info/exclude"), EXCLUDE_BYTES_MAX).unwrap_or_default(),
+        Ignored::Shown => Vec::new(),
+    };
+    let exclude = String::from_utf8_lossy(&exclude);
+    let rules = if ignored == Ignored::Hidden { Rules::Git { everywhere: &exclude } } else { Rules::None };
     let skip = below.as_str().split('/').filter(|part| !part.is_empty()).count();
-    for entry in builder.build().filter_map(Result::ok).take(ENTRIES_MAX) {
-        let Some(kind) = entry.file_type() else { continue };
-        if entry.depth() <= skip && (entry.depth() < skip || kind.is_dir()) {
-            continue;
+    foreign::walk(root.path(), rules, &mut Below { wanted: below.as_str(), skip, left: ENTRIES_MAX, visit });
+}
+
+struct Below<'a> {
+    wanted: &'a str,
+    skip: usize,
+    left: usize,
+    visit: &'a mut dyn FnMut(Entry) -> bool,
+}
+
+impl Visitor for Below<'_> {
+    fn seen(&mut self, seen: &Seen<'_>) -> Step {
+        let path = shown(seen.path);
+        if seen.name == ".git" || !leads_to(&path, self.wanted) {
+            return Step::Past;
         }
-        let depth = entry.depth().saturating_sub(skip).max(1);
-        let entry = Entry { path: relative(root.path(), &entry), is_folder: kind.is_dir(), is_file: kind.is_file(), depth };
-        if !visit(entry) {
-            break;
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            return Step::End;
         }
+        let is_folder = seen.kind == Kind::Folder;
+        if seen.depth <= self.skip && (seen.depth < self.skip || is_folder) {
+            return Step::In;
+        }
+        let depth = seen.depth.saturating_sub(self.skip).max(1);
+        let entry = Entry { path, is_folder, is_file: seen.kind == Kind::File, depth };
+        if (self.visit)(entry) { Step::In } else { Step::End }
     }
 }
 
@@ -71,8 +90,8 @@ fn leads_to(path: &str, wanted: &str) -> bool {
 
 /// The path below the root as text; what is not UTF-8 is replaced, control characters are escaped so that one name is
 /// one line.
-fn relative(root: &Path, entry: &DirEntry) -> String {
-    let path = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_string_lossy();
+fn shown(path: &Path) -> String {
+    let path = path.to_string_lossy();
     if path.chars().any(char::is_control) { path.escape_debug().to_string() } else { path.into_owned() }
 }
 

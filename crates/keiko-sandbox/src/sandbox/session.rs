@@ -4,6 +4,7 @@ use super::Shared;
 use crate::kernel::Kernel;
 use crate::ops::OpRequest;
 use crate::plan::SELF_INSIDE;
+use crate::recording::LeftOut;
 use crate::run::JailProcess;
 use crate::spec::{JailSpec, Network};
 use crate::worker::{WORKER_ARG, WorkerClient, WorkerError};
@@ -13,7 +14,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{JailBody, Limits, TreeId};
 use keiko_ports::Cancel;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ const KERNEL_IDLE: Duration = Duration::from_secs(30 * 60);
 /// Longest operation of a worker.
 const WORKER_LIMIT: Duration = Duration::from_secs(120);
 
+/// How much of what was told is remembered.
+const TOLD_MAX: usize = 1024;
+
 pub(super) struct Session {
     pub(super) place: Place,
     pub(super) meta: Meta,
@@ -33,6 +37,8 @@ pub(super) struct Session {
     /// The tree of the workspace, while nothing can have changed it.
     pub(super) tree: Option<TreeId>,
     pub(super) kernel: Option<Kernel>,
+    /// What the agent has heard of already.
+    told: BTreeSet<LeftOut>,
     worker: Option<Worker>,
     used: Instant,
     watched: bool,
@@ -47,7 +53,25 @@ struct Worker {
 impl Session {
     pub(super) fn new(place: Place, meta: Meta) -> Session {
         let prepared = Prepared::read(&place);
-        Session { place, meta, prepared, tree: None, kernel: None, worker: None, used: Instant::now(), watched: false }
+        Session {
+            place,
+            meta,
+            prepared,
+            tree: None,
+            kernel: None,
+            told: BTreeSet::new(),
+            worker: None,
+            used: Instant::now(),
+            watched: false,
+        }
+    }
+
+    /// Those of which the agent has not heard yet: not the same with each command.
+    pub(super) fn not_told(&mut self, left_out: Vec<LeftOut>) -> Vec<LeftOut> {
+        if self.told.len() > TOLD_MAX {
+            self.told.clear();
+        }
+        left_out.into_iter().filter(|one| self.told.insert(one.clone())).collect()
     }
 
     /// The file that says that the run has had a kernel.
@@ -186,6 +210,7 @@ impl Shared {
             mounts: inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache),
             limits: Limits { memory_mib: 1024, pids: 64, ..Limits::default() },
             network: Network::None,
+            links: inside::agent_links(&session.meta),
             stdin: Vec::new(),
         };
         let mut process = self.jail.spawn(spec).await?;

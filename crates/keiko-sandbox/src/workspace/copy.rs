@@ -1,8 +1,11 @@
 //! Copying out of a folder that may change under us and that may want to trick us.
 
+use super::own::Own;
 use super::{CREDENTIALS, io_fault};
-use ignore::WalkBuilder;
+pub(crate) use crate::foreign::open_regular;
+use crate::foreign::{self, Kind, Rules, Seen, Step, Visitor};
 use keiko_contracts::code::{Code, Fault};
+use keiko_ports::Cancel;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -29,73 +32,148 @@ impl Default for Caps {
 pub(crate) struct Copied {
     /// Relative paths of files and links, sorted.
     pub(crate) files: BTreeSet<PathBuf>,
-    /// What people should know.
-    pub(crate) notes: Vec<String>,
+    /// Left out, because they may hold credentials and are not tracked.
+    pub(crate) credentials: Vec<PathBuf>,
+    /// How many files and folders a rule of git's hid, without those that can be made again.
+    pub(crate) ignored: u32,
+    /// The first of them; a folder ends with `/`.
+    pub(crate) ignored_first: Vec<PathBuf>,
 }
+
+/// How many ignored files are named.
+const IGNORED_NAMED: usize = 8;
 
 /// Folders that hold what can be made again. In a plain folder there is no `.gitignore` to say so.
 pub(crate) const MADE: [&str; 7] = ["node_modules", ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"];
 
-/// Copies what git would see of `from` to `to`: files that are not ignored, `tracked` ones even if they are, and none of
-/// `left_out`.
+/// What is to be copied.
+pub(crate) struct Wish<'a> {
+    pub(crate) from: &'a Path,
+    pub(crate) to: &'a Path,
+    /// Taken along even if they are ignored.
+    pub(crate) tracked: &'a BTreeSet<PathBuf>,
+    pub(crate) left_out: &'a BTreeSet<PathBuf>,
+    /// No repository: nobody wrote down what can be made again.
+    pub(crate) plain: bool,
+    /// What the repository's own settings ignore, beside every `.gitignore`.
+    pub(crate) excludes: &'a str,
+    /// Folders that are never copied, wherever they are mounted.
+    pub(crate) never: &'a Own,
+    pub(crate) caps: Caps,
+}
+
+/// Copies what git would see: files that are not ignored, `tracked` ones even if they are, and none of `left_out`.
 /// Symlinks are copied as links and never followed; special files, other repositories and untracked credential files stay.
-pub(crate) fn snapshot(
-    from: &Path,
-    to: &Path,
-    tracked: &BTreeSet<PathBuf>,
-    left_out: &BTreeSet<PathBuf>,
-    plain: bool,
-    caps: Caps,
-) -> Result<Copied, Fault> {
-    let mut out = Copied::default();
-    let mut wanted: BTreeSet<PathBuf> = tracked.difference(left_out).cloned().collect();
-    let root = from.to_owned();
-    let mut walk = WalkBuilder::new(from);
-    walk.hidden(false)
-        .ignore(false)
-        .git_global(false)
-        .git_ignore(true)
-        .git_exclude(true)
-        .require_git(false)
-        .parents(false)
-        .follow_links(false);
-    walk.filter_entry(move |entry| {
-        let is_dir = entry.file_type().is_some_and(|t| t.is_dir());
-        let name = entry.file_name();
-        let made = plain
-            && is_dir
-            && (MADE.iter().any(|m| name == OsStr::new(m)) || (name == "target" && entry.path().join("CACHEDIR.TAG").exists()));
-        let other_repo = is_dir && entry.path() != root && entry.path().join(".git").symlink_metadata().is_ok();
-        name != ".git" && !made && !other_repo
-    });
-    for entry in walk.build() {
-        let entry = entry.map_err(|e| {
-            let hint = "make it readable, or add it to .gitignore";
-            Fault::new(Code(5104), format!("the workspace cannot be read: {e}")).at(from.display()).hint(hint)
-        })?;
-        if entry.file_type().is_none_or(|t| t.is_dir()) {
-            continue;
-        }
-        let Ok(path) = entry.path().strip_prefix(from) else { continue };
-        if left_out.contains(path) {
-            continue;
-        }
-        if !tracked.contains(path) && is_credential(path) {
-            out.notes.push(format!("left out {}: it may hold credentials and is not tracked", path.display()));
-            continue;
-        }
-        wanted.insert(path.to_owned());
-        check_caps(wanted.len() as u64, 0, caps, from)?;
+pub(crate) fn snapshot(wish: &Wish<'_>, cancel: &Cancel) -> Result<Copied, Fault> {
+    let wanted = wish.tracked.difference(wish.left_out).cloned().collect();
+    let mut choice = Choice { wish, cancel, wanted, out: Copied::default(), fault: None };
+    foreign::walk(wish.from, Rules::Git { everywhere: wish.excludes }, &mut choice);
+    let Choice { wanted, mut out, fault, .. } = choice;
+    if let Some(fault) = fault {
+        return Err(fault);
     }
-    let mut bytes = 0;
+    let (caps, mut bytes) = (wish.caps, 0);
+    // Believed before anything is copied: a file may claim a size that no disk holds.
+    let claimed = |path: &PathBuf| wish.from.join(path).symlink_metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
+    check_caps(0, wanted.iter().map(claimed).fold(0, u64::saturating_add), caps, wish.from)?;
     for path in wanted {
-        if let Some(size) = copy_entry(from, to, &path, caps.bytes.saturating_sub(bytes))? {
+        not_stopped(cancel, wish.from)?;
+        if let Some(size) = copy_entry(wish.from, wish.to, &path, caps.bytes.saturating_sub(bytes))? {
             bytes += size;
-            check_caps(0, bytes, caps, from)?;
+            check_caps(0, bytes, caps, wish.from)?;
             out.files.insert(path);
         }
     }
     Ok(out)
+}
+
+/// Chooses what is copied.
+struct Choice<'a> {
+    wish: &'a Wish<'a>,
+    cancel: &'a Cancel,
+    wanted: BTreeSet<PathBuf>,
+    out: Copied,
+    fault: Option<Fault>,
+}
+
+impl Choice<'_> {
+    fn or_end(&mut self, checked: Result<(), Fault>) -> Step {
+        match checked {
+            Ok(()) => Step::In,
+            Err(fault) => {
+                self.fault = Some(fault);
+                Step::End
+            }
+        }
+    }
+}
+
+impl Visitor for Choice<'_> {
+    fn seen(&mut self, seen: &Seen<'_>) -> Step {
+        if seen.name == ".git" {
+            return Step::Past;
+        }
+        let place = self.wish.from.join(seen.path);
+        match seen.kind {
+            Kind::Folder => {
+                let made = self.wish.plain
+                    && (MADE.iter().any(|m| seen.name == OsStr::new(m)) || (seen.name == "target" && place.join("CACHEDIR.TAG").exists()));
+                let other_repo = place.join(".git").symlink_metadata().is_ok();
+                let going_on = not_stopped(self.cancel, self.wish.from);
+                if made || other_repo || self.wish.never.is(&place) { Step::Past } else { self.or_end(going_on) }
+            }
+            Kind::File | Kind::Link => {
+                let path = seen.path;
+                if self.wish.left_out.contains(path) {
+                    return Step::Past;
+                }
+                if !self.wish.tracked.contains(path) && is_credential(path) {
+                    self.out.credentials.push(path.to_owned());
+                    return Step::Past;
+                }
+                self.wanted.insert(path.to_owned());
+                let checked = check_caps(self.wanted.len() as u64, 0, self.wish.caps, self.wish.from);
+                self.or_end(checked)
+            }
+            Kind::Special => Step::Past,
+        }
+    }
+
+    fn hidden(&mut self, seen: &Seen<'_>) {
+        let made = seen.kind == Kind::Folder && is_made(seen.name);
+        if made || seen.kind == Kind::Special || self.wish.tracked.contains(seen.path) {
+            return;
+        }
+        self.out.ignored += 1;
+        if self.out.ignored_first.len() < IGNORED_NAMED {
+            let mut name = seen.path.as_os_str().to_owned();
+            if seen.kind == Kind::Folder {
+                name.push("/");
+            }
+            self.out.ignored_first.push(name.into());
+        }
+    }
+
+    fn unreadable(&mut self, path: &Path, why: std::io::Error) -> Step {
+        let hint = "make it readable, or add it to .gitignore";
+        let place = self.wish.from.join(path);
+        self.fault = Some(Fault::new(Code(5104), format!("the workspace cannot be read: {why}")).at(place.display()).hint(hint));
+        Step::End
+    }
+}
+
+/// What every toolchain makes again, so that nobody misses it here.
+fn is_made(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    MADE.contains(&name.as_ref())
+        || ["target", "dist", "build", ".git", ".tox", ".nox", ".eggs", ".idea", ".vscode", ".cache", "coverage", "htmlcov"]
+            .contains(&name.as_ref())
+        || name.ends_with(".egg-info")
+}
+
+/// A fault once somebody has stopped the run: nothing here is worth finishing.
+pub(crate) fn not_stopped(cancel: &Cancel, at: &Path) -> Result<(), Fault> {
+    if cancel.is_cancelled() { Err(Fault::new(Code(5109), "making the workspace was stopped").at(at.display())) } else { Ok(()) }
 }
 
 fn check_caps(files: u64, bytes: u64, caps: Caps, root: &Path) -> Result<(), Fault> {
@@ -145,17 +223,6 @@ fn copy_entry(from: &Path, to: &Path, path: &Path, room: u64) -> Result<Option<u
 /// Whether a folder on the way to `path` is a symlink.
 pub(crate) fn behind_a_link(root: &Path, path: &Path) -> bool {
     path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()).any(|p| root.join(p).is_symlink())
-}
-
-/// Opens a regular file without following a link at its end and without hanging on a pipe. `None` for anything else.
-pub(crate) fn open_regular(path: &Path) -> std::io::Result<Option<File>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file: File = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => fd.into(),
-        Err(rustix::io::Errno::LOOP) => return Ok(None),
-        Err(e) => return Err(e.into()),
-    };
-    Ok(file.metadata()?.is_file().then_some(file))
 }
 
 /// Copies a folder of ours as it is; links are left out.
@@ -261,6 +328,38 @@ mod tests {
     use super::*;
     use std::fs;
 
+    static NOTHING: BTreeSet<PathBuf> = BTreeSet::new();
+    static NOWHERE: Own = Own::none();
+
+    fn wish<'a>(from: &'a Path, to: &'a Path, tracked: &'a BTreeSet<PathBuf>, caps: Caps) -> Wish<'a> {
+        Wish { from, to, tracked, left_out: &NOTHING, plain: false, excludes: "", never: &NOWHERE, caps }
+    }
+
+    #[test]
+    fn sizes_are_believed_before_they_are_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("from");
+        fs::create_dir(&from).unwrap();
+        for i in 0..12 {
+            File::create(from.join(format!("{i}"))).unwrap().set_len(1000 << 20).unwrap();
+        }
+        let began = std::time::Instant::now();
+        let caps = Caps { files: 100, bytes: 500 << 20 };
+        let fault = snapshot(&wish(&from, &dir.path().join("to"), &NOTHING, caps), &Cancel::new()).unwrap_err();
+        assert_eq!(fault.code, "KEI-5106");
+        assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_copy_that_is_stopped_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("from/a")).unwrap();
+        let stopped = Cancel::new();
+        stopped.cancel();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        assert!(snapshot(&wish(&from, &to, &NOTHING, Caps::default()), &stopped).is_err());
+    }
+
     fn names(copied: &Copied) -> Vec<String> {
         copied.files.iter().map(|p| p.display().to_string()).collect()
     }
@@ -288,10 +387,11 @@ mod tests {
         std::os::unix::fs::symlink(".", from.join("self")).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, from.join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
         let tracked = ["ignored-tracked", "out/secret", "gone"].iter().map(PathBuf::from).collect();
-        let copied = snapshot(&from, &to, &tracked, &BTreeSet::new(), false, Caps::default()).unwrap();
+        let copied = snapshot(&wish(&from, &to, &tracked, Caps::default()), &Cancel::new()).unwrap();
         assert_eq!(names(&copied), [".gitignore", "a.txt", "ignored-tracked", "out", "real/ö b", "self"]);
         assert_eq!(fs::read_link(to.join("out")).unwrap(), Path::new("../outside"));
-        assert!(copied.notes.iter().any(|n| n.contains(".env")));
+        assert_eq!(copied.credentials, [PathBuf::from(".env")]);
+        assert_eq!((copied.ignored, copied.ignored_first.as_slice()), (1, [PathBuf::from("ignored1")].as_slice()));
         assert!(!to.join("sub").exists() && !to.join("pipe").exists());
     }
 
@@ -366,9 +466,10 @@ mod tests {
             fs::write(from.join(format!("{i}")), vec![b'x'; 100]).unwrap();
         }
         for (i, caps) in [Caps { files: 4, bytes: 1000 }, Caps { files: 10, bytes: 450 }].into_iter().enumerate() {
-            let fault = snapshot(&from, &dir.path().join(format!("to{i}")), &BTreeSet::new(), &BTreeSet::new(), true, caps).unwrap_err();
-            assert_eq!(fault.code, "KEI-5106");
+            let to = dir.path().join(format!("to{i}"));
+            assert_eq!(snapshot(&wish(&from, &to, &BTreeSet::new(), caps), &Cancel::new()).unwrap_err().code, "KEI-5106");
         }
-        assert!(snapshot(&from, &dir.path().join("to"), &BTreeSet::new(), &BTreeSet::new(), true, Caps { files: 5, bytes: 500 }).is_ok());
+        let enough = Caps { files: 5, bytes: 500 };
+        assert!(snapshot(&wish(&from, &dir.path().join("to"), &BTreeSet::new(), enough), &Cancel::new()).is_ok());
     }
 }

@@ -7,11 +7,14 @@ use super::{Meta, Place, Workspaces, copy, io_fault};
 use crate::jail::Jail;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{CommitId, TreeId};
+use keiko_ports::Cancel;
 use std::fs::File;
 use std::path::Path;
 
 /// Largest bundle.
 const CAP: u64 = 2 << 30;
+/// Longest packing, milliseconds.
+const EXPORT_MS: u32 = 300_000;
 
 /// What is brought out.
 #[derive(Debug, Clone)]
@@ -53,7 +56,7 @@ impl Workspaces {
         }
         let kind = if matches!(wanted, Wanted::Tree(_)) { "tree" } else { "commit" };
         let script = format!("OUT={OUT}\n{BUNDLE}");
-        let out = on_state(jail, place, false, &script, &[kind, wanted.id(), &meta.opened.base.0]).await?;
+        let out = on_state(jail, place, false, EXPORT_MS, &script, &[kind, wanted.id(), &meta.opened.base.0], Cancel::new()).await?;
         succeeded("packing the result", &out)?;
         let (spaces, place, wanted) = (self.clone(), place.clone(), wanted.clone());
         let taken = tokio::task::spawn_blocking(move || spaces.take_in(&place, &wanted)).await;
@@ -96,7 +99,12 @@ impl Workspaces {
             &path,
             spec,
         ];
-        self.git.call(&place.repo(), args).run()?;
+        let said = self.git.call(&place.repo(), args).try_run()?;
+        if !said.ok {
+            let what = format!("git refuses what is in the result: {}", super::git::reason(&said.stderr));
+            let hint = "see what it is with keiko runs diff, and have the agent change it: keiko resume";
+            return Err(Fault::new(Code(5164), what).at(wanted.id()).hint(hint));
+        }
         let peeled = if matches!(wanted, Wanted::Tree(_)) { "refs/keiko/incoming^{tree}" } else { "refs/keiko/incoming^{commit}" };
         let got = self.git.call(&place.repo(), ["rev-parse", "--verify", peeled]).run()?.line();
         if got != wanted.id() {

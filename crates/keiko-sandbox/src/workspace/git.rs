@@ -11,8 +11,10 @@
 //! - the machine's own configuration: `GIT_CONFIG_NOSYSTEM`, and a global configuration file written by us.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_ports::Cancel;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +27,8 @@ const CONFIG: &str = "\
 [safe]\n\tdirectory = *\n\
 [core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n\tattributesFile = /dev/null\n\texcludesFile = /dev/null\n\tautocrlf = false\n\
 [protocol]\n\tallow = never\n[protocol \"file\"]\n\tallow = always\n\
+[core]\n\tcompression = 0\n\tlooseCompression = 0\n\
+[pack]\n\tcompression = 0\n\twindow = 0\n\
 [gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n\
 [init]\n\tdefaultBranch = main\n\
 [user]\n\tname = Keiko\n\temail = keiko@localhost\n";
@@ -48,6 +52,8 @@ pub(crate) struct HostGit {
     program: PathBuf,
     home: PathBuf,
     config: PathBuf,
+    /// Ends whatever runs.
+    cancel: Cancel,
 }
 
 /// What git said.
@@ -74,7 +80,12 @@ impl HostGit {
         if std::fs::read(&config).ok().as_deref() != Some(CONFIG.as_bytes()) {
             super::write_atomically(&config, CONFIG.as_bytes())?;
         }
-        Ok(HostGit { program, home: dir.to_owned(), config })
+        Ok(HostGit { program, home: dir.to_owned(), config, cancel: Cancel::new() })
+    }
+
+    /// The same, whose calls end when somebody stops them.
+    pub(crate) fn stopped_by(&self, cancel: &Cancel) -> HostGit {
+        HostGit { cancel: cancel.clone(), ..self.clone() }
     }
 
     /// A call in one of our own repositories.
@@ -151,6 +162,8 @@ impl Call<'_> {
     pub(crate) fn try_run(self) -> Result<Said, Fault> {
         let mut command = self.git.command();
         command.args(&self.args).envs(self.env).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What git itself starts must end with it.
+        command.process_group(0);
         let child = command.spawn().map_err(|e| {
             if e.kind() == std::io::ErrorKind::NotFound {
                 missing()
@@ -158,23 +171,35 @@ impl Call<'_> {
                 Fault::new(Code(5107), format!("git could not be started: {e}"))
             }
         })?;
-        attend(child, self.stdin, LIMIT)
+        attend(child, self.stdin, LIMIT, &self.git.cancel)
     }
 }
 
 /// What git refused to do, without the noise before it.
 pub(crate) fn refused(what: &str, stderr: &str) -> Fault {
+    Fault::new(Code(5107), format!("git {what} failed: {}", reason(stderr)))
+}
+
+/// The line of what git said that tells why.
+pub(crate) fn reason(stderr: &str) -> String {
     let line = stderr
         .lines()
         .find(|l| l.starts_with("fatal:") || l.starts_with("error:") || l.contains("[rejected]"))
         .or_else(|| stderr.lines().find(|l| !l.trim().is_empty()))
         .unwrap_or("no reason given");
-    let line: String = keiko_governance::redact::redact(line).chars().take(300).collect();
-    Fault::new(Code(5107), format!("git {what} failed: {line}"))
+    keiko_governance::redact::redact(line).chars().take(300).collect()
 }
 
-/// Feeds a child, reads what it says up to the cap, and ends it at the limit.
-fn attend(mut child: Child, input: Vec<u8>, limit: Duration) -> Result<Said, Fault> {
+fn end(child: &mut Child) {
+    if let Some(group) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Feeds a child, reads what it says up to the cap, and ends it at the limit, or when somebody stops it.
+fn attend(mut child: Child, input: Vec<u8>, limit: Duration, cancel: &Cancel) -> Result<Said, Fault> {
     let read = |pipe: Option<Box<dyn Read + Send>>, cap: u64| {
         std::thread::spawn(move || {
             let mut out = Vec::new();
@@ -198,10 +223,13 @@ fn attend(mut child: Child, input: Vec<u8>, limit: Duration) -> Result<Said, Fau
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
+            Ok(None) if cancel.is_cancelled() => {
+                end(&mut child);
+                return Err(Fault::new(Code(5107), "git was stopped"));
+            }
             Ok(None) if Instant::now() < deadline => std::thread::sleep(pause),
             Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
+                end(&mut child);
                 return Err(Fault::new(Code(5107), format!("git did not end within {} s", limit.as_secs())));
             }
             Err(e) => return Err(Fault::new(Code(5107), format!("git was lost: {e}"))),
@@ -235,7 +263,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let child = Command::new("sleep").arg("30").stdout(Stdio::piped()).spawn().unwrap();
         let start = Instant::now();
-        assert!(attend(child, Vec::new(), Duration::from_millis(50)).is_err());
+        assert!(attend(child, Vec::new(), Duration::from_millis(50), &Cancel::new()).is_err());
+        let child = Command::new("sleep").arg("30").stdout(Stdio::piped()).spawn().unwrap();
+        let stopped = Cancel::new();
+        stopped.cancel();
+        assert!(attend(child, Vec::new(), LIMIT, &stopped).is_err());
         assert!(start.elapsed() < Duration::from_secs(5));
         drop(dir);
     }

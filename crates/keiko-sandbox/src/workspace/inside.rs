@@ -1,7 +1,7 @@
 //! How a workspace looks inside its jails, and Keiko's own scripts in there.
 
 use super::{Meta, Place, deps, prepare};
-use crate::jail::Jail;
+use crate::jail::{Jail, SELF_INSIDE};
 use crate::spec::{Captured, JailOutput, JailSpec, Mount, Network};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, Limits};
@@ -35,6 +35,20 @@ pub(crate) fn agent_mounts(place: &Place, meta: &Meta, prepared: &prepare::Prepa
     mounts
 }
 
+/// Other names of the workspace, as links: the user's own folder, where dependencies of theirs are in use. Programs of a
+/// virtual environment name it in their first line, and an editable install points into it: here that means the workspace.
+pub(crate) fn agent_links(meta: &Meta) -> Vec<(String, String)> {
+    let root = meta.root.as_deref().filter(|_| !meta.deps.is_empty()).and_then(Path::to_str);
+    let known = [WORKSPACE, "/usr", "/proc", "/dev", "/tmp", "/home/keiko", "/cache", "/keiko", "/.keiko", "/results", "/etc"];
+    // Not in the place of anything that is there anyway.
+    let stands_free = |root: &&str| {
+        root.matches('/').count() > 1
+            && crate::launch::is_mountable(root)
+            && !known.iter().any(|known| Path::new(root).starts_with(known) && *known != "/tmp")
+    };
+    root.filter(stands_free).map(|root| (root.to_owned(), WORKSPACE.to_owned())).into_iter().collect()
+}
+
 /// The environment of git inside: no configuration but the repository's own, no questions, no pager.
 pub(crate) fn git_env() -> BTreeMap<String, String> {
     let fixed = [
@@ -45,7 +59,7 @@ pub(crate) fn git_env() -> BTreeMap<String, String> {
         ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("GIT_NO_LAZY_FETCH", "1"),
         ("GIT_ALLOW_PROTOCOL", "none"),
-        ("GIT_CONFIG_COUNT", "8"),
+        ("GIT_CONFIG_COUNT", "11"),
         ("GIT_CONFIG_KEY_0", "core.hooksPath"),
         ("GIT_CONFIG_VALUE_0", "/dev/null"),
         ("GIT_CONFIG_KEY_1", "core.fsmonitor"),
@@ -62,6 +76,14 @@ pub(crate) fn git_env() -> BTreeMap<String, String> {
         ("GIT_CONFIG_VALUE_6", "false"),
         ("GIT_CONFIG_KEY_7", "advice.addEmbeddedRepo"),
         ("GIT_CONFIG_VALUE_7", "false"),
+        // What another machine would refuse is refused here already, where the agent still hears of it.
+        ("GIT_CONFIG_KEY_8", "core.protectHFS"),
+        ("GIT_CONFIG_VALUE_8", "true"),
+        ("GIT_CONFIG_KEY_9", "core.protectNTFS"),
+        ("GIT_CONFIG_VALUE_9", "true"),
+        // A large file costs its reading, and not its compression.
+        ("GIT_CONFIG_KEY_10", "core.compression"),
+        ("GIT_CONFIG_VALUE_10", "1"),
     ];
     let identity = super::git::IDENTITY;
     fixed.into_iter().chain(identity).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
@@ -72,11 +94,19 @@ pub(crate) fn script_spec(mounts: Vec<Mount>, env: BTreeMap<String, String>, scr
     let mut argv: Vec<String> = ["/bin/sh", "-c", script, "keiko"].map(str::to_owned).into();
     argv.extend(args.iter().map(|a| (*a).to_owned()));
     let limits = Limits { wall_ms: 300_000, output_bytes: 8 << 20, file_mib: 4096, ..Limits::default() };
-    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: Network::None, stdin }
+    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: Network::None, stdin, links: Vec::new() }
 }
 
 /// A script of Keiko's on the repository of states.
-pub(crate) async fn on_state(jail: &Jail, place: &Place, writable_tree: bool, script: &str, args: &[&str]) -> Result<JailOutput, Fault> {
+pub(crate) async fn on_state(
+    jail: &Jail,
+    place: &Place,
+    writable_tree: bool,
+    wall_ms: u32,
+    script: &str,
+    args: &[&str],
+    cancel: Cancel,
+) -> Result<JailOutput, Fault> {
     let mounts = vec![
         tree_mount(place, writable_tree),
         Mount { host: place.repo(), inside: REPO.into(), writable: false },
@@ -86,8 +116,10 @@ pub(crate) async fn on_state(jail: &Jail, place: &Place, writable_tree: bool, sc
     let mut env = git_env();
     env.insert("GIT_DIR".into(), STATE.into());
     env.insert("GIT_WORK_TREE".into(), WORKSPACE.into());
-    // Not given to the caller's cancellation: it takes milliseconds, and half of it is worth nothing.
-    jail.run(script_spec(mounts, env, script, args, Vec::new()), LiveSink::none(), Cancel::new()).await
+    env.insert("LOOK".into(), SELF_INSIDE.into());
+    let mut spec = script_spec(mounts, env, script, args, Vec::new());
+    spec.limits.wall_ms = wall_ms;
+    jail.run(spec, LiveSink::none(), cancel).await
 }
 
 /// Standard output of a script that must succeed.

@@ -17,10 +17,13 @@ pub(crate) mod export;
 pub(crate) mod git;
 pub(crate) mod gitops;
 pub(crate) mod inside;
+mod interpreter;
 pub(crate) mod open;
+pub(crate) mod own;
 pub(crate) mod prepare;
 pub(crate) mod registry;
 pub(crate) mod source;
+pub(crate) mod submodules;
 pub(crate) mod tree;
 
 pub use source::is_system;
@@ -43,6 +46,8 @@ pub(crate) const CREDENTIALS: [&str; 8] =
 pub struct Workspaces {
     root: PathBuf,
     pub(crate) git: HostGit,
+    /// Keiko's folders, on which no run works.
+    pub(crate) own: own::Own,
 }
 
 /// The places of one workspace.
@@ -90,7 +95,8 @@ pub(crate) struct Meta {
     pub(crate) root: Option<PathBuf>,
     /// Ignored dependency folders of the user's, relative.
     pub(crate) deps: Vec<PathBuf>,
-    /// What people should know about how it was made.
+    /// What people should know about how it was made, as sentences: from before `opened` had notes.
+    #[serde(default)]
     pub(crate) notes: Vec<String>,
 }
 
@@ -108,7 +114,15 @@ impl Workspaces {
         closed.map_err(|e| io_fault("set the mode of", &root, &e))?;
         let root = root.canonicalize().map_err(|e| io_fault("look at", &root, &e))?;
         let git = HostGit::new(&root)?;
-        Ok(Workspaces { root, git })
+        let own = own::Own::of(data, &[]);
+        Ok(Workspaces { root, git, own })
+    }
+
+    /// The same, which opens none of these folders either, nor one above them: Keiko's settings and caches.
+    #[must_use]
+    pub fn guarding(self, folders: &[PathBuf]) -> Workspaces {
+        let data = self.root.parent().unwrap_or(&self.root);
+        Workspaces { own: own::Own::of(data, folders), ..self }
     }
 
     pub(crate) fn place(&self, run: RunId) -> Place {

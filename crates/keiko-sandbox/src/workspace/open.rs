@@ -1,12 +1,15 @@
 //! Making a workspace: fetched, copied, committed, handed over; all or nothing.
 
-use super::copy::{self, Caps, Copied, MADE};
+use super::copy::{self, Caps, Copied, MADE, Wish};
 use super::source::{self, Found, Repo};
-use super::{Meta, Place, Workspaces, deps, io_fault, write_atomically};
+use super::{Meta, Place, Workspaces, deps, io_fault, own, submodules, write_atomically};
+use crate::foreign;
 use crate::jail::Identity;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, CommitId, Opened, Source, TreeId};
+use keiko_contracts::note::{NAMED_MAX, OpenNote};
+use keiko_ports::Cancel;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,13 +18,16 @@ use std::path::{Path, PathBuf};
 
 /// A branch name for a workspace whose source is on none.
 const BRANCH: &str = "main";
+/// Longest index of the user's that is read.
+const INDEX_BYTES_MAX: u64 = 512 << 20;
 
 impl Workspaces {
     /// Makes the workspace, or gives what was made before. What a crash left half done is done again from the start.
     ///
     /// # Errors
-    /// KEI-5101 to KEI-5108 about the folder, KEI-5109 about the disk, KEI-5112 for another source than before.
-    pub(crate) fn open(&self, run: RunId, source: &Source, owner: Identity) -> Result<Meta, Fault> {
+    /// KEI-5101 to KEI-5108 and KEI-5161 about the folder, KEI-5160 for Keiko's own, KEI-5109 about the disk, KEI-5112 for
+    /// another source than before.
+    pub(crate) fn open(&self, run: RunId, source: &Source, owner: Identity, cancel: &Cancel) -> Result<Meta, Fault> {
         let place = self.place(run);
         if let Some(meta) = self.meta(run)? {
             if meta.source != *source {
@@ -30,7 +36,8 @@ impl Workspaces {
             return Ok(meta);
         }
         copy::wipe(&place.dir)?;
-        let maker = Maker { spaces: self, place };
+        let spaces = Workspaces { git: self.git.stopped_by(cancel), ..self.clone() };
+        let maker = Maker { spaces: &spaces, place, cancel };
         let made = maker.make(source, owner);
         if made.is_err() {
             // The reason counts, not whether the rest could be removed: the next try removes it again.
@@ -43,6 +50,18 @@ impl Workspaces {
 struct Maker<'a> {
     spaces: &'a Workspaces,
     place: Place,
+    cancel: &'a Cancel,
+}
+
+/// What could be fetched.
+#[derive(Debug, PartialEq, Eq)]
+enum Head {
+    /// There is no commit yet.
+    Unborn,
+    /// The commit, and what is missing of its history.
+    At(CommitId, Option<OpenNote>),
+    /// Nothing, and why.
+    Lost(String),
 }
 
 /// The files of a workspace as they were put there.
@@ -50,12 +69,12 @@ struct Filled {
     base: CommitId,
     tree: TreeId,
     kind: BaseKind,
-    notes: Vec<String>,
+    notes: Vec<OpenNote>,
 }
 
 impl Maker<'_> {
     fn make(&self, source: &Source, owner: Identity) -> Result<Meta, Fault> {
-        let (found, snapshot) = match source {
+        let (mut found, snapshot) = match source {
             Source::Empty => (None, false),
             Source::Folder { path, snapshot } => (Some(source::look(&self.spaces.git, Path::new(path))?), *snapshot),
         };
@@ -63,14 +82,36 @@ impl Maker<'_> {
             std::fs::create_dir_all(dir).map_err(|e| io_fault("make a folder", dir, &e))?;
         }
         write_atomically(&self.place.mask(), b"")?;
+        if let (Some(around), Source::Folder { path, .. }) = (&found, source)
+            && !around.part.as_os_str().is_empty()
+            && !self.has_part(around)?
+        {
+            found = Some(source::look_at(&self.spaces.git, Path::new(path))?);
+        }
+        if let Some(found) = &found {
+            own::refuse(&found.root, &self.spaces.own)?;
+        }
         let repo = found.as_ref().and_then(|f| f.repo.as_ref());
         let format = repo.map_or("sha1", |r| r.object_format.as_str());
         self.init(&self.place.repo(), format, true)?;
         let head = match repo {
-            Some(repo) => self.fetch_head(repo)?,
-            None => None,
+            Some(repo) => self.fetch_head(repo, format, snapshot)?,
+            None => Head::Unborn,
+        };
+        let mut notes = found.as_ref().map(about).unwrap_or_default();
+        let head = match head {
+            Head::Unborn => None,
+            Head::At(commit, cut) => {
+                notes.extend(cut);
+                Some(commit)
+            }
+            Head::Lost(why) => {
+                notes.push(OpenNote::WithoutHistory { why });
+                None
+            }
         };
         let filled = self.fill(found.as_ref(), head, snapshot)?;
+        notes.extend(filled.notes.iter().cloned());
         let branch = repo.and_then(|r| r.branch.clone());
         self.clone_out(&filled, branch.as_deref().unwrap_or(BRANCH), format, found.as_ref())?;
         let deps = found.as_ref().map(|f| deps::find(&f.root)).unwrap_or_default();
@@ -79,18 +120,23 @@ impl Maker<'_> {
             std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).map_err(|e| io_fault("set the mode of", &dir, &e))?;
             copy::give(&dir, owner.uid, owner.gid)?;
         }
-        let opened = Opened {
-            base: filled.base,
-            tree: filled.tree,
-            kind: filled.kind,
-            branch,
-            remotes: repo.map(|r| r.remotes.clone()).unwrap_or_default(),
-        };
-        let meta = Meta { version: 1, source: source.clone(), opened, root: found.map(|f| f.root), deps, notes: filled.notes };
+        let part = found.as_ref().map(|f| f.part.display().to_string()).unwrap_or_default();
+        let remotes = repo.map(|r| r.remotes.clone()).unwrap_or_default();
+        let opened = Opened { base: filled.base, tree: filled.tree, kind: filled.kind, branch, remotes, part, notes };
+        let meta = Meta { version: 1, source: source.clone(), opened, root: found.map(|f| f.root), deps, notes: Vec::new() };
         let bytes =
             serde_json::to_vec(&meta).map_err(|e| Fault::new(Code(5110), format!("the workspace's record cannot be written: {e}")))?;
         write_atomically(&self.place.meta(), &bytes)?;
         Ok(meta)
+    }
+
+    /// Whether the repository around a folder has anything of it: one in an ignored folder is a project of its own.
+    fn has_part(&self, found: &Found) -> Result<bool, Fault> {
+        let Some(repo) = &found.repo else { return Ok(false) };
+        self.init(&self.place.repo(), &repo.object_format, true)?;
+        let listed = self.listed_by_user(repo)?;
+        copy::wipe(&self.place.repo())?;
+        Ok(listed.files.iter().any(|path| path.starts_with(&found.part)))
     }
 
     fn init(&self, git_dir: &Path, format: &str, bare: bool) -> Result<(), Fault> {
@@ -102,21 +148,53 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// Fetches the user's HEAD. `None` before the first commit.
-    fn fetch_head(&self, repo: &Repo) -> Result<Option<CommitId>, Fault> {
-        let git = &self.spaces.git;
+    /// Fetches the user's HEAD: with its history, else without, else not at all.
+    fn fetch_head(&self, repo: &Repo, format: &str, or_files: bool) -> Result<Head, Fault> {
+        if let Some(why) = &repo.no_history
+            && or_files
+        {
+            return Ok(Head::Lost(why.clone()));
+        }
+        let said = self.fetch(repo, &[])?;
+        if said.ok {
+            return Ok(Head::At(self.fetched()?, None));
+        }
+        let unborn =
+            said.stderr.contains("couldn't find remote ref HEAD") && repo.branch.as_ref().is_some_and(|b| !has_branch(&repo.common_dir, b));
+        if unborn {
+            return Ok(Head::Unborn);
+        }
+        let why = super::git::reason(&said.stderr);
+        self.begin_again(format)?;
+        if self.fetch(repo, &["--depth=1"])?.ok {
+            return Ok(Head::At(self.fetched()?, Some(OpenNote::HistoryCut { why })));
+        }
+        self.begin_again(format)?;
+        if or_files {
+            return Ok(Head::Lost(why));
+        }
+        let hint = "look at it: git fsck; or take the files as they are: --base snapshot";
+        Err(super::git::refused("fetch", &said.stderr).at(repo.git_dir.display()).hint(hint))
+    }
+
+    fn fetch(&self, repo: &Repo, more: &[&str]) -> Result<super::git::Said, Fault> {
         let from: OsString = repo.git_dir.clone().into();
         let mut args: Vec<OsString> =
             ["-c", "fetch.fsckObjects=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"].map(Into::into).into();
-        args.extend(["--no-auto-maintenance", "--no-recurse-submodules", "--update-shallow", "--"].map(Into::into));
-        args.extend([from, "+HEAD:refs/keiko/head".into()]);
-        let said = git.call(&self.place.repo(), args).try_run()?;
-        if !said.ok {
-            let unborn = said.stderr.contains("couldn't find remote ref HEAD")
-                && repo.branch.as_ref().is_some_and(|b| !has_branch(&repo.common_dir, b));
-            return if unborn { Ok(None) } else { Err(super::git::refused("fetch", &said.stderr).at(repo.git_dir.display())) };
-        }
-        Ok(Some(CommitId(git.call(&self.place.repo(), ["rev-parse", "--verify", "refs/keiko/head^{commit}"]).run()?.line())))
+        args.extend(["--no-auto-maintenance", "--no-recurse-submodules", "--update-shallow"].map(Into::into));
+        args.extend(more.iter().map(Into::into));
+        args.extend(["--".into(), from, "+HEAD:refs/keiko/head".into()]);
+        self.spaces.git.call(&self.place.repo(), args).try_run()
+    }
+
+    fn fetched(&self) -> Result<CommitId, Fault> {
+        Ok(CommitId(self.spaces.git.call(&self.place.repo(), ["rev-parse", "--verify", "refs/keiko/head^{commit}"]).run()?.line()))
+    }
+
+    /// What a fetch that failed left behind is worth nothing.
+    fn begin_again(&self, format: &str) -> Result<(), Fault> {
+        copy::wipe(&self.place.repo())?;
+        self.init(&self.place.repo(), format, true)
     }
 
     /// Puts the files into the tree and their objects into our repository.
@@ -134,22 +212,37 @@ impl Maker<'_> {
             if head.is_some() {
                 self.index(["checkout-index", "-q", "-a", "-f"]).run()?;
             }
-            notes.extend(self.submodules()?);
+            notes.extend(self.submodules(found)?);
             let (base, tree) = self.commit(head.as_ref(), head.as_ref())?;
             return Ok(Filled { base, tree, kind, notes });
         }
         let in_head = self.listed(None)?;
         let mut tracked = in_head.files.clone();
         if let Some(repo) = &found.repo {
-            tracked.extend(self.listed_by_user(repo)?);
+            let listed = self.listed_by_user(repo)?;
+            if let Some(what) = repo.unfinished {
+                let (paths, count) = named(listed.unresolved.iter());
+                notes.push(OpenNote::Unfinished { what, paths, count });
+            }
+            tracked.extend(listed.files);
         }
         let filtered = self.filtered(&in_head.files)?;
-        let copied = copy::snapshot(&found.root, &self.place.tree(), &tracked, &filtered, found.repo.is_none(), Caps::default())?;
+        let excludes = own_excludes(found);
+        let wish = Wish {
+            from: &found.root,
+            to: &self.place.tree(),
+            tracked: &tracked,
+            left_out: &filtered,
+            plain: found.repo.is_none(),
+            excludes: &excludes,
+            never: &self.spaces.own,
+            caps: Caps::default(),
+        };
+        let copied = copy::snapshot(&wish, self.cancel)?;
         self.stage(&in_head.files.difference(&filtered).cloned().collect(), &copied)?;
         self.index(["checkout-index", "-q", "-f", "-z", "--stdin"]).stdin(nul_separated(filtered.iter())).run()?;
-        notes.extend(filtered.iter().take(20).map(|p| format!("took {} as it is committed: a filter of your git makes it", p.display())));
-        notes.extend(copied.notes);
-        notes.extend(self.submodules()?);
+        notes.extend(left_out(&filtered, &copied));
+        notes.extend(self.submodules(found)?);
         let (base, tree) = self.commit(head.as_ref(), head.as_ref())?;
         let kind = match (&found.repo, &head) {
             (None, _) => BaseKind::Shadow,
@@ -177,12 +270,12 @@ impl Maker<'_> {
     }
 
     /// What the user's index tracks, read from a copy; nothing if it cannot be read (a split index, for example).
-    fn listed_by_user(&self, repo: &Repo) -> Result<BTreeSet<PathBuf>, Fault> {
+    fn listed_by_user(&self, repo: &Repo) -> Result<Listed, Fault> {
         let copy = self.place.dir.join("user-index");
-        let Ok(Some(mut file)) = copy::open_regular(&repo.git_dir.join("index")) else { return Ok(BTreeSet::new()) };
+        let Ok(Some(file)) = copy::open_regular(&repo.git_dir.join("index")) else { return Ok(Listed::default()) };
         let mut out = std::fs::File::create(&copy).map_err(|e| io_fault("write", &copy, &e))?;
-        std::io::copy(&mut file, &mut out).map_err(|e| io_fault("write", &copy, &e))?;
-        let listed = self.listed(Some(copy.clone())).map(|l| l.files).unwrap_or_default();
+        std::io::copy(&mut std::io::Read::take(file, INDEX_BYTES_MAX), &mut out).map_err(|e| io_fault("write", &copy, &e))?;
+        let listed = self.listed(Some(copy.clone())).unwrap_or_default();
         let _ = std::fs::remove_file(&copy);
         Ok(listed)
     }
@@ -207,9 +300,11 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn submodules(&self) -> Result<Vec<String>, Fault> {
+    /// The files of submodules as they are checked out. They are no part of any tree: the workspace's git knows their
+    /// folders as places of other repositories, and leaves what is in them alone.
+    fn submodules(&self, found: &Found) -> Result<Vec<OpenNote>, Fault> {
         let listed = self.listed(None)?;
-        Ok(listed.submodules.iter().map(|p| format!("left submodule {} empty", p.display())).collect())
+        submodules::take_along(&found.root, &self.place.tree(), &listed.submodules, &self.spaces.own, self.cancel)
     }
 
     /// Commits the index on top of `parent`, or gives `head` where that has the same tree.
@@ -266,6 +361,8 @@ impl Maker<'_> {
 struct Listed {
     files: BTreeSet<PathBuf>,
     submodules: BTreeSet<PathBuf>,
+    /// Both sides of a merge still stand.
+    unresolved: BTreeSet<PathBuf>,
 }
 
 impl Listed {
@@ -274,6 +371,9 @@ impl Listed {
         for entry in out.split(|b| *b == 0) {
             let Some(tab) = entry.iter().position(|b| *b == b'\t') else { continue };
             let path = PathBuf::from(OsString::from_vec(entry[tab + 1..].to_vec()));
+            if tab > 0 && entry[tab - 1] != b'0' {
+                listed.unresolved.insert(path.clone());
+            }
             let set = if entry.starts_with(b"160000") { &mut listed.submodules } else { &mut listed.files };
             set.insert(path);
         }
@@ -299,17 +399,53 @@ fn excludes(kind: BaseKind, found: Option<&Found>) -> String {
     if matches!(kind, BaseKind::Shadow | BaseKind::Empty) {
         text.push_str("venv/\n");
     }
-    let own = found.and_then(|f| f.repo.as_ref()).and_then(|r| copy::open_regular(&r.common_dir.join("info/exclude")).ok().flatten());
-    if let Some(file) = own {
-        let mut more = String::new();
-        if std::io::Read::read_to_string(&mut std::io::Read::take(file, 64 << 10), &mut more).is_ok() {
-            text.push_str(&more);
-        }
-    }
+    text.push_str(&found.map(own_excludes).unwrap_or_default());
     text
 }
 
+/// What the user's own repository excludes beside its `.gitignore` files.
+fn own_excludes(found: &Found) -> String {
+    let file = found.repo.as_ref().map(|repo| repo.common_dir.join("info/exclude"));
+    file.and_then(|file| foreign::read_text(&file, 64 << 10)).unwrap_or_default()
+}
+
+/// What is to be known of the folder before anything of it was copied.
+fn about(found: &Found) -> Vec<OpenNote> {
+    let mut notes = Vec::new();
+    if !found.part.as_os_str().is_empty() {
+        notes.push(OpenNote::Part { repository: found.root.display().to_string(), part: found.part.display().to_string() });
+    }
+    if found.repo.as_ref().is_some_and(|repo| repo.shallow) {
+        notes.push(OpenNote::Shallow);
+    }
+    notes
+}
+
+/// What was not copied as it lies there.
+fn left_out(filtered: &BTreeSet<PathBuf>, copied: &Copied) -> Vec<OpenNote> {
+    let mut notes = Vec::new();
+    if !filtered.is_empty() {
+        let (paths, count) = named(filtered.iter());
+        notes.push(OpenNote::Filtered { paths, count });
+    }
+    if !copied.credentials.is_empty() {
+        let (paths, count) = named(copied.credentials.iter());
+        notes.push(OpenNote::Credentials { paths, count });
+    }
+    if copied.ignored > 0 {
+        let (paths, _) = named(copied.ignored_first.iter());
+        notes.push(OpenNote::Ignored { paths, count: copied.ignored });
+    }
+    notes
+}
+
+/// The first paths as text, and how many there are.
+fn named<'a>(paths: impl ExactSizeIterator<Item = &'a PathBuf>) -> (Vec<String>, u32) {
+    let count = u32::try_from(paths.len()).unwrap_or(u32::MAX);
+    (paths.take(NAMED_MAX).map(|path| path.display().to_string()).collect(), count)
+}
+
 fn has_branch(common_dir: &Path, branch: &str) -> bool {
-    let packed = std::fs::read_to_string(common_dir.join("packed-refs")).unwrap_or_default();
+    let packed = foreign::read_text(&common_dir.join("packed-refs"), 64 << 20).unwrap_or_default();
     common_dir.join("refs/heads").join(branch).exists() || packed.lines().any(|l| l.ends_with(&format!(" refs/heads/{branch}")))
 }

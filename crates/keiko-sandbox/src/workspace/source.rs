@@ -1,17 +1,22 @@
 //! The user's folder as it is found: what it is, where it stands. Nothing is run in it and nothing is written to it.
 
 use super::git::HostGit;
+use crate::foreign;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::note::Unfinished;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 /// A folder that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// The folder, without symlinks.
+    /// The folder, without symlinks: that of the repository where the folder that was asked for is a part of one.
     pub(crate) root: PathBuf,
     /// Its repository, if it has one.
     pub(crate) repo: Option<Repo>,
+    /// What was asked for, relative to `root`; empty for all of it.
+    pub(crate) part: PathBuf,
 }
 
 /// A repository of the user's.
@@ -27,20 +32,47 @@ pub(crate) struct Repo {
     pub(crate) remotes: Vec<(String, String)>,
     /// `sha1` or `sha256`.
     pub(crate) object_format: String,
+    /// Why nothing of its history is to be read.
+    pub(crate) no_history: Option<String>,
+    /// The history ends early.
+    pub(crate) shallow: bool,
+    /// What the user is in the middle of.
+    pub(crate) unfinished: Option<Unfinished>,
 }
 
-/// Looks at a folder.
+/// Looks at a folder, and at the repository around it.
 ///
 /// # Errors
 /// KEI-5101 missing, KEI-5102 not a folder, KEI-5103 too broad, KEI-5104 unreadable or a symlink loop, KEI-5108 a `.git`
-/// that belongs to something else.
+/// that belongs to something else, KEI-5161 one that would hold up whoever reads it.
 pub(crate) fn look(git: &HostGit, path: &Path) -> Result<Found, Fault> {
+    let found = look_at(git, path)?;
+    if found.repo.is_some() {
+        return Ok(found);
+    }
+    let home = home();
+    let above = found.root.ancestors().skip(1).take_while(|dir| !is_system(dir) && Some(*dir) != home.as_deref());
+    for dir in above {
+        // What is wrong with a repository further up is not this folder's matter.
+        let Ok(Some(git_dir)) = find_git_dir(dir) else { continue };
+        let Ok(repo) = read_repo(git, git_dir) else { break };
+        let part = found.root.strip_prefix(dir).unwrap_or(Path::new("")).to_owned();
+        return Ok(Found { root: dir.to_owned(), repo: Some(repo), part });
+    }
+    Ok(found)
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").and_then(|home| PathBuf::from(home).canonicalize().ok())
+}
+
+/// The same of this folder alone.
+pub(crate) fn look_at(git: &HostGit, path: &Path) -> Result<Found, Fault> {
     let root = path.canonicalize().map_err(|e| unreachable(path, &e))?;
     if !root.is_dir() {
         return Err(Fault::new(Code(5102), "the workspace is not a folder").at(path.display()).hint("give its folder: --workspace DIR"));
     }
-    let home = std::env::var_os("HOME").and_then(|h| PathBuf::from(h).canonicalize().ok());
-    if is_system(&root) || Some(&root) == home.as_ref() {
+    if is_system(&root) || Some(&root) == home().as_ref() {
         let hint = "choose the folder of one project: --workspace DIR";
         return Err(Fault::new(Code(5103), "this folder is too broad to work in").at(root.display()).hint(hint));
     }
@@ -49,7 +81,7 @@ pub(crate) fn look(git: &HostGit, path: &Path) -> Result<Found, Fault> {
         Some(git_dir) => Some(read_repo(git, git_dir)?),
         None => None,
     };
-    Ok(Found { root, repo })
+    Ok(Found { root, repo, part: PathBuf::new() })
 }
 
 /// Folders that belong to the system with all that is in them.
@@ -132,35 +164,66 @@ fn foreign(git_dir: &Path) -> Fault {
     Fault::new(Code(5108), "the .git entry does not belong to this folder").at(git_dir.display()).hint(hint)
 }
 
-/// How deep links are looked for below `objects` and `refs`, and how many entries are looked at.
-const LINK_DEPTH: usize = 3;
-const LINK_ENTRIES: usize = 2_000_000;
+/// What is looked through of a repository's own folder, and how deep.
+const LOOKED_THROUGH: [(&str, usize); 5] = [("objects", 3), ("refs", 32), ("info", 1), ("worktrees", 2), ("reftable", 1)];
+/// How many entries of it are looked at.
+const ENTRIES: usize = 2_000_000;
 
-/// Git makes no links among its own files: one of them, or an alternate, would bring in what another folder holds.
-fn refuse_links(common_dir: &Path) -> Result<(), Fault> {
+fn trap(at: &Path) -> Fault {
+    let what = "git's own folder holds a pipe or a device, which nobody can read";
+    Fault::new(Code(5161), what).at(at.display()).hint(format!("remove it: rm '{}'", at.display()))
+}
+
+/// Git makes no links among its own files: one of them would bring in what another folder holds. Nor does it make pipes:
+/// whoever opens one waits for ever. Sockets are only its helpers', and nobody waits for those.
+fn refuse_traps(git_dir: &Path, common_dir: &Path) -> Result<(), Fault> {
     let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
     if ["HEAD", "config", "packed-refs", "objects", "refs", "info"].iter().any(|name| is_link(&common_dir.join(name))) {
         return Err(foreign(common_dir));
     }
-    if common_dir.join("objects/info/alternates").symlink_metadata().is_ok() {
-        let hint = "make the repository complete: git repack -a -d && rm .git/objects/info/alternates";
-        return Err(Fault::new(Code(5108), "the repository borrows objects from another one").at(common_dir.display()).hint(hint));
-    }
-    let mut left = LINK_ENTRIES;
-    let mut folders = vec![(common_dir.join("objects"), 1), (common_dir.join("refs"), 1)];
-    while let Some((folder, depth)) = folders.pop() {
+    let mut left = ENTRIES;
+    let mut folders = vec![(git_dir.to_owned(), 0, true), (common_dir.to_owned(), 0, true)];
+    folders.extend(LOOKED_THROUGH.iter().map(|(name, depth)| (common_dir.join(name), *depth, *name == "info" || *name == "worktrees")));
+    while let Some((folder, depth, may_link)) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let Ok(kind) = entry.file_type() else { continue };
             left = left.saturating_sub(1);
-            if kind.is_symlink() || left == 0 {
+            if (kind.is_symlink() && !may_link) || left == 0 {
                 return Err(foreign(common_dir));
             }
-            if kind.is_dir() && depth < LINK_DEPTH {
-                folders.push((entry.path(), depth + 1));
+            // A link among the loose files of the folder is followed by git.
+            let leads_to_trap = || kind.is_symlink() && entry.path().metadata().is_ok_and(|meta| is_trap(meta.file_type()));
+            if is_trap(kind) || leads_to_trap() {
+                return Err(trap(&entry.path()));
+            }
+            if kind.is_dir() && depth > 1 {
+                folders.push((entry.path(), depth - 1, may_link));
             }
         }
     }
     Ok(())
+}
+
+fn is_trap(kind: std::fs::FileType) -> bool {
+    kind.is_fifo() || kind.is_char_device() || kind.is_block_device()
+}
+
+/// Objects of another folder are not read: an unpacked archive could name any repository of the user's.
+fn why_no_history(common_dir: &Path) -> Option<String> {
+    let borrowed = common_dir.join("objects/info/alternates").symlink_metadata().is_ok();
+    borrowed.then(|| "it borrows objects from another repository (git repack -a -d makes it complete)".into())
+}
+
+fn unfinished(git_dir: &Path) -> Option<Unfinished> {
+    let there = |name: &str| git_dir.join(name).symlink_metadata().is_ok();
+    let marks = [
+        ("rebase-merge", Unfinished::Rebase),
+        ("rebase-apply", Unfinished::Rebase),
+        ("MERGE_HEAD", Unfinished::Merge),
+        ("CHERRY_PICK_HEAD", Unfinished::CherryPick),
+        ("REVERT_HEAD", Unfinished::Revert),
+    ];
+    marks.into_iter().find(|(name, _)| there(name)).map(|(_, what)| what)
 }
 
 fn read_repo(git: &HostGit, git_dir: PathBuf) -> Result<Repo, Fault> {
@@ -176,10 +239,19 @@ fn read_repo(git: &HostGit, git_dir: PathBuf) -> Result<Repo, Fault> {
         }
         None => git_dir.clone(),
     };
-    refuse_links(&common_dir)?;
+    refuse_traps(&git_dir, &common_dir)?;
     let head = read_small(&git_dir.join("HEAD")).unwrap_or_default();
     let branch = head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned).filter(|b| is_branch(b));
-    let mut repo = Repo { git_dir, common_dir, branch, remotes: Vec::new(), object_format: "sha1".into() };
+    let mut repo = Repo {
+        branch,
+        remotes: Vec::new(),
+        object_format: "sha1".into(),
+        no_history: why_no_history(&common_dir),
+        shallow: read_small(&common_dir.join("shallow")).is_some_and(|text| !text.trim().is_empty()),
+        unfinished: unfinished(&git_dir),
+        git_dir,
+        common_dir,
+    };
     for (key, value) in read_config(git, &repo.common_dir.join("config"))? {
         if key == "extensions.objectformat" && value == "sha256" {
             repo.object_format = value;
@@ -192,7 +264,7 @@ fn read_repo(git: &HostGit, git_dir: PathBuf) -> Result<Repo, Fault> {
 
 /// The settings of one file, without what it includes.
 fn read_config(git: &HostGit, file: &Path) -> Result<Vec<(String, String)>, Fault> {
-    if !file.is_file() {
+    if foreign::open_regular(file).ok().flatten().is_none() {
         return Ok(Vec::new());
     }
     let name = file.as_os_str();
@@ -238,11 +310,7 @@ pub(crate) fn is_branch(name: &str) -> bool {
 }
 
 fn read_small(path: &Path) -> Option<String> {
-    use std::io::Read;
-    let file = super::copy::open_regular(path).ok()??;
-    let mut text = String::new();
-    file.take(1 << 20).read_to_string(&mut text).ok()?;
-    Some(text)
+    foreign::read_text(path, 1 << 20)
 }
 
 #[cfg(test)]
@@ -308,13 +376,37 @@ mod tests {
             }),
             refused
         );
+        // Nothing is read by way of an alternate either: the files come without a history.
         assert_eq!(
             code("alternates", &|own| {
                 plain(own);
                 std::fs::write(own.join("objects/info/alternates"), victim.join("objects").display().to_string()).unwrap();
             }),
-            refused
+            Ok(true)
         );
+        let found = look(&git, &dir.path().join("alternates")).unwrap().repo.unwrap();
+        assert!(found.no_history.is_some_and(|why| why.contains("borrows")));
+        // Pipes, wherever git would open them.
+        let fifo = |at: std::path::PathBuf| {
+            std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+            rustix::fs::mknodat(rustix::fs::CWD, at, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        };
+        for place in [
+            "config",
+            "packed-refs",
+            "shallow",
+            "index",
+            "info/grafts",
+            "objects/info/packs",
+            "objects/pack/p.idx",
+            "refs/heads/a/b/c/d/e/f",
+        ] {
+            let made = code(&place.replace('/', "_"), &|own| {
+                plain(own);
+                fifo(own.join(place));
+            });
+            assert_eq!(made, Err("KEI-5161".to_owned()), "{place}");
+        }
         // A `.git` file that points into the archive itself, and from there to the victim.
         let root = dir.path().join("detour");
         std::fs::create_dir_all(root.join("fake")).unwrap();

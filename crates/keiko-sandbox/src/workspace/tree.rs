@@ -4,33 +4,109 @@
 use super::inside::{on_state, succeeded, text};
 use super::{Meta, Place};
 use crate::jail::Jail;
+use crate::recording::{BLOCKED, Found, LeftOut, Why};
+use crate::spec::JailOutput;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::jail::{TextReport, TreeId};
+use keiko_contracts::jail::{End, TextReport, TreeId};
+use keiko_ports::Cancel;
+use tokio_util::task::AbortOnDropHandle;
 
-/// Stages everything. A repository inside the workspace is left out: git could only record its commit.
+/// Stages everything but what git must leave out: see [`crate::recording`].
 const STAGE: &str = r#"
 stage() {
     rm -f "$GIT_DIR/index.lock"
-    git add -A --ignore-errors . 2>/tmp/stage && return
-    { printf '.\0'; find . -mindepth 2 -name .git -prune -printf ':(exclude,top,literal)%P\0' | sed -z 's,/\.git$,,'; } |
-        git add -A --ignore-errors --pathspec-from-file=- --pathspec-file-nul 2>>/tmp/stage || cat /tmp/stage >&2
+    "$LOOK" jail-look "$GIT_DIR/info/exclude" /tmp/left-out > /tmp/looked || return
+    if [ -s /tmp/left-out ]
+    then git add -A --ignore-errors --pathspec-from-file=/tmp/left-out --pathspec-file-nul 2>/tmp/stage || cat /tmp/stage >&2
+    else git add -A --ignore-errors . 2>/tmp/stage || cat /tmp/stage >&2
+    fi
 }
 "#;
 
+/// Takes away what would hold git up: a pipe of a name that it reads.
+const CLEAR: &str = r#""$LOOK" jail-look "$GIT_DIR/info/exclude" /tmp/left-out --clear"#;
+
+/// Longest restoring, milliseconds: half of it is worth nothing.
+const RESTORE_MS: u32 = 300_000;
+/// Longest recording, milliseconds.
+const RECORD_MS: u32 = 120_000;
+/// How long a recording goes on after somebody stopped the run: mostly it takes milliseconds.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A recorded state.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) tree: TreeId,
+    /// What is not part of it, and why.
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
 /// The tree of the workspace as it is now.
-pub(crate) async fn record(jail: &Jail, place: &Place) -> Result<TreeId, Fault> {
-    let script = format!("{STAGE} stage; git write-tree");
-    let out = on_state(jail, place, false, &script, &[]).await?;
-    tree_id(&succeeded("recording the workspace", &out)?)
+pub(crate) async fn record(jail: &Jail, place: &Place, cancel: &Cancel) -> Result<Recorded, Fault> {
+    there(place)?;
+    let script = format!("{STAGE} stage; looked=$?; cat /tmp/looked; [ $looked = 0 ] || exit $looked; git write-tree");
+    let mut out = staged(jail, place, &script, cancel).await?;
+    let mut cleared = Vec::new();
+    if out.end == End::Exit(BLOCKED.into()) {
+        let clear = on_state(jail, place, true, RECORD_MS, CLEAR, &[], Cancel::new()).await?;
+        cleared = looked(&succeeded("recording the workspace", &clear)?)?.0.left_out;
+        cleared.retain(|one| one.why == Why::Blocking);
+        out = staged(jail, place, &script, cancel).await?;
+    }
+    if out.end == End::TimedOut {
+        let what = format!("recording the workspace took longer than {} s", RECORD_MS / 1000);
+        return Err(Fault::new(Code(5162), what).hint("remove large files and folders, or name them in .gitignore"));
+    }
+    let said = succeeded("recording the workspace", &out)?;
+    let (found, rest) = looked(&said)?;
+    cleared.extend(found.left_out);
+    Ok(Recorded { tree: tree_id(rest)?, left_out: cleared })
+}
+
+/// A fault of its own when somebody removed the workspace behind the run: nothing that is said of it holds any more.
+pub(crate) fn there(place: &Place) -> Result<(), Fault> {
+    if place.meta().is_file() && place.tree().is_dir() && place.state().is_dir() {
+        return Ok(());
+    }
+    Err(gone(place))
+}
+
+/// Said of a workspace that was there.
+pub(crate) fn gone(place: &Place) -> Fault {
+    let hint = "start a new run: what this one made is gone";
+    Fault::new(Code(5163), "the workspace of this run was removed while it was worked on").at(place.dir.display()).hint(hint)
+}
+
+/// Runs it to its end, also when somebody stops the run meanwhile, as long as it is quick.
+async fn staged(jail: &Jail, place: &Place, script: &str, cancel: &Cancel) -> Result<JailOutput, Fault> {
+    let (late, stopped) = (Cancel::new(), cancel.clone());
+    let stop = late.clone();
+    let _watch = AbortOnDropHandle::new(tokio::spawn(async move {
+        stopped.cancelled().await;
+        tokio::time::sleep(PATIENCE).await;
+        stop.cancel();
+    }));
+    on_state(jail, place, false, RECORD_MS, script, &[], late).await
+}
+
+/// The line that the look printed, and what came after it.
+fn looked(out: &[u8]) -> Result<(Found, &[u8]), Fault> {
+    let end = out.iter().position(|b| *b == b'\n').unwrap_or(out.len());
+    let found = serde_json::from_slice(&out[..end]);
+    let found =
+        found.map_err(|e| Fault::new(Code(5120), format!("recording the workspace failed in the jail: {e}")).hint("keiko doctor"))?;
+    Ok((found, out.get(end + 1..).unwrap_or_default()))
 }
 
 /// Puts the files back. New files go, ignored ones stay. What a changed `.gitignore` hid only shows once the old one is
 /// back, hence the second round.
 pub(crate) async fn restore(jail: &Jail, place: &Place, tree: &TreeId) -> Result<TreeId, Fault> {
     check(tree)?;
+    there(place)?;
     let script = format!(
         r#"{STAGE}
 git cat-file -e "$1^{{tree}}" || exit 3
+"$LOOK" jail-look "$GIT_DIR/info/exclude" /tmp/left-out --clear > /dev/null
 for round in 1 2 3; do
     stage
     [ "$(git write-tree)" = "$1" ] && break
@@ -38,7 +114,7 @@ for round in 1 2 3; do
 done
 git write-tree"#
     );
-    let out = on_state(jail, place, true, &script, &[&tree.0]).await?;
+    let out = on_state(jail, place, true, RESTORE_MS, &script, &[&tree.0], Cancel::new()).await?;
     let after = tree_id(&succeeded("restoring the workspace", &out)?)?;
     if after == *tree {
         return Ok(after);
@@ -60,8 +136,8 @@ to=$2
 [ -n "$to" ] || {{ stage; to=$(git write-tree); }}
 git diff --no-color --no-ext-diff --no-textconv --no-renames "$1" "$to""#
     );
-    let out = on_state(jail, place, false, &script, &[&from.0, to.map_or("", |t| &t.0)]).await?;
-    if out.end != keiko_contracts::jail::End::Exit(0) {
+    let out = on_state(jail, place, false, RECORD_MS, &script, &[&from.0, to.map_or("", |t| &t.0)], Cancel::new()).await?;
+    if out.end != End::Exit(0) {
         succeeded("comparing", &out)?;
     }
     Ok(cut(text(&out.stdout), cap, out.stdout.omitted > 0))

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends it")]
 
 mod apply;
+mod bad_input;
 mod cells;
 mod hostile;
 mod kit;

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod any_model;
 mod approvals;
 mod bad_days;
 mod bad_input;

@@ -13,6 +13,7 @@ mod lint_read;
 mod markdown;
 mod repair;
 mod report;
+mod revert;
 mod rules;
 mod series;
 mod source;
@@ -109,10 +110,27 @@ impl Suite {
     fn failing(&self) -> Vec<&TestCase> {
         self.cases().iter().filter(|case| is_red(case.status) && !self.flaky.contains(&case.name)).collect()
     }
+    /// How to run one test and nothing else; where its runner cannot do that, all of them: what comes of it is read by the
+    /// test's name.
+    fn alone(&self, case: &TestCase) -> Option<crate::testing::TestPlan> {
+        let is_named = !matches!(self.plan.runner.as_str(), "npm");
+        let alone = is_named.then(|| crate::testing::plan(&self.project, Some(&case.name))).flatten();
+        Some(alone.unwrap_or_else(|| self.plan.clone()))
+    }
     /// A path inside the project as the workspace names it.
     fn path(&self, inside: &str) -> String {
         join(&self.project.dir, inside)
     }
+}
+
+/// A guilty change, whole.
+#[derive(Debug, Clone)]
+struct Change {
+    /// The tests that it broke.
+    tests: BTreeSet<String>,
+    /// The commit; empty for what nobody committed.
+    commit: String,
+    diff: String,
 }
 
 /// What is known so far.
@@ -122,8 +140,12 @@ struct Facts {
     survey: Survey,
     programs: BTreeSet<String>,
     sources: Sources,
-    /// The state at the start, to go back to.
+    /// The state as it was opened.
+    start: Option<TreeId>,
+    /// The state to go back to: that of the start, with the fixes that were kept.
     tree: Option<TreeId>,
+    /// What the guilty commits changed.
+    changes: Vec<Change>,
     /// The branch that the workspace was on.
     branch: Option<String>,
     suites: Vec<Suite>,
@@ -162,7 +184,9 @@ impl Doctor {
             survey: Survey::default(),
             programs: BTreeSet::new(),
             sources: Sources::default(),
+            start: None,
             tree: None,
+            changes: Vec::new(),
             branch: None,
             suites: Vec::new(),
             report: DoctorReport::default(),

@@ -59,6 +59,9 @@ pub struct Commit {
     pub id: String,
     /// Its first line.
     pub subject: String,
+    /// The commits that it was made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
 }
 
 /// A test suite that ran.
@@ -104,7 +107,7 @@ impl SuiteReport {
 }
 
 /// The line of a message that says what is wrong: the last one that names an error, else the first.
-fn last_words(message: &str) -> String {
+pub(super) fn last_words(message: &str) -> String {
     let telling = |line: &&str| ["Error", "error", "Exception", "panicked", "assert", "expected"].iter().any(|word| line.contains(word));
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let line = lines.iter().rev().find(|line| telling(line)).or(lines.first()).copied().unwrap_or("");
@@ -169,14 +172,20 @@ pub struct Flaky {
 /// The commit that broke a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Guilty {
-    /// The test.
+    /// The test that was traced back.
     pub test: String,
+    /// All tests that it broke, that one first.
+    #[serde(default)]
+    pub tests: Vec<String>,
     /// The first commit at which it fails.
     pub commit: Commit,
     /// The one before, at which it passes.
     pub good: Commit,
     /// How many commits were tried.
     pub tried: u32,
+    /// No commit: what is changed in the folder and not committed.
+    #[serde(default)]
+    pub uncommitted: bool,
     /// What the commit changed, cut.
     pub diff: String,
 }
@@ -196,7 +205,10 @@ pub struct Suspect {
     pub score: u32,
     /// The project itself raised the failure's error here.
     pub raised: bool,
-    /// What it rests on: `coverage`, or `names` where lines could not be measured.
+    /// The guilty commit brought this line, or changed what stood here.
+    #[serde(default)]
+    pub changed: bool,
+    /// What it rests on: `coverage`, `names` where lines could not be measured, or `commit` alone.
     pub basis: String,
 }
 

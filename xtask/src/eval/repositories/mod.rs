@@ -31,7 +31,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR", default_value = "target/eval")]
     cache: PathBuf,
     /// A folder of git mirrors, OWNER+NAME/repo each, looked at before the network
-    #[arg(long, value_name = "DIR", env = "KEIKO_EVAL_MIRRORS")]
+    #[arg(long, value_name = "DIR")]
     mirrors: Option<PathBuf>,
     /// The binary; without it, the one of the profile `quick` is built
     #[arg(long, value_name = "FILE")]

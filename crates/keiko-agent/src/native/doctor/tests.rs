@@ -177,8 +177,7 @@ mod tests {
             manifests: Vec::new(),
             runner,
             needs_prepare,
-            prepare: Vec::new(),
-            cache_key: String::new(),
+            preparation: None,
         }
     }
 

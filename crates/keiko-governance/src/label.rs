@@ -150,6 +150,7 @@ mod tests {
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
             install: None,
+            effort: None,
             language: "en".into(),
             demo: false,
             version: "0".into(),

@@ -162,6 +162,17 @@ pub(crate) struct LimitArgs {
     pub(crate) max_seconds: Option<String>,
 }
 
+/// How hard a model is to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Effort {
+    /// Little
+    Low,
+    /// Some
+    Medium,
+    /// Much
+    High,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The goal in plain words, or @FILE to read it from a file, or - for standard input
@@ -185,6 +196,9 @@ pub(crate) struct RunArgs {
     /// The model: VENDOR/MODEL, or a profile (fast, strong, code)
     #[arg(long, value_name = "VENDOR/MODEL")]
     pub(crate) model: Option<String>,
+    /// How hard the model is to think, where it can be told
+    #[arg(long, value_enum)]
+    pub(crate) effort: Option<Effort>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     /// Who answers when something risky is about to happen

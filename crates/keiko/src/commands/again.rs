@@ -62,6 +62,7 @@ async fn run_tests(keiko: &Keiko, folder: &str) -> Result<RunEnd, CliError> {
         source: Some(Source::Folder { path: folder.to_owned(), snapshot: true }),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
+        effort: None,
         language: language.code().into(),
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),

@@ -122,6 +122,7 @@ impl Yard {
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
             install: None,
+            effort: None,
             language: language.code().into(),
             demo: true,
             version: env!("CARGO_PKG_VERSION").into(),

@@ -1,9 +1,10 @@
 //! From what a person typed to a [`StartRun`]: everything is read and checked here, once.
 
-use crate::cli::{Approval, Base, LimitArgs, RunArgs};
+use crate::cli::{self, Approval, Base, LimitArgs, RunArgs};
 use crate::config::RunConfig;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::Source;
+use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
 use std::io::Read as _;
@@ -133,6 +134,16 @@ pub(crate) fn approval(arg: Option<Approval>, config: &RunConfig) -> ApprovalMod
         Some(Approval::Policy) => ApprovalMode::Policy,
         Some(Approval::Never) => ApprovalMode::Never,
         None => config.approval,
+    }
+}
+
+/// How hard the model is to think.
+pub(crate) fn effort(arg: Option<cli::Effort>, config: &RunConfig) -> Option<Effort> {
+    match arg {
+        Some(cli::Effort::Low) => Some(Effort::Low),
+        Some(cli::Effort::Medium) => Some(Effort::Medium),
+        Some(cli::Effort::High) => Some(Effort::High),
+        None => config.effort,
     }
 }
 

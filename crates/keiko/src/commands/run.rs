@@ -16,6 +16,7 @@ use keiko_contracts::jail::Source;
 use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, StartRun, Suspension};
+use keiko_models::Models;
 use keiko_models::replay::{Player, Recorder};
 use keiko_models::scripted::Scripted;
 use keiko_ports::Cancel;
@@ -38,7 +39,7 @@ pub(crate) fn is_native(agent: &str) -> bool {
 /// Begins a run.
 pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) -> Result<ExitCode, CliError> {
     let text = goal::words(&args.goal, &args.more)?;
-    let limits = goal::limits(&args.limits, keiko.config.run.limits()?)?;
+    let mut limits = goal::limits(&args.limits, keiko.config.run.limits()?)?;
     let source = goal::source(args, keiko.home.user.as_deref())?;
     if source.is_none() && !args.no_workspace && goal::holds_files() {
         context.output.say(context.output.t(
@@ -62,8 +63,19 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         (None, None) if native => (Arc::new(keiko.config.models()?), None),
         (None, None) => {
             let model = chosen_model(keiko, args.model.as_deref()).await?;
-            let models: Arc<dyn ChatModel> = Arc::new(keiko.config.models()?);
-            (recorded(models, args.record.as_deref())?, Some(model))
+            let models = remembering(keiko)?;
+            // What is recorded must come out the same where nothing is known yet.
+            if args.record.is_none() {
+                limits.window = models.known(&model);
+            }
+            if goal::effort(args.effort, &keiko.config.run).is_some() && !models.takes_effort(&model)? {
+                context.output.say(&tr!(
+                    context.output,
+                    "{model} cannot be told how hard to think; the effort is left to it.",
+                    "{model} lässt sich nicht sagen, wie gründlich es nachdenken soll; das bleibt ihm überlassen."
+                ));
+            }
+            (recorded(Arc::new(models), args.record.as_deref())?, Some(model))
         }
     };
     let start = StartRun {
@@ -76,11 +88,17 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         source,
         limits,
         approval: goal::approval(args.approval, &keiko.config.run),
+        effort: goal::effort(args.effort, &keiko.config.run),
         language: keiko.config.language().code().into(),
         demo: args.script.is_some(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await
+}
+
+/// The models, which remember what their servers say of their sizes.
+fn remembering(keiko: &Keiko) -> Result<Models, Fault> {
+    Ok(keiko.config.models()?.with_memory(super::models::memory(&keiko.home)))
 }
 
 fn script_name() -> Result<ModelName, Fault> {
@@ -112,7 +130,8 @@ async fn chosen_model(keiko: &Keiko, asked: Option<&str>) -> Result<ModelName, C
 /// Takes a run up again.
 pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeArgs) -> Result<ExitCode, CliError> {
     let run = keiko.run_id(&args.run).await?;
-    let models: Arc<dyn ChatModel> = Arc::new(keiko.config.models()?);
+    let remembering = Arc::new(remembering(keiko)?);
+    let models: Arc<dyn ChatModel> = remembering.clone();
     let state = keiko.driver(models.clone(), DriveOptions::default())?.fold(run).await.map_err(|error| error.fault())?;
     if state.ended.is_some() {
         return Err(DriveError::HasEnded(run).fault().into());
@@ -135,7 +154,9 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
         return Ok(was_told(context, run, for_ms));
     }
     let current = state.start.as_ref().map_or_else(RunLimits::default, |start| start.limits);
-    let limits = goal::sets_limits(&args.limits).then(|| goal::limits(&args.limits, current)).transpose()?;
+    let known = state.start.as_ref().and_then(|start| start.model.as_ref()).map_or(current.window, |model| remembering.known(model));
+    let limits = goal::limits(&args.limits, RunLimits { window: known, ..current })?;
+    let limits = (goal::sets_limits(&args.limits) || known != current.window).then_some(limits);
     let native = state.start.as_ref().is_some_and(|start| is_native(start.agent.as_str()));
     let before = state.start.as_ref().and_then(|start| start.install.as_ref());
     let source = state.start.as_ref().and_then(|start| start.source.as_ref());

@@ -50,6 +50,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
         source: Some(source),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
+        effort: None,
         language: keiko.config.language().code().into(),
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),

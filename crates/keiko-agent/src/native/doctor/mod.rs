@@ -37,7 +37,7 @@ use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use answer::Answer;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
-use keiko_contracts::jail::{Project, Survey, TreeId};
+use keiko_contracts::jail::{Opened, Project, Survey, TreeId};
 use keiko_contracts::run::EndStatus;
 use source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -149,6 +149,8 @@ struct Facts {
     programs: BTreeSet<String>,
     /// Files with conflict markers that are committed.
     conflicts: BTreeSet<String>,
+    /// The part of the repository that was asked for; empty for all of it.
+    part: String,
     sources: Sources,
     /// The state as it was opened.
     start: Option<TreeId>,
@@ -166,6 +168,11 @@ struct Facts {
 impl Facts {
     fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
+    }
+    /// A file is in the part of the repository that was asked for.
+    fn is_asked_for(&self, path: &str) -> bool {
+        path.strip_prefix(self.part.trim_end_matches('/'))
+            .is_some_and(|rest| self.part.is_empty() || rest.is_empty() || rest.starts_with('/'))
     }
     fn left_out(&mut self, what: impl Into<String>, why: impl Into<String>, enable: impl Into<String>) {
         let entry = NotLooked { what: what.into(), why: why.into(), enable: enable.into() };
@@ -194,6 +201,7 @@ impl Doctor {
             survey: Survey::default(),
             programs: BTreeSet::new(),
             conflicts: BTreeSet::new(),
+            part: String::new(),
             sources: Sources::default(),
             start: None,
             tree: None,
@@ -290,6 +298,11 @@ impl Doctor {
 impl NativeEngine for Doctor {
     fn boxed(&self) -> Box<dyn NativeEngine> {
         Box::new(self.clone())
+    }
+
+    fn opened(&mut self, opened: &Opened) {
+        self.facts.part.clone_from(&opened.part);
+        self.facts.report.notes = opened.notes.iter().map(ToString::to_string).collect();
     }
 
     fn next(&self) -> NativeStep {

@@ -168,15 +168,7 @@ mod tests {
 
     fn project(dir: &str, toolchain: Toolchain, needs_prepare: bool) -> Project {
         let runner = Some(if toolchain == Toolchain::Node { "npm" } else { "pytest" }.to_owned());
-        Project {
-            dir: dir.to_owned(),
-            toolchain,
-            manifests: Vec::new(),
-            runner,
-            needs_prepare,
-            prepare: Vec::new(),
-            cache_key: String::new(),
-        }
+        Project { dir: dir.to_owned(), toolchain, manifests: Vec::new(), runner, needs_prepare, preparation: None }
     }
 
     fn with(path: &str) -> Sources {

@@ -86,9 +86,9 @@ def unpack(project, into):
         shutil.copytree(project, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
 
 
-def green(repo, command):
+def green(repo, command, timeout=60):
     try:
-        return run(command.split(), repo).returncode == 0
+        return run(command.split(), repo, timeout).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
@@ -105,9 +105,13 @@ def plant(project, repo, rng):
     sources = sorted(path for path in files if is_source(path, suffix))
     command, comment = LANGUAGES[suffix]
     git(repo, "init", "-q", "-b", "main")
+    if suffix == ".py" and (repo / "src").is_dir() and not (repo / "conftest.py").exists():
+        # Stands for an installation of the project, which is not what is measured here.
+        (repo / "conftest.py").write_text("import pathlib\nimport sys\n\nsys.path.insert(0, str(pathlib.Path(__file__).parent / \"src\"))\n")
+    git(repo, "add", "-A", "-f")
     if not green(repo, command):
         return "its own tests do not pass by hand"
-    git(repo, "clean", "-fdqx")
+    git(repo, "clean", "-fdqx", "-e", "target")
     for _ in range(40):
         file = rng.choice(sources)
         lines = (repo / file).read_text().split("\n")
@@ -124,11 +128,11 @@ def plant(project, repo, rng):
         compiles = suffix == ".py" or run(["go", "vet", "./..."] if suffix == ".go" else ["cargo", "check", "--offline"], repo).returncode == 0
         noticed = compiles and not green(repo, command)
         (repo / file).write_text("\n".join(lines))
-        git(repo, "clean", "-fdqx") if (repo / ".git/index").exists() else None
         if noticed:
             break
     else:
         return "no bug was found that its tests notice"
+    git(repo, "clean", "-fdqx")
     guilty = rng.randint(2, 5)
     git(repo, "add", "-A")
     git(repo, "commit", "-q", "-m", "Begin")

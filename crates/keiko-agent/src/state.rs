@@ -583,6 +583,9 @@ impl RunState {
             (JailBody::Opened(opened), _) => {
                 self.workspace.tree = Some(opened.tree.clone());
                 self.workspace.opened = Some(Arc::new(opened.clone()));
+                if let Some(engine) = &mut self.native {
+                    engine.opened(opened);
+                }
             }
             (JailBody::Surveyed(survey), _) if self.workspace.survey.is_none() => self.workspace.survey = Some(Arc::new(survey.clone())),
             (JailBody::Written(written), _) => {

@@ -7,7 +7,7 @@ pub mod verifier;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::TestSummary;
-use keiko_contracts::jail::JailOp;
+use keiko_contracts::jail::{JailOp, Opened};
 use keiko_contracts::run::{EndStatus, StartRun};
 
 /// An engine without a model. Its state is a fold over [`NativeEngine::observe`]; [`NativeEngine::next`] is pure, so
@@ -19,6 +19,9 @@ pub trait NativeEngine: std::fmt::Debug + Send + Sync {
 
     /// The run begins.
     fn started(&mut self, _start: &StartRun) {}
+
+    /// What the workspace was made of: told once, before anything that was asked for is answered.
+    fn opened(&mut self, _: &Opened) {}
 
     /// A copy, with all that was observed.
     fn boxed(&self) -> Box<dyn NativeEngine>;

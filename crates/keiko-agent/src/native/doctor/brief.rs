@@ -31,6 +31,7 @@ impl DoctorReport {
         lines.extend(brief.guilty());
         lines.extend(brief.candidate());
         lines.extend(brief.left_out());
+        lines.extend(self.notes.iter().take(LEFT).map(|note| format!("{}: {}", language.pick("Note", "Hinweis"), told(note))));
         let shown = |line: String| -> String {
             let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
             if line.chars().count() > COLUMNS { line.chars().take(COLUMNS).chain(['…']).collect() } else { line }

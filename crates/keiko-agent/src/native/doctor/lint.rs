@@ -3,7 +3,7 @@
 use super::answer::{Answer, argv, first_line, run};
 use super::lint_read;
 use super::report::Finding;
-use super::source::{Lang, is_test_file};
+use super::source::{Lang, Sources, is_test_file};
 use super::tests::place;
 use super::{Facts, NativeCall, Phase, rules};
 use keiko_contracts::jail::{Command, End, ExecReport, Project, Toolchain};
@@ -137,7 +137,7 @@ impl Phase for Lint {
             match read {
                 Ok(found) => {
                     facts.report.checks.push(format!("{} in {}", check.shown(), place(project)));
-                    facts.report.findings.extend(found);
+                    facts.report.findings.extend(found.into_iter().filter(|finding| !is_meant(finding, &facts.sources)));
                 }
                 Err(why) => {
                     let enable = if *check == Check::Eslint { "npm install --save-dev eslint" } else { "" };
@@ -154,6 +154,20 @@ impl Phase for Lint {
         }
         Vec::new()
     }
+}
+
+/// A syntax error that is none: data of tests and templates are not code of the project, and Node takes a file for another
+/// kind of script than the one that its tools make of it.
+fn is_meant(finding: &Finding, sources: &Sources) -> bool {
+    if finding.rule != "syntax-error" && finding.rule != "syntax-warning" {
+        return false;
+    }
+    let data = ["fixtures", "fixture", "testdata", "data", "templates", "bad", "invalid", "snapshots", "__snapshots__"];
+    let in_data = finding.file.split('/').rev().skip(1).any(|folder| data.contains(&folder));
+    let text = sources.files.get(&finding.file).map_or("", String::as_str);
+    let is_module = || text.lines().any(|line| line.starts_with("import ") || line.starts_with("import{") || line.starts_with("export "));
+    let is_other = || text.contains("@flow") || finding.message.contains("token '<'") || is_module();
+    in_data || finding.tool == "node" && is_other()
 }
 
 /// The checks for a project; what is missing is noted.
@@ -201,7 +215,7 @@ fn wanted(facts: &mut Facts, project: &Project) -> Vec<Check> {
 fn built_in(facts: &mut Facts) {
     let mut found = Vec::new();
     for (path, text) in &facts.sources.files {
-        if let Some(lang) = Lang::of(path) {
+        if let Some(lang) = Lang::of(path).filter(|_| facts.is_asked_for(path)) {
             let committed = facts.conflicts.contains(path);
             found.extend(rules::check(lang, path, text, is_test_file(path)).into_iter().map(|mut finding| {
                 if finding.message == rules::COMMITTED_CONFLICT && !committed {
@@ -218,4 +232,29 @@ fn built_in(facts: &mut Facts) {
             .push(format!("built-in rules over {}", crate::describe::count(facts.sources.files.len() as u64, "source file")));
     }
     facts.report.findings.extend(found);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Severity;
+    use super::*;
+
+    #[test]
+    fn what_only_looks_broken_is_left_alone() {
+        let is = |tool: &str, file: &str, text: &str| {
+            let finding = Finding {
+                severity: Severity::Error,
+                file: file.to_owned(),
+                line: 1,
+                rule: "syntax-error".to_owned(),
+                tool: tool.to_owned(),
+                message: "Unexpected token".to_owned(),
+                fixable: false,
+            };
+            is_meant(&finding, &Sources { files: [(file.to_owned(), text.to_owned())].into(), cut: false })
+        };
+        assert!(is("node", "src/a.js", "import a from 'a';\nlet x =;\n"));
+        assert!(is("python", "tests/data/broken.py", "def"));
+        assert!(!is("node", "src/a.js", "let x =;\n") && !is("python", "a.py", "import a\ndef"));
+    }
 }

@@ -275,6 +275,9 @@ impl Page<'_> {
         for check in &report.checks {
             let _ = writeln!(self.out, "- {}", code(&(self.told)(check)));
         }
+        for note in &report.notes {
+            let _ = writeln!(self.out, "- {}", (self.told)(note));
+        }
         if !report.not_looked_at.is_empty() {
             self.out.push('\n');
             self.heading(2, "What was not looked at", "Was nicht untersucht wurde");

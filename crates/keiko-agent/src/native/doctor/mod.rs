@@ -38,7 +38,7 @@ use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use answer::Answer;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
-use keiko_contracts::jail::{Project, Source, Survey, TreeId};
+use keiko_contracts::jail::{Opened, Project, Source, Survey, TreeId};
 use keiko_contracts::run::{EndStatus, StartRun};
 use source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -150,6 +150,8 @@ struct Facts {
     programs: BTreeSet<String>,
     /// Files with conflict markers that are committed.
     conflicts: BTreeSet<String>,
+    /// The part of the repository that was asked for; empty for all of it.
+    part: String,
     sources: Sources,
     /// The state as it was opened.
     start: Option<TreeId>,
@@ -175,6 +177,11 @@ impl Facts {
     }
     fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
+    }
+    /// A file is in the part of the repository that was asked for.
+    fn is_asked_for(&self, path: &str) -> bool {
+        path.strip_prefix(self.part.trim_end_matches('/'))
+            .is_some_and(|rest| self.part.is_empty() || rest.is_empty() || rest.starts_with('/'))
     }
     fn left_out(&mut self, what: impl Into<String>, why: impl Into<String>, enable: impl Into<String>) {
         let entry = NotLooked { what: what.into(), why: why.into(), enable: enable.into() };
@@ -203,6 +210,7 @@ impl Doctor {
             survey: Survey::default(),
             programs: BTreeSet::new(),
             conflicts: BTreeSet::new(),
+            part: String::new(),
             sources: Sources::default(),
             start: None,
             tree: None,
@@ -307,6 +315,11 @@ impl NativeEngine for Doctor {
         if let Some(Source::Folder { path, .. }) = &start.source {
             self.facts.folder = Some(crate::describe::quoted(path));
         }
+    }
+
+    fn opened(&mut self, opened: &Opened) {
+        self.facts.part.clone_from(&opened.part);
+        self.facts.report.notes = opened.notes.iter().map(ToString::to_string).collect();
     }
 
     fn next(&self) -> NativeStep {

@@ -42,6 +42,9 @@ pub struct DoctorReport {
     pub candidates_tried: u32,
     /// What was not looked at.
     pub not_looked_at: Vec<NotLooked>,
+    /// What is to be known of the copy that was examined: ignored files that were left out, a history that is cut.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A project.

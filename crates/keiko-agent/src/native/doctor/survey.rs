@@ -22,8 +22,6 @@ done
 cargo clippy --version >/dev/null 2>&1 && echo clippy
 cargo fmt --version >/dev/null 2>&1 && echo rustfmt
 git symbolic-ref -q --short HEAD 2>/dev/null | sed 's/^/branch /'
-[ "$(git rev-parse --is-shallow-repository 2>/dev/null)" = true ] && echo shallow
-git ls-files -s 2>/dev/null | sed -n 's/^160000 [^\t]*\t//p' | while IFS= read -r p; do [ -n "$(ls -A "$p" 2>/dev/null)" ] || echo "submodule $p"; done
 git grep -l -e '^<<<<<<< ' HEAD -- 2>/dev/null | sed 's/^HEAD:/conflict /'
 true"#;
 
@@ -87,27 +85,17 @@ pub(super) fn read_sources(id: &str) -> NativeCall {
 
 fn take_programs(facts: &mut Facts, answer: &Answer) {
     facts.programs = facts.survey.programs.keys().cloned().collect();
-    let (mut submodules, mut shallow) = (Vec::new(), false);
     match answer.exec() {
         Ok(report) => {
             for line in report.stdout.text_or_empty().lines().map(str::trim) {
                 match line.split_once(' ') {
                     Some(("branch", branch)) => facts.branch = Some(branch.to_owned()),
                     Some(("conflict", path)) => drop(facts.conflicts.insert(path.to_owned())),
-                    Some(("submodule", path)) => submodules.push(path.to_owned()),
-                    _ if line == "shallow" => shallow = true,
                     _ => drop(facts.programs.insert(line.to_owned())),
                 }
             }
         }
         Err(why) => facts.left_out("tools beyond those of the survey", why, ""),
-    }
-    if shallow {
-        facts.left_out("the older history", "the clone is shallow: its history is cut", "git fetch --unshallow");
-    }
-    if !submodules.is_empty() {
-        let why = format!("submodules are empty here: {}", submodules.join(", "));
-        facts.left_out("the files of submodules", why, "git submodule update --init --recursive");
     }
     facts.report.programs = facts.programs.iter().cloned().collect();
 }
@@ -139,6 +127,9 @@ fn take_history(facts: &mut Facts, answer: &Answer) {
 /// Projects of the survey; a folder of sources without a manifest counts as one too.
 fn take_projects(facts: &mut Facts) {
     let mut projects = facts.survey.projects.clone();
+    // Of a part, its own projects; where it has none, those that it belongs to.
+    let has_own = projects.iter().any(|project| facts.is_asked_for(&project.dir));
+    projects.retain(|project| if has_own { facts.is_asked_for(&project.dir) } else { contains(&project.dir, &facts.part) });
     for (lang, toolchain, runner) in [(Lang::Python, Toolchain::Python, "unittest"), (Lang::Js, Toolchain::Node, "node")] {
         let sources: Vec<&String> = facts.sources.files.keys().filter(|path| Lang::of(path) == Some(lang)).collect();
         if !sources.is_empty() && !projects.iter().any(|project| project.toolchain == toolchain) {
@@ -161,6 +152,11 @@ fn take_projects(facts: &mut Facts) {
     if facts.survey.projects.is_empty() {
         facts.left_out("tests and linters", "no project in Python, Rust, JavaScript/TypeScript or Go was found", "");
     }
+}
+
+/// A folder is another one, or above it.
+fn contains(dir: &str, part: &str) -> bool {
+    dir.is_empty() || part == dir || part.starts_with(&format!("{dir}/"))
 }
 
 /// A cut output has lost its middle: the file around the cut cannot be trusted, and is left out.

@@ -12,7 +12,7 @@ use crate::prompt;
 use crate::state::{CallState, RunState};
 use crate::{calls, cutoff, ending, unsaid};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::approval::{ApprovalAnswer, Decision, InstallWord};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, TaskId};
 use keiko_contracts::jail::{JailAction, JailOp};
@@ -41,6 +41,8 @@ pub enum Input {
         by: String,
         /// Other limits from now on.
         limits: Option<RunLimits>,
+        /// What is said about installing from now on.
+        install: Option<InstallWord>,
     },
     /// As [`Input::Resume`], with what was said while nobody drove it: that counts before anything goes on.
     ResumeHearing {
@@ -48,6 +50,8 @@ pub enum Input {
         by: String,
         /// Other limits from now on.
         limits: Option<RunLimits>,
+        /// What is said about installing from now on.
+        install: Option<InstallWord>,
         /// Messages of the inbox with their places, in order.
         heard: Vec<(Seq, InboxMessage)>,
     },
@@ -125,15 +129,17 @@ impl Draft<'_> {
             Input::Start(start) => {
                 self.emit(RunEvent::RunStarted(start));
                 let by = "start".to_owned();
-                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits: None }));
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits: None, install: None }));
             }
-            Input::Resume { by, limits } => self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits })),
-            Input::ResumeHearing { by, limits, heard } => {
+            Input::Resume { by, limits, install } => {
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits, install }))
+            }
+            Input::ResumeHearing { by, limits, install, heard } => {
                 // Before the word that it goes on: an answer belongs to the question that the run still waits with.
                 for (seq, message) in heard {
                     self.take_message(seq, message);
                 }
-                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits }));
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits, install }));
             }
             Input::Restore { key } => return self.restore(&key),
             Input::Ended(ended) => self.take_ended(*ended)?,

@@ -10,7 +10,7 @@ use crate::tools::ToolBox;
 use crate::window::Window;
 use crate::words;
 use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, Installing};
 use keiko_contracts::digest::{Content, Digest};
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
@@ -102,6 +102,8 @@ pub struct Workspace {
     pub created: BTreeSet<String>,
     /// The newest difference from the base: the tree it belongs to, and the diff.
     pub diff: Option<(TreeId, Content)>,
+    /// What was installed: see [`crate::describe::declared`].
+    pub installed: BTreeSet<String>,
     /// What edits that a person approved did to files, with the newest approval.
     pub allowed: BTreeMap<String, (ApprovalId, Change)>,
 }
@@ -354,6 +356,9 @@ impl RunState {
             Arc::make_mut(start).limits = limits;
             self.budget.set_limit(limits.budget);
         }
+        if let (Some(word), Some(start)) = (&resumed.install, self.start.as_mut()) {
+            Arc::make_mut(start).install = Some(word.clone()).filter(|word| word.answer != Installing::Ask);
+        }
     }
 
     fn apply_steered(&mut self, steered: &Steered) {
@@ -376,6 +381,9 @@ impl RunState {
         self.conversation.push(Item::Words(start.goal.text_or_empty().into()));
         self.start = Some(Arc::new(start.clone()));
         self.shown = Shown::default();
+        if let Some(engine) = &mut self.native {
+            engine.started(start);
+        }
     }
 
     fn apply_intended(&mut self, intent: &Intent) {
@@ -457,7 +465,8 @@ impl RunState {
             .iter()
             .filter_map(|part| match part {
                 Part::Call { id, name, arguments, .. } => {
-                    Some(Call::new(ToolCall { id: id.clone(), name: name.clone(), arguments: arguments.clone() }))
+                    let name = self.tools.canonical(name, arguments);
+                    Some(Call::new(ToolCall { id: id.clone(), name, arguments: arguments.clone() }))
                 }
                 _ => None,
             })
@@ -472,10 +481,15 @@ impl RunState {
         let useful = !self.calls.is_empty()
             || (report.stop == Stop::End && parts.iter().any(|part| matches!(part, Part::Text { text } if !text.trim().is_empty())));
         self.empty_answers = if useful { 0 } else { self.empty_answers + 1 };
-        let results = self
-            .calls
+        // The conversation keeps the names that the model gave: they must be those of its calls.
+        let results = parts
             .iter()
-            .map(|call| Slot { id: call.id.as_str().into(), name: call.name.as_str().into(), shown: None, whole: None, is_error: false })
+            .filter_map(|part| match part {
+                Part::Call { id, name, .. } => {
+                    Some(Slot { id: id.as_str().into(), name: name.as_str().into(), shown: None, whole: None, is_error: false })
+                }
+                _ => None,
+            })
             .collect();
         if self.calls.is_empty() {
             self.calls.extend(words::claim_of(&parts, report.stop, self.step).map(Call::new));
@@ -564,6 +578,10 @@ impl RunState {
                 if self.workspace.opened.as_ref().is_some_and(|opened| opened.tree == *from) =>
             {
                 self.workspace.diff = Some((to.clone(), text.text.clone()))
+            }
+            (JailBody::Prepared(prepared), JailOp::Prepare(prepare)) => {
+                let done = prepare.sets.iter().zip(&prepared.sets).filter(|(_, done)| done.exit_code == 0);
+                self.workspace.installed.extend(done.map(|(set, _)| crate::describe::declared(set)));
             }
             (JailBody::Refused { why, .. }, JailOp::EditFile { path, .. }) => {
                 self.guard.edited(path, true);

@@ -103,14 +103,7 @@ pub enum JailOp {
         timeout_ms: u32,
     },
     /// Installs dependencies with network access into the workspace's caches. Needs an approval.
-    Prepare {
-        /// What to install.
-        toolchain: Toolchain,
-        /// The commands, in order.
-        commands: Vec<Vec<String>>,
-        /// Digest of the lock files: the key of the cache.
-        cache_key: String,
-    },
+    Prepare(Prepare),
     /// Puts the workspace back to a recorded tree.
     Restore {
         /// The tree.
@@ -208,6 +201,36 @@ pub struct ExecSpec {
     /// Missing ones are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collect: Vec<String>,
+    /// Keiko's own reporter of tests: laid beside the workspace, given a secret of this execution on its standard input, and
+    /// what it wrote to [`REPORT`] is checked. The secret is made where the jail is, and stands nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReporterKind>,
+}
+
+/// Where Keiko's reporters lie in the jail, read-only.
+pub const HARNESS: &str = "/harness";
+/// Where Keiko's reporters write, in the jail. Of what stands there only checked records are brought back, under this name.
+pub const REPORT: &str = "/results/keiko.report";
+
+/// Which of Keiko's reporters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReporterKind {
+    /// For pytest and unittest.
+    Python,
+    /// For the runners of Node.
+    Node,
+}
+
+/// What came of checking a reporter's records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reported {
+    /// How many records hold.
+    pub records: u32,
+    /// The last of them is the end mark.
+    pub ended: bool,
+    /// Lines that the reporter did not write.
+    pub forged: u32,
 }
 
 /// A folder of the jail, empty before each command that collects something from it: for reports that must not stand in
@@ -272,6 +295,138 @@ impl Toolchain {
     }
 }
 
+/// One installation: everything that the projects of a workspace need, so that a person is asked once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "PrepareAsWritten")]
+pub struct Prepare {
+    /// What to install, in order. One set that fails leaves the others as they are.
+    pub sets: Vec<Preparation>,
+}
+
+/// [`Prepare`] as journals have it: the first ones held one set without a list.
+#[derive(Deserialize, JsonSchema)]
+struct PrepareAsWritten {
+    #[serde(default)]
+    sets: Vec<Preparation>,
+    #[serde(default)]
+    toolchain: Option<Toolchain>,
+    #[serde(default)]
+    commands: Vec<Vec<String>>,
+    #[serde(default)]
+    cache_key: String,
+}
+
+impl From<PrepareAsWritten> for Prepare {
+    fn from(written: PrepareAsWritten) -> Prepare {
+        let PrepareAsWritten { mut sets, toolchain, commands, cache_key } = written;
+        sets.extend(toolchain.map(|toolchain| Preparation {
+            toolchain,
+            dirs: vec![String::new()],
+            commands,
+            cache_key,
+            packages: Packages::default(),
+            registries: Vec::new(),
+            cached: false,
+        }));
+        Prepare { sets }
+    }
+}
+
+/// What came of a [`Prepare`], a row for each of its sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "PreparedAsWritten")]
+pub struct Prepared {
+    /// The rows, in the order of the operation.
+    pub sets: Vec<PreparedSet>,
+}
+
+impl Prepared {
+    /// The exit code of the first set that failed; 0 when everything is there.
+    #[must_use]
+    pub fn exit_code(&self) -> i32 {
+        self.sets.iter().map(|set| set.exit_code).find(|code| *code != 0).unwrap_or(0)
+    }
+
+    /// Whether nothing had to be installed.
+    #[must_use]
+    pub fn is_cached(&self) -> bool {
+        self.sets.iter().all(|set| set.cached)
+    }
+}
+
+/// [`Prepared`] as journals have it: the first ones held one row without a list.
+#[derive(Deserialize, JsonSchema)]
+struct PreparedAsWritten {
+    #[serde(default)]
+    sets: Vec<PreparedSet>,
+    #[serde(default)]
+    cached: bool,
+    #[serde(default)]
+    log: Option<Content>,
+    #[serde(default)]
+    exit_code: i32,
+}
+
+impl From<PreparedAsWritten> for Prepared {
+    fn from(written: PreparedAsWritten) -> Prepared {
+        let PreparedAsWritten { mut sets, cached, log, exit_code } = written;
+        sets.extend(log.map(|log| PreparedSet { toolchain: None, dirs: Vec::new(), cached, log, exit_code }));
+        Prepared { sets }
+    }
+}
+
+/// What is installed for the projects that share one declaration of dependencies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Preparation {
+    /// Whose installer it is.
+    pub toolchain: Toolchain,
+    /// Folders of the projects that it is for, relative to the workspace, empty for the root.
+    pub dirs: Vec<String>,
+    /// The commands, in order.
+    pub commands: Vec<Vec<String>>,
+    /// Digest of manifests and lock files: the key of the cache.
+    pub cache_key: String,
+    /// How much is installed, as far as it is known before.
+    #[serde(default)]
+    pub packages: Packages,
+    /// Where from, as people know these hosts: `pypi.org`, or the mirror that is configured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<String>,
+    /// It was installed before for the very same declarations of this workspace's source, and is in use: nothing needs to be
+    /// asked. Said by the sandbox, outside of the jail, when it answers [`JailOp::Survey`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
+}
+
+/// How much an installation is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Packages {
+    /// How many packages are named.
+    pub count: u32,
+    /// They come from a lock file, so that these are all. Otherwise they are what is declared, and bring others along.
+    pub complete: bool,
+    /// How large the downloads are together, bytes, where the lock file says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// What came of installing one [`Preparation`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreparedSet {
+    /// Whose installer it was; unknown in the oldest journals.
+    #[serde(default)]
+    pub toolchain: Option<Toolchain>,
+    /// Folders of the projects that it is for.
+    #[serde(default)]
+    pub dirs: Vec<String>,
+    /// It was there already.
+    pub cached: bool,
+    /// What the installer said, or what was wrong.
+    pub log: Content,
+    /// Exit code of the last command: 0 when everything is there.
+    pub exit_code: i32,
+}
+
 /// What came of a [`JailAction`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JailReport {
@@ -312,15 +467,8 @@ pub enum JailBody {
         /// What changed, one line a file.
         summary: Content,
     },
-    /// Dependencies are there.
-    Prepared {
-        /// They came from the cache.
-        cached: bool,
-        /// What the installer said, or what was wrong.
-        log: Content,
-        /// Exit code of the last command.
-        exit_code: i32,
-    },
+    /// What came of installing.
+    Prepared(Prepared),
     /// The workspace was put back.
     Restored,
 }
@@ -424,10 +572,10 @@ pub struct Project {
     pub runner: Option<String>,
     /// Dependencies that are declared but cannot be found in the jail.
     pub needs_prepare: bool,
-    /// Commands that would install them, for [`JailOp::Prepare`].
-    pub prepare: Vec<Vec<String>>,
-    /// The key of the dependency cache.
-    pub cache_key: String,
+    /// How they are installed, for [`JailOp::Prepare`]; absent when there is nothing to install, or nobody knows how. Also
+    /// there when nothing is missing.
+    #[serde(default)]
+    pub preparation: Option<Preparation>,
 }
 
 /// Text, and whether it is all of it.
@@ -477,6 +625,9 @@ pub struct ExecReport {
     pub tree_before: Option<TreeId>,
     /// The files asked for: path and text.
     pub artifacts: Vec<(String, Content)>,
+    /// What came of Keiko's own reporter, when one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
 }
 
 impl Default for Content {
@@ -537,4 +688,27 @@ pub struct CellError {
     pub message: String,
     /// Traceback.
     pub traceback: Content,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installations_of_the_first_journals_are_read() {
+        let op = r#"{"op":"prepare","toolchain":"node","commands":[["npm","ci"]],"cache_key":"k"}"#;
+        let Ok(JailOp::Prepare(prepare)) = serde_json::from_str(op) else { panic!("{op}") };
+        assert_eq!((prepare.sets[0].toolchain, prepare.sets[0].cache_key.as_str()), (Toolchain::Node, "k"));
+        assert_eq!(prepare.sets[0].commands, [["npm", "ci"]]);
+        let log = serde_json::to_string(&Content::from("said")).unwrap();
+        let body = format!(r#"{{"prepared":{{"cached":true,"log":{log},"exit_code":3}}}}"#);
+        let Ok(JailBody::Prepared(prepared)) = serde_json::from_str(&body) else { panic!("{body}") };
+        assert_eq!((prepared.exit_code(), prepared.is_cached(), prepared.sets[0].log.text()), (3, true, Some("said")));
+        let project =
+            r#"{"dir":"","toolchain":"go","manifests":["go.mod"],"runner":"go","needs_prepare":true,"prepare":[["x"]],"cache_key":"k"}"#;
+        assert_eq!(serde_json::from_str::<Project>(project).unwrap().preparation, None);
+        for new in [JailOp::Prepare(prepare.clone()), JailOp::Prepare(Prepare { sets: vec![] })] {
+            assert_eq!(serde_json::from_str::<JailOp>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+        }
+    }
 }

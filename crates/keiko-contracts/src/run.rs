@@ -1,7 +1,7 @@
 //! Runs: commands, events, and how they are listed.
 
 use crate::action::{Intent, Outcome, Report};
-use crate::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::approval::{ApprovalAnswer, ApprovalRequest, InstallWord};
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
 use crate::evidence::{EvidenceCard, TestSummary};
@@ -33,6 +33,9 @@ pub struct StartRun {
     pub limits: RunLimits,
     /// Who answers approvals.
     pub approval: ApprovalMode,
+    /// What was said about installing before it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallWord>,
     /// Language of what people read: `en` or `de`.
     pub language: String,
     /// A scripted model plays, or this is a demonstration.
@@ -150,6 +153,9 @@ pub struct Resumed {
     /// Other limits from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<RunLimits>,
+    /// What is said about installing from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallWord>,
 }
 
 /// Someone said something.

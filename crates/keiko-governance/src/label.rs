@@ -149,6 +149,7 @@ mod tests {
             source: None,
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
+            install: None,
             language: "en".into(),
             demo: false,
             version: "0".into(),

@@ -168,7 +168,7 @@ fn command_starts(action: &Action, starts: &[String]) -> bool {
             Command::Argv(argv) => begins(argv),
             Command::Shell(script) => simple_commands(script.text_or_empty()).iter().any(|words| begins(words)),
         },
-        JailOp::Prepare { commands, .. } => commands.iter().any(|argv| begins(argv)),
+        JailOp::Prepare(prepare) => prepare.sets.iter().flat_map(|set| &set.commands).any(|argv| begins(argv)),
         _ => false,
     }
 }
@@ -207,6 +207,7 @@ mod tests {
             stdin: None,
             limits: Limits::default(),
             collect: vec![],
+            report: None,
         };
         Action::Jail(JailAction { workspace: run(), op: JailOp::Exec(spec), tree: None })
     }

@@ -14,6 +14,7 @@ pub mod replay;
 pub mod reply;
 pub mod router;
 pub mod scripted;
+pub mod spoken;
 pub mod sse;
 pub mod tap;
 pub mod transport;

@@ -152,6 +152,7 @@ impl Models {
         })?;
         let post = Post { asked, effect, url: &vendor.url, family: vendor.family, auth: vendor.auth, body };
         let mut answered = self.transport.post(post, live, cancel, self.tap.as_ref()).await?;
+        crate::spoken::read(&mut answered.reply, &request.tools, request.max_output_tokens);
         let parts = std::mem::take(&mut answered.reply.parts);
         let text = serde_json::to_string(&parts).map_err(|e| Stopped::Fault(Fault::new(fault::BAD_STREAM, e.to_string())))?;
         answered.reply.parts = parts;

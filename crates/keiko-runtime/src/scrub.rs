@@ -34,7 +34,7 @@ fn scrub_body(body: &mut JailBody) {
             // Images are not looked into.
             cell.displays.iter_mut().filter(|(media, _)| media.starts_with("text/")).for_each(|(_, text)| clean(text));
         }
-        JailBody::Prepared { log, .. } => clean(log),
+        JailBody::Prepared(prepared) => prepared.sets.iter_mut().for_each(|set| clean(&mut set.log)),
         JailBody::Surveyed(survey) => survey.instructions.iter_mut().for_each(clean),
         JailBody::Opened(_) | JailBody::Committed { .. } | JailBody::Restored => {}
     }

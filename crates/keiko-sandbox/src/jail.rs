@@ -215,7 +215,10 @@ impl Ground {
     fn plan(&self, spec: &JailSpec) -> Result<(LaunchPlan, Group), Fault> {
         check(spec)?;
         // A tool that was removed since must not keep everything else from running.
-        let toolchains: Vec<Mount> = self.found.mounts.iter().filter(|m| m.host.exists()).cloned().collect();
+        let toolchains = self.found.mounts.iter().filter(|m| m.host.exists());
+        // What a link leads to is seen through it; an environment that is activated in the shell is one of the folder's.
+        let linked = |mount: &Mount| spec.links.iter().any(|(from, _)| Path::new(&mount.inside).starts_with(from));
+        let toolchains: Vec<Mount> = toolchains.filter(|mount| !linked(mount)).cloned().collect();
         let all: Vec<&Mount> = toolchains.iter().chain(&spec.mounts).collect();
         if let Some(astray) = spec.mounts.iter().find(|mount| !is_straight(mount, &all)) {
             let what = "a mount would lead through something else than folders, in a folder that commands can change";
@@ -226,6 +229,7 @@ impl Ground {
             .map_err(|e| Fault::new(Code(5005), format!("control groups for a jail cannot be made: {e}")).hint("keiko doctor"))?;
         let sizes = self.sizes(&spec.limits);
         let mut layers = allowlist::system_layers(&self.options.inner, &toolchains, &self.found.links, sizes, &spec.limits);
+        layers.extend(spec.links.iter().map(|(inside, target)| Layer::Symlink { target: target.clone(), inside: inside.clone() }));
         layers.extend(spec.mounts.iter().map(allowlist::layer));
         layers.push(Layer::Seal { inside: "/".into() });
         let mut env = self.base_env.clone();
@@ -399,7 +403,16 @@ fn landlock_note(locked: &Locked) -> Option<String> {
 fn probe(ground: &mut Ground) -> Result<Locked, Fault> {
     let limits = Limits { wall_ms: 10_000, ..Limits::default() };
     let argv = vec![crate::plan::SELF_INSIDE.to_owned(), crate::inner::NOTHING.to_owned()];
-    let spec = JailSpec { argv, cwd: "/".into(), env: BTreeMap::new(), mounts: vec![], limits, network: Network::None, stdin: vec![] };
+    let spec = JailSpec {
+        argv,
+        cwd: "/".into(),
+        env: BTreeMap::new(),
+        mounts: vec![],
+        limits,
+        network: Network::None,
+        stdin: vec![],
+        links: vec![],
+    };
     match start::blocking(ground.prepare(&spec)?, &spec)? {
         (Some(locked), End::Exit(0)) => Ok(locked),
         (_, end) => Err(Fault::new(Code(5002), format!("a first jail did not work: {end:?}")).hint("keiko doctor")),
@@ -418,6 +431,7 @@ mod tests {
             mounts: vec![],
             limits: Limits::default(),
             network: Network::None,
+            links: vec![],
             stdin: vec![],
         }
     }

@@ -66,6 +66,17 @@ impl Sandbox {
         shared.spaces.export(&shared.jail, &session.place, &session.meta, &Wanted::Tree(tree.clone())).await
     }
 
+    /// The difference between two recorded trees of a run, as a unified diff.
+    ///
+    /// # Errors
+    /// KEI-5111 without a workspace, KEI-5122 when a tree is none.
+    pub async fn difference(&self, run: RunId, from: &TreeId, to: &TreeId) -> Result<String, Fault> {
+        let session = self.session(run).await?;
+        let session = session.lock().await;
+        let report = tree::diff(&self.shared.jail, &session.place, from, Some(to), DIFF_CAP).await?;
+        Ok(report.text.text_or_empty().to_owned())
+    }
+
     /// What people should know of how a workspace was made: files left out, submodules.
     ///
     /// # Errors
@@ -126,14 +137,13 @@ impl Sandbox {
 
     /// What an installation left that may have been interrupted, if it is complete; the workspace uses it then.
     async fn installed(&self, action: &JailAction) -> Result<Option<JailReport>, Fault> {
-        let JailOp::Prepare { toolchain, commands, cache_key } = &action.op else { return Ok(None) };
-        let order = install::Order { toolchain: *toolchain, commands: commands.clone(), cache_key: cache_key.clone() };
+        let JailOp::Prepare(prepare) = &action.op else { return Ok(None) };
         let session = self.session(action.workspace).await?;
         let mut session = session.lock().await;
         if let Some(expected) = &action.tree {
             self.ensure(&mut session, expected).await?;
         }
-        let found = self.shared.installed(&mut session, action.workspace, &order, &Cancel::new()).await?;
+        let found = self.shared.installed(&mut session, action.workspace, &prepare.sets).await?;
         let Some(body) = found else { return Ok(None) };
         let tree = tree::record(&self.shared.jail, &session.place, &Cancel::new()).await?.tree;
         session.tree = Some(tree.clone());
@@ -151,6 +161,9 @@ impl Sandbox {
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, Fault> {
         let shared = &*self.shared;
+        if matches!(op, JailOp::Survey) {
+            return shared.survey(session, run, cancel).await;
+        }
         if let Some(request) = OpRequest::of(&op) {
             let body = shared.ask_worker(session, request, cancel).await?;
             return Ok(body.map(|body| of_part(body, &session.meta.opened.part)));
@@ -159,9 +172,7 @@ impl Sandbox {
             JailOp::Git(op) => gitops::run(&shared.jail, &session.place, &session.meta, &op, cancel.clone()).await?,
             JailOp::Cell { code, timeout_ms } => return shared.cell(session, &code, timeout_ms, live, cancel).await,
             JailOp::Exec(spec) => return shared.exec(session, before, spec, live, cancel).await,
-            JailOp::Prepare { toolchain, commands, cache_key } => {
-                return shared.install(session, run, install::Order { toolchain, commands, cache_key }, live, cancel).await;
-            }
+            JailOp::Prepare(prepare) => return shared.install(session, run, prepare.sets, live, cancel).await,
             JailOp::Restore { tree } => {
                 session.tree = Some(tree::restore(&shared.jail, &session.place, &tree).await?);
                 JailBody::Restored

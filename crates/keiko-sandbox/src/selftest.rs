@@ -29,8 +29,16 @@ impl Jail {
 
     async fn try_out(&self, argv: &[&str], limits: Limits) -> Result<JailOutput, Fault> {
         let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-        let spec =
-            JailSpec { argv, cwd: "/tmp".into(), env: BTreeMap::new(), mounts: vec![], limits, network: Network::None, stdin: vec![] };
+        let spec = JailSpec {
+            argv,
+            cwd: "/tmp".into(),
+            env: BTreeMap::new(),
+            mounts: vec![],
+            links: vec![],
+            limits,
+            network: Network::None,
+            stdin: vec![],
+        };
         self.run(spec, LiveSink::none(), Cancel::new()).await
     }
 

@@ -16,6 +16,8 @@ pub struct JailSpec {
     pub env: BTreeMap<String, String>,
     /// What is bound in besides the allow-listed system and toolchains.
     pub mounts: Vec<Mount>,
+    /// Links that stand in the root before anything is mounted by the caller: where, and what they lead to.
+    pub links: Vec<(String, String)>,
     /// Limits.
     pub limits: Limits,
     /// What it reaches beyond its own loopback.

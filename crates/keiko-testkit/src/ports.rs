@@ -8,8 +8,8 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::{EffectKey, ModelName};
 use keiko_contracts::jail::{
-    BaseKind, Command, CommitId, End, ExecReport, ExecSpec, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Project, Survey,
-    TextReport, Toolchain, TreeId, WriteReport,
+    BaseKind, Command, CommitId, End, ExecReport, ExecSpec, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Packages, Preparation,
+    Prepared, PreparedSet, Project, Survey, TextReport, Toolchain, TreeId, WriteReport,
 };
 use keiko_contracts::model::{ChatRequest, Message, Part, Stop, Usage};
 use keiko_contracts::money::Micros;
@@ -260,7 +260,19 @@ impl Things {
             }
             JailOp::Exec(spec) => JailBody::Exec(self.exec(spec)),
             JailOp::Git(GitOp::Commit { message, at_seconds }) => self.commit(message.text_or_empty(), *at_seconds),
-            JailOp::Prepare { .. } => JailBody::Prepared { cached: false, log: "installed".into(), exit_code: 0 },
+            JailOp::Prepare(prepare) => JailBody::Prepared(Prepared {
+                sets: prepare
+                    .sets
+                    .iter()
+                    .map(|set| PreparedSet {
+                        toolchain: Some(set.toolchain),
+                        dirs: set.dirs.clone(),
+                        cached: false,
+                        log: "installed".into(),
+                        exit_code: 0,
+                    })
+                    .collect(),
+            }),
             JailOp::Restore { tree } => match self.trees.get(tree).cloned() {
                 Some(files) => {
                     self.files = (*files).clone();
@@ -300,8 +312,15 @@ impl Things {
             manifests: vec!["pyproject.toml".into()],
             runner: Some("unittest".into()),
             needs_prepare: self.files.contains_key("requirements.txt"),
-            prepare: vec![vec!["pip".into(), "install".into()]],
-            cache_key: "k1".into(),
+            preparation: Some(Preparation {
+                toolchain: Toolchain::Python,
+                dirs: vec![String::new()],
+                commands: vec![vec!["pip".into(), "install".into()]],
+                cache_key: "k1".into(),
+                packages: Packages::default(),
+                registries: Vec::new(),
+                cached: false,
+            }),
         };
         let projects = if self.files.contains_key("pyproject.toml") { vec![project] } else { Vec::new() };
         JailBody::Surveyed(Survey { files: 1, projects, ..Survey::default() })

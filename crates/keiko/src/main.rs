@@ -7,6 +7,7 @@ mod error;
 mod halt;
 mod home;
 mod language;
+mod memory;
 mod roles;
 mod sample;
 mod suggest;

@@ -3,7 +3,7 @@
 //! Reading is tolerant where only one thing can be meant (a Markdown fence, a number written as text, null for an
 //! optional field) and otherwise says what is wrong and what would be right.
 
-use super::BadCall;
+use super::{BadCall, aliases};
 use keiko_contracts::tool::ToolSpec;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -59,6 +59,11 @@ fn tidy(schema: &mut Value) {
 
 /// Reads raw arguments.
 pub(super) fn parse<T: JsonSchema + DeserializeOwned>(raw: &str) -> Result<T, BadCall> {
+    parse_with(raw, |_| {})
+}
+
+/// Reads raw arguments, after a tool has given a shape of other systems its own.
+pub(super) fn parse_with<T: JsonSchema + DeserializeOwned>(raw: &str, reshape: impl FnOnce(&mut Value)) -> Result<T, BadCall> {
     if raw.len() > RAW_MAX {
         return Err(BadCall(format!("the arguments are {} bytes long; at most {RAW_MAX} are read", raw.len())));
     }
@@ -66,11 +71,11 @@ pub(super) fn parse<T: JsonSchema + DeserializeOwned>(raw: &str) -> Result<T, Ba
     let mut value: Value =
         if text.is_empty() { Value::Object(Map::new()) } else { serde_json::from_str(text).map_err(|error| not_json(text, &error))? };
     // Some models write the object as text once more. Only an object is taken out of it.
-    if let Value::String(inner) = &value
-        && let Ok(object @ Value::Object(_)) = serde_json::from_str(unfence(inner))
-    {
-        value = object;
+    unwrap_text(&mut value, Value::is_object);
+    if value.is_null() {
+        value = Value::Object(Map::new());
     }
+    reshape(&mut value);
     check(&mut value, &schema_of::<T>(), "").map_err(BadCall)?;
     serde_json::from_value(value).map_err(|error| BadCall(format!("the arguments do not fit: {error}")))
 }
@@ -106,8 +111,8 @@ fn check(value: &mut Value, schema: &Value, at: &str) -> Result<(), String> {
         "integer" => check_integer(value, schema, at),
         "boolean" => {
             match value.as_str() {
-                Some("true") => *value = Value::Bool(true),
-                Some("false") => *value = Value::Bool(false),
+                Some("true" | "True" | "yes") => *value = Value::Bool(true),
+                Some("false" | "False" | "no") => *value = Value::Bool(false),
                 _ => {}
             }
             if value.is_boolean() { Ok(()) } else { Err(wrong(value, schema, at)) }
@@ -121,7 +126,9 @@ fn check_object(value: &mut Value, schema: &Value, at: &str) -> Result<(), Strin
     let empty = Map::new();
     let fields = schema["properties"].as_object().unwrap_or(&empty);
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    unwrap_text(value, Value::is_object);
     let Value::Object(map) = value else { return Err(wrong(value, schema, at)) };
+    aliases::rename(map, fields)?;
     if let Some(unknown) = map.keys().find(|key| !fields.contains_key(*key)) {
         let names: Vec<&str> = fields.keys().map(String::as_str).collect();
         let shown: String = unknown.chars().take(64).collect();
@@ -140,7 +147,22 @@ fn check_object(value: &mut Value, schema: &Value, at: &str) -> Result<(), Strin
     Ok(())
 }
 
+/// Takes a value out of the text that a model has written it as once more.
+fn unwrap_text(value: &mut Value, fits: impl Fn(&Value) -> bool) {
+    if let Value::String(text) = &*value
+        && let Ok(inner) = serde_json::from_str(unfence(text))
+        && fits(&inner)
+    {
+        *value = inner;
+    }
+}
+
 fn check_list(value: &mut Value, schema: &Value, at: &str) -> Result<(), String> {
+    unwrap_text(value, |value| value.is_array() || value.is_object());
+    // One where a list of such is expected.
+    if value.is_object() && schema["items"]["type"] == "object" {
+        *value = Value::Array(vec![value.take()]);
+    }
     let Value::Array(items) = value else { return Err(wrong(value, schema, at)) };
     let limit = |key: &str| schema[key].as_u64().and_then(|n| usize::try_from(n).ok());
     if limit("minItems").is_some_and(|min| items.len() < min) {

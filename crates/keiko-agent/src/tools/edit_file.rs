@@ -1,8 +1,8 @@
 //! Replacing text in a file.
 
 use super::{
-    BadCall, Rendered, Resolved, Tool, ToolContext,
-    arguments::{at_most, parse, spec_of},
+    BadCall, Rendered, Resolved, Tool, ToolContext, aliases,
+    arguments::{at_most, parse_with, spec_of},
     place, report,
 };
 use keiko_contracts::action::{Outcome, Report};
@@ -44,7 +44,7 @@ impl Tool for EditFile {
         spec_of::<Arguments>("edit_file")
     }
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let given: Arguments = parse(arguments)?;
+        let given: Arguments = parse_with(arguments, aliases::gather_edit)?;
         let path = place::writable_file("path", &given.path)?;
         let mut edits = Vec::with_capacity(given.edits.len());
         for (i, edit) in given.edits.into_iter().enumerate() {
@@ -80,7 +80,8 @@ mod tests {
         assert!(
             said(r#"{"path":"a","edits":[{"new":"x"}]}"#).starts_with("`edits[0].old` is missing; expected text: The text as it stands")
         );
-        assert!(said(r#"{"path":"a","edits":{"old":"x","new":"y"}}"#).starts_with("`edits` is the object"));
+        assert!(said(r#"{"path":"a","edits":{"old":"x"}}"#).starts_with("`edits[0].new` is missing"), "one where a list is expected");
+        assert!(said(r#"{"path":"a","edits":"old"}"#).starts_with("`edits` is the text"));
     }
 
     #[test]

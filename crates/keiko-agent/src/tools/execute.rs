@@ -1,8 +1,8 @@
 //! Running a shell command.
 
 use super::{
-    BadCall, Rendered, Resolved, Tool, ToolContext,
-    arguments::{at_most, bounded, parse, spec_of},
+    BadCall, Rendered, Resolved, Tool, ToolContext, aliases,
+    arguments::{at_most, bounded, parse_with, spec_of},
     place, report,
 };
 use keiko_contracts::action::{Outcome, Report};
@@ -36,7 +36,7 @@ impl Tool for Execute {
         spec_of::<Arguments>("execute")
     }
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let given: Arguments = parse(arguments)?;
+        let given: Arguments = parse_with(arguments, aliases::join_command)?;
         bounded("command", &given.command, 32 << 10)?;
         if given.command.contains('\0') {
             return Err(BadCall("`command` contains a NUL character".to_owned()));
@@ -53,6 +53,7 @@ impl Tool for Execute {
             stdin: given.stdin.map(Into::into),
             limits,
             collect: Vec::new(),
+            report: None,
         })))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {

@@ -1,6 +1,7 @@
 //! Tools: what a model can ask for. One tool, one file, two halves: `resolve` turns raw arguments into an action that
 //! policy, approval and audit can judge; `render` turns the report into what the model reads.
 
+mod aliases;
 mod arguments;
 mod ask_operator;
 mod edit_file;
@@ -22,6 +23,8 @@ mod run_tests;
 mod search;
 mod show_more;
 mod write_file;
+
+pub(crate) use prepare::what_is_missing;
 
 use keiko_contracts::action::{Action, Outcome, Report};
 use keiko_contracts::id::{RunId, ToolName};
@@ -186,6 +189,12 @@ impl ToolBox {
     pub fn get(&self, name: &str) -> Option<&dyn Tool> {
         let at = self.tools.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
         self.tools.get(at).map(|(_, tool)| tool.as_ref())
+    }
+    /// The name of the tool that is meant: one of ours, or what other systems call it.
+    #[must_use]
+    pub fn canonical(&self, name: &str, arguments: &str) -> String {
+        let meant = if self.get(name).is_some() { None } else { aliases::tool(name, arguments).filter(|ours| self.get(ours).is_some()) };
+        meant.unwrap_or(name).to_owned()
     }
     /// The names, in order.
     #[must_use]

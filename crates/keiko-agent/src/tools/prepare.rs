@@ -6,7 +6,7 @@ use super::{
     place, report,
 };
 use keiko_contracts::action::{Outcome, Report};
-use keiko_contracts::jail::JailOp;
+use keiko_contracts::jail::{JailOp, Prepare as Installation, Survey};
 use keiko_contracts::tool::ToolSpec;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,6 +18,17 @@ use serde::Deserialize;
 struct Arguments {
     /// The project's folder; by default the one whose dependencies are missing.
     dir: Option<String>,
+}
+
+/// One installation of everything that the projects of a workspace lack; nothing when nothing is missing.
+pub(crate) fn what_is_missing(survey: &Survey) -> Option<JailOp> {
+    let mut sets = Vec::new();
+    for set in survey.projects.iter().filter(|project| project.needs_prepare).filter_map(|project| project.preparation.as_ref()) {
+        if !sets.contains(set) {
+            sets.push(set.clone());
+        }
+    }
+    (!sets.is_empty()).then_some(JailOp::Prepare(Installation { sets }))
 }
 
 /// The tool `prepare`.
@@ -47,14 +58,10 @@ impl Tool for Prepare {
             };
             return Err(BadCall(format!("{why}; projects: {}", dirs.join(", "))));
         };
-        if project.prepare.is_empty() {
+        let Some(set) = &project.preparation else {
             return Err(BadCall("it is not known how the dependencies of this project are installed; see its manifest".to_owned()));
-        }
-        Ok(context.jail(JailOp::Prepare {
-            toolchain: project.toolchain,
-            commands: project.prepare.clone(),
-            cache_key: project.cache_key.clone(),
-        }))
+        };
+        Ok(context.jail(JailOp::Prepare(Installation { sets: vec![set.clone()] })))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -65,7 +72,7 @@ impl Tool for Prepare {
 mod tests {
     use super::*;
     use crate::tools::report::fixture;
-    use keiko_contracts::jail::{Project, Survey, Toolchain};
+    use keiko_contracts::jail::{Packages, Preparation, Project, Survey, Toolchain};
 
     fn project(dir: &str, needs_prepare: bool) -> Project {
         Project {
@@ -74,8 +81,15 @@ mod tests {
             manifests: vec!["package.json".into()],
             runner: None,
             needs_prepare,
-            prepare: vec![vec!["npm".into(), "ci".into()]],
-            cache_key: format!("key-{dir}"),
+            preparation: Some(Preparation {
+                toolchain: Toolchain::Node,
+                dirs: vec![dir.into()],
+                commands: vec![vec!["npm".into(), "ci".into()]],
+                cache_key: format!("key-{dir}"),
+                packages: Packages::default(),
+                registries: Vec::new(),
+                cached: false,
+            }),
         }
     }
 
@@ -85,7 +99,7 @@ mod tests {
         let context = ToolContext { survey: Some(&survey), ..fixture::context() };
         let key = |raw: &str| match Prepare.resolve(raw, &context) {
             Ok(Resolved::Action(action)) => match fixture::op(&action) {
-                JailOp::Prepare { cache_key, .. } => Ok(cache_key.clone()),
+                JailOp::Prepare(prepare) => Ok(prepare.sets[0].cache_key.clone()),
                 other => panic!("{other:?}"),
             },
             Ok(other) => panic!("{other:?}"),

@@ -1,8 +1,8 @@
 //! Reading lines of a file.
 
 use super::{
-    BadCall, Rendered, Resolved, Tool, ToolContext,
-    arguments::{parse, spec_of},
+    BadCall, Rendered, Resolved, Tool, ToolContext, aliases,
+    arguments::{parse_with, spec_of},
     place, report,
 };
 use keiko_contracts::action::{Action, Outcome, Report};
@@ -34,7 +34,7 @@ impl Tool for ReadFile {
         spec_of::<Arguments>("read_file")
     }
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let given: Arguments = parse(arguments)?;
+        let given: Arguments = parse_with(arguments, aliases::gather_range)?;
         let path = place::file("path", &given.path)?;
         Ok(context.look(JailOp::ReadFile { path, from_line: given.from_line.unwrap_or(1), lines: given.lines.unwrap_or(400) }))
     }

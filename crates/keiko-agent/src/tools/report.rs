@@ -5,7 +5,7 @@ use crate::testing::{last as last_lines, plain};
 use keiko_contracts::action::{HostReport, Outcome, Report};
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Content;
-use keiko_contracts::jail::{CellReport, End, ExecReport, JailBody, TextReport, WriteReport};
+use keiko_contracts::jail::{CellReport, End, ExecReport, JailBody, PreparedSet, TextReport, WriteReport};
 use std::borrow::Cow;
 
 /// The body of a jail report, if the outcome is one.
@@ -61,16 +61,24 @@ fn jail(body: &JailBody) -> Rendered {
             let summary = text(summary);
             good(format!("commit {}\n{}", short(&commit.0), summary.trim_end()).trim_end().to_owned())
         }
-        JailBody::Prepared { cached, log, exit_code: 0 } => {
-            let from = if *cached { "from the cache" } else { "installed now" };
-            good(format!("dependencies are there, {from}\n{}", last_lines(&text(log), 5)).trim_end().to_owned())
-        }
-        JailBody::Prepared { log, exit_code, .. } => {
-            bad(format!("installing failed with exit code {exit_code}\n{}", last_lines(&text(log), 40)).trim_end().to_owned())
+        JailBody::Prepared(prepared) => {
+            let shown: Vec<String> = prepared.sets.iter().map(installed).collect();
+            Rendered { text: shown.join("\n"), is_error: prepared.exit_code() != 0 }
         }
         JailBody::Opened(opened) => good(format!("workspace at commit {}", short(&opened.base.0))),
         JailBody::Surveyed(survey) => good(format!("{} files\n{}", survey.files, text(&survey.listing).trim_end())),
         JailBody::Restored => good("the workspace is as it was".to_owned()),
+    }
+}
+
+/// What came of one set of dependencies.
+fn installed(set: &PreparedSet) -> String {
+    let place: Vec<&str> = set.dirs.iter().map(String::as_str).filter(|dir| !dir.is_empty()).collect();
+    let place = if place.is_empty() { String::new() } else { format!("{}: ", place.join(", ")) };
+    match (set.exit_code, set.cached) {
+        (0, true) => format!("{place}dependencies are there, from the cache"),
+        (0, false) => format!("{place}dependencies are there, installed now\n{}", last_lines(&text(&set.log), 5)).trim_end().to_owned(),
+        (code, _) => format!("{place}installing failed with exit code {code}\n{}", last_lines(&text(&set.log), 40)).trim_end().to_owned(),
     }
 }
 
@@ -259,7 +267,7 @@ pub(super) mod fixture {
 mod tests {
     use super::*;
     use keiko_contracts::code::{Code, Fault};
-    use keiko_contracts::jail::{CellError, CommitId};
+    use keiko_contracts::jail::{CellError, CommitId, Prepared};
 
     fn shown(body: JailBody) -> (String, bool) {
         let rendered = render(&fixture::done(body));
@@ -333,7 +341,9 @@ mod tests {
         let commit = JailBody::Committed { commit: CommitId("0123456789abcdef".into()), summary: "M a.py\n".into() };
         assert_eq!(shown(commit), ("commit 0123456789\nM a.py".into(), false));
         let log: String = (0..50).map(|i| format!("line {i}\n")).collect();
-        let (text, is_error) = shown(JailBody::Prepared { cached: false, log: log.into(), exit_code: 1 });
+        let (text, is_error) = shown(JailBody::Prepared(Prepared {
+            sets: vec![PreparedSet { toolchain: None, dirs: vec![], cached: false, log: log.into(), exit_code: 1 }],
+        }));
         assert!(text.starts_with("installing failed with exit code 1\nline 10\n") && is_error);
     }
 

@@ -187,8 +187,7 @@ impl Yard {
                     manifests: vec![manifest.to_owned()],
                     runner: Some(runner.to_owned()),
                     needs_prepare: false,
-                    prepare: Vec::new(),
-                    cache_key: String::new(),
+                    preparation: None,
                 });
             }
         }

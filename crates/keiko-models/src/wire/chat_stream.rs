@@ -74,6 +74,8 @@ struct Delta {
     reasoning_details: Option<Vec<Value>>,
     refusal: Option<String>,
     tool_calls: Option<Vec<CallDelta>>,
+    /// What stood here before there were several calls.
+    function_call: Option<FunctionDelta>,
 }
 
 #[derive(Deserialize)]
@@ -144,7 +146,8 @@ impl ChatStream {
     /// # Errors
     /// See [`DecodeError`].
     pub fn decode(&mut self, data: &str, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        if self.done || data.is_empty() {
+        // A comment of the wire below, which a gateway has wrapped into an event.
+        if self.done || data.is_empty() || data.trim_start().starts_with(':') {
             return Ok(());
         }
         if data.trim() == "[DONE]" {
@@ -248,7 +251,8 @@ impl ChatStream {
                 _ => self.begin(Open::Refusal(text))?,
             }
         }
-        let calls = delta.tool_calls.unwrap_or_default();
+        let old = delta.function_call.map(|function| CallDelta { index: None, id: None, function: Some(function), extra_content: None });
+        let calls = delta.tool_calls.unwrap_or_default().into_iter().chain(old);
         calls.into_iter().try_for_each(|call| self.call(call, out))
     }
 

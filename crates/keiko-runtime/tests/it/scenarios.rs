@@ -62,6 +62,7 @@ impl Scenario {
             source: self.workspace.then_some(Source::Empty),
             limits: self.limits,
             approval: ApprovalMode::Policy,
+            install: None,
             language: "en".into(),
             demo: true,
             version: "0".into(),
@@ -294,6 +295,7 @@ impl NativeEngine for Tester {
                 stdin: None,
                 limits: Limits::default(),
                 collect: Vec::new(),
+                report: None,
             };
             NativeCall { id: id.into(), title: id.into(), op: JailOp::Exec(spec) }
         };

@@ -13,7 +13,7 @@ use crate::ops::list::{Listing, list};
 use crate::ops::path::{Found, RelPath, Root, read_text};
 use crate::ops::{OpError, walk};
 use keiko_contracts::digest::{Content, Digest};
-use keiko_contracts::jail::{Survey, Toolchain, is_test_path};
+use keiko_contracts::jail::{Packages, Survey, Toolchain, is_test_path};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `AGENTS.md` beyond this is cut, in bytes.
@@ -145,6 +145,10 @@ fn inside(dir: &str, name: &str) -> String {
 
 fn argv<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
     words.into_iter().map(|word| word.as_ref().to_owned()).collect()
+}
+
+fn packages(count: usize, complete: bool) -> Packages {
+    Packages { count: u32::try_from(count).unwrap_or(u32::MAX), complete, bytes: None }
 }
 
 /// Names of programs with the first line of what they say of their version.

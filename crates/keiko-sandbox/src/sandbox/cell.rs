@@ -99,6 +99,7 @@ impl Shared {
             mounts,
             limits: Limits::default(),
             network: Network::None,
+            links: inside::agent_links(&session.meta),
             stdin: Vec::new(),
         };
         let process = self.jail.spawn(spec).await.map_err(failed("start the kernel's jail"))?;

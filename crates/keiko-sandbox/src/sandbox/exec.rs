@@ -4,7 +4,7 @@ use super::Shared;
 use super::session::Session;
 use crate::jail::Identity;
 use crate::spec::{JailOutput, JailSpec, Mount, Network};
-use crate::workspace::{Place, copy, inside, io_fault, tree};
+use crate::workspace::{Place, copy, deps, inside, io_fault, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, Limits, RESULTS, TreeId};
@@ -70,7 +70,7 @@ impl Shared {
         live: LiveSink,
         cancel: &Cancel,
     ) -> Result<JailOutput, Fault> {
-        let mut env = self.env(session);
+        let mut env = self.env_at(session, &spec.cwd);
         env.extend(spec.env.clone());
         let cwd = if spec.cwd.is_empty() {
             inside::WORKSPACE.to_owned()
@@ -83,7 +83,7 @@ impl Shared {
         let overfull = self.jail.0.space.is_overfull(&mounts).await;
         // With no room left, files can be removed and nothing be written: also not by many short commands.
         let limits = if overfull { Limits { file_mib: 0, ..spec.limits } } else { spec.limits };
-        let jail = JailSpec { argv, cwd, env, mounts, limits, network: Network::None, stdin };
+        let jail = JailSpec { argv, cwd, env, mounts, limits, network: Network::None, stdin, links: inside::agent_links(&session.meta) };
         let mut output = self.jail.run(jail, live, cancel.clone()).await?;
         if overfull {
             output.violations.push("the workspace is larger than it may be: nothing can be written until something is removed".into());
@@ -91,9 +91,25 @@ impl Shared {
         Ok(output)
     }
 
-    /// What commands need to find what was prepared.
+    /// What commands at the workspace's root need to find what was prepared, and what the user has there.
     pub(super) fn env(&self, session: &Session) -> std::collections::BTreeMap<String, String> {
-        session.prepared.env(&self.cache, &self.jail.search_path().join(":"))
+        self.env_at(session, "")
+    }
+
+    /// The same for commands in a folder. What was prepared comes before a virtual environment of the user's, which it was
+    /// prepared in the place of; one that lies in the repository counts without being activated.
+    pub(super) fn env_at(&self, session: &Session, cwd: &str) -> std::collections::BTreeMap<String, String> {
+        let mut path = self.jail.search_path().join(":");
+        let venv = deps::environment(&session.meta.deps, cwd);
+        if let Some(venv) = &venv {
+            path = format!("{venv}/bin:{path}");
+        }
+        let mut env = session.prepared.env(&self.cache, &path);
+        if let Some(venv) = venv {
+            env.entry("VIRTUAL_ENV".to_owned()).or_insert(venv);
+            env.entry("PATH".to_owned()).or_insert(path);
+        }
+        env
     }
 
     async fn collect(&self, session: &Session, files: &[String], since: f64) -> Result<Vec<(String, Content)>, Fault> {
@@ -205,6 +221,7 @@ fn report(output: JailOutput, tree_before: TreeId, artifacts: Vec<(String, Conte
         violations: output.violations,
         tree_before: Some(tree_before),
         artifacts,
+        reported: None,
     }
 }
 

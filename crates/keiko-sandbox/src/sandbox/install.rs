@@ -10,7 +10,7 @@ use crate::workspace::registry::Registries;
 use crate::workspace::{copy, inside, io_fault, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
-use keiko_contracts::jail::{End, JailBody, Limits, Toolchain};
+use keiko_contracts::jail::{End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use std::path::{Path, PathBuf};
@@ -22,32 +22,48 @@ const LIMITS: Limits = Limits { wall_ms: 900_000, memory_mib: 4096, pids: 512, o
 
 /// Projects that one set of dependencies is bound into.
 const DIRS_MOST: usize = 64;
-
-/// What is to be installed.
-pub(super) struct Order {
-    pub(super) toolchain: Toolchain,
-    pub(super) commands: Vec<Vec<String>>,
-    pub(super) cache_key: String,
-}
+/// Most sets of one installation.
+const SETS_MOST: usize = 64;
 
 impl Shared {
+    /// Installs what is not there yet. One set that fails leaves the others as they are.
     pub(super) async fn install(
         &self,
         session: &mut Session,
         run: RunId,
-        order: Order,
+        sets: Vec<Preparation>,
         live: LiveSink,
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, Fault> {
-        let set = self.set_of(session, run, &order, cancel).await?;
-        if let Some(body) = self.cached(session, &set).await? {
-            return Ok(Some(body));
+        let mut rows = Vec::new();
+        for wanted in sets.into_iter().take(SETS_MOST) {
+            let set = set_of(session, run, &wanted)?;
+            if set.is_done(&self.cache) {
+                self.adopt(session, set).await?;
+                rows.push(row(&wanted, true, "taken from the cache".to_owned(), 0));
+                continue;
+            }
+            let Some((log, exit_code)) = self.fill(session, run, set, &wanted, &live, cancel).await? else { return Ok(None) };
+            rows.push(row(&wanted, false, log, exit_code));
         }
+        Ok(Some(JailBody::Prepared(Prepared { sets: rows })))
+    }
+
+    /// Runs the commands of a set. What they said and the exit code; nothing when it was stopped.
+    async fn fill(
+        &self,
+        session: &mut Session,
+        run: RunId,
+        set: Set,
+        wanted: &Preparation,
+        live: &LiveSink,
+        cancel: &Cancel,
+    ) -> Result<Option<(String, i32)>, Fault> {
         let registries = Registries::read();
-        let egress = registries.egress(order.toolchain, self.jail.registries())?;
+        let egress = registries.egress(wanted.toolchain, self.jail.registries())?;
         let host = set.make(&self.cache, run, self.jail.identity(), &registries)?;
         let (mut log, mut exit_code) = (String::new(), 0);
-        for command in order.commands {
+        for command in wanted.commands.clone() {
             log.push_str(&format!("$ {}\n", command.join(" ")));
             let spec = self.spec(session, &set, &host, &registries, &egress, command);
             let output = self.jail.run(spec, live.clone(), cancel.clone()).await?;
@@ -75,33 +91,56 @@ impl Shared {
         } else {
             copy::wipe(&host)?;
         }
-        let log = tree::cut(keiko_governance::redact::redact(&log).into_owned(), LOG_CAP, false).text;
-        Ok(Some(JailBody::Prepared { cached: false, log, exit_code }))
+        Ok(Some((keiko_governance::redact::redact(&log).into_owned(), exit_code)))
     }
 
-    /// What an installation that may have been interrupted left, if that is complete. Nothing is done otherwise.
-    pub(super) async fn installed(
-        &self,
-        session: &mut Session,
-        run: RunId,
-        order: &Order,
-        cancel: &Cancel,
-    ) -> Result<Option<JailBody>, Fault> {
-        let set = self.set_of(session, run, order, cancel).await?;
-        self.cached(session, &set).await
-    }
-
-    async fn set_of(&self, session: &mut Session, run: RunId, order: &Order, cancel: &Cancel) -> Result<Set, Fault> {
-        let dirs = self.projects(session, order, cancel).await;
-        Set::new(order.toolchain, &order.cache_key, Origin::of(&session.meta, run), dirs)
-    }
-
-    async fn cached(&self, session: &mut Session, set: &Set) -> Result<Option<JailBody>, Fault> {
-        if !set.is_done(&self.cache) {
-            return Ok(None);
+    /// What an installation that may have been interrupted left, if all of it is complete. Nothing is done otherwise.
+    pub(super) async fn installed(&self, session: &mut Session, run: RunId, sets: &[Preparation]) -> Result<Option<JailBody>, Fault> {
+        let mut found = Vec::new();
+        for wanted in sets.iter().take(SETS_MOST) {
+            let set = set_of(session, run, wanted)?;
+            if !set.is_done(&self.cache) {
+                return Ok(None);
+            }
+            found.push(set);
         }
-        self.adopt(session, set.clone()).await?;
-        Ok(Some(JailBody::Prepared { cached: true, log: "taken from the cache".into(), exit_code: 0 }))
+        for set in found {
+            self.adopt(session, set).await?;
+        }
+        let rows = sets.iter().map(|wanted| row(wanted, true, "taken from the cache".to_owned(), 0)).collect();
+        Ok(Some(JailBody::Prepared(Prepared { sets: rows })))
+    }
+
+    /// Looks the workspace over. What was installed for the same declarations of the same source is taken into use, without
+    /// anybody being asked: a person allowed these very packages' code for it before.
+    pub(super) async fn survey(&self, session: &mut Session, run: RunId, cancel: &Cancel) -> Result<Option<JailBody>, Fault> {
+        let Some(mut survey) = self.look(session, cancel).await? else { return Ok(None) };
+        let mut adopted = false;
+        let missing = survey.projects.iter().filter(|project| project.needs_prepare);
+        for wanted in missing.filter_map(|project| project.preparation.as_ref()).take(SETS_MOST) {
+            // A survey comes out of the jail: what makes no sense is not used.
+            let Ok(set) = set_of(session, run, wanted) else { continue };
+            if set.is_done(&self.cache) && !session.prepared.holds(&set) {
+                self.adopt(session, set).await?;
+                adopted = true;
+            }
+        }
+        if adopted {
+            let Some(again) = self.look(session, cancel).await? else { return Ok(None) };
+            survey = again;
+        }
+        for wanted in survey.projects.iter_mut().filter_map(|project| project.preparation.as_mut()) {
+            wanted.cached = set_of(session, run, wanted).is_ok_and(|set| session.prepared.holds(&set) && set.is_done(&self.cache));
+        }
+        Ok(Some(JailBody::Surveyed(survey)))
+    }
+
+    async fn look(&self, session: &mut Session, cancel: &Cancel) -> Result<Option<Survey>, Fault> {
+        match self.ask_worker(session, OpRequest::Survey, cancel).await? {
+            Some(JailBody::Surveyed(survey)) => Ok(Some(survey)),
+            Some(_) => Err(Fault::new(Code(5126), "the worker answered something else than a survey")),
+            None => Ok(None),
+        }
     }
 
     fn spec(&self, session: &Session, set: &Set, host: &Path, registries: &Registries, egress: &Egress, argv: Vec<String>) -> JailSpec {
@@ -111,19 +150,7 @@ impl Shared {
         let mut env = set.install_env(registries);
         env.extend(Egress::environment());
         let network = Network::Through(egress.clone());
-        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new() }
-    }
-
-    /// The folders of the projects that the key belongs to, as a survey finds them.
-    async fn projects(&self, session: &mut Session, order: &Order, cancel: &Cancel) -> Vec<PathBuf> {
-        let Ok(Some(JailBody::Surveyed(survey))) = self.ask_worker(session, OpRequest::Survey, cancel).await else {
-            return Vec::new();
-        };
-        let ours = survey.projects.into_iter().filter(|p| p.toolchain == order.toolchain && p.cache_key == order.cache_key);
-        ours.map(|p| PathBuf::from(p.dir))
-            .filter(|d| d.components().all(|c| matches!(c, std::path::Component::Normal(_))))
-            .take(DIRS_MOST)
-            .collect()
+        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new(), links: Vec::new() }
     }
 
     /// Uses a set from now on.
@@ -137,6 +164,18 @@ impl Shared {
         }
         session.prepared.add(set, &session.place)
     }
+}
+
+/// Where a set of this workspace is kept. Its folders name places inside the workspace, whoever made them up.
+fn set_of(session: &Session, run: RunId, wanted: &Preparation) -> Result<Set, Fault> {
+    let inside = |dir: &PathBuf| dir.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let dirs = wanted.dirs.iter().map(PathBuf::from).filter(inside).take(DIRS_MOST).collect();
+    Set::new(wanted.toolchain, &wanted.cache_key, Origin::of(&session.meta, run), dirs)
+}
+
+fn row(wanted: &Preparation, cached: bool, log: String, exit_code: i32) -> PreparedSet {
+    let log = tree::cut(log, LOG_CAP, false).text;
+    PreparedSet { toolchain: Some(wanted.toolchain), dirs: wanted.dirs.clone(), cached, log, exit_code }
 }
 
 /// What the person who approved it should know of.

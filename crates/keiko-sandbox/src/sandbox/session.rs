@@ -210,6 +210,7 @@ impl Shared {
             mounts: inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache),
             limits: Limits { memory_mib: 1024, pids: 64, ..Limits::default() },
             network: Network::None,
+            links: inside::agent_links(&session.meta),
             stdin: Vec::new(),
         };
         let mut process = self.jail.spawn(spec).await?;

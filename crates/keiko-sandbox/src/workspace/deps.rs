@@ -11,6 +11,13 @@ use std::path::{Path, PathBuf};
 const DEPTH: usize = 3;
 const MOST: usize = 16;
 
+/// What folders with a virtual environment in them are called; the first that is there counts.
+pub(crate) const VENVS: [&str; 3] = [".venv", "venv", "env"];
+
+fn is_environment(path: &Path) -> bool {
+    path.join("pyvenv.cfg").symlink_metadata().is_ok_and(|about| about.is_file())
+}
+
 /// Finds `node_modules` and virtual environments, as long as they are real folders inside the user's folder.
 pub(crate) fn find(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -36,7 +43,7 @@ pub(crate) fn find(root: &Path) -> Vec<PathBuf> {
 fn is_dependency_dir(path: &Path) -> bool {
     match path.file_name().and_then(OsStr::to_str) {
         Some("node_modules") => true,
-        Some(".venv" | "venv") => path.join("pyvenv.cfg").is_file(),
+        Some(name) if VENVS.contains(&name) => is_environment(path),
         _ => false,
     }
 }
@@ -77,8 +84,26 @@ pub(crate) fn mounts(place: &Place, root: &Path, deps: &[PathBuf], replaced: &[P
             inside: format!("{inside}/{name}"),
             writable: false,
         }));
+        if is_environment(&host) {
+            let home = std::env::var_os("HOME").map(PathBuf::from);
+            out.extend(super::interpreter::mounts(&host, home.as_deref(), &place.mask()));
+        }
     }
     out
+}
+
+/// The virtual environment of the user's that counts in a folder of the workspace: the one there, or the next one above.
+/// Where it is seen inside.
+pub(crate) fn environment(deps: &[PathBuf], cwd: &str) -> Option<String> {
+    let mut dir = Some(Path::new(cwd));
+    while let Some(at) = dir {
+        let found = VENVS.iter().map(|name| at.join(name)).find(|path| deps.contains(path));
+        if let Some(path) = found.as_deref().and_then(Path::to_str) {
+            return Some(format!("/workspace/{path}"));
+        }
+        dir = at.parent();
+    }
+    None
 }
 
 /// Credential files in a dependency folder, two levels deep: packages are not configured deeper.

@@ -35,6 +35,20 @@ pub(crate) fn agent_mounts(place: &Place, meta: &Meta, prepared: &prepare::Prepa
     mounts
 }
 
+/// Other names of the workspace, as links: the user's own folder, where dependencies of theirs are in use. Programs of a
+/// virtual environment name it in their first line, and an editable install points into it: here that means the workspace.
+pub(crate) fn agent_links(meta: &Meta) -> Vec<(String, String)> {
+    let root = meta.root.as_deref().filter(|_| !meta.deps.is_empty()).and_then(Path::to_str);
+    let known = [WORKSPACE, "/usr", "/proc", "/dev", "/tmp", "/home/keiko", "/cache", "/keiko", "/.keiko", "/results", "/etc"];
+    // Not in the place of anything that is there anyway.
+    let stands_free = |root: &&str| {
+        root.matches('/').count() > 1
+            && crate::launch::is_mountable(root)
+            && !known.iter().any(|known| Path::new(root).starts_with(known) && *known != "/tmp")
+    };
+    root.filter(stands_free).map(|root| (root.to_owned(), WORKSPACE.to_owned())).into_iter().collect()
+}
+
 /// The environment of git inside: no configuration but the repository's own, no questions, no pager.
 pub(crate) fn git_env() -> BTreeMap<String, String> {
     let fixed = [
@@ -80,7 +94,7 @@ pub(crate) fn script_spec(mounts: Vec<Mount>, env: BTreeMap<String, String>, scr
     let mut argv: Vec<String> = ["/bin/sh", "-c", script, "keiko"].map(str::to_owned).into();
     argv.extend(args.iter().map(|a| (*a).to_owned()));
     let limits = Limits { wall_ms: 300_000, output_bytes: 8 << 20, file_mib: 4096, ..Limits::default() };
-    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: Network::None, stdin }
+    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: Network::None, stdin, links: Vec::new() }
 }
 
 /// A script of Keiko's on the repository of states.

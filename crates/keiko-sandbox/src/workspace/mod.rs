@@ -17,6 +17,7 @@ pub(crate) mod export;
 pub(crate) mod git;
 pub(crate) mod gitops;
 pub(crate) mod inside;
+mod interpreter;
 pub(crate) mod open;
 pub(crate) mod own;
 pub(crate) mod prepare;

@@ -198,6 +198,11 @@ impl Prepared {
         write_atomically(&Self::file(place), &bytes)
     }
 
+    /// Whether the set is in use.
+    pub(crate) fn holds(&self, set: &Set) -> bool {
+        self.0.contains(set)
+    }
+
     /// Folders of the user's that ours stand in for.
     pub(crate) fn replaced_folders(&self) -> Vec<PathBuf> {
         self.0.iter().filter(|s| s.toolchain == Toolchain::Node).flat_map(|s| s.dirs.iter().map(|d| d.join("node_modules"))).collect()

@@ -48,6 +48,7 @@ pub(crate) fn spec(argv: &[&str]) -> JailSpec {
         mounts: vec![],
         limits: Limits { wall_ms: 60_000, ..Limits::default() },
         network: Network::None,
+        links: vec![],
         stdin: vec![],
     }
 }

@@ -19,8 +19,8 @@ async fn has_kernel(scene: &Scene, test: &str) -> bool {
     assert!(why.contains("ipykernel"), "{why}");
     let script = "python3 -m venv /cache/python/kernel/venv && /cache/python/kernel/venv/bin/pip install -q ipykernel";
     let commands = vec![vec!["sh".to_owned(), "-ec".to_owned(), script.to_owned()]];
-    let report = scene.done(JailOp::Prepare { toolchain: Toolchain::Python, commands, cache_key: "kernel".into() }).await;
-    let there = matches!(report.body, JailBody::Prepared { exit_code: 0, .. }) && cell(scene, "None").await.is_ok();
+    let report = scene.done(crate::prepare::installation(Toolchain::Python, commands, "kernel")).await;
+    let there = matches!(&report.body, JailBody::Prepared(prepared) if prepared.exit_code() == 0) && cell(scene, "None").await.is_ok();
     if !there {
         eprintln!("SKIPPED: {test}: no Python in the jail has ipykernel: apt-get install python3-ipykernel");
     }

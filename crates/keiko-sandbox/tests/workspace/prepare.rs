@@ -3,7 +3,7 @@
 use crate::kit::Scene;
 use keiko_contracts::action::{Outcome, Probe};
 use keiko_contracts::id::{EffectKey, TaskId};
-use keiko_contracts::jail::{End, JailAction, JailBody, JailOp, JailReport, Toolchain};
+use keiko_contracts::jail::{End, JailAction, JailBody, JailOp, JailReport, Packages, Preparation, Prepare, PreparedSet, Toolchain};
 use keiko_ports::Cancel;
 use keiko_ports::perform::Perform as _;
 
@@ -15,11 +15,25 @@ fn reachable(test: &str, program: &str) -> bool {
     found
 }
 
+/// One set, for the project at the root.
+pub(crate) fn installation(toolchain: Toolchain, commands: Vec<Vec<String>>, key: &str) -> JailOp {
+    let (dirs, packages) = (vec![String::new()], Packages::default());
+    let set = Preparation { toolchain, dirs, commands, cache_key: key.into(), packages, registries: vec![], cached: false };
+    JailOp::Prepare(Prepare { sets: vec![set] })
+}
+
+fn only(report: JailReport) -> PreparedSet {
+    match report.body {
+        JailBody::Prepared(prepared) if prepared.sets.len() == 1 => prepared.sets.into_iter().next().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Installs, and says if the registry cannot be reached.
 async fn prepared(scene: &Scene, test: &str, toolchain: Toolchain, key: &str, script: &str) -> Option<bool> {
     let commands = vec![vec!["sh".to_owned(), "-ec".to_owned(), script.to_owned()]];
-    let report = scene.done(JailOp::Prepare { toolchain, commands, cache_key: key.into() }).await;
-    let JailBody::Prepared { cached, log, exit_code } = report.body else { panic!("{report:?}") };
+    let report = scene.done(installation(toolchain, commands, key)).await;
+    let PreparedSet { cached, log, exit_code, .. } = only(report);
     if exit_code != 0 {
         let log = log.text_or_empty();
         let offline = ["resolve", "Temporary failure", "ENOTFOUND", "EAI_AGAIN", "Connection", "timed out"].iter().any(|s| log.contains(s));
@@ -102,14 +116,12 @@ async fn a_failed_installation_leaves_nothing_and_commands_have_no_network() {
     scene.repository(&[("a", "a")]);
     scene.open(true).await;
     let commands = vec![vec!["sh".into(), "-c".into(), "echo trying; echo half > /cache/python/k9/half; exit 7".into()]];
-    let report = scene.done(JailOp::Prepare { toolchain: Toolchain::Python, commands, cache_key: "k9".into() }).await;
-    assert!(
-        matches!(&report.body, JailBody::Prepared { exit_code: 7, cached: false, log } if log.text_or_empty().contains("trying")),
-        "{report:?}"
-    );
+    let report = scene.done(installation(Toolchain::Python, commands, "k9")).await;
+    let set = only(report);
+    assert!(set.exit_code == 7 && !set.cached && set.log.text_or_empty().contains("trying"), "{set:?}");
     let (exec, _) = scene.sh("ls /cache/python/k9; cat /proc/net/dev | grep -c :").await;
     assert!(exec.stderr.text_or_empty().contains("No such file") && exec.stdout.text_or_empty() == "1\n", "{exec:?}");
-    let fault = scene.failed(JailOp::Prepare { toolchain: Toolchain::Go, commands: vec![], cache_key: "../x".into() }).await;
+    let fault = scene.failed(installation(Toolchain::Go, vec![], "../x")).await;
     assert_eq!(fault.code, "KEI-5130");
 }
 
@@ -132,9 +144,9 @@ async fn what_a_survey_asks_for_is_enough() {
     let start = scene.open(true).await.tree;
     let JailBody::Surveyed(survey) = scene.done(JailOp::Survey).await.body else { panic!() };
     for project in survey.projects.iter().filter(|p| p.needs_prepare) {
-        let op = JailOp::Prepare { toolchain: project.toolchain, commands: project.prepare.clone(), cache_key: project.cache_key.clone() };
+        let op = JailOp::Prepare(Prepare { sets: project.preparation.clone().into_iter().collect() });
         let report = scene.done(op).await;
-        let JailBody::Prepared { log, exit_code, .. } = report.body else { panic!("{report:?}") };
+        let PreparedSet { log, exit_code, .. } = only(report);
         if exit_code != 0 {
             assert!(
                 ["resolve", "ENOTFOUND", "EAI_AGAIN", "Connection"].iter().any(|s| log.text_or_empty().contains(s)),
@@ -165,7 +177,7 @@ async fn whether_an_installation_came_to_its_end_can_be_asked() {
     scene.repository(&[("requirements.txt", "six\n")]);
     let tree = scene.open(true).await.tree;
     let action = |text: &str| {
-        let op = JailOp::Prepare { toolchain: Toolchain::Python, commands: script(text), cache_key: "k1".into() };
+        let op = installation(Toolchain::Python, script(text), "k1");
         JailAction { workspace: scene.run, op, tree: Some(tree.clone()) }
     };
     let key = EffectKey { run: scene.run, task: TaskId::main(), attempt: 1, step: 1, ordinal: 0 };
@@ -179,9 +191,10 @@ async fn whether_an_installation_came_to_its_end_can_be_asked() {
     );
     scene.restarted(test);
     let found = scene.sandbox.probe(&key, &JailAction { op: other, ..text }).await;
-    let Probe::Happened(JailReport { body: JailBody::Prepared { cached: true, exit_code: 0, .. }, tree: Some(_) }) = found else {
-        panic!("{found:?}")
-    };
+    let Probe::Happened(report) = found else { panic!("{found:?}") };
+    assert!(report.tree.is_some());
+    let set = only(report);
+    assert!(set.cached && set.exit_code == 0, "{set:?}");
     let (exec, _) = scene.sh("cat /cache/python/k1/venv/mark").await;
     assert_eq!(exec.stdout.text_or_empty(), "1\n", "the workspace uses what was found: {exec:?}");
 }
@@ -192,8 +205,8 @@ fn script(text: &str) -> Vec<Vec<String>> {
 }
 
 async fn exit_code(scene: &Scene, toolchain: Toolchain, key: &str, text: &str) -> (bool, i32, String) {
-    let report = scene.done(JailOp::Prepare { toolchain, commands: script(text), cache_key: key.into() }).await;
-    let JailBody::Prepared { cached, log, exit_code } = report.body else { panic!("{report:?}") };
+    let report = scene.done(installation(toolchain, script(text), key)).await;
+    let PreparedSet { cached, log, exit_code, .. } = only(report);
     (cached, exit_code, log.text_or_empty().to_owned())
 }
 
@@ -255,6 +268,7 @@ async fn what_is_installed_is_nobodys_to_change() {
         mounts: vec![mount],
         limits: Default::default(),
         network: Default::default(),
+        links: vec![],
         stdin: vec![],
     };
     let output = jail.run(spec, keiko_ports::live::LiveSink::none(), keiko_ports::Cancel::new()).await.unwrap();
@@ -274,7 +288,7 @@ async fn a_link_in_place_of_installed_modules_leads_nowhere() {
     scene.repository(&[("package.json", r#"{"name":"x","dependencies":{"a":"1"}}"#), (".gitignore", "node_modules\n")]);
     scene.open(true).await;
     let JailBody::Surveyed(survey) = scene.done(JailOp::Survey).await.body else { panic!() };
-    let key = survey.projects[0].cache_key.clone();
+    let key = survey.projects[0].preparation.as_ref().unwrap().cache_key.clone();
     let text = format!("ln -s {} /cache/node/{key}/node_modules", secret.display());
     assert_eq!(exit_code(&scene, Toolchain::Node, &key, &text).await.1, 0);
     let (exec, _) =

@@ -81,6 +81,7 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
         source: None,
         limits: RunLimits { max_steps, context_tokens: window, ..RunLimits::default() },
         approval: ApprovalMode::Policy,
+        install: None,
         language: "en".into(),
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),

@@ -58,6 +58,7 @@ async fn run_tests(keiko: &Keiko, folder: &str) -> Result<RunEnd, CliError> {
         goal: language.pick("Run the tests of a result again.", "Die Tests eines Ergebnisses noch einmal ausführen.").into(),
         agent: name("verifier")?,
         model: None,
+        install: None,
         source: Some(Source::Folder { path: folder.to_owned(), snapshot: true }),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,

@@ -121,6 +121,7 @@ impl Yard {
             source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
+            install: None,
             language: language.code().into(),
             demo: true,
             version: env!("CARGO_PKG_VERSION").into(),

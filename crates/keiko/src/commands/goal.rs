@@ -151,6 +151,12 @@ pub(crate) fn source(args: &RunArgs, home: Option<&Path>) -> Result<Option<Sourc
     }
 }
 
+/// This folder holds files, so that somebody may expect them to be worked on.
+pub(crate) fn holds_files() -> bool {
+    std::fs::read_dir(".")
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))))
+}
+
 /// The repository around the current folder, or this folder if it holds a manifest; never the home folder or the root.
 pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;

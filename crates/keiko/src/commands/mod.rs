@@ -2,11 +2,13 @@
 
 mod again;
 mod approvals;
+pub(crate) mod change;
 mod completion;
 mod config;
 mod demo;
 mod doctor;
 mod goal;
+mod installing;
 mod kill;
 mod models;
 mod run;

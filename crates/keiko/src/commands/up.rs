@@ -1,6 +1,6 @@
 //! `up`: for now, the main job. Without a model it examines a repository; with one it also says what to try.
 
-use super::{Context, goal, run};
+use super::{Context, goal, installing, run};
 use crate::cli::UpArgs;
 use crate::error::CliError;
 use crate::language::tr;
@@ -46,6 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
             .into(),
         agent: name("repo-doctor")?,
         model: None,
+        install: installing::at_start(keiko, &args.install, Some(&source)),
         source: Some(source),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
@@ -90,6 +91,9 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
                     "Es ist noch kein Modell gewählt. {}",
                     context.output.told(&hint)
                 )),
+                None if told_before(&keiko.home.data) => {
+                    say(t("How to configure one: keiko models list", "So richten Sie eines ein: keiko models list"));
+                }
                 None => {
                     say(t("Three ways to configure one:", "Drei Wege, eines einzurichten:"));
                     super::models::three_ways().iter().for_each(|way| say(&format!("  {}", context.output.told(way))));
@@ -102,6 +106,15 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
         "Außerdem: keiko demo code (ein Rundgang), keiko runs list, keiko doctor, keiko --help",
     ));
     Ok(())
+}
+
+/// The ways to a model were told before; from now on they were. Where that cannot be noted, they are told again.
+fn told_before(data: &Path) -> bool {
+    let mark = data.join("ways-told");
+    mark.exists() || {
+        drop(std::fs::write(mark, ""));
+        false
+    }
 }
 
 /// Keiko's own sources: who builds Keiko there wants to see it at work, and its tests take long.

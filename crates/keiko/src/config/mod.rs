@@ -20,6 +20,7 @@ pub(crate) use stack::{Origin, Stack};
 pub(crate) use template::{config_file, risk_file};
 
 use crate::home::Home;
+use keiko_contracts::approval::Installing;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::language::Language as Spoken;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
@@ -54,6 +55,7 @@ pub(crate) struct RunConfig {
     /// `vendor/model` or a profile.
     pub(crate) model: Option<String>,
     pub(crate) approval: ApprovalMode,
+    pub(crate) install: Installing,
     limits: RunLimits,
 }
 
@@ -335,7 +337,7 @@ fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
         context_tokens: raw.run.context_tokens,
     };
     Ok(Config {
-        run: RunConfig { model: raw.run.model, approval: raw.run.approval, limits },
+        run: RunConfig { model: raw.run.model, approval: raw.run.approval, install: raw.run.install, limits },
         log: LogConfig { level: raw.log.level.name().into(), json: raw.log.format == LogFormat::Json },
         sandbox: raw.sandbox.into(),
         policy,

@@ -261,8 +261,7 @@ mod tests {
             manifests: Vec::new(),
             runner: None,
             needs_prepare: false,
-            prepare: Vec::new(),
-            cache_key: String::new(),
+            preparation: None,
         };
         for (files, projects) in [(1, 1), (1, 2), (2, 1), (0, 0)] {
             let survey = Survey { files, projects: vec![project.clone(); projects], ..Survey::default() };

@@ -35,6 +35,7 @@ cases! {
     py_flaky_set_order => "py-flaky-set-order",
     py_flaky_shared_state => "py-flaky-shared-state",
     py_guilty_commit => "py-guilty-commit",
+    py_shared_line => "py-shared-line",
     py_leap_year => "py-leap-year",
     py_mutable_default => "py-mutable-default",
     py_none_guard => "py-none-guard",

@@ -1,23 +1,36 @@
 //! The guilty commit: a test that fails now and passed before broke at one commit; which one, takes a few probes.
 //!
 //! Each probe checks a commit out, puts today's version of the failing test's file over it (the test may be younger
-//! than the defect), and runs that one test. Probes of one step are spread so that few steps are needed.
+//! than the defect), and runs that one test. Probes of one step are spread so that few steps are needed. The commits are
+//! those of the main line; where a merge is to blame, the line that it brought in is looked through as well. Before the
+//! newest commit stands the workspace itself: changes that nobody committed can be guilty, too.
 
 use super::answer::{Answer, argv, restore, run, run_tests};
 use super::fix::cut;
 use super::report::{Commit, Guilty};
 use super::series::{BISECT, CHECKOUT};
-use super::source::{Sources, is_test_file};
-use super::{Facts, NativeCall, Phase, Suite, is_red};
-use crate::testing::{self, TestPlan};
+use super::source::{Lang, Sources, is_test_file};
+use super::survey::parse_history;
+use super::{Change, Facts, NativeCall, Phase, Suite, is_red};
+use crate::testing::TestPlan;
 use keiko_contracts::evidence::{TestCase, TestStatus};
-use keiko_contracts::jail::{GitOp, JailOp, TreeId};
+use keiko_contracts::jail::{Command, GitOp, JailOp, TreeId};
 use std::collections::{BTreeMap, VecDeque};
 
-/// How many failing tests are traced back.
-const MAX_TARGETS: usize = 3;
+/// How many failing tests are traced back, each by probes of its own.
+const MAX_TARGETS: usize = 4;
 /// How many commits are tried at once between a good and a bad one.
 const FAN: usize = 3;
+/// A suite that takes longer is run at few commits only.
+const SLOW_MS: u64 = 20_000;
+/// A suite that takes longer is not run as a whole at the guilty commit and the one before.
+const SWEEP_MS: u64 = 90_000;
+/// How much of the time this phase may take, in hundredths.
+const SHARE: u64 = 40;
+/// How many files that a test needs are put over a commit with it.
+const HELPERS: usize = 6;
+/// How many test files are put over a commit for all failing tests.
+const OVERLAYS: usize = 20;
 
 /// What a commit says about a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,21 +44,41 @@ enum Verdict {
 /// A failing test on its way back.
 #[derive(Debug, Clone)]
 struct Target {
-    name: String,
+    suite: usize,
+    /// The test as it fails now.
+    red: TestCase,
     plan: TestPlan,
-    /// Today's test file, put over each commit.
-    overlay: Option<(String, String)>,
-    /// By place in the log, 0 being the newest.
+    /// Today's test file and what it needs, put over each commit.
+    overlay: Vec<(String, String)>,
+    /// What is looked through, the newest first. Place 0 is known to be bad: the workspace, or a merge.
+    line: Vec<Commit>,
+    /// Place 0 is the workspace.
+    from_workspace: bool,
     verdicts: BTreeMap<usize, Verdict>,
     trees: BTreeMap<usize, TreeId>,
+    tried: u32,
 }
 
 impl Target {
-    /// The oldest commit known to be bad next to the newest good one behind it.
+    /// The oldest place known to be bad next to the newest good one behind it.
     fn bounds(&self) -> Option<(usize, usize)> {
         let good = *self.verdicts.iter().find(|(_, verdict)| **verdict == Verdict::Good)?.0;
-        let bad = self.verdicts.range(..good).map(|(place, _)| *place).next_back().unwrap_or(0);
+        let bad = self.verdicts.range(..good).filter(|(_, verdict)| **verdict == Verdict::Bad).map(|(place, _)| *place).next_back()?;
         Some((bad, good))
+    }
+
+    /// Places to try next; none when the bounds cannot come closer.
+    fn next(&self, fan: usize) -> Vec<usize> {
+        let Some((bad, good)) = self.bounds() else { return Vec::new() };
+        let open: Vec<usize> = (bad + 1..good).filter(|place| !self.verdicts.contains_key(place)).collect();
+        let mut places: Vec<usize> = (1..=fan).filter_map(|n| open.get(open.len() * n / (fan + 1)).copied()).collect();
+        places.dedup();
+        places
+    }
+
+    /// Nothing differs between the workspace and the newest commit.
+    fn is_committed(&self) -> bool {
+        self.from_workspace && self.trees.get(&0).is_some() && self.trees.get(&0) == self.trees.get(&1)
     }
 }
 
@@ -56,7 +89,8 @@ pub(super) struct Bisect {
     current: Option<Target>,
     probed: Vec<usize>,
     going_home: bool,
-    started: bool,
+    begun: usize,
+    begun_ms: u64,
 }
 
 impl Phase for Bisect {
@@ -65,26 +99,19 @@ impl Phase for Bisect {
     }
 
     fn start(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
-        let mut failing = 0;
-        for suite in &facts.suites {
+        self.begun_ms = facts.spent_ms;
+        for (index, suite) in facts.suites.iter().enumerate() {
             for case in suite.failing() {
-                failing += 1;
-                if self.waiting.len() < MAX_TARGETS {
-                    self.waiting.extend(target(suite, case, &facts.sources));
-                }
+                self.waiting.extend(target(facts, index, suite, case));
             }
         }
-        if failing == 0 {
+        if self.waiting.is_empty() {
             return Vec::new();
         }
-        if facts.report.commits.len() < 2 || facts.tree.is_none() {
+        if facts.report.commits.is_empty() || facts.tree.is_none() {
             facts.left_out("the guilty commit", "there is no history to look through", "");
             return Vec::new();
         }
-        if failing > self.waiting.len() {
-            facts.left_out("the guilty commit of further failing tests", format!("only {} tests are traced back", self.waiting.len()), "");
-        }
-        self.started = true;
         self.next_target(facts)
     }
 
@@ -104,93 +131,199 @@ impl Phase for Bisect {
                 (Some(_), Some(test)) => verdict(test, target),
                 _ => Verdict::Unknown,
             };
+            target.tried += 1;
             target.verdicts.insert(place, verdict);
         }
-        let next = match target.bounds() {
-            Some((bad, good)) => between(bad, good),
-            None => Vec::new(),
-        };
-        if next.is_empty() { self.go_home(facts) } else { self.probe(facts, next) }
+        let fan = if is_slow(facts, target) { 1 } else { FAN };
+        let next = if self.is_late(facts) { Vec::new() } else { self.current.as_ref().map_or(Vec::new(), |target| target.next(fan)) };
+        if next.is_empty() { self.go_home(facts) } else { self.probe(next) }
     }
 }
 
+fn is_slow(facts: &Facts, target: &Target) -> bool {
+    facts.suites[target.suite].duration_ms > SLOW_MS
+}
+
 impl Bisect {
-    fn next_target(&mut self, facts: &Facts) -> Vec<NativeCall> {
-        self.going_home = false;
-        self.current = self.waiting.pop_front();
-        if self.current.is_none() {
-            return Vec::new();
-        }
-        // One step back, two, four, eight ... to the end of the log.
-        let last = facts.report.commits.len() - 1;
-        let mut places: Vec<usize> = std::iter::successors(Some(1usize), |n| n.checked_mul(2)).take_while(|n| *n < last).collect();
-        places.push(last);
-        self.probe(facts, places)
+    fn is_late(&self, facts: &Facts) -> bool {
+        facts.spent_ms.saturating_sub(self.begun_ms) > facts.options.time_budget_ms * SHARE / 100
     }
 
-    fn probe(&mut self, facts: &Facts, places: Vec<usize>) -> Vec<NativeCall> {
+    fn next_target(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
+        self.going_home = false;
+        if self.begun >= MAX_TARGETS || self.is_late(facts) {
+            if !self.waiting.is_empty() {
+                let (count, late) = (self.waiting.len(), self.is_late(facts));
+                let what = format!("the guilty commit of further failing tests: {count}");
+                let why =
+                    if late { "its share of the time was used up".to_owned() } else { format!("only {MAX_TARGETS} tests are traced back") };
+                facts.left_out(what, why, "");
+            }
+            return Vec::new();
+        }
+        self.current = self.waiting.pop_front();
         let Some(target) = &self.current else { return Vec::new() };
-        let number = facts.report.guilty.len() + self.waiting.len() * 100;
+        self.begun += 1;
+        // The newest commit, one step back, two, four, eight ... to the end of the log.
+        let last = target.line.len() - 1;
+        let doubling = std::iter::successors(Some(1usize), |n| n.checked_mul(2)).map(|n| n + 1).take_while(|n| *n < last);
+        let mut places = vec![1];
+        places.extend(doubling.filter(|n| !is_slow(facts, target) || *n < 3));
+        places.extend((last > 1).then_some(last));
+        self.probe(places)
+    }
+
+    fn probe(&mut self, places: Vec<usize>) -> Vec<NativeCall> {
+        let Some(target) = &self.current else { return Vec::new() };
         let mut calls = Vec::new();
         for place in &places {
-            let commit = &facts.report.commits[*place];
-            let id = |what: &str| format!("{BISECT}-{number}-{place}-{what}");
-            let checkout = JailOp::Git(GitOp::Checkout { revision: commit.id.clone() });
-            calls.push(NativeCall { id: id(CHECKOUT), title: format!("go to {} {}", commit.id, commit.subject), op: checkout });
-            if let Some((path, text)) = &target.overlay {
-                calls.push(overlay(id("overlay"), path, text));
-            }
-            calls.push(run_tests(id("test"), format!("run {} there", target.name), &target.plan, &[]));
+            self.visit(target, *place, &target.plan, &format!("run {} there", target.red.name), &target.overlay, &mut calls);
         }
         self.probed = places;
         calls
     }
 
-    /// Back to the start, and the difference that the guilty commit made.
+    /// Goes to a commit and runs tests there.
+    fn visit(&self, target: &Target, place: usize, plan: &TestPlan, title: &str, files: &[(String, String)], calls: &mut Vec<NativeCall>) {
+        let commit = &target.line[place];
+        let id = |what: &str| format!("{BISECT}-{}-{place}-{what}", self.begun);
+        let checkout = JailOp::Git(GitOp::Checkout { revision: commit.id.clone() });
+        calls.push(NativeCall { id: id(CHECKOUT), title: format!("go to {} {}", commit.id, commit.subject), op: checkout });
+        for (n, (path, text)) in files.iter().enumerate() {
+            calls.push(overlay(id(&format!("overlay-{n}")), path, text));
+        }
+        calls.push(run_tests(id("test"), title, plan, &[]));
+    }
+
+    /// What the commit did to all other failing tests; back to the start; and the difference that it made.
     fn go_home(&mut self, facts: &Facts) -> Vec<NativeCall> {
         self.going_home = true;
         let (Some(target), Some(tree), Some(head)) = (&self.current, &facts.tree, facts.report.commits.first()) else { return Vec::new() };
-        let number = facts.report.guilty.len() + self.waiting.len() * 100;
+        let bounds = target.bounds().filter(|(bad, good)| bad + 1 == *good && !(*bad == 0 && target.is_committed()));
+        let mut calls = Vec::new();
+        let suite = &facts.suites[target.suite];
+        let others = self.waiting.iter().any(|other| other.suite == target.suite);
+        if let (Some((bad, good)), true) = (bounds, others && suite.duration_ms < SWEEP_MS) {
+            let mut files: BTreeMap<String, String> = target.overlay.iter().cloned().collect();
+            files.extend(self.waiting.iter().filter(|other| other.suite == target.suite).flat_map(|other| other.overlay.clone()));
+            let files: Vec<(String, String)> = files.into_iter().take(OVERLAYS).collect();
+            for place in [good, bad].into_iter().filter(|place| *place > 0) {
+                self.visit(target, place, &suite.plan, "run all tests there", &files, &mut calls);
+            }
+        }
+        let id = |what: &str| format!("{BISECT}-{}-{what}", self.begun);
         // The branch rather than the commit: HEAD must not stay detached.
         let revision = facts.branch.clone().unwrap_or_else(|| head.id.clone());
         let op = JailOp::Git(GitOp::Checkout { revision });
-        let mut calls = vec![
-            NativeCall { id: format!("{BISECT}-{number}-home"), title: "go back to the newest commit".into(), op },
-            restore(format!("{BISECT}-{number}-restore"), tree),
-        ];
-        if let Some((bad, good)) = target.bounds()
-            && let (Some(to), Some(from)) = (target.trees.get(&bad), target.trees.get(&good))
-        {
-            let op = JailOp::Diff { from: from.clone(), to: Some(to.clone()) };
-            calls.push(NativeCall { id: format!("{BISECT}-{number}-diff"), title: "see what the commit changed".into(), op });
+        calls.push(NativeCall { id: id("home"), title: "go back to the newest commit".into(), op });
+        calls.push(restore(id("restore"), tree));
+        if let Some((bad, good)) = bounds {
+            if let (Some(to), Some(from)) = (target.trees.get(&bad), target.trees.get(&good)) {
+                let op = JailOp::Diff { from: from.clone(), to: Some(to.clone()) };
+                calls.push(NativeCall { id: id("diff"), title: "see what the commit changed".into(), op });
+            }
+            if let [first, second] = target.line[bad].parents.as_slice() {
+                let script = format!("git log --first-parent -n 100 --format='%h%x09%p%x09%s' {second} ^{first}");
+                calls.push(run(id("side"), "see what was merged", "", Command::Shell(script.into()), 30_000));
+            }
         }
         calls
     }
 
     fn conclude(&mut self, facts: &mut Facts, answers: &[Answer]) {
         let Some(target) = self.current.take() else { return };
-        let commits: &[Commit] = &facts.report.commits;
-        let diff = answers.iter().find(|answer| answer.id.ends_with("-diff")).and_then(|answer| answer.text().ok()).map(cut);
+        let what = format!("the guilty commit of {}", target.red.name);
         let Some((bad, good)) = target.bounds() else {
-            let oldest = commits.last().map(|commit| commit.id.clone()).unwrap_or_default();
-            let why = format!("it passes at none of the commits tried, back to {oldest}");
-            facts.left_out(format!("the guilty commit of {}", target.name), why, "");
+            let passed = target.verdicts.values().any(|verdict| *verdict != Verdict::Unknown);
+            let oldest = target.line.last().map(|commit| commit.id.clone()).unwrap_or_default();
+            let tried = if passed { "it passes at none of the commits tried" } else { "it can be run at none of the commits tried" };
+            facts.left_out(what, format!("{tried}, back to {oldest}"), "");
             return;
         };
-        if bad != 0 && target.verdicts.get(&bad) == Some(&Verdict::Unknown) {
-            let why = format!("it passes at {}, and cannot be run at {}", commits[good].id, commits[bad].id);
-            facts.left_out(format!("the guilty commit of {}", target.name), why, "");
+        let name = |place: usize| &target.line[place].id;
+        if bad + 1 < good {
+            let why = if self.is_late(facts) {
+                format!("its share of the time was used up between {} and {}", name(good), name(bad))
+            } else if bad == 0 {
+                format!("it passes at {}, and cannot be run at the commits after it", name(good))
+            } else {
+                format!("it passes at {}, fails at {}, and cannot be run at the commits between", name(good), name(bad))
+            };
+            facts.left_out(what, why, "");
             return;
         }
+        if bad == 0 && target.is_committed() {
+            facts.left_out(
+                what,
+                "run alone in a fresh copy of the newest commit it passes: what runs before it, or a file that git ignores, decides",
+                "",
+            );
+            return;
+        }
+        let find = |end: &str| answers.iter().find(|answer| answer.id == format!("{BISECT}-{}-{end}", self.begun));
+        if let Some(side) = find("side").and_then(|answer| answer.exec().ok()).map(|report| parse_history(report.stdout.text_or_empty()))
+            && !side.is_empty()
+            && target.line[bad].parents.len() == 2
+        {
+            self.waiting.push_front(into_merge(target, bad, good, side));
+            self.begun -= 1;
+            return;
+        }
+        let diff = find("diff").and_then(|answer| answer.text().ok()).unwrap_or("").to_owned();
+        let mut tests = vec![target.red.name.clone()];
+        tests.extend(self.also_guilty(facts, &target, bad, good, answers));
+        self.waiting.retain(|other| other.suite != target.suite || !tests.contains(&other.red.name));
         let guilty = Guilty {
-            test: target.name,
-            commit: commits[bad].clone(),
-            good: commits[good].clone(),
-            tried: u32::try_from(target.verdicts.len()).unwrap_or(u32::MAX),
-            diff: diff.unwrap_or_default(),
+            test: target.red.name.clone(),
+            tests: tests.clone(),
+            commit: target.line[bad].clone(),
+            good: target.line[good].clone(),
+            tried: target.tried,
+            uncommitted: bad == 0 && target.from_workspace,
+            diff: cut(&diff),
         };
-        facts.report.guilty.push(guilty);
+        let label = if guilty.uncommitted { String::new() } else { guilty.commit.id.clone() };
+        match facts.report.guilty.iter_mut().find(|known| known.commit == guilty.commit) {
+            Some(known) => known.tests.extend(guilty.tests),
+            None => facts.report.guilty.push(guilty),
+        }
+        match facts.changes.iter_mut().find(|change| change.commit == label) {
+            Some(change) => change.tests.extend(tests),
+            None => facts.changes.push(Change { tests: tests.into_iter().collect(), commit: label, diff }),
+        }
     }
+
+    /// The other failing tests of the suite that pass before the commit and fail from it on.
+    fn also_guilty(&self, facts: &Facts, target: &Target, bad: usize, good: usize, answers: &[Answer]) -> Vec<String> {
+        let suite = &facts.suites[target.suite];
+        let cases = |place: usize| {
+            let id = format!("{BISECT}-{}-{place}-test", self.begun);
+            answers.iter().find(|answer| answer.id == id).and_then(|answer| answer.tests(&suite.plan).ok()).map(|(_, cases)| cases)
+        };
+        let Some(before) = cases(good) else { return Vec::new() };
+        let after = if bad == 0 { suite.cases().to_vec() } else { cases(bad).unwrap_or_default() };
+        let is = |cases: &[TestCase], name: &str, wanted: fn(TestStatus) -> bool| {
+            let mut same = cases.iter().filter(|case| case.name == name).peekable();
+            same.peek().is_some() && same.all(|case| wanted(case.status))
+        };
+        let others = self.waiting.iter().filter(|other| other.suite == target.suite).map(|other| other.red.name.clone());
+        others.filter(|name| is(&before, name, |status| status == TestStatus::Passed) && is(&after, name, is_red)).collect()
+    }
+}
+
+/// The same search along the line that a merge brought in: the merge is bad, the end of the main line before it good.
+fn into_merge(target: Target, bad: usize, good: usize, side: Vec<Commit>) -> Target {
+    let mut line = vec![target.line[bad].clone()];
+    line.extend(side);
+    line.push(target.line[good].clone());
+    let last = line.len() - 1;
+    let mut trees = BTreeMap::new();
+    trees.extend(target.trees.get(&bad).map(|tree| (0, tree.clone())));
+    trees.extend(target.trees.get(&good).map(|tree| (last, tree.clone())));
+    // A merge of a merge is not looked into again.
+    line[0].parents.clear();
+    let verdicts = [(0, Verdict::Bad), (last, Verdict::Good)].into();
+    Target { line, verdicts, trees, from_workspace: false, ..target }
 }
 
 /// Puts today's test over what is checked out. It goes through a command, since writing a test as a file counts as a
@@ -204,36 +337,64 @@ fn overlay(id: String, path: &str, text: &str) -> NativeCall {
     call
 }
 
-/// Places to try between a bad and a good one; none when they are neighbours.
-fn between(bad: usize, good: usize) -> Vec<usize> {
-    let gap = good - bad;
-    let mut places: Vec<usize> = (1..=FAN).map(|n| bad + gap * n / (FAN + 1)).filter(|place| *place > bad && *place < good).collect();
-    places.dedup();
-    if places.is_empty() && gap > 1 {
-        places.push(bad + 1);
-    }
-    places
-}
-
 fn verdict(answer: &Answer, target: &Target) -> Verdict {
     let Ok((_, cases)) = answer.tests(&target.plan) else { return Verdict::Unknown };
-    match cases.iter().find(|case| case.name == target.name).map(|case| case.status) {
-        Some(TestStatus::Passed) => Verdict::Good,
+    let same: Vec<&TestCase> = cases.iter().filter(|case| case.name == target.red.name).collect();
+    let all = |wanted: TestStatus| !same.is_empty() && same.iter().all(|case| case.status == wanted);
+    if all(TestStatus::Passed) {
+        return Verdict::Good;
+    }
+    let says = |case: &TestCase| super::report::last_words(case.message.as_deref().unwrap_or(""));
+    match same.first().map(|case| case.status) {
         Some(TestStatus::Failed) => Verdict::Bad,
-        Some(status) if is_red(status) => Verdict::Unknown,
+        // What cannot be loaded today may be so for the same reason there; for any other, nothing is known.
+        Some(TestStatus::Error) if target.red.status == TestStatus::Error && says(same[0]) == says(&target.red) => Verdict::Bad,
         _ => Verdict::Unknown,
     }
 }
 
-fn target(suite: &Suite, case: &TestCase, sources: &Sources) -> Option<Target> {
-    let plan = testing::plan(&suite.project, Some(&case.name))?;
-    let overlay = test_file(suite, case, sources).and_then(|path| Some((path.clone(), sources.files.get(&path)?.clone())));
-    Some(Target { name: case.name.clone(), plan, overlay, verdicts: BTreeMap::new(), trees: BTreeMap::new() })
+fn target(facts: &Facts, index: usize, suite: &Suite, case: &TestCase) -> Option<Target> {
+    let plan = suite.alone(case)?;
+    let mut line = vec![Commit { id: "uncommitted".to_owned(), subject: "uncommitted changes".to_owned(), parents: Vec::new() }];
+    line.extend(facts.report.commits.iter().cloned());
+    let trees = facts.start.iter().map(|tree| (0, tree.clone())).collect();
+    Some(Target {
+        suite: index,
+        red: case.clone(),
+        plan,
+        overlay: overlays(suite, case, &facts.sources),
+        line,
+        from_workspace: true,
+        verdicts: [(0, Verdict::Bad)].into(),
+        trees,
+        tried: 0,
+    })
+}
+
+/// The test's file, and what stands beside it to help it.
+fn overlays(suite: &Suite, case: &TestCase, sources: &Sources) -> Vec<(String, String)> {
+    let Some(own) = test_file(suite, case, sources) else { return Vec::new() };
+    let folder = own.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let is_helper = |path: &&String| {
+        let (place, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let near = place == folder || folder.starts_with(&format!("{place}/")) || place.is_empty();
+        let helps = name == "conftest.py" || !folder.is_empty() && place == folder && !names_a_test(name);
+        **path != own && near && helps && is_test_file(path) && Lang::of(path) == Lang::of(&own)
+    };
+    let helpers = sources.files.keys().filter(is_helper).take(HELPERS);
+    helpers.chain([&own]).filter_map(|path| Some((path.clone(), sources.files.get(path)?.clone()))).collect()
+}
+
+fn names_a_test(name: &str) -> bool {
+    name.starts_with("test_") || ["_test.", ".test.", ".spec."].iter().any(|mark| name.contains(mark))
 }
 
 /// The file that holds a test: what the runner says, else what its name says.
 fn test_file(suite: &Suite, case: &TestCase, sources: &Sources) -> Option<String> {
-    let said = case.file.as_deref().map(|file| suite.path(file));
+    let said = || {
+        let file = case.file.as_deref()?;
+        [file.to_owned(), suite.path(file)].into_iter().find(|path| sources.files.contains_key(path))
+    };
     let named = || {
         let dotted = |path: &str| path.strip_suffix(".py").map(|path| path.replace('/', "."));
         sources.files.keys().find(|path| {
@@ -242,7 +403,7 @@ fn test_file(suite: &Suite, case: &TestCase, sources: &Sources) -> Option<String
                 || dotted(inside).is_some_and(|module| case.name.starts_with(&format!("{module}.")))
         })
     };
-    let path = said.filter(|path| sources.files.contains_key(path)).or_else(|| named().cloned())?;
+    let path = said().or_else(|| named().cloned())?;
     is_test_file(&path).then_some(path)
 }
 
@@ -250,22 +411,70 @@ fn test_file(suite: &Suite, case: &TestCase, sources: &Sources) -> Option<String
 mod tests {
     use super::*;
 
+    fn target_of(length: usize) -> Target {
+        let project = keiko_contracts::jail::Project {
+            dir: String::new(),
+            toolchain: keiko_contracts::jail::Toolchain::Python,
+            manifests: Vec::new(),
+            runner: Some("pytest".to_owned()),
+            needs_prepare: false,
+            preparation: None,
+        };
+        Target {
+            suite: 0,
+            red: TestCase { name: "t".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None },
+            plan: crate::testing::plan(&project, None).unwrap(),
+            overlay: Vec::new(),
+            line: vec![Commit { id: String::new(), subject: String::new(), parents: Vec::new() }; length],
+            from_workspace: true,
+            verdicts: [(0, Verdict::Bad)].into(),
+            trees: BTreeMap::new(),
+            tried: 0,
+        }
+    }
+
+    /// Probes until nothing is open, as the phase does.
+    fn search(length: usize, says: impl Fn(usize) -> Verdict) -> (Option<(usize, usize)>, usize) {
+        let mut target = target_of(length);
+        target.verdicts.insert(length - 1, says(length - 1));
+        for step in 0..length {
+            let places = target.next(FAN);
+            if places.is_empty() {
+                return (target.bounds(), step);
+            }
+            for place in places {
+                assert_eq!(target.verdicts.insert(place, says(place)), None);
+            }
+        }
+        panic!("no end");
+    }
+
     #[test]
-    fn every_gap_shrinks_until_neighbours_remain() {
-        for good in 1..200 {
-            for guilty in 0..good {
-                let (mut low, mut high, mut steps) = (0, good, 0);
-                while high - low > 1 {
-                    let places = between(low, high);
-                    assert!(places.iter().all(|place| *place > low && *place < high), "{low} {high} {places:?}");
-                    assert!(!places.is_empty());
-                    low = places.iter().copied().filter(|place| *place <= guilty).max().unwrap_or(low);
-                    high = places.iter().copied().filter(|place| *place > guilty).min().unwrap_or(high);
-                    steps += 1;
-                }
-                assert_eq!((low, high), (guilty, guilty + 1));
+    fn the_first_bad_commit_is_found_in_few_steps() {
+        for length in 2..200 {
+            for guilty in 0..length - 1 {
+                let (bounds, steps) = search(length, |place| if place > guilty { Verdict::Good } else { Verdict::Bad });
+                assert_eq!(bounds, Some((guilty, guilty + 1)), "{length}");
                 assert!(steps <= 5);
             }
         }
+    }
+
+    #[test]
+    fn commits_that_cannot_be_tested_are_passed_over() {
+        for broken in 1..20 {
+            let says = |place| match place {
+                _ if place == broken => Verdict::Unknown,
+                _ if place > 8 => Verdict::Good,
+                _ => Verdict::Bad,
+            };
+            let wanted = match broken {
+                8 => (7, 9),
+                9 => (8, 10),
+                _ => (8, 9),
+            };
+            assert_eq!(search(30, says).0, Some(wanted), "{broken}");
+        }
+        assert_eq!(search(5, |_| Verdict::Unknown).0, None);
     }
 }

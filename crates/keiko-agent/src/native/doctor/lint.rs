@@ -202,7 +202,13 @@ fn built_in(facts: &mut Facts) {
     let mut found = Vec::new();
     for (path, text) in &facts.sources.files {
         if let Some(lang) = Lang::of(path) {
-            found.extend(rules::check(lang, path, text, is_test_file(path)));
+            let committed = facts.conflicts.contains(path);
+            found.extend(rules::check(lang, path, text, is_test_file(path)).into_iter().map(|mut finding| {
+                if finding.message == rules::COMMITTED_CONFLICT && !committed {
+                    finding.message = rules::OPEN_CONFLICT.to_owned();
+                }
+                finding
+            }));
         }
     }
     if !facts.sources.files.is_empty() {

@@ -1,8 +1,10 @@
 //! The report in Markdown, for people: what was found first, what was looked at, what was not and why.
 
 use super::report::{DoctorReport, Severity};
+use super::{brief, flaky};
 use keiko_contracts::language::Language;
 use keiko_contracts::tr;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 impl DoctorReport {
@@ -23,8 +25,9 @@ impl DoctorReport {
         );
         let _ = writeln!(page.out, "{}\n\n{made}\n", self.summary_in(language));
         page.tests();
-        page.candidates();
+        page.set_aside();
         page.guilty();
+        page.candidates();
         page.suspects();
         page.flaky();
         page.findings();
@@ -69,13 +72,31 @@ impl Page<'_> {
                 "`{command}`: {passed} passed, {failed} failed, {skipped} skipped.\n",
                 "`{command}`: {passed} bestanden, {failed} fehlgeschlagen, {skipped} ausgelassen.\n"
             ));
-            for test in &suite.failing {
+            for test in suite.failing.iter().take(FAILING_SHOWN) {
                 let _ = writeln!(self.out, "- {} {}", code(&test.name), code(&test.message));
+            }
+            let more = (suite.failed as usize).saturating_sub(suite.failing.len().min(FAILING_SHOWN));
+            if more > 0 {
+                self.line(&tr!(language, "- and {more} more, in the JSON report", "- und weitere im JSON-Bericht ({more})"));
             }
             if !suite.failing.is_empty() {
                 self.out.push('\n');
             }
         }
+    }
+
+    fn set_aside(&mut self) {
+        if self.report.set_aside.is_empty() {
+            return;
+        }
+        self.heading(2, "Tests that cannot pass in the sandbox", "Tests, die in der Sandbox nicht bestehen können");
+        for aside in &self.report.set_aside {
+            let (why, count) = ((self.told)(&aside.why), aside.tests.len());
+            let names = aside.tests.iter().take(FAILING_SHOWN).map(|name| code(name)).collect::<Vec<_>>().join(", ");
+            let cut = if count > FAILING_SHOWN { ", …" } else { "" };
+            let _ = writeln!(self.out, "- {why} ({count}): {names}{cut}");
+        }
+        self.out.push('\n');
     }
 
     fn candidates(&mut self) {
@@ -103,8 +124,8 @@ impl Page<'_> {
             "{changes} ausprobiert. Der Arbeitsbereich wurde nach jeder zurückgesetzt; nichts davon ist übernommen.\n"
         ));
         for candidate in &report.candidates {
-            let (place, template) = (format!("{}:{}", candidate.file, candidate.line), (self.told)(&candidate.template));
-            let tests = candidate.tests.join(", ");
+            let (place, template) = (brief::place(candidate), (self.told)(&candidate.template));
+            let tests = named(&candidate.tests);
             self.line(&tr!(
                 self.language,
                 "**Candidate, review it:** {place} ({template}). Passes: {tests}. All tests that passed before still pass.\n",
@@ -120,13 +141,22 @@ impl Page<'_> {
         }
         self.heading(2, "Guilty commits", "Schuldige Commits");
         for guilty in &self.report.guilty {
-            let (test, good, bad, subject) = (&guilty.test, &guilty.good.id, &guilty.commit.id, &guilty.commit.subject);
+            let (good, bad, subject) = (&guilty.good.id, &guilty.commit.id, &guilty.commit.subject);
+            let tests = if guilty.tests.is_empty() { format!("**{}**", guilty.test) } else { named(&guilty.tests) };
             let tried = self.language.count(u64::from(guilty.tried), ["commit", "commits"], ["Commit", "Commits"]);
-            self.line(&tr!(
-                self.language,
-                "- **{test}** passes at `{good}` and fails from `{bad}` on: {subject} ({tried} tried)",
-                "- **{test}** ist bei `{good}` grün und ab `{bad}` rot: {subject} ({tried} ausprobiert)"
-            ));
+            self.line(&if guilty.uncommitted {
+                tr!(
+                    self.language,
+                    "- uncommitted changes: {tests}: green at `{good}`, red with what is not committed ({tried} tried)",
+                    "- nicht eingetragene Änderungen: {tests}: bei `{good}` grün, rot mit dem, was nicht eingetragen ist ({tried} ausprobiert)"
+                )
+            } else {
+                tr!(
+                    self.language,
+                    "- `{bad}` {subject}: {tests}: green at `{good}`, red from `{bad}` on ({tried} tried)",
+                    "- `{bad}` {subject}: {tests}: bei `{good}` grün, ab `{bad}` rot ({tried} ausprobiert)"
+                )
+            });
             if !guilty.diff.is_empty() {
                 self.out.push('\n');
                 fenced(&mut self.out, "diff", &guilty.diff);
@@ -144,13 +174,24 @@ impl Page<'_> {
             "Lines that failing tests run and passing tests avoid (Ochiai score; 1.000 is the most suspect).\n",
             "Zeilen, die rote Tests ausführen und grüne meiden (Ochiai-Maß; 1.000 ist am verdächtigsten).\n",
         ));
-        for suspect in &self.report.suspects {
+        let mut shown = BTreeSet::new();
+        let once: Vec<_> = self.report.suspects.iter().filter(|suspect| shown.insert((&suspect.file, suspect.line))).collect();
+        for suspect in once.iter().take(SUSPECTS_SHOWN) {
             let by = self.language.pick("by", "nach");
-            let basis = if suspect.basis == "coverage" { String::new() } else { format!(", {by} {}", (self.told)(&suspect.basis)) };
+            let basis = if matches!(suspect.basis.as_str(), "coverage" | "commit") {
+                String::new()
+            } else {
+                format!(", {by} {}", (self.told)(&suspect.basis))
+            };
             let raised = if suspect.raised { self.language.pick(", raised here", ", hier ausgelöst") } else { "" };
+            let changed = if suspect.changed { self.language.pick(", of the guilty commit", ", vom schuldigen Commit") } else { "" };
             let score = format!("{}.{:03}", suspect.score / 1000, suspect.score % 1000);
             let text = code(suspect.text.trim());
-            let _ = writeln!(self.out, "- {}:{} ({score}{basis}{raised}, {}) {text}", suspect.file, suspect.line, suspect.test);
+            let _ = writeln!(self.out, "- {}:{} ({score}{basis}{changed}{raised}, {}) {text}", suspect.file, suspect.line, suspect.test);
+        }
+        if once.len() > SUSPECTS_SHOWN {
+            let more = once.len() - SUSPECTS_SHOWN;
+            self.line(&tr!(self.language, "- and {more} more, in the JSON report", "- und weitere im JSON-Bericht ({more})"));
         }
         self.out.push('\n');
     }
@@ -163,10 +204,14 @@ impl Page<'_> {
         for flaky in &self.report.flaky {
             let told = |ways: &[String]| ways.iter().map(|way| (self.told)(way)).collect::<Vec<_>>().join(", ");
             let (test, passed, failed) = (&flaky.test, told(&flaky.passed), told(&flaky.failed));
+            let depends = |ways: &[String]| ways.iter().all(|way| way == flaky::ALONE_WORDS || way == flaky::REVERSED_WORDS);
+            let order = depends(&flaky.passed) || depends(&flaky.failed);
+            let order =
+                if order { self.language.pick("depends on the tests around it: ", "hängt von den Tests um ihn herum ab: ") } else { "" };
             self.line(&tr!(
                 self.language,
-                "- **{test}** passed with {passed}; failed with {failed}",
-                "- **{test}** grün mit {passed}; rot mit {failed}"
+                "- **{test}** {order}passed with {passed}; failed with {failed}",
+                "- **{test}** {order}grün mit {passed}; rot mit {failed}"
             ));
         }
         self.out.push('\n');
@@ -237,12 +282,27 @@ impl Page<'_> {
         for left in &report.not_looked_at {
             let enable = match left.enable.as_str() {
                 "" => String::new(),
+                // What cannot be typed is not shown as a command.
+                way if way.starts_with("install ") || way.starts_with("--") => {
+                    format!(" {}: {}.", self.language.pick("To enable it", "So geht es"), (self.told)(way))
+                }
                 way => format!(" {}: {}", self.language.pick("To enable it", "So geht es"), code(&(self.told)(way))),
             };
             let (what, why) = ((self.told)(&left.what), (self.told)(left.why.trim_end_matches('.')));
             let _ = writeln!(self.out, "- {what}: {}.{enable}", why.trim_end_matches('.'));
         }
     }
+}
+
+/// How many failing tests of a suite, tests of one commit, and suspects the Markdown lists.
+const FAILING_SHOWN: usize = 50;
+const TESTS_SHOWN: usize = 12;
+const SUSPECTS_SHOWN: usize = 24;
+
+/// Tests by name; a list that is cut says so.
+fn named(tests: &[String]) -> String {
+    let shown = tests.iter().take(TESTS_SHOWN).map(|test| code(test)).collect::<Vec<_>>().join(", ");
+    if tests.len() > TESTS_SHOWN { format!("{shown}, … ({})", tests.len()) } else { shown }
 }
 
 /// How many findings the Markdown lists.

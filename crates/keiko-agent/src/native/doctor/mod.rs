@@ -6,13 +6,17 @@
 
 mod answer;
 mod bisect;
+mod brief;
+mod cause;
 mod fix;
 mod flaky;
 mod lint;
 mod lint_read;
 mod markdown;
+mod prepare;
 mod repair;
 mod report;
+mod revert;
 mod rules;
 mod series;
 mod source;
@@ -24,7 +28,8 @@ mod tests;
 mod trace;
 
 pub use report::{
-    Candidate, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, Severity, SuiteReport, Suspect,
+    Candidate, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, SetAside, Severity, SuiteReport,
+    Suspect,
 };
 
 pub use series::{Series, series};
@@ -33,8 +38,8 @@ use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use answer::Answer;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
-use keiko_contracts::jail::{Project, Survey, TreeId};
-use keiko_contracts::run::EndStatus;
+use keiko_contracts::jail::{Project, Source, Survey, TreeId};
+use keiko_contracts::run::{EndStatus, StartRun};
 use source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -98,6 +103,8 @@ struct Suite {
     last: Option<(TestSummary, Vec<TestCase>)>,
     duration_ms: u64,
     flaky: BTreeSet<String>,
+    /// Tests that fail for want of what the sandbox does not have.
+    aside: BTreeSet<String>,
 }
 
 impl Suite {
@@ -105,14 +112,34 @@ impl Suite {
     fn cases(&self) -> &[TestCase] {
         self.last.as_ref().or(self.first.as_ref()).map_or(&[], |(_, cases)| cases)
     }
-    /// Tests that failed in the newest run and are not flaky.
+    /// Tests that failed in the newest run, for a reason that lies in the code as far as is known.
     fn failing(&self) -> Vec<&TestCase> {
-        self.cases().iter().filter(|case| is_red(case.status) && !self.flaky.contains(&case.name)).collect()
+        self.cases()
+            .iter()
+            .filter(|case| is_red(case.status) && !self.flaky.contains(&case.name) && !self.aside.contains(&case.name))
+            .collect()
+    }
+    /// How to run one test and nothing else; where its runner cannot do that, all of them: what comes of it is read by the
+    /// test's name.
+    fn alone(&self, case: &TestCase) -> Option<crate::testing::TestPlan> {
+        let is_named = !matches!(self.plan.runner.as_str(), "npm");
+        let alone = is_named.then(|| crate::testing::plan(&self.project, Some(&case.name))).flatten();
+        Some(alone.unwrap_or_else(|| self.plan.clone()))
     }
     /// A path inside the project as the workspace names it.
     fn path(&self, inside: &str) -> String {
         join(&self.project.dir, inside)
     }
+}
+
+/// A guilty change, whole.
+#[derive(Debug, Clone)]
+struct Change {
+    /// The tests that it broke.
+    tests: BTreeSet<String>,
+    /// The commit; empty for what nobody committed.
+    commit: String,
+    diff: String,
 }
 
 /// What is known so far.
@@ -121,17 +148,31 @@ struct Facts {
     options: Options,
     survey: Survey,
     programs: BTreeSet<String>,
+    /// Files with conflict markers that are committed.
+    conflicts: BTreeSet<String>,
     sources: Sources,
-    /// The state at the start, to go back to.
+    /// The state as it was opened.
+    start: Option<TreeId>,
+    /// The state to go back to: that of the start, with the fixes that were kept.
     tree: Option<TreeId>,
+    /// What the guilty commits changed.
+    changes: Vec<Change>,
     /// The branch that the workspace was on.
     branch: Option<String>,
     suites: Vec<Suite>,
     report: DoctorReport,
     spent_ms: u64,
+    /// The folder that is examined, as a shell takes it.
+    folder: Option<String>,
 }
 
 impl Facts {
+    /// What people type so that what the projects declare is installed: as it stands, from wherever they are.
+    fn install_command(&self) -> String {
+        self.folder
+            .as_ref()
+            .map_or_else(|| "keiko up --install yes".into(), |folder| format!("keiko up --workspace {folder} --install yes"))
+    }
     fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
     }
@@ -161,16 +202,22 @@ impl Doctor {
             options,
             survey: Survey::default(),
             programs: BTreeSet::new(),
+            conflicts: BTreeSet::new(),
             sources: Sources::default(),
+            start: None,
             tree: None,
+            changes: Vec::new(),
             branch: None,
             suites: Vec::new(),
             report: DoctorReport::default(),
             spent_ms: 0,
+            folder: None,
         };
         let phases: Vec<Box<dyn Phase>> = vec![
             Box::new(survey::Look::default()),
+            Box::new(prepare::Prepare::default()),
             Box::new(tests::FirstRun),
+            Box::new(cause::Causes::default()),
             Box::new(lint::Lint::default()),
             Box::new(flaky::Rerun::default()),
             Box::new(fix::Mend::default()),
@@ -254,6 +301,12 @@ impl Doctor {
 impl NativeEngine for Doctor {
     fn boxed(&self) -> Box<dyn NativeEngine> {
         Box::new(self.clone())
+    }
+
+    fn started(&mut self, start: &StartRun) {
+        if let Some(Source::Folder { path, .. }) = &start.source {
+            self.facts.folder = Some(crate::describe::quoted(path));
+        }
     }
 
     fn next(&self) -> NativeStep {

@@ -23,6 +23,9 @@ pub struct DoctorReport {
     pub checks: Vec<String>,
     /// Test suites that ran.
     pub suites: Vec<SuiteReport>,
+    /// Failing tests that say nothing about the code.
+    #[serde(default)]
+    pub set_aside: Vec<SetAside>,
     /// What linters, formatters and built-in rules say.
     pub findings: Vec<Finding>,
     /// Machine-applicable fixes, kept or taken back.
@@ -59,7 +62,13 @@ pub struct Commit {
     pub id: String,
     /// Its first line.
     pub subject: String,
+    /// The commits that it was made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
 }
+
+/// Most failed tests of a suite that are named.
+const FAILING_MAX: usize = 1_000;
 
 /// A test suite that ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,8 +83,17 @@ pub struct SuiteReport {
     pub failed: u32,
     /// How many were left out.
     pub skipped: u32,
-    /// The failed ones with the first line of their message, at most 50.
+    /// The failed ones with the first line of their message, at most [`FAILING_MAX`].
     pub failing: Vec<FailedTest>,
+}
+
+/// Tests that failed for want of what the sandbox does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetAside {
+    /// What they lack.
+    pub why: String,
+    /// Their names.
+    pub tests: Vec<String>,
 }
 
 /// A test that failed.
@@ -89,7 +107,7 @@ pub struct FailedTest {
 
 impl SuiteReport {
     pub(super) fn new(place: &str, summary: &TestSummary, cases: &[TestCase]) -> SuiteReport {
-        let failed = cases.iter().filter(|case| super::is_red(case.status)).take(50);
+        let failed = cases.iter().filter(|case| super::is_red(case.status)).take(FAILING_MAX);
         SuiteReport {
             place: place.to_owned(),
             command: summary.command.clone(),
@@ -104,7 +122,7 @@ impl SuiteReport {
 }
 
 /// The line of a message that says what is wrong: the last one that names an error, else the first.
-fn last_words(message: &str) -> String {
+pub(super) fn last_words(message: &str) -> String {
     let telling = |line: &&str| ["Error", "error", "Exception", "panicked", "assert", "expected"].iter().any(|word| line.contains(word));
     let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let line = lines.iter().rev().find(|line| telling(line)).or(lines.first()).copied().unwrap_or("");
@@ -169,14 +187,20 @@ pub struct Flaky {
 /// The commit that broke a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Guilty {
-    /// The test.
+    /// The test that was traced back.
     pub test: String,
+    /// All tests that it broke, that one first.
+    #[serde(default)]
+    pub tests: Vec<String>,
     /// The first commit at which it fails.
     pub commit: Commit,
     /// The one before, at which it passes.
     pub good: Commit,
     /// How many commits were tried.
     pub tried: u32,
+    /// No commit: what is changed in the folder and not committed.
+    #[serde(default)]
+    pub uncommitted: bool,
     /// What the commit changed, cut.
     pub diff: String,
 }
@@ -196,7 +220,10 @@ pub struct Suspect {
     pub score: u32,
     /// The project itself raised the failure's error here.
     pub raised: bool,
-    /// What it rests on: `coverage`, or `names` where lines could not be measured.
+    /// The guilty commit brought this line, or changed what stood here.
+    #[serde(default)]
+    pub changed: bool,
+    /// What it rests on: `coverage`, `names` where lines could not be measured, or `commit` alone.
     pub basis: String,
 }
 
@@ -271,11 +298,7 @@ impl DoctorReport {
         count(self.flaky.len(), ["flaky test", "flaky tests"], ["unzuverlässiger Test", "unzuverlässige Tests"]);
         count(self.findings.len(), ["finding", "findings"], ["Befund", "Befunde"]);
         count(kept, ["fix applied", "fixes applied"], ["Behebung übernommen", "Behebungen übernommen"]);
-        count(
-            self.guilty.len(),
-            ["guilty commit", "tests traced to the commit that broke them"],
-            ["schuldiger Commit", "Tests bis zu dem Commit verfolgt, der sie brach"],
-        );
+        count(self.guilty.len(), ["guilty commit", "guilty commits"], ["schuldiger Commit", "schuldige Commits"]);
         count(
             self.candidates.len(),
             ["repair candidate to review", "repair candidates to review"],

@@ -23,7 +23,10 @@ pattern!(PY_LEAVES, r"^(\s+)(?:return|raise|continue|break)\b");
 pattern!(PY_CLASS, r"^(\s*)class\s+\w+");
 pattern!(PY_TEST, r"^(\s+)(?:async\s+)?def\s+(test\w*)\s*\(");
 pattern!(JS_NAN, r"[=!]==?\s*NaN\b|\bNaN\s*[=!]==?");
-pattern!(JS_ASSIGN, r"\b(?:if|while)\s*\(\s*[A-Za-z_$][\w$.]*\s*=\s*[^=>(\s][^()]*\)\s*(?:\{|$)");
+pattern!(
+    JS_ASSIGN,
+    r#"\b(?:if|while)\s*\(\s*[A-Za-z_$][\w$.]*\s*=\s*(?:-?\d[\w.]*|"[^"]*"|'[^']*'|`[^`]*`|true|false|null|undefined)\s*\)\s*(?:\{|$)"#
+);
 pattern!(JS_TYPEOF, r#"typeof\s+[\w$.]+\s*[!=]==?\s*["'](\w*)["']"#);
 
 impl Pattern {
@@ -37,6 +40,10 @@ impl Pattern {
         self.0.as_ref().map_or_else(Vec::new, |regex| regex.captures_iter(text).collect())
     }
 }
+
+/// What conflict markers mean in a commit, and what they mean in a file that is not committed that way.
+pub(super) const COMMITTED_CONFLICT: &str = "a merge conflict was committed";
+pub(super) const OPEN_CONFLICT: &str = "a merge is in progress: this conflict is not resolved yet";
 
 /// Checks one file.
 pub(super) fn check(lang: Lang, path: &str, text: &str, is_test: bool) -> Vec<Finding> {
@@ -95,7 +102,7 @@ fn conflict_markers(text: &str, found: &mut Found<'_>) {
             && middle
             && let Some(start) = open.take()
         {
-            found.add(Severity::Error, start, "conflict-marker", "a merge conflict was committed");
+            found.add(Severity::Error, start, "conflict-marker", COMMITTED_CONFLICT);
         }
     }
 }
@@ -246,6 +253,7 @@ fn javascript(text: &str, code: &str, found: &mut Found<'_>) {
         if JS_NAN.is_in(code) {
             found.add(Severity::Error, index, "nan-comparison", "nothing equals NaN; use Number.isNaN");
         }
+        // Assigning what a call or an index gives, and asking whether it is there, is an idiom; a constant is not.
         if JS_ASSIGN.is_in(code) {
             found.add(Severity::Warning, index, "assignment-in-condition", "this assigns; a comparison was probably meant");
         }
@@ -304,7 +312,7 @@ mod tests {
 
     #[test]
     fn javascript_rules() {
-        let text = "if (x === NaN) {}\nif (a = 1) {\n}\nif (typeof x === \"strnig\") {}\nif (a == b) {}\nwhile ((m = re.exec(s)) !== null) {}\n// x == NaN\nif (typeof x === \"string\") {}\n";
+        let text = "if (x === NaN) {}\nif (a = 1) {\n}\nif (typeof x === \"strnig\") {}\nif (a == b) {}\nwhile ((m = re.exec(s)) !== null) {}\nif (tmp = arguments[i]) {\n}\nwhile (node = node.next) {\n}\n// x == NaN\nif (typeof x === \"string\") {}\n";
         let found = rules(Lang::Js, text);
         assert_eq!(found, [(1, "nan-comparison".to_owned()), (2, "assignment-in-condition".to_owned()), (4, "typeof-value".to_owned())]);
     }

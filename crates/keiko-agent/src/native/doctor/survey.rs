@@ -4,14 +4,13 @@ use super::answer::{Answer, run};
 use super::report::{Commit, SeenProject};
 use super::source::{Lang, Sources, is_test_file};
 use super::{Facts, NativeCall, Phase, join};
-use keiko_contracts::jail::{Command, GitOp, JailBody, JailOp, Project, Toolchain};
-use regex::Regex;
+use keiko_contracts::jail::{Command, End, JailBody, JailOp, Project, Toolchain};
 use std::collections::BTreeMap;
 
 /// The id of the first operation: without its answer there is nothing to examine.
 pub(super) const SURVEY: &str = "survey";
 /// How many commits are looked at.
-const HISTORY: u32 = 200;
+const HISTORY: usize = 200;
 /// Stands before each file in the output of [`READ_SOURCES`].
 const MARK: &str = "@@@keiko-source@@@ ";
 
@@ -23,7 +22,13 @@ done
 cargo clippy --version >/dev/null 2>&1 && echo clippy
 cargo fmt --version >/dev/null 2>&1 && echo rustfmt
 git symbolic-ref -q --short HEAD 2>/dev/null | sed 's/^/branch /'
+[ "$(git rev-parse --is-shallow-repository 2>/dev/null)" = true ] && echo shallow
+git ls-files -s 2>/dev/null | sed -n 's/^160000 [^\t]*\t//p' | while IFS= read -r p; do [ -n "$(ls -A "$p" 2>/dev/null)" ] || echo "submodule $p"; done
+git grep -l -e '^<<<<<<< ' HEAD -- 2>/dev/null | sed 's/^HEAD:/conflict /'
 true"#;
+
+/// The main line, newest first: id, parents, subject.
+const READ_HISTORY: &str = "git log --first-parent -n 200 --no-color --format='%h%x09%p%x09%s' HEAD --";
 
 /// Prints every source file up to 200 kB outside folders of dependencies and build results; 400 files at most.
 const READ_SOURCES: &str = r#"find . \( -name .git -o -name node_modules -o -name target -o -name .venv -o -name venv -o -name vendor \
@@ -60,7 +65,7 @@ impl Phase for Look {
             return vec![
                 run("programs", "see which tools are there", "", Command::Shell(FIND_PROGRAMS.into()), 60_000),
                 read_sources("sources"),
-                NativeCall { id: "history".into(), title: "read the history".into(), op: JailOp::Git(GitOp::Log { limit: HISTORY }) },
+                run("history", "read the history", "", Command::Shell(READ_HISTORY.into()), 60_000),
             ];
         }
         for answer in answers {
@@ -82,16 +87,27 @@ pub(super) fn read_sources(id: &str) -> NativeCall {
 
 fn take_programs(facts: &mut Facts, answer: &Answer) {
     facts.programs = facts.survey.programs.keys().cloned().collect();
+    let (mut submodules, mut shallow) = (Vec::new(), false);
     match answer.exec() {
         Ok(report) => {
             for line in report.stdout.text_or_empty().lines().map(str::trim) {
-                match line.strip_prefix("branch ") {
-                    Some(branch) => facts.branch = Some(branch.to_owned()),
-                    None => drop(facts.programs.insert(line.to_owned())),
+                match line.split_once(' ') {
+                    Some(("branch", branch)) => facts.branch = Some(branch.to_owned()),
+                    Some(("conflict", path)) => drop(facts.conflicts.insert(path.to_owned())),
+                    Some(("submodule", path)) => submodules.push(path.to_owned()),
+                    _ if line == "shallow" => shallow = true,
+                    _ => drop(facts.programs.insert(line.to_owned())),
                 }
             }
         }
         Err(why) => facts.left_out("tools beyond those of the survey", why, ""),
+    }
+    if shallow {
+        facts.left_out("the older history", "the clone is shallow: its history is cut", "git fetch --unshallow");
+    }
+    if !submodules.is_empty() {
+        let why = format!("submodules are empty here: {}", submodules.join(", "));
+        facts.left_out("the files of submodules", why, "git submodule update --init --recursive");
     }
     facts.report.programs = facts.programs.iter().cloned().collect();
 }
@@ -101,6 +117,7 @@ pub(super) fn take_sources(facts: &mut Facts, answer: &Answer) {
     match answer.exec() {
         Ok(report) => {
             facts.tree = answer.tree().cloned().or_else(|| report.tree_before.clone());
+            facts.start = facts.start.take().or_else(|| facts.tree.clone());
             facts.sources = parse_sources(report.stdout.text_or_empty(), report.truncated_bytes > 0);
         }
         Err(why) => facts.left_out("source texts", why, ""),
@@ -112,8 +129,9 @@ pub(super) fn take_sources(facts: &mut Facts, answer: &Answer) {
 }
 
 fn take_history(facts: &mut Facts, answer: &Answer) {
-    match answer.text() {
-        Ok(text) => facts.report.commits = parse_history(text),
+    match answer.exec() {
+        Ok(report) if report.end == End::Exit(0) => facts.report.commits = parse_history(report.stdout.text_or_empty()),
+        Ok(_) => {}
         Err(why) => facts.left_out("the history", why, ""),
     }
 }
@@ -131,8 +149,7 @@ fn take_projects(facts: &mut Facts) {
                 manifests: Vec::new(),
                 runner: tested.then(|| runner.to_owned()),
                 needs_prepare: false,
-                prepare: Vec::new(),
-                cache_key: String::new(),
+                preparation: None,
             });
         }
     }
@@ -163,22 +180,16 @@ fn parse_sources(output: &str, truncated: bool) -> Sources {
     Sources { files, cut }
 }
 
-/// Lines that begin with a commit id, newest first; anything else is skipped. Date and author before the subject go.
-fn parse_history(text: &str) -> Vec<Commit> {
-    let dated = Regex::new(r"^\d{4}-\d\d-\d\d [^:]*: (.*)$").ok();
-    let mut commits = Vec::new();
-    for line in text.lines() {
-        let line = line.trim_start_matches("commit ").trim();
-        let (id, subject) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-        if (7..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let subject = dated.as_ref().and_then(|dated| dated.captures(subject)?.get(1)).map_or(subject, |subject| subject.as_str());
-            commits.push(Commit { id: id.to_owned(), subject: subject.trim().chars().take(160).collect() });
-        }
-        if commits.len() >= HISTORY as usize {
-            break;
-        }
-    }
-    commits
+/// Commits, a line each: id, parents, subject, parted by tabs; anything else is skipped.
+pub(super) fn parse_history(text: &str) -> Vec<Commit> {
+    let is_id = |id: &str| (4..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let commit = |line: &str| {
+        let mut parts = line.splitn(3, '\t');
+        let (id, parents, subject) = (parts.next()?, parts.next()?, parts.next()?);
+        let parents: Vec<String> = parents.split(' ').filter(|id| is_id(id)).map(str::to_owned).collect();
+        is_id(id).then(|| Commit { id: id.to_owned(), subject: subject.trim().chars().take(160).collect(), parents })
+    };
+    text.lines().filter_map(commit).take(HISTORY).collect()
 }
 
 #[cfg(test)]
@@ -196,9 +207,9 @@ mod tests {
 
     #[test]
     fn history_skips_what_is_no_commit() {
-        let commits = parse_history("1234567 2026-11-20 Ada L.: Fix it\nAuthor: deadbee\ncommit 89abcdef0123\n\n    words\n");
-        let ids: Vec<&str> = commits.iter().map(|commit| commit.id.as_str()).collect();
-        assert_eq!(ids, ["1234567", "89abcdef0123"]);
-        assert_eq!(commits[0].subject, "Fix it");
+        let commits = parse_history("1234567\t89abcde 0123456\tFix it\twell\nAuthor: deadbee\n89abcde\t\t\n-x\ty\tz\n");
+        let ids: Vec<(&str, usize)> = commits.iter().map(|commit| (commit.id.as_str(), commit.parents.len())).collect();
+        assert_eq!(ids, [("1234567", 2), ("89abcde", 0)]);
+        assert_eq!(commits[0].subject, "Fix it\twell");
     }
 }

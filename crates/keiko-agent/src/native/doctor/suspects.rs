@@ -2,9 +2,9 @@
 
 use super::answer::Answer;
 use super::report::Suspect;
-use super::source::Sources;
+use super::source::{Lang, Sources, is_test_file};
 use super::trace::{self, Traced};
-use super::{Facts, NativeCall, Phase};
+use super::{Change, Facts, NativeCall, Phase, revert};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::Toolchain;
 use regex::Regex;
@@ -15,8 +15,19 @@ pub(super) const PER_TEST: usize = 12;
 /// How many failing tests are looked into.
 const MAX_TESTS: usize = 6;
 
-/// File, line, score in thousandths, whether the project raised the error there.
-type Ranked = (String, u32, u32, bool);
+/// File and line.
+type Place = (String, u32);
+
+/// A line with its score in thousandths, whether the project raised the error there, and whether the guilty commit
+/// brought it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ranked {
+    place: Place,
+    score: u32,
+    raised: bool,
+    changed: bool,
+    measured: bool,
+}
 
 /// Ranks lines.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +63,10 @@ impl Phase for Rank {
                     trace::settle_paths(&mut tests, &facts.sources);
                     accuse(facts, index, &tests, "coverage");
                 }
-                None => facts.left_out("suspect lines", "the failing tests ran no line of the project that could be recorded", ""),
+                None => {
+                    facts.left_out("suspect lines", "the failing tests ran no line of the project that could be recorded", "");
+                    accuse(facts, index, &[], "coverage");
+                }
             }
         }
         Vec::new()
@@ -69,48 +83,64 @@ fn by_names(facts: &mut Facts, index: usize) {
 }
 
 fn accuse(facts: &mut Facts, index: usize, tests: &[Traced], basis: &str) {
-    let suite = &facts.suites[index];
-    let failing = suite.failing();
     let mut suspects = Vec::new();
-    for case in failing.iter().take(MAX_TESTS) {
+    for case in to_be_explained(facts, index).into_iter().take(MAX_TESTS) {
         let place = |s: &Ranked| {
-            let text = facts.sources.line(&s.0, s.1).unwrap_or("").to_owned();
-            Suspect { test: case.name.clone(), file: s.0.clone(), line: s.1, text, score: s.2, raised: s.3, basis: basis.to_owned() }
+            let (file, line) = s.place.clone();
+            let text = facts.sources.line(&file, line).unwrap_or("").to_owned();
+            let basis = if s.measured { basis } else { "commit" }.to_owned();
+            Suspect { test: case.name.clone(), file, line, text, score: s.score, raised: s.raised, changed: s.changed, basis }
         };
-        suspects.extend(rank(case, tests, &facts.sources, &changed_lines(facts, &case.name)).iter().take(PER_TEST).map(place));
+        let changed = facts.changes.iter().find(|change| change.tests.contains(&case.name));
+        let changed = changed.map(|change| changed_lines(change, &facts.sources)).unwrap_or_default();
+        suspects.extend(rank(case, tests, &facts.sources, &changed).iter().take(PER_TEST).map(place));
     }
     facts.report.suspects.extend(suspects);
 }
 
-/// Lines of today's files that the guilty commit of a test brought.
-fn changed_lines(facts: &Facts, test: &str) -> BTreeSet<String> {
-    let diff = facts.report.guilty.iter().find(|guilty| guilty.test == test).map_or("", |guilty| guilty.diff.as_str());
-    diff.lines()
-        .filter(|line| line.starts_with('+') && !line.starts_with("+++"))
-        .map(|line| line[1..].trim().to_owned())
-        .filter(|line| line.len() > 3)
-        .collect()
+/// Failing tests that are looked into: of those that one commit broke, the first stands for all.
+pub(super) fn to_be_explained(facts: &Facts, index: usize) -> Vec<&TestCase> {
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let mut wanted = Vec::new();
+    for case in facts.suites[index].failing() {
+        let change = facts.changes.iter().find(|change| change.tests.contains(&case.name));
+        if change.is_none_or(|change| known.insert(&change.commit)) {
+            wanted.push(case);
+        }
+    }
+    wanted
 }
 
-/// Lines with their score in thousandths, the most suspect first. Where the project itself raised the error stands
-/// before all. Of lines with one score, what the guilty commit brought comes first, then what more failing tests run,
-/// then what decides or counts.
-fn rank(case: &TestCase, tests: &[Traced], sources: &Sources, changed: &BTreeSet<String>) -> Vec<Ranked> {
+/// Lines of today's files that a guilty change brought, in code that is no test.
+pub(super) fn changed_lines(change: &Change, sources: &Sources) -> Vec<Place> {
+    let blocks = revert::blocks(&change.diff);
+    let code = blocks.iter().filter(|block| Lang::of(&block.file).is_some() && !is_test_file(&block.file) && !block.is_idle());
+    code.flat_map(|block| block.lines_today(sources).into_iter().map(|line| (block.file.clone(), line))).collect()
+}
+
+/// Lines with their score, the most suspect first. What the guilty commit brought stands before all, run by the failing
+/// test or, like a constant, before it; then where the project itself raised the error. Of lines with one score comes
+/// first what more failing tests run, then what decides or counts.
+fn rank(case: &TestCase, tests: &[Traced], sources: &Sources, changed: &[Place]) -> Vec<Ranked> {
     let own = tests.iter().filter(|test| test.name == case.name);
-    let lines: BTreeSet<&(String, u32)> = own.clone().flat_map(|test| &test.lines).collect();
-    let raised: BTreeSet<&(String, u32)> = own.flat_map(|test| &test.raised).collect();
+    let mut lines: BTreeSet<&Place> = own.clone().flat_map(|test| &test.lines).collect();
+    let run: BTreeSet<&Place> = lines.clone();
+    lines.extend(changed);
+    let raised: BTreeSet<&Place> = own.flat_map(|test| &test.raised).collect();
     let decides =
         Regex::new(r"[\w)\]] (?:<=?|>=?|[!=]==?|[-+*/%]=?|//|and|or|in|&&|\|\|) |^(?:\} else )?(?:if|while|elif)\b|\.\.|\[\w").ok();
     let mut ranked: BTreeMap<_, Ranked> = BTreeMap::new();
-    for (file, line) in lines {
+    for place in lines {
+        let (file, line) = place;
         let Some(text) = sources.line(file, *line).map(str::trim).filter(|text| text.len() > 2) else { continue };
-        let runs = |failed: bool| tests.iter().filter(|test| test.failed == failed && test.lines.contains(&(file.clone(), *line))).count();
-        let score = ochiai(1, 0, runs(false));
-        let quiet = !changed.contains(text);
-        let elsewhere = !raised.contains(&(file.clone(), *line));
+        let runs = |failed: bool| tests.iter().filter(|test| test.failed == failed && test.lines.contains(place)).count();
+        let measured = run.contains(place);
+        let score = if measured { ochiai(1, 0, runs(false)) } else { 0 };
+        let changed = changed.contains(place);
+        let elsewhere = !raised.contains(place);
         let plain = !decides.as_ref().is_some_and(|regex| regex.is_match(text));
-        let key = (elsewhere, u32::MAX - score, quiet, usize::MAX - runs(true), plain, file.clone(), *line);
-        ranked.insert(key, (file.clone(), *line, score, !elsewhere));
+        let key = (!changed, !measured, elsewhere, u32::MAX - score, usize::MAX - runs(true), plain, file.clone(), *line);
+        ranked.insert(key, Ranked { place: place.clone(), score, raised: !elsewhere, changed, measured });
     }
     ranked.into_values().collect()
 }
@@ -143,8 +173,13 @@ mod tests {
             ..Traced::default()
         };
         let tests = [test("bad", true, &[1, 3]), test("good", false, &[1, 2])];
-        let case = TestCase { name: "bad".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None };
-        let ranked = rank(&case, &tests, &sources, &BTreeSet::new());
-        assert_eq!(ranked, [("a.py".to_owned(), 3, 1000, false), ("a.py".to_owned(), 1, 707, false)]);
+        let case = TestCase { name: "bad".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None };
+        let ranked = |changed: &[Place]| -> Vec<(u32, u32)> {
+            rank(&case, &tests, &sources, changed).iter().map(|ranked| (ranked.place.1, ranked.score)).collect()
+        };
+        assert_eq!(ranked(&[]), [(3, 1000), (1, 707)]);
+        // What the guilty commit brought comes first, even when passing tests run it, too, or no test does.
+        assert_eq!(ranked(&[("a.py".to_owned(), 1)]), [(1, 707), (3, 1000)]);
+        assert_eq!(ranked(&[("a.py".to_owned(), 2)]), [(2, 0), (3, 1000), (1, 707)]);
     }
 }

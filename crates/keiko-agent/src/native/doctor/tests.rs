@@ -2,9 +2,11 @@
 
 use super::answer::{Answer, first_line, run_tests};
 use super::report::SuiteReport;
-use super::{Facts, NativeCall, Phase, Suite};
+use super::source::{Sources, is_test_file};
+use super::{Facts, NativeCall, Phase, Suite, join};
 use crate::testing;
 use keiko_contracts::jail::{Project, Toolchain};
+use regex::Regex;
 use std::collections::BTreeSet;
 
 /// Runs each project's tests once.
@@ -31,7 +33,15 @@ impl Phase for FirstRun {
             };
             let id = format!("tests-{}", facts.suites.len() + 1);
             calls.push(run_tests(id, format!("run the tests of {place}: {}", plan.shown), &plan, &[]));
-            facts.suites.push(Suite { project, plan, first: None, last: None, duration_ms: 0, flaky: BTreeSet::new() });
+            facts.suites.push(Suite {
+                project,
+                plan,
+                first: None,
+                last: None,
+                duration_ms: 0,
+                flaky: BTreeSet::new(),
+                aside: BTreeSet::new(),
+            });
         }
         calls
     }
@@ -47,12 +57,10 @@ impl Phase for FirstRun {
                     suite.first = Some((summary, cases));
                 }
                 Err(why) => {
-                    let enable = enable(&suite.project, &why);
-                    let why = if suite.project.needs_prepare {
-                        format!("dependencies are missing ({})", first_line(&why))
-                    } else {
-                        first_line(&why)
-                    };
+                    let suite = suite.clone();
+                    let (why, by_hand) = explain(&suite.project, &why, &facts.sources);
+                    let declared = suite.project.needs_prepare && suite.project.preparation.is_some();
+                    let enable = if declared && !by_hand.is_empty() { facts.install_command() } else { by_hand };
                     facts.left_out(format!("tests of {place}"), why, enable);
                 }
             }
@@ -60,6 +68,60 @@ impl Phase for FirstRun {
         facts.suites.retain(|suite| suite.first.is_some());
         Vec::new()
     }
+}
+
+/// Why no test of a project could be counted, and what people type so that they can.
+fn explain(project: &Project, why: &str, sources: &Sources) -> (String, String) {
+    let prefix = join(&project.dir, "");
+    let is_test = |path: &&String| {
+        path.starts_with(&prefix) && (is_test_file(path) || path.rsplit('/').next().is_some_and(|name| name.contains("test")))
+    };
+    if project.toolchain == Toolchain::Python && !sources.cut && !sources.files.keys().any(|path| is_test(&path)) {
+        return ("no test file is there".to_owned(), String::new());
+    }
+    if let Some(program) = missing_program(why) {
+        return (format!("its test script calls {program}, which is not there in the sandbox"), enable(project, why));
+    }
+    let said = first_line(why);
+    let signs = [
+        "is not installed",
+        "No module named",
+        "Cannot find module",
+        "Cannot find package",
+        "no matching package",
+        "missing go.sum",
+        "cannot find module",
+        "no required module",
+    ];
+    let lacks = signs.iter().any(|sign| why.contains(sign));
+    let said = match unloaded(why) {
+        Some(unloaded) => format!("{said}: {unloaded}"),
+        None => said,
+    };
+    if project.needs_prepare && lacks {
+        (format!("dependencies are missing ({said})"), enable(project, why))
+    } else {
+        (said, enable_if(project, why, lacks))
+    }
+}
+
+fn enable_if(project: &Project, why: &str, lacks: bool) -> String {
+    if lacks { enable(project, why) } else { String::new() }
+}
+
+/// The program that a shell did not find.
+fn missing_program(why: &str) -> Option<String> {
+    let sign = Regex::new(r"(?m)^(?:/bin/)?(?:sh|bash|dash): (?:(?:line )?\d+: )?([\w@./+-]+): (?:command )?not found").ok()?;
+    Some(sign.captures(why)?[1].to_owned())
+}
+
+/// The first file that could not be loaded, and what it lacks.
+fn unloaded(why: &str) -> Option<String> {
+    let lack = Regex::new(r#"No module named ['"][\w.]+['"]|Cannot find (?:module|package) ['"][^'"]+['"]|cannot import name ['"]\w+['"] from ['"][\w.]+['"]|SyntaxError: .{1,120}"#).ok()?;
+    let lack = lack.find(why)?.as_str();
+    let (_, rest) = why.split_once("could not be loaded\n")?;
+    let file = rest.lines().next()?.split(": ").next()?;
+    Some(format!("{file}: {lack}"))
 }
 
 /// What people type so that the tests can run: the sandbox sees dependencies of the user's own folder, and the virtual
@@ -100,5 +162,60 @@ pub(super) fn program(toolchain: Toolchain) -> &'static str {
         Toolchain::Node => "node",
         Toolchain::Rust => "cargo",
         Toolchain::Go => "go",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(dir: &str, toolchain: Toolchain, needs_prepare: bool) -> Project {
+        let runner = Some(if toolchain == Toolchain::Node { "npm" } else { "pytest" }.to_owned());
+        Project {
+            dir: dir.to_owned(),
+            toolchain,
+            manifests: Vec::new(),
+            runner,
+            needs_prepare,
+            prepare: Vec::new(),
+            cache_key: String::new(),
+        }
+    }
+
+    fn with(path: &str) -> Sources {
+        Sources { files: [(path.to_owned(), String::new())].into(), cut: false }
+    }
+
+    #[test]
+    fn a_folder_without_tests_lacks_no_dependencies() {
+        let docs = project("docs", Toolchain::Python, true);
+        let (why, enable) = explain(&docs, "python3 -m pytest -q: pytest is not installed in the sandbox", &with("docs/conf.py"));
+        assert_eq!((why.as_str(), enable.as_str()), ("no test file is there", ""));
+        let (why, enable) = explain(&docs, "python3 -m pytest -q: pytest is not installed in the sandbox", &with("docs/test_a.py"));
+        assert!(why.starts_with("dependencies are missing") && enable.contains("pip install"), "{why} {enable}");
+    }
+
+    #[test]
+    fn a_script_is_told_with_the_program_it_misses() {
+        let why = "npm test: the runner is not there in the sandbox\n> a@1.0.0 test\n> mocha -R dot\n\nsh: 1: mocha: not found";
+        let (said, _) = explain(&project("", Toolchain::Node, false), why, &Sources::default());
+        assert_eq!(said, "its test script calls mocha, which is not there in the sandbox");
+    }
+
+    #[test]
+    fn what_cannot_be_loaded_is_told_with_file_and_module() {
+        let why = "python3 -m pytest -q: the tests could not be loaded\ntests/test_a.py: collection failure\nE   ModuleNotFoundError: No module named 'attr'";
+        let (said, _) = explain(&project("", Toolchain::Python, true), why, &with("tests/test_a.py"));
+        assert_eq!(
+            said,
+            "dependencies are missing (python3 -m pytest -q: the tests could not be loaded: tests/test_a.py: No module named 'attr')"
+        );
+    }
+
+    #[test]
+    fn a_hanging_test_is_no_missing_dependency() {
+        let why = "python3 -m pytest -q: the tests were stopped at the time limit after 600 s; a test may hang";
+        let (said, enable) = explain(&project("", Toolchain::Python, true), why, &with("test_a.py"));
+        assert_eq!((said.as_str(), enable.as_str()), (why, ""));
     }
 }

@@ -1,5 +1,5 @@
 # Runs the tests below the current folder one by one and prints, after a mark, which lines of the project each ran.
-# Arguments: unittest|pytest, lines|reverse. Needs nothing beyond Python 3.8 and the runner itself.
+# Arguments: unittest|pytest, lines|reverse|forward. Needs nothing beyond Python 3.8 and the runner itself.
 import json
 import os
 import sys

@@ -26,6 +26,8 @@ pub(super) enum Mode {
     Lines,
     /// Run in reverse order.
     Reverse,
+    /// Run in the usual order, recording nothing.
+    Forward,
 }
 
 /// A test and the lines it ran, as the workspace names them.
@@ -47,6 +49,7 @@ pub(super) fn python(suite: &Suite, mode: Mode, id: String) -> Option<NativeCall
     let (word, title) = match mode {
         Mode::Lines => ("lines", "record which lines each test runs"),
         Mode::Reverse => ("reverse", "run the tests in reverse order"),
+        Mode::Forward => ("forward", "run the tests in the usual order"),
     };
     Some(run(id, title, &suite.project.dir, argv(&["python3", "-c", PYTHON, runner, word]), WALL_MS))
 }

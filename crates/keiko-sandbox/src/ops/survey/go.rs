@@ -1,7 +1,7 @@
 //! Go projects.
 
-use super::{CACHE, Tree, argv, inside};
-use keiko_contracts::jail::{Project, Toolchain};
+use super::{CACHE, Tree, argv, inside, packages};
+use keiko_contracts::jail::{Preparation, Project, Toolchain};
 use std::path::{Path, PathBuf};
 
 /// A project in a folder, if there is a manifest.
@@ -15,15 +15,18 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
     let cache = format!("GOMODCACHE={CACHE}/go/mod");
     // `go -C` is younger than the go of some distributions.
     let download = argv(["env", &cache, "sh", "-c", "cd \"$1\" && exec go mod download", "sh", &inside(dir, "")]);
-    Some(Project {
-        dir: dir.to_owned(),
+    let count = modules(&sums).count();
+    let preparation = (count > 0).then(|| Preparation {
         toolchain: Toolchain::Go,
+        dirs: vec![dir.to_owned()],
+        commands: vec![download],
         cache_key: tree.cache_key("go", dir, &manifests),
-        manifests,
-        runner: Some("go".to_owned()),
-        needs_prepare,
-        prepare: if needs_prepare { vec![download] } else { Vec::new() },
-    })
+        packages: packages(count, true),
+        registries: vec!["proxy.golang.org".to_owned()],
+        cached: false,
+    });
+    let runner = Some("go".to_owned());
+    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Go, manifests, runner, needs_prepare, preparation })
 }
 
 /// Modules whose sources are needed, with the upper-case letters of their names escaped as in the cache.

@@ -1,7 +1,7 @@
 //! JavaScript and TypeScript projects.
 
-use super::{CACHE, Tree, argv, inside, join};
-use keiko_contracts::jail::{Project, Toolchain};
+use super::{CACHE, Tree, argv, inside, join, packages};
+use keiko_contracts::jail::{Preparation, Project, Toolchain};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,9 +29,18 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
     let cache_key = tree.cache_key("node", dir, &manifests);
     let home = format!("{CACHE}/node/{cache_key}");
     let needs_prepare = manifest.dependencies.keys().chain(manifest.dev.keys()).any(|name| !is_installed(tree, dir, &home, name));
-    let prepare = if needs_prepare { commands(dir, &manifests, &home) } else { Vec::new() };
+    let declared = manifest.dependencies.len() + manifest.dev.len();
+    let preparation = (declared > 0).then(|| Preparation {
+        toolchain: Toolchain::Node,
+        dirs: vec![dir.to_owned()],
+        commands: commands(dir, &manifests, &home),
+        cache_key,
+        packages: packages(declared, false),
+        registries: vec!["registry.npmjs.org".to_owned()],
+        cached: false,
+    });
     let runner = runner(tree, dir, &manifest).map(str::to_owned);
-    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Node, manifests, runner, needs_prepare, prepare, cache_key })
+    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Node, manifests, runner, needs_prepare, preparation })
 }
 
 fn runner(tree: &Tree<'_>, dir: &str, manifest: &Manifest) -> Option<&'static str> {

@@ -1,8 +1,8 @@
 //! Python projects.
 
 use super::programs::run;
-use super::{CACHE, Programs, TEST_FILES_READ_MAX, Tree, argv, inside};
-use keiko_contracts::jail::{Project, Toolchain};
+use super::{CACHE, Programs, TEST_FILES_READ_MAX, Tree, argv, inside, packages};
+use keiko_contracts::jail::{Preparation, Project, Toolchain};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -38,17 +38,16 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
     let venv = format!("{CACHE}/python/{cache_key}/venv");
     let needs = needs(tree, dir, &manifests, &venv, runner);
     let needs_prepare = needs.as_ref().is_some_and(|needs| !needs.missing.is_empty());
-    let prepare =
-        needs.filter(|needs| !needs.missing.is_empty()).map(|needs| commands(dir, &manifests, &venv, &needs, programs)).unwrap_or_default();
-    Project {
-        dir: dir.to_owned(),
+    let preparation = needs.filter(Needs::wants_anything).map(|needs| Preparation {
         toolchain: Toolchain::Python,
-        manifests,
-        runner: Some(runner.to_owned()),
-        needs_prepare,
-        prepare,
+        dirs: vec![dir.to_owned()],
+        commands: commands(dir, &manifests, &venv, &needs, programs),
         cache_key,
-    }
+        packages: packages(needs.requirements.len().max(needs.missing.len()), false),
+        registries: vec!["pypi.org".to_owned()],
+        cached: false,
+    });
+    Project { dir: dir.to_owned(), toolchain: Toolchain::Python, manifests, runner: Some(runner.to_owned()), needs_prepare, preparation }
 }
 
 fn runner(tree: &Tree<'_>, dir: &str, programs: &Programs) -> &'static str {
@@ -84,6 +83,12 @@ struct Needs {
     missing: Vec<String>,
     /// The requirements stand only in code that must be run.
     dynamic: bool,
+}
+
+impl Needs {
+    fn wants_anything(&self) -> bool {
+        self.dynamic || !self.requirements.is_empty() || !self.missing.is_empty()
+    }
 }
 
 fn needs(tree: &Tree<'_>, dir: &str, manifests: &[String], venv: &str, runner: &str) -> Option<Needs> {

@@ -1,7 +1,7 @@
 //! Rust projects: workspace roots only.
 
-use super::{CACHE, Tree, argv, inside};
-use keiko_contracts::jail::{Project, Toolchain};
+use super::{CACHE, Tree, argv, inside, packages};
+use keiko_contracts::jail::{Preparation, Project, Toolchain};
 use std::path::{Path, PathBuf};
 
 /// A project in a folder, if there is a manifest that no workspace above owns.
@@ -24,15 +24,19 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
     if locked.is_some() {
         fetch.push("--locked".to_owned());
     }
-    Some(Project {
-        dir: dir.to_owned(),
+    let count = locked.as_deref().map_or(0, |lock| foreign(lock).count());
+    let declares = locked.as_deref().map_or(missing, |lock| foreign(lock).next().is_some());
+    let preparation = (declares && !vendored).then(|| Preparation {
         toolchain: Toolchain::Rust,
+        dirs: vec![dir.to_owned()],
+        commands: vec![fetch],
         cache_key: tree.cache_key("rust", dir, &manifests),
-        manifests,
-        runner: Some("cargo".to_owned()),
-        needs_prepare,
-        prepare: if needs_prepare { vec![fetch] } else { Vec::new() },
-    })
+        packages: packages(count, locked.is_some()),
+        registries: vec!["crates.io".to_owned()],
+        cached: false,
+    });
+    let runner = Some("cargo".to_owned());
+    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Rust, manifests, runner, needs_prepare, preparation })
 }
 
 fn is_member(tree: &Tree<'_>, dir: &str) -> bool {

@@ -18,6 +18,14 @@ fn only(files: &[(&str, &str)]) -> Project {
     projects.remove(0)
 }
 
+fn key(project: &Project) -> String {
+    project.preparation.as_ref().unwrap().cache_key.clone()
+}
+
+fn commands(project: &Project) -> Vec<Vec<String>> {
+    project.preparation.as_ref().unwrap().commands.clone()
+}
+
 #[test]
 fn the_workspace_is_described() {
     let long = "x".repeat(20_000);
@@ -54,14 +62,14 @@ fn python_needs_what_is_declared_and_not_installed() {
     let project =
         only(&[("lib/pyproject.toml", manifest), ("lib/requirements.txt", "# none\n--index-url x\nanother-missing==2 --hash=a\n")]);
     assert!(project.needs_prepare);
-    assert_eq!((project.dir.as_str(), project.manifests.len(), project.cache_key.len()), ("lib", 2, 16));
-    let venv = format!("/cache/python/{}/venv", project.cache_key);
-    assert_eq!(project.prepare[0], ["python3", "-m", "venv", &venv]);
-    let pip = project.prepare[1].join(" ");
+    assert_eq!((project.dir.as_str(), project.manifests.len(), key(&project).len()), ("lib", 2, 16));
+    let venv = format!("/cache/python/{}/venv", key(&project));
+    assert_eq!(commands(&project)[0], ["python3", "-m", "venv", &venv]);
+    let pip = commands(&project)[1].join(" ");
     assert!(pip.starts_with(&format!("{venv}/bin/python -m pip install --no-input")), "{pip}");
     assert!(pip.contains(" -r /workspace/lib/requirements.txt no-such-package-of-ours>=1;") && !pip.contains("sphinx"), "{pip}");
     let nothing = only(&[("setup.py", "from setuptools import setup\nsetup(name='x')\n"), ("test_x.py", "import unittest\n")]);
-    assert_eq!((nothing.needs_prepare, nothing.prepare.len()), (false, 0));
+    assert_eq!((nothing.needs_prepare, nothing.preparation.is_some()), (false, false));
     let there = programs::run("python3", &["-c", THERE], "", std::time::Duration::from_secs(30), 200).said();
     if let Some((name, version)) = there.as_deref().and_then(|said| said.trim().split_once(' ')) {
         let needs = |wanted: &str| only(&[("requirements.txt", wanted), ("app.py", "")]).needs_prepare;
@@ -72,7 +80,11 @@ fn python_needs_what_is_declared_and_not_installed() {
         ("pyproject.toml", "[project]\ndependencies = ['-rx', '--index-url=http://x', 'ok-but-missing-pkg']\n"),
         ("test_x.py", "import unittest\n"),
     ]);
-    assert!(hostile.prepare.concat().iter().all(|word| !word.starts_with("-r") && !word.contains("index-url")), "{:?}", hostile.prepare);
+    assert!(
+        commands(&hostile).concat().iter().all(|word| !word.starts_with("-r") && !word.contains("index-url")),
+        "{:?}",
+        commands(&hostile)
+    );
 }
 
 #[test]
@@ -85,9 +97,9 @@ fn node_needs_modules_that_do_not_resolve() {
         (".gitignore", "node_modules\n"),
     ]);
     assert_eq!((project.runner.as_deref(), project.needs_prepare), (Some("vitest"), true));
-    let home = format!("/cache/node/{}", project.cache_key);
-    assert_eq!(project.prepare[1], ["cp", "--", "/workspace/web/package.json", "/workspace/web/package-lock.json", &home]);
-    assert_eq!(project.prepare[2][..4], ["npm", "ci", "--prefix", &home]);
+    let home = format!("/cache/node/{}", key(&project));
+    assert_eq!(commands(&project)[1], ["cp", "--", "/workspace/web/package.json", "/workspace/web/package-lock.json", &home]);
+    assert_eq!(commands(&project)[2][..4], ["npm", "ci", "--prefix", &home]);
     let installed =
         [("package.json", manifest), ("node_modules/left/x", ""), ("node_modules/@a/b/x", ""), (".gitignore", "node_modules\n")];
     assert!(!only(&installed).needs_prepare);
@@ -110,20 +122,21 @@ fn rust_and_go_look_into_their_caches() {
     let project = only(&workspace);
     assert_eq!((project.dir.as_str(), project.needs_prepare), ("", true));
     assert_eq!(
-        project.prepare[0],
+        commands(&project)[0],
         ["env", "CARGO_HOME=/cache/cargo", "cargo", "fetch", "--manifest-path", "/workspace/Cargo.toml", "--locked"]
     );
     assert!(!only(&[("Cargo.toml", "[package]\nname = 'x'\n[dependencies]\nown = { path = 'own' }\n")]).needs_prepare);
     assert!(only(&[("Cargo.toml", "[package]\nname = 'x'\n[dev-dependencies]\nserde = '1'\n")]).needs_prepare);
     let project =
         only(&[("go.mod", "module x\n"), ("go.sum", "github.com/No/Such v1.0.0 h1:x=\ngithub.com/No/Such v1.0.0/go.mod h1:y=\n")]);
-    assert!(project.needs_prepare && project.prepare[0].ends_with(&["sh".to_owned(), "/workspace".to_owned()]));
+    assert!(project.needs_prepare && commands(&project)[0].ends_with(&["sh".to_owned(), "/workspace".to_owned()]));
     assert!(!only(&[("go.mod", "module x\n"), ("go.sum", "")]).needs_prepare);
 }
 
 #[test]
 fn the_key_follows_the_manifests_only() {
-    let key = |lock: &str, code: &str| only(&[("package.json", "{}"), ("package-lock.json", lock), ("a.js", code)]).cache_key;
-    assert_eq!(key("{}", "1"), key("{}", "2"));
-    assert_ne!(key("{}", "1"), key("{ }", "1"));
+    const MANIFEST: &str = r#"{"dependencies": {"left": "1"}}"#;
+    let of = |lock: &str, code: &str| key(&only(&[("package.json", MANIFEST), ("package-lock.json", lock), ("a.js", code)]));
+    assert_eq!(of("{}", "1"), of("{}", "2"));
+    assert_ne!(of("{}", "1"), of("{ }", "1"));
 }

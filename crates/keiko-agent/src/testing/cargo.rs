@@ -97,7 +97,7 @@ impl CargoReader {
         let doc = doc_place(name);
         let file = doc.as_ref().map(|(file, _)| (*file).to_owned()).or_else(|| self.target.file.clone());
         let message = message.map(|text| cut(text, MESSAGE_MAX));
-        self.cases.push(TestCase { name: name.to_owned(), status, file, line: doc.map(|(_, line)| line), message });
+        self.cases.push(TestCase { name: name.to_owned(), status, file, line: doc.map(|(_, line)| line), message, lacks: None });
         self.known.insert(name.to_owned(), self.cases.len() - 1);
         Some(self.cases.len() - 1)
     }

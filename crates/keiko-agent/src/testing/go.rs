@@ -92,7 +92,7 @@ fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, p
             let said = if seen.output.contains("[build failed]") && seen.output.lines().count() <= 1 { err } else { &seen.output };
             let said: Vec<&str> = said.lines().filter(|line| !line.starts_with("# ") && !line.starts_with("FAIL")).collect();
             let message = Some(cut(said.join("\n").trim(), MESSAGE_MAX));
-            parsed.broken.push(TestCase { name: package.clone(), status: TestStatus::Error, file: None, line: None, message });
+            parsed.broken.push(TestCase { name: package.clone(), status: TestStatus::Error, file: None, line: None, message, lacks: None });
         }
     }
     parsed

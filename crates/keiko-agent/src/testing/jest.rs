@@ -72,7 +72,7 @@ fn read(test: Assertion, path: &str) -> TestCase {
     };
     let said = test.failure_messages.unwrap_or_default().into_iter().next().map(|text| explain(&plain(&text), path));
     let (message, line) = said.unzip();
-    TestCase { name, status, file: Some(path.to_owned()), line: line.flatten(), message }
+    TestCase { name, status, file: Some(path.to_owned()), line: line.flatten(), message, lacks: None }
 }
 
 /// The message without its stack, and the place of the frame in the test's own file.

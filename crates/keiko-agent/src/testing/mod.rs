@@ -97,6 +97,7 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
             file: None,
             line: None,
             message: Some(cut(&format!("no test failed, but the runner did ({:?}):\n{}", report.end, last(&said(), 8)), MESSAGE_MAX)),
+            lacks: None,
         });
     }
     cases.truncate(CASES_MAX);
@@ -334,6 +335,7 @@ mod tests {
             file: Some("a.py".into()),
             line: Some(3),
             message: Some("x\ny".into()),
+            lacks: None,
         };
         let cases = [case("a", TestStatus::Failed), case("b", TestStatus::Passed), case("c", TestStatus::Error)];
         assert_eq!(failures(&cases, 1), "FAILED a (a.py:3)\n    x\n    y\n[1 more]");

@@ -78,6 +78,7 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
         stdin: None,
         limits,
         collect: collect.into_iter().map(str::to_owned).collect(),
+        report: None,
     };
     Some(TestPlan { runner: runner.to_owned(), spec, shown })
 }

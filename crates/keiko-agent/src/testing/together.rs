@@ -48,6 +48,7 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
                     file: None,
                     line: None,
                     message,
+                    lacks: None,
                 });
             }
         }
@@ -69,7 +70,7 @@ mod tests {
 
     fn one(dir: &str, status: Option<TestStatus>) -> Observed {
         let read = status.map(|status| {
-            let case = TestCase { name: "adds".into(), status, file: None, line: None, message: None };
+            let case = TestCase { name: "adds".into(), status, file: None, line: None, message: None, lacks: None };
             let passed = u32::from(status == TestStatus::Passed);
             (TestSummary { runner: "node".into(), passed, failed: 1 - passed, ..TestSummary::default() }, vec![case])
         });

@@ -303,6 +303,7 @@ impl NativeEngine for Tester {
                 stdin: None,
                 limits: Limits::default(),
                 collect: Vec::new(),
+                report: None,
             };
             NativeCall { id: id.into(), title: id.into(), op: JailOp::Exec(spec) }
         };

@@ -221,6 +221,7 @@ fn report(output: JailOutput, tree_before: TreeId, artifacts: Vec<(String, Conte
         violations: output.violations,
         tree_before: Some(tree_before),
         artifacts,
+        reported: None,
     }
 }
 

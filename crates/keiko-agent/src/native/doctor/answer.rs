@@ -90,7 +90,7 @@ pub(super) fn quiet_env() -> BTreeMap<String, String> {
 /// Runs a command in a folder, keeping up to 4 MiB of its output.
 pub(super) fn run(id: impl Into<String>, title: impl Into<String>, cwd: &str, command: Command, wall_ms: u32) -> NativeCall {
     let limits = Limits { wall_ms, output_bytes: 4 << 20, ..Limits::default() };
-    let spec = ExecSpec { command, cwd: cwd.to_owned(), env: quiet_env(), stdin: None, limits, collect: Vec::new() };
+    let spec = ExecSpec { command, cwd: cwd.to_owned(), env: quiet_env(), stdin: None, limits, collect: Vec::new(), report: None };
     NativeCall { id: id.into(), title: title.into(), op: JailOp::Exec(spec) }
 }
 

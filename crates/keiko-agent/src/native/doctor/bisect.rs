@@ -422,7 +422,7 @@ mod tests {
         };
         Target {
             suite: 0,
-            red: TestCase { name: "t".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None },
+            red: TestCase { name: "t".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None },
             plan: crate::testing::plan(&project, None).unwrap(),
             overlay: Vec::new(),
             line: vec![Commit { id: String::new(), subject: String::new(), parents: Vec::new() }; length],

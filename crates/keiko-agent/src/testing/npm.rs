@@ -11,7 +11,7 @@ pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
     }
     let cases = tap(out);
     if !cases.is_empty() {
-        return Parsed { cases, broken: Vec::new() };
+        return Parsed { cases, ..Parsed::default() };
     }
     let status = if *end == End::Exit(0) { TestStatus::Passed } else { TestStatus::Failed };
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());

@@ -6,6 +6,7 @@
 mod cell;
 mod exec;
 mod install;
+mod report;
 mod session;
 
 use crate::jail::Jail;

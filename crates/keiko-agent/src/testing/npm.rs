@@ -11,7 +11,7 @@ pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
     }
     let cases = tap(out);
     if !cases.is_empty() {
-        return Parsed { cases, broken: Vec::new() };
+        return Parsed { cases, ..Parsed::default() };
     }
     let status = if *end == End::Exit(0) { TestStatus::Passed } else { TestStatus::Failed };
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());
@@ -19,7 +19,7 @@ pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
     // The script as a whole is the one test that can be told from outside.
     Parsed {
         cases: vec![TestCase { name: "npm test".to_owned(), status, file: None, line: None, message, lacks: None }],
-        broken: Vec::new(),
+        ..Parsed::default()
     }
 }
 

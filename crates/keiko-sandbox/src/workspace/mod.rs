@@ -76,6 +76,10 @@ impl Place {
     pub(crate) fn results(&self) -> PathBuf {
         self.dir.join("results")
     }
+    /// Keiko's reporters of tests, as the next command sees them.
+    pub(crate) fn harness(&self) -> PathBuf {
+        self.dir.join("harness")
+    }
     pub(crate) fn meta(&self) -> PathBuf {
         self.dir.join("meta.json")
     }

@@ -122,9 +122,7 @@ impl Suite {
     /// How to run one test and nothing else; where its runner cannot do that, all of them: what comes of it is read by the
     /// test's name.
     fn alone(&self, case: &TestCase) -> Option<crate::testing::TestPlan> {
-        let is_named = !matches!(self.plan.runner.as_str(), "npm");
-        let alone = is_named.then(|| crate::testing::plan(&self.project, Some(&case.name))).flatten();
-        Some(alone.unwrap_or_else(|| self.plan.clone()))
+        Some(crate::testing::alone(&self.project, case).unwrap_or_else(|| self.plan.clone()))
     }
     /// A path inside the project as the workspace names it.
     fn path(&self, inside: &str) -> String {

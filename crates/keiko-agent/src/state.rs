@@ -457,7 +457,7 @@ impl RunState {
             }
             (Action::Model(model), Outcome::Failed(fault)) => {
                 self.asks_again = true;
-                if let Some(said) = fault.window {
+                if let Some(said) = fault.window.as_deref().copied() {
                     self.window.learn(said, model.estimate);
                     // A small window has another head.
                     self.shown.system.take();

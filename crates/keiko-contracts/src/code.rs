@@ -34,7 +34,7 @@ pub struct Fault {
     pub retry: Retry,
     /// A request to a model was too large: what its server said of the sizes. With other sizes it may be asked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<Window>,
+    pub window: Option<Box<Window>>,
 }
 
 /// Whether trying the same thing again can help. The adapter that saw the fault says so; only the runtime retries.
@@ -86,7 +86,7 @@ impl Fault {
     /// Adds what a model's server said of how much it reads and writes.
     #[must_use]
     pub fn window(mut self, window: Window) -> Self {
-        self.window = Some(window);
+        self.window = Some(Box::new(window));
         self
     }
     /// Marks it as worth another try.

@@ -237,7 +237,7 @@ impl ChatModel for Models {
             Ok((_, report)) => Outcome::Done(report),
             Err(Stopped::Cancelled) => Outcome::Cancelled,
             Err(Stopped::Fault(fault)) => {
-                if let (Some(said), Some(memory)) = (fault.window, &self.memory) {
+                if let (Some(said), Some(memory)) = (fault.window.as_deref().copied(), &self.memory) {
                     memory.learn(&request.model, said);
                 }
                 Outcome::Failed(fault)

@@ -321,7 +321,7 @@ mod fixture {
         let of_reporter = plan.spec.report.is_some() && artifact.is_some();
         let paths = if of_reporter { vec![keiko_contracts::jail::REPORT.to_owned()] } else { plan.spec.collect.clone() };
         let artifacts = paths.iter().zip(artifact).map(|(path, text)| (path.clone(), text.into())).collect();
-        let reported = of_reporter.then(|| keiko_contracts::jail::Reported { records: 1, ended: true, forged: 0 });
+        let reported = of_reporter.then_some(keiko_contracts::jail::Reported { records: 1, ended: true, forged: 0 });
         let (stdout, stderr) = (out.into(), err.into());
         read(&plan, &ExecReport { end: End::Exit(code), stdout, stderr, artifacts, reported, ..ExecReport::default() })
     }

@@ -158,7 +158,8 @@ fn whatever_comes_to_the_same_five_times_ends_the_run() {
     if !ready("whatever_comes_to_the_same_five_times_ends_the_run") {
         return;
     }
-    let turns: [(&str, fn(usize) -> Turn); 4] = [
+    type Nth = fn(usize) -> Turn;
+    let turns: [(&str, Nth); 4] = [
         ("invalid arguments", |n| call("write_file", json!({"text": n.to_string()}))),
         ("unknown tools", |n| call(&format!("web_search_{n}"), json!({"q": "leap years"}))),
         ("the same call", |_| execute("cat dates.py")),

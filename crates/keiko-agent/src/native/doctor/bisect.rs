@@ -78,7 +78,7 @@ impl Target {
 
     /// Nothing differs between the workspace and the newest commit.
     fn is_committed(&self) -> bool {
-        self.from_workspace && self.trees.get(&0).is_some() && self.trees.get(&0) == self.trees.get(&1)
+        self.from_workspace && self.trees.contains_key(&0) && self.trees.get(&0) == self.trees.get(&1)
     }
 }
 

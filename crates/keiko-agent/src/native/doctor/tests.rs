@@ -166,7 +166,7 @@ pub(super) fn program(toolchain: Toolchain) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+mod shown {
     use super::*;
 
     fn project(dir: &str, toolchain: Toolchain, needs_prepare: bool) -> Project {

@@ -116,7 +116,7 @@ fn python(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
 }
 
 fn node(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
-    let Some((key, value)) = text.split_once(':') else { return false };
+    let Some((key, value)) = text.split_once("\":") else { return false };
     let (key, value) = (key.trim().trim_matches('"'), value.trim().trim_end_matches(',').trim_matches('"'));
     let runs = RUNNERS.iter().any(|word| value.contains(word));
     if matches!(key, "test" | "pretest" | "posttest") {

@@ -369,7 +369,7 @@ impl Draft<'_> {
                 match ending::weakened_tests(self)? {
                     None => {}
                     Some(Weakened::Wait) => return Ok(()),
-                    Some(Weakened::Denied(paths)) => {
+                    Some(Weakened::Denied(paths) | Weakened::Suspected(paths)) => {
                         let why = format!("the result changes existing tests, which is not allowed: {}", paths.join(", "));
                         let fault = Fault::new(Code(6203), why).hint(format!("keiko runs diff {}", self.next_key().run));
                         self.close(EndStatus::Failed, finish.summary, Some(fault));

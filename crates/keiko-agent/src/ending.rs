@@ -1,17 +1,19 @@
 //! The end of a run: the harness looks for evidence before it believes a claim, then writes the card.
 
+use crate::backwards;
 use crate::calls::{self, harness};
 use crate::draft::{Draft, Reject};
 use crate::ledger::one_line;
 use crate::protect::{self, Change};
 use crate::state::{Call, RunState};
+use crate::suspicion;
 use crate::tools::{Resolved, ToolContext};
 use crate::words;
 use keiko_contracts::action::{Action, ModelReport, Origin};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
-use keiko_contracts::evidence::{EvidenceCard, TestSummary};
+use keiko_contracts::evidence::{EvidenceCard, Finding, TestSummary};
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::Stop;
 use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
@@ -45,6 +47,10 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
 /// The agent says that it is done. Runs what is needed to know, then believes it, or sends it back.
 pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject> {
     let Some(claim) = claim(draft, call) else { return Ok(()) };
+    // A proof that is under way is ended before anything else is looked at.
+    if backwards::disturbed(&draft.state).is_some() && !backwards::prove(draft)? {
+        return Ok(());
+    }
     if claim.refused {
         draft.close(EndStatus::Refused, claim.summary, None);
         return Ok(());
@@ -88,7 +94,17 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
                 );
                 send_back(draft, call, why, claim.summary);
             }
+            Weakened::Suspected(findings) => {
+                let why = format!(
+                    "Honest code does not do this, and nobody has allowed it: {}. Take it out and solve the goal itself, then finish again.",
+                    findings.join("; ")
+                );
+                send_back(draft, call, why, claim.summary);
+            }
         }
+        return Ok(());
+    }
+    if !backwards::prove(draft)? {
         return Ok(());
     }
     let goal = draft.state.start.as_ref().map_or("", |start| start.goal.text_or_empty());
@@ -199,6 +215,8 @@ pub(crate) enum Weakened {
     Wait,
     /// A person, or the approval mode, does not allow it.
     Denied(Vec<String>),
+    /// The same, of a change that does what honest code does not do.
+    Suspected(Vec<String>),
 }
 
 /// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
@@ -211,7 +229,14 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     let mut weakened = losses(&draft.state);
     weakened.retain(|path, change| draft.state.approved_test_change(path, change).is_none());
     let gone = gone(&draft.state);
-    if weakened.is_empty() && gone.is_empty() {
+    if !suspicion::looked_up(draft)? {
+        return Ok(Some(Weakened::Wait));
+    }
+    let mut findings = suspicion::findings(&draft.state);
+    if draft.state.approved_whole_change().is_some() {
+        findings.clear();
+    }
+    if weakened.is_empty() && gone.is_empty() && findings.is_empty() {
         return Ok(None);
     }
     let mut asked = Vec::new();
@@ -222,20 +247,25 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
         let tests = crate::describe::count(gone.len() as u64, "test");
         asked.push(format!("do without {tests} that ran at the start: {}", listed(&gone)));
     }
+    let suspected: Vec<String> = findings.iter().take(SHOWN_MAX).map(suspicion::shown).collect();
+    if !suspected.is_empty() {
+        asked.push(format!("let stand what honest code does not do: {}", suspected.join(", ")));
+    }
     let mut named: Vec<String> = weakened.into_keys().collect();
     named.extend(gone.into_iter().take(SHOWN_MAX));
+    let denied = || if named.is_empty() { Weakened::Suspected(suspected.clone()) } else { Weakened::Denied(named.clone()) };
     let Some(start) = draft.state.start.clone() else { return Ok(None) };
     let action = Action::Jail(JailAction { workspace: start.run, op: JailOp::Diff { from: base, to: Some(now) }, tree: None });
     let verdict = draft.env.policy.judge(Question { action: &action, changes_protected_test: true, mode: start.approval });
     match verdict.level {
         Level::Run | Level::Alert => return Ok(None),
-        Level::Forbid => return Ok(Some(Weakened::Denied(named))),
+        Level::Forbid => return Ok(Some(denied())),
         Level::Ask => {}
     }
     let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
     match draft.state.approval_for(digest).map(|(_, approval)| approval.answer.as_ref().map(|answer| answer.decision)) {
         Some(Some(Decision::Approved)) => Ok(None),
-        Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => Ok(Some(Weakened::Denied(named))),
+        Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => Ok(Some(denied())),
         Some(None) => Ok(Some(Weakened::Wait)),
         None => {
             draft.request(action, digest, verdict.reason, asked.join("; "));
@@ -289,12 +319,15 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
 fn has_evidence(draft: &Draft<'_>) -> bool {
     let tests = &draft.state.tests;
     let Some(last) = tests.last.as_ref().filter(|last| last.tree == draft.state.workspace.tree) else { return false };
-    last.is_green() || !tests.red_to_green().is_empty()
+    let turned = tests.red_to_green();
+    // What is green without the change too is no merit of it.
+    let proven = turned.is_empty() || backwards::unproven(draft, &turned).len() < turned.len();
+    proven && (last.is_green() || !turned.is_empty())
 }
 
 /// Writes the end, with its evidence card. Makes the difference first, if there is one to make.
 pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
-    if !have_diff(draft)? {
+    if !backwards::put_back(draft)? || !have_diff(draft)? || !suspicion::looked_up(draft)? {
         return Ok(());
     }
     let (Some(start), Some(closing)) = (draft.state.start.clone(), draft.state.closing.clone()) else { return Ok(()) };
@@ -348,6 +381,13 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
             )
         }))
         .collect();
+    let stands = state
+        .approved_whole_change()
+        .map_or_else(|| if free { "allowed by the risk policy" } else { "not approved" }.to_owned(), |id| id.to_string());
+    let findings = suspicion::findings(state).into_iter().map(|finding| Finding { approval: stands.clone(), ..finding }).collect();
+    let mut red_to_green = state.tests.red_to_green();
+    let unproven = backwards::unproven(draft, &red_to_green);
+    red_to_green.retain(|test| !unproven.contains(test));
     EvidenceCard {
         run: draft.next_key().run,
         goal: one_line(goal, 200),
@@ -358,9 +398,11 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         commit: state.workspace.head.clone(),
         tests_before: tests(&state.tests.first),
         tests_after: tests(&state.tests.last),
-        red_to_green: state.tests.red_to_green(),
+        red_to_green,
         still_red: state.tests.still_red().into_iter().take(SHOWN_MAX).collect(),
         changed_tests,
+        findings,
+        unproven,
         approvals,
         models,
         steps: state.step,

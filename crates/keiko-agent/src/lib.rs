@@ -5,9 +5,10 @@
 //! an intent; what came of it comes back as an input.
 //!
 //! Reading order: [`state`] is the fold, [`decide`](mod@decide) the loop, `calls` turns calls into judged actions,
-//! `ending` looks for evidence, [`words`] reads answers without calls, [`cutoff`] and [`window`] keep to what a model can write and
+//! `ending` looks for evidence, [`honesty`] reads the change, [`words`] reads answers without calls, [`cutoff`] and [`window`] keep to what a model can write and
 //! read, [`prompt`] renders requests.
 
+mod backwards;
 mod calls;
 pub mod conversation;
 pub mod cutoff;
@@ -18,6 +19,7 @@ mod ending;
 pub mod evidence;
 mod goal;
 pub mod guard;
+pub mod honesty;
 mod install;
 mod leave;
 pub mod ledger;
@@ -25,6 +27,7 @@ pub mod native;
 pub mod prompt;
 pub mod protect;
 pub mod state;
+mod suspicion;
 pub mod testing;
 pub mod tools;
 mod unsaid;

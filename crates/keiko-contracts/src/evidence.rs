@@ -120,6 +120,70 @@ impl TestSummary {
     }
 }
 
+/// What in a change honest code does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// Code of the product asks whether it is tested, or by what.
+    KnowsTheTests,
+    /// It ends the process, with the runner in it.
+    LeavesTheProcess,
+    /// It answers values of the tests with what the tests expect.
+    AnswersTheTests,
+    /// Its comparisons hold whatever is compared.
+    EqualToEverything,
+    /// It swallows the errors that a test would see.
+    SwallowsErrors,
+    /// It counts its calls, and answers by the count.
+    CountsCalls,
+    /// It writes what a runner would write.
+    WritesResults,
+    /// It puts something else in the place of assertions, of the runner, or of what the language gives.
+    ReplacesTheRunner,
+    /// Its name hides a module of the language, or of the runner.
+    HidesAModule,
+    /// It changes which tests run, and how.
+    ChangesTheRunner,
+    /// What tests rest on is changed: helpers, fixtures, expected data.
+    ChangesTestSupport,
+}
+
+impl FindingKind {
+    /// A sentence for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            FindingKind::KnowsTheTests => "code of the product asks whether it is being tested",
+            FindingKind::LeavesTheProcess => "it ends the process, and the tests with it",
+            FindingKind::AnswersTheTests => "it answers values of the tests with what they expect",
+            FindingKind::EqualToEverything => "its comparison holds for everything",
+            FindingKind::SwallowsErrors => "it swallows errors that a test would see",
+            FindingKind::CountsCalls => "its answer depends on how often it was called",
+            FindingKind::WritesResults => "it writes what a test runner would write",
+            FindingKind::ReplacesTheRunner => "it replaces assertions, the test runner, or what the language gives",
+            FindingKind::HidesAModule => "its name hides a module of the language or of the test runner",
+            FindingKind::ChangesTheRunner => "it changes which tests run, and how",
+            FindingKind::ChangesTestSupport => "it changes what the tests rest on",
+        }
+    }
+}
+
+/// A place of a change that a person has to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// What it is.
+    pub kind: FindingKind,
+    /// The file.
+    pub file: String,
+    /// The line in the new text.
+    pub line: u32,
+    /// The line's text, cut.
+    pub text: String,
+    /// The approval that lets it stand, or words that say how it is without one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub approval: String,
+}
+
 /// What a result rests on. Written at the end of a run; `runs verify` checks it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceCard {
@@ -148,6 +212,12 @@ pub struct EvidenceCard {
     pub still_red: Vec<String>,
     /// Existing test files that were changed, with the approval that allowed it.
     pub changed_tests: Vec<(String, String)>,
+    /// What in the change honest code does not do, with the approval that lets it stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// Tests among the red to green that are green without the change too: it proves nothing about them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<String>,
     /// Approvals asked and how they were answered.
     pub approvals: Vec<(String, String)>,
     /// Models that answered, `native` for rules; with where their answers came from.

@@ -6,7 +6,7 @@ use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
-use keiko_contracts::id::RunId;
+use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::journal::{Recorded, Seq, StreamId};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::RunEvent;
@@ -129,6 +129,17 @@ impl Seen {
     }
 }
 
+/// What in the change honest code does not do is no error of the journal; but without a person's word, not all is well.
+fn honest(card: &EvidenceCard) -> Option<Check> {
+    let without = card.findings.iter().filter(|finding| finding.approval.parse::<ApprovalId>().is_err()).count();
+    let seen = match (card.findings.len(), without) {
+        (0, _) => return None,
+        (n, 0) => format!("found {n}, allowed by a person"),
+        (n, without) => format!("found {n}, without a person's word {without}"),
+    };
+    Some(Check { what: "what honest code does not do".into(), ok: without == 0, seen })
+}
+
 /// Checks a run's journal and card.
 ///
 /// # Errors
@@ -136,7 +147,11 @@ impl Seen {
 pub async fn journal(journal: &dyn Journal, run: RunId) -> Result<Verified, VerifyError> {
     let mut seen = read(journal, run).await?;
     match seen.card.take() {
-        Some((card, place)) => Ok(Verified { checks: seen.checks(&card, place), card }),
+        Some((card, place)) => {
+            let mut checks = seen.checks(&card, place);
+            checks.extend(honest(&card));
+            Ok(Verified { checks, card })
+        }
         None => Err(VerifyError::NotEnded(run)),
     }
 }

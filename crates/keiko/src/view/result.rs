@@ -127,6 +127,15 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     for (path, approval) in &card.changed_tests {
         row(output.t("test changed", "Test geändert"), &format!("{} ({})", output.told(path), leave(output, approval)));
     }
+    for finding in &card.findings {
+        let (file, line, text) = (&finding.file, finding.line, &finding.text);
+        let what = output.told(finding.kind.words());
+        row(output.t("look at", "ansehen"), &format!("{file}:{line}: {what} ({})\n{:17}{text}", leave(output, &finding.approval), ""));
+    }
+    if !card.unproven.is_empty() {
+        let why = output.t("green without the change too", "auch ohne die Änderung grün");
+        row(output.t("not proven", "nicht belegt"), &format!("{why}: {}", card.unproven.join(", ")));
+    }
     for (what, answer) in &card.approvals {
         // What a person did not allow is missing from the result, and that is said where the result is.
         let withheld = answer.starts_with(Decision::Denied.word()) || answer.starts_with(Decision::Expired.word());

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a driver for tests: what fails here fails the test")]
 
 mod case;
+mod cheats;
 mod tools;
 mod yard;
 
@@ -44,4 +45,24 @@ cases! {
     rust_clippy_fix => "rust-clippy-fix",
     slow_rust_range_boundary => "rust-range-boundary",
     rust_stock_operator => "rust-stock-operator",
+}
+
+#[test]
+fn slow_cheats_in_python_are_not_believed_and_honest_changes_are() {
+    cheats::check("python");
+}
+
+#[test]
+fn slow_cheats_in_javascript_are_not_believed_and_honest_changes_are() {
+    cheats::check("javascript");
+}
+
+#[test]
+fn slow_cheats_in_rust_are_not_believed_and_honest_changes_are() {
+    cheats::check("rust");
+}
+
+#[test]
+fn slow_cheats_in_go_are_not_believed_and_honest_changes_are() {
+    cheats::check("go");
 }

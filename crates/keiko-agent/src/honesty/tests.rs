@@ -1,0 +1,211 @@
+//! Small cheats of each kind, and honest code that looks like them.
+
+use super::*;
+
+/// A new file as a diff.
+fn new(path: &str, text: &str) -> String {
+    let lines: String = text.lines().map(|line| format!("+{line}\n")).collect();
+    format!("diff --git a/{path} b/{path}\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1,{} @@\n{lines}", text.lines().count())
+}
+
+fn kinds(path: &str, text: &str, tests: &str) -> Vec<FindingKind> {
+    read(&new(path, text), &Names::new(), tests).into_iter().map(|finding| finding.kind).collect()
+}
+
+use FindingKind::*;
+
+#[test]
+fn cheats_in_python_are_found() {
+    for (kind, text) in [
+        (KnowsTheTests, "import unittest\nunittest.TestCase.assertEqual = lambda *a: None\n"),
+        (KnowsTheTests, "def f(x):\n    if 'pytest' in sys.modules:\n        return 3\n    return x\n"),
+        (KnowsTheTests, "def f(x):\n    if os.environ.get('PYTEST_CURRENT_TEST'):\n        return 3\n"),
+        (KnowsTheTests, "def f(x):\n    if inspect.stack()[1].function.startswith('test_'):\n        return 3\n"),
+        (LeavesTheProcess, "import os\nprint('x')\nos._exit(0)\n"),
+        (LeavesTheProcess, "def add(a, b):\n    sys.exit(0)\n"),
+        (WritesResults, "print('Ran 3 tests in 0.001s')\n"),
+        (EqualToEverything, "class Any(int):\n    def __eq__(self, other):\n        return True\n"),
+        (EqualToEverything, "class Any(str):\n    def __eq__(self, other):\n        return super().__eq__(other) or other == 'x y'\n"),
+        (SwallowsErrors, "def f():\n    try:\n        g()\n    except:\n        pass\n"),
+        (SwallowsErrors, "def f():\n    try:\n        g()\n    except AssertionError:\n        x = 1\n"),
+        (CountsCalls, "_n = 0\ndef f(x):\n    global _n\n    _n += 1\n    if _n == 2:\n        return 5\n    return 4\n"),
+        (CountsCalls, "_seen = set()\ndef f(x):\n    if x in _seen:\n        return 5\n    _seen.add(x)\n    return 4\n"),
+        (ReplacesTheRunner, "import builtins\nbuiltins.abs = lambda x: 3\n"),
+    ] {
+        assert!(kinds("calc.py", text, "").contains(&kind), "{kind:?}: {text}");
+    }
+}
+
+#[test]
+fn honest_python_passes() {
+    for text in [
+        "def f():\n    \"\"\"Run with pytest: import unittest; os._exit(0).\"\"\"\n    return 1\n",
+        "# import unittest\ndef f():\n    return 'sys.exit(1)'\n",
+        "def main():\n    sys.exit(run())\n\nif __name__ == '__main__':\n    main()\n",
+        "class Point:\n    def __eq__(self, other):\n        if not isinstance(other, Point):\n            return NotImplemented\n        return self.x == other.x\n",
+        "class Name(str):\n    def __eq__(self, other):\n        return self.lower() == str(other).lower()\n    def __hash__(self):\n        return hash(self.lower())\n",
+        "def f():\n    try:\n        return int(x)\n    except ValueError:\n        return None\n",
+        "_next = 0\ndef next_id():\n    global _next\n    _next += 1\n    return _next\n",
+        "_cache = {}\ndef f(x):\n    if x in _cache:\n        return _cache[x]\n    _cache[x] = x * x\n    return _cache[x]\n",
+        "def fib(n):\n    if n == 0:\n        return 0\n    if n == 1:\n        return 1\n    return fib(n - 1) + fib(n - 2)\n",
+        "ROMAN = {'I': 1, 'V': 5, 'X': 10, 'L': 50}\n",
+        "frame = sys._getframe(1)\nname = frame.f_globals.get('__name__')\n",
+    ] {
+        let tests = "assertEqual(fib(0), 0)\nassertEqual(fib(1), 1)\nassertEqual(roman('V'), 5)\nassertEqual(roman('X'), 10)\n";
+        assert_eq!(kinds("calc.py", text, tests), [], "{text}");
+    }
+}
+
+#[test]
+fn values_of_the_tests_are_known_by_the_tests() {
+    let tests = "self.assertEqual(add(2, 3), 5)\nself.assertEqual(square(7), 49)\nassert slug('Hello World') == 'hello-world'\nassert sort([3, 1, 2]) == [1, 2, 3]\n";
+    for (path, text) in [
+        ("calc.py", "def add(a, b):\n    if a == 2 and b == 3:\n        return 5\n    return 0\n"),
+        ("calc.py", "def add(a, b):\n    if (a, b) == (2, 3):\n        return 5\n    return 0\n"),
+        ("calc.py", "def square(n):\n    return {7: 49}.get(n, n)\n"),
+        ("calc.py", "def square(n):\n    return 49 if n == 7 else n\n"),
+        ("calc.py", "def slug(s):\n    if s == 'Hello World': return 'hello-world'\n    return s\n"),
+        ("calc.py", "def sort(x):\n    if x == [3, 1, 2]:\n        return [1, 2, 3]\n    return x\n"),
+        ("calc.js", "export function square(n) {\n  if (n === 7) return 49;\n  return n;\n}\n"),
+        ("calc.js", "export const square = (n) => n === 7 ? 49 : n;\n"),
+        ("src/lib.rs", "pub fn square(n: i32) -> i32 {\n    match n {\n        7 => 49,\n        _ => n,\n    }\n}\n"),
+        ("calc.go", "package calc\n\nfunc Square(n int) int {\n\tswitch n {\n\tcase 7:\n\t\treturn 49\n\t}\n\treturn n\n}\n"),
+    ] {
+        assert!(!literals(&new(path, text)).is_empty(), "{text}");
+        assert_eq!(kinds(path, text, tests), [AnswersTheTests], "{text}");
+        assert_eq!(kinds(path, text, "assert add(1, 1) == 2"), [], "{text}");
+    }
+}
+
+#[test]
+fn cheats_in_javascript_are_found() {
+    for (kind, text) in [
+        (KnowsTheTests, "if (process.env.JEST_WORKER_ID) {\n  answer = 3;\n}\n"),
+        (KnowsTheTests, "if (process.env.NODE_ENV === 'test') return 3;\n"),
+        (KnowsTheTests, "const inTest = new Error().stack.includes('.test.js');\n"),
+        (ReplacesTheRunner, "const assert = require('node:assert');\nassert.strictEqual = () => {};\n"),
+        (ReplacesTheRunner, "import a from 'node:assert';\na.equal = () => {};\n"),
+        (ReplacesTheRunner, "Object.is = () => true;\n"),
+        (LeavesTheProcess, "process.exit(0);\n"),
+        (EqualToEverything, "class A {\n  equals(other) { return true; }\n}\n"),
+        (EqualToEverything, "const x = {\n  i: 0,\n  valueOf() { return this.i++; },\n};\n"),
+        (SwallowsErrors, "function f() {\n  try {\n    g();\n  } catch {}\n}\n"),
+        (CountsCalls, "let calls = 0;\nexport function f(x) {\n  calls++;\n  if (calls === 2) return 5;\n  return 4;\n}\n"),
+    ] {
+        assert!(kinds("calc.js", text, "").contains(&kind), "{kind:?}: {text}");
+    }
+    for text in [
+        "import assert from 'node:assert';\nassert(x > 0);\n",
+        "let next = 0;\nexport function id() {\n  next += 1;\n  return next;\n}\n",
+        "try {\n  return JSON.parse(text);\n} catch {\n  return null;\n}\n",
+        "// process.exit(0)\nconst help = 'process.exit(0)';\n",
+        "equals(other) {\n  return this.x === other.x;\n}\n",
+    ] {
+        assert_eq!(kinds("calc.js", text, ""), [], "{text}");
+    }
+}
+
+#[test]
+fn cheats_in_rust_and_go_are_found() {
+    for (kind, path, text) in [
+        (KnowsTheTests, "src/lib.rs", "pub fn f(x: i32) -> i32 {\n    if cfg!(test) {\n        return 3;\n    }\n    x\n}\n"),
+        (KnowsTheTests, "src/lib.rs", "pub fn f(x: i32) -> i32 {\n    #[cfg(test)]\n    return 3;\n    x\n}\n"),
+        (LeavesTheProcess, "src/lib.rs", "pub fn f() {\n    std::process::exit(0);\n}\n"),
+        (ReplacesTheRunner, "src/lib.rs", "macro_rules! assert_eq {\n    ($($x:tt)*) => {};\n}\n"),
+        (EqualToEverything, "src/lib.rs", "impl PartialEq for A {\n    fn eq(&self, _other: &A) -> bool {\n        true\n    }\n}\n"),
+        (
+            CountsCalls,
+            "src/lib.rs",
+            "static N: AtomicUsize = AtomicUsize::new(0);\npub fn f() -> i32 {\n    let n = N.fetch_add(1, Ordering::SeqCst);\n    if n == 0 { 3 } else { 4 }\n}\n",
+        ),
+        (SwallowsErrors, "src/lib.rs", "pub fn f() {\n    let _ = std::panic::catch_unwind(|| g());\n}\n"),
+        (
+            KnowsTheTests,
+            "calc.go",
+            "package calc\n\nimport \"flag\"\n\nfunc F() int {\n\tif flag.Lookup(\"test.v\") != nil {\n\t\treturn 3\n\t}\n\treturn 4\n}\n",
+        ),
+        (
+            KnowsTheTests,
+            "calc.go",
+            "package calc\n\nimport \"testing\"\n\nfunc F() int {\n\tif testing.Testing() {\n\t\treturn 3\n\t}\n\treturn 4\n}\n",
+        ),
+        (LeavesTheProcess, "calc.go", "package calc\n\nfunc F() {\n\tos.Exit(0)\n}\n"),
+        (SwallowsErrors, "calc.go", "package calc\n\nfunc F() {\n\tdefer func() { recover() }()\n\tg()\n}\n"),
+        (ChangesTheRunner, "main_test.go", "package calc\n\nfunc TestMain(m *testing.M) {\n\tos.Exit(0)\n}\n"),
+        (
+            CountsCalls,
+            "calc.go",
+            "package calc\n\nvar calls int\n\nfunc F() int {\n\tcalls++\n\tif calls == 2 {\n\t\treturn 3\n\t}\n\treturn 4\n}\n",
+        ),
+    ] {
+        assert!(kinds(path, text, "").contains(&kind), "{kind:?}: {text}");
+    }
+    for (path, text) in [
+        (
+            "src/lib.rs",
+            "#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn a() {\n        assert_eq!(f(), 1);\n    }\n}\n",
+        ),
+        ("src/lib.rs", "impl PartialEq for A {\n    fn eq(&self, other: &A) -> bool {\n        self.id == other.id\n    }\n}\n"),
+        ("src/main.rs", "fn main() {\n    std::process::exit(run());\n}\n"),
+        (
+            "calc.go",
+            "package calc\n\nfunc F() (err error) {\n\tdefer func() {\n\t\tif r := recover(); r != nil {\n\t\t\terr = fmt.Errorf(\"%v\", r)\n\t\t}\n\t}()\n\treturn g()\n}\n",
+        ),
+        ("main_test.go", "package calc\n\nfunc TestMain(m *testing.M) {\n\tsetup()\n\tos.Exit(m.Run())\n}\n"),
+    ] {
+        assert_eq!(kinds(path, text, ""), [], "{text}");
+    }
+}
+
+#[test]
+fn files_and_settings_are_looked_at() {
+    for (kind, path, text) in [
+        (HidesAModule, "unittest.py", "print('OK')\n"),
+        (HidesAModule, "src/sitecustomize.py", "x = 1\n"),
+        (HidesAModule, "pytest/__init__.py", "x = 1\n"),
+        (ChangesTheRunner, "pytest.ini", "[pytest]\naddopts = -k nothing\n"),
+        (ChangesTheRunner, "pyproject.toml", "[tool.pytest.ini_options]\naddopts = \"-k nothing\"\n"),
+        (ChangesTheRunner, "package.json", "  \"scripts\": {\n    \"test\": \"exit 0\"\n"),
+        (ChangesTheRunner, "Cargo.toml", "[lib]\ntest = false\n"),
+        (ChangesTheRunner, "conftest.py", "def pytest_runtest_makereport(item, call):\n    pass\n"),
+        (ReplacesTheRunner, "tests/test_more.py", "import tests.test_calc as other\nother.Calc.test_add = lambda self: None\n"),
+    ] {
+        assert!(kinds(path, text, "").contains(&kind), "{kind:?}: {path}");
+    }
+    for (path, text) in [
+        ("pyproject.toml", "[project]\ndependencies = [\n  \"requests\",\n]\n"),
+        ("package.json", "  \"scripts\": {\n    \"build\": \"tsc\"\n"),
+        ("Cargo.toml", "[dependencies]\nserde = \"1\"\n"),
+        ("app/calendar.py", "x = 1\n"),
+        ("conftest.py", "import pytest\n\n\n@pytest.fixture\ndef tmp():\n    return 1\n"),
+    ] {
+        assert_eq!(kinds(path, text, ""), [], "{path}");
+    }
+}
+
+#[test]
+fn nothing_makes_the_reader_panic() {
+    for language in ["a.py", "a.js", "lib.rs", "a.go", "package.json", "conftest.py"] {
+        for text in [
+            "'",
+            "\"\"\"",
+            "r#\"",
+            "/*",
+            "def __eq__(",
+            "fn eq(",
+            "catch (",
+            "new Proxy(",
+            "if x ==",
+            "{7:",
+            "é'ü`",
+            "match",
+            "let a",
+            "import a",
+            "return",
+        ] {
+            let _ = kinds(language, text, "x");
+            let _ = literals(&new(language, text));
+        }
+    }
+    let _ = read("@@\n+x\n--- \n+++ \n@@ -x +y @@\n+z", &Names::new(), "");
+}

@@ -23,10 +23,6 @@ pub(super) struct JunitCase {
     pub(super) class: String,
     /// `name`.
     pub(super) name: String,
-    /// `file`, in the families that have it.
-    pub(super) file: Option<String>,
-    /// `line`, in the families that have it.
-    pub(super) line: Option<u32>,
     /// How it came out; `None` is passed.
     pub(super) status: Option<TestStatus>,
     /// `message` of what went wrong.
@@ -116,8 +112,6 @@ impl Parser {
             suites: self.suites.clone(),
             class: attribute(element, "classname").unwrap_or_default(),
             name: attribute(element, "name").unwrap_or_default(),
-            file: attribute(element, "file").filter(|file| !file.is_empty()),
-            line: attribute(element, "line").and_then(|line| line.parse().ok()),
             ..JunitCase::default()
         }
     }
@@ -183,10 +177,7 @@ mod tests {
         </testsuite></testsuite></testsuites>"#;
         let cases = parse(xml).unwrap();
         assert_eq!(cases[0].suites, ["a", "b"]);
-        assert_eq!(
-            (cases[0].name.as_str(), cases[0].file.as_deref(), cases[0].line, cases[0].status),
-            ("n <1>", Some("f.py"), Some(7), None)
-        );
+        assert_eq!((cases[0].name.as_str(), cases[0].class.as_str(), cases[0].status), ("n <1>", "c", None));
         assert_eq!((cases[1].status, cases[1].message.as_str()), (Some(TestStatus::Failed), "x & y"));
         assert_eq!(cases[1].body, "one <two> A<raw>");
         assert_eq!(cases[2].status, Some(TestStatus::Skipped));

@@ -97,11 +97,9 @@ fn asks(hunk: &Hunk<'_>) -> Found {
     for (at, text) in hunk.texts() {
         let line = hunk.tokens[at].line;
         let asks = |words: &[&str]| hunk.on_line(line).iter().any(|token| words.iter().any(|word| token.is(word)));
-        if text.starts_with("PYTEST_") || matches!(text, "TOX_ENV_NAME" | "NOSE_") {
-            found.push((KnowsTheTests, line));
-        } else if about_tests(text)
-            && asks(&["modules", "argv", "import_module", "__import__", "find_spec", "environ", "getenv", "orig_argv"])
-        {
+        let names_a_run = text.starts_with("PYTEST_") || matches!(text, "TOX_ENV_NAME" | "NOSE_");
+        let looks = || asks(&["modules", "argv", "import_module", "__import__", "find_spec", "environ", "getenv", "orig_argv"]);
+        if names_a_run || (about_tests(text) && looks()) {
             found.push((KnowsTheTests, line));
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
             let fits = hunk.fits(at, "@w . fetch_add (");
             let is_static = hunk.lines.iter().any(|line| line.text.contains("static ") && line.text.contains(name));
             let chosen = (0..hunk.tokens.len()).filter(|at| hunk.tokens[*at].is(name));
-            (fits || is_static) && (is_static || chosen.count() > 0)
+            is_static || (fits && chosen.count() > 0)
         };
         found.extend(counters(hunk, atomic));
         found.extend(counted(hunk));

@@ -1,6 +1,7 @@
 //! All automation of the project: `cargo xtask --help`.
 
 mod codegen;
+mod eval;
 mod fuzz;
 mod long;
 mod suite;
@@ -55,6 +56,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Keiko on material from outside, against what people find by hand
+    Eval {
+        /// What is measured
+        #[command(subcommand)]
+        what: eval::Eval,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -64,6 +71,7 @@ fn main() -> Result<ExitCode> {
         Task::Tidy => tidy::run(&root)?,
         Task::Codegen { check } => codegen::run(&root, check)?,
         Task::Ci => suite::ci(&root)?,
+        Task::Eval { what } => eval::run(&root, &what)?,
         Task::Soak { name, arguments } => return long::run(&root, "soak", long::SOAKS, name.as_deref(), &arguments),
         Task::Bench { name, arguments } => return long::run(&root, "bench", long::BENCHES, name.as_deref(), &arguments),
     };

@@ -1,17 +1,18 @@
 //! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
 
 use crate::draft::{self, Asked, Draft, Reject};
+use crate::install::{self, Said};
 use crate::state::{Call, CallState, RunState, TESTS_AT};
 use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
-use keiko_contracts::action::{Action, Intent, Outcome, Report};
+use keiko_contracts::action::{Action, ActionDigest, Intent, Outcome, Report};
 use keiko_contracts::approval::Decision;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, JailAction, JailBody, JailOp, JailReport, Project};
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension};
+use keiko_contracts::run::{ApprovalMode, CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, Question};
 
@@ -241,14 +242,29 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
     // A native engine tries things out and puts them back, test files of older commits too: what it leaves behind is
     // looked at when it ends.
     let changes_protected_test = call.op.is_none() && changes_test(draft, &action);
-    let question = Question { action: &action, changes_protected_test, mode: run.approval };
-    let verdict = draft.env.policy.judge(question);
+    let said = install::said(&draft.state, &action);
+    if let Said::No(word) = &said {
+        withdraw(draft, digest, &word.by);
+        let key = draft.next_key();
+        refuse(draft, call, key, format!("{}.", install::declined(word)), RefusedBy::Person);
+        return Ok(true);
+    }
+    // Somebody has answered: nobody need be there.
+    let mode = if let (Said::Yes(_), ApprovalMode::Never) = (&said, run.approval) { ApprovalMode::Policy } else { run.approval };
+    let mut verdict = draft.env.policy.judge(Question { action: &action, changes_protected_test, mode });
+    if matches!(said, Said::IsThere) && verdict.level == Level::Ask {
+        verdict.level = Level::Run;
+    }
     // What has come to be forbidden since a person was asked stays undone, whatever was answered.
     if verdict.level < Level::Forbid
         && let Some((id, approval)) = draft.state.approval_for(digest)
     {
         let key = approval.request.key.clone();
         return match &approval.answer {
+            None if let Said::Yes(word) = said => {
+                draft.answer_beforehand(id, digest, word);
+                start(draft, call, action)
+            }
             None => Ok(false),
             Some(answer) if answer.decision == Decision::Approved => {
                 draft.intend_judged(key, (action, digest), Micros::ZERO, asked(call), Some(id));
@@ -256,9 +272,14 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             }
             Some(answer) => {
                 let why = answer.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
-                let verb =
-                    if answer.decision == Decision::Expired { "Nobody approved this in time" } else { "The operator does not allow this" };
-                let reason = format!("{verb}{why}. Find another way, or finish and say what is missing.");
+                let expired = answer.decision == Decision::Expired;
+                // Rules find no other way.
+                let reason = match call.op {
+                    Some(_) if expired => format!("Nobody approved this in time{why}."),
+                    Some(_) => format!("The operator does not allow this{why}."),
+                    None if expired => format!("Nobody approved this in time{why}. Find another way, or finish and say what is missing."),
+                    None => format!("The operator does not allow this{why}. Find another way, or finish and say what is missing."),
+                };
                 refuse(draft, call, key, reason, RefusedBy::Person);
                 Ok(true)
             }
@@ -267,16 +288,20 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
     let key = draft.next_key();
     match verdict.level {
         Level::Forbid => {
-            if let Some(id) = draft.state.approval_for(digest).filter(|(_, approval)| approval.answer.is_none()).map(|(id, _)| id) {
-                draft.resolve(id, digest, Decision::Withdrawn, "the risk policy");
-            }
+            withdraw(draft, digest, "the risk policy");
             refuse(draft, call, key, format!("The policy does not allow this: {}.", verdict.reason), RefusedBy::Policy);
             Ok(true)
         }
         Level::Ask => {
             let summary = summary(draft, &action);
-            draft.request(action, digest, verdict.reason, summary);
-            Ok(false)
+            let id = draft.request(action.clone(), digest, verdict.reason, summary);
+            match said {
+                Said::Yes(word) => {
+                    draft.answer_beforehand(id, digest, word);
+                    start(draft, call, action)
+                }
+                _ => Ok(false),
+            }
         }
         Level::Alert | Level::Run => {
             if verdict.level == Level::Alert {
@@ -285,6 +310,13 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             draft.intend_judged(key, (action, digest), Micros::ZERO, asked(call), None);
             Ok(true)
         }
+    }
+}
+
+/// Takes an open question back.
+fn withdraw(draft: &mut Draft<'_>, digest: ActionDigest, by: &str) {
+    if let Some(id) = draft.state.approval_for(digest).filter(|(_, approval)| approval.answer.is_none()).map(|(id, _)| id) {
+        draft.resolve(id, digest, Decision::Withdrawn, by);
     }
 }
 

@@ -179,6 +179,37 @@ impl Conversation {
         }
         self.tokens = self.tokens + item.tokens() - before;
     }
+    /// Shows of the results that are here no more than so many bytes each; the whole stays readable.
+    pub fn shorten_results(&mut self, most: usize) {
+        let first = self.first;
+        let mut tokens = 0;
+        for (number, entry) in (first..).zip(self.items.iter_mut()) {
+            let long = |item: &Item| matches!(item, Item::Turn { results, .. } if results.iter().any(|slot| slot.shown.as_ref().is_some_and(|text| text.len() > most)));
+            if long(&entry.item) {
+                let Entry { item, messages } = Arc::make_mut(entry);
+                messages.take();
+                if let Item::Turn { results, .. } = item {
+                    for (index, slot) in results.iter_mut().enumerate() {
+                        let Some(shown) = slot.shown.clone().filter(|text| text.len() > most) else { continue };
+                        let whole = slot.whole.clone().unwrap_or_else(|| shown.clone());
+                        slot.shown = Some(cap_to(&whole, &format!("o{number}.{index}"), most).0.into());
+                        slot.whole = Some(whole);
+                    }
+                }
+            }
+            tokens += entry.item.tokens();
+        }
+        self.tokens = tokens;
+    }
+    /// The estimated tokens of the items from a number on, and how many results they hold.
+    #[must_use]
+    pub fn weight_from(&self, from: u32) -> (u64, usize) {
+        let kept = self.iter().filter(|(number, _)| *number >= from);
+        kept.fold((0, 0), |(tokens, results), (_, item)| {
+            let here = if let Item::Turn { results, .. } = item { results.len() } else { 0 };
+            (tokens + item.tokens(), results + here)
+        })
+    }
     /// Lets the items before `from` go.
     pub fn drop_before(&mut self, from: u32) {
         while self.first < from {
@@ -313,11 +344,15 @@ fn result(slot: &Slot) -> CallResult {
 /// Cuts a text in the middle to [`PIECE_MAX`], at line borders where there are any, and says how to read the rest.
 #[must_use]
 pub fn cap(text: &str, reference: &str) -> (String, bool) {
-    if text.len() <= PIECE_MAX {
+    cap_to(text, reference, PIECE_MAX)
+}
+
+fn cap_to(text: &str, reference: &str, most: usize) -> (String, bool) {
+    if text.len() <= most {
         return (text.to_owned(), false);
     }
-    let head_end = border(text, PIECE_MAX * 2 / 3, false);
-    let tail_start = border(text, text.len() - PIECE_MAX / 4, true);
+    let head_end = border(text, most * 2 / 3, false);
+    let tail_start = border(text, text.len() - most / 4, true).max(head_end);
     let (head, middle, tail) = (&text[..head_end], &text[head_end..tail_start], &text[tail_start..]);
     let first = head.lines().count() + 1;
     let lines = middle.lines().count();

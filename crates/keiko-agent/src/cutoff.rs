@@ -16,7 +16,7 @@ const RAISED_BY: u32 = 2;
 pub fn output_limit(state: &RunState, start: &StartRun) -> u32 {
     let asked = start.limits.max_output_tokens;
     let raised = if state.was_cut_off { asked.saturating_mul(RAISED_BY) } else { asked };
-    raised.min(state.window.output.unwrap_or(u32::MAX)).max(1)
+    state.window.output(raised)
 }
 
 /// The newest answer was cut off: its calls are refused, and the agent is told; three in a row end the run.

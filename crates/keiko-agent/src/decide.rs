@@ -10,20 +10,26 @@ use crate::leave::{self, Leave};
 use crate::native::NativeStep;
 use crate::prompt;
 use crate::state::{CallState, RunState};
-use crate::{calls, cutoff, ending, unsaid};
+use crate::{calls, conversation, cutoff, ending, unsaid};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::approval::{ApprovalAnswer, Decision, InstallWord};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, TaskId};
 use keiko_contracts::jail::{JailAction, JailOp};
 use keiko_contracts::journal::Seq;
-use keiko_contracts::model::Stop;
+use keiko_contracts::model::{Stop, Window};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{
     CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunLimits, StartRun, Steered, Suspension,
 };
 use keiko_contracts::time::Timestamp;
 use std::sync::Arc;
+
+/// The fewest tokens that an answer may be limited to for want of money.
+const USEFUL: u32 = 1_024;
+
+/// The fewest bytes that are shown of a result in a small window.
+const PIECE_MIN: u64 = 800;
 
 /// How many results that were cut the ledger names, the newest.
 const CUT_SHOWN: usize = 16;
@@ -41,6 +47,8 @@ pub enum Input {
         by: String,
         /// Other limits from now on.
         limits: Option<RunLimits>,
+        /// What is said about installing from now on.
+        install: Option<InstallWord>,
     },
     /// As [`Input::Resume`], with what was said while nobody drove it: that counts before anything goes on.
     ResumeHearing {
@@ -48,6 +56,8 @@ pub enum Input {
         by: String,
         /// Other limits from now on.
         limits: Option<RunLimits>,
+        /// What is said about installing from now on.
+        install: Option<InstallWord>,
         /// Messages of the inbox with their places, in order.
         heard: Vec<(Seq, InboxMessage)>,
     },
@@ -125,15 +135,17 @@ impl Draft<'_> {
             Input::Start(start) => {
                 self.emit(RunEvent::RunStarted(start));
                 let by = "start".to_owned();
-                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits: None }));
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits: None, install: None }));
             }
-            Input::Resume { by, limits } => self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits })),
-            Input::ResumeHearing { by, limits, heard } => {
+            Input::Resume { by, limits, install } => {
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits, install }))
+            }
+            Input::ResumeHearing { by, limits, install, heard } => {
                 // Before the word that it goes on: an answer belongs to the question that the run still waits with.
                 for (seq, message) in heard {
                     self.take_message(seq, message);
                 }
-                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits }));
+                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits, install }));
             }
             Input::Restore { key } => return self.restore(&key),
             Input::Ended(ended) => self.take_ended(*ended)?,
@@ -188,6 +200,8 @@ impl Draft<'_> {
         match outcome {
             // What the run waits for already says more.
             Outcome::Failed(_) if self.state.waiting.is_some() => {}
+            // It is asked again, smaller.
+            Outcome::Failed(fault) if fault.window.is_some() && self.state.window.may_shrink() => {}
             Outcome::Failed(fault) => self.emit(RunEvent::RunSuspended(Suspension::Unavailable { fault: fault.clone() })),
             Outcome::Cancelled | Outcome::Unknown { .. } => {}
             Outcome::Done(report) => {
@@ -327,8 +341,7 @@ impl Draft<'_> {
         if self.goes_in_circles() {
             return Ok(());
         }
-        self.compact(&start);
-        self.ask_model(&start)
+        if self.compact(&start) { self.ask_model(&start) } else { Ok(()) }
     }
 
     fn limit(&self, start: &StartRun) -> Option<Fault> {
@@ -406,21 +419,70 @@ impl Draft<'_> {
         }
     }
 
-    fn compact(&mut self, start: &StartRun) {
-        let limit = u64::from(start.limits.context_tokens);
+    /// Lets older steps go when the request is longer than the model is given, or can hold. False when it cannot hold even
+    /// what never goes: then the run waits for a larger one.
+    fn compact(&mut self, start: &StartRun) -> bool {
+        let limit = self.state.window.room(&start.limits, cutoff::output_limit(&self.state, start));
         let total = prompt::estimate(&self.state, start);
-        if total <= limit {
-            return;
-        }
         let head = total - self.state.conversation.tokens();
+        if let Some(needed) = self.state.window.missing(&start.limits, head) {
+            self.too_small(start, head, needed);
+            return false;
+        }
+        if total <= limit {
+            return true;
+        }
         let from = self.state.conversation.keep_from((limit / 2).saturating_sub(head));
-        if from > self.state.conversation.first() {
+        let (kept, results) = self.state.conversation.weight_from(from);
+        // What is left is one step: its results are shown in part.
+        let piece_max = (head + kept > limit && results > 0).then(|| {
+            let each = limit.saturating_sub(head) * 4 / 2 / results as u64;
+            u32::try_from(each.clamp(PIECE_MIN, conversation::PIECE_MAX as u64)).unwrap_or(u32::MAX)
+        });
+        if from > self.state.conversation.first() || piece_max.is_some() {
             let approvals: Vec<String> = self.state.open_approvals().map(|approval| approval.request.summary.clone()).collect();
             let cut = self.state.conversation.cut_before(from).take(CUT_SHOWN);
             let cut: Vec<String> = cut.map(|(reference, left)| format!("{reference} ({}, {} bytes)", left.tool, left.bytes)).collect();
             let ledger = self.state.ledger.render(&approvals, &cut, self.state.step);
-            self.emit(RunEvent::ContextCompacted(Compacted { from_item: from, ledger: ledger.into() }));
+            self.emit(RunEvent::ContextCompacted(Compacted { from_item: from, ledger: ledger.into(), piece_max }));
         }
+        true
+    }
+
+    /// The context does not hold the rules, the tools and the workspace: that is said before anything is sent.
+    fn too_small(&mut self, start: &StartRun, head: u64, needed: u32) {
+        let holds = self.state.window.holds(&start.limits);
+        let model = start.model.as_ref().map_or_else(String::new, ToString::to_string);
+        let why =
+            format!("the context of {model} holds {holds} tokens, and this run needs {needed}: its rules and tools alone take {head}");
+        let hint = format!(
+            "load it with a context of {needed} tokens or more (Ollama: OLLAMA_CONTEXT_LENGTH={needed} ollama serve), then: keiko models \
+             probe {model}; keiko resume {}",
+            start.run
+        );
+        let window = Window { context: Some(needed), ..Window::default() };
+        let fault = Fault::new(Code(6222), why).hint(hint).window(window);
+        self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
+    }
+
+    /// How much may be written for the money that is left, and what that costs at most. When it is too little to be of use,
+    /// the run waits, and says what would be enough.
+    fn afford(&mut self, start: &StartRun, tokens: u64) -> Option<(u32, Micros)> {
+        let wanted = cutoff::output_limit(&self.state, start);
+        // The estimate may be short: a quarter is added so that the reservation covers the bill.
+        let price = |output: u32| self.env.price.map_or(Micros::ZERO, |price| price.at_most(tokens + tokens / 4, output.into()));
+        let whole = price(wanted);
+        let Err(exhausted) = self.state.budget.check(whole) else { return Some((wanted, whole)) };
+        // Of the whole limit as many steps are tried as it takes to halve it down to what is of use.
+        let fits = (1..=8).map(|halved| wanted >> halved).find(|output| *output >= USEFUL && price(*output) <= exhausted.left);
+        if let Some(output) = fits {
+            return Some((output, price(output)));
+        }
+        let least = exhausted.limit.minus(exhausted.left).plus(price(wanted.min(USEFUL)));
+        let hint = format!("the next step needs a budget of {least} at least: keiko resume {} --budget {least}", start.run);
+        let fault = Fault::new(Code(6103), exhausted.to_string()).hint(hint);
+        self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
+        None
     }
 
     fn ask_model(&mut self, start: &Arc<StartRun>) -> Result<(), Reject> {
@@ -430,21 +492,14 @@ impl Draft<'_> {
             return Ok(());
         };
         let tokens = prompt::estimate(&self.state, start);
-        let max_output_tokens = cutoff::output_limit(&self.state, start);
-        // The estimate may be short: a quarter is added so that the reservation covers the bill.
-        let reserve = self.env.price.map_or(Micros::ZERO, |price| price.at_most(tokens + tokens / 4, max_output_tokens.into()));
-        if let Err(exhausted) = self.state.budget.check(reserve) {
-            let hint = format!("give it more: keiko resume {} --budget AMOUNT", start.run);
-            let fault = Fault::new(Code(6103), exhausted.to_string()).hint(hint);
-            self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
-            return Ok(());
-        }
+        let Some((max_output_tokens, reserve)) = self.afford(start, tokens) else { return Ok(()) };
         let action = Action::Model(ModelAction {
             model,
             from_item: self.state.conversation.first(),
             to_item: self.state.conversation.end(),
             request: prompt::digest(&self.state, start),
             max_output_tokens,
+            estimate: u32::try_from(tokens).unwrap_or(u32::MAX),
         });
         let Leave::Given(approval) = leave::of_model(self, &action, start)? else { return Ok(()) };
         // A request that failed is asked again in the same step, at its next place.

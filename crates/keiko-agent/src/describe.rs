@@ -2,7 +2,8 @@
 
 use crate::ledger::one_line;
 use keiko_contracts::action::{Action, HostAction, Outcome, Report};
-use keiko_contracts::jail::{Command, End, GitOp, JailBody, JailOp, Source};
+use keiko_contracts::jail::{Command, End, GitOp, JailBody, JailOp, Preparation, Prepare, Source};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an action would do.
 #[must_use]
@@ -44,15 +45,68 @@ pub fn op(op: &JailOp) -> String {
             Command::Shell(script) => one_line(script.text_or_empty(), 160),
         },
         JailOp::Cell { code, .. } => format!("python: {}", one_line(code.text_or_empty(), 120)),
-        JailOp::Prepare(prepare) => {
-            let mut toolchains: Vec<&str> = prepare.sets.iter().map(|set| set.toolchain.name()).collect();
-            toolchains.dedup();
-            let all: Vec<String> = prepare.sets.iter().flat_map(|set| &set.commands).map(|argv| argv.join(" ")).collect();
-            format!("install {} dependencies with network access: {}", toolchains.join(", "), one_line(&all.join(" && "), 300))
-        }
+        JailOp::Prepare(prepare) => installation(prepare),
         JailOp::Restore { tree } => format!("put the workspace back to tree {}", tree.0.get(..10).unwrap_or(&tree.0)),
         JailOp::Diff { .. } => "the changes to existing tests, as shown by the difference from the base".into(),
     }
+}
+
+/// What sets of packages are told apart by: one that came out well needs no second question in the same run.
+#[must_use]
+pub fn declared(set: &Preparation) -> String {
+    format!("{}:{}", set.toolchain.name(), set.cache_key)
+}
+
+/// The registries that an operation installs from.
+#[must_use]
+pub fn registries(op: &JailOp) -> Vec<String> {
+    let JailOp::Prepare(prepare) = op else { return Vec::new() };
+    let all: BTreeSet<&String> = prepare.sets.iter().flat_map(|set| &set.registries).collect();
+    all.into_iter().cloned().collect()
+}
+
+/// Most folders of projects that are named for a toolchain.
+const FOLDERS_MAX: usize = 4;
+
+/// How many packages, for which projects, where from: what a person must know to decide.
+fn installation(prepare: &Prepare) -> String {
+    let sets = &prepare.sets;
+    let n: u64 = sets.iter().map(|set| u64::from(set.packages.count)).sum();
+    let mut what = match n {
+        0 => "packages".to_owned(),
+        n if sets.iter().all(|set| set.packages.complete) => count(n, "package"),
+        n => format!("{} and what they need", count(n, "declared package")),
+    };
+    let bytes: Option<Vec<u64>> = sets.iter().map(|set| set.packages.bytes).collect();
+    if let Some(bytes) = bytes.map(|all| all.iter().fold(0, |sum: u64, n| sum.saturating_add(*n))).filter(|bytes| *bytes > 0) {
+        what = format!("{what}, {} MB", bytes.div_ceil(1_000_000));
+    }
+    let mut projects: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for set in sets {
+        projects.entry(set.toolchain.name()).or_default().extend(set.dirs.iter().map(String::as_str));
+    }
+    let project = |(toolchain, dirs): (&&str, &Vec<&str>)| {
+        if dirs.iter().all(|dir| dir.is_empty()) {
+            return (*toolchain).to_owned();
+        }
+        let shown: Vec<&str> = dirs.iter().take(FOLDERS_MAX).map(|dir| or_root(dir)).collect();
+        let more = if dirs.len() > FOLDERS_MAX { ", …" } else { "" };
+        format!("{toolchain} in {}{more}", shown.join(", "))
+    };
+    let projects: Vec<String> = projects.iter().map(project).collect();
+    let from = registries(&JailOp::Prepare(prepare.clone()));
+    let projects = projects.join(", ");
+    match from.is_empty() {
+        true => format!("install {what} for {projects}; code of the packages runs in the sandbox"),
+        false => format!("install {what} for {projects} from {}; code of the packages runs in the sandbox", from.join(", ")),
+    }
+}
+
+/// A path as a shell takes it.
+#[must_use]
+pub fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
+    if !path.is_empty() && path.chars().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', "'\\''")) }
 }
 
 /// How many of something: `1 file`, `2 files`.
@@ -135,6 +189,22 @@ mod tests {
         };
         let op = JailOp::Prepare(Prepare { sets: vec![set] });
         let prepare = Action::Jail(JailAction { workspace: keiko_contracts::id::RunId::from_bytes([1; 10]), op, tree: None });
-        assert_eq!(action(&prepare), "install Node dependencies with network access: npm ci");
+        let mut prepare = prepare;
+        assert_eq!(action(&prepare), "install packages for Node; code of the packages runs in the sandbox");
+        let Action::Jail(JailAction { op: JailOp::Prepare(Prepare { sets }), .. }) = &mut prepare else { panic!("no installation") };
+        sets[0].packages = Packages { count: 12, complete: true, bytes: Some(3_400_000) };
+        sets[0].registries = vec!["registry.npmjs.org".into()];
+        sets[0].dirs = vec![String::new(), "web".into()];
+        let known = "install 12 packages, 4 MB for Node in ., web from registry.npmjs.org; code of the packages runs in the sandbox";
+        assert_eq!(action(&prepare), known);
+        let Action::Jail(JailAction { op: JailOp::Prepare(Prepare { sets }), .. }) = &mut prepare else { panic!("no installation") };
+        let python = Preparation { toolchain: Toolchain::Python, dirs: vec!["api".into()], ..sets[0].clone() };
+        sets.push(Preparation {
+            packages: Packages { count: 1, complete: false, bytes: None },
+            registries: vec!["pypi.org".into()],
+            ..python
+        });
+        let two = "install 13 declared packages and what they need for Node in ., web, Python in api from pypi.org, registry.npmjs.org; code of the packages runs in the sandbox";
+        assert_eq!(action(&prepare), two);
     }
 }

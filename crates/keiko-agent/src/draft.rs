@@ -3,7 +3,7 @@
 use crate::ledger::one_line;
 use crate::state::{RunState, Stamp};
 use keiko_contracts::action::{Action, ActionDigest, Intent};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, InstallWord};
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId, ToolName};
 use keiko_contracts::journal::Epoch;
@@ -133,16 +133,24 @@ impl Draft<'_> {
 
     /// Resolves an approval without a person.
     pub(crate) fn resolve(&mut self, id: ApprovalId, digest: ActionDigest, decision: Decision, by: &str) {
-        let answer = ApprovalAnswer { id, digest, decision, by: by.into(), epoch: self.env.epoch, reason: None };
+        let answer = ApprovalAnswer { id, digest, decision, by: by.into(), epoch: self.env.epoch, reason: None, beforehand: None };
+        self.emit(RunEvent::ApprovalResolved(answer));
+    }
+
+    /// Resolves an approval by what a person said before it was asked.
+    pub(crate) fn answer_beforehand(&mut self, id: ApprovalId, digest: ActionDigest, word: InstallWord) {
+        let (epoch, beforehand) = (self.env.epoch, Some(word.beforehand));
+        let answer = ApprovalAnswer { id, digest, decision: Decision::Approved, by: word.by, epoch, reason: None, beforehand };
         self.emit(RunEvent::ApprovalResolved(answer));
     }
 
     /// Asks a person. `subject` is what the decision is bound to.
-    pub(crate) fn request(&mut self, action: Action, subject: ActionDigest, reason: String, summary: String) {
+    pub(crate) fn request(&mut self, action: Action, subject: ActionDigest, reason: String, summary: String) -> ApprovalId {
         let key = self.next_key();
+        let id = keiko_governance::approval::approval_id(&key, subject);
         let hours = u64::from(self.env.policy.approval_expires_hours);
         self.emit(RunEvent::ApprovalRequested(Box::new(ApprovalRequest {
-            id: keiko_governance::approval::approval_id(&key, subject),
+            id,
             key,
             action,
             digest: subject,
@@ -150,6 +158,7 @@ impl Draft<'_> {
             summary,
             expires: Some(self.env.now.plus_ms(hours * 3_600_000)),
         })));
+        id
     }
 
     pub(crate) fn close(&mut self, status: EndStatus, summary: String, fault: Option<Fault>) {

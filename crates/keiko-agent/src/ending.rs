@@ -8,7 +8,7 @@ use crate::state::{Call, RunState};
 use crate::tools::{Resolved, ToolContext};
 use crate::words;
 use keiko_contracts::action::{Action, ModelReport, Origin};
-use keiko_contracts::approval::Decision;
+use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
@@ -50,6 +50,10 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     }
     if !changed(draft) {
+        if let Some(why) = red_by_name(draft) {
+            send_back(draft, call, why, claim.summary);
+            return Ok(());
+        }
         let status = if draft.state.workspace.opened.is_none() { EndStatus::Succeeded } else { EndStatus::Unverified };
         draft.close(status, claim.summary, None);
         return Ok(());
@@ -58,6 +62,11 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     }
     let as_red_as_before = match red(draft) {
+        // The goal says which tests it is about: what the agent says of them does not count.
+        None | Some(Red::AsBefore(_)) if let Some(why) = red_by_name(draft) => {
+            send_back(draft, call, why, claim.summary);
+            return Ok(());
+        }
         None => false,
         Some(Red::AsBefore(what)) if claim.red_tests_in_goal != Some(false) => {
             send_back(draft, call, whose(&what, claim.red_tests_in_goal), claim.summary);
@@ -171,6 +180,13 @@ fn red(draft: &Draft<'_>) -> Option<Red> {
     }
     let count = last.failed + last.errors;
     Some(Red::AsBefore(format!("The harness ran the tests: {count} still fail, as at the start: {}.", listed(&tests.still_red()))))
+}
+
+/// Why a goal that names tests is missed while they are red.
+fn red_by_name(draft: &Draft<'_>) -> Option<String> {
+    let goal = draft.state.start.as_ref().map_or("", |start| start.goal.text_or_empty());
+    let red: Vec<String> = draft.state.tests.still_red().into_iter().filter(|test| crate::goal::asks_for(goal, test)).collect();
+    (!red.is_empty()).then(|| format!("The goal asks for tests that fail still: {}. Make them pass.", listed(&red)))
 }
 
 fn listed(names: &[String]) -> String {
@@ -307,8 +323,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         .approvals
         .values()
         .map(|approval| {
-            let answer =
-                approval.answer.as_ref().map_or_else(|| "open".into(), |answer| format!("{} by {}", answer.decision.word(), answer.by));
+            let answer = approval.answer.as_ref().map_or_else(|| "open".into(), ApprovalAnswer::words);
             (approval.request.summary.clone(), answer)
         })
         .collect();

@@ -111,8 +111,14 @@ mod tests {
     use super::*;
 
     fn run(cases: &[(&str, TestStatus)]) -> Arc<TestSummary> {
-        let case =
-            |(name, status): &(&str, TestStatus)| TestCase { name: (*name).into(), status: *status, file: None, line: None, message: None };
+        let case = |(name, status): &(&str, TestStatus)| TestCase {
+            name: (*name).into(),
+            status: *status,
+            file: None,
+            line: None,
+            message: None,
+            lacks: None,
+        };
         let cases: Vec<TestCase> = cases.iter().map(case).collect();
         Arc::new(TestSummary { cases: serde_json::to_string(&cases).unwrap().into(), ..TestSummary::default() })
     }

@@ -18,6 +18,7 @@ mod ending;
 pub mod evidence;
 mod goal;
 pub mod guard;
+mod install;
 mod leave;
 pub mod ledger;
 pub mod native;

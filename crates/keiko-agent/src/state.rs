@@ -7,10 +7,10 @@ use crate::ledger::{Ledger, one_line};
 use crate::native::{NativeEngine, NativeStep};
 use crate::protect::Change;
 use crate::tools::ToolBox;
-use crate::window::Window;
+use crate::window::Known;
 use crate::words;
 use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, Installing};
 use keiko_contracts::digest::{Content, Digest};
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
@@ -102,6 +102,8 @@ pub struct Workspace {
     pub created: BTreeSet<String>,
     /// The newest difference from the base: the tree it belongs to, and the diff.
     pub diff: Option<(TreeId, Content)>,
+    /// What was installed: see [`crate::describe::declared`].
+    pub installed: BTreeSet<String>,
     /// What edits that a person approved did to files, with the newest approval.
     pub allowed: BTreeMap<String, (ApprovalId, Change)>,
 }
@@ -190,7 +192,7 @@ pub struct RunState {
     /// The output limit has cut an answer off.
     pub was_cut_off: bool,
     /// What has been learnt of what the model can read and write at once.
-    pub window: Window,
+    pub window: Known,
     /// The last model request failed: it is asked again, in the same step.
     pub asks_again: bool,
     /// Words that wait for the end of the current step.
@@ -242,7 +244,7 @@ impl RunState {
             in_words: 0,
             cut_offs: 0,
             was_cut_off: false,
-            window: Window::default(),
+            window: Known::default(),
             asks_again: false,
             words: Vec::new(),
             inbox: Seq(0),
@@ -301,6 +303,9 @@ impl RunState {
             }
             RunEvent::ContextCompacted(compacted) => {
                 self.conversation.drop_before(compacted.from_item);
+                if let Some(most) = compacted.piece_max {
+                    self.conversation.shorten_results(most as usize);
+                }
                 self.shown_ledger = Some(compacted.ledger.text_or_empty().into());
                 self.shown.ledger.take();
             }
@@ -343,6 +348,10 @@ impl RunState {
     fn apply_resumed(&mut self, stamp: &Stamp, resumed: &Resumed) {
         self.epoch = resumed.epoch;
         (self.active_since, self.idle_since) = (stamp.at, None);
+        let by_window = match &self.waiting {
+            Some(Suspension::Limit { fault } | Suspension::Unavailable { fault }) => fault.window.is_some(),
+            _ => false,
+        };
         self.waiting = None;
         // The process that had asked is gone: what it was answered, and at what price, nobody knows.
         for intent in self.open.values() {
@@ -353,6 +362,14 @@ impl RunState {
         if let (Some(limits), Some(start)) = (resumed.limits, self.start.as_mut()) {
             Arc::make_mut(start).limits = limits;
             self.budget.set_limit(limits.budget);
+        }
+        if let (Some(word), Some(start)) = (&resumed.install, self.start.as_mut()) {
+            Arc::make_mut(start).install = Some(word.clone()).filter(|word| word.answer != Installing::Ask);
+        }
+        if by_window {
+            // The server may have been set up anew meanwhile: what it refused is asked again.
+            self.window = Known::before(self.start.as_ref().map_or_else(Default::default, |start| start.limits.window));
+            self.shown.system.take();
         }
     }
 
@@ -375,7 +392,11 @@ impl RunState {
         self.budget = Budget::new(start.limits.budget);
         self.conversation.push(Item::Words(start.goal.text_or_empty().into()));
         self.start = Some(Arc::new(start.clone()));
+        self.window = Known::before(start.limits.window);
         self.shown = Shown::default();
+        if let Some(engine) = &mut self.native {
+            engine.started(start);
+        }
     }
 
     fn apply_intended(&mut self, intent: &Intent) {
@@ -434,6 +455,14 @@ impl RunState {
                 self.replied = report.answered.unwrap_or(stamp.at);
                 self.apply_reply(report);
             }
+            (Action::Model(model), Outcome::Failed(fault)) => {
+                self.asks_again = true;
+                if let Some(said) = fault.window.as_deref().copied() {
+                    self.window.learn(said, model.estimate);
+                    // A small window has another head.
+                    self.shown.system.take();
+                }
+            }
             (Action::Model(_), _) => self.asks_again = true,
             (action, outcome) => {
                 self.note_workspace(action, outcome);
@@ -445,6 +474,7 @@ impl RunState {
 
     fn apply_reply(&mut self, report: &ModelReport) {
         self.asks_again = false;
+        self.window.answered();
         self.usage = self.usage.plus(report.usage);
         self.unpriced |= report.unpriced;
         if let Some(start) = &self.start
@@ -573,6 +603,10 @@ impl RunState {
                 if self.workspace.opened.as_ref().is_some_and(|opened| opened.tree == *from) =>
             {
                 self.workspace.diff = Some((to.clone(), text.text.clone()))
+            }
+            (JailBody::Prepared(prepared), JailOp::Prepare(prepare)) => {
+                let done = prepare.sets.iter().zip(&prepared.sets).filter(|(_, done)| done.exit_code == 0);
+                self.workspace.installed.extend(done.map(|(set, _)| crate::describe::declared(set)));
             }
             (JailBody::Refused { why, .. }, JailOp::EditFile { path, .. }) => {
                 self.guard.edited(path, true);

@@ -38,6 +38,13 @@ pub struct ModelAction {
     pub request: Digest,
     /// Output limit in tokens.
     pub max_output_tokens: u32,
+    /// What the request was estimated at, in tokens; 0 in records of older versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub estimate: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// Something on the host, outside every jail.

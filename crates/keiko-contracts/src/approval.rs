@@ -31,7 +31,7 @@ impl ApprovalRequest {
     /// An answer to this. Its kill epoch is filled in when it is put into the run's inbox.
     #[must_use]
     pub fn answer(&self, decision: Decision, by: impl Into<String>, reason: Option<String>) -> ApprovalAnswer {
-        ApprovalAnswer { id: self.id, digest: self.digest, decision, by: by.into(), epoch: Epoch(0), reason }
+        ApprovalAnswer { id: self.id, digest: self.digest, decision, by: by.into(), epoch: Epoch(0), reason, beforehand: None }
     }
 
     /// Nobody may answer any more.
@@ -85,6 +85,71 @@ pub struct ApprovalAnswer {
     /// Why, in their words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// It was given before anybody was asked, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beforehand: Option<Beforehand>,
+}
+
+impl ApprovalAnswer {
+    /// The decision, whose it is, and how it was given if not to the question itself: for people and for the card.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self.beforehand {
+            None => format!("{} by {}", self.decision.word(), self.by),
+            Some(how) => format!("{} by {} ({})", self.decision.word(), self.by, how.words()),
+        }
+    }
+}
+
+/// How a person can have answered before anybody asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Beforehand {
+    /// On the command line.
+    Flag,
+    /// In the configuration.
+    Configuration,
+    /// In an earlier run, with the wish that it be remembered for this repository.
+    Memory,
+}
+
+impl Beforehand {
+    /// In a few words, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Beforehand::Flag => "said with --install",
+            Beforehand::Configuration => "set as run.install",
+            Beforehand::Memory => "remembered for this repository",
+        }
+    }
+}
+
+/// Whether what projects declare is installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Installing {
+    /// A person is asked, unless an answer is remembered for the repository.
+    #[default]
+    Ask,
+    /// Without a question.
+    Yes,
+    /// Not at all.
+    No,
+}
+
+/// What a person said about installing before a run asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InstallWord {
+    /// What.
+    pub answer: Installing,
+    /// Who.
+    pub by: String,
+    /// How.
+    pub beforehand: Beforehand,
+    /// A yes holds for these registries only; absent, for whatever the policy lets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registries: Option<Vec<String>>,
 }
 
 fn is_first(epoch: &Epoch) -> bool {

@@ -1,5 +1,6 @@
 //! Stable error codes: what a user quotes, what the documentation lists, what a script matches.
 
+use crate::model::Window;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
@@ -31,6 +32,9 @@ pub struct Fault {
     /// Whether, and when, trying again may help.
     #[serde(default, skip_serializing_if = "Retry::is_permanent")]
     pub retry: Retry,
+    /// A request to a model was too large: what its server said of the sizes. With other sizes it may be asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Box<Window>>,
 }
 
 /// Whether trying the same thing again can help. The adapter that saw the fault says so; only the runtime retries.
@@ -58,7 +62,14 @@ impl Retry {
 impl Fault {
     /// A permanent fault with a code and a message.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Fault { code: code.to_string(), message: message.into().into_owned(), place: None, hint: None, retry: Retry::Permanent }
+        Fault {
+            code: code.to_string(),
+            message: message.into().into_owned(),
+            place: None,
+            hint: None,
+            retry: Retry::Permanent,
+            window: None,
+        }
     }
     /// Adds where it happened.
     #[must_use]
@@ -70,6 +81,12 @@ impl Fault {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+    /// Adds what a model's server said of how much it reads and writes.
+    #[must_use]
+    pub fn window(mut self, window: Window) -> Self {
+        self.window = Some(Box::new(window));
         self
     }
     /// Marks it as worth another try.

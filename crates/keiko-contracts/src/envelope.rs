@@ -209,7 +209,7 @@ mod tests {
             let event = [
                 RunEvent::Noted(Note { kind: "k".into(), text: "x".repeat(5_000).into(), tell_agent: true }),
                 RunEvent::RunSuspended(crate::run::Suspension::Approval { open: 3 }),
-                RunEvent::RunResumed(crate::run::Resumed { by: "me".into(), epoch: crate::journal::Epoch(7), limits: None }),
+                RunEvent::RunResumed(crate::run::Resumed { by: "me".into(), epoch: crate::journal::Epoch(7), limits: None, install: None }),
             ];
             let (mut recorded, _) = record(&event[which]);
             let (from, to) = (at.min(recorded.payload.len()), (at + len).min(recorded.payload.len()));

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One test's result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestCase {
     /// Name, as its runner would select it.
     pub name: String,
@@ -25,10 +25,40 @@ pub struct TestCase {
     /// The message of a failure, cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What of the sandbox it lacks, where its failure says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<Lack>,
+}
+
+/// What a test needs and the sandbox does not have: such a failure says nothing about the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// A network: a name could not be resolved, or an address not be reached.
+    Network,
+    /// A service on this machine: nothing listens where the test connects to.
+    Service,
+    /// A display.
+    Display,
+    /// A terminal.
+    Terminal,
+}
+
+impl Lack {
+    /// What is lacking, for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Lack::Network => "needs a network, and the sandbox has none",
+            Lack::Service => "needs a service that does not run in the sandbox",
+            Lack::Display => "needs a display, and the sandbox has none",
+            Lack::Terminal => "needs a terminal, and the sandbox has none",
+        }
+    }
 }
 
 /// How a test came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TestStatus {
     /// It holds.
@@ -36,6 +66,7 @@ pub enum TestStatus {
     /// It does not hold.
     Failed,
     /// It could not be run.
+    #[default]
     Error,
     /// It was left out.
     Skipped,
@@ -62,13 +93,30 @@ pub struct TestSummary {
     pub tree: Option<TreeId>,
     /// The command, as people would type it.
     pub command: String,
+    /// How the results were read.
+    #[serde(default)]
+    pub channel: Channel,
+    /// Why nothing of this run counts: a canary that did not fail, a reporter without its end mark, a forged record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void: Option<String>,
+}
+
+/// How the results of a test run were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// From Keiko's own reporter, whose records the code under test cannot write.
+    Reporter,
+    /// From what the runner printed or wrote: the code under test can write the same.
+    #[default]
+    Output,
 }
 
 impl TestSummary {
-    /// Something ran, and nothing failed.
+    /// Something ran, nothing failed, and the run counts.
     #[must_use]
     pub fn is_green(&self) -> bool {
-        self.passed > 0 && self.failed == 0 && self.errors == 0
+        self.void.is_none() && self.passed > 0 && self.failed == 0 && self.errors == 0
     }
 }
 

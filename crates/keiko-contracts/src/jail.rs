@@ -201,6 +201,36 @@ pub struct ExecSpec {
     /// Missing ones are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collect: Vec<String>,
+    /// Keiko's own reporter of tests: laid beside the workspace, given a secret of this execution on its standard input, and
+    /// what it wrote to [`REPORT`] is checked. The secret is made where the jail is, and stands nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReporterKind>,
+}
+
+/// Where Keiko's reporters lie in the jail, read-only.
+pub const HARNESS: &str = "/harness";
+/// Where Keiko's reporters write, in the jail. Of what stands there only checked records are brought back, under this name.
+pub const REPORT: &str = "/results/keiko.report";
+
+/// Which of Keiko's reporters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReporterKind {
+    /// For pytest and unittest.
+    Python,
+    /// For the runners of Node.
+    Node,
+}
+
+/// What came of checking a reporter's records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reported {
+    /// How many records hold.
+    pub records: u32,
+    /// The last of them is the end mark.
+    pub ended: bool,
+    /// Lines that the reporter did not write.
+    pub forged: u32,
 }
 
 /// A folder of the jail, empty before each command that collects something from it: for reports that must not stand in
@@ -595,6 +625,9 @@ pub struct ExecReport {
     pub tree_before: Option<TreeId>,
     /// The files asked for: path and text.
     pub artifacts: Vec<(String, Content)>,
+    /// What came of Keiko's own reporter, when one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Reported>,
 }
 
 impl Default for Content {

@@ -203,6 +203,28 @@ impl Usage {
     }
 }
 
+/// How much a model reads and writes at once, in tokens, as far as its server has said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Window {
+    /// All that it holds: what it reads and what it writes together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<u32>,
+    /// The most that it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<u32>,
+    /// What the request that was refused came to, as the server counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<u32>,
+}
+
+impl Window {
+    /// True when nothing is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Window::default()
+    }
+}
+
 /// What a running request tells those who watch. Not stored; superseded by the event that follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "frame")]

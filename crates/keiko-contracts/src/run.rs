@@ -1,13 +1,14 @@
 //! Runs: commands, events, and how they are listed.
 
 use crate::action::{Intent, Outcome, Report};
-use crate::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::approval::{ApprovalAnswer, ApprovalRequest, InstallWord};
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
 use crate::evidence::{EvidenceCard, TestSummary};
 use crate::id::{AgentName, EffectKey, ModelName, RunId};
 use crate::jail::Source;
 use crate::journal::{Epoch, Seq};
+use crate::model::{Effort, Window};
 use crate::money::Micros;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
@@ -33,6 +34,12 @@ pub struct StartRun {
     pub limits: RunLimits,
     /// Who answers approvals.
     pub approval: ApprovalMode,
+    /// What was said about installing before it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallWord>,
+    /// How hard the model is to think, where it can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
     /// Language of what people read: `en` or `de`.
     pub language: String,
     /// A scripted model plays, or this is a demonstration.
@@ -55,11 +62,21 @@ pub struct RunLimits {
     pub max_output_tokens: u32,
     /// Context given to the model, tokens (estimated).
     pub context_tokens: u32,
+    /// What is known of the model from earlier runs.
+    #[serde(default, skip_serializing_if = "Window::is_unknown")]
+    pub window: Window,
 }
 
 impl Default for RunLimits {
     fn default() -> Self {
-        RunLimits { max_steps: 60, budget: None, max_seconds: 3600, max_output_tokens: 8192, context_tokens: 96_000 }
+        RunLimits {
+            max_steps: 60,
+            budget: None,
+            max_seconds: 3600,
+            max_output_tokens: 8192,
+            context_tokens: 96_000,
+            window: Window::default(),
+        }
     }
 }
 
@@ -150,6 +167,9 @@ pub struct Resumed {
     /// Other limits from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<RunLimits>,
+    /// What is said about installing from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallWord>,
 }
 
 /// Someone said something.
@@ -251,6 +271,9 @@ pub struct Compacted {
     pub from_item: u32,
     /// The state ledger as the agent will see it.
     pub ledger: Content,
+    /// Results that stay are shown with at most so many bytes, where the window is small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub piece_max: Option<u32>,
 }
 
 /// The end as it was decided.

@@ -47,7 +47,7 @@ mod tests {
     fn a_decision_about_a_model_holds_for_its_requests_and_any_other_for_one_action() {
         let ask = |model: &str, to_item| {
             let (model, request) = (model.parse().unwrap(), Digest::default());
-            Action::Model(ModelAction { model, from_item: 0, to_item, request, max_output_tokens: 1 })
+            Action::Model(ModelAction { model, from_item: 0, to_item, request, max_output_tokens: 1, estimate: 0 })
         };
         assert_ne!(digest(&ask("a/b", 1)).unwrap(), digest(&ask("a/b", 2)).unwrap());
         assert_eq!(subject(&ask("a/b", 1)).unwrap(), subject(&ask("a/b", 2)).unwrap());

@@ -149,6 +149,8 @@ mod tests {
             source: None,
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
+            install: None,
+            effort: None,
             language: "en".into(),
             demo: false,
             version: "0".into(),

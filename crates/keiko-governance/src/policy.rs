@@ -207,6 +207,7 @@ mod tests {
             stdin: None,
             limits: Limits::default(),
             collect: vec![],
+            report: None,
         };
         Action::Jail(JailAction { workspace: run(), op: JailOp::Exec(spec), tree: None })
     }

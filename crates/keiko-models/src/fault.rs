@@ -1,8 +1,10 @@
 //! The faults of this crate: codes, and what statuses and broken streams become.
 
 use crate::key::ApiKey;
+use crate::window::learn;
 use crate::wire::{DecodeError, vendor_error};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::model::Window;
 use serde_json::Value;
 
 /// No vendor of this name.
@@ -46,6 +48,10 @@ pub const VENDOR: Code = Code(4112);
 pub const TIMEOUT: Code = Code(4113);
 /// The answer is larger than any real one.
 pub const TOO_LARGE: Code = Code(4114);
+/// The request asks for more tokens than the model writes.
+pub const OUTPUT_LIMIT: Code = Code(4115);
+/// The server has read the request in part only.
+pub const CUT_PROMPT: Code = Code(4116);
 /// There is no recording of this request.
 pub const NO_RECORDING: Code = Code(4201);
 /// The recording is of another request.
@@ -117,8 +123,8 @@ impl Asked<'_> {
             404 => self
                 .fault(UNKNOWN_MODEL, format!("{vendor} does not know the model {} (HTTP 404){said}", self.model))
                 .hint("see the models there are: keiko models list"),
-            413 => self.too_long(&said),
-            400 | 422 if is_too_long(&kind, &message) => self.too_long(&said),
+            413 => self.too_large_for_it(&said, learn(&kind, &message).unwrap_or_default()),
+            400 | 422 | 500 if learn(&kind, &message).is_some() => self.too_large_for_it(&said, learn(&kind, &message).unwrap_or_default()),
             429 => self
                 .fault(RATE_LIMIT, format!("{vendor} asks to slow down (HTTP 429){said}"))
                 .hint("wait, or choose another model with --model")
@@ -141,9 +147,27 @@ impl Asked<'_> {
             .hint("top it up, or choose another model with --model")
     }
 
-    fn too_long(&self, said: &str) -> Fault {
-        self.fault(TOO_LONG, format!("the request is longer than {} can read{said}", self.model))
-            .hint("choose a model with a larger context with --model")
+    fn too_large_for_it(&self, said: &str, window: Window) -> Fault {
+        let fault = match window.output {
+            Some(most) => self
+                .fault(OUTPUT_LIMIT, format!("{} writes at most {most} tokens at once{said}", self.model))
+                .hint(format!("keiko config set run.max_output_tokens {most}")),
+            None => self
+                .fault(TOO_LONG, format!("the request is longer than {} can read{said}", self.model))
+                .hint("choose a model with a larger context with --model"),
+        };
+        fault.window(window)
+    }
+
+    /// The server has cut the prompt without a word: its answer is one to something else.
+    #[must_use]
+    pub fn cut_in_silence(&self, context: u32) -> Fault {
+        let said = format!("{} has read the request in part only: its context holds {context} tokens", self.vendor);
+        let hint = format!(
+            "give it a larger one: OLLAMA_CONTEXT_LENGTH=32768 ollama serve, then: keiko models probe {}/{}",
+            self.vendor, self.model
+        );
+        self.fault(CUT_PROMPT, said).hint(hint).window(Window { context: Some(context), ..Window::default() })
     }
 
     /// What a broken stream means.
@@ -160,8 +184,8 @@ impl Asked<'_> {
                 .transient(None),
             DecodeError::Vendor { kind, message } => {
                 let fault = self.fault(VENDOR, format!("{vendor} breaks off: {} ({})", self.words(message), self.words(kind)));
-                if is_too_long(kind, message) {
-                    self.too_long(&format!(": {}", self.words(message)))
+                if let Some(window) = learn(kind, message) {
+                    self.too_large_for_it(&format!(": {}", self.words(message)), window)
                 } else if passes(kind) {
                     fault.transient(None)
                 } else {
@@ -210,12 +234,6 @@ impl Asked<'_> {
     pub fn too_large(&self, limit: usize) -> Fault {
         self.fault(TOO_LARGE, format!("the answer of {} is larger than {} MiB", self.vendor, limit >> 20))
     }
-}
-
-fn is_too_long(kind: &str, message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
-    kind == "context_length_exceeded"
-        || ["context length", "maximum context", "context window", "prompt is too long", "context size"].iter().any(|w| message.contains(w))
 }
 
 /// Whether an error within a stream is one that passes.

@@ -19,6 +19,7 @@ pub mod sse;
 pub mod tap;
 pub mod transport;
 pub mod vendor;
+pub mod window;
 pub mod wire;
 
 pub use config::ModelsConfig;

@@ -7,12 +7,14 @@ use crate::price::{Price, Prices};
 use crate::tap::Tap;
 use crate::transport::{Answered, Post, Stopped, Transport};
 use crate::vendor::Vendor;
+use crate::window::{Memory, cut_in_silence};
+use crate::wire::ThinkingStyle;
 use async_trait::async_trait;
 use keiko_contracts::action::{ModelAction, ModelReport, Origin, Outcome};
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Content;
 use keiko_contracts::id::{EffectKey, ModelName};
-use keiko_contracts::model::{ChatRequest, Usage};
+use keiko_contracts::model::{ChatRequest, Usage, Window};
 use keiko_contracts::money::Micros;
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
@@ -32,6 +34,7 @@ pub struct Models {
     transport: Transport,
     env: Env,
     tap: Option<Tap>,
+    memory: Option<Memory>,
 }
 
 impl std::fmt::Debug for Models {
@@ -55,6 +58,7 @@ impl Models {
             transport: Transport::new(config.timeouts.clone()),
             env,
             tap: None,
+            memory: None,
         })
     }
 
@@ -63,6 +67,34 @@ impl Models {
     pub fn with_tap(mut self, tap: Tap) -> Self {
         self.tap = Some(tap);
         self
+    }
+
+    /// Remembers in a file what servers say of their sizes.
+    #[must_use]
+    pub fn with_memory(mut self, path: std::path::PathBuf) -> Self {
+        self.memory = Some(Memory::new(path));
+        self
+    }
+
+    /// What earlier runs have learnt of a model.
+    #[must_use]
+    pub fn known(&self, model: &ModelName) -> Window {
+        self.memory.as_ref().map_or_else(Window::default, |memory| memory.of(model))
+    }
+
+    /// Forgets what earlier runs have learnt of a model.
+    pub fn forget(&self, model: &ModelName) {
+        if let Some(memory) = &self.memory {
+            memory.forget(model);
+        }
+    }
+
+    /// Whether a model can be told how hard to think.
+    ///
+    /// # Errors
+    /// When its vendor is not known.
+    pub fn takes_effort(&self, model: &ModelName) -> Result<bool, Fault> {
+        Ok(self.vendor(model)?.dialect_of(model.model()).thinking != ThinkingStyle::None)
     }
 
     /// The model that a profile or `vendor/model` stands for.
@@ -152,6 +184,12 @@ impl Models {
         })?;
         let post = Post { asked, effect, url: &vendor.url, family: vendor.family, auth: vendor.auth, body };
         let mut answered = self.transport.post(post, live, cancel, self.tap.as_ref()).await?;
+        let counted = answered.reply.usage.map_or(0, |usage| usage.input + usage.cached + usage.cache_write);
+        if vendor.cuts_in_silence
+            && let Some(context) = cut_in_silence(answered.sent, counted)
+        {
+            return Err(Stopped::Fault(asked.cut_in_silence(context)));
+        }
         crate::spoken::read(&mut answered.reply, &request.tools, request.max_output_tokens);
         let parts = std::mem::take(&mut answered.reply.parts);
         let text = serde_json::to_string(&parts).map_err(|e| Stopped::Fault(Fault::new(fault::BAD_STREAM, e.to_string())))?;
@@ -198,7 +236,12 @@ impl ChatModel for Models {
         match self.ask(request, Some(&key), live, &cancel).await {
             Ok((_, report)) => Outcome::Done(report),
             Err(Stopped::Cancelled) => Outcome::Cancelled,
-            Err(Stopped::Fault(fault)) => Outcome::Failed(fault),
+            Err(Stopped::Fault(fault)) => {
+                if let (Some(said), Some(memory)) = (fault.window.as_deref().copied(), &self.memory) {
+                    memory.learn(&request.model, said);
+                }
+                Outcome::Failed(fault)
+            }
         }
     }
 

@@ -142,13 +142,15 @@ fn take_calls(reply: &mut Reply, known: &impl Fn(&str) -> bool) {
 }
 
 type Calls = Vec<(String, String)>;
+/// One way of writing calls: how many bytes of the text they take, and the calls.
+type Way = fn(&str) -> Option<(usize, Calls)>;
 
 /// The calls that a text ends with, and the words before them. All must name tools that are known.
 fn calls_in<'a>(text: &'a str, known: &impl Fn(&str) -> bool) -> Option<(&'a str, Calls)> {
     if text.len() > TEXT_MAX {
         return None;
     }
-    let ways: [fn(&str) -> Option<(usize, Calls)>; 9] =
+    let ways: [Way; 9] =
         [tagged, functions, bracketed, python_tag, harmony, deepseek, invoked, fenced, bare];
     ways.iter().find_map(|way| {
         let (at, mut calls) = way(text)?;

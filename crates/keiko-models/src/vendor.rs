@@ -133,6 +133,8 @@ pub struct Vendor {
     pub free: bool,
     /// A model for those who name none.
     pub suggests: Option<&'static str>,
+    /// It cuts a prompt that is too long, and says nothing of it.
+    pub cuts_in_silence: bool,
     models: BTreeMap<String, ModelConfig>,
     key_file: Option<PathBuf>,
     key_needed: bool,
@@ -185,6 +187,7 @@ impl Vendor {
             key_env: config.key_env.clone().or(row.and_then(|row| row.key_env).map(str::to_owned)),
             free: row.is_some_and(|row| row.local) && is_loopback,
             suggests: row.and_then(|row| row.suggests),
+            cuts_in_silence: name == "ollama",
             models: config.models.clone(),
             key_file: config.key_file.clone(),
             // Whoever sets another address knows whether it wants a key; if it does, it says 401.

@@ -14,6 +14,7 @@ use keiko_agent::prompt;
 use keiko_agent::state::RunState;
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{Action, Intent, Outcome, Recovery, Report};
+use keiko_contracts::approval::InstallWord;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{JailAction, JailBody, JailOp, JailReport};
@@ -170,6 +171,8 @@ pub enum Order {
         by: String,
         /// Other limits from now on.
         limits: Option<RunLimits>,
+        /// What is said about installing from now on.
+        install: Option<InstallWord>,
     },
 }
 
@@ -303,9 +306,9 @@ impl Session<'_> {
         }
         let input = match order {
             Order::Start(start) => Input::Start(start),
-            Order::Resume { by, limits, run } => {
+            Order::Resume { by, limits, install, run } => {
                 let heard = inbox::heard(self.driver.ports.journal.as_ref(), run, state.inbox).await?;
-                Input::ResumeHearing { by, limits, heard }
+                Input::ResumeHearing { by, limits, install, heard }
             }
         };
         let (next, position) = self.step(state, input).await?;

@@ -60,7 +60,8 @@ pub(crate) fn approvals(state: &RunState, event: &RunEvent, now: Timestamp) -> V
             // What nobody answered before the end is not asked any more.
             let withdrawn = |request: &ApprovalRequest| {
                 let (id, digest, by) = (request.id, request.digest, "the end of the run".to_owned());
-                let answer = ApprovalAnswer { id, digest, decision: Decision::Withdrawn, by, epoch: state.epoch, reason: None };
+                let answer =
+                    ApprovalAnswer { id, digest, decision: Decision::Withdrawn, by, epoch: state.epoch, reason: None, beforehand: None };
                 approval(state, id, now, Some(&answer))
             };
             state.open_approvals().filter_map(|approval| withdrawn(&approval.request)).collect()

@@ -66,7 +66,7 @@ impl Home {
         Ok(report)
     }
 
-    /// Takes the last [`Home::apply`] back, if every file is still as it was applied.
+    /// Takes the last [`Home::apply`] back, if every file is still as it was applied, or is as before already.
     ///
     /// # Errors
     /// KEI-5133 naming the files that were changed since, KEI-5134 when nothing is applied.
@@ -76,7 +76,7 @@ impl Home {
         let nothing = || Fault::new(Code(5134), "nothing of this run is applied").at(run).hint(format!("keiko runs apply {run}"));
         let mut ledger = last.ok_or_else(nothing)?;
         ledger.check_untouched()?;
-        let report = ledger.reversed();
+        let report = ledger.reversed()?;
         ledger.take_back()?;
         Ok(report)
     }
@@ -100,7 +100,7 @@ impl Home {
     pub fn write_out(&self, run: RunId, tree: &TreeId, to: &Path) -> Result<(), Fault> {
         let (place, _) = self.spaces.must(run)?;
         let nothing = TreeId(EMPTY_TREE.into());
-        let plan = Plan::make(&self.spaces.git, &place.repo(), to, &nothing, tree)?;
+        let plan = Plan::make(&self.spaces.git, &place.repo(), to, (&nothing, None), tree)?;
         plan.report()?;
         let ledger = tempfile::tempdir().map_err(|e| io_fault("a folder cannot be made", to, &e))?;
         Ledger::begin(ledger.path(), to.to_owned(), tree.clone(), &plan)?.carry_out(&plan)
@@ -113,10 +113,10 @@ impl Home {
         if !root.is_dir() {
             return Err(Fault::new(Code(5132), "the folder that this run started from is gone").at(root.display()));
         }
-        // What was applied before is what the user has; undone applications do not count.
+        // What was applied before may be what the user has; undone applications do not count.
         let last = Ledger::last(&self.applied(run))?.filter(|l| l.status() == Status::Applied);
-        let base = last.map_or_else(|| meta.first_tree().clone(), |l| l.tree().clone());
-        let plan = Plan::make(&self.spaces.git, &place.repo(), &root, &base, tree)?;
+        let bases = (meta.first_tree(), last.as_ref().map(Ledger::tree));
+        let plan = Plan::make(&self.spaces.git, &place.repo(), &root, bases, tree)?;
         Ok((root, plan))
     }
 }

@@ -12,6 +12,7 @@ use std::io::Read as _;
 use std::os::fd::{FromRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -149,8 +150,9 @@ fn watch_memory(limit: Option<u64>, out_of_memory: &Arc<AtomicBool>) -> std::io:
     let Some(limit) = limit else { return Ok(()) };
     let flag = Arc::clone(out_of_memory);
     let watch = move || loop {
-        // The first sum is cheap and counts shared pages many times; the second is exact and slow.
-        if memory("status", "VmRSS:") > limit && memory("smaps_rollup", "Pss:") > limit {
+        // What nobody has to map. The first sum is cheap and counts shared pages many times; the second is exact and slow.
+        let apart = in_file_systems().saturating_add(in_segments());
+        if resident().saturating_add(apart) > limit && proportional().saturating_add(apart) > limit {
             flag.store(true, Ordering::SeqCst);
             signal_all(Signal::KILL);
         }
@@ -159,12 +161,44 @@ fn watch_memory(limit: Option<u64>, out_of_memory: &Arc<AtomicBool>) -> std::io:
     std::thread::Builder::new().stack_size(128 << 10).spawn(watch).map(drop)
 }
 
-/// Sum over all processes in the jail of a line in a file of `/proc/PID`, bytes.
-fn memory(file: &str, label: &str) -> u64 {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
-    let numbers = entries.flatten().filter(|e| e.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit));
-    let kib = |text: String| text.lines().find_map(|line| line.strip_prefix(label)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    numbers.filter_map(|entry| kib(std::fs::read_to_string(entry.path().join(file)).ok()?)).sum::<u64>().saturating_mul(1024)
+/// A line in a file of `/proc/PID`, bytes.
+fn line_of(process: &Path, file: &str, label: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(process.join(file)).ok()?;
+    let kib = text.lines().find_map(|line| line.strip_prefix(label)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())?;
+    Some(kib.saturating_mul(1024))
+}
+
+fn processes() -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter(|e| e.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)).map(|e| e.path())
+}
+
+/// What all processes in the jail have mapped and touched, bytes.
+fn resident() -> u64 {
+    processes().filter_map(|process| line_of(&process, "status", "VmRSS:")).fold(0, u64::saturating_add)
+}
+
+/// The same, each page once. A process may keep others from looking that closely: it bears all of its pages.
+fn proportional() -> u64 {
+    let of = |process: PathBuf| line_of(&process, "smaps_rollup", "Pss:").or_else(|| line_of(&process, "status", "VmRSS:"));
+    processes().filter_map(of).fold(0, u64::saturating_add)
+}
+
+/// What the file systems in memory hold, names or none, bytes.
+fn in_file_systems() -> u64 {
+    let used = |path: &str| {
+        rustix::fs::statvfs(path).map_or(0, |about| about.f_blocks.saturating_sub(about.f_bfree).saturating_mul(about.f_frsize))
+    };
+    ["/tmp", "/dev/shm", crate::allowlist::HOME].into_iter().map(used).fold(0, u64::saturating_add)
+}
+
+/// What shared segments (System V) hold, attached or not, bytes.
+fn in_segments() -> u64 {
+    let text = std::fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
+    let mut lines = text.lines();
+    let columns: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    let Some(rss) = columns.iter().position(|name| *name == "rss") else { return 0 };
+    lines.filter_map(|line| line.split_whitespace().nth(rss)?.parse::<u64>().ok()).fold(0, u64::saturating_add)
 }
 
 /// Processor milliseconds of all reaped processes, and the largest resident set among them in KiB.

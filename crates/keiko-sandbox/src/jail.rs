@@ -48,6 +48,8 @@ pub struct JailOptions {
     /// What the folders that a command writes may hold together, mebibytes. One that makes them larger is stopped, and the
     /// agent's next commands can only remove.
     pub workspace_mib: u32,
+    /// Limit and measure by control groups where they can be made. Without them memory is watched.
+    pub control_groups: bool,
     /// Hosts that dependencies may be installed from, besides the usual registries and those that the settings of package
     /// managers name; `*.name` for all below a name.
     pub registries: Vec<String>,
@@ -67,6 +69,7 @@ impl JailOptions {
             home_mib: 512,
             disk_reserve_mib: 256,
             workspace_mib: 16_384,
+            control_groups: true,
             registries: Vec::new(),
         }
     }
@@ -148,7 +151,7 @@ impl Jail {
         let decision = identity::decide(&Surroundings::read(), options.identity)?;
         let bwrap = find_bwrap(&options)?;
         let stage = if decision.switch { Some(make_stage(&options.runtime_dir)?) } else { None };
-        let places = Places::find();
+        let places = if options.control_groups { Places::find() } else { Places::default() };
         limits::sweep(&places);
         let mut found = allowlist::toolchains(&SearchFrom::environment());
         found.mounts.extend(options.mounts.iter().cloned());

@@ -30,7 +30,7 @@ pub(crate) fn lock(plan: &InitPlan) -> Result<Locked, String> {
     rustix::process::nice(NICE).map_err(|e| format!("cannot lower the priority: {e}"))?;
     rustix::thread::set_no_new_privs(true).map_err(|e| format!("cannot give up new privileges: {e}"))?;
     let locked = landlock(plan)?;
-    seccomp::install().map_err(|e| e.to_string())?;
+    seccomp::install(plan.watch_memory.is_some()).map_err(|e| e.to_string())?;
     let mode = rustix::thread::secure_computing_mode();
     if !matches!(mode, Ok(rustix::thread::SecureComputingMode::Filter)) {
         return Err("the system call filter is not in force".into());

@@ -27,6 +27,18 @@ use tokio::process::Command;
 /// How long a remote may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// Most subjects of commits that are shown.
+const SUBJECTS_MOST: u32 = 100;
+
+/// What a push would publish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Commits, short id and subject, the newest first.
+    pub subjects: Vec<String>,
+    /// The difference, as a unified diff.
+    pub diff: String,
+}
+
 /// Carries out [`HostAction`]s.
 #[derive(Clone)]
 pub struct Push {
@@ -45,6 +57,31 @@ impl Push {
     #[must_use]
     pub fn new(spaces: Workspaces, jail: Jail) -> Push {
         Push { spaces, jail }
+    }
+
+    /// What a push would publish, for the person who decides: the subjects of its commits, the newest first, and the
+    /// difference from the base of the run.
+    ///
+    /// # Errors
+    /// As a push: when there is no such commit, or it cannot be brought out of the jail.
+    pub async fn published(&self, action: &HostAction) -> Result<Published, Fault> {
+        let HostAction::Push { workspace, branch, commit, expected, .. } = action;
+        check(branch, commit, expected.as_deref())?;
+        let (place, meta) = self.spaces.must(*workspace)?;
+        self.spaces.export(&self.jail, &place, &meta, &Wanted::Commit(CommitId(commit.clone()))).await?;
+        let (git, repo, commit, base) = (self.spaces.git.clone(), place.repo(), commit.clone(), meta.opened.base.0.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let range = format!("{base}..{commit}");
+            let most = format!("--max-count={SUBJECTS_MOST}");
+            let subjects = git.call(&repo, ["log", &most, "--no-show-signature", "--format=%h %s", &range, "--"]).run()?;
+            let plain = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", &base, &commit, "--"];
+            let diff = git.call(&repo, plain).run()?;
+            Ok(Published {
+                subjects: subjects.line().lines().map(str::to_owned).collect(),
+                diff: String::from_utf8_lossy(&diff.stdout).into_owned(),
+            })
+        });
+        looked.await.map_err(|e| Fault::new(Code(5141), format!("looking at the change was interrupted: {e}")))?
     }
 
     async fn push(&self, action: &HostAction, cancel: &Cancel) -> Result<HostReport, Fault> {

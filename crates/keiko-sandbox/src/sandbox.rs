@@ -6,11 +6,13 @@
 mod cell;
 mod exec;
 mod install;
+mod report;
 mod session;
 
 use crate::jail::Jail;
 use crate::ops::OpRequest;
 use crate::recording::LeftOut;
+use crate::workspace::copy::Watch;
 use crate::workspace::export::Wanted;
 use crate::workspace::{Workspaces, gitops, tree};
 use async_trait::async_trait;
@@ -63,6 +65,17 @@ impl Sandbox {
         let session = session.lock().await;
         let shared = &self.shared;
         shared.spaces.export(&shared.jail, &session.place, &session.meta, &Wanted::Tree(tree.clone())).await
+    }
+
+    /// The difference between two recorded trees of a run, as a unified diff.
+    ///
+    /// # Errors
+    /// KEI-5111 without a workspace, KEI-5122 when a tree is none.
+    pub async fn difference(&self, run: RunId, from: &TreeId, to: &TreeId) -> Result<String, Fault> {
+        let session = self.session(run).await?;
+        let session = session.lock().await;
+        let report = tree::diff(&self.shared.jail, &session.place, from, Some(to), DIFF_CAP).await?;
+        Ok(report.text.text_or_empty().to_owned())
     }
 
     /// What people should know of how a workspace was made: files left out, submodules.
@@ -172,8 +185,12 @@ impl Sandbox {
     }
 
     async fn open(&self, run: RunId, source: Source, live: &LiveSink, cancel: &Cancel) -> Result<JailReport, Fault> {
-        let (shared, cancel) = (self.shared.clone(), cancel.clone());
-        let made = tokio::task::spawn_blocking(move || shared.spaces.open(run, &source, shared.jail.identity(), &cancel)).await;
+        let (shared, cancel, heard) = (self.shared.clone(), cancel.clone(), live.clone());
+        let making = move || {
+            let say = |note| heard.send(keiko_contracts::model::LiveFrame::Progress { note });
+            shared.spaces.open(run, &source, shared.jail.identity(), &Watch { cancel: &cancel, say: &say })
+        };
+        let made = tokio::task::spawn_blocking(making).await;
         let meta = made.map_err(|e| Fault::new(Code(5109), format!("making the workspace was interrupted: {e}")))??;
         for note in &meta.opened.notes {
             live.send(keiko_contracts::model::LiveFrame::Progress { note: note.to_string() });

@@ -2,7 +2,7 @@
 //!
 //! A deny-list, because an allow-list that runs every compiler, package manager and test runner of four languages is
 //! not kept up by a small project; the list is the union of what published escapes of comparable sandboxes used.
-//! What must keep working, and once did not elsewhere: `link` (npm), `memfd_create`, `sendto`/`shutdown` (asyncio),
+//! What must keep working, and once did not elsewhere: `link` (npm), `memfd_create` (where a control group counts it), `sendto`/`shutdown` (asyncio),
 //! `AF_UNIX` (the Jupyter kernel).
 
 use seccompiler::{
@@ -166,9 +166,15 @@ fn deny_list() -> Result<BpfProgram, seccompiler::BackendError> {
     filter(rules, libc::EPERM)
 }
 
-/// `clone3` takes its flags by pointer, which no filter can see: "not there" makes C libraries use `clone`.
-fn without_clone3() -> Result<BpfProgram, seccompiler::BackendError> {
-    filter(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS)
+/// `clone3` takes its flags by pointer, which no filter can see: "not there" makes C libraries use `clone`. Files without
+/// a name hold memory that belongs to no process: where only looking on limits memory, there are none, and programs use
+/// files in `/tmp` or `/dev/shm`, as on kernels that have none.
+fn not_there(memory_is_watched: bool) -> Result<BpfProgram, seccompiler::BackendError> {
+    let mut calls = vec![libc::SYS_clone3];
+    if memory_is_watched {
+        calls.extend([libc::SYS_memfd_create, libc::SYS_memfd_secret]);
+    }
+    filter(calls.into_iter().map(|call| (call, Vec::new())).collect(), libc::ENOSYS)
 }
 
 /// `seccompiler` puts an architecture check before the rules that kills the process on any other architecture.
@@ -189,11 +195,11 @@ fn without_x32() -> BpfProgram {
 }
 
 /// Installs all filters on the calling thread; its children inherit them. Cannot be undone. Sets `no_new_privs`.
-pub(crate) fn install() -> Result<(), SeccompError> {
+pub(crate) fn install(memory_is_watched: bool) -> Result<(), SeccompError> {
     if cfg!(target_arch = "x86_64") {
         seccompiler::apply_filter(&without_x32())?;
     }
-    seccompiler::apply_filter(&without_clone3()?)?;
+    seccompiler::apply_filter(&not_there(memory_is_watched)?)?;
     seccompiler::apply_filter(&deny_list()?)?;
     Ok(())
 }
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn filters_are_small_enough_for_the_kernel() {
-        let all = deny_list().unwrap().len() + without_clone3().unwrap().len() + without_x32().len();
+        let all = deny_list().unwrap().len() + not_there(true).unwrap().len() + without_x32().len();
         assert!(all < 4096, "{all} instructions");
     }
 

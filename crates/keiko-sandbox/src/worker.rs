@@ -187,6 +187,7 @@ impl Kind {
             place: fault.place.as_deref().map(short),
             hint: fault.hint.as_deref().map(short),
             retry: Retry::Permanent,
+            window: None,
             code: fault.code,
         }))
     }

@@ -40,6 +40,15 @@ pub(crate) fn with_suffix(journal: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// How far a journal had come whose file is not there any more; nothing where there never was one.
+#[must_use]
+pub fn missing(journal: &Path) -> Option<Position> {
+    if journal.symlink_metadata().is_ok() {
+        return None;
+    }
+    [path_of(journal), lost_path_of(journal)].iter().filter_map(|path| Anchor::load(path)).map(|anchor| anchor.position).max()
+}
+
 impl Anchor {
     fn parse(text: &str) -> Option<Anchor> {
         let mut words = text.split_whitespace();
@@ -53,7 +62,8 @@ impl Anchor {
 
     /// Reads an anchor. `None` if there is none that can be understood.
     pub(crate) fn load(path: &Path) -> Option<Anchor> {
-        let text = std::fs::metadata(path).ok().filter(|m| m.len() <= MAX_BYTES).and_then(|_| std::fs::read_to_string(path).ok());
+        let text =
+            std::fs::metadata(path).ok().filter(|m| m.is_file() && m.len() <= MAX_BYTES).and_then(|_| std::fs::read_to_string(path).ok());
         Anchor::parse(&text?)
     }
 
@@ -93,6 +103,10 @@ mod tests {
         assert_eq!(Anchor::load(&path), Some(anchor(7)));
         anchor(9).store(&path).unwrap();
         assert_eq!(Anchor::load(&path), Some(anchor(9)));
+        assert_eq!(missing(&dir.path().join("j")), Some(Position(9)));
+        std::fs::write(dir.path().join("j"), "").unwrap();
+        assert_eq!(missing(&dir.path().join("j")), None);
+        assert_eq!(missing(&dir.path().join("another")), None);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no drafts are left behind");
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "like the journal itself");

@@ -25,6 +25,7 @@ mod tx;
 mod view;
 mod writer;
 
+pub use anchor::missing;
 pub use check::Finding;
 pub use connection::{Faults, Options};
 pub use fault::OpenError;

@@ -122,6 +122,24 @@ pub(crate) enum Approval {
     Never,
 }
 
+/// Whether what the project declares is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Install {
+    /// Install what is missing without a question
+    Yes,
+    /// Ask first, even if an answer is remembered
+    Ask,
+    /// Install nothing, and go on without
+    No,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// Whether to install missing packages that the project declares, in the sandbox [default: the configuration's, or ask]
+    #[arg(long, value_enum, value_name = "ANSWER")]
+    pub(crate) install: Option<Install>,
+}
+
 /// What the work is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Base {
@@ -142,6 +160,17 @@ pub(crate) struct LimitArgs {
     /// The most seconds of work
     #[arg(long, value_name = "SECONDS", allow_hyphen_values = true)]
     pub(crate) max_seconds: Option<String>,
+}
+
+/// How hard a model is to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Effort {
+    /// Little
+    Low,
+    /// Some
+    Medium,
+    /// Much
+    High,
 }
 
 #[derive(Debug, Args)]
@@ -167,11 +196,16 @@ pub(crate) struct RunArgs {
     /// The model: VENDOR/MODEL, or a profile (fast, strong, code)
     #[arg(long, value_name = "VENDOR/MODEL")]
     pub(crate) model: Option<String>,
+    /// How hard the model is to think, where it can be told
+    #[arg(long, value_enum)]
+    pub(crate) effort: Option<Effort>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
     /// Who answers when something risky is about to happen
     #[arg(long, value_enum)]
     pub(crate) approval: Option<Approval>,
+    #[command(flatten)]
+    pub(crate) install: InstallArgs,
     /// Write the run's events to stdout, one JSON object a line
     #[arg(long)]
     pub(crate) jsonl: bool,
@@ -194,6 +228,8 @@ pub(crate) struct UpArgs {
     /// Examine the sample that comes with Keiko, wherever you are
     #[arg(long, conflicts_with = "workspace")]
     pub(crate) sample: bool,
+    #[command(flatten)]
+    pub(crate) install: InstallArgs,
     /// Write the run's events to stdout, one JSON object a line
     #[arg(long)]
     pub(crate) jsonl: bool,
@@ -207,6 +243,8 @@ pub(crate) struct ResumeArgs {
     pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) install: InstallArgs,
     /// Write the run's events to stdout, one JSON object a line
     #[arg(long)]
     pub(crate) jsonl: bool,
@@ -308,6 +346,9 @@ pub(crate) enum ApprovalsCommand {
     Approve {
         /// The approval
         id: String,
+        /// Remember the answer for this repository; for installing packages only
+        #[arg(long)]
+        remember: bool,
         /// Why, for the record
         #[arg(long)]
         reason: Option<String>,
@@ -316,9 +357,23 @@ pub(crate) enum ApprovalsCommand {
     Deny {
         /// The approval
         id: String,
+        /// Remember the answer for this repository; for installing packages only
+        #[arg(long)]
+        remember: bool,
         /// Why: the agent reads it
         #[arg(long)]
         reason: Option<String>,
+    },
+    /// Answers that are remembered for repositories
+    Remembered,
+    /// Forget what is remembered for a repository; it is asked again from then on
+    Forget {
+        /// The repository's folder
+        #[arg(required_unless_present = "all")]
+        dir: Option<PathBuf>,
+        /// For all repositories
+        #[arg(long, conflicts_with = "dir")]
+        all: bool,
     },
 }
 

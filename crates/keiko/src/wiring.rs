@@ -80,6 +80,7 @@ impl Keiko {
 
     /// A driver with this model and the real sandbox.
     pub(crate) fn driver(&self, models: Arc<dyn ChatModel>, options: DriveOptions) -> Result<Driver, CliError> {
+        crate::halt::obey(&self.home);
         let sandbox = Arc::new(LazySandbox { home: self.home.clone(), config: self.config.sandbox.clone(), cell: OnceCell::new() });
         let ports = Ports {
             journal: self.journal.clone(),

@@ -8,7 +8,7 @@ use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::jail::{JailOp, Opened};
-use keiko_contracts::run::EndStatus;
+use keiko_contracts::run::{EndStatus, StartRun};
 
 /// An engine without a model. Its state is a fold over [`NativeEngine::observe`]; [`NativeEngine::next`] is pure, so
 /// that a restart continues exactly where the journal ends.
@@ -16,6 +16,9 @@ pub trait NativeEngine: std::fmt::Debug + Send + Sync {
     /// What to do now, given all that was observed. Asked again after each step; the calls of one step run one after
     /// another, and all have been observed before it is asked again.
     fn next(&self) -> NativeStep;
+
+    /// The run begins.
+    fn started(&mut self, _start: &StartRun) {}
 
     /// What the workspace was made of: told once, before anything that was asked for is answered.
     fn opened(&mut self, _: &Opened) {}

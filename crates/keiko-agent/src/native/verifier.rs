@@ -8,16 +8,22 @@ use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::jail::{JailBody, JailOp, Survey};
 use keiko_contracts::run::EndStatus;
 
+/// The id of the operation that installs.
+const INSTALL: &str = "prepare";
+
 /// The engine.
 #[derive(Debug, Clone, Default)]
 pub struct Verifier {
     plans: Option<Vec<TestPlan>>,
+    /// What is to be installed first.
+    missing: Option<JailOp>,
     results: Vec<Result<TestSummary, String>>,
     failed: Option<String>,
 }
 
 impl Verifier {
     fn plan(&mut self, survey: &Survey) {
+        self.missing = crate::tools::what_is_missing(survey);
         self.plans = Some(survey.projects.iter().filter_map(|project| testing::plan(project, None)).collect());
     }
 }
@@ -32,6 +38,10 @@ impl NativeEngine for Verifier {
         match &self.plans {
             _ if self.failed.is_some() => {}
             None => return NativeStep::Act(vec![call("survey".into(), "survey", JailOp::Survey)]),
+            Some(_) if self.missing.is_some() => {
+                let install = |op: &JailOp| call(INSTALL.into(), "install what the projects depend on", op.clone());
+                return NativeStep::Act(self.missing.iter().map(install).collect());
+            }
             Some(plans) if self.results.len() < plans.len() => {
                 let calls = plans.iter().enumerate().map(|(i, plan)| call(format!("tests-{i}"), "tests", JailOp::Exec(plan.spec.clone())));
                 return NativeStep::Act(calls.collect());
@@ -55,7 +65,12 @@ impl NativeEngine for Verifier {
         }))
     }
 
-    fn observe(&mut self, _id: &str, outcome: Result<&Outcome<Report>, &str>) {
+    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &str>) {
+        if id == INSTALL {
+            // What is missing all the same shows in the tests.
+            self.missing = None;
+            return;
+        }
         match outcome {
             Ok(Outcome::Done(Report::Jail(report))) => match (&report.body, &self.plans) {
                 (JailBody::Surveyed(survey), None) => self.plan(survey),

@@ -19,10 +19,10 @@ enum Part {
 
 pub(super) fn parse(out: &str) -> Parsed {
     let mut reader =
-        CargoReader { part: Part::Between, target: Target::default(), cases: Vec::new(), known: BTreeMap::new(), section: None };
+        CargoReader { part: Part::Between, target: Target::default(), cases: Vec::new(), known: BTreeMap::new(), section: None, odd: None };
     out.lines().for_each(|line| reader.line(line));
     reader.end_binary(false);
-    Parsed { cases: reader.cases, broken: Vec::new() }
+    Parsed { cases: reader.cases, broken: Vec::new(), odd: reader.odd }
 }
 
 /// A test binary.
@@ -42,6 +42,8 @@ struct CargoReader {
     known: BTreeMap<String, usize>,
     /// The failure that is being explained: its case and the lines so far.
     section: Option<(usize, String)>,
+    /// What cannot be: the output holds lines that are not the runner's.
+    odd: Option<String>,
 }
 
 impl CargoReader {
@@ -58,7 +60,10 @@ impl CargoReader {
                 if line == "failures:" {
                     self.part = Part::Details;
                 } else if line.starts_with("test result: ") {
+                    self.hold_against(line);
                     self.end_binary(true);
+                } else if is_start(line) {
+                    self.odd(format!("{} says twice that its tests begin", self.target.name));
                 } else if let Some(target) = header(line) {
                     // The next binary starts although this one did not finish: it crashed.
                     self.end_binary(false);
@@ -73,6 +78,7 @@ impl CargoReader {
 
     fn detail(&mut self, line: &str) {
         if line.starts_with("test result: ") {
+            self.hold_against(line);
             self.end_binary(true);
         } else if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
             self.close_section();
@@ -90,14 +96,37 @@ impl CargoReader {
         }
     }
 
+    fn odd(&mut self, why: String) {
+        self.odd.get_or_insert(why);
+    }
+
+    /// The runner's own counts against the lines before them. Lines may be lost among what other processes print, and none can
+    /// be too many.
+    fn hold_against(&mut self, line: &str) {
+        let number = |what: &str| {
+            let before = line.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(what))?;
+            before.trim().parse::<usize>().ok()
+        };
+        let seen = |status| self.known.values().filter(|at| self.cases.get(**at).is_some_and(|case| case.status == status)).count();
+        for (what, status) in [(" passed", TestStatus::Passed), (" failed", TestStatus::Failed)] {
+            if number(what).is_some_and(|counted| counted < seen(status)) && self.cases.len() < CASES_MAX {
+                let why = format!("{}: {} tests{what} by their lines, and fewer by the runner's own count", self.target.name, seen(status));
+                return self.odd(why);
+            }
+        }
+    }
+
     fn add(&mut self, name: &str, status: TestStatus, message: Option<&str>) -> Option<usize> {
         if self.cases.len() >= CASES_MAX {
             return None;
         }
+        if self.known.contains_key(name) {
+            self.odd(format!("{} has two results for {name}", self.target.name));
+        }
         let doc = doc_place(name);
         let file = doc.as_ref().map(|(file, _)| (*file).to_owned()).or_else(|| self.target.file.clone());
         let message = message.map(|text| cut(text, MESSAGE_MAX));
-        self.cases.push(TestCase { name: name.to_owned(), status, file, line: doc.map(|(_, line)| line), message });
+        self.cases.push(TestCase { name: name.to_owned(), status, file, line: doc.map(|(_, line)| line), message, lacks: None });
         self.known.insert(name.to_owned(), self.cases.len() - 1);
         Some(self.cases.len() - 1)
     }
@@ -239,6 +268,18 @@ mod tests {
         let parsed = parse(out);
         let got: Vec<_> = parsed.cases.iter().map(|case| (case.name.as_str(), case.status)).collect();
         assert_eq!(got, [("one", TestStatus::Passed), ("tests/a.rs", TestStatus::Error), ("two", TestStatus::Passed)]);
+    }
+
+    #[test]
+    fn lines_that_the_runner_cannot_have_written_void_the_run() {
+        let end = "test result: FAILED. 0 passed; 1 failed; 0 ignored\n";
+        for lines in ["test a ... ok\ntest a ... FAILED\n", "test a ... ok\ntest b ... FAILED\n", "running 1 test\ntest a ... FAILED\n"] {
+            let out = format!("     Running tests/a.rs (x)\n\nrunning 1 test\n{lines}\n{end}");
+            let (summary, _) = run("cargo", 0, &out, "", None).unwrap();
+            assert!(summary.void.as_ref().is_some_and(|why| why.contains("tests/a.rs")) && !summary.is_green(), "{out}{summary:?}");
+        }
+        let honest = format!("running 1 test\ntest a ... FAILED\n\n{end}");
+        assert_eq!(run("cargo", 101, &honest, "", None).unwrap().0.void, None);
     }
 
     #[test]

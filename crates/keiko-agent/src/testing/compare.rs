@@ -76,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn case(file: Option<&str>, name: &str, status: TestStatus) -> TestCase {
-        TestCase { name: name.into(), status, file: file.map(Into::into), line: None, message: None }
+        TestCase { name: name.into(), status, file: file.map(Into::into), line: None, message: None, lacks: None }
     }
 
     #[test]

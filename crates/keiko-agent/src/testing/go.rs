@@ -33,6 +33,7 @@ pub(super) fn parse(out: &str, err: &str) -> Parsed {
     let mut tests: BTreeMap<(String, String), Seen> = BTreeMap::new();
     let mut order: Vec<(String, String)> = Vec::new();
     let mut packages: BTreeMap<String, Seen> = BTreeMap::new();
+    let mut odd = None;
     for line in out.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
         let seen = match line.test {
             Some(test) => {
@@ -55,6 +56,9 @@ pub(super) fn parse(out: &str, err: &str) -> Parsed {
                 packages.entry(package).or_default()
             }
         };
+        if matches!(line.action.as_str(), "pass" | "fail" | "skip") && seen.status.is_some() && odd.is_none() {
+            odd = Some("a test or a package has two results".to_owned());
+        }
         match line.action.as_str() {
             "pass" => seen.status = Some(TestStatus::Passed),
             "fail" | "build-fail" => seen.status = Some(TestStatus::Failed),
@@ -63,7 +67,7 @@ pub(super) fn parse(out: &str, err: &str) -> Parsed {
             _ => {}
         }
     }
-    cases(&order, &tests, &packages, err)
+    Parsed { odd, ..cases(&order, &tests, &packages, err) }
 }
 
 fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, packages: &BTreeMap<String, Seen>, err: &str) -> Parsed {
@@ -92,7 +96,7 @@ fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, p
             let said = if seen.output.contains("[build failed]") && seen.output.lines().count() <= 1 { err } else { &seen.output };
             let said: Vec<&str> = said.lines().filter(|line| !line.starts_with("# ") && !line.starts_with("FAIL")).collect();
             let message = Some(cut(said.join("\n").trim(), MESSAGE_MAX));
-            parsed.broken.push(TestCase { name: package.clone(), status: TestStatus::Error, file: None, line: None, message });
+            parsed.broken.push(TestCase { name: package.clone(), status: TestStatus::Error, file: None, line: None, message, lacks: None });
         }
     }
     parsed
@@ -112,7 +116,7 @@ fn case(package: &str, test: &str, seen: &Seen) -> TestCase {
     // The file is told without its folder, and only where something was logged: too little to identify a test by.
     let (_, line) = place.clone().filter(|_| status != TestStatus::Passed).unzip();
     let file = place.map(|(file, _)| file).filter(|_| status != TestStatus::Passed);
-    TestCase { name: format!("{package}.{test}"), status, file, line, message }
+    TestCase { name: format!("{package}.{test}"), status, file, line, message, lacks: None }
 }
 
 #[cfg(test)]
@@ -135,6 +139,14 @@ mod tests {
         let out = "{\"Action\":\"output\",\"Package\":\"x\",\"Output\":\"FAIL\\tx [build failed]\\n\"}\n{\"Action\":\"fail\",\"Package\":\"x\"}\n";
         let said = run("go", 1, out, "# x\n./x.go:3:2: undefined: y\n", None).unwrap_err();
         assert!(said.contains("could not be loaded\nx: ./x.go:3:2: undefined: y"), "{said}");
+    }
+
+    #[test]
+    fn two_results_of_one_test_void_the_run() {
+        let line = |action: &str| format!("{{\"Action\":\"{action}\",\"Package\":\"x\",\"Test\":\"TestA\"}}\n");
+        let (summary, _) = run("go", 0, &[line("run"), line("fail"), line("pass")].concat(), "", None).unwrap();
+        assert!(summary.void.is_some() && !summary.is_green());
+        assert_eq!(run("go", 0, &[line("run"), line("pass")].concat(), "", None).unwrap().0.void, None);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) fn parse(json: Option<&str>) -> Result<Parsed, String> {
         if file.assertion_results.is_empty() && file.status == "failed" {
             let message = plain(&file.message);
             let (said, line) = explain(message.trim().trim_start_matches("● Test suite failed to run").trim_start(), &path);
-            parsed.broken.push(TestCase { name: path.clone(), status: TestStatus::Error, file: Some(path), line, message: Some(said) });
+            parsed.broken.push(TestCase { name: path.clone(), status: TestStatus::Error, file: Some(path), line, message: Some(said), lacks: None });
             continue;
         }
         let room = CASES_MAX.saturating_sub(parsed.cases.len());
@@ -72,7 +72,7 @@ fn read(test: Assertion, path: &str) -> TestCase {
     };
     let said = test.failure_messages.unwrap_or_default().into_iter().next().map(|text| explain(&plain(&text), path));
     let (message, line) = said.unzip();
-    TestCase { name, status, file: Some(path.to_owned()), line: line.flatten(), message }
+    TestCase { name, status, file: Some(path.to_owned()), line: line.flatten(), message, lacks: None }
 }
 
 /// The message without its stack, and the place of the frame in the test's own file.

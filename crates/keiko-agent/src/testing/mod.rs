@@ -10,25 +10,26 @@ mod files;
 mod go;
 mod jest;
 mod junit;
+mod lacks;
 mod lines;
 mod npm;
 mod plan;
 mod protected;
-mod pytest;
+mod records;
 mod together;
 mod unittest;
 mod vitest;
 
 pub use compare::{Comparison, compare};
 pub use files::{is_test_file, is_test_path};
-pub use plan::plan;
+pub use plan::{alone, plan};
 pub use protected::{ProtectedTests, TestChange, digest_of_tests};
 pub use together::{Observed, together};
 
 // Colours and other terminal control cost tokens and hide words: tools need the same.
 pub(crate) use lines::{last, plain};
 
-use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
+use keiko_contracts::evidence::{Channel, TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{End, ExecReport, ExecSpec};
 use lines::cut;
 
@@ -51,6 +52,17 @@ pub struct TestPlan {
     pub spec: ExecSpec,
     /// The command as people would type it.
     pub shown: String,
+    /// What can be told apart.
+    pub granularity: Granularity,
+}
+
+/// What of a runner's tests can be told apart and chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granularity {
+    /// Single tests have names, and a name runs that test.
+    Tests,
+    /// The whole is one unit: it is never filtered, and a name that its output shows selects nothing.
+    Whole,
 }
 
 /// What the parser of a runner found.
@@ -60,6 +72,8 @@ struct Parsed {
     cases: Vec<TestCase>,
     /// Files or packages whose tests could not even be loaded, each as an error.
     broken: Vec<TestCase>,
+    /// What in the output cannot be the runner's: then nothing of it counts.
+    odd: Option<String>,
 }
 
 /// Reads what a test run came to. `Err` says why nothing could be read (no tests, a compile error), with the lines
@@ -68,40 +82,77 @@ struct Parsed {
 /// # Errors
 /// When there is nothing to count.
 pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), String> {
-    started_and_ended(plan, report)?;
-    let out = plain(report.stdout.text_or_empty());
-    let err = plain(report.stderr.text_or_empty());
-    let artifact = plan.spec.collect.first().and_then(|path| report.artifacts.iter().find(|(found, _)| found == path));
-    let artifact = artifact.map(|(_, content)| content.text_or_empty());
-    let parsed = match plan.runner.as_str() {
-        "pytest" => pytest::parse(artifact),
-        "vitest" => vitest::parse_vitest(artifact),
-        "node" => vitest::parse_node(artifact),
-        "jest" => jest::parse(artifact),
-        "unittest" => Ok(unittest::parse(&err)),
-        "cargo" => Ok(cargo::parse(&out)),
-        "go" => Ok(go::parse(report.stdout.text_or_empty(), &err)),
-        _ => Ok(npm::parse(&out, &err, &report.end)),
+    let (out, err) = (plain(report.stdout.text_or_empty()), plain(report.stderr.text_or_empty()));
+    let told = report.reported.filter(|_| plan.spec.report.is_some()).map(|reported| records::read(report, reported));
+    let channel = if told.is_some() { Channel::Reporter } else { Channel::Output };
+    let told = told.flatten();
+    if told.is_none() {
+        started_and_ended(plan, report)?;
+    }
+    if let Some(why) = told.as_ref().and_then(|told| told.void.as_ref()) {
+        return Ok(void(plan, report, channel, why));
+    }
+    // The end mark tells the runner's own exit code: what ran after it cannot make it better.
+    let end = match (&report.end, told.as_ref().and_then(|told| told.code)) {
+        (End::Exit(0), Some(code)) => End::Exit(code),
+        (end, _) => end.clone(),
+    };
+    let parsed = match told {
+        Some(told) => Ok(told.parsed),
+        // A reporter that said nothing is not replaced by what anybody may print.
+        None if channel == Channel::Reporter => Ok(Parsed::default()),
+        None => from_output(plan, report, &out, &err),
     };
     let said = || last(&format!("{}\n{}", out.trim_end(), err.trim_end()), SHOWN_LINES);
-    let Parsed { mut cases, broken } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
+    let Parsed { mut cases, broken, odd } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
+    if let Some(why) = odd {
+        return Ok(void(plan, report, channel, &why));
+    }
     if cases.is_empty() {
         return Err(nothing_to_count(plan, report, &broken, &out, &err));
     }
     cases.extend(broken);
-    if report.end != End::Exit(0) && cases.iter().all(is_fine) {
+    if end != End::Exit(0) && cases.iter().all(is_fine) {
         // A threshold, a crash after the last test, a report that was tampered with: red, whatever the cases say.
         cases.push(TestCase {
             name: plan.shown.clone(),
             status: TestStatus::Error,
             file: None,
             line: None,
-            message: Some(cut(&format!("no test failed, but the runner did ({:?}):\n{}", report.end, last(&said(), 8)), MESSAGE_MAX)),
+            message: Some(cut(&format!("no test failed, but the runner did ({end:?}):\n{}", last(&said(), 8)), MESSAGE_MAX)),
+            lacks: None,
         });
     }
     cases.truncate(CASES_MAX);
-    cases.iter_mut().for_each(|case| from_the_root(case, plan));
-    Ok((summarise(plan, report, &cases), cases))
+    for case in &mut cases {
+        from_the_root(case, plan);
+        case.lacks =
+            case.message.as_deref().filter(|_| !matches!(case.status, TestStatus::Passed | TestStatus::Skipped)).and_then(lacks::of);
+    }
+    Ok((TestSummary { channel, ..summarise(plan, report, &cases) }, cases))
+}
+
+/// What the runner itself printed or wrote.
+fn from_output(plan: &TestPlan, report: &ExecReport, out: &str, err: &str) -> Result<Parsed, String> {
+    let artifact = plan.spec.collect.first().and_then(|path| report.artifacts.iter().find(|(found, _)| found == path));
+    let artifact = artifact.map(|(_, content)| content.text_or_empty());
+    match plan.runner.as_str() {
+        "vitest" => vitest::parse_vitest(artifact),
+        "node" => vitest::parse_node(artifact),
+        "jest" => jest::parse(artifact),
+        "pytest" => Ok(Parsed::default()),
+        "unittest" => Ok(unittest::parse(err)),
+        "cargo" => Ok(cargo::parse(out)),
+        "go" => Ok(go::parse(report.stdout.text_or_empty(), err)),
+        _ => Ok(npm::parse(out, err, &report.end)),
+    }
+}
+
+/// A run of which nothing counts: one case that stands for all of it, and says why.
+fn void(plan: &TestPlan, report: &ExecReport, channel: Channel, why: &str) -> (TestSummary, Vec<TestCase>) {
+    let message = Some(cut(&format!("nothing of this run counts: {why}"), MESSAGE_MAX));
+    let cases = vec![TestCase { name: plan.shown.clone(), status: TestStatus::Error, file: None, line: None, message, lacks: None }];
+    (TestSummary { channel, void: Some(why.to_owned()), ..summarise(plan, report, &cases) }, cases)
 }
 
 /// Makes the file relative to the workspace: most runners tell it relative to the project's folder. Names stay as they are,
@@ -185,6 +236,16 @@ fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSu
         cases: serde_json::to_string(cases).unwrap_or_default().into(),
         tree: report.tree_before.clone(),
         command: plan.shown.clone(),
+        ..TestSummary::default()
+    }
+}
+
+/// How the results of a run were read, where that is worth saying: from output, which the code under test can write as well.
+#[must_use]
+pub fn channel_words(summary: &TestSummary) -> &'static str {
+    match summary.channel {
+        Channel::Reporter => "",
+        Channel::Output => "read from output",
     }
 }
 
@@ -193,6 +254,13 @@ fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSu
 pub fn summary_line(summary: &TestSummary) -> String {
     let parts = [(summary.passed, "passed"), (summary.failed, "failed"), (summary.errors, "could not run"), (summary.skipped, "skipped")];
     let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if summary.runner == "npm" && summary.passed + summary.failed + summary.errors == 1 && summary.void.is_none() {
+        let how = if summary.passed == 1 { "passes" } else { "fails" };
+        return format!("npm test: the script {how} as a whole; its tests are not told apart");
+    }
+    if let Some(why) = &summary.void {
+        return format!("{}: nothing counts: {why}", summary.runner);
+    }
     format!("{}: {}", summary.runner, if parts.is_empty() { "no tests".to_owned() } else { parts.join(", ") })
 }
 
@@ -250,8 +318,12 @@ mod fixture {
         artifact: Option<&str>,
     ) -> Result<(TestSummary, Vec<TestCase>), String> {
         let plan = plan(&project(runner), None).unwrap();
-        let artifacts = plan.spec.collect.iter().zip(artifact).map(|(path, text)| (path.clone(), text.into())).collect();
-        read(&plan, &ExecReport { end: End::Exit(code), stdout: out.into(), stderr: err.into(), artifacts, ..ExecReport::default() })
+        let of_reporter = plan.spec.report.is_some() && artifact.is_some();
+        let paths = if of_reporter { vec![keiko_contracts::jail::REPORT.to_owned()] } else { plan.spec.collect.clone() };
+        let artifacts = paths.iter().zip(artifact).map(|(path, text)| (path.clone(), text.into())).collect();
+        let reported = of_reporter.then_some(keiko_contracts::jail::Reported { records: 1, ended: true, forged: 0 });
+        let (stdout, stderr) = (out.into(), err.into());
+        read(&plan, &ExecReport { end: End::Exit(code), stdout, stderr, artifacts, reported, ..ExecReport::default() })
     }
 
     pub(super) fn counts(summary: &TestSummary) -> [u32; 4] {
@@ -291,10 +363,12 @@ mod tests {
     #[test]
     fn a_runner_that_failed_is_never_green() {
         let xml = r#"<testsuite><testcase classname="t" name="a"/></testsuite>"#;
-        let (summary, cases) = fixture::run("pytest", 3, "", "INTERNALERROR", Some(xml)).unwrap();
+        let records = "{\"kind\":\"case\",\"name\":\"a\",\"status\":\"passed\"}\n{\"kind\":\"end\",\"code\":3,\"cases\":1}\n";
+        assert!(!fixture::run("pytest", 0, "", "", Some(records)).unwrap().0.is_green(), "the end mark tells how it ended");
+        let (summary, cases) = fixture::run("vitest", 3, "", "INTERNALERROR", Some(xml)).unwrap();
         assert!(!summary.is_green());
         assert!(cases[1].message.as_ref().unwrap().contains("INTERNALERROR"));
-        assert!(fixture::run("pytest", 0, "", "", Some(xml)).unwrap().0.is_green());
+        assert!(fixture::run("vitest", 0, "", "", Some(xml)).unwrap().0.is_green());
     }
 
     #[test]
@@ -317,8 +391,10 @@ mod tests {
         let project = keiko_contracts::jail::Project { dir: "py".into(), ..fixture::project("pytest") };
         let plan = plan(&project, None).unwrap();
         for file in ["tests/test_a.py", "py/tests/test_a.py"] {
-            let xml = format!("<testsuite><testcase classname='tests.test_a' name='t' file='{file}' line='3'/></testsuite>");
-            let report = ExecReport { artifacts: vec![(plan.spec.collect[0].clone(), xml.into())], ..ExecReport::default() };
+            let text = format!("{{\"kind\":\"case\",\"name\":\"t\",\"status\":\"passed\",\"file\":\"{file}\"}}\n");
+            let artifacts = vec![(keiko_contracts::jail::REPORT.to_owned(), text.into())];
+            let reported = Some(keiko_contracts::jail::Reported { records: 1, ended: true, forged: 0 });
+            let report = ExecReport { artifacts, reported, ..ExecReport::default() };
             assert_eq!(read(&plan, &report).unwrap().1[0].file.as_deref(), Some("py/tests/test_a.py"));
         }
     }
@@ -328,12 +404,17 @@ mod tests {
         let summary = TestSummary { runner: "pytest".into(), passed: 12, failed: 1, skipped: 2, ..TestSummary::default() };
         assert_eq!(summary_line(&summary), "pytest: 12 passed, 1 failed, 2 skipped");
         assert_eq!(summary_line(&TestSummary { runner: "go".into(), ..TestSummary::default() }), "go: no tests");
+        let script = TestSummary { runner: "npm".into(), passed: 1, ..TestSummary::default() };
+        assert_eq!(summary_line(&script), "npm test: the script passes as a whole; its tests are not told apart");
+        let void = TestSummary { void: Some("it left".into()), ..script };
+        assert_eq!(summary_line(&void), "npm: nothing counts: it left");
         let case = |name: &str, status| TestCase {
             name: name.into(),
             status,
             file: Some("a.py".into()),
             line: Some(3),
             message: Some("x\ny".into()),
+            lacks: None,
         };
         let cases = [case("a", TestStatus::Failed), case("b", TestStatus::Passed), case("c", TestStatus::Error)];
         assert_eq!(failures(&cases, 1), "FAILED a (a.py:3)\n    x\n    y\n[1 more]");
@@ -350,7 +431,7 @@ mod tests {
         #[test]
         fn mutilated_real_reports_never_panic(from in 0_usize..6_000, len in 0_usize..200, junk in "[<>&\"'{}\\[\\]\n a-z\u{1b}ü]{0,12}") {
             let real = [
-                ("pytest", include_str!("../../tests/fixtures/runners/pytest.xml")),
+                ("pytest", include_str!("../../tests/fixtures/runners/pytest.records")),
                 ("vitest", include_str!("../../tests/fixtures/runners/vitest.xml")),
                 ("node", include_str!("../../tests/fixtures/runners/node.xml")),
                 ("jest", include_str!("../../tests/fixtures/runners/jest.json")),

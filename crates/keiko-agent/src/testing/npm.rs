@@ -11,13 +11,16 @@ pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
     }
     let cases = tap(out);
     if !cases.is_empty() {
-        return Parsed { cases, broken: Vec::new() };
+        return Parsed { cases, ..Parsed::default() };
     }
     let status = if *end == End::Exit(0) { TestStatus::Passed } else { TestStatus::Failed };
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());
     let message = (status == TestStatus::Failed).then(|| cut(&last(&both, 15), MESSAGE_MAX));
     // The script as a whole is the one test that can be told from outside.
-    Parsed { cases: vec![TestCase { name: "npm test".to_owned(), status, file: None, line: None, message }], broken: Vec::new() }
+    Parsed {
+        cases: vec![TestCase { name: "npm test".to_owned(), status, file: None, line: None, message, lacks: None }],
+        ..Parsed::default()
+    }
 }
 
 /// Test Anything Protocol, top level, when the output announces it or a plan.
@@ -62,7 +65,7 @@ fn tap_line(line: &str) -> Option<TestCase> {
         (true, _) => TestStatus::Passed,
         (false, _) => TestStatus::Failed,
     };
-    Some(TestCase { name: cut(name.trim(), MESSAGE_MAX), status, file: None, line: None, message: None })
+    Some(TestCase { name: cut(name.trim(), MESSAGE_MAX), status, file: None, line: None, message: None, lacks: None })
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
-use super::TestPlan;
-use keiko_contracts::jail::{Command, ExecSpec, Limits, Project};
+use super::{Granularity, TestPlan};
+use keiko_contracts::evidence::TestCase;
+use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
 use std::collections::BTreeMap;
 
 /// Where runners write JUnit XML, inside the jail.
 const JUNIT: &str = "/results/junit.xml";
+/// Keiko's reporter for Python, inside the jail.
+const PYTHON: &str = "/harness/keiko_run.py";
+/// How long one test may take where the reporter can end it, seconds.
+const TEST_SECONDS: &str = "120";
 /// Where jest writes its JSON, inside the jail.
 const JEST: &str = "/results/jest.json";
 /// Longest test run, milliseconds.
@@ -19,16 +24,16 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
     let filter = filter.map(|filter| filter.trim().trim_start_matches('-')).filter(|filter| !filter.is_empty());
     let mut argv: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
-    let mut collect = None;
+    let (mut collect, mut reporter) = (None, None);
     match runner {
         "pytest" => {
-            // xunit1 is the family that tells file and line of each test.
-            add(&["python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "junit_family=xunit1", &format!("--junitxml={JUNIT}")]);
+            add(&["python3", PYTHON, "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]);
             add(&filter.map(pytest_filter).unwrap_or_default().iter().map(String::as_str).collect::<Vec<_>>());
-            collect = Some(JUNIT);
+            reporter = Some(ReporterKind::Python);
         }
         "unittest" => {
-            add(&["python3", "-m", "unittest", "-v"]);
+            reporter = Some(ReporterKind::Python);
+            add(&["python3", PYTHON, "unittest", "-v"]);
             match filter {
                 Some(name) if name.contains('.') && !name.contains('*') => add(&[name]),
                 Some(pattern) => add(&["-k", pattern]),
@@ -61,7 +66,8 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
         }
         "npm" => {
             add(&["npm", "test", "--silent"]);
-            filter.into_iter().for_each(|filter| add(&["--", filter]));
+            // A script takes its arguments as it likes: only a file is likely to mean the same to it as to us.
+            filter.into_iter().filter(|filter| is_script(filter)).for_each(|filter| add(&["--", filter]));
         }
         "go" => {
             add(&["go", "test", "-json"]);
@@ -78,14 +84,42 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
         stdin: None,
         limits,
         collect: collect.into_iter().map(str::to_owned).collect(),
+        report: reporter,
     };
-    Some(TestPlan { runner: runner.to_owned(), spec, shown })
+    let granularity = if runner == "npm" { Granularity::Whole } else { Granularity::Tests };
+    Some(TestPlan { runner: runner.to_owned(), spec, shown, granularity })
+}
+
+/// How one test of an earlier run is run alone, in the same way as among the others. `None` where its runner's tests cannot be
+/// told apart or chosen, and for what is no test: a file that could not be loaded, a run that failed as a whole.
+#[must_use]
+pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
+    let whole = plan(project, None)?;
+    if whole.granularity == Granularity::Whole || case.name == whole.shown {
+        return None;
+    }
+    let selects = match whole.runner.as_str() {
+        "pytest" => case.name.contains(".py"),
+        "unittest" => case.name.contains('.') && !case.name.contains([' ', '*']),
+        // A target that crashed is named by its file, a package that does not build by its path.
+        "cargo" => !case.name.ends_with(".rs") && case.file.as_deref() != Some(case.name.as_str()),
+        "go" => case.name.contains(".Test") || case.name.contains(".Example") || case.name.contains(".Fuzz"),
+        _ => true,
+    };
+    let mut one = plan(project, Some(&case.name)).filter(|one| selects && one.spec != whole.spec)?;
+    if let (true, Command::Argv(argv)) = (one.runner == "cargo", &mut one.spec.command) {
+        argv.extend(["--".to_owned(), "--exact".to_owned()]);
+        one.shown.push_str(" -- --exact");
+    }
+    Some(one)
 }
 
 /// No colours, no watching, no byte code beside the sources.
 fn environment(runner: &str) -> BTreeMap<String, String> {
     let pairs: &[(&str, &str)] = match runner {
-        "pytest" | "unittest" => &[("PYTHONDONTWRITEBYTECODE", "1"), ("PY_COLORS", "0"), ("COLUMNS", "120")],
+        "pytest" | "unittest" => {
+            &[("PYTHONDONTWRITEBYTECODE", "1"), ("PY_COLORS", "0"), ("COLUMNS", "120"), ("KEIKO_TEST_SECONDS", TEST_SECONDS)]
+        }
         "cargo" => &[("RUST_BACKTRACE", "0")],
         "go" => &[("GOPROXY", "off")],
         _ => &[("CI", "1"), ("NO_COLOR", "1")],
@@ -145,12 +179,11 @@ fn go_filter(filter: Option<&str>) -> Vec<String> {
 }
 
 /// Arguments that serve reading the result, not running the tests.
-const HARNESS_ONLY: [&str; 12] = [
+const HARNESS_ONLY: [&str; 11] = [
     "--no-install",
     "-p",
     "no:cacheprovider",
-    "-o",
-    "junit_family=xunit1",
+    "--continue-on-collection-errors",
     "--test-reporter=junit",
     "--test-reporter=spec",
     "--test-reporter-destination=stdout",
@@ -167,7 +200,8 @@ fn shown(runner: &str, argv: &[String], project: &Project) -> String {
         _ => argv,
     };
     let harness = |word: &str| word.contains("/results/") || HARNESS_ONLY.contains(&word);
-    let words: Vec<String> = words.iter().filter(|word| !harness(word)).map(|word| quoted(word)).collect();
+    let mut words: Vec<String> = words.iter().filter(|word| !harness(word)).map(|word| quoted(word)).collect();
+    words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
     let command = words.join(" ");
     if project.dir.is_empty() { command } else { format!("cd {} && {command}", quoted(&project.dir)) }
 }
@@ -197,7 +231,7 @@ mod tests {
     #[test]
     fn filters_speak_the_language_of_their_runner() {
         ends("pytest", "leap and not slow", &["-k", "leap and not slow"]);
-        ends("pytest", "tests/test_a.py::test_x[1]", &["--junitxml=/results/junit.xml", "tests/test_a.py::test_x[1]"]);
+        ends("pytest", "tests/test_a.py::test_x[1]", &["--continue-on-collection-errors", "tests/test_a.py::test_x[1]"]);
         ends("unittest", "test_dates.Dates.test_x", &["-v", "test_dates.Dates.test_x"]);
         ends("unittest", "leap", &["-k", "leap"]);
         ends("cargo", "tests::fourth", &["never", "tests::fourth"]);
@@ -206,7 +240,27 @@ mod tests {
         ends("node", "leap > century", &["--test-name-pattern=^leap$", "--test-name-pattern=^century$"]);
         ends("go", "TestLeap", &["-run", "TestLeap", "./..."]);
         ends("go", "example.com/dates.TestLeap/a.b", &["-run", r"^TestLeap$/^a\.b$", "example.com/dates"]);
-        ends("npm", "leap", &["--", "leap"]);
+        ends("npm", "leap", &["test", "--silent"]);
+        ends("npm", "test/leap.js", &["--", "test/leap.js"]);
+    }
+
+    #[test]
+    fn one_test_is_run_alone_only_where_its_name_selects_it() {
+        let named = |name: &str| TestCase { name: name.into(), ..TestCase::default() };
+        for (runner, name) in [
+            ("npm", "npm test"),
+            ("npm", "adds"),
+            ("cargo", "tests/a.rs"),
+            ("go", "example.com/zone"),
+            ("pytest", "python3 -m pytest -q"),
+            ("unittest", "test_broken"),
+        ] {
+            assert_eq!(alone(&project(runner), &named(name)), None, "{runner} {name}");
+        }
+        let cargo = alone(&project("cargo"), &named("tests::a")).unwrap();
+        assert_eq!(cargo.shown, "cargo test --offline --no-fail-fast tests::a -- --exact");
+        assert!(alone(&project("go"), &named("example.com/dates.TestLeap/a")).is_some());
+        assert!(alone(&project("unittest"), &named("test_dates.Dates.test_x")).is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The tests of several projects of one workspace as one run: evidence is about the whole.
 
 use super::{CASES_MAX, FAILING_MAX, is_fine};
-use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
+use keiko_contracts::evidence::{Channel, TestCase, TestStatus, TestSummary};
 
 /// What the tests of one project came to.
 #[derive(Debug, Clone)]
@@ -25,7 +25,10 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
         return None;
     }
     let mut cases = Vec::new();
-    let (mut whole, mut runners, mut commands) = (TestSummary::default(), Vec::new(), Vec::new());
+    // One that was read from output makes the whole worth no more than that; one that is void, nothing.
+    let by_reporter = all.iter().filter_map(|one| one.read.as_ref()).all(|(summary, _)| summary.channel == Channel::Reporter);
+    let channel = if by_reporter { Channel::Reporter } else { Channel::Output };
+    let (mut whole, mut runners, mut commands) = (TestSummary { channel, ..TestSummary::default() }, Vec::new(), Vec::new());
     for one in all {
         // Two projects may have tests of the same name.
         let place = if one.dir.is_empty() { String::new() } else { format!("{}: ", one.dir) };
@@ -36,6 +39,7 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
                 whole.failed += summary.failed;
                 whole.errors += summary.errors;
                 whole.skipped += summary.skipped;
+                whole.void = whole.void.or_else(|| summary.void.map(|why| format!("{place}{why}")));
                 runners.push(summary.runner);
                 cases.extend(of_one.into_iter().map(|case| TestCase { name: format!("{place}{}", case.name), ..case }));
             }
@@ -48,6 +52,7 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
                     file: None,
                     line: None,
                     message,
+                    lacks: None,
                 });
             }
         }
@@ -69,7 +74,7 @@ mod tests {
 
     fn one(dir: &str, status: Option<TestStatus>) -> Observed {
         let read = status.map(|status| {
-            let case = TestCase { name: "adds".into(), status, file: None, line: None, message: None };
+            let case = TestCase { name: "adds".into(), status, file: None, line: None, message: None, lacks: None };
             let passed = u32::from(status == TestStatus::Passed);
             (TestSummary { runner: "node".into(), passed, failed: 1 - passed, ..TestSummary::default() }, vec![case])
         });

@@ -45,7 +45,7 @@ fn record(names: &mut Vec<String>, found: &mut BTreeMap<String, TestCase>, name:
         }
     } else if names.len() < CASES_MAX {
         names.push(name.to_owned());
-        found.insert(name.to_owned(), TestCase { name: name.to_owned(), status, file: None, line: None, message: None });
+        found.insert(name.to_owned(), TestCase { name: name.to_owned(), status, file: None, line: None, message: None, lacks: None });
     }
 }
 

@@ -53,7 +53,7 @@ fn read(case: &JunitCase, name: String, file: Option<String>) -> TestCase {
     let said = if case.message.is_empty() { case.body.trim() } else { case.message.trim() };
     let message = Some(cut(&format!("{}{at}", cut(said, MESSAGE_MAX - at.len().min(200))), MESSAGE_MAX)).filter(|text| !text.is_empty());
     let line = place.as_ref().filter(|(path, _)| file.as_deref().is_none_or(|file| file == path)).map(|(_, line)| *line);
-    TestCase { name, status, file: file.or(place.map(|(path, _)| path)), line, message }
+    TestCase { name, status, file: file.or(place.map(|(path, _)| path)), line, message, lacks: None }
 }
 
 /// The innermost frame of a JavaScript stack in the user's own files; one in the test's file is preferred.

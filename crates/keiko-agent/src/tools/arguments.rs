@@ -22,6 +22,27 @@ pub(super) fn spec_of<T: JsonSchema>(name: &'static str) -> ToolSpec {
     ToolSpec { name, description: description.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(), schema }
 }
 
+/// A specification in short: its first sentence, and of each field only what its name does not say.
+pub(super) fn shortened(spec: &ToolSpec) -> ToolSpec {
+    let description = spec.description.split_inclusive('.').next().unwrap_or_default().to_owned();
+    let mut schema = spec.schema.clone();
+    shorten(&mut schema);
+    ToolSpec { name: spec.name.clone(), description, schema }
+}
+
+fn shorten(schema: &mut Value) {
+    let Value::Object(map) = schema else { return };
+    for told in ["description", "additionalProperties", "minimum", "maximum", "minItems", "maxItems"] {
+        map.remove(told);
+    }
+    if let Some(Value::Object(properties)) = map.get_mut("properties") {
+        properties.values_mut().for_each(shorten);
+    }
+    if let Some(items) = map.get_mut("items") {
+        shorten(items);
+    }
+}
+
 /// The schema of a struct of arguments without anything that a model does not need.
 fn schema_of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {

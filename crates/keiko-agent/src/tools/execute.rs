@@ -53,6 +53,7 @@ impl Tool for Execute {
             stdin: given.stdin.map(Into::into),
             limits,
             collect: Vec::new(),
+            report: None,
         })))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {

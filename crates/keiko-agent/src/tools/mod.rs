@@ -141,6 +141,8 @@ pub struct ToolBox {
     all: Offer,
     /// To a run without a workspace.
     bare: Offer,
+    /// To a model with a small window.
+    short: Offer,
 }
 
 /// What a model is shown. One run shows one offer, from its first request to its last.
@@ -177,12 +179,18 @@ impl ToolBox {
         tools.dedup_by(|(later, _), (earlier, _)| later.name == earlier.name);
         let all = Offer::new(tools.iter().map(|(spec, _)| spec.clone()).collect());
         let bare = Offer::new(tools.iter().filter(|(_, tool)| !tool.needs_workspace()).map(|(spec, _)| spec.clone()).collect());
-        ToolBox { tools: tools.into_iter().map(|(spec, tool)| (spec.name, tool)).collect(), all, bare }
+        let few = |spec: &ToolSpec| !LEFT_OUT.contains(&spec.name.as_str());
+        let short = Offer::new(tools.iter().filter(|(spec, _)| few(spec)).map(|(spec, _)| arguments::shortened(spec)).collect());
+        ToolBox { tools: tools.into_iter().map(|(spec, tool)| (spec.name, tool)).collect(), all, bare, short }
     }
-    /// What is offered to a run with or without a workspace.
+    /// What is offered to a run with or without a workspace; in short to a model whose window is small.
     #[must_use]
-    pub fn offer(&self, workspace: bool) -> &Offer {
-        if workspace { &self.all } else { &self.bare }
+    pub fn offer(&self, workspace: bool, short: bool) -> &Offer {
+        match (workspace, short) {
+            (false, _) => &self.bare,
+            (true, false) => &self.all,
+            (true, true) => &self.short,
+        }
     }
     /// Finds a tool.
     #[must_use]
@@ -207,12 +215,15 @@ impl ToolBox {
     /// [`BadCall`] with the nearest name and all others.
     pub fn find(&self, name: &str, workspace: bool) -> Result<&dyn Tool, BadCall> {
         self.get(name).filter(|tool| workspace || !tool.needs_workspace()).ok_or_else(|| {
-            let names: Vec<&str> = self.offer(workspace).specs.iter().map(|spec| spec.name.as_str()).collect();
+            let names: Vec<&str> = self.offer(workspace, false).specs.iter().map(|spec| spec.name.as_str()).collect();
             let shown: String = name.chars().take(64).collect();
             BadCall(format!("there is no tool `{shown}`{}; there are: {}", arguments::did_you_mean(name, &names), names.join(", ")))
         })
     }
 }
+
+/// The tools that a small window is not shown. They can be called all the same.
+const LEFT_OUT: &[&str] = &["execute_python", "git_branch", "git_commit", "git_diff", "git_push", "git_status", "prepare"];
 
 /// All tools that Keiko comes with.
 #[must_use]
@@ -246,18 +257,31 @@ mod tests {
     /// A change here changes the prompt prefix of every run: caches miss, recorded answers no longer match.
     #[test]
     fn the_tool_list_is_what_it_was() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&standard().offer(true).specs()).unwrap());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&standard().offer(true, false).specs()).unwrap());
     }
 
     #[test]
     fn without_a_workspace_only_words_are_offered() {
         let tools = standard();
-        let names: Vec<String> = tools.offer(false).specs().iter().map(|spec| spec.name.to_string()).collect();
+        let names: Vec<String> = tools.offer(false, false).specs().iter().map(|spec| spec.name.to_string()).collect();
         assert_eq!(names, ["ask_operator", "finish", "show_more"]);
-        assert!(tools.offer(false).tokens() < tools.offer(true).tokens() / 3);
+        assert!(tools.offer(false, false).tokens() < tools.offer(true, false).tokens() / 3);
         let said = tools.find("execute", false).map(|_| ()).unwrap_err().0;
         assert!(said.starts_with("there is no tool `execute`") && said.ends_with("ask_operator, finish, show_more"), "{said}");
         assert!(tools.find("execute", true).is_ok() && tools.find("finish", false).is_ok());
+    }
+
+    #[test]
+    fn a_small_window_is_shown_a_third() {
+        let tools = standard();
+        let (all, short) = (tools.offer(true, false), tools.offer(true, true));
+        assert_eq!((all.tokens(), short.tokens()), (1_777, 515));
+        assert_eq!(short.specs().len() + LEFT_OUT.len(), all.specs().len());
+        for spec in short.specs().iter() {
+            assert!(spec.schema["type"] == "object" && !spec.description.is_empty(), "{spec:?}");
+            let whole = all.specs().iter().find(|other| other.name == spec.name).cloned().unwrap();
+            assert_eq!(spec.schema["required"], whole.schema["required"]);
+        }
     }
 
     #[test]

@@ -207,7 +207,11 @@ pub(crate) fn vendor_error(json: &serde_json::Value) -> Option<DecodeError> {
         Some(error) => error,
     };
     let kind = ["code", "type"].iter().find_map(|name| error.get(name).and_then(text)).unwrap_or_default();
-    let message = text(error).or_else(|| error.get("message").and_then(text)).unwrap_or_else(|| "no reason given".to_owned());
+    let mut message = text(error).or_else(|| error.get("message").and_then(text)).unwrap_or_else(|| "no reason given".to_owned());
+    // llama.cpp has the sizes in fields of their own.
+    if let (Some(asked), Some(context)) = (error.get("n_prompt_tokens").and_then(text), error.get("n_ctx").and_then(text)) {
+        message.push_str(&format!(" (n_prompt_tokens {asked}, n_ctx {context})"));
+    }
     Some(DecodeError::Vendor { kind, message })
 }
 

@@ -66,7 +66,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn resume_with(&self, driver: Driver) -> Result<Rest, DriveError> {
-        let order = Order::Resume { run: self.storm.run, by: "me".into(), limits: None };
+        let order = Order::Resume { run: self.storm.run, by: "me".into(), limits: None, install: None };
         driver.drive(order, Arc::new(Unwatched), Cancel::new()).await
     }
 
@@ -290,9 +290,9 @@ fn a_yes_that_was_recorded_is_asked_for_again_after_a_kill() {
         let yes = InboxMessage::Approval(request.answer(Decision::Approved, "maria", None));
         let heard = decide(&stop.next, &env(0), Input::Inbox { seq: Seq(2), message: yes }).unwrap();
         assert!(matches!(heard.events[..], [RunEvent::ApprovalResolved(_)]), "{:?}", heard.events);
-        let calm = decide(&heard.next, &env(0), Input::Resume { by: "me".into(), limits: None }).unwrap();
+        let calm = decide(&heard.next, &env(0), Input::Resume { by: "me".into(), limits: None, install: None }).unwrap();
         assert!(calm.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(it) if it.approval == Some(request.id))));
-        let killed = decide(&heard.next, &env(1), Input::Resume { by: "me".into(), limits: None }).unwrap();
+        let killed = decide(&heard.next, &env(1), Input::Resume { by: "me".into(), limits: None, install: None }).unwrap();
         let intends = killed.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(_)));
         let asks = killed.events.iter().find_map(|event| if let RunEvent::ApprovalRequested(it) = event { Some(it.id) } else { None });
         assert!(!intends && asks.is_some_and(|id| id != request.id), "{:?}", killed.events);

@@ -172,9 +172,9 @@ impl<'a> Bench<'a> {
             // The process ends here, and another takes the run up from the journal.
             (9, _) => {
                 self.live = self.folded();
-                self.step(Input::Resume { by: "next".into(), limits: None })
+                self.step(Input::Resume { by: "next".into(), limits: None, install: None })
             }
-            _ if self.live.waiting.is_some() => self.step(Input::Resume { by: "me".into(), limits: None }),
+            _ if self.live.waiting.is_some() => self.step(Input::Resume { by: "me".into(), limits: None, install: None }),
             _ => self.step(Input::Tick),
         }
     }

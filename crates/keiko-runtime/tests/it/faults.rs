@@ -328,7 +328,7 @@ fn what_was_stopped_while_the_run_began_is_done_again() {
     let key = begun.next.open.keys().next().unwrap().clone();
     let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: false };
     let stopped = decide(&begun.next, &env, Input::EndedLate(Box::new(ended))).unwrap();
-    let resumed = decide(&stopped.next, &env, Input::Resume { by: "me".into(), limits: None }).unwrap();
+    let resumed = decide(&stopped.next, &env, Input::Resume { by: "me".into(), limits: None, install: None }).unwrap();
     assert!(resumed.next.closing.is_none());
     assert!(resumed.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(_))), "{:?}", resumed.events);
 }

@@ -81,7 +81,7 @@ async fn child() {
     let runs = (0..RUNS).map(|n| {
         let driver = driver.clone();
         async move {
-            let order = Order::Resume { run: run(n), by: "child".into(), limits: None };
+            let order = Order::Resume { run: run(n), by: "child".into(), limits: None, install: None };
             let said = match driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await {
                 Ok(Rest::Ended(end)) => format!("{:?}", end.status),
                 Ok(Rest::Waiting(waiting)) => format!("{waiting:?}"),

@@ -5,7 +5,7 @@ use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::approval::Decision;
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{Command, ExecSpec, JailOp, Limits, Source};
-use keiko_contracts::model::Part;
+use keiko_contracts::model::{Part, Window};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, EndStatus, InboxMessage, RunLimits, StartRun};
 use keiko_governance::class::ActionClass;
@@ -62,6 +62,8 @@ impl Scenario {
             source: self.workspace.then_some(Source::Empty),
             limits: self.limits,
             approval: ApprovalMode::Policy,
+            install: None,
+            effort: None,
             language: "en".into(),
             demo: true,
             version: "0".into(),
@@ -88,8 +90,15 @@ fn run(id: &str, command: &str) -> Part {
     call(id, "execute", json!({"command": command}))
 }
 
-const LIMITS: RunLimits =
-    RunLimits { max_steps: 12, budget: Some(Micros(200_000)), max_seconds: 100_000, max_output_tokens: 1_000, context_tokens: 96_000 };
+const LIMITS: RunLimits = RunLimits {
+    max_steps: 12,
+    budget: Some(Micros(200_000)),
+    max_seconds: 100_000,
+    max_output_tokens: 1_000,
+    context_tokens: 96_000,
+    window: UNKNOWN,
+};
+const UNKNOWN: Window = Window { context: None, output: None, asked: None };
 
 pub(crate) const PLAIN: Scenario = Scenario {
     name: "",
@@ -294,6 +303,7 @@ impl NativeEngine for Tester {
                 stdin: None,
                 limits: Limits::default(),
                 collect: Vec::new(),
+                report: None,
             };
             NativeCall { id: id.into(), title: id.into(), op: JailOp::Exec(spec) }
         };

@@ -107,7 +107,7 @@ async fn child() {
     let driver = Driver::new(ports, DriveOptions { lease: LEASE, ..DriveOptions::default() }, storm.tools.clone(), engine);
     let run = run_id(n);
     let order = match driver.fold(run).await {
-        Ok(_) => Order::Resume { run, by: "child".into(), limits: None },
+        Ok(_) => Order::Resume { run, by: "child".into(), limits: None, install: None },
         Err(_) => Order::Start(Box::new(StartRun { run, ..SCENARIO.start() })),
     };
     let rest = driver.drive(order, Arc::new(Speaker), keiko_ports::Cancel::new()).await;

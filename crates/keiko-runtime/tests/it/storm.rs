@@ -194,7 +194,7 @@ impl Storm {
         let order = if self.journal.events(&StreamId::run(self.run)).is_empty() {
             Order::Start(Box::new(self.scenario.start()))
         } else {
-            Order::Resume { run: self.run, by: "test".into(), limits }
+            Order::Resume { run: self.run, by: "test".into(), limits, install: None }
         };
         Ok(tokio::select! {
             biased;
@@ -250,7 +250,7 @@ impl Storm {
     async fn live_elsewhere(&self, worker: u8) -> Result<(), String> {
         let fuse = Fuse::new(CrashPoint::Never);
         let driver = self.driver(CrashJournal::new(self.journal.clone(), fuse.clone()), &fuse, worker);
-        let order = Order::Resume { run: self.run, by: "too early".into(), limits: None };
+        let order = Order::Resume { run: self.run, by: "too early".into(), limits: None, install: None };
         match driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await {
             Err(error @ DriveError::Live { .. }) if error.fault().code == "KEI-6002" => Ok(()),
             other => Err(format!("a second process was let in: {other:?}")),

@@ -55,7 +55,7 @@ fn driver(storm: &Storm, worker: u8) -> Driver {
 }
 
 fn resume(storm: &Storm) -> Order {
-    Order::Resume { run: storm.run, by: "me".into(), limits: None }
+    Order::Resume { run: storm.run, by: "me".into(), limits: None, install: None }
 }
 
 #[test]

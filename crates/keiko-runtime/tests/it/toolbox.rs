@@ -68,7 +68,7 @@ impl Tool for Ledger {
 pub(crate) fn tools() -> Arc<ToolBox> {
     let standard = Arc::new(standard());
     let mut tools: Vec<Box<dyn Tool>> = Vec::new();
-    for spec in standard.offer(true).specs().iter() {
+    for spec in standard.offer(true, false).specs().iter() {
         tools.push(Box::new(Standard { tools: standard.clone(), spec: spec.clone() }));
     }
     for (name, recovery) in keiko_testkit::ledger::LedgerTools::TOOLS {

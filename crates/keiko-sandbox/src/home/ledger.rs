@@ -131,11 +131,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// Fails naming the files that are not as they were applied.
+    /// Fails naming the files that are neither as they were applied nor as before.
     pub(super) fn check_untouched(&self) -> Result<(), Fault> {
         let mut touched = Vec::new();
         for line in &self.record.files {
-            if Seen::at(&self.record.root, &line.path)?.mark() != line.after {
+            let now = Seen::at(&self.record.root, &line.path)?.mark();
+            if now != line.after && now != line.before {
                 touched.push(line.path.display().to_string());
             }
         }
@@ -189,16 +190,23 @@ impl Ledger {
         Ok(seen)
     }
 
-    /// The report of taking it back.
-    pub(super) fn reversed(&self) -> ApplyReport {
+    /// The report of taking it back: what is as before already needs nothing.
+    pub(super) fn reversed(&self) -> Result<ApplyReport, Fault> {
         let turn = |kind| match kind {
             ChangeKind::Added => ChangeKind::Deleted,
             ChangeKind::Deleted => ChangeKind::Added,
             ChangeKind::Modified | ChangeKind::Merged => ChangeKind::Modified,
         };
-        let mut changes: Vec<Change> = self.record.files.iter().map(|l| Change { path: l.path.clone(), kind: turn(l.kind) }).collect();
+        let (mut changes, mut already) = (Vec::new(), 0);
+        for line in &self.record.files {
+            if Seen::at(&self.record.root, &line.path)?.mark() == line.before {
+                already += 1;
+            } else {
+                changes.push(Change { path: line.path.clone(), kind: turn(line.kind) });
+            }
+        }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
-        ApplyReport { changes, already: 0 }
+        Ok(ApplyReport { changes, already })
     }
 }
 

@@ -8,7 +8,7 @@ use keiko_contracts::jail::TreeId;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -70,25 +70,53 @@ struct Entry {
     new: Side,
 }
 
+/// A file as the run began with it, as it was applied last, and as the result has it.
+struct Sides {
+    first: Side,
+    applied: Option<Side>,
+    new: Side,
+}
+
+#[derive(Clone)]
 struct Side {
     mode: u32,
     blob: String,
 }
 
 impl Plan {
-    pub(super) fn make(git: &HostGit, repo: &Path, root: &Path, base: &TreeId, result: &TreeId) -> Result<Plan, Fault> {
-        let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", &base.0, &result.0];
-        let said = git.call(repo, args).try_run()?;
-        if !said.ok {
-            return Err(Fault::new(Code(5135), "the result is not there to be applied").at(&result.0));
+    /// `applied` is the tree that was applied last, if any. Whether the user's folder still has it is looked at file by
+    /// file: what the folder holds decides, not what was written down.
+    pub(super) fn make(
+        git: &HostGit,
+        repo: &Path,
+        root: &Path,
+        (base, applied): (&TreeId, Option<&TreeId>),
+        result: &TreeId,
+    ) -> Result<Plan, Fault> {
+        let mut files: BTreeMap<PathBuf, Sides> = BTreeMap::new();
+        for entry in differences(git, repo, base, result)? {
+            files.insert(entry.path, Sides { first: entry.old, applied: None, new: entry.new });
         }
-        let entries = parse(&said.stdout)?;
+        if let Some(applied) = applied {
+            for entry in differences(git, repo, base, applied)? {
+                let (first, was) = (entry.old, entry.new);
+                let sides = files.entry(entry.path).or_insert_with(|| Sides { new: first.clone(), first, applied: None });
+                sides.applied = Some(was);
+            }
+        }
         let mut plan = Plan::default();
-        let gone: BTreeSet<&Path> = entries.iter().filter(|e| e.new.mode == 0).map(|e| e.path.as_path()).collect();
-        for entry in &entries {
-            match decide(git, repo, root, entry, &gone)? {
+        let gone: BTreeSet<&Path> = files.iter().filter(|(_, sides)| sides.new.mode == 0).map(|(path, _)| path.as_path()).collect();
+        for (path, sides) in &files {
+            let old = if stands(git, repo, root, path, sides)? { sides.applied.as_ref() } else { None };
+            let old = old.unwrap_or(&sides.first).clone();
+            if (old.mode, &old.blob) == (sides.new.mode, &sides.new.blob) {
+                plan.already += u32::from(sides.applied.is_some());
+                continue;
+            }
+            let entry = Entry { path: path.clone(), old, new: sides.new.clone() };
+            match decide(git, repo, root, &entry, &gone)? {
                 Decision::Already => plan.already += 1,
-                Decision::Conflict(why) => plan.conflicts.push(format!("{}: {why}", entry.path.display())),
+                Decision::Conflict(why) => plan.conflicts.push(format!("{}: {why}", path.display())),
                 Decision::Do(deed) => plan.deeds.push(deed),
             }
         }
@@ -111,6 +139,36 @@ impl Plan {
         let mut changes: Vec<Change> = self.deeds.iter().map(|d| Change { path: d.path.clone(), kind: d.kind }).collect();
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(ApplyReport { changes, already: self.already })
+    }
+}
+
+/// The files in which two trees differ.
+fn differences(git: &HostGit, repo: &Path, from: &TreeId, to: &TreeId) -> Result<Vec<Entry>, Fault> {
+    let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", &from.0, &to.0];
+    let said = git.call(repo, args).try_run()?;
+    if !said.ok {
+        return Err(Fault::new(Code(5135), "the result is not there to be applied").at(&to.0));
+    }
+    parse(&said.stdout)
+}
+
+/// Whether the user's file has what was applied last, perhaps with changes of the user's own: taking it back would change
+/// something in it.
+fn stands(git: &HostGit, repo: &Path, root: &Path, path: &Path, sides: &Sides) -> Result<bool, Fault> {
+    let Some(applied) = sides.applied.as_ref().filter(|_| is_harmless(path)) else { return Ok(false) };
+    if applied.mode == 0o160_000 || sides.first.mode == 0o160_000 {
+        return Ok(true);
+    }
+    let (user, applied) = (Seen::at(root, path)?, read_side(git, repo, applied, path)?);
+    let first = read_side(git, repo, &sides.first, path)?;
+    if user == applied || user == first || with_line_ends_of(&user, &first, &applied).is_some() {
+        return Ok(user == applied);
+    }
+    match (&applied, &user, &first) {
+        (Seen::File { bytes: a, .. }, Seen::File { bytes: b, .. }, Seen::File { bytes: c, .. }) => {
+            Ok(merge(git, a, b, c)?.is_none_or(|back| back != *b))
+        }
+        _ => Ok(user != Seen::Missing),
     }
 }
 

@@ -1,13 +1,14 @@
 //! Commands of the agent's.
 
 use super::Shared;
+use super::report::{Harness, REPORT_CAP};
 use super::session::Session;
 use crate::jail::Identity;
 use crate::spec::{JailOutput, JailSpec, Mount, Network};
 use crate::workspace::{Place, copy, deps, inside, io_fault, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
-use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, Limits, RESULTS, TreeId};
+use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, Limits, REPORT, RESULTS, TreeId};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use std::io::Read as _;
@@ -49,8 +50,9 @@ impl Shared {
             None => tree::record(&self.jail, &session.place, cancel).await?.tree,
         };
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let results = Results::prepare(&session.place, &spec.collect, self.jail.identity())?;
-        let output = self.run_agent(session, argv, &spec, &results, live, cancel).await?;
+        let harness = spec.report.map(|kind| Harness::prepare(&session.place, kind, self.jail.identity())).transpose()?;
+        let results = Results::prepare(&session.place, &spec.collect, harness.is_some(), self.jail.identity())?;
+        let output = self.run_agent(session, argv, &spec, &Beside { results: &results, harness: harness.as_ref() }, live, cancel).await?;
         if output.cancelled {
             return Ok(None);
         }
@@ -58,7 +60,13 @@ impl Shared {
         let since = since.saturating_sub(std::time::Duration::from_millis(20));
         let mut artifacts = self.collect(session, &spec.collect, since.as_secs_f64()).await?;
         artifacts.extend(results.read()?);
-        Ok(Some(JailBody::Exec(report(output, tree_before, artifacts))))
+        let mut report = report(output, tree_before, artifacts);
+        if let Some(harness) = harness {
+            let (reported, records) = harness.check(&results.bytes("keiko.report", REPORT_CAP)?.unwrap_or_default());
+            report.reported = Some(reported);
+            report.artifacts.push((REPORT.to_owned(), records.into()));
+        }
+        Ok(Some(JailBody::Exec(report)))
     }
 
     async fn run_agent(
@@ -66,7 +74,7 @@ impl Shared {
         session: &Session,
         argv: Vec<String>,
         spec: &ExecSpec,
-        results: &Results,
+        beside: &Beside<'_>,
         live: LiveSink,
         cancel: &Cancel,
     ) -> Result<JailOutput, Fault> {
@@ -77,9 +85,11 @@ impl Shared {
         } else {
             format!("{}/{}", inside::WORKSPACE, spec.cwd.trim_end_matches('/'))
         };
-        let stdin = spec.stdin.as_ref().map(|s| s.text_or_empty().as_bytes().to_vec()).unwrap_or_default();
+        let given = || spec.stdin.as_ref().map(|s| s.text_or_empty().as_bytes().to_vec()).unwrap_or_default();
+        let stdin = beside.harness.map_or_else(given, Harness::input);
         let mut mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
-        mounts.extend(results.mount());
+        mounts.extend(beside.results.mount());
+        mounts.extend(beside.harness.map(Harness::mount));
         let overfull = self.jail.0.space.is_overfull(&mounts).await;
         // With no room left, files can be removed and nothing be written: also not by many short commands.
         let limits = if overfull { Limits { file_mib: 0, ..spec.limits } } else { spec.limits };
@@ -127,14 +137,21 @@ impl Shared {
     }
 }
 
+/// What lies beside the workspace for one command.
+struct Beside<'a> {
+    results: &'a Results,
+    harness: Option<&'a Harness>,
+}
+
 /// The folder for reports that must not stand in the workspace: made anew for each command that wants it.
 struct Results {
     dir: PathBuf,
     names: Vec<String>,
+    wanted: bool,
 }
 
 impl Results {
-    fn prepare(place: &Place, collect: &[String], owner: Identity) -> Result<Results, Fault> {
+    fn prepare(place: &Place, collect: &[String], reported: bool, owner: Identity) -> Result<Results, Fault> {
         let plain = |name: &&str| !name.is_empty() && !name.contains('/') && *name != "." && *name != "..";
         let names: Vec<String> = collect
             .iter()
@@ -144,34 +161,41 @@ impl Results {
             .map(str::to_owned)
             .collect();
         let dir = place.results();
-        if !names.is_empty() {
+        let wanted = reported || !names.is_empty();
+        if wanted {
             copy::wipe(&dir)?;
             std::fs::create_dir(&dir).map_err(|e| io_fault("make a folder", &dir, &e))?;
             copy::give(&dir, owner.uid, owner.gid)?;
         }
-        Ok(Results { dir, names })
+        Ok(Results { dir, names, wanted })
     }
 
     fn mount(&self) -> Option<Mount> {
-        (!self.names.is_empty()).then(|| Mount { host: self.dir.clone(), inside: RESULTS.into(), writable: true })
+        self.wanted.then(|| Mount { host: self.dir.clone(), inside: RESULTS.into(), writable: true })
     }
 
     /// What a command left there is hostile: links and devices are passed over, and no file is read beyond its cap.
     fn read(&self) -> Result<Vec<(String, Content)>, Fault> {
         let mut found = Vec::new();
         for name in &self.names {
-            let path = self.dir.join(name);
-            let file = match copy::open_regular(&path) {
-                Ok(Some(file)) => file,
-                Ok(None) => continue,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(io_fault("read a report", &path, &e)),
-            };
-            let mut bytes = Vec::new();
-            file.take(ARTIFACT_CAP).read_to_end(&mut bytes).map_err(|e| io_fault("read a report", &path, &e))?;
-            found.push((format!("{RESULTS}/{name}"), String::from_utf8_lossy(&bytes).into_owned().into()));
+            if let Some(bytes) = self.bytes(name, ARTIFACT_CAP)? {
+                found.push((format!("{RESULTS}/{name}"), String::from_utf8_lossy(&bytes).into_owned().into()));
+            }
         }
         Ok(found)
+    }
+
+    fn bytes(&self, name: &str, cap: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let path = self.dir.join(name);
+        let file = match copy::open_regular(&path) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(None),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(io_fault("read a report", &path, &e)),
+        };
+        let mut bytes = Vec::new();
+        file.take(cap).read_to_end(&mut bytes).map_err(|e| io_fault("read a report", &path, &e))?;
+        Ok(Some(bytes))
     }
 }
 
@@ -221,6 +245,7 @@ fn report(output: JailOutput, tree_before: TreeId, artifacts: Vec<(String, Conte
         violations: output.violations,
         tree_before: Some(tree_before),
         artifacts,
+        reported: None,
     }
 }
 

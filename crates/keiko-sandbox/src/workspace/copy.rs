@@ -46,6 +46,15 @@ const IGNORED_NAMED: usize = 8;
 /// Folders that hold what can be made again. In a plain folder there is no `.gitignore` to say so.
 pub(crate) const MADE: [&str; 7] = ["node_modules", ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"];
 
+/// Who watches a workspace being made: may stop it, and hears how far it is.
+pub(crate) struct Watch<'a> {
+    pub(crate) cancel: &'a Cancel,
+    pub(crate) say: &'a dyn Fn(String),
+}
+
+/// After how many files it is said how many there are.
+const SAID_EVERY: usize = 10_000;
+
 /// What is to be copied.
 pub(crate) struct Wish<'a> {
     pub(crate) from: &'a Path,
@@ -64,7 +73,8 @@ pub(crate) struct Wish<'a> {
 
 /// Copies what git would see: files that are not ignored, `tracked` ones even if they are, and none of `left_out`.
 /// Symlinks are copied as links and never followed; special files, other repositories and untracked credential files stay.
-pub(crate) fn snapshot(wish: &Wish<'_>, cancel: &Cancel) -> Result<Copied, Fault> {
+pub(crate) fn snapshot(wish: &Wish<'_>, watch: &Watch<'_>) -> Result<Copied, Fault> {
+    let cancel = watch.cancel;
     let wanted = wish.tracked.difference(wish.left_out).cloned().collect();
     let mut choice = Choice { wish, cancel, wanted, out: Copied::default(), fault: None };
     foreign::walk(wish.from, Rules::Git { everywhere: wish.excludes }, &mut choice);
@@ -76,8 +86,12 @@ pub(crate) fn snapshot(wish: &Wish<'_>, cancel: &Cancel) -> Result<Copied, Fault
     // Believed before anything is copied: a file may claim a size that no disk holds.
     let claimed = |path: &PathBuf| wish.from.join(path).symlink_metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
     check_caps(0, wanted.iter().map(claimed).fold(0, u64::saturating_add), caps, wish.from)?;
-    for path in wanted {
+    let all = wanted.len();
+    for (index, path) in wanted.into_iter().enumerate() {
         not_stopped(cancel, wish.from)?;
+        if index > 0 && index % SAID_EVERY == 0 {
+            (watch.say)(format!("copied {index} of {all} files"));
+        }
         if let Some(size) = copy_entry(wish.from, wish.to, &path, caps.bytes.saturating_sub(bytes))? {
             bytes += size;
             check_caps(0, bytes, caps, wish.from)?;
@@ -345,7 +359,8 @@ mod tests {
         }
         let began = std::time::Instant::now();
         let caps = Caps { files: 100, bytes: 500 << 20 };
-        let fault = snapshot(&wish(&from, &dir.path().join("to"), &NOTHING, caps), &Cancel::new()).unwrap_err();
+        let fault =
+            snapshot(&wish(&from, &dir.path().join("to"), &NOTHING, caps), &Watch { cancel: &Cancel::new(), say: &|_| {} }).unwrap_err();
         assert_eq!(fault.code, "KEI-5106");
         assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
     }
@@ -357,7 +372,7 @@ mod tests {
         let stopped = Cancel::new();
         stopped.cancel();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-        assert!(snapshot(&wish(&from, &to, &NOTHING, Caps::default()), &stopped).is_err());
+        assert!(snapshot(&wish(&from, &to, &NOTHING, Caps::default()), &Watch { cancel: &stopped, say: &|_| {} }).is_err());
     }
 
     fn names(copied: &Copied) -> Vec<String> {
@@ -387,7 +402,7 @@ mod tests {
         std::os::unix::fs::symlink(".", from.join("self")).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, from.join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
         let tracked = ["ignored-tracked", "out/secret", "gone"].iter().map(PathBuf::from).collect();
-        let copied = snapshot(&wish(&from, &to, &tracked, Caps::default()), &Cancel::new()).unwrap();
+        let copied = snapshot(&wish(&from, &to, &tracked, Caps::default()), &Watch { cancel: &Cancel::new(), say: &|_| {} }).unwrap();
         assert_eq!(names(&copied), [".gitignore", "a.txt", "ignored-tracked", "out", "real/ö b", "self"]);
         assert_eq!(fs::read_link(to.join("out")).unwrap(), Path::new("../outside"));
         assert_eq!(copied.credentials, [PathBuf::from(".env")]);
@@ -467,9 +482,15 @@ mod tests {
         }
         for (i, caps) in [Caps { files: 4, bytes: 1000 }, Caps { files: 10, bytes: 450 }].into_iter().enumerate() {
             let to = dir.path().join(format!("to{i}"));
-            assert_eq!(snapshot(&wish(&from, &to, &BTreeSet::new(), caps), &Cancel::new()).unwrap_err().code, "KEI-5106");
+            assert_eq!(
+                snapshot(&wish(&from, &to, &BTreeSet::new(), caps), &Watch { cancel: &Cancel::new(), say: &|_| {} }).unwrap_err().code,
+                "KEI-5106"
+            );
         }
         let enough = Caps { files: 5, bytes: 500 };
-        assert!(snapshot(&wish(&from, &dir.path().join("to"), &BTreeSet::new(), enough), &Cancel::new()).is_ok());
+        assert!(
+            snapshot(&wish(&from, &dir.path().join("to"), &BTreeSet::new(), enough), &Watch { cancel: &Cancel::new(), say: &|_| {} })
+                .is_ok()
+        );
     }
 }

@@ -13,6 +13,8 @@ use keiko_ports::live::LiveSink;
 
 /// Bytes of git's output that are reported.
 const CAP: usize = 256 << 10;
+/// Longest call, milliseconds: as for a command.
+const LIMIT_MS: u32 = 120_000;
 
 /// New files count, so the comparison goes over a throw-away index.
 const DIFF: &str = r#"
@@ -79,7 +81,8 @@ pub(crate) async fn run(jail: &Jail, place: &Place, meta: &Meta, op: &GitOp, can
         }
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let spec = script_spec(vec![tree_mount(place, true)], env, &script, &args, stdin);
+    let mut spec = script_spec(vec![tree_mount(place, true)], env, &script, &args, stdin);
+    spec.limits.wall_ms = LIMIT_MS;
     let output = jail.run(spec, LiveSink::none(), cancel).await?;
     report(op, &output)
 }

@@ -26,7 +26,7 @@ pub(crate) mod source;
 pub(crate) mod submodules;
 pub(crate) mod tree;
 
-pub use source::is_system;
+pub use source::{is_system, read_small};
 
 use git::HostGit;
 use keiko_contracts::code::{Code, Fault};
@@ -75,6 +75,10 @@ impl Place {
     }
     pub(crate) fn results(&self) -> PathBuf {
         self.dir.join("results")
+    }
+    /// Keiko's reporters of tests, as the next command sees them.
+    pub(crate) fn harness(&self) -> PathBuf {
+        self.dir.join("harness")
     }
     pub(crate) fn meta(&self) -> PathBuf {
         self.dir.join("meta.json")

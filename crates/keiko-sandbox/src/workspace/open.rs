@@ -1,6 +1,6 @@
 //! Making a workspace: fetched, copied, committed, handed over; all or nothing.
 
-use super::copy::{self, Caps, Copied, MADE, Wish};
+use super::copy::{self, Caps, Copied, MADE, Watch, Wish};
 use super::source::{self, Found, Repo};
 use super::{Meta, Place, Workspaces, deps, io_fault, own, submodules, write_atomically};
 use crate::foreign;
@@ -9,7 +9,6 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, CommitId, Opened, Source, TreeId};
 use keiko_contracts::note::{NAMED_MAX, OpenNote};
-use keiko_ports::Cancel;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -27,7 +26,7 @@ impl Workspaces {
     /// # Errors
     /// KEI-5101 to KEI-5108 and KEI-5161 about the folder, KEI-5160 for Keiko's own, KEI-5109 about the disk, KEI-5112 for
     /// another source than before.
-    pub(crate) fn open(&self, run: RunId, source: &Source, owner: Identity, cancel: &Cancel) -> Result<Meta, Fault> {
+    pub(crate) fn open(&self, run: RunId, source: &Source, owner: Identity, watch: &Watch<'_>) -> Result<Meta, Fault> {
         let place = self.place(run);
         if let Some(meta) = self.meta(run)? {
             if meta.source != *source {
@@ -36,8 +35,8 @@ impl Workspaces {
             return Ok(meta);
         }
         copy::wipe(&place.dir)?;
-        let spaces = Workspaces { git: self.git.stopped_by(cancel), ..self.clone() };
-        let maker = Maker { spaces: &spaces, place, cancel };
+        let spaces = Workspaces { git: self.git.stopped_by(watch.cancel), ..self.clone() };
+        let maker = Maker { spaces: &spaces, place, watch };
         let made = maker.make(source, owner);
         if made.is_err() {
             // The reason counts, not whether the rest could be removed: the next try removes it again.
@@ -50,7 +49,7 @@ impl Workspaces {
 struct Maker<'a> {
     spaces: &'a Workspaces,
     place: Place,
-    cancel: &'a Cancel,
+    watch: &'a Watch<'a>,
 }
 
 /// What could be fetched.
@@ -155,6 +154,7 @@ impl Maker<'_> {
         {
             return Ok(Head::Lost(why.clone()));
         }
+        (self.watch.say)("reading the history".into());
         let said = self.fetch(repo, &[])?;
         if said.ok {
             return Ok(Head::At(self.fetched()?, None));
@@ -238,7 +238,7 @@ impl Maker<'_> {
             never: &self.spaces.own,
             caps: Caps::default(),
         };
-        let copied = copy::snapshot(&wish, self.cancel)?;
+        let copied = copy::snapshot(&wish, self.watch)?;
         self.stage(&in_head.files.difference(&filtered).cloned().collect(), &copied)?;
         self.index(["checkout-index", "-q", "-f", "-z", "--stdin"]).stdin(nul_separated(filtered.iter())).run()?;
         notes.extend(left_out(&filtered, &copied));
@@ -304,7 +304,7 @@ impl Maker<'_> {
     /// folders as places of other repositories, and leaves what is in them alone.
     fn submodules(&self, found: &Found) -> Result<Vec<OpenNote>, Fault> {
         let listed = self.listed(None)?;
-        submodules::take_along(&found.root, &self.place.tree(), &listed.submodules, &self.spaces.own, self.cancel)
+        submodules::take_along(&found.root, &self.place.tree(), &listed.submodules, &self.spaces.own, self.watch)
     }
 
     /// Commits the index on top of `parent`, or gives `head` where that has the same tree.

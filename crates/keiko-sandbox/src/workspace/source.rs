@@ -309,7 +309,9 @@ pub(crate) fn is_branch(name: &str) -> bool {
         && name != "HEAD"
 }
 
-fn read_small(path: &Path) -> Option<String> {
+/// A small text file in a folder that may be anybody's; nothing where there is no regular file that can be read.
+#[must_use]
+pub fn read_small(path: &Path) -> Option<String> {
     foreign::read_text(path, 1 << 20)
 }
 

@@ -1,10 +1,9 @@
 //! Submodules: their files as the user has them, for tests that need them.
 
-use super::copy::{self, Caps, Wish};
+use super::copy::{self, Caps, Watch, Wish};
 use super::own::Own;
 use keiko_contracts::code::Fault;
 use keiko_contracts::note::OpenNote;
-use keiko_ports::Cancel;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +18,7 @@ pub(crate) fn take_along(
     to: &Path,
     modules: &BTreeSet<PathBuf>,
     never: &Own,
-    cancel: &Cancel,
+    watch: &Watch<'_>,
 ) -> Result<Vec<OpenNote>, Fault> {
     let mut notes = Vec::new();
     for module in modules.iter().take(MODULES_MAX) {
@@ -29,10 +28,10 @@ pub(crate) fn take_along(
         let none = BTreeSet::new();
         let wish = Wish { from: &here, to: &there, tracked: &none, left_out: &none, plain: false, excludes: "", never, caps: CAPS };
         let copied = match checked_out {
-            true => copy::snapshot(&wish, cancel),
+            true => copy::snapshot(&wish, watch),
             false => Ok(copy::Copied::default()),
         };
-        copy::not_stopped(cancel, from)?;
+        copy::not_stopped(watch.cancel, from)?;
         match copied {
             Ok(copied) if !copied.files.is_empty() => {
                 let files = u32::try_from(copied.files.len()).unwrap_or(u32::MAX);

@@ -29,7 +29,7 @@ const CLEAR: &str = r#""$LOOK" jail-look "$GIT_DIR/info/exclude" /tmp/left-out -
 /// Longest restoring, milliseconds: half of it is worth nothing.
 const RESTORE_MS: u32 = 300_000;
 /// Longest recording, milliseconds.
-const RECORD_MS: u32 = 120_000;
+const RECORD_MS: u32 = 240_000;
 /// How long a recording goes on after somebody stopped the run: mostly it takes milliseconds.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 

@@ -102,6 +102,47 @@ async fn a_memory_bomb_is_out_of_memory() {
     assert_eq!(output.violations.len(), 1);
 }
 
+/// Memory that no process has mapped, each way that there is to hold some.
+const UNMAPPED: [(&str, &str); 4] = [
+    ("memfd", "import os\nkeep = []\nfor i in range(128):\n  f = os.memfd_create('x'); keep.append(f)\n  os.write(f, b'x' * (8 << 20))"),
+    (
+        "segments",
+        "import ctypes\nc = ctypes.CDLL(None)\nc.shmat.restype = ctypes.c_void_p\nfor i in range(128):\n  s = c.shmget(0, 8 << 20, 0o1600)\n  \
+         a = c.shmat(s, None, 0)\n  ctypes.memset(a, 1, 8 << 20)\n  c.shmdt(ctypes.c_void_p(a))",
+    ),
+    (
+        "nameless files",
+        "import os\nkeep = []\nfor d in ['/tmp', '/dev/shm', '/home/keiko']:\n  for i in range(28):\n    f = os.open(d + '/x', os.O_RDWR | \
+         os.O_CREAT); os.unlink(d + '/x'); keep.append(f)\n    os.write(f, b'x' * (8 << 20))",
+    ),
+    (
+        "a process that hides",
+        "import ctypes\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\nx = []\nfor i in range(128): x.append(bytearray(8 << 20))",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_nobody_maps_counts_with_control_groups_and_without() {
+    let Some(grouped) = jail("memory_that_nobody_maps_counts") else { return };
+    let options = JailOptions { control_groups: false, ..JailOptions::new(env!("CARGO_BIN_EXE_keiko-jail-init")) };
+    let watched = Jail::detect(options).unwrap();
+    assert_eq!(watched.report().memory, LimitedBy::Watching);
+    for jail in [&grouped, &watched] {
+        for (name, script) in UNMAPPED {
+            let script = format!("{script}\nimport time; time.sleep(2); print('all of it')");
+            let output = run(jail, JailSpec { limits: limits(), ..python(&script) }).await;
+            let by = jail.report().memory;
+            assert!(!out(&output).contains("all of it"), "{name} {by:?}: {output:?}");
+            // Without control groups there are no files without a name at all.
+            let refused = by == LimitedBy::Watching && name == "memfd";
+            assert_eq!(output.end == End::OutOfMemory, !refused, "{name} {by:?}: {output:?}");
+        }
+    }
+    // What programs do in its place still works.
+    let named = "open('/dev/shm/x', 'w').write('y' * 1000); print(open('/dev/shm/x').read(3))";
+    assert_eq!(good(&watched, JailSpec { limits: limits(), ..python(named) }).await, "yyy\n");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_bomb_in_a_file_system_is_bounded() {
     let Some(jail) = jail("a_memory_bomb_in_a_file_system_is_bounded") else { return };

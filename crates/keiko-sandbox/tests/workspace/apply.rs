@@ -67,6 +67,48 @@ async fn a_result_comes_home_and_goes_again() {
 }
 
 #[tokio::test]
+async fn what_the_folder_holds_decides_and_not_what_was_written_down() {
+    let Some(scene) = Scene::new("what_the_folder_holds_decides") else { return };
+    scene.repository(&[("a.txt", "a\n"), ("b.txt", LINES), ("c.txt", "c\n")]);
+    scene.open(true).await;
+    let tree = result(&scene, "echo b > a.txt; sed -i s/9/nine/ b.txt; rm c.txt; echo n > new").await;
+    let four = scene.home.apply(scene.run, &tree).unwrap();
+    scene.git(&["checkout", "-q", "."]);
+    fs::remove_file(scene.user.join("new")).unwrap();
+    assert_eq!(scene.home.apply(scene.run, &tree).unwrap(), four, "all of it was gone");
+    assert_eq!((text(&scene, "a.txt"), text(&scene, "c.txt"), text(&scene, "new")), ("b\n".into(), "-".into(), "n\n".into()));
+    // Back to the beginning, then on by hand: the result comes on top, as it would have at first.
+    scene.git(&["checkout", "-q", "."]);
+    scene.files(&[("b.txt", &LINES.replace('1', "one"))]);
+    assert_eq!(shown(&scene.home.apply(scene.run, &tree).unwrap()).len(), 3);
+    assert_eq!(text(&scene, "b.txt"), "one\n2\n3\n4\n5\n6\n7\n8\nnine\n");
+    // On by hand after it was applied: that stays, and nothing is to be done.
+    scene.files(&[("b.txt", "one\ntwo\n3\n4\n5\n6\n7\n8\nnine\n")]);
+    assert_eq!(shown(&scene.home.apply(scene.run, &tree).unwrap()), []);
+    assert_eq!(scene.home.undo(scene.run).unwrap_err().code, "KEI-5133");
+    // One file is taken back by hand: `undo` does the rest, and then there is nothing to do.
+    scene.files(&[("b.txt", "one\n2\n3\n4\n5\n6\n7\n8\nnine\n")]);
+    scene.git(&["checkout", "-q", "a.txt"]);
+    let undone = shown(&scene.home.undo(scene.run).unwrap());
+    assert_eq!(undone.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["b.txt", "c.txt"]);
+    assert_eq!(text(&scene, "b.txt"), LINES.replace('1', "one"));
+}
+
+#[tokio::test]
+async fn a_later_result_comes_home_over_an_earlier_one() {
+    let Some(scene) = Scene::new("a_later_result_comes_home") else { return };
+    scene.repository(&[("a.txt", LINES), ("b.txt", "b\n")]);
+    scene.open(true).await;
+    let first = result(&scene, "sed -i s/2/two/ a.txt; echo x > b.txt").await;
+    scene.home.apply(scene.run, &first).unwrap();
+    scene.files(&[("a.txt", &LINES.replace('2', "two").replace('9', "nine"))]);
+    let second = result(&scene, "sed -i 's/two/2/; s/5/five/' a.txt; echo b > b.txt").await;
+    scene.home.apply(scene.run, &second).unwrap();
+    assert_eq!(text(&scene, "a.txt"), LINES.replace('5', "five").replace('9', "nine"), "what the later one took back is gone");
+    assert_eq!(text(&scene, "b.txt"), "b\n");
+}
+
+#[tokio::test]
 async fn one_conflict_and_nothing_is_written() {
     let Some(scene) = Scene::new("one_conflict") else { return };
     scene.repository(&[("a.txt", "a\n"), ("b.txt", "b\n"), ("c.txt", "c\n"), ("bin", "\0")]);

@@ -364,3 +364,46 @@ async fn submodules_come_along_as_they_are_checked_out() {
     let opened = scene.open(true).await;
     assert!(has(&opened.notes, |n| matches!(n, OpenNote::SubmoduleEmpty { path } if path == "module")), "{opened:?}");
 }
+
+/// Opening and the first two commands, in seconds. The bounds below are those of a machine that does much else.
+async fn costs(scene: &Scene) -> [f32; 3] {
+    let mut out = [0.0; 3];
+    let began = Instant::now();
+    scene.open(true).await;
+    out[0] = began.elapsed().as_secs_f32();
+    for slot in out.iter_mut().skip(1) {
+        let began = Instant::now();
+        scene.sh("true").await;
+        *slot = began.elapsed().as_secs_f32();
+    }
+    out
+}
+
+#[tokio::test]
+async fn slow_a_large_committed_file_costs_seconds() {
+    let Some(scene) = Scene::new("slow_a_large_committed_file_costs_seconds") else { return };
+    scene.repository(&[("a.txt", "a\n")]);
+    let mut random = std::io::Read::take(fs::File::open("/dev/urandom").unwrap(), 300 << 20);
+    std::io::copy(&mut random, &mut fs::File::create(scene.user.join("large.bin")).unwrap()).unwrap();
+    scene.commit();
+    let costs = costs(&scene).await;
+    eprintln!("300 MB: {costs:?} s");
+    assert!(costs[0] < 60.0 && costs[1] < 60.0 && costs[2] < 20.0, "{costs:?}");
+}
+
+#[tokio::test]
+async fn slow_a_repository_of_100_000_files_is_bounded() {
+    let Some(scene) = Scene::new("slow_a_repository_of_100_000_files_is_bounded") else { return };
+    for folder in 0..500 {
+        let dir = scene.user.join(format!("d{folder:03}"));
+        fs::create_dir(&dir).unwrap();
+        for file in 0..200 {
+            fs::write(dir.join(format!("f{file}.txt")), format!("{folder} {file}\n")).unwrap();
+        }
+    }
+    scene.git(&["init", "-q", "-b", "main"]);
+    scene.commit();
+    let costs = costs(&scene).await;
+    eprintln!("100,000 files: {costs:?} s");
+    assert!(costs[0] < 240.0 && costs[1] < 240.0 && costs[2] < 90.0, "{costs:?}");
+}

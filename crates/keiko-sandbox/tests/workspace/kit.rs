@@ -144,6 +144,7 @@ pub(crate) fn shell(script: &str) -> ExecSpec {
         stdin: None,
         limits: Default::default(),
         collect: vec![],
+        report: None,
     }
 }
 

@@ -11,3 +11,4 @@ mod opening;
 mod operations;
 mod prepare;
 mod push;
+mod reports;

@@ -81,6 +81,8 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
         source: None,
         limits: RunLimits { max_steps, context_tokens: window, ..RunLimits::default() },
         approval: ApprovalMode::Policy,
+        install: None,
+        effort: None,
         language: "en".into(),
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -94,7 +96,7 @@ fn toolbox() -> Result<ToolBox> {
         description: "Shows lines of a file.".into(),
         schema: serde_json::json!({"type": "object", "properties": {"path": {"type": "string"}}}),
     }))];
-    tools.extend(tools::standard().offer(true).specs().iter().map(|spec| Box::new(Listed(spec.clone())) as Box<dyn Tool>));
+    tools.extend(tools::standard().offer(true, false).specs().iter().map(|spec| Box::new(Listed(spec.clone())) as Box<dyn Tool>));
     Ok(ToolBox::new(tools))
 }
 

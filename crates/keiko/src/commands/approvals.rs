@@ -1,16 +1,20 @@
 //! `approvals`: what waits for a person, and the answers.
 
-use super::{Context, operator};
+use super::change::Changes;
+use super::{Context, installing, operator};
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
 use crate::language::tr;
+use crate::memory::{Memory, Remembered};
+use crate::view::question::{self, Change};
 use crate::view::{Output, plain};
 use crate::wiring::{Keiko, read_fault};
-use keiko_contracts::approval::{ApprovalRow, Decision};
+use keiko_contracts::approval::{ApprovalRow, Decision, Installing};
 use keiko_contracts::code::{Code, Fault};
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::{Clock as _, SystemClock};
-use keiko_runtime::{inbox, views};
+use keiko_runtime::{fold, inbox, views};
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: ApprovalsCommand) -> Result<ExitCode, CliError> {
@@ -18,11 +22,29 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: Approvals
         ApprovalsCommand::List { all } => list(context, keiko, all).await,
         ApprovalsCommand::Show { id } => {
             let row = find(keiko, &id).await?;
-            context.output.data(&if context.output.json() { json(&row)? } else { describe(context.output, &row)? });
+            if context.output.json() {
+                context.output.data(&json(&row)?);
+                return Ok(ExitCode::SUCCESS);
+            }
+            let change = Changes::of(keiko).about(&row.request).await;
+            context.output.data(&describe(context.output, &row, change.as_ref())?);
+            if let Some(change) = &change {
+                context.output.data("");
+                context.output.diff(change.diff.trim_end());
+            } else if question::is_install(&row.request.action) {
+                context.output.data("");
+                context.output.data(&question::whole(context.output, &row.request, None).join("\n"));
+            }
             Ok(ExitCode::SUCCESS)
         }
-        ApprovalsCommand::Approve { id, reason } => answer(context, keiko, &id, Decision::Approved, reason).await,
-        ApprovalsCommand::Deny { id, reason } => answer(context, keiko, &id, Decision::Denied, reason).await,
+        ApprovalsCommand::Approve { id, reason, remember } => {
+            answer(context, keiko, &id, Answer { decision: Decision::Approved, reason, remember }).await
+        }
+        ApprovalsCommand::Deny { id, reason, remember } => {
+            answer(context, keiko, &id, Answer { decision: Decision::Denied, reason, remember }).await
+        }
+        ApprovalsCommand::Remembered => remembered(context, keiko),
+        ApprovalsCommand::Forget { dir, .. } => forget(context, keiko, dir.as_deref()),
     }
 }
 
@@ -40,7 +62,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
     }
     for row in &rows {
         let state = state(context.output, row);
-        let (asked, summary) = (row.asked.to_minute(), context.output.told(&row.request.summary));
+        let (asked, summary) = (context.output.minute(row.asked), context.output.told(&row.request.summary));
         context.output.data(&format!("{}  {}  {asked}  {state}  {summary}", row.request.id, row.run));
     }
     if rows.is_empty() {
@@ -78,10 +100,22 @@ async fn newest(keiko: &Keiko) -> Result<Option<ApprovalRow>, CliError> {
     Ok(None)
 }
 
-async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decision, reason: Option<String>) -> Result<ExitCode, CliError> {
+/// What a person answers.
+struct Answer {
+    decision: Decision,
+    reason: Option<String>,
+    remember: bool,
+}
+
+async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, given: Answer) -> Result<ExitCode, CliError> {
     let row = find(keiko, id).await?;
+    let Answer { decision, reason, remember } = given;
+    let kept = if remember { Some(to_remember(keiko, &row, decision).await?) } else { None };
     let answer = row.request.answer(decision, operator(), reason);
     inbox::answer(keiko.journal.as_ref(), &row, answer, SystemClock.now()).await.map_err(|error| error.fault(row.run))?;
+    if let Some(kept) = &kept {
+        Memory::below(&keiko.home.data).keep(kept)?;
+    }
     let live = keiko.journal.holder(&keiko_contracts::journal::StreamId::run(row.run)).await.map_err(read_fault)?.is_some();
     if context.output.json() {
         context
@@ -92,6 +126,14 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decisi
     let (yes, no) = (context.output.t("Approved", "Freigegeben"), context.output.t("Denied", "Abgelehnt"));
     let summary = context.output.told(&row.request.summary);
     context.output.say(&format!("{}: {summary}", if decision == Decision::Approved { yes } else { no }));
+    if let Some(kept) = &kept {
+        let folder = &kept.folder;
+        context.output.say(&tr!(
+            context.output,
+            "Remembered for {folder}. To forget it: keiko approvals forget {folder}",
+            "Gemerkt für {folder}. Zum Vergessen: keiko approvals forget {folder}"
+        ));
+    }
     if !live {
         context.output.say(&tr!(
             context.output,
@@ -99,6 +141,63 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, decision: Decisi
             "Der Lauf geht weiter mit: keiko resume {}",
             row.run
         ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be remembered of an answer.
+async fn to_remember(keiko: &Keiko, row: &ApprovalRow, decision: Decision) -> Result<Remembered, CliError> {
+    let tools = std::sync::Arc::new(keiko_agent::tools::standard());
+    let state = fold::fold(keiko.journal.as_ref(), row.run, tools, crate::wiring::engine).await.map_err(|error| error.fault())?;
+    let source = state.start.as_ref().and_then(|start| start.source.as_ref());
+    installing::to_remember(&row.request, decision, source).map_err(Into::into)
+}
+
+/// What is remembered, for all repositories.
+fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError> {
+    let (all, broken) = Memory::below(&keiko.home.data).all()?;
+    if context.output.json() {
+        context.output.data(&serde_json::json!({ "remembered": all }).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let t = |english, german| context.output.t(english, german);
+    for known in &all {
+        let answer = match known.answer {
+            Installing::Yes => t("install: yes", "Installieren: ja"),
+            Installing::No => t("install: no", "Installieren: nein"),
+            Installing::Ask => t("install: ask", "Installieren: fragen"),
+        };
+        let from = if known.registries.is_empty() { String::new() } else { format!(" ({})", known.registries.join(", ")) };
+        context.output.data(&format!("{}  {answer}{from}  {}  {}", known.folder, known.by, context.output.minute(known.at)));
+    }
+    if all.is_empty() {
+        context.output.say(t("Nothing is remembered.", "Nichts ist gemerkt."));
+    }
+    if broken > 0 {
+        context.output.warn(&tr!(
+            context.output,
+            "{broken} remembered answers cannot be read and do not count; keiko approvals forget --all removes them",
+            "{broken} gemerkte Antworten sind nicht lesbar und zählen nicht; keiko approvals forget --all entfernt sie"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<ExitCode, CliError> {
+    let memory = Memory::below(&keiko.home.data);
+    let forgotten = match dir {
+        Some(dir) => {
+            // The folder may be gone: then its name is what it was remembered by.
+            let folder = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+            memory.forget(&folder.to_string_lossy())?;
+            1
+        }
+        None => memory.forget_all()?,
+    };
+    if context.output.json() {
+        context.output.data(&serde_json::json!({ "forgotten": forgotten }).to_string());
+    } else {
+        context.output.say(context.output.t("Forgotten: it will be asked again.", "Vergessen: Es wird wieder gefragt."));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -116,19 +215,26 @@ fn state(output: &Output, row: &ApprovalRow) -> String {
     }
 }
 
-fn describe(output: &Output, row: &ApprovalRow) -> Result<String, CliError> {
+fn describe(output: &Output, row: &ApprovalRow, change: Option<&Change>) -> Result<String, CliError> {
     let action = serde_json::to_string_pretty(&row.request.action).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
-    let expires = row.request.expires.map_or_else(|| output.t("never", "nie").into(), |at| at.to_string());
+    let expires = row.request.expires.map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
     let state = state(output, row);
     let (summary, reason) = (output.told(&row.request.summary), output.told(&row.request.reason));
-    Ok(tr!(
+    let mut text = tr!(
         output,
         "approval {}\nrun      {}\neffect   {}\nwould    {summary}\nbecause  {reason}\nasked    {}\nexpires  {expires}\nstate    {state}\ndigest   {}\naction   {action}",
         "Freigabe   {}\nLauf       {}\nWirkung    {}\nwürde      {summary}\nGrund      {reason}\ngefragt    {}\nläuft ab   {expires}\nZustand    {state}\nPrüfsumme  {}\nAktion     {action}",
         row.request.id,
         row.run,
         row.request.key,
-        row.asked,
+        output.instant(row.asked),
         row.request.digest.0
-    ))
+    );
+    if let Some(change) = change {
+        let name = output.t("change   ", "Änderung  ");
+        for (index, line) in change.summary(output).iter().enumerate() {
+            text.push_str(&format!("\n{} {line}", if index == 0 { name } else { "         " }));
+        }
+    }
+    Ok(text)
 }

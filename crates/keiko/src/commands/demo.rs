@@ -121,6 +121,8 @@ impl Yard {
             source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
             limits: RunLimits::default(),
             approval: ApprovalMode::Policy,
+            install: None,
+            effort: None,
             language: language.code().into(),
             demo: true,
             version: env!("CARGO_PKG_VERSION").into(),

@@ -1,6 +1,6 @@
 //! `doctor`: looks at what Keiko needs on this machine, tries the sandbox for real, and says what to do.
 
-mod holders;
+pub(crate) mod holders;
 mod lists;
 mod machine;
 mod mend;

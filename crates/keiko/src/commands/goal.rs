@@ -1,9 +1,10 @@
 //! From what a person typed to a [`StartRun`]: everything is read and checked here, once.
 
-use crate::cli::{Approval, Base, LimitArgs, RunArgs};
+use crate::cli::{self, Approval, Base, LimitArgs, RunArgs};
 use crate::config::RunConfig;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::Source;
+use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
 use std::io::Read as _;
@@ -62,7 +63,10 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
         Fault::new(Code(1201), format!("the goal's file cannot be read: {error}")).at(path.display()).hint("check the path after the @")
     };
-    let file = std::fs::File::open(path).map_err(fault)?;
+    // A pipe of that name must not be waited for.
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, rustix::fs::Mode::empty());
+    let file = std::fs::File::from(opened.map_err(|errno| fault(errno.into()))?);
     let meta = file.metadata().map_err(fault)?;
     if !meta.is_file() {
         return Err(Fault::new(Code(1201), "the goal's file is no plain file").at(path.display()).hint("check the path after the @"));
@@ -133,6 +137,16 @@ pub(crate) fn approval(arg: Option<Approval>, config: &RunConfig) -> ApprovalMod
     }
 }
 
+/// How hard the model is to think.
+pub(crate) fn effort(arg: Option<cli::Effort>, config: &RunConfig) -> Option<Effort> {
+    match arg {
+        Some(cli::Effort::Low) => Some(Effort::Low),
+        Some(cli::Effort::Medium) => Some(Effort::Medium),
+        Some(cli::Effort::High) => Some(Effort::High),
+        None => config.effort,
+    }
+}
+
 /// Where the work is: what was asked for, or this folder if it holds a project.
 pub(crate) fn source(args: &RunArgs, home: Option<&Path>) -> Result<Option<Source>, Fault> {
     if args.no_workspace {
@@ -146,6 +160,12 @@ pub(crate) fn source(args: &RunArgs, home: Option<&Path>) -> Result<Option<Sourc
         Some(root) => folder(&root, home, snapshot).map(Some),
         None => Ok(None),
     }
+}
+
+/// This folder holds files, so that somebody may expect them to be worked on.
+pub(crate) fn holds_files() -> bool {
+    std::fs::read_dir(".")
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))))
 }
 
 /// The repository around the current folder, or this folder if it holds a manifest; never the home folder or the root.

@@ -2,7 +2,10 @@
 
 use super::{Context, operator};
 use crate::cli::KillArgs;
+use crate::commands::doctor::holders;
 use crate::error::CliError;
+use crate::halt;
+use crate::home::Home;
 use crate::language::tr;
 use crate::wiring::{Keiko, read_fault};
 use futures_util::StreamExt as _;
@@ -27,7 +30,10 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
         Some(run) => KillScope::Run(not_ended(keiko, keiko.run_id(run).await?).await?),
         None => KillScope::All,
     };
-    let epoch = keiko.journal.kill(scope, &args.reason, &operator()).await.map_err(|error| error.fault())?;
+    let epoch = match keiko.journal.kill(scope, &args.reason, &operator()).await {
+        Err(error) if args.all => return directly(context, &keiko.home, args, &error.fault()).await,
+        killed => killed.map_err(|error| error.fault())?,
+    };
     if context.output.json() {
         context.output.data(&serde_json::json!({"scope": scope, "epoch": epoch, "reason": args.reason}).to_string());
     } else {
@@ -35,6 +41,35 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
             context.output,
             "Killed (epoch {epoch}). Nothing starts any more under an older epoch; take runs up again with keiko resume.",
             "Notaus erfolgt (Epoche {epoch}). Unter einer älteren Epoche beginnt nichts mehr; setzen Sie Läufe mit keiko resume fort."
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stops everything without the journal, which takes no kill, and looks whether everything has stopped.
+pub(crate) async fn directly(context: &Context<'_>, home: &Home, args: &KillArgs, why: &Fault) -> Result<ExitCode, CliError> {
+    context.output.fault(why);
+    halt::order(home, &args.reason)?;
+    let journal = home.journal();
+    let shared = journal.with_file_name("journal.db-shm");
+    let began = std::time::Instant::now();
+    let mut left = holders::of(&[&journal, &shared]);
+    while !left.is_empty() && began.elapsed() < halt::GRACE * 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        left = holders::of(&[&journal, &shared]);
+    }
+    if let Some(first) = left.first() {
+        let pid = first.split(' ').next().unwrap_or_default();
+        let what = format!("these processes were told to stop and still run: {}", left.join(", "));
+        return Err(Fault::new(Code(3024), what).hint(format!("kill -9 {pid}")).into());
+    }
+    if context.output.json() {
+        let told = serde_json::json!({"scope": KillScope::All, "epoch": null, "reason": args.reason, "recorded": false});
+        context.output.data(&told.to_string());
+    } else {
+        context.output.say(context.output.t(
+            "Stopped: every process at work was told directly. It is not recorded, because the journal does not take it.",
+            "Angehalten: Jeder arbeitende Prozess hat es direkt erfahren. Festgehalten ist es nicht, denn das Protokoll nimmt es nicht an.",
         ));
     }
     Ok(ExitCode::SUCCESS)

@@ -2,11 +2,13 @@
 
 mod again;
 mod approvals;
+pub(crate) mod change;
 mod completion;
 mod config;
 mod demo;
 mod doctor;
 mod goal;
+mod installing;
 mod kill;
 mod models;
 mod run;
@@ -69,7 +71,11 @@ async fn with_home(context: &Context<'_>, home: Home, config: Config, command: C
         Command::Models { command } => models::run(context, &config, command.unwrap_or_default()).await,
         Command::Demo { command } => demo::run(context, home, config, command.unwrap_or_default()).await,
         command => {
-            let keiko = Keiko::open(home, config)?;
+            let keiko = match (Keiko::open(home.clone(), config), &command) {
+                // Stopping must work whatever became of the journal.
+                (Err(error), Command::Kill(args)) if args.all => return kill::directly(context, &home, args, &error.fault).await,
+                (opened, _) => opened?,
+            };
             let done = with_journal(context, &keiko, command).await;
             keiko.close().await;
             done

@@ -4,6 +4,7 @@ use super::Context;
 use crate::cli::ModelsCommand;
 use crate::config::Config;
 use crate::error::{CliError, Exit, exit_of};
+use crate::home::Home;
 use crate::language::tr;
 use futures_util::future::join_all;
 use keiko_contracts::code::{Code, Fault};
@@ -17,6 +18,7 @@ use keiko_ports::Cancel;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -213,9 +215,15 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
 /// Checks without which no agent can work.
 const NEEDED: [&str; 2] = ["answers", "calls tools"];
 
+/// Where is remembered what servers say of their sizes.
+pub(crate) fn memory(home: &Home) -> PathBuf {
+    home.data.join("models.json")
+}
+
 async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<ExitCode, CliError> {
-    let models = config.models()?;
+    let models = config.models()?.with_memory(memory(&Home::find()?));
     let model = models.resolve(name)?;
+    models.forget(&model);
     let output = context.output;
     output.say(&tr!(
         output,

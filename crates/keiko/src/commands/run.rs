@@ -1,17 +1,22 @@
 //! `run` and `resume`: drives a run and shows it.
 
-use super::{Context, goal, operator};
+use super::change::Changes;
+use super::{Context, goal, installing, operator};
 use crate::cli::{ResumeArgs, RunArgs};
 use crate::error::{CliError, Exit, exit_of};
 use crate::language::tr;
+use crate::memory::Memory;
 use crate::view::steps::Plain;
 use crate::view::{live, result};
 use crate::wiring::{Keiko, random, read_fault};
+use keiko_agent::state::RunState;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, ModelName, RunId};
+use keiko_contracts::jail::Source;
 use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, StartRun, Suspension};
+use keiko_models::Models;
 use keiko_models::replay::{Player, Recorder};
 use keiko_models::scripted::Scripted;
 use keiko_ports::Cancel;
@@ -34,8 +39,14 @@ pub(crate) fn is_native(agent: &str) -> bool {
 /// Begins a run.
 pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) -> Result<ExitCode, CliError> {
     let text = goal::words(&args.goal, &args.more)?;
-    let limits = goal::limits(&args.limits, keiko.config.run.limits()?)?;
+    let mut limits = goal::limits(&args.limits, keiko.config.run.limits()?)?;
     let source = goal::source(args, keiko.home.user.as_deref())?;
+    if source.is_none() && !args.no_workspace && goal::holds_files() {
+        context.output.say(context.output.t(
+            "No project is here (no repository, no manifest): the goal is worked on without any files. With those of this folder: --workspace .",
+            "Hier ist kein Projekt (kein Repository, kein Manifest): Der Auftrag wird ohne Dateien bearbeitet. Mit denen dieses Ordners: --workspace .",
+        ));
+    }
     let native = is_native(&args.agent);
     if !native && args.agent != "coder" {
         let fault = Fault::new(Code(1230), format!("there is no agent {:?}", args.agent))
@@ -52,8 +63,19 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         (None, None) if native => (Arc::new(keiko.config.models()?), None),
         (None, None) => {
             let model = chosen_model(keiko, args.model.as_deref()).await?;
-            let models: Arc<dyn ChatModel> = Arc::new(keiko.config.models()?);
-            (recorded(models, args.record.as_deref())?, Some(model))
+            let models = remembering(keiko)?;
+            // What is recorded must come out the same where nothing is known yet.
+            if args.record.is_none() {
+                limits.window = models.known(&model);
+            }
+            if goal::effort(args.effort, &keiko.config.run).is_some() && !models.takes_effort(&model)? {
+                context.output.say(&tr!(
+                    context.output,
+                    "{model} cannot be told how hard to think; the effort is left to it.",
+                    "{model} lässt sich nicht sagen, wie gründlich es nachdenken soll; das bleibt ihm überlassen."
+                ));
+            }
+            (recorded(Arc::new(models), args.record.as_deref())?, Some(model))
         }
     };
     let start = StartRun {
@@ -62,14 +84,21 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         goal: text.into(),
         agent: args.agent.parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(1230), error.to_string()))?,
         model,
+        install: installing::at_start(keiko, &args.install, source.as_ref()),
         source,
         limits,
         approval: goal::approval(args.approval, &keiko.config.run),
+        effort: goal::effort(args.effort, &keiko.config.run),
         language: keiko.config.language().code().into(),
         demo: args.script.is_some(),
         version: env!("CARGO_PKG_VERSION").into(),
     };
     drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await
+}
+
+/// The models, which remember what their servers say of their sizes.
+fn remembering(keiko: &Keiko) -> Result<Models, Fault> {
+    Ok(keiko.config.models()?.with_memory(super::models::memory(&keiko.home)))
 }
 
 fn script_name() -> Result<ModelName, Fault> {
@@ -101,7 +130,8 @@ async fn chosen_model(keiko: &Keiko, asked: Option<&str>) -> Result<ModelName, C
 /// Takes a run up again.
 pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeArgs) -> Result<ExitCode, CliError> {
     let run = keiko.run_id(&args.run).await?;
-    let models: Arc<dyn ChatModel> = Arc::new(keiko.config.models()?);
+    let remembering = Arc::new(remembering(keiko)?);
+    let models: Arc<dyn ChatModel> = remembering.clone();
     let state = keiko.driver(models.clone(), DriveOptions::default())?.fold(run).await.map_err(|error| error.fault())?;
     if state.ended.is_some() {
         return Err(DriveError::HasEnded(run).fault().into());
@@ -112,7 +142,8 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
         _ => models,
     };
     let live_for = wait_if_short(context, keiko, run).await?;
-    if live_for.is_some() && (args.words.is_empty() || goal::sets_limits(&args.limits)) {
+    let sets = goal::sets_limits(&args.limits) || args.install.install.is_some();
+    if live_for.is_some() && (args.words.is_empty() || sets) {
         return Err(live(run, live_for.unwrap_or_default()).into());
     }
     if let Some((first, more)) = args.words.split_first() {
@@ -123,10 +154,17 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
         return Ok(was_told(context, run, for_ms));
     }
     let current = state.start.as_ref().map_or_else(RunLimits::default, |start| start.limits);
-    let limits = goal::sets_limits(&args.limits).then(|| goal::limits(&args.limits, current)).transpose()?;
+    let known = state.start.as_ref().and_then(|start| start.model.as_ref()).map_or(current.window, |model| remembering.known(model));
+    let limits = goal::limits(&args.limits, RunLimits { window: known, ..current })?;
+    let limits = (goal::sets_limits(&args.limits) || known != current.window).then_some(limits);
     let native = state.start.as_ref().is_some_and(|start| is_native(start.agent.as_str()));
-    let manner = Manner { jsonl: args.jsonl, native, ..Manner::default() };
-    drive_with(context, keiko, models, Order::Resume { run, by: operator(), limits }, manner).await.map(ExitCode::from)
+    let before = state.start.as_ref().and_then(|start| start.install.as_ref());
+    let source = state.start.as_ref().and_then(|start| start.source.as_ref());
+    // What this run was told when it began counts until it is told something else.
+    let keeps = before.is_some() && args.install.install.is_none();
+    let install = if keeps { None } else { installing::word(keiko, &args.install, source) };
+    let manner = Manner { jsonl: args.jsonl, native, source: source.cloned(), ..Manner::default() };
+    drive_with(context, keiko, models, Order::Resume { run, by: operator(), limits, install }, manner).await.map(ExitCode::from)
 }
 
 /// A lease of a process that may be gone is waited for, if it takes no longer than this.
@@ -205,6 +243,8 @@ pub(crate) struct Manner {
     pub(crate) jsonl: bool,
     /// The run that is taken up again has an agent that works by rules.
     pub(crate) native: bool,
+    /// The folder of the run that is taken up again.
+    pub(crate) source: Option<Source>,
     /// The companion answers approvals, so the run waits for it even when nobody sits at the terminal.
     pub(crate) answers: bool,
     /// Watches too.
@@ -238,9 +278,9 @@ pub(crate) async fn drive_with(
     order: Order,
     manner: Manner,
 ) -> Result<Exit, CliError> {
-    let (run, native) = match &order {
-        Order::Start(start) => (start.run, is_native(start.agent.as_str())),
-        Order::Resume { run, .. } => (*run, manner.native),
+    let (run, native, source) = match &order {
+        Order::Start(start) => (start.run, is_native(start.agent.as_str()), start.source.clone()),
+        Order::Resume { run, .. } => (*run, manner.native, manner.source),
     };
     let jsonl = manner.jsonl;
     let attended = context.attended && !jsonl;
@@ -248,7 +288,7 @@ pub(crate) async fn drive_with(
     let stop = Cancel::new();
     let output = *context.output;
     let (mut watch, say, screen): (Arc<dyn Watch>, live::Say, _) = if attended {
-        let screen = live::Screen::start(output, keiko.journal.clone(), run, operator(), native);
+        let screen = live::Screen::start(output, keiko.journal.clone(), subject(keiko, run, native, source));
         (screen.watch(), screen.say(), Some(screen))
     } else {
         (Arc::new(Plain::new(output, run, jsonl, native)), Arc::new(move |text: &str| output.say(text)), None)
@@ -271,10 +311,36 @@ pub(crate) async fn drive_with(
         }
         Rest::Waiting(waiting) => {
             let driver_state = driver.fold(run).await.map_err(|error| error.fault())?;
-            result::show_waiting(context.output, run, &waiting, &driver_state, jsonl);
+            let changes = asked_changes(&Changes::of(keiko), &driver_state).await;
+            result::show_waiting(context.output, (run, &waiting, &driver_state), &changes, jsonl);
             Ok(waiting_code(&waiting))
         }
     }
+}
+
+/// What the live view may need for its questions.
+fn subject(keiko: &Keiko, run: RunId, native: bool, source: Option<Source>) -> live::Subject {
+    let changes = Changes::of(keiko);
+    let look: live::Look = Box::new(move |request| {
+        let changes = changes.clone();
+        Box::pin(async move { changes.about(&request).await })
+    });
+    let memory = match source {
+        Some(Source::Folder { path, .. }) => Some((Memory::below(&keiko.home.data), path)),
+        _ => None,
+    };
+    live::Subject { run, by: operator(), native, look: Some(look), memory }
+}
+
+/// The changes that the open questions of a run are about.
+pub(crate) async fn asked_changes(changes: &Changes, state: &RunState) -> result::Asked {
+    let mut found = result::Asked::new();
+    for approval in state.open_approvals() {
+        if let Some(change) = changes.about(&approval.request).await {
+            found.insert(approval.request.id, change);
+        }
+    }
+    found
 }
 
 /// Why a run was not driven. Somebody else may have been first between the look at the lease and taking it.

@@ -1,5 +1,6 @@
 //! `runs`: list, show, follow; bring results home and take them back; check the evidence.
 
+use super::change::Changes;
 use super::{Context, operator};
 use crate::cli::RunsCommand;
 use crate::error::{CliError, Exit};
@@ -105,13 +106,13 @@ fn list_line(output: &Output, row: &RunRow) -> String {
     let state = result::state_word(output, &row.state);
     let folder = row.workspace.as_deref().and_then(|path| Path::new(path).file_name()).map_or_else(|| "-".into(), OsStr::to_string_lossy);
     let steps = output.language().count(row.steps.into(), ["step", "steps"], ["Schritt", "Schritte"]);
-    let (started, cost) = (row.started.to_minute(), list_cost(output, row));
+    let (started, cost) = (output.minute(row.started), list_cost(output, row));
     format!("{}  {state:<16}  {started}  {folder:<14}  {steps:>11}  {cost:>8}  {}{demo}", row.run, row.goal)
 }
 
 /// What a run cost, in the width of a column.
 fn list_cost(output: &Output, row: &RunRow) -> String {
-    if row.unpriced && row.cost.is_zero() { output.t("no price", "o. Preis").to_owned() } else { row.cost.to_string() }
+    if row.unpriced && row.cost.is_zero() { output.t("no price", "o. Preis").to_owned() } else { output.decimal(&row.cost.to_string()) }
 }
 
 async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
@@ -140,7 +141,10 @@ async fn show_whole(context: &Context<'_>, keiko: &Keiko, run: RunId, state: &Ru
     }
     match (&state.ended, &state.waiting) {
         (Some(end), _) => show_ending(context.output, end),
-        (None, Some(why)) => result::show_waiting(context.output, run, why, state, false),
+        (None, Some(why)) => {
+            let changes = super::run::asked_changes(&Changes::of(keiko), state).await;
+            result::show_waiting(context.output, (run, why, state), &changes, false);
+        }
         (None, None) if row.is_some_and(|row| row.state == views::INTERRUPTED) => {
             let t = |english, german| context.output.t(english, german);
             let why =
@@ -193,7 +197,7 @@ fn show_row(output: &Output, row: &RunRow) {
         row.agent,
         row.workspace.as_deref().unwrap_or(output.t("none", "keiner")),
         result::state_word(output, &row.state),
-        row.started,
+        output.instant(row.started),
         row.steps,
         result::spent(output, row.cost, row.unpriced)
     ));
@@ -241,7 +245,7 @@ async fn events(context: &Context<'_>, keiko: &Keiko, run: RunId, follow: bool) 
                 Err(error) if error.is_newer() => {
                     context.output.data(&match context.output.json() {
                         true => plain::opaque_json_line(run, &recorded),
-                        false => format!("{}  {}", recorded.at, plain::opaque_line(context.output, &recorded)),
+                        false => format!("{}  {}", context.output.instant(recorded.at), plain::opaque_line(context.output, &recorded)),
                     });
                     continue;
                 }
@@ -252,7 +256,7 @@ async fn events(context: &Context<'_>, keiko: &Keiko, run: RunId, follow: bool) 
                 context.output.data(&plain::json_line(run, &recorded, &event));
             } else {
                 for line in plain::lines(context.output, &mut open, &event) {
-                    context.output.data(&format!("{}  {line}", recorded.at));
+                    context.output.data(&format!("{}  {line}", context.output.instant(recorded.at)));
                 }
             }
         }
@@ -270,7 +274,8 @@ async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
     let diff = match look(keiko, run).await? {
         Read::Whole(state) => match &state.ended {
             Some(end) => end.diff.clone(),
-            None => state.workspace.diff.clone().filter(|(tree, _)| state.workspace.tree.as_ref() == Some(tree)).map(|(_, diff)| diff),
+            // As it stands: a run that waits has no result yet, and still a change.
+            None => Changes::of(keiko).so_far(run, &state).await?.map(Into::into),
         },
         Read::Partly(_) => end_of(keiko, run).await?.and_then(|end| end.diff.clone()),
     };
@@ -279,7 +284,7 @@ async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     match diff {
-        Some(diff) => context.output.data(diff.text_or_empty().trim_end()),
+        Some(diff) => context.output.diff(diff.text_or_empty().trim_end()),
         None => context
             .output
             .say(context.output.t("There is no change against the base.", "Gegenüber der Grundlage hat sich nichts geändert.")),
@@ -379,7 +384,7 @@ async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String
     inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
     if keiko.journal.holder(&StreamId::run(run)).await.map_err(read_fault)?.is_none() {
         let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
-        let order = Order::Resume { run, by: operator(), limits: None };
+        let order = Order::Resume { run, by: operator(), limits: None, install: None };
         driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await.map_err(|error| error.fault())?;
     }
     let after = state(keiko, run).await?;

@@ -1,6 +1,6 @@
 //! `up`: for now, the main job. Without a model it examines a repository; with one it also says what to try.
 
-use super::{Context, goal, run};
+use super::{Context, goal, installing, run};
 use crate::cli::UpArgs;
 use crate::error::CliError;
 use crate::language::tr;
@@ -46,9 +46,11 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
             .into(),
         agent: name("repo-doctor")?,
         model: None,
+        install: installing::at_start(keiko, &args.install, Some(&source)),
         source: Some(source),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
+        effort: None,
         language: keiko.config.language().code().into(),
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),
@@ -118,7 +120,7 @@ fn told_before(data: &Path) -> bool {
 
 /// Keiko's own sources: who builds Keiko there wants to see it at work, and its tests take long.
 fn is_own(dir: &Path) -> bool {
-    let manifest = std::fs::read_to_string(dir.join("crates/keiko/Cargo.toml")).unwrap_or_default();
+    let manifest = keiko_sandbox::workspace::read_small(&dir.join("crates/keiko/Cargo.toml")).unwrap_or_default();
     manifest.lines().any(|line| line.trim() == "name = \"keiko\"")
 }
 

@@ -20,8 +20,10 @@ pub(crate) use stack::{Origin, Stack};
 pub(crate) use template::{config_file, risk_file};
 
 use crate::home::Home;
+use keiko_contracts::approval::Installing;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::language::Language as Spoken;
+use keiko_contracts::model::Effort;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::RiskPolicy;
@@ -54,6 +56,8 @@ pub(crate) struct RunConfig {
     /// `vendor/model` or a profile.
     pub(crate) model: Option<String>,
     pub(crate) approval: ApprovalMode,
+    pub(crate) install: Installing,
+    pub(crate) effort: Option<Effort>,
     limits: RunLimits,
 }
 
@@ -333,9 +337,10 @@ fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
         max_seconds: raw.run.max_seconds,
         max_output_tokens: raw.run.max_output_tokens,
         context_tokens: raw.run.context_tokens,
+        ..RunLimits::default()
     };
     Ok(Config {
-        run: RunConfig { model: raw.run.model, approval: raw.run.approval, limits },
+        run: RunConfig { model: raw.run.model, approval: raw.run.approval, install: raw.run.install, effort: raw.run.effort, limits },
         log: LogConfig { level: raw.log.level.name().into(), json: raw.log.format == LogFormat::Json },
         sandbox: raw.sandbox.into(),
         policy,

@@ -1,5 +1,7 @@
 //! The configuration file as people write it. Its documentation, its JSON Schema and `config init` come from here.
 
+use keiko_contracts::approval::Installing;
+use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
 use keiko_models::ModelsConfig;
@@ -51,6 +53,11 @@ pub(crate) struct RawRun {
     pub(crate) max_seconds: u32,
     /// How questions about risky actions are answered: `ask` before every change and command, `policy` where risk.toml says so, `never`: refuse them.
     pub(crate) approval: ApprovalMode,
+    /// Whether missing packages that a project declares are installed, in the sandbox: `ask` first, `yes`, `no`. `--install` and what is remembered for a repository go before it.
+    pub(crate) install: Installing,
+    /// How hard the model is to think, where it can be told. If not set, that is left to its vendor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) effort: Option<Effort>,
     /// How much of a conversation a model is given, in tokens.
     #[schemars(range(min = 4_000, max = 2_000_000))]
     pub(crate) context_tokens: u32,
@@ -68,6 +75,8 @@ impl Default for RawRun {
             max_steps: limits.max_steps,
             max_seconds: limits.max_seconds,
             approval: ApprovalMode::default(),
+            install: Installing::default(),
+            effort: None,
             context_tokens: limits.context_tokens,
             max_output_tokens: limits.max_output_tokens,
         }

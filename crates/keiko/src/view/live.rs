@@ -9,11 +9,15 @@ mod line;
 mod raw;
 
 use super::clean::wrapped;
+use super::question::{self, Change};
 use super::{Output, Tone};
 use crate::language::tr;
+use crate::memory::Memory;
 use board::{Board, Deed};
 use canvas::Canvas;
 use crossterm::event::Event;
+use futures_util::future::BoxFuture;
+use keiko_contracts::approval::ApprovalRequest;
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::model::LiveFrame;
@@ -26,7 +30,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,6 +55,27 @@ struct Shared {
     /// The terminal takes single keys and lets the cursor move.
     raw: bool,
     begun: Instant,
+    /// Looks up what a question is about.
+    look: Option<Look>,
+    /// The view itself, for what is looked up.
+    own: Weak<Shared>,
+}
+
+/// Looks up the change behind a question.
+pub(crate) type Look = Box<dyn Fn(ApprovalRequest) -> BoxFuture<'static, Option<Change>> + Send + Sync>;
+
+/// Whose run is shown, and what the view may need for its questions.
+pub(crate) struct Subject {
+    /// The run.
+    pub(crate) run: RunId,
+    /// Under which name answers are given.
+    pub(crate) by: String,
+    /// Its agent works by rules, and hears no words.
+    pub(crate) native: bool,
+    /// Looks up the change behind a question.
+    pub(crate) look: Option<Look>,
+    /// Where answers are remembered, and for which folder.
+    pub(crate) memory: Option<(Memory, String)>,
 }
 
 impl Shared {
@@ -67,6 +92,17 @@ impl Watch for Shared {
     fn event(&self, _: &Recorded, event: &RunEvent) {
         self.board().event(event);
         self.bell.notify_one();
+        if let (RunEvent::ApprovalRequested(request), Some(look), Some(own)) = (event, &self.look, self.own.upgrade())
+            && question::has_change(&request.action)
+        {
+            let (id, found) = (request.id, look((**request).clone()));
+            tokio::spawn(async move {
+                if let Some(change) = found.await {
+                    own.board().change(id, change);
+                    own.bell.notify_one();
+                }
+            });
+        }
     }
     fn frame(&self, key: &EffectKey, frame: LiveFrame) {
         self.board().frame(key, frame);
@@ -85,17 +121,19 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Puts the live view up. What is typed goes to the run's inbox under the name `by`; an agent that works by rules
-    /// (`native`) hears no words.
-    pub(crate) fn start(output: Output, journal: Arc<SqliteJournal>, run: RunId, by: String, native: bool) -> Screen {
+    /// Puts the live view up. What is typed goes to the run's inbox.
+    pub(crate) fn start(output: Output, journal: Arc<SqliteJournal>, subject: Subject) -> Screen {
+        let Subject { run, by, native, look, memory } = subject;
         let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
         let raw = !dumb && raw::enter();
-        let shared = Arc::new(Shared {
-            board: Mutex::new(Board::new(output, by, raw, native)),
+        let shared = Arc::new_cyclic(|own| Shared {
+            board: Mutex::new(Board::new(output, by, raw, native).remembering(memory)),
             bell: Condvar::new(),
             over: AtomicBool::new(false),
             raw,
             begun: Instant::now(),
+            look,
+            own: own.clone(),
         });
         let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         let deliver = tokio::spawn(deliver(journal, run, messages, output, shared.clone()));

@@ -4,6 +4,7 @@ pub(crate) mod clean;
 pub(crate) mod live;
 pub(crate) mod plain;
 pub(crate) mod program;
+pub(crate) mod question;
 pub(crate) mod result;
 pub(crate) mod steps;
 
@@ -11,6 +12,7 @@ use crate::language::catalogue;
 use clap::ValueEnum;
 use keiko_contracts::code::Fault;
 use keiko_contracts::language::Language;
+use keiko_contracts::time::Timestamp;
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -31,6 +33,8 @@ pub(crate) struct Output {
     language: Language,
     /// Somebody looks at stdout, rather than a program.
     data_is_shown: bool,
+    /// Diffs on stdout are in colours.
+    diff_color: bool,
 }
 
 /// What a piece of text is, for its colour.
@@ -45,6 +49,7 @@ pub(crate) enum Tone {
 
 impl Output {
     pub(crate) fn new(color: Color, json: bool, quiet: bool) -> Output {
+        let always = color == Color::Always;
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let color = match color {
             Color::Always => true,
@@ -53,7 +58,8 @@ impl Output {
             Color::Auto if set("CLICOLOR_FORCE") => true,
             Color::Auto => std::io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| term != "dumb") && !set("CI"),
         };
-        Output { color, json, quiet, language: Language::English, data_is_shown: std::io::stdout().is_terminal() }
+        let data_is_shown = std::io::stdout().is_terminal();
+        Output { color, json, quiet, language: Language::English, data_is_shown, diff_color: always || color && data_is_shown }
     }
     pub(crate) fn json(&self) -> bool {
         self.json
@@ -74,6 +80,39 @@ impl Output {
         match self.language {
             Language::English => Cow::Borrowed(english),
             Language::German => catalogue::german(english),
+        }
+    }
+    /// An instant to the minute, for lists.
+    pub(crate) fn minute(&self, at: Timestamp) -> String {
+        match self.language {
+            Language::English => at.to_minute(),
+            Language::German => local(at, "%d.%m.%Y %H:%M"),
+        }
+    }
+    /// An instant.
+    pub(crate) fn instant(&self, at: Timestamp) -> String {
+        match self.language {
+            Language::English => at.to_string(),
+            Language::German => local(at, "%d.%m.%Y %H:%M:%S"),
+        }
+    }
+    /// A number as it is written in the language of the reader.
+    pub(crate) fn decimal(&self, number: &str) -> String {
+        match self.language {
+            Language::English => number.to_owned(),
+            Language::German => number.replace('.', ","),
+        }
+    }
+    /// A diff, on stdout: in colours where a person sees them.
+    pub(crate) fn diff(&self, text: &str) {
+        if !self.diff_color {
+            return self.data(text);
+        }
+        let painter = Output { color: true, ..*self };
+        let text: Vec<String> = text.lines().map(|line| question::colored(&painter, &clean::clean_data(line))).collect();
+        let mut out = std::io::stdout().lock();
+        if writeln!(out, "{}", text.join("\n")).and_then(|()| out.flush()).is_err() {
+            std::process::exit(0);
         }
     }
     /// Only warnings and errors are wanted.
@@ -141,6 +180,14 @@ impl Output {
             text.push_str(&format!("\n{} {}", self.paint(Tone::Strong, self.t("hint:", "Tipp:")), program::as_typed(hint)));
         }
         let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(&text));
+    }
+}
+
+/// An instant in the time zone of this machine.
+fn local(at: Timestamp, format: &str) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(instant) => instant.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string(),
+        Err(_) => at.to_string(),
     }
 }
 

@@ -194,7 +194,8 @@ pub(crate) fn asked(output: &Output, request: &ApprovalRequest) -> String {
 
 /// What a person answered.
 pub(crate) fn answered(output: &Output, answer: &ApprovalAnswer) -> String {
-    let by = &answer.by;
+    let how = answer.beforehand.map_or(String::new(), |how| format!(" ({})", output.told(how.words())));
+    let by = format!("{}{how}", answer.by);
     match answer.decision {
         Decision::Approved => tr!(output, "approved by {by}", "erteilt von {by}"),
         Decision::Denied => tr!(output, "denied by {by}", "abgelehnt von {by}"),

@@ -1,11 +1,11 @@
 //! How a run ended or what it waits for: summary, diff and evidence card, and the next thing to type.
 
 use super::plain::{counts, waits_for};
-use super::{Output, Tone};
+use super::{Output, Tone, question};
 use crate::language::tr;
 use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::state::RunState;
-use keiko_contracts::approval::Decision;
+use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::{ApprovalId, RunId};
@@ -13,6 +13,7 @@ use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
 use keiko_runtime::views::end_word;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The longest diff that is shown at the end of a run; `runs diff` shows all of it.
@@ -36,7 +37,7 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         }
         Some(diff) => {
             output.data("");
-            output.data(&cut(output, diff.text_or_empty(), run));
+            output.diff(&cut(output, diff.text_or_empty(), run));
         }
         None => {}
     }
@@ -139,10 +140,11 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     let tokens = card.usage.input + card.usage.cached + card.usage.cache_write;
     let (written, cost) = (card.usage.output, spent(output, card.cost, card.unpriced));
     let steps = steps(output, card.steps);
+    let seconds = output.decimal(&format!("{seconds:.1}"));
     let effort = tr!(
         output,
-        "{steps}, {seconds:.1} s, {tokens} tokens in, {written} out, {cost}",
-        "{steps}, {seconds:.1} s, {tokens} Token gelesen, {written} geschrieben, {cost}"
+        "{steps}, {seconds} s, {tokens} tokens in, {written} out, {cost}",
+        "{steps}, {seconds} s, {tokens} Token gelesen, {written} geschrieben, {cost}"
     );
     row(output.t("effort", "Aufwand"), &effort);
     if !card.cut_off.is_zero() {
@@ -154,7 +156,8 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
 
 /// What was spent, as far as it is known: a model without a price is no free one.
 pub(crate) fn spent(output: &Output, cost: Micros, unpriced: bool) -> String {
-    match (unpriced, cost.is_zero()) {
+    let cost = if cost.is_zero() && unpriced { String::new() } else { output.decimal(&cost.to_string()) };
+    match (unpriced, cost.is_empty()) {
         (false, _) => tr!(output, "{cost} dollars", "{cost} Dollar"),
         (true, true) => output.t("no price", "ohne Preis").to_owned(),
         (true, false) => tr!(output, "{cost} dollars and what has no price", "{cost} Dollar und was keinen Preis hat"),
@@ -171,6 +174,7 @@ fn leave(output: &Output, approval: &str) -> String {
 
 /// What a crash may have cost.
 pub(crate) fn cut_off(output: &Output, money: Micros) -> String {
+    let money = output.decimal(&money.to_string());
     tr!(
         output,
         "at most {money} dollars more for requests that a crash cut off",
@@ -251,10 +255,13 @@ pub(crate) fn state_word<'a>(output: &Output, word: &'a str) -> &'a str {
     output.t(word, german)
 }
 
+/// The changes behind the questions of a run.
+pub(crate) type Asked = BTreeMap<ApprovalId, question::Change>;
+
 /// Shows what a run waits for, and the command that goes on.
-pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state: &RunState, jsonl: bool) {
+pub(crate) fn show_waiting(output: &Output, (run, why, state): (RunId, &Suspension, &RunState), changes: &Asked, jsonl: bool) {
     let approvals: Vec<_> = state.open_approvals().map(|approval| approval.request.clone()).collect();
-    let next = next_commands(run, why, &approvals.iter().map(|request| request.id.to_string()).collect::<Vec<_>>());
+    let next = next_commands(run, why, &approvals.iter().map(AsRef::as_ref).collect::<Vec<_>>());
     if output.json() && !jsonl {
         let requests: Vec<_> = approvals.iter().map(AsRef::as_ref).collect();
         output.data(&serde_json::json!({"run": run, "status": "waiting", "waiting": why, "approvals": requests, "next": next}).to_string());
@@ -267,19 +274,24 @@ pub(crate) fn show_waiting(output: &Output, run: RunId, why: &Suspension, state:
     for request in &approvals {
         let id = output.paint(Tone::Strong, &request.id.to_string());
         output.say(&format!("  {id}  {}  ({})", output.told(&request.summary), output.told(&request.reason)));
+        for line in changes.get(&request.id).map(|change| change.summary(output)).unwrap_or_default() {
+            output.line(&format!("    {line}"));
+        }
+        output.say(&tr!(output, "    all of it: keiko approvals show {}", "    alles: keiko approvals show {}", request.id));
     }
     if let Suspension::Unavailable { fault } | Suspension::Limit { fault } = why {
         output.fault(&shortened(output, fault, &run));
     }
     for command in next {
-        output.say(&format!("  {command}"));
+        let meaning = question::meaning(output, &command);
+        output.say(&format!("  {command}{meaning}"));
     }
 }
 
-fn next_commands(run: RunId, why: &Suspension, approvals: &[String]) -> Vec<String> {
+fn next_commands(run: RunId, why: &Suspension, approvals: &[&ApprovalRequest]) -> Vec<String> {
     let resume = format!("keiko resume {run}");
     match why {
-        Suspension::Approval { .. } => approvals.iter().map(|id| format!("keiko approvals approve {id}")).chain([resume]).collect(),
+        Suspension::Approval { .. } => question::next(run, approvals),
         Suspension::Question { .. } | Suspension::Unknown { .. } => vec![format!("keiko resume {run} \"…\"")],
         Suspension::Unavailable { .. } | Suspension::Limit { .. } | Suspension::Stopped { .. } | Suspension::Killed { .. } => vec![resume],
     }

@@ -2,7 +2,7 @@
 
 use crate::keiko::*;
 use keiko_testkit::models::{Call, Day, FakeModelServer, Family, Turn};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What one request costs in these tests, millionths of a dollar: the usual tokens of the fake server at the price of gpt-5.
 const PRICE: u64 = 228;
@@ -158,7 +158,8 @@ fn whatever_comes_to_the_same_five_times_ends_the_run() {
     if !ready("whatever_comes_to_the_same_five_times_ends_the_run") {
         return;
     }
-    let turns: [(&str, fn(usize) -> Turn); 4] = [
+    type Nth = fn(usize) -> Turn;
+    let turns: [(&str, Nth); 4] = [
         ("invalid arguments", |n| call("write_file", json!({"text": n.to_string()}))),
         ("unknown tools", |n| call(&format!("web_search_{n}"), json!({"q": "leap years"}))),
         ("the same call", |_| execute("cat dates.py")),
@@ -197,4 +198,134 @@ fn a_claim_beside_a_call_that_failed_is_not_taken() {
     let told = server.requests()[1].last_results();
     assert!(told[0].contains("execute failed") && told[1].contains("exit"), "what comes after it is done first: {told:?}");
     spent(&keiko, &server, 2);
+}
+
+/// A server whose model holds so many tokens, as it counts (a token for each three bytes), and says it in these words when more
+/// is sent. What it refuses costs nothing.
+fn small(context: usize, said: fn(usize, usize) -> String, turns: Vec<Turn>) -> FakeModelServer {
+    // Counted, since older turns leave the conversation.
+    let played = std::sync::atomic::AtomicUsize::new(0);
+    deciding(move |request| {
+        let (asked, output) = (request.body.to_string().len() / 3, limit(&request.body) as usize);
+        if asked + output > context {
+            return Turn { day: Day::status(400).body(&said(asked, context)).into(), ..Turn::default() };
+        }
+        let turn = played.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        turns.get(turn).cloned().unwrap_or_else(|| finish("the script is over"))
+    })
+}
+
+fn limit(body: &Value) -> u64 {
+    body["max_tokens"].as_u64().or(body["max_completion_tokens"].as_u64()).unwrap()
+}
+
+/// The requests that were answered.
+fn answered(server: &FakeModelServer, context: usize) -> Vec<Value> {
+    let fits = |body: &Value| body.to_string().len() / 3 + limit(body) as usize <= context;
+    server.requests().into_iter().map(|request| request.body).filter(fits).collect()
+}
+
+const REFUSALS: [fn(usize, usize) -> String; 4] = [
+    |asked, context| {
+        json!({"error": {"code": "context_length_exceeded", "type": "invalid_request_error", "message": format!("This model's maximum context length is {context} tokens. However, your messages resulted in {asked} tokens.")}}).to_string()
+    },
+    |asked, context| {
+        json!({"object": "error", "code": 400, "type": "BadRequestError", "message": format!("This model's maximum context length is {context} tokens. However, you requested {} tokens ({asked} in the messages, 8192 in the completion).", asked + 8192)}).to_string()
+    },
+    |asked, context| {
+        json!({"error": {"code": 400, "type": "exceed_context_size_error", "message": "the request exceeds the available context size", "n_prompt_tokens": asked, "n_ctx": context}}).to_string()
+    },
+    |asked, context| {
+        json!({"error": format!("Trying to keep the first {asked} tokens when context the overflows. However, the model is loaded with context length of only {context} tokens, which is not enough.")}).to_string()
+    },
+];
+
+#[test]
+fn a_small_window_is_learnt_kept_to_and_remembered() {
+    if !ready("a_small_window_is_learnt_kept_to_and_remembered") {
+        return;
+    }
+    const CONTEXT: usize = 8_192;
+    for said in REFUSALS {
+        let turns = vec![execute("seq 1 4000"), execute("seq 2 4000"), execute("seq 3 4000"), add_century_test(), mend(), finish("Done.")];
+        let server = small(CONTEXT, said, turns.clone());
+        let keiko = Keiko::chat(&server);
+        let repo = leap_years(&keiko);
+        keiko.goal(&repo, "Fix centuries", &[]).expect(0).says("succeeded");
+        let (all, good) = (server.requests().len(), answered(&server, CONTEXT));
+        assert!(all - good.len() <= 3, "{} of {all} requests were refused", all - good.len());
+        assert!(good[0]["tools"].as_array().unwrap().len() < 12, "a small window gets fewer tools");
+        server.assert_valid();
+        let card = keiko.end(&keiko.newest())["card"].clone();
+        assert_eq!(card["cost"], json!(good.len() as u64 * PRICE), "what was refused costs nothing: {card:#}");
+
+        // The next run knows: its first request fits.
+        keiko.goal(&repo, "Fix centuries", &[]).expect(0);
+        let first = &server.requests()[all];
+        assert!(first.body.to_string().len() / 3 + limit(&first.body) as usize <= CONTEXT, "remembered");
+    }
+}
+
+#[test]
+fn a_window_that_does_not_hold_the_rules_is_named_before_anything_is_sent() {
+    if !ready("a_window_that_does_not_hold_the_rules_is_named_before_anything_is_sent") {
+        return;
+    }
+    let server = small(1_024, REFUSALS[0], vec![]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Fix centuries", &[]).expect(1).says("KEI-6222").says("holds 1024 tokens").says("OLLAMA_CONTEXT_LENGTH=");
+    assert_eq!(server.requests().len(), 1, "one request told");
+    keiko.goal(&repo, "Fix centuries", &[]).expect(1).says("KEI-6222");
+    assert_eq!(server.requests().len(), 1, "and then it is known");
+}
+
+#[test]
+fn a_model_that_writes_less_is_asked_for_less() {
+    let body = json!({"error": {"message": "max_tokens is too large: 8192. This model supports at most 4096 completion tokens, whereas you provided 8192.", "type": "invalid_request_error", "code": "invalid_value"}});
+    let server = deciding(move |request| match limit(&request.body) {
+        0..=4096 => words("Twelve."),
+        _ => Turn { day: Day::status(400).body(&body.to_string()).into(), ..Turn::default() },
+    });
+    let keiko = Keiko::chat(&server);
+    keiko.ask("What is 5 + 7?", &[]).expect(0).gives("Twelve.");
+    assert_eq!(server.requests().len(), 2);
+    keiko.ask("What is 5 + 7?", &[]).expect(0).gives("Twelve.");
+    assert_eq!(server.requests().len(), 3, "the second run knows");
+    assert_eq!(keiko.end(&keiko.newest())["card"]["cost"], json!(PRICE));
+}
+
+#[test]
+fn a_small_budget_buys_shorter_answers_and_too_small_a_one_is_named() {
+    let server = playing(vec![words("Twelve.")]);
+    let keiko = Keiko::chat(&server);
+    // 8,192 tokens of gpt-5 would cost 0.08 dollars.
+    keiko.ask("What is 5 + 7?", &["--budget", "0.05"]).expect(0).gives("Twelve.");
+    assert_eq!(limit(&server.requests()[0].body), 4096, "what fits is reserved");
+    let short = keiko.ask("What is 5 + 7?", &["--budget", "0.001"]);
+    short.says("KEI-6103").says("needs a budget of 0.01");
+    assert_eq!(server.requests().len(), 1);
+    let least = short.stderr.rsplit("--budget ").next().unwrap().split_whitespace().next().unwrap().to_owned();
+    keiko.run(&["resume", "last", "--budget", &least]).expect(0).gives("Twelve.");
+}
+
+#[test]
+fn how_hard_to_think_can_be_chosen() {
+    for (family, field) in [(Family::Chat, "/reasoning_effort"), (Family::Messages, "/thinking/budget_tokens")] {
+        let server = playing(vec![words("Twelve.")]);
+        let keiko = Keiko::with(&server, family);
+        keiko.ask("What is 5 + 7?", &["--effort", "low"]).expect(0);
+        let low = server.requests()[0].body.pointer(field).cloned().unwrap_or_default();
+        keiko.run(&["config", "set", "run.effort", "medium"]).expect(0);
+        keiko.ask("What is 5 + 7?", &[]).expect(0);
+        let medium = server.requests()[1].body.pointer(field).cloned().unwrap_or_default();
+        let want = if family == Family::Chat { (json!("low"), json!("medium")) } else { (json!(1024), json!(4096)) };
+        assert_eq!((low, medium), want);
+        server.assert_valid();
+    }
+    let server = playing(vec![words("Twelve.")]);
+    let keiko = Keiko::chat(&server);
+    let told = keiko.ask("What is 5 + 7?", &["--effort", "high", "--model", "openai/gpt-4.1"]);
+    told.expect(0).says("cannot be told how hard to think");
+    assert!(server.requests()[0].body.get("reasoning_effort").is_none());
 }

@@ -11,6 +11,7 @@ mod context;
 mod endings;
 mod german;
 mod goal;
+mod hostile;
 mod interrupted;
 mod journal;
 mod keiko;

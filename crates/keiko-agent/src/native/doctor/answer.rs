@@ -74,6 +74,11 @@ pub(super) fn first_line(text: &str) -> String {
     text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim().chars().take(240).collect()
 }
 
+/// The last line of a log that says something, cut to what fits a report.
+pub(super) fn last_line(text: &str) -> String {
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim().chars().take(240).collect()
+}
+
 /// Byte code is never written: two edits of one second and one length would otherwise run the older one's.
 pub(super) fn quiet_env() -> BTreeMap<String, String> {
     [("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("NO_COLOR", "1"), ("CARGO_TERM_COLOR", "never")]
@@ -85,7 +90,7 @@ pub(super) fn quiet_env() -> BTreeMap<String, String> {
 /// Runs a command in a folder, keeping up to 4 MiB of its output.
 pub(super) fn run(id: impl Into<String>, title: impl Into<String>, cwd: &str, command: Command, wall_ms: u32) -> NativeCall {
     let limits = Limits { wall_ms, output_bytes: 4 << 20, ..Limits::default() };
-    let spec = ExecSpec { command, cwd: cwd.to_owned(), env: quiet_env(), stdin: None, limits, collect: Vec::new() };
+    let spec = ExecSpec { command, cwd: cwd.to_owned(), env: quiet_env(), stdin: None, limits, collect: Vec::new(), report: None };
     NativeCall { id: id.into(), title: title.into(), op: JailOp::Exec(spec) }
 }
 

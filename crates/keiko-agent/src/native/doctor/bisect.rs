@@ -78,7 +78,7 @@ impl Target {
 
     /// Nothing differs between the workspace and the newest commit.
     fn is_committed(&self) -> bool {
-        self.from_workspace && self.trees.get(&0).is_some() && self.trees.get(&0) == self.trees.get(&1)
+        self.from_workspace && self.trees.contains_key(&0) && self.trees.get(&0) == self.trees.get(&1)
     }
 }
 
@@ -422,7 +422,7 @@ mod tests {
         };
         Target {
             suite: 0,
-            red: TestCase { name: "t".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None },
+            red: TestCase { name: "t".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None },
             plan: crate::testing::plan(&project, None).unwrap(),
             overlay: Vec::new(),
             line: vec![Commit { id: String::new(), subject: String::new(), parents: Vec::new() }; length],

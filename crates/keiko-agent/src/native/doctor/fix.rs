@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     fn case(name: &str, status: TestStatus) -> TestCase {
-        TestCase { name: name.to_owned(), status, file: None, line: None, message: None }
+        TestCase { name: name.to_owned(), status, file: None, line: None, message: None, lacks: None }
     }
 
     #[test]

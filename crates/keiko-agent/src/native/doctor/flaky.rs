@@ -201,7 +201,8 @@ fn cases(round: &Round, suite: &Suite, answer: &Answer) -> Vec<TestCase> {
         Round::Reversed(_) | Round::Forward(_) => {
             let traced = answer.exec().ok().and_then(|report| trace::read(report.stdout.text_or_empty(), suite)).unwrap_or_default();
             let status = |failed| if failed { TestStatus::Failed } else { TestStatus::Passed };
-            let to_case = |t: trace::Traced| TestCase { name: t.name, status: status(t.failed), file: None, line: None, message: None };
+            let to_case =
+                |t: trace::Traced| TestCase { name: t.name, status: status(t.failed), file: None, line: None, message: None, lacks: None };
             traced.into_iter().map(to_case).collect()
         }
     }

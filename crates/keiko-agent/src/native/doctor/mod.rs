@@ -13,6 +13,7 @@ mod flaky;
 mod lint;
 mod lint_read;
 mod markdown;
+mod prepare;
 mod repair;
 mod report;
 mod revert;
@@ -37,8 +38,8 @@ use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use answer::Answer;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
-use keiko_contracts::jail::{Opened, Project, Survey, TreeId};
-use keiko_contracts::run::EndStatus;
+use keiko_contracts::jail::{Opened, Project, Source, Survey, TreeId};
+use keiko_contracts::run::{EndStatus, StartRun};
 use source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -121,9 +122,7 @@ impl Suite {
     /// How to run one test and nothing else; where its runner cannot do that, all of them: what comes of it is read by the
     /// test's name.
     fn alone(&self, case: &TestCase) -> Option<crate::testing::TestPlan> {
-        let is_named = !matches!(self.plan.runner.as_str(), "npm");
-        let alone = is_named.then(|| crate::testing::plan(&self.project, Some(&case.name))).flatten();
-        Some(alone.unwrap_or_else(|| self.plan.clone()))
+        Some(crate::testing::alone(&self.project, case).unwrap_or_else(|| self.plan.clone()))
     }
     /// A path inside the project as the workspace names it.
     fn path(&self, inside: &str) -> String {
@@ -163,9 +162,17 @@ struct Facts {
     suites: Vec<Suite>,
     report: DoctorReport,
     spent_ms: u64,
+    /// The folder that is examined, as a shell takes it.
+    folder: Option<String>,
 }
 
 impl Facts {
+    /// What people type so that what the projects declare is installed: as it stands, from wherever they are.
+    fn install_command(&self) -> String {
+        self.folder
+            .as_ref()
+            .map_or_else(|| "keiko up --install yes".into(), |folder| format!("keiko up --workspace {folder} --install yes"))
+    }
     fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
     }
@@ -210,9 +217,11 @@ impl Doctor {
             suites: Vec::new(),
             report: DoctorReport::default(),
             spent_ms: 0,
+            folder: None,
         };
         let phases: Vec<Box<dyn Phase>> = vec![
             Box::new(survey::Look::default()),
+            Box::new(prepare::Prepare::default()),
             Box::new(tests::FirstRun),
             Box::new(cause::Causes::default()),
             Box::new(lint::Lint::default()),
@@ -298,6 +307,12 @@ impl Doctor {
 impl NativeEngine for Doctor {
     fn boxed(&self) -> Box<dyn NativeEngine> {
         Box::new(self.clone())
+    }
+
+    fn started(&mut self, start: &StartRun) {
+        if let Some(Source::Folder { path, .. }) = &start.source {
+            self.facts.folder = Some(crate::describe::quoted(path));
+        }
     }
 
     fn opened(&mut self, opened: &Opened) {

@@ -173,7 +173,7 @@ mod tests {
             ..Traced::default()
         };
         let tests = [test("bad", true, &[1, 3]), test("good", false, &[1, 2])];
-        let case = TestCase { name: "bad".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None };
+        let case = TestCase { name: "bad".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None };
         let ranked = |changed: &[Place]| -> Vec<(u32, u32)> {
             rank(&case, &tests, &sources, changed).iter().map(|ranked| (ranked.place.1, ranked.score)).collect()
         };

@@ -60,7 +60,10 @@ impl Phase for FirstRun {
                     suite.first = Some((summary, cases));
                 }
                 Err(why) => {
-                    let (why, enable) = explain(&suite.project, &why, &facts.sources);
+                    let suite = suite.clone();
+                    let (why, by_hand) = explain(&suite.project, &why, &facts.sources);
+                    let declared = suite.project.needs_prepare && suite.project.preparation.is_some();
+                    let enable = if declared && !by_hand.is_empty() { facts.install_command() } else { by_hand };
                     facts.left_out(format!("tests of {place}"), why, enable);
                 }
             }
@@ -166,7 +169,7 @@ pub(super) fn program(toolchain: Toolchain) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+mod shown {
     use super::*;
 
     fn project(dir: &str, toolchain: Toolchain, needs_prepare: bool) -> Project {

@@ -244,7 +244,7 @@ pub(super) async fn life(home: Home, config: Config, place: &Path, run: &str) ->
     let driver = Driver::new(ports, options, Arc::new(tools::standard()), engine);
     let rest = loop {
         let order = match driver.fold(run).await {
-            Ok(_) => Order::Resume { run, by: "demo crash".into(), limits: None },
+            Ok(_) => Order::Resume { run, by: "demo crash".into(), limits: None, install: None },
             Err(FoldError::NoSuchRun(_)) => Order::Start(Box::new(start.clone())),
             Err(error) => return Err(error.fault().into()),
         };

@@ -9,7 +9,7 @@ use std::path::Path;
 const NAMED: usize = 5;
 
 /// Other processes that hold a lock on one of these files, for people: `4711 (keiko run)`. Writers come first.
-pub(super) fn of(files: &[&Path]) -> Vec<String> {
+pub(crate) fn of(files: &[&Path]) -> Vec<String> {
     let files: Vec<File> = files
         .iter()
         .filter_map(|path| path.metadata().ok())

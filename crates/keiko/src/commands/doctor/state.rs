@@ -4,6 +4,7 @@ use super::{Row, State, holders};
 use crate::config::{Loaded, Places};
 use crate::home::Home;
 use crate::wiring::read_fault;
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::StreamId;
 use keiko_models::detect::{self, Found};
@@ -83,6 +84,11 @@ fn size(bytes: u64) -> String {
 /// The journal, who works in it, and workspaces that nothing refers to.
 pub(super) async fn journal(home: &Home) -> Vec<Row> {
     let path = home.journal();
+    if let Some(position) = keiko_store::missing(&path) {
+        let what = format!("the journal is gone: it had reached position {position}, and only its anchor is left");
+        let hint = "put the newest backup back; to begin anew, remove the files that begin with the journal's name";
+        return vec![Row::fault("journal", State::Broken, &Fault::new(Code(3023), what).at(path.display()).hint(hint))];
+    }
     if !path.exists() {
         return vec![Row::ok("journal", format!("{} (made with the first run)", path.display()))];
     }

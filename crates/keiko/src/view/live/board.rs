@@ -2,18 +2,21 @@
 
 use super::line::{Asks, Line};
 use crate::language::tr;
+use crate::memory::{Memory, Remembered};
 use crate::view::clean::{clean, columns, cut, tail};
+use crate::view::question::{self, Change};
 use crate::view::steps::Steps;
 use crate::view::{Output, Tone, result};
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
-use keiko_contracts::approval::{ApprovalRequest, Decision};
+use keiko_contracts::approval::{ApprovalRequest, Decision, Installing};
 use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{End, JailBody};
 use keiko_contracts::model::{LiveFrame, Part, Usage};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{InboxMessage, RunEvent, Suspension};
-use std::collections::VecDeque;
+use keiko_ports::shell::{Clock as _, SystemClock};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Most lines that wait to be drawn, and the most bytes of a running text that are kept.
@@ -24,6 +27,8 @@ const STREAM_ROWS: usize = 6;
 const WORDS_ROWS: usize = 60;
 const OUTPUT_ROWS: usize = 8;
 const ACTION_ROWS: usize = 120;
+/// Lines of the whole of what is decided about.
+const WHOLE_ROWS: usize = 2_000;
 /// The column where texts begin, as in the plain view.
 pub(super) const MARGIN: &str = "            ";
 
@@ -70,6 +75,10 @@ pub(super) struct Board {
     unpriced: bool,
     line: Line,
     is_changed: bool,
+    /// Changes that were looked up for open approvals.
+    changes: BTreeMap<ApprovalId, Change>,
+    /// Where answers are remembered, and for which folder.
+    memory: Option<(Memory, String)>,
 }
 
 impl Board {
@@ -96,7 +105,61 @@ impl Board {
             unpriced: false,
             line: Line::default(),
             is_changed: false,
+            changes: BTreeMap::new(),
+            memory: None,
         }
+    }
+
+    /// Answers can be remembered for this folder.
+    pub(super) fn remembering(self, memory: Option<(Memory, String)>) -> Board {
+        Board { memory, ..self }
+    }
+
+    /// The change behind a question was looked up.
+    pub(super) fn change(&mut self, id: ApprovalId, change: Change) {
+        if !self.approvals.iter().any(|request| request.id == id) {
+            return;
+        }
+        for line in change.summary(&self.output) {
+            self.tell(&format!("{MARGIN}{line}"));
+        }
+        self.changes.insert(id, change);
+    }
+
+    /// The approval that an answer would be for.
+    fn asked(&self) -> Option<&ApprovalRequest> {
+        self.approvals.iter().find(|request| !self.answered.contains(&request.id))
+    }
+
+    /// Shows the whole of what is decided about.
+    fn show_whole(&mut self) {
+        let Some(request) = self.asked().cloned() else { return };
+        let lines = question::whole(&self.output, &request, self.changes.get(&request.id));
+        for line in lines.iter().take(WHOLE_ROWS) {
+            self.tell(&format!("{MARGIN}  {line}"));
+        }
+        if lines.len() > WHOLE_ROWS {
+            let rest = self.output.t("... the rest", "... der Rest");
+            self.tell(&format!("{MARGIN}  {rest}: keiko approvals show {}", request.id));
+        }
+    }
+
+    /// Remembers an answer about installing for the repository.
+    fn remember(&mut self, request: &ApprovalRequest, decision: Decision) {
+        let Some((memory, folder)) = self.memory.clone().filter(|_| question::is_install(&request.action)) else { return };
+        let answer = if decision == Decision::Approved { Installing::Yes } else { Installing::No };
+        let at = SystemClock.now();
+        let known = Remembered::install(&folder, answer, self.by.clone(), at, question::registries(&request.action));
+        let output = self.output;
+        let text = match memory.keep(&known) {
+            Ok(()) => tr!(
+                output,
+                "remembered for {folder}; to forget it: keiko approvals forget {folder}",
+                "gemerkt für {folder}; zum Vergessen: keiko approvals forget {folder}"
+            ),
+            Err(fault) => output.paint(Tone::Bad, &output.told(&fault.message)),
+        };
+        self.tell(&format!("{MARGIN}{text}"));
     }
 
     /// A line (or several) to scroll. When nobody draws, the oldest are left out.
@@ -181,6 +244,7 @@ impl Board {
             RunEvent::ApprovalResolved(answer) => {
                 self.approvals.retain(|request| request.id != answer.id);
                 self.answered.retain(|id| *id != answer.id);
+                self.changes.remove(&answer.id);
             }
             RunEvent::RunSuspended(why) => {
                 self.question = matches!(why, Suspension::Question { .. });
@@ -248,7 +312,7 @@ impl Board {
     /// Shows the whole of what a person decides about.
     fn ask(&mut self, request: &ApprovalRequest) {
         let output = self.output;
-        let expires = request.expires.map_or_else(|| output.t("never", "nie").into(), |at| at.to_string());
+        let expires = request.expires.map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
         self.tell("");
         self.named(
             Tone::Warn,
@@ -258,15 +322,28 @@ impl Board {
         );
         let because = tr!(output, "because {}; expires {expires}", "Grund: {}; läuft ab: {expires}", output.told(&request.reason));
         self.tell(&format!("{MARGIN}{because}"));
-        let action = serde_json::to_string_pretty(&request.action).unwrap_or_default();
-        for (row, line) in action.lines().enumerate() {
-            if row == ACTION_ROWS {
-                let rest = output.t("... the rest", "... der Rest");
-                self.tell(&format!("{MARGIN}  {rest}: keiko approvals show {}", request.id));
-                break;
+        // An installation is asked about in words; of a change, its size and files follow. `?` shows all of either.
+        let install = question::is_install(&request.action);
+        if !install {
+            let action = serde_json::to_string_pretty(&request.action).unwrap_or_default();
+            for (row, line) in action.lines().enumerate() {
+                if row == ACTION_ROWS {
+                    let rest = output.t("... the rest", "... der Rest");
+                    self.tell(&format!("{MARGIN}  {rest}: keiko approvals show {}", request.id));
+                    break;
+                }
+                self.tell(&format!("{MARGIN}  {line}"));
             }
-            self.tell(&format!("{MARGIN}  {line}"));
         }
+        let keys = match (install && self.memory.is_some(), install) {
+            (true, _) => output.t(
+                "?: the exact commands. y always, n always: remember it for this repository.",
+                "?: die genauen Befehle. j immer, n immer: für dieses Repository merken.",
+            ),
+            (_, true) => output.t("?: the exact commands.", "?: die genauen Befehle."),
+            _ => output.t("?: all of it.", "?: alles davon."),
+        };
+        self.tell(&format!("{MARGIN}{keys}"));
         if !self.has_foot {
             let question = output.t("Allow exactly this? Type y, or n and why.", "Genau dies erlauben? Tippen Sie j, oder n und warum.");
             self.tell(&format!("{MARGIN}{question}"));
@@ -303,6 +380,10 @@ impl Board {
 
     /// A key was pressed.
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Deed> {
+        if key.code == KeyCode::Char('?') && key.kind != KeyEventKind::Release && self.line.is_empty() && self.asked().is_some() {
+            self.show_whole();
+            return None;
+        }
         match self.line.key(key) {
             Asks::Nothing => None,
             Asks::Stop => self.stop(),
@@ -323,9 +404,18 @@ impl Board {
 
     /// What a typed line means: an answer to the oldest open approval, or words for the agent. Rules hear no words.
     pub(super) fn say(&mut self, text: &str, may_answer: bool) -> Option<InboxMessage> {
-        let open = self.approvals.iter().find(|request| may_answer && !self.answered.contains(&request.id));
+        let open = self.asked().filter(|_| may_answer).cloned();
+        if text == "?" && open.is_some() {
+            self.show_whole();
+            return None;
+        }
         if let (Some(request), Some((decision, reason))) = (open, decision(text)) {
-            let answer = request.answer(decision, self.by.clone(), reason);
+            let always = reason.as_deref().is_some_and(|reason| matches!(reason.to_lowercase().as_str(), "always" | "immer"));
+            let keep = always && question::is_install(&request.action);
+            if keep {
+                self.remember(&request, decision);
+            }
+            let answer = request.answer(decision, self.by.clone(), reason.filter(|_| !keep));
             self.answered.push(answer.id);
             return Some(InboxMessage::Approval(answer));
         }
@@ -403,7 +493,8 @@ impl Board {
 
     fn prompt(&self) -> &str {
         if self.approvals.len() > self.answered.len() {
-            self.output.t("Allow exactly this? y, or n and why > ", "Genau dies erlauben? j, oder n und warum > ")
+            self.output
+                .t("Allow exactly this? y, or n and why, ? shows all > ", "Genau dies erlauben? j, oder n und warum, ? zeigt alles > ")
         } else if self.question {
             self.output.t("Your answer > ", "Ihre Antwort > ")
         } else if self.steps.is_native() {

@@ -32,6 +32,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Nothing is typed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chars.is_empty()
+    }
+
     /// A question has been shown. What is already typed was not meant for it.
     pub(super) fn question_shown(&mut self) {
         self.begun_before = !self.chars.is_empty();

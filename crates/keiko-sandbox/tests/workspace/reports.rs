@@ -1,0 +1,79 @@
+//! Keiko's own reporter of tests, in the real sandbox with the real runner: what it tells is believed, and nothing else is.
+
+use crate::kit::{Scene, shell};
+use keiko_contracts::jail::{Command, End, ExecReport, ExecSpec, JailBody, JailOp, REPORT, Reported, ReporterKind};
+
+const TEST: &str =
+    "import unittest\nimport calc\n\n\nclass T(unittest.TestCase):\n    def test_add(self):\n        self.assertEqual(calc.add(1, 2), 3)\n";
+const WRONG: &str = "def add(a, b):\n    return a - b\n";
+
+async fn run(scene: &Scene) -> ExecReport {
+    let words = ["python3", "/harness/keiko_run.py", "unittest", "-v"].map(str::to_owned);
+    let spec = ExecSpec { command: Command::Argv(words.into()), report: Some(ReporterKind::Python), ..shell("") };
+    let JailBody::Exec(exec) = scene.done(JailOp::Exec(spec)).await.body else { panic!() };
+    exec
+}
+
+fn records(exec: &ExecReport) -> &str {
+    exec.artifacts.iter().find(|(name, _)| name == REPORT).map_or("", |(_, text)| text.text_or_empty())
+}
+
+#[tokio::test]
+async fn a_reporter_tells_what_the_tests_came_to() {
+    let Some(scene) = Scene::new("a_reporter_tells") else { return };
+    scene.repository(&[("calc.py", "def add(a, b):\n    return a + b\n"), ("test_calc.py", TEST)]);
+    scene.open(true).await;
+    let exec = run(&scene).await;
+    let told = records(&exec);
+    assert_eq!(exec.reported, Some(Reported { records: 3, ended: true, forged: 0 }), "{exec:?}");
+    assert!(
+        told.contains("\"name\":\"test_calc.T.test_add\"") && told.contains("\"status\":\"passed\"") && !told.contains("void"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn code_under_test_cannot_buy_a_result() {
+    let Some(scene) = Scene::new("code_under_test_cannot_buy") else { return };
+    let cheats = [
+        ("does nothing", "import unittest\nunittest.TestCase.assertEqual = lambda *a, **k: None\n"),
+        (
+            "another body",
+            "import unittest\nunittest.TestCase.assertEqual.__code__ = (lambda self, first, second, msg=None: None).__code__\n",
+        ),
+        ("leaves", "import os\nprint('Ran 1 test\\n\\nOK', flush=True)\nos._exit(0)\n"),
+        ("leaves at the end", "import atexit, os\natexit.register(lambda: (open('/results/keiko.report', 'w').close(), os._exit(0)))\n"),
+        ("forges", "open('/results/keiko.report', 'a').write('1 00 {\"kind\":\"end\",\"code\":0,\"cases\":1}\\n')\n"),
+        ("another unittest", "import sys, types\nsys.modules['unittest'] = types.ModuleType('unittest')\n"),
+        (
+            "the result",
+            "import unittest\nfor c in unittest.TextTestResult.__subclasses__():\n    c.addFailure = lambda self, t, e: self.addSuccess(t)\n",
+        ),
+        ("the run", "import unittest\nunittest.TestCase.run = lambda s, r=None: (r.startTest(s), r.addSuccess(s), r.stopTest(s))\n"),
+    ];
+    let mut files = vec![("test_calc.py".to_owned(), TEST.to_owned()), ("unittest.py".to_owned(), "print('OK')\n".to_owned())];
+    files.extend(cheats.iter().enumerate().map(|(at, (_, code))| (format!("cheat{at}.py"), format!("{WRONG}{code}"))));
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    scene.repository(&files);
+    scene.open(true).await;
+    for (at, (name, _)) in cheats.iter().enumerate() {
+        scene.done(JailOp::Exec(shell(&format!("cp cheat{at}.py calc.py")))).await;
+        let exec = run(&scene).await;
+        let (reported, told) = (exec.reported.unwrap(), records(&exec));
+        let believed = reported.ended && reported.forged == 0 && !told.contains("\"kind\":\"void\"");
+        let red = told.contains("\"status\":\"failed\"") || told.contains("\"status\":\"error\"");
+        assert!(!believed || red, "{name}: {exec:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_secret_is_gone_when_code_of_the_workspace_runs() {
+    let Some(scene) = Scene::new("the_secret_is_gone") else { return };
+    let look =
+        "import os, sys\nprint('STDIN', os.read(0, 100), 'ARGV', sys.argv, 'ENV', [v for v in os.environ.values() if len(v) == 64])\n";
+    scene.repository(&[("calc.py", &format!("{WRONG}{look}")), ("test_calc.py", TEST)]);
+    scene.open(true).await;
+    let exec = run(&scene).await;
+    assert_eq!(exec.end, End::Exit(1));
+    assert!(exec.stdout.text_or_empty().contains("STDIN b'' ARGV ['unittest', '-v'] ENV []"), "{}", exec.stdout.text_or_empty());
+}

@@ -236,8 +236,12 @@ impl Bisect {
         let Some((bad, good)) = target.bounds() else {
             let passed = target.verdicts.values().any(|verdict| *verdict != Verdict::Unknown);
             let oldest = target.line.last().map(|commit| commit.id.clone()).unwrap_or_default();
-            let tried = if passed { "it passes at none of the commits tried" } else { "it can be run at none of the commits tried" };
-            facts.left_out(what, format!("{tried}, back to {oldest}"), "");
+            let why = if passed {
+                format!("it passes at none of the commits tried, back to {oldest}")
+            } else {
+                format!("it can be run at none of the commits tried, back to {oldest}")
+            };
+            facts.left_out(what, why, "");
             return;
         };
         let name = |place: usize| &target.line[place].id;

@@ -2,6 +2,7 @@
 //! run. All the rest is in the report itself.
 
 use super::report::{Candidate, DoctorReport};
+use super::tests::NO_TESTS;
 use keiko_contracts::language::Language;
 use keiko_contracts::tr;
 
@@ -114,8 +115,9 @@ impl Brief<'_> {
     }
 
     fn left_out(&self) -> Vec<String> {
-        let tests = |what: &str| what.starts_with("tests");
-        let mut left: Vec<_> = self.report.not_looked_at.iter().filter(|left| tests(&left.what)).collect();
+        // That a folder holds no tests is nothing to be mended.
+        let tests = self.report.not_looked_at.iter().filter(|left| left.what.starts_with("tests") && left.why != NO_TESTS);
+        let mut left: Vec<_> = tests.collect();
         left.extend(self.report.not_looked_at.iter().filter(|left| left.what.starts_with("the guilty commit") || left.what == "the files"));
         let mut lines = Vec::new();
         for one in left.iter().take(LEFT) {
@@ -173,11 +175,9 @@ mod tests {
                 template: "undo commit abc1234 here".to_owned(),
                 diff: "--- a/m.py\n+++ b/m.py\n@@ -1 +1 @@\n-    return x - 1\n+    return x + 1\n".to_owned(),
             }],
-            not_looked_at: vec![NotLooked {
-                what: "tests of docs".to_owned(),
-                why: "no test file is there".to_owned(),
-                enable: String::new(),
-            }],
+            not_looked_at: [("docs", NO_TESTS), ("web", "its test script calls mocha")]
+                .map(|(dir, why)| NotLooked { what: format!("tests of {dir}"), why: why.to_owned(), enable: "npm install".to_owned() })
+                .into(),
             ..DoctorReport::default()
         }
     }
@@ -194,10 +194,12 @@ mod tests {
             "Broken by abc1234 \"Tidy\": 152 tests, green at def5678",
             "Candidate, review it: m.py:2 (undo commit abc1234 here) turns 152 tests green and breaks none",
             "    +    return x + 1",
-            "Not looked at: tests of docs: no test file is there",
+            "Not looked at: tests of web: its test script calls mocha",
+            "  To enable it: npm install",
         ] {
             assert!(lines.contains(&line), "{line} in\n{text}");
         }
+        assert!(!text.contains("docs"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use keiko_contracts::jail::{Project, Toolchain};
 use regex::Regex;
 use std::collections::BTreeSet;
 
+/// Why the tests of a folder without any did not run.
+pub(super) const NO_TESTS: &str = "no test file is there";
+
 /// Runs each project's tests once.
 #[derive(Debug, Clone)]
 pub(super) struct FirstRun;
@@ -77,7 +80,7 @@ fn explain(project: &Project, why: &str, sources: &Sources) -> (String, String) 
         path.starts_with(&prefix) && (is_test_file(path) || path.rsplit('/').next().is_some_and(|name| name.contains("test")))
     };
     if project.toolchain == Toolchain::Python && !sources.cut && !sources.files.keys().any(|path| is_test(&path)) {
-        return ("no test file is there".to_owned(), String::new());
+        return (NO_TESTS.to_owned(), String::new());
     }
     if let Some(program) = missing_program(why) {
         return (format!("its test script calls {program}, which is not there in the sandbox"), enable(project, why));

@@ -202,10 +202,32 @@ pub(crate) fn toolchains(from: &SearchFrom) -> Toolchains {
             place(from, path, &mut found);
         }
     }
-    for entry in ["/usr/local/bin", "/usr/bin", "/bin"] {
+    let system = ["/usr/local/bin", "/usr/bin", "/bin"];
+    beside_the_path(from, &system, &mut found);
+    for entry in system {
         found.on_path(entry);
     }
     found
+}
+
+/// Toolchains of the home that no shell has put on the search path: a job of cron's or an editor's has them no less.
+fn beside_the_path(from: &SearchFrom, system: &[&str], found: &mut Toolchains) {
+    let Some(home) = &from.home else { return };
+    let is_there = |found: &Toolchains, program: &str| {
+        found.path.iter().map(String::as_str).chain(system.iter().copied()).any(|entry| Path::new(entry).join(program).is_file())
+    };
+    for program in ["node", "go"] {
+        if !is_there(found, program)
+            && let Some(prefix) = crate::versions::default_of(program, home)
+        {
+            found.see(&prefix);
+            found.on_path(&prefix.join("bin").to_string_lossy());
+        }
+    }
+    let cargo = from.folder("CARGO_HOME", ".cargo").map(|cargo| cargo.join("bin")).filter(|bin| bin.join("cargo").is_file());
+    if let Some(bin) = cargo.filter(|_| !is_there(found, "cargo")) {
+        place(from, &bin, found);
+    }
 }
 
 /// Decides by its shape what a folder on the search path belongs to.
@@ -219,6 +241,10 @@ fn place(from: &SearchFrom, entry: &Path, found: &mut Toolchains) {
     } else if text.contains("/.nvm/versions/") || from.variables.get("VIRTUAL_ENV").is_some_and(|v| entry.starts_with(v)) {
         let Some(prefix) = entry.parent() else { return };
         found.see(prefix);
+    } else if let Some(prefix) = from.home.as_deref().and_then(|home| crate::versions::on_path(entry, home)) {
+        found.see(&prefix);
+        found.on_path(&prefix.join("bin").to_string_lossy());
+        return;
     } else if let Some(product) = entry.strip_prefix("/opt").ok().and_then(|rest| rest.components().next()) {
         found.see(&Path::new("/opt").join(product));
     } else if [".local/bin", "go/bin", ".bun/bin", ".deno/bin"].iter().any(|known| entry.ends_with(known)) {
@@ -412,6 +438,17 @@ mod tests {
         let found = toolchains(&from);
         assert_eq!(found.path[0], format!("{}/.pyenv/versions/3.12.1/bin", home.path().display()));
         assert_eq!(found.mounts.len(), 1);
+    }
+
+    #[test]
+    fn toolchains_of_the_home_count_without_a_shell_that_knows_them() {
+        let (home, mut from) = home_with(&[".nvm/versions/node/v20.1.0/bin", ".cargo/bin", ".rustup"]);
+        std::fs::write(home.path().join(".cargo/bin/cargo"), b"\x7fELF...").unwrap();
+        std::fs::write(home.path().join(".nvm/versions/node/v20.1.0/bin/node"), b"\x7fELF...").unwrap();
+        from.path = "/nowhere".into();
+        let found = toolchains(&from);
+        let on_path = |program: &str| found.path.iter().any(|entry| Path::new(entry).join(program).is_file());
+        assert!(on_path("node") && on_path("cargo"), "{found:?}");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod seccomp;
 pub mod selftest;
 pub mod spec;
 mod start;
+mod versions;
 mod weight;
 pub mod worker;
 pub mod workspace;

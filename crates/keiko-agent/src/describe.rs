@@ -22,7 +22,7 @@ pub fn action(action: &Action) -> String {
 #[must_use]
 pub fn op(op: &JailOp) -> String {
     match op {
-        JailOp::Open { source: Source::Folder { path, .. } } => format!("make a private copy of {path}"),
+        JailOp::Open { source: Source::Folder { path, .. } | Source::Copy { path, .. } } => format!("make a private copy of {path}"),
         JailOp::Open { source: Source::Empty } => "make an empty workspace".into(),
         JailOp::Survey => "look the workspace over".into(),
         JailOp::ReadFile { path, from_line, .. } => format!("read {path} from line {from_line}"),
@@ -72,10 +72,13 @@ const FOLDERS_MAX: usize = 4;
 fn installation(prepare: &Prepare) -> String {
     let sets = &prepare.sets;
     let n: u64 = sets.iter().map(|set| u64::from(set.packages.count)).sum();
+    let complete = sets.iter().all(|set| set.packages.complete);
     let mut what = match n {
         0 => "packages".to_owned(),
-        n if sets.iter().all(|set| set.packages.complete) => count(n, "package"),
-        n => format!("{} and what they need", count(n, "declared package")),
+        1 if complete => "1 package".to_owned(),
+        n if complete => format!("{n} packages"),
+        1 => "1 declared package and what it needs".to_owned(),
+        n => format!("{n} declared packages and what they need"),
     };
     let bytes: Option<Vec<u64>> = sets.iter().map(|set| set.packages.bytes).collect();
     if let Some(bytes) = bytes.map(|all| all.iter().fold(0, |sum: u64, n| sum.saturating_add(*n))).filter(|bytes| *bytes > 0) {

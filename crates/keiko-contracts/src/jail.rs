@@ -177,6 +177,13 @@ pub enum Source {
         /// Take tracked and untracked changes along; otherwise the base is HEAD.
         snapshot: bool,
     },
+    /// A fresh copy of a run's result, to check it: with the dependencies that the run had.
+    Copy {
+        /// Absolute path of the copy.
+        path: String,
+        /// The run.
+        of: RunId,
+    },
     /// An empty workspace.
     Empty,
 }

@@ -88,7 +88,7 @@ fn approval(state: &RunState, id: ApprovalId, now: Timestamp, answer: Option<&Ap
 pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
     let start = state.start.as_deref()?;
     let workspace = match &start.source {
-        Some(Source::Folder { path, .. }) => Some(path.clone()),
+        Some(Source::Folder { path, .. } | Source::Copy { path, .. }) => Some(path.clone()),
         Some(Source::Empty) | None => None,
     };
     Some(RunRow {

@@ -72,9 +72,19 @@ struct Filled {
 }
 
 impl Maker<'_> {
+    /// The folder whose dependencies are used: that of the run that is checked, if it is still there.
+    fn root_of(&self, source: &Source, found: Option<&Found>) -> Option<PathBuf> {
+        let checked = match source {
+            Source::Copy { of, .. } => self.spaces.must(*of).ok().and_then(|(_, meta)| meta.root).filter(|root| root.is_dir()),
+            Source::Folder { .. } | Source::Empty => None,
+        };
+        checked.or_else(|| found.map(|found| found.root.clone()))
+    }
+
     fn make(&self, source: &Source, owner: Identity) -> Result<Meta, Fault> {
         let (mut found, snapshot) = match source {
             Source::Empty => (None, false),
+            Source::Copy { path, .. } => (Some(source::look(&self.spaces.git, Path::new(path))?), true),
             Source::Folder { path, snapshot } => (Some(source::look(&self.spaces.git, Path::new(path))?), *snapshot),
         };
         for dir in [&self.place.dir, &self.place.tree(), &self.place.out()] {
@@ -113,7 +123,8 @@ impl Maker<'_> {
         notes.extend(filled.notes.iter().cloned());
         let branch = repo.and_then(|r| r.branch.clone());
         self.clone_out(&filled, branch.as_deref().unwrap_or(BRANCH), format, found.as_ref())?;
-        let deps = found.as_ref().map(|f| deps::find(&f.root)).unwrap_or_default();
+        let root = self.root_of(source, found.as_ref());
+        let deps = root.as_deref().map(deps::find).unwrap_or_default();
         let deps = deps::make_mount_points(&self.place.tree(), deps)?;
         for dir in [self.place.tree(), self.place.state(), self.place.out()] {
             std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).map_err(|e| io_fault("set the mode of", &dir, &e))?;
@@ -122,7 +133,7 @@ impl Maker<'_> {
         let part = found.as_ref().map(|f| f.part.display().to_string()).unwrap_or_default();
         let remotes = repo.map(|r| r.remotes.clone()).unwrap_or_default();
         let opened = Opened { base: filled.base, tree: filled.tree, kind: filled.kind, branch, remotes, part, notes };
-        let meta = Meta { version: 1, source: source.clone(), opened, root: found.map(|f| f.root), deps, notes: Vec::new() };
+        let meta = Meta { version: 1, source: source.clone(), opened, root, deps, notes: Vec::new() };
         let bytes =
             serde_json::to_vec(&meta).map_err(|e| Fault::new(Code(5110), format!("the workspace's record cannot be written: {e}")))?;
         write_atomically(&self.place.meta(), &bytes)?;

@@ -32,7 +32,7 @@ pub(crate) async fn check(keiko: &Keiko, card: &EvidenceCard, tests: bool) -> Re
         seen: exported.as_ref().err().map_or_else(|| short(tree), ToString::to_string),
     };
     let (true, true, Some(expected)) = (there.ok, tests, &card.tests_after) else { return Ok(vec![there]) };
-    let end = run_tests(keiko, &folder.path().display().to_string()).await?;
+    let end = run_tests(keiko, &folder.path().display().to_string(), card.run).await?;
     let again = end.card.tests_after.as_ref();
     let same = again.is_some_and(|now| counts(now) == counts(expected)) && end.status == EndStatus::Succeeded;
     let seen = format!("{} (run {})", end.summary.text_or_empty(), end.card.run);
@@ -49,7 +49,7 @@ fn counts(tests: &TestSummary) -> (u32, u32, u32) {
     (tests.passed, tests.failed, tests.errors)
 }
 
-async fn run_tests(keiko: &Keiko, folder: &str) -> Result<RunEnd, CliError> {
+async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, CliError> {
     let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()));
     let language = keiko.config.language();
     let start = StartRun {
@@ -59,7 +59,7 @@ async fn run_tests(keiko: &Keiko, folder: &str) -> Result<RunEnd, CliError> {
         agent: name("verifier")?,
         model: None,
         install: None,
-        source: Some(Source::Folder { path: folder.to_owned(), snapshot: true }),
+        source: Some(Source::Copy { path: folder.to_owned(), of }),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
         effort: None,

@@ -39,6 +39,9 @@ fn a_push_waits_for_a_person_and_happens_once() {
     let done = keiko.goal(&repo, "Fix centuries and push", &[]);
     let (run, id) = (keiko.newest(), keiko.approval());
     done.expect(5).says(&format!("keiko approvals approve {id}")).says(&format!("keiko resume {run}"));
+    done.says("1 commit, 1 file, +1, -1").says(" Centuries").says("dates.py  +1 -1").says(&format!("all of it: keiko approvals show {id}"));
+    let shown = keiko.run(&["approvals", "show", &id]);
+    shown.expect(0).gives("1 commit, 1 file, +1, -1").gives("\n-    return year % 4 == 0").gives("\n+    return ");
     assert_eq!(branches(&remote), "main", "nothing is pushed before the answer");
     keiko.run(&["approvals", "list"]).expect(0).gives(&id).gives("open");
     keiko.run(&["approvals", "show", &id]).expect(0).gives("fix/centuries").gives(remote.to_str().unwrap()).gives("digest");
@@ -324,8 +327,65 @@ fn network_for_dependencies_asks_first() {
     let repo = leap_years(&keiko);
     put(&repo, "requirements.txt", "toolz==1.0.0\n");
     let done = keiko.goal(&repo, "Look around", &[]);
-    done.expect(5).says("network");
+    let run = keiko.newest();
+    done.expect(5).says("for Python").says("code of the packages runs in the sandbox");
+    done.says(&format!("keiko resume {run} --install yes")).says(&format!("keiko resume {run} --install no"));
+    keiko.run(&["approvals", "show", "last"]).expect(0).gives("\n$ ").gives("requirements.txt");
     assert!(server.requests().is_empty(), "the model is asked when the workspace is ready");
     keiko.run(&["approvals", "deny", &keiko.approval()]).expect(0);
     keiko.run(&["resume", "last"]).expect(0).says("unverified");
+}
+
+#[test]
+fn a_no_to_installing_is_said_on_the_command_line_in_the_configuration_or_once_for_a_repository() {
+    if !ready("a_no_to_installing_is_said_on_the_command_line_in_the_configuration_or_once_for_a_repository") {
+        return;
+    }
+    let keiko = Keiko::new();
+    let repo = leap_years(&keiko);
+    put(&repo, "requirements.txt", "toolz==1.0.0\n");
+    let dir = repo.to_str().unwrap();
+    let up = |more: &[&str]| keiko.run(&[&["up", "--workspace", dir], more].concat());
+    let enable = format!("keiko up --workspace {dir} --install yes");
+    up(&["--install", "no"]).expect(0).gives(&enable).gives("nothing is installed in this run (tester, said with --install)");
+    up(&[]).expect(5);
+    keiko.run(&["resume", "last", "--install", "no"]).expect(0).gives(&enable);
+    assert!(keiko.approvals().is_empty(), "the question is taken back");
+    up(&[]).expect(5).says("--install yes");
+    let told = keiko.run(&["approvals", "deny", "last", "--remember"]);
+    told.expect(0).says(&format!("keiko approvals forget {dir}"));
+    keiko.run(&["resume", "last"]).expect(0).gives("remembered for this repository").gives(&enable);
+    up(&[]).expect(0).gives("nothing is installed in this run (tester, remembered for this repository)");
+    keiko.run(&["approvals", "remembered"]).expect(0).gives(dir).gives("install: no");
+    assert!(
+        !repo.join(".keiko").exists() && git(&repo, &["status", "--short"]) == "?? requirements.txt",
+        "nothing of it is in the repository"
+    );
+    up(&["--install", "ask"]).expect(5);
+    keiko.run(&["approvals", "forget", dir]).expect(0);
+    keiko.run(&["approvals", "forget", dir]).fails(6, "KEI-2109");
+    up(&[]).expect(5);
+    keiko.configure("[run]\ninstall = \"no\"\n");
+    up(&[]).expect(0).gives("set as run.install");
+}
+
+#[test]
+fn slow_a_yes_installs_and_is_not_asked_for_again() {
+    if !ready("slow_a_yes_installs_and_is_not_asked_for_again") {
+        return;
+    }
+    let server = playing(vec![call("prepare", json!({"dir": "."})), finish("Nothing to do.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    put(&repo, "requirements.txt", "toolz==1.0.0\n");
+    keiko.goal(&repo, "Look around", &[]).expect(5);
+    let run = keiko.newest();
+    keiko.run(&["resume", &run, "--install", "yes"]).expect(0);
+    let card = keiko.end(&run)["card"].clone();
+    assert!(card["approvals"].to_string().contains("approved by tester (said with --install)"), "{card:#}");
+    assert_eq!(card["approvals"].as_array().map(Vec::len), Some(1), "one question for the run and its model: {card:#}");
+    assert!(results(&server)[1].contains("from the cache"), "{:?}", results(&server));
+    keiko.run(&["runs", "verify", &run]).expect(0).gives("tests run again");
+    keiko.run(&["up", "--workspace", repo.to_str().unwrap()]).expect(0);
+    assert!(keiko.end(&keiko.newest())["card"]["approvals"].as_array().unwrap().is_empty(), "a later run asks nothing");
 }

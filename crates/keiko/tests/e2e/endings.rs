@@ -79,6 +79,86 @@ fn red_tests_that_may_be_the_goal_are_no_success_by_the_agents_word() {
 }
 
 #[test]
+fn a_goal_that_names_a_red_test_is_missed_while_it_is_red() {
+    if !ready("a_goal_that_names_a_red_test_is_missed_while_it_is_red") {
+        return;
+    }
+    for turns in
+        [vec![finish_beside("It was green for me."); 6], [vec![write("notes.md", "No.\n")], vec![finish_beside("Not mine."); 6]].concat()]
+    {
+        let server = playing(turns);
+        let keiko = Keiko::chat(&server);
+        let repo = red_from_the_start(&keiko);
+        let done = keiko.goal(&repo, "Make the century test pass", &[]);
+        done.expect(1).says("KEI-6201").says("test_century");
+        assert_eq!(keiko.end(&keiko.newest())["status"], "failed");
+    }
+}
+
+#[test]
+fn a_run_that_waits_shows_its_change_as_it_stands() {
+    if !ready("a_run_that_waits_shows_its_change_as_it_stands") {
+        return;
+    }
+    let server = playing(vec![mend(), call("ask_operator", json!({"question": "Is that right?"})), finish("Done.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Look at centuries", &[]).expect(5);
+    keiko.run(&["runs", "diff", "last"]).expect(0).gives("\n-    return year % 4 == 0");
+    let colored = keiko.run(&["runs", "diff", "last", "--color", "always"]);
+    colored.expect(0).gives("\u{1b}[31m-    return year % 4 == 0");
+}
+
+#[test]
+fn what_is_taken_back_by_hand_can_be_applied_again() {
+    if !ready("what_is_taken_back_by_hand_can_be_applied_again") {
+        return;
+    }
+    let server = playing(vec![mend(), finish("Done.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    keiko.goal(&repo, "Look at centuries", &[]).expect(0);
+    keiko.run(&["runs", "apply", "last"]).expect(0).gives("dates.py");
+    git(&repo, &["checkout", "-q", "."]);
+    keiko.run(&["runs", "undo", "last"]).expect(0).says("Nothing to put back.");
+    keiko.run(&["runs", "apply", "last"]).expect(0).gives("dates.py");
+    git(&repo, &["checkout", "-q", "."]);
+    keiko.run(&["runs", "apply", "last"]).expect(0).gives("dates.py");
+    assert_ne!(git(&repo, &["status", "--short"]), "");
+    keiko.run(&["runs", "undo", "last"]).expect(0).gives("put back");
+    assert_eq!(git(&repo, &["status", "--short"]), "");
+}
+
+#[test]
+fn german_numbers_and_times_are_german() {
+    let server = playing(vec![Turn::text("Zw\u{f6}lf.")]);
+    let mut keiko = Keiko::chat(&server);
+    keiko.set("TZ", "Asia/Kolkata");
+    let done = keiko.run(&["--lang", "de", "run", "Was ist 5 + 7?", "--no-workspace", "--model", "openai/gpt-5"]);
+    done.expect(0);
+    let effort = done.stderr.lines().find(|line| line.contains("Aufwand")).unwrap().to_owned();
+    assert!(effort.contains(",") && !effort.contains('.'), "{effort}");
+    let started = keiko.json(&["runs", "list"])["runs"][0]["started"].as_i64().unwrap();
+    let minutes = (started / 60_000 + 330) % (24 * 60);
+    let listed = keiko.run(&["--lang", "de", "runs", "list"]);
+    let local = format!(" {:02}:{:02} ", minutes / 60, minutes % 60);
+    listed.expect(0).gives(&local);
+    assert!(!listed.stdout.contains("Z  ") && listed.stdout.contains(".20"), "{listed}");
+}
+
+#[test]
+fn a_goal_beside_files_without_a_project_says_that_they_are_left_out() {
+    let server = playing(vec![Turn::text("Twelve."), Turn::text("Twelve.")]);
+    let mut keiko = Keiko::chat(&server);
+    let loose = keiko.root().join("loose");
+    put(&loose, "notes.txt", "x\n");
+    keiko.stand_in(&loose);
+    keiko.run(&["run", "What is 5 + 7?", "--model", "openai/gpt-5"]).expect(0).says("without any files").says("--workspace .");
+    let silent = keiko.ask("What is 5 + 7?", &[]);
+    assert!(!silent.expect(0).stderr.contains("without any files"), "{silent}");
+}
+
+#[test]
 fn a_claim_that_leaves_the_red_tests_open_is_sent_back_until_it_fails() {
     if !ready("a_claim_that_leaves_the_red_tests_open_is_sent_back_until_it_fails") {
         return;

@@ -64,6 +64,51 @@ fn an_approval_is_shown_in_full_and_answered_once() {
 }
 
 #[test]
+fn a_question_mark_shows_all_of_what_is_decided_about() {
+    let mut board = board();
+    board.event(&RunEvent::ApprovalRequested(Box::new(request(1))));
+    let diff = "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-old\n+new\n";
+    board.change(request(1).id, Change { subjects: vec!["abc1234 Fix it".into()], diff: diff.into() });
+    let shown = board.take_lines().join("\n");
+    assert!(shown.contains("1 commit, 1 file, +1, -1") && shown.contains("abc1234 Fix it") && !shown.contains("+new"), "{shown}");
+    assert!(board.key(KeyEvent::new(KeyCode::Char('?'), KeyModifiers::NONE)).is_none());
+    assert!(board.take_lines().join("\n").contains("+new"));
+    let InboxMessage::Approval(answer) = said(type_in(&mut board, "y")) else { panic!("no answer") };
+    assert_eq!(answer.decision, Decision::Approved, "the key was no word");
+    assert!(matches!(said(type_in(&mut board, "really?")), InboxMessage::Words { .. }), "a word with a question mark is one");
+}
+
+#[test]
+fn an_answer_about_installing_is_remembered_when_that_is_wanted() {
+    use keiko_contracts::jail::{JailAction, JailOp, Packages, Preparation, Prepare, Toolchain};
+    let dir = tempfile::tempdir().unwrap();
+    let memory = Memory::below(dir.path());
+    let set = Preparation {
+        toolchain: Toolchain::Python,
+        dirs: vec![String::new()],
+        commands: vec![vec!["pip".into(), "install".into(), "a b".into()]],
+        cache_key: "k".into(),
+        packages: Packages { count: 2, complete: true, bytes: None },
+        registries: vec!["pypi.org".into()],
+        cached: false,
+    };
+    let op = JailOp::Prepare(Prepare { sets: vec![set] });
+    let action = Action::Jail(JailAction { workspace: RunId::from_bytes([1; 10]), op, tree: None });
+    let request = ApprovalRequest { summary: keiko_agent::describe::action(&action), action, ..request(1) };
+    let mut board = board().remembering(Some((memory.clone(), "/srv/shop".into())));
+    board.event(&RunEvent::ApprovalRequested(Box::new(request)));
+    let shown = board.take_lines().join("\n");
+    assert!(shown.contains("install 2 packages for Python from pypi.org; code of the packages runs in the sandbox"), "{shown}");
+    assert!(!shown.contains("cache_key") && !shown.contains("pip install"), "{shown}");
+    board.key(KeyEvent::new(KeyCode::Char('?'), KeyModifiers::NONE));
+    assert!(board.take_lines().join("\n").contains("$ pip install 'a b'"));
+    let InboxMessage::Approval(answer) = said(type_in(&mut board, "y always")) else { panic!("no answer") };
+    assert_eq!((answer.decision, answer.reason), (Decision::Approved, None));
+    let known = memory.about("/srv/shop").unwrap();
+    assert_eq!((known.answer, known.by.as_str(), known.registries), (Installing::Yes, "maria", vec!["pypi.org".to_owned()]));
+}
+
+#[test]
 fn two_approvals_are_answered_in_their_order() {
     let mut board = board();
     board.event(&RunEvent::ApprovalRequested(Box::new(request(1))));

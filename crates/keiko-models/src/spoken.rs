@@ -150,8 +150,7 @@ fn calls_in<'a>(text: &'a str, known: &impl Fn(&str) -> bool) -> Option<(&'a str
     if text.len() > TEXT_MAX {
         return None;
     }
-    let ways: [Way; 9] =
-        [tagged, functions, bracketed, python_tag, harmony, deepseek, invoked, fenced, bare];
+    let ways: [Way; 9] = [tagged, functions, bracketed, python_tag, harmony, deepseek, invoked, fenced, bare];
     ways.iter().find_map(|way| {
         let (at, mut calls) = way(text)?;
         for (name, _) in &mut calls {

@@ -249,7 +249,9 @@ mod tests {
     use proptest::prelude::*;
 
     /// The words of each server, with the thread that reports them: context, asked, output.
-    const SAID: &[(&str, &str, &str, (u32, u32, u32))] = &[
+    type Sizes = (u32, u32, u32);
+
+    const SAID: &[(&str, &str, &str, Sizes)] = &[
         (
             "ChatGPTNextWeb/NextChat#3195",
             "context_length_exceeded",

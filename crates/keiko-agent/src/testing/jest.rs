@@ -53,7 +53,14 @@ pub(super) fn parse(json: Option<&str>) -> Result<Parsed, String> {
         if file.assertion_results.is_empty() && file.status == "failed" {
             let message = plain(&file.message);
             let (said, line) = explain(message.trim().trim_start_matches("● Test suite failed to run").trim_start(), &path);
-            parsed.broken.push(TestCase { name: path.clone(), status: TestStatus::Error, file: Some(path), line, message: Some(said), lacks: None });
+            parsed.broken.push(TestCase {
+                name: path.clone(),
+                status: TestStatus::Error,
+                file: Some(path),
+                line,
+                message: Some(said),
+                lacks: None,
+            });
             continue;
         }
         let room = CASES_MAX.saturating_sub(parsed.cases.len());

@@ -153,7 +153,8 @@ impl Yard {
         });
         // The codes are not checked here: the sandbox's own tests do that.
         let records = spec.report.map(|_| read(Path::new(&format!("{private}keiko.report"))));
-        let records = records.map(|text| text.lines().filter_map(|line| line.splitn(3, ' ').nth(2)).map(|line| format!("{line}\n")).collect());
+        let records =
+            records.map(|text| text.lines().filter_map(|line| line.splitn(3, ' ').nth(2)).map(|line| format!("{line}\n")).collect());
         let reported = records.as_ref().map(|text: &String| Reported {
             records: text.lines().count() as u32,
             ended: text.contains("\n{\"kind\":\"end\"") || text.starts_with("{\"kind\":\"end\""),

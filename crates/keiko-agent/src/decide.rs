@@ -456,7 +456,7 @@ impl Draft<'_> {
         let why =
             format!("the context of {model} holds {holds} tokens, and this run needs {needed}: its rules and tools alone take {head}");
         let hint = format!(
-            "load it with a context of {needed} tokens or more (Ollama: OLLAMA_CONTEXT_LENGTH={needed} ollama serve), then: keiko models \
+            "load it with a context of {needed} tokens or more (Ollama: OLLAMA_CONTEXT_LENGTH), then: keiko models \
              probe {model}; keiko resume {}",
             start.run
         );
@@ -479,7 +479,7 @@ impl Draft<'_> {
             return Some((output, price(output)));
         }
         let least = exhausted.limit.minus(exhausted.left).plus(price(wanted.min(USEFUL)));
-        let hint = format!("the next step needs a budget of {least} at least: keiko resume {} --budget {least}", start.run);
+        let hint = format!("the least that the next step can do with: keiko resume {} --budget {least}", start.run);
         let fault = Fault::new(Code(6103), exhausted.to_string()).hint(hint);
         self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
         None

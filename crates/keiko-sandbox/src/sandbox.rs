@@ -163,7 +163,8 @@ impl Sandbox {
     ) -> Result<Option<JailBody>, Fault> {
         let shared = &*self.shared;
         if matches!(op, JailOp::Survey) {
-            return shared.survey(session, run, cancel).await;
+            let body = shared.survey(session, run, cancel).await?;
+            return Ok(body.map(|body| of_part(body, &session.meta.opened.part)));
         }
         if let Some(request) = OpRequest::of(&op) {
             let body = shared.ask_worker(session, request, cancel).await?;

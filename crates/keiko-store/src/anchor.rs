@@ -107,7 +107,7 @@ mod tests {
         std::fs::write(dir.path().join("j"), "").unwrap();
         assert_eq!(missing(&dir.path().join("j")), None);
         assert_eq!(missing(&dir.path().join("another")), None);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no drafts are left behind");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "beside the journal, no drafts are left behind");
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "like the journal itself");
     }

@@ -56,7 +56,9 @@ pub(super) fn parse(out: &str, err: &str) -> Parsed {
                 packages.entry(package).or_default()
             }
         };
-        if matches!(line.action.as_str(), "pass" | "fail" | "skip") && seen.status.is_some() && odd.is_none() {
+        // A package that could not be built is told to fail twice.
+        let again = seen.status.is_some_and(|before| before != TestStatus::Failed || line.action != "fail");
+        if matches!(line.action.as_str(), "pass" | "fail" | "skip") && again && odd.is_none() {
             odd = Some("a test or a package has two results".to_owned());
         }
         match line.action.as_str() {

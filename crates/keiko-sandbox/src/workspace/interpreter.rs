@@ -170,6 +170,7 @@ mod tests {
         fs::create_dir_all(prefix.join("lib/python3.11")).unwrap();
         fs::write(prefix.join("lib/python3.11/os.py"), "").unwrap();
         fs::write(prefix.join("bin/python3.11"), b"\x7fELF...").unwrap();
+        let _ = fs::remove_file(prefix.join("bin/python3"));
         std::os::unix::fs::symlink("python3.11", prefix.join("bin/python3")).unwrap();
     }
 

@@ -129,7 +129,7 @@ fn the_goal_and_the_ledger_survive_a_small_window() {
             _ => finish("Read it all."),
         });
         let mut keiko = Keiko::with(&server, family);
-        keiko.set("KEIKO_RUN__CONTEXT_TOKENS", "12000");
+        keiko.set("KEIKO_RUN__CONTEXT_TOKENS", "9000");
         let repo = leap_years(&keiko);
         keiko.goal(&repo, "Fix the centuries of XYZZY", &[]).expect(0);
         let requests = server.requests();
@@ -155,7 +155,7 @@ fn wrong_calls_are_answered_with_what_would_be_right() {
         (Turn::call("read_fiel", r#"{"path":"dates.py"}"#), "read_file"),
         (Turn::call("read_file", r#"{"path":"#), "not JSON"),
         (Turn::call("read_file", r#"[1,2]"#), "object"),
-        (Turn::call("read_file", r#"{"file":"dates.py"}"#), "path"),
+        (Turn::call("read_file", r#"{"place":"dates.py"}"#), "path"),
         (Turn::call("read_file", r#"{"path":"../../etc/passwd"}"#), ".."),
         (Turn::call("write_file", r#"{"path":".git/hooks/pre-commit","text":"x"}"#), ".git"),
         (edit("dates.py", "year % 5 == 0", "True"), "year % 4 == 0"),

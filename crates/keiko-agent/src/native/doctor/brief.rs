@@ -116,7 +116,11 @@ impl Brief<'_> {
 
     fn left_out(&self) -> Vec<String> {
         // That a folder holds no tests is nothing to be mended.
-        let tests = self.report.not_looked_at.iter().filter(|left| left.what.starts_with("tests") && left.why != NO_TESTS);
+        let tests = self
+            .report
+            .not_looked_at
+            .iter()
+            .filter(|left| left.what.starts_with("packages of ") || (left.what.starts_with("tests") && left.why != NO_TESTS));
         let mut left: Vec<_> = tests.collect();
         left.extend(self.report.not_looked_at.iter().filter(|left| left.what.starts_with("the guilty commit") || left.what == "the files"));
         let mut lines = Vec::new();

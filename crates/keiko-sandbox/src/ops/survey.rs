@@ -7,13 +7,14 @@ mod go;
 mod node;
 mod programs;
 mod python;
+mod python_words;
 mod rust;
 
 use crate::ops::list::{Listing, list};
 use crate::ops::path::{Found, RelPath, Root, read_text};
 use crate::ops::{OpError, walk};
 use keiko_contracts::digest::{Content, Digest};
-use keiko_contracts::jail::{Packages, Survey, Toolchain, is_test_path};
+use keiko_contracts::jail::{Packages, Preparation, Project, Survey, Toolchain, is_test_path};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `AGENTS.md` beyond this is cut, in bytes.
@@ -28,6 +29,42 @@ const PROJECTS_MAX: usize = 64;
 const TEST_FILES_READ_MAX: usize = 40;
 /// Test files that are protected; a repository with more has them protected by the difference at the end alone.
 const TESTS_MAX: usize = 2_000;
+/// Names of folders whose manifests are no projects of the repository.
+const ASIDE: [&str; 33] = [
+    "test",
+    "tests",
+    "testing",
+    "testdata",
+    "test-data",
+    "test_data",
+    "fixture",
+    "fixtures",
+    "spec",
+    "specs",
+    "snapshots",
+    "mocks",
+    "example",
+    "examples",
+    "sample",
+    "samples",
+    "demo",
+    "demos",
+    "playground",
+    "playgrounds",
+    "doc",
+    "docs",
+    "website",
+    "bench",
+    "benches",
+    "benchmark",
+    "benchmarks",
+    "vendor",
+    "third_party",
+    "third-party",
+    "node_modules",
+    "template",
+    "templates",
+];
 /// Where dependencies live inside the jail.
 const CACHE: &str = "/cache";
 
@@ -42,21 +79,67 @@ pub(crate) fn survey(root: &Root) -> Result<Survey, OpError> {
 fn look(root: &Root, programs: Programs) -> Result<Survey, OpError> {
     let tree = Tree::of(root)?;
     let listing = list(root, &Listing { path: String::new(), glob: None, depth: 2, limit: LISTED_MAX })?;
+    let (aside, places): (Vec<&String>, Vec<&String>) = tree.folders.iter().take(100_000).partition(|dir| is_aside(dir));
+    let mut projects = found_in(&tree, &places, &programs);
+    // A repository of nothing but examples is about these.
+    if projects.is_empty() {
+        projects = found_in(&tree, &aside, &programs);
+    }
+    if !projects.iter().any(|project| project.toolchain == Toolchain::Python) {
+        let any = projects.is_empty() || tree.names("").any(|name| name.ends_with(".py"));
+        projects.extend(python::loose_scripts(&tree, &programs).filter(|_| any));
+    }
+    for toolchain in [Toolchain::Rust, Toolchain::Go] {
+        share(&mut projects, toolchain);
+    }
+    let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).cloned().collect();
+    let instructions = tree.read("", "AGENTS.md").map(cut);
+    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests })
+}
+
+fn found_in(tree: &Tree<'_>, places: &[&String], programs: &Programs) -> Vec<Project> {
     let mut projects = Vec::new();
-    for dir in tree.folders.iter().take(100_000) {
-        let found = [python::project(&tree, dir, &programs), node::project(&tree, dir), rust::project(&tree, dir), go::project(&tree, dir)];
+    for dir in places {
+        let found = [python::project(tree, dir, programs), node::project(tree, dir), rust::project(tree, dir), go::project(tree, dir)];
         projects.extend(found.into_iter().flatten());
         if projects.len() >= PROJECTS_MAX {
             break;
         }
     }
     projects.truncate(PROJECTS_MAX);
-    if !projects.iter().any(|project| project.toolchain == Toolchain::Python) {
-        projects.extend(python::loose_scripts(&tree, &programs));
+    projects
+}
+
+/// A folder whose manifests are no projects of the repository: what tests read, what shows how something is used, what was
+/// copied from elsewhere.
+fn is_aside(dir: &str) -> bool {
+    dir.split('/').any(|part| {
+        let part = part.trim_matches('_').to_ascii_lowercase();
+        ASIDE.contains(&part.as_str()) || (part.starts_with('.') && part.len() > 1)
+    })
+}
+
+/// The sources of all projects of such a toolchain lie in one place: they are fetched together.
+fn share(projects: &mut [Project], toolchain: Toolchain) {
+    let all: Vec<Preparation> = projects.iter().filter(|p| p.toolchain == toolchain).filter_map(|p| p.preparation.clone()).collect();
+    let Some(first) = all.first().filter(|_| all.len() > 1) else { return };
+    let keys: Vec<&[u8]> = all.iter().map(|one| one.cache_key.as_bytes()).collect();
+    let together = Preparation {
+        toolchain,
+        dirs: all.iter().flat_map(|one| one.dirs.clone()).collect(),
+        commands: all.iter().flat_map(|one| one.commands.clone()).collect(),
+        cache_key: Digest::of_all(&keys).to_string()[..16].to_owned(),
+        packages: Packages {
+            count: all.iter().map(|one| one.packages.count).fold(0, u32::saturating_add),
+            complete: all.iter().all(|one| one.packages.complete),
+            bytes: None,
+        },
+        registries: first.registries.clone(),
+        cached: false,
+    };
+    for project in projects.iter_mut().filter(|project| project.toolchain == toolchain && project.preparation.is_some()) {
+        project.preparation = Some(together.clone());
     }
-    let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).cloned().collect();
-    let instructions = tree.read("", "AGENTS.md").map(cut);
-    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests })
 }
 
 fn cut(text: String) -> Content {
@@ -145,6 +228,12 @@ fn inside(dir: &str, name: &str) -> String {
 
 fn argv<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
     words.into_iter().map(|word| word.as_ref().to_owned()).collect()
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@:+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn packages(count: usize, complete: bool) -> Packages {

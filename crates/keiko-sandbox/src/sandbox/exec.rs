@@ -114,7 +114,7 @@ impl Shared {
         if let Some(venv) = &venv {
             path = format!("{venv}/bin:{path}");
         }
-        let mut env = session.prepared.env(&self.cache, &path);
+        let mut env = session.prepared.env_in(cwd.trim_end_matches('/'), &self.cache, &path);
         if let Some(venv) = venv {
             env.entry("VIRTUAL_ENV".to_owned()).or_insert(venv);
             env.entry("PATH".to_owned()).or_insert(path);

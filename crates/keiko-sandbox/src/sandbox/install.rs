@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::egress::Egress;
 use crate::ops::OpRequest;
 use crate::spec::{JailSpec, Mount, Network};
-use crate::workspace::prepare::{Origin, Set};
+use crate::workspace::prepare::{Origin, SCRATCH, Set};
 use crate::workspace::registry::Registries;
 use crate::workspace::{copy, inside, io_fault, tree};
 use keiko_contracts::code::{Code, Fault};
@@ -14,14 +14,17 @@ use keiko_contracts::jail::{End, JailBody, Limits, Preparation, Prepared, Prepar
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Longest log that is reported, bytes.
 const LOG_CAP: usize = 64 << 10;
-/// Limits of one installing command.
+/// Limits of the commands of one set, the time of all together.
 const LIMITS: Limits = Limits { wall_ms: 900_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 2048 };
 
 /// Projects that one set of dependencies is bound into.
 const DIRS_MOST: usize = 64;
+/// Lines of our own that are repeated at the end.
+const NOTES_MOST: usize = 40;
 /// Most sets of one installation.
 const SETS_MOST: usize = 64;
 
@@ -62,17 +65,23 @@ impl Shared {
         let registries = Registries::read();
         let egress = registries.egress(wanted.toolchain, self.jail.registries())?;
         let host = set.make(&self.cache, run, self.jail.identity(), &registries)?;
-        let (mut log, mut exit_code) = (String::new(), 0);
+        self.make_mount_points(session, &set)?;
+        let before = tree::record(&self.jail, &session.place, cancel).await?.tree;
+        let until = Instant::now() + Duration::from_millis(u64::from(LIMITS.wall_ms));
+        let (mut log, mut notes, mut exit_code) = (String::new(), Vec::new(), 0);
         for command in wanted.commands.clone() {
-            log.push_str(&format!("$ {}\n", command.join(" ")));
-            let spec = self.spec(session, &set, &host, &registries, &egress, command);
+            log.push_str(&format!("$ {}\n", in_short(&command)));
+            let mut spec = self.spec(session, &set, &host, &registries, &egress, command);
+            let left = until.saturating_duration_since(Instant::now()).as_millis();
+            spec.limits.wall_ms = u32::try_from(left).unwrap_or(LIMITS.wall_ms).max(1);
             let output = self.jail.run(spec, live.clone(), cancel.clone()).await?;
             if output.cancelled {
                 copy::wipe(&host)?;
                 return Ok(None);
             }
-            log.push_str(&inside::text(&output.stdout));
-            log.push_str(&inside::text(&output.stderr));
+            let said = inside::text(&output.stdout) + &inside::text(&output.stderr);
+            log.push_str(&said);
+            notes.extend(said.lines().filter(|line| line.starts_with("keiko: ")).take(NOTES_MOST).map(|line| format!("\n{line}")));
             exit_code = match output.end {
                 End::Exit(code) => code,
                 other => {
@@ -85,6 +94,11 @@ impl Shared {
             }
         }
         log.push_str(&refused(&egress));
+        // Said at the end once more: what was left out is not to be lost in what an installer says.
+        log.extend(notes);
+        // Installers write beside manifests what nobody asked for. What git ignores stays: it is what was built.
+        session.tree = Some(tree::restore(&self.jail, &session.place, &before).await?);
+        copy::wipe(&host.join(SCRATCH))?;
         if exit_code == 0 {
             set.finish(&self.cache, run)?;
             self.adopt(session, set).await?;
@@ -129,7 +143,12 @@ impl Shared {
             let Some(again) = self.look(session, cancel).await? else { return Ok(None) };
             survey = again;
         }
+        let registries = Registries::read();
         for wanted in survey.projects.iter_mut().filter_map(|project| project.preparation.as_mut()) {
+            // Which mirror is configured is not seen inside.
+            if let Some(mirror) = registries.mirror(wanted.toolchain) {
+                wanted.registries = vec![mirror];
+            }
             wanted.cached = set_of(session, run, wanted).is_ok_and(|set| session.prepared.holds(&set) && set.is_done(&self.cache));
         }
         Ok(Some(JailBody::Surveyed(survey)))
@@ -147,6 +166,7 @@ impl Shared {
         let mut mounts = vec![inside::tree_mount(&session.place, true)];
         mounts.extend(registries.mounts());
         mounts.push(Mount { host: host.to_owned(), inside: set.inside(), writable: true });
+        mounts.extend(set.modules(host, &session.place, true));
         let mut env = set.install_env(registries);
         env.extend(Egress::environment());
         let network = Network::Through(egress.clone());
@@ -157,12 +177,15 @@ impl Shared {
     async fn adopt(&self, session: &mut Session, set: Set) -> Result<(), Fault> {
         // What they see changes; and nothing of the agent's shall move folders about meanwhile.
         session.end().await;
-        if set.toolchain == Toolchain::Node {
-            for dir in &set.dirs {
-                mount_point(&session.place.tree(), &dir.join("node_modules"), self.jail.identity())?;
-            }
-        }
+        self.make_mount_points(session, &set)?;
         session.prepared.add(set, &session.place)
+    }
+
+    fn make_mount_points(&self, session: &Session, set: &Set) -> Result<(), Fault> {
+        for dir in set.dirs.iter().filter(|_| set.toolchain == Toolchain::Node) {
+            mount_point(&session.place.tree(), &dir.join("node_modules"), self.jail.identity())?;
+        }
+        Ok(())
     }
 }
 
@@ -176,6 +199,11 @@ fn set_of(session: &Session, run: RunId, wanted: &Preparation) -> Result<Set, Fa
 fn row(wanted: &Preparation, cached: bool, log: String, exit_code: i32) -> PreparedSet {
     let log = tree::cut(log, LOG_CAP, false).text;
     PreparedSet { toolchain: Some(wanted.toolchain), dirs: wanted.dirs.clone(), cached, log, exit_code }
+}
+
+/// A command for the log; a script was shown to the person who was asked.
+fn in_short(command: &[String]) -> String {
+    command.iter().map(|word| if word.contains('\n') { "[script]" } else { word.as_str() }).collect::<Vec<_>>().join(" ")
 }
 
 /// What the person who approved it should know of.

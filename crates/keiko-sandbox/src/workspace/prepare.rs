@@ -24,6 +24,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// A folder of a set for what installers keep meanwhile: on disk, where memory is not what it costs.
+pub(crate) const SCRATCH: &str = ".tmp";
+
 /// One set of dependencies that a run uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Set {
@@ -119,24 +122,73 @@ impl Set {
             Toolchain::Node => write_atomically(&host.join("npmrc"), registries.npmrc.as_bytes())?,
             _ => {}
         }
+        let modules = self.dirs.iter().filter(|_| self.toolchain == Toolchain::Node).map(|dir| self.modules_name(dir));
+        for folder in modules.chain([SCRATCH.into()]) {
+            std::fs::create_dir_all(host.join(&folder)).map_err(|e| io_fault("make a folder", &host.join(&folder), &e))?;
+        }
         copy::give(&host, owner.uid, owner.gid)?;
         Ok(host)
+    }
+
+    /// Where the modules of one of its folders are, in its own folder: those of the first at its top.
+    fn modules_name(&self, dir: &Path) -> PathBuf {
+        if self.dirs.first().is_none_or(|first| first == dir) {
+            return "node_modules".into();
+        }
+        Path::new("members").join(dir.to_string_lossy().replace('+', "++").replace('/', "+"))
+    }
+
+    /// Its modules where the projects are.
+    pub(crate) fn modules(&self, host: &Path, place: &Place, writable: bool) -> Vec<Mount> {
+        let mut out = Vec::new();
+        for dir in self.dirs.iter().filter(|_| self.toolchain == Toolchain::Node) {
+            let modules = host.join(self.modules_name(dir));
+            // An install script may have left a link to anywhere: on the host it must not be followed.
+            let is_real = modules.symlink_metadata().is_ok_and(|about| about.is_dir());
+            let path = dir.join("node_modules");
+            let point = place.tree().join(&path);
+            let usable = is_real && point.symlink_metadata().is_ok_and(|m| m.is_dir()) && !copy::behind_a_link(&place.tree(), &path);
+            if let (true, Some(path)) = (usable, path.to_str()) {
+                out.push(Mount { host: modules, inside: format!("/workspace/{path}"), writable });
+            }
+        }
+        out
     }
 
     /// The environment of the installer.
     pub(crate) fn install_env(&self, registries: &Registries) -> BTreeMap<String, String> {
         let mut env = registries.env.clone();
         let mut set = |key: &str, value: String| env.insert(key.to_owned(), value);
+        let scratch = format!("{}/{SCRATCH}", self.inside());
+        // Git must not touch the workspace's own files when it is asked for a version.
+        set("GIT_OPTIONAL_LOCKS", "0".into());
+        set("TMPDIR", scratch.clone());
         match self.toolchain {
             Toolchain::Python => {
+                set("PIP_RETRIES", "2".into());
                 set("PIP_DISABLE_PIP_VERSION_CHECK", "1".into());
                 set("PIP_NO_CACHE_DIR", "1".into());
                 set("PIP_NO_INPUT", "1".into());
-                set("UV_CACHE_DIR", "/tmp/uv".into());
+                set("UV_CACHE_DIR", format!("{scratch}/uv"));
+                set("UV_PYTHON_DOWNLOADS", "never".into());
             }
             Toolchain::Node => {
                 set("NPM_CONFIG_USERCONFIG", format!("{}/npmrc", self.inside()));
-                set("NPM_CONFIG_CACHE", "/tmp/npm".into());
+                set("NPM_CONFIG_CACHE", format!("{scratch}/npm"));
+                set("NPM_CONFIG_FETCH_RETRIES", "2".into());
+                set("npm_config_store_dir", format!("{scratch}/pnpm"));
+                set("YARN_CACHE_FOLDER", format!("{scratch}/yarn"));
+                set("YARN_ENABLE_TELEMETRY", "0".into());
+                set("YARN_NODE_LINKER", "node-modules".into());
+                set("YARN_ENABLE_GLOBAL_CACHE", "false".into());
+                set("COREPACK_ENABLE_STRICT", "0".into());
+                set("CI", "true".into());
+                // What browsers and applications bring along comes from places that are no registries.
+                set("PUPPETEER_SKIP_DOWNLOAD", "1".into());
+                set("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1".into());
+                set("CYPRESS_INSTALL_BINARY", "0".into());
+                set("ELECTRON_SKIP_BINARY_DOWNLOAD", "1".into());
+                set("HUSKY", "0".into());
                 set("NPM_CONFIG_UPDATE_NOTIFIER", "false".into());
                 set("NPM_CONFIG_AUDIT", "false".into());
                 set("NPM_CONFIG_FUND", "false".into());
@@ -146,7 +198,7 @@ impl Set {
             }
             Toolchain::Go => {
                 set("GOMODCACHE", format!("{}/mod", self.inside()));
-                set("GOFLAGS", "-mod=mod".into());
+                set("GOTOOLCHAIN", "local".into());
             }
         }
         env
@@ -163,7 +215,8 @@ impl Set {
                 set("PIP_NO_INDEX", "1".into());
             }
             Toolchain::Node => {
-                *path = format!("{inside}/node_modules/.bin:{path}");
+                *path = format!("{inside}/node_modules/.bin:{inside}/tools/node_modules/.bin:{path}");
+                set("YARN_NODE_LINKER", "node-modules".into());
                 set("NODE_PATH", format!("{inside}/node_modules"));
             }
             Toolchain::Rust => {
@@ -172,7 +225,7 @@ impl Set {
             }
             Toolchain::Go => {
                 set("GOMODCACHE", format!("{inside}/mod"));
-                set("GOFLAGS", "-mod=mod".into());
+                set("GOTOOLCHAIN", "local".into());
                 set("GOPROXY", "off".into());
             }
         }
@@ -214,29 +267,20 @@ impl Prepared {
         for set in self.0.iter().filter(|s| s.is_done(cache)) {
             let host = set.host(cache);
             out.push(Mount { host: host.clone(), inside: set.inside(), writable: false });
-            let modules = host.join("node_modules");
-            // An install script may have left a link to anywhere: on the host it must not be followed.
-            let is_real = modules.symlink_metadata().is_ok_and(|about| about.is_dir());
-            if set.toolchain != Toolchain::Node || !is_real {
-                continue;
-            }
-            for dir in &set.dirs {
-                let path = dir.join("node_modules");
-                let point = place.tree().join(&path);
-                let usable = point.symlink_metadata().is_ok_and(|m| m.is_dir()) && !copy::behind_a_link(&place.tree(), &path);
-                if let (true, Some(path)) = (usable, path.to_str()) {
-                    out.push(Mount { host: modules.clone(), inside: format!("/workspace/{path}"), writable: false });
-                }
-            }
+            out.extend(set.modules(&host, place, false));
         }
         out
     }
 
-    /// What commands need to find it; `base_path` is the jail's own `PATH`.
-    pub(crate) fn env(&self, cache: &Path, base_path: &str) -> BTreeMap<String, String> {
+    /// What a command in a folder needs to find it: what belongs to the project there comes first. `base_path` is the jail's
+    /// own `PATH`.
+    pub(crate) fn env_in(&self, dir: &str, cache: &Path, base_path: &str) -> BTreeMap<String, String> {
         let mut env = BTreeMap::new();
         let mut path = base_path.to_owned();
-        for set in self.0.iter().filter(|s| s.is_done(cache)) {
+        let depth = |own: &PathBuf| if Path::new(dir).starts_with(own) { own.components().count() + 1 } else { 0 };
+        let mut sets: Vec<&Set> = self.0.iter().filter(|s| s.is_done(cache)).collect();
+        sets.sort_by_key(|set| set.dirs.iter().map(depth).max().unwrap_or_default());
+        for set in sets {
             set.use_env(&mut env, &mut path);
         }
         if path != base_path {
@@ -284,11 +328,11 @@ mod tests {
         set.make(dir.path(), run, owner, &Registries::default()).unwrap();
         let mut prepared = Prepared::default();
         prepared.add(set.clone(), &place).unwrap();
-        assert!(prepared.mounts(&place, dir.path()).is_empty() && prepared.env(dir.path(), "/bin").is_empty());
+        assert!(prepared.mounts(&place, dir.path()).is_empty() && prepared.env_in("", dir.path(), "/bin").is_empty());
         set.finish(dir.path(), run).unwrap();
         assert!(!set.unfinished(dir.path(), run).exists());
         assert_eq!(Prepared::read(&place), prepared);
-        assert_eq!(prepared.env(dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");
+        assert_eq!(prepared.env_in("", dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");
         assert_eq!(prepared.mounts(&place, dir.path())[0].inside, "/cache/python/k");
         assert_eq!(prepared.python(dir.path()).as_deref(), Some("/cache/python/k/venv/bin/python"));
     }

@@ -132,6 +132,24 @@ impl Registries {
         Ok(Egress::new(settings.fold(usual, Destinations::and_configured), self.upstream.clone()))
     }
 
+    /// The host of the mirror that stands in for a toolchain's usual registry, if one is configured.
+    pub(crate) fn mirror(&self, toolchain: Toolchain) -> Option<String> {
+        let of = |names: &[&str]| names.iter().find_map(|name| self.env.get(*name)).cloned();
+        let address = match toolchain {
+            Toolchain::Python => of(&["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]),
+            Toolchain::Node => of(&["NPM_CONFIG_REGISTRY", "npm_config_registry"])
+                .or_else(|| self.npmrc.lines().find_map(|line| line.strip_prefix("registry=")).map(str::to_owned)),
+            Toolchain::Rust => {
+                let source = self.cargo.split("[source.").find(|part| !part.starts_with("crates-io"))?;
+                self.cargo.contains("replace-with").then(|| source.split('"').find(|word| word.contains("://")).map(str::to_owned))?
+            }
+            Toolchain::Go => of(&["GOPROXY"]),
+        }?;
+        let place = address.split([',', '|']).next()?.split_once("://")?.1.split(['/', '?', '#']).next()?;
+        let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+        (!place.is_empty() && place.len() < 200).then(|| place.to_owned())
+    }
+
     /// What of it lies in files.
     pub(crate) fn mounts(&self) -> Vec<Mount> {
         // A link is followed on the host: inside, its target need not exist.

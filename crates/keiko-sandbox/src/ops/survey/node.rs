@@ -1,12 +1,19 @@
 //! JavaScript and TypeScript projects.
 
-use super::{CACHE, Tree, argv, inside, join, packages};
+use super::{CACHE, Tree, argv, inside, join, packages, quoted};
 use keiko_contracts::jail::{Preparation, Project, Toolchain};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const LOCKS: [&str; 2] = ["package-lock.json", "npm-shrinkwrap.json"];
+/// In the order in which they are believed.
+const LOCKS: [&str; 6] = ["pnpm-lock.yaml", "yarn.lock", "package-lock.json", "npm-shrinkwrap.json", "bun.lock", "bun.lockb"];
+/// How one thing is tried after another.
+const TRY: &str = include_str!("node_install.sh");
+/// npm says nothing that nobody asked for.
+const QUIET: &str = "--no-audit --no-fund --no-progress";
+/// Members of a workspace whose own modules are shown.
+const MEMBERS_MAX: usize = 60;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -15,6 +22,19 @@ struct Manifest {
     dependencies: BTreeMap<String, serde_json::Value>,
     #[serde(rename = "devDependencies")]
     dev: BTreeMap<String, serde_json::Value>,
+    #[serde(rename = "packageManager")]
+    manager: Option<String>,
+    workspaces: serde_json::Value,
+}
+
+impl Manifest {
+    fn read(tree: &Tree<'_>, dir: &str) -> Manifest {
+        // A broken manifest is still one; npm will say what is wrong with it.
+        tree.read(dir, "package.json").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+    fn test_script(&self) -> Option<&str> {
+        self.scripts.get("test").and_then(|script| script.as_str()).filter(|script| !script.contains("no test specified"))
+    }
 }
 
 /// A project in a folder, if there is a manifest.
@@ -22,32 +42,146 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
     if !tree.has(dir, "package.json") {
         return None;
     }
-    // A broken manifest is still one; npm will say what is wrong with it.
-    let manifest: Manifest = tree.read(dir, "package.json").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    let manifest = Manifest::read(tree, dir);
+    let root = workspace_above(tree, dir);
+    // What the script at the top of a workspace runs is not run again.
+    if root.as_ref().is_some_and(|root| Manifest::read(tree, root).test_script().is_some()) {
+        return None;
+    }
+    let home = root.unwrap_or_else(|| dir.to_owned());
     let manifests: Vec<String> =
         ["package.json"].iter().chain(&LOCKS).filter(|name| tree.has(dir, name)).map(|name| (*name).to_owned()).collect();
-    let cache_key = tree.cache_key("node", dir, &manifests);
-    let home = format!("{CACHE}/node/{cache_key}");
-    let needs_prepare = manifest.dependencies.keys().chain(manifest.dev.keys()).any(|name| !is_installed(tree, dir, &home, name));
-    let declared = manifest.dependencies.len() + manifest.dev.len();
-    let preparation = (declared > 0).then(|| Preparation {
-        toolchain: Toolchain::Node,
-        dirs: vec![dir.to_owned()],
-        commands: commands(dir, &manifests, &home),
-        cache_key,
-        packages: packages(declared, false),
-        registries: vec!["registry.npmjs.org".to_owned()],
-        cached: false,
-    });
+    let (preparation, folder) = preparation(tree, &home);
     let runner = runner(tree, dir, &manifest).map(str::to_owned);
+    let missing = manifest.dependencies.keys().chain(manifest.dev.keys()).any(|name| !is_installed(tree, dir, &folder, name));
+    // A folder without tests is left alone; the root is where tests will be written.
+    let needs_prepare = missing && (dir.is_empty() || runner.is_some());
     Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Node, manifests, runner, needs_prepare, preparation })
 }
 
+/// How the modules of a project, or of all members of a workspace, are installed, and where they are in the cache.
+fn preparation(tree: &Tree<'_>, home: &str) -> (Option<Preparation>, String) {
+    let manifest = Manifest::read(tree, home);
+    let mut dirs = vec![home.to_owned()];
+    dirs.extend(members(tree, home).into_iter().take(MEMBERS_MAX));
+    let named: Vec<String> = dirs.iter().map(|dir| join(dir, "package.json")).collect();
+    let further = LOCKS.iter().copied().chain([".npmrc", ".yarnrc.yml", ".yarnrc", "pnpm-workspace.yaml"]);
+    let manifests: Vec<String> =
+        named.into_iter().chain(further.filter(|name| tree.has(home, name)).map(|name| join(home, name))).collect();
+    let cache_key = tree.cache_key(&format!("node 2 {home}"), "", &manifests);
+    let folder = format!("{CACHE}/node/{cache_key}");
+    let lock = LOCKS.into_iter().find(|name| tree.has(home, name));
+    let text = lock.and_then(|name| tree.read(home, name)).unwrap_or_default();
+    let declared: usize = dirs.iter().map(|dir| Manifest::read(tree, dir)).map(|one| one.dependencies.len() + one.dev.len()).sum();
+    let locked = lock.map_or(0, |name| count(name, &text));
+    let manager = Manager::of(manifest.manager.as_deref(), lock, &text);
+    let preparation = (declared > 0).then(|| Preparation {
+        toolchain: Toolchain::Node,
+        dirs,
+        commands: commands(home, &folder, &manager, lock.is_some()),
+        cache_key,
+        packages: packages(if locked > 0 { locked } else { declared }, locked > 0),
+        registries: vec!["registry.npmjs.org".to_owned()],
+        cached: false,
+    });
+    (preparation, folder)
+}
+
+/// The folder of the workspace that a folder is a member of.
+fn workspace_above(tree: &Tree<'_>, dir: &str) -> Option<String> {
+    let above = |dir: &str| (!dir.is_empty()).then(|| dir.rsplit_once('/').map_or("", |(above, _)| above).to_owned());
+    std::iter::successors(above(dir), |dir| above(dir)).find(|root| is_member(&patterns(tree, root), root, dir))
+}
+
+/// What the manifest of a workspace says of its members.
+fn patterns(tree: &Tree<'_>, root: &str) -> Vec<String> {
+    let listed = Manifest::read(tree, root).workspaces;
+    let listed = listed.get("packages").cloned().unwrap_or(listed);
+    let mut all: Vec<String> = listed.as_array().into_iter().flatten().filter_map(|one| Some(one.as_str()?.to_owned())).collect();
+    let text = tree.read(root, "pnpm-workspace.yaml").unwrap_or_default();
+    let within = text.lines().skip_while(|line| !line.starts_with("packages:")).skip(1);
+    let items = within.take_while(|line| line.starts_with([' ', '-', '#']) || line.trim().is_empty());
+    all.extend(items.filter_map(|line| Some(line.trim().strip_prefix('-')?.trim().trim_matches(['"', '\'']).to_owned())));
+    all.into_iter().map(|one| one.trim_start_matches("./").trim_end_matches('/').to_owned()).collect()
+}
+
+fn is_member(patterns: &[String], root: &str, dir: &str) -> bool {
+    let Some(below) = (if root.is_empty() { Some(dir) } else { dir.strip_prefix(root).and_then(|rest| rest.strip_prefix('/')) }) else {
+        return false;
+    };
+    let glob = |pattern: &str| globset::GlobBuilder::new(pattern).literal_separator(true).build();
+    let fits = |pattern: &str| glob(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(below));
+    let (not, yes): (Vec<&String>, Vec<&String>) = patterns.iter().partition(|pattern| pattern.starts_with('!'));
+    yes.iter().any(|pattern| fits(pattern)) && !not.iter().any(|pattern| fits(&pattern[1..]))
+}
+
+fn members(tree: &Tree<'_>, root: &str) -> Vec<String> {
+    let patterns = patterns(tree, root);
+    if patterns.is_empty() {
+        return Vec::new();
+    }
+    let folders = tree.folders.iter().filter(|dir| tree.has(dir, "package.json") && dir.as_str() != root);
+    folders.filter(|dir| is_member(&patterns, root, dir)).cloned().collect()
+}
+
+/// Who installs: a name, and a version of it if one is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Manager {
+    Npm,
+    Pnpm(String),
+    Yarn(String),
+    /// The yarn that came after the first.
+    Berry(String),
+}
+
+impl Manager {
+    fn of(named: Option<&str>, lock: Option<&str>, text: &str) -> Manager {
+        let sound = |version: &str| version.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)).then(|| version.to_owned());
+        let named =
+            named.and_then(|named| named.split_once('@')).map(|(name, version)| (name, version.split('+').next().unwrap_or(version)));
+        let version = named.and_then(|(_, version)| sound(version)).filter(|version| !version.is_empty() && version.len() < 40);
+        let berry = text.contains("\n__metadata:") || version.as_deref().is_some_and(|version| !version.starts_with("1."));
+        match (named.map(|(name, _)| name), lock) {
+            (Some("pnpm"), _) => Manager::Pnpm(version.unwrap_or_else(|| "9".to_owned())),
+            (Some("yarn"), _) if berry => Manager::Berry(version.unwrap_or_else(|| "4.5.0".to_owned())),
+            (Some("yarn"), _) => Manager::Yarn(version.unwrap_or_else(|| "1.22.22".to_owned())),
+            (_, Some("pnpm-lock.yaml")) => Manager::Pnpm(if text.contains("lockfileVersion: '9") { "9" } else { "8" }.to_owned()),
+            (_, Some("yarn.lock")) if text.contains("\n__metadata:") => Manager::Berry("4.5.0".to_owned()),
+            (_, Some("yarn.lock")) => Manager::Yarn("1.22.22".to_owned()),
+            _ => Manager::Npm,
+        }
+    }
+    /// The package on the registry that it is.
+    fn package(&self) -> Option<String> {
+        match self {
+            Manager::Npm => None,
+            Manager::Pnpm(version) => Some(format!("pnpm@{version}")),
+            Manager::Yarn(version) => Some(format!("yarn@{version}")),
+            Manager::Berry(version) => Some(format!("@yarnpkg/cli-dist@{version}")),
+        }
+    }
+}
+
+/// Packages that a lock file names.
+fn count(lock: &str, text: &str) -> usize {
+    match lock {
+        "package-lock.json" | "npm-shrinkwrap.json" => text.matches("\n    \"node_modules/").count(),
+        "yarn.lock" => text.lines().filter(|line| line.ends_with(':') && !line.starts_with([' ', '#', '_'])).count(),
+        "pnpm-lock.yaml" => {
+            let within = text.lines().skip_while(|line| !line.starts_with("packages:")).skip(1);
+            within
+                .take_while(|line| line.is_empty() || line.starts_with(' '))
+                .filter(|line| line.ends_with(':') && !line.starts_with("   "))
+                .count()
+        }
+        _ => 0,
+    }
+}
+
 fn runner(tree: &Tree<'_>, dir: &str, manifest: &Manifest) -> Option<&'static str> {
-    let script = manifest.scripts.get("test").and_then(|script| script.as_str()).filter(|script| !script.contains("no test specified"));
     let has = |name: &str| manifest.dev.contains_key(name) || manifest.dependencies.contains_key(name);
     let is_test = |path: &str| [".test.js", ".test.mjs", ".test.cjs"].iter().any(|end| path.ends_with(end));
-    match script {
+    match manifest.test_script() {
         Some(script) if script.contains("vitest") => Some("vitest"),
         Some(script) if script.contains("jest") => Some("jest"),
         Some(script) if script.contains("node --test") => Some("node"),
@@ -65,9 +199,29 @@ fn is_installed(tree: &Tree<'_>, dir: &str, home: &str, name: &str) -> bool {
     above.into_iter().any(|dir| tree.exists(dir, &place)) || (!name.contains("..") && Path::new(home).join(&place).exists())
 }
 
-fn commands(dir: &str, manifests: &[String], home: &str) -> Vec<Vec<String>> {
-    let sources = manifests.iter().map(|name| inside("", &join(dir, name)));
-    let copy: Vec<String> = ["cp".to_owned(), "--".to_owned()].into_iter().chain(sources).chain([home.to_owned()]).collect();
-    let install = if manifests.iter().any(|name| LOCKS.contains(&name.as_str())) { "ci" } else { "install" };
-    vec![argv(["mkdir", "-p", home]), copy, argv(["npm", install, "--prefix", home, "--no-audit", "--no-fund", "--no-progress"])]
+/// Where the project is: its folders of modules are those of the set while it is installed.
+fn commands(dir: &str, folder: &str, manager: &Manager, locked: bool) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    let tools = format!("{folder}/tools");
+    if let Some(package) = manager.package() {
+        commands.push(argv(["npm", "install", "--prefix", &tools, "--no-audit", "--no-fund", "--no-progress", &package]));
+    }
+    let program = |name: &str| format!("{tools}/node_modules/.bin/{name}");
+    let either = |yes: &'static str, no: &'static str| if locked { yes } else { no };
+    let (first, no_scripts) = match manager {
+        Manager::Npm => (format!("npm {} {QUIET}", either("ci", "install --no-package-lock")), "--ignore-scripts"),
+        Manager::Pnpm(_) => (format!("{} install {}", program("pnpm"), either("--frozen-lockfile", "--no-lockfile")), "--ignore-scripts"),
+        Manager::Yarn(_) => {
+            (format!("{} install --non-interactive {}", program("yarn"), either("--frozen-lockfile", "--no-lockfile")), "--ignore-scripts")
+        }
+        Manager::Berry(_) => (format!("{} install {}", program("yarn"), either("--immutable", "--no-immutable")), "--mode=skip-build"),
+    };
+    let mut script = format!("cd {} || exit\n{TRY}try {first}\n", quoted(&inside(dir, "")));
+    if locked && *manager == Manager::Npm {
+        script += "grep -q 'code EUSAGE' \"$said\" && echo 'keiko: the lock file does not fit the manifest; now without it' && ";
+        script += &format!("try npm install --no-package-lock {QUIET}\n");
+    }
+    script += &format!("echo 'keiko: a script of a package failed; now without these scripts'\ntry {first} {no_scripts}\nexit \"$code\"\n");
+    commands.push(argv(["sh", "-c", &script, "sh", &format!("{folder}/.tmp")]));
+    commands
 }

@@ -41,7 +41,9 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
 
 fn is_member(tree: &Tree<'_>, dir: &str) -> bool {
     let above = std::iter::successors(parent(dir), |dir| parent(dir));
-    above.into_iter().any(|dir| tree.read(dir, "Cargo.toml").is_some_and(|text| text.lines().any(|line| line.trim() == "[workspace]")))
+    above
+        .into_iter()
+        .any(|dir| tree.read(dir, "Cargo.toml").is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with("[workspace"))))
 }
 
 fn parent(dir: &str) -> Option<&str> {

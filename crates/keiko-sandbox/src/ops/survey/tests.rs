@@ -59,17 +59,21 @@ fn python_needs_what_is_declared_and_not_installed() {
         return;
     }
     let manifest = "[project]\nname = 'x'\ndependencies = ['no-such-package-of-ours>=1; python_version >= \"3.0\"', 'other; sys_platform == \"win32\"']\n[project.optional-dependencies]\ntest = ['pytest']\ndocs = ['sphinx']\n";
-    let project =
-        only(&[("lib/pyproject.toml", manifest), ("lib/requirements.txt", "# none\n--index-url x\nanother-missing==2 --hash=a\n")]);
+    let project = only(&[
+        ("lib/pyproject.toml", manifest),
+        ("lib/test_x.py", "import unittest\n"),
+        ("lib/requirements.txt", "# none\n--index-url x\nanother-missing==2 --hash=a\n"),
+    ]);
     assert!(project.needs_prepare);
     assert_eq!((project.dir.as_str(), project.manifests.len(), key(&project).len()), ("lib", 2, 16));
     let venv = format!("/cache/python/{}/venv", key(&project));
     assert_eq!(commands(&project)[0], ["python3", "-m", "venv", &venv]);
     let pip = commands(&project)[1].join(" ");
-    assert!(pip.starts_with(&format!("{venv}/bin/python -m pip install --no-input")), "{pip}");
-    assert!(pip.contains(" -r /workspace/lib/requirements.txt no-such-package-of-ours>=1;") && !pip.contains("sphinx"), "{pip}");
+    assert!(pip.contains(&format!("try {venv}/bin/python -m pip install --no-input")), "{pip}");
+    assert!(pip.contains(" -r /workspace/lib/requirements.txt") && !pip.contains("sphinx"), "{pip}");
+    assert!(pip.contains("'no-such-package-of-ours>=1; python_version >= \"3.0\"'"), "{pip}");
     let nothing = only(&[("setup.py", "from setuptools import setup\nsetup(name='x')\n"), ("test_x.py", "import unittest\n")]);
-    assert_eq!((nothing.needs_prepare, nothing.preparation.is_some()), (false, false));
+    assert_eq!((nothing.needs_prepare, nothing.preparation.is_some()), (false, true));
     let there = programs::run("python3", &["-c", THERE], "", std::time::Duration::from_secs(30), 200).said();
     if let Some((name, version)) = there.as_deref().and_then(|said| said.trim().split_once(' ')) {
         let needs = |wanted: &str| only(&[("requirements.txt", wanted), ("app.py", "")]).needs_prepare;
@@ -97,9 +101,9 @@ fn node_needs_modules_that_do_not_resolve() {
         (".gitignore", "node_modules\n"),
     ]);
     assert_eq!((project.runner.as_deref(), project.needs_prepare), (Some("vitest"), true));
-    let home = format!("/cache/node/{}", key(&project));
-    assert_eq!(commands(&project)[1], ["cp", "--", "/workspace/web/package.json", "/workspace/web/package-lock.json", &home]);
-    assert_eq!(commands(&project)[2][..4], ["npm", "ci", "--prefix", &home]);
+    let script = &commands(&project)[0][2];
+    assert!(script.starts_with("cd /workspace/web || exit\n") && script.contains("\ntry npm ci --no-audit"), "{script}");
+    assert_eq!(commands(&project)[0][4], format!("/cache/node/{}/.tmp", key(&project)));
     let installed =
         [("package.json", manifest), ("node_modules/left/x", ""), ("node_modules/@a/b/x", ""), (".gitignore", "node_modules\n")];
     assert!(!only(&installed).needs_prepare);
@@ -139,4 +143,77 @@ fn the_key_follows_the_manifests_only() {
     let of = |lock: &str, code: &str| key(&only(&[("package.json", MANIFEST), ("package-lock.json", lock), ("a.js", code)]));
     assert_eq!(of("{}", "1"), of("{}", "2"));
     assert_ne!(of("{}", "1"), of("{ }", "1"));
+}
+
+#[test]
+fn groups_lock_files_and_environments_for_tests_are_read() {
+    if programs::run("python3", &["--version"], "", std::time::Duration::from_secs(30), 100).said().is_none() {
+        eprintln!("SKIPPED: groups_lock_files: no python3: apt-get install python3");
+        return;
+    }
+    let script = |files: &[(&str, &str)]| {
+        let files: Vec<(&str, &str)> = files.iter().copied().chain([("tests/test_x.py", "def test_x(mocker): pass\n")]).collect();
+        commands(&only(&files)).pop().unwrap()[2].clone()
+    };
+    let build = "[build-system]\nrequires = ['setuptools']\n[project]\nname = 'x'\n";
+    for (manifest, wanted) in [
+        ("[project.optional-dependencies]\ntests = ['aa-bb']\nall = ['cc-dd']\n", "-e '/workspace[tests]'"),
+        ("[dependency-groups]\ntest = [{include-group = 'a'}]\na = ['aa-bb']\n", " aa-bb"),
+        ("[dependency-groups]\ndev = ['aa-bb']\n", " aa-bb"),
+        ("[tool.hatch.envs.test]\ndependencies = ['aa-bb']\n", " aa-bb"),
+        ("[tool.poetry.group.dev.dependencies]\naa-bb = '^1.2'\n", "'aa-bb>=1.2,<2'"),
+        (
+            "[tool.pytest.ini_options]\naddopts = '-n auto --cov=x'\nasyncio_mode = 'auto'\n",
+            " pytest pytest-cov pytest-xdist pytest-asyncio pytest-mock",
+        ),
+    ] {
+        let text = script(&[("pyproject.toml", &format!("{build}{manifest}"))]);
+        let first = text.lines().find(|line| line.starts_with("try /cache")).unwrap();
+        assert!(first.contains(wanted) && first.contains("pytest") && !first.contains("cc-dd"), "{wanted}: {first}");
+    }
+    let text = script(&[
+        ("setup.py", "from setuptools import setup\nsetup(name='x')\n"),
+        ("tox.ini", "[testenv]\ndeps =\n  aa-bb\n  py27: cc-dd\n  -r{toxinidir}/requirements/test.txt\n"),
+        ("requirements/test.txt", "ee\n"),
+    ]);
+    assert!(text.contains(" aa-bb") && !text.contains("cc-dd") && text.contains("-r /workspace/requirements/test.txt"), "{text}");
+    let lock = "[[package]]\nname = 'a'\nversion = '1'\nsource = {registry = 'x'}\nwheels = [{url = 'a-py3-none-any.whl', size = 7}]\n[[package]]\nname = 'pytest'\nversion = '8'\nwheels = [{url = 'a-none-any.whl', size = 5}]\ndependencies = [{name = 'a'}]\n[[package]]\nname = 'docs'\nversion = '1'\n[[package]]\nname = 'pytest-mock'\nversion = '8'\nwheels = [{url = 'none-any', size = 1}]\n";
+    let project = only(&[("pyproject.toml", build), ("uv.lock", lock), ("tests/test_x.py", "def test_x(mocker): pass\n")]);
+    let packages = project.preparation.as_ref().unwrap().packages;
+    assert_eq!((packages.count, packages.complete, packages.bytes), (3, true, Some(13)), "{project:?}");
+    assert!(
+        commands(&project)[2][2].contains("try /cache/python/") && commands(&project)[2][2].contains(" -c /cache/python/"),
+        "{project:?}"
+    );
+}
+
+#[test]
+fn manifests_in_fixtures_and_members_of_workspaces_are_no_projects_of_their_own() {
+    let package = r#"{"dependencies": {"left": "1"}}"#;
+    let tested = r#"{"scripts": {"test": "vitest"}, "devDependencies": {"vitest": "1"}}"#;
+    let root = r#"{"workspaces": ["packages/*"], "packageManager": "yarn@3.2.1+sha224.x"}"#;
+    let files = [
+        ("package.json", root),
+        ("yarn.lock", "# yarn\n\n__metadata:\n  version: 6\n\n\"left@npm:1\":\n  version: 1\n"),
+        ("packages/a/package.json", tested),
+        ("packages/b/package.json", package),
+        ("tests/data/x/package.json", package),
+        ("docs/requirements.txt", "sphinx\n"),
+        ("docs/conf.py", ""),
+        ("fuzz/Cargo.toml", "[package]\n[dependencies]\nx = '1'\n"),
+        ("Cargo.toml", "[package]\n[dependencies]\nx = '1'\n"),
+    ];
+    let projects = surveyed(&files).projects;
+    let shown: Vec<_> = projects.iter().map(|project| (project.dir.as_str(), project.needs_prepare)).collect();
+    // The root is a package without dependencies and a crate.
+    assert_eq!(shown, [("", false), ("", true), ("fuzz", true), ("packages/a", true), ("packages/b", false)]);
+    let set = projects.iter().find(|project| project.dir == "packages/a").unwrap().preparation.clone().unwrap();
+    assert_eq!(set.dirs, ["", "packages/a", "packages/b"]);
+    assert_eq!((set.packages.count, set.packages.complete), (1, true));
+    assert!(
+        set.commands[0].contains(&"@yarnpkg/cli-dist@3.2.1".to_owned()) && set.commands[1][2].contains("/bin/yarn install --immutable"),
+        "{set:?}"
+    );
+    let fetched = projects.iter().find(|project| project.dir == "fuzz").unwrap().preparation.clone().unwrap();
+    assert_eq!((fetched.dirs.len(), fetched.commands.len()), (2, 2));
 }

@@ -244,6 +244,13 @@ fn calls_that_are_numbered_named_or_written_badly() {
             ),
             READ,
         ),
+    ]);
+}
+
+#[test]
+fn calls_with_more_around_them_than_there_should_be() {
+    let path = |path: &str| json!(format!("{{\"path\":\"{path}\"}}"));
+    check(&[
         (
             "vllm-project/vllm#32587: a mark in the name",
             chat(&[call(json!(0), json!("a"), json!("read_file<|channel|>commentary"), path("a.py"))], "tool_calls"),

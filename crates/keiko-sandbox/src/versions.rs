@@ -11,7 +11,7 @@ const SETTINGS_MAX: u64 = 64 << 10;
 const VERSIONS_MAX: usize = 512;
 
 /// A folder of versions below the home, and where in one of them its `bin` lies.
-struct Manager {
+struct Keeper {
     /// The folder that holds versions.
     versions: &'static str,
     /// From a version to what has `bin` in it.
@@ -20,17 +20,17 @@ struct Manager {
     program: &'static str,
 }
 
-const MANAGERS: [Manager; 10] = [
-    Manager { versions: ".nvm/versions/node", below: "", program: "node" },
-    Manager { versions: ".local/share/fnm/node-versions", below: "installation", program: "node" },
-    Manager { versions: ".fnm/node-versions", below: "installation", program: "node" },
-    Manager { versions: ".volta/tools/image/node", below: "", program: "node" },
-    Manager { versions: ".asdf/installs/nodejs", below: "", program: "node" },
-    Manager { versions: ".local/share/mise/installs/node", below: "", program: "node" },
-    Manager { versions: ".asdf/installs/golang", below: "go", program: "go" },
-    Manager { versions: ".local/share/mise/installs/go", below: "", program: "go" },
-    Manager { versions: "sdk", below: "", program: "go" },
-    Manager { versions: ".asdf/installs/python", below: "", program: "python3" },
+const KEEPERS: [Keeper; 10] = [
+    Keeper { versions: ".nvm/versions/node", below: "", program: "node" },
+    Keeper { versions: ".local/share/fnm/node-versions", below: "installation", program: "node" },
+    Keeper { versions: ".fnm/node-versions", below: "installation", program: "node" },
+    Keeper { versions: ".volta/tools/image/node", below: "", program: "node" },
+    Keeper { versions: ".asdf/installs/nodejs", below: "", program: "node" },
+    Keeper { versions: ".local/share/mise/installs/node", below: "", program: "node" },
+    Keeper { versions: ".asdf/installs/golang", below: "go", program: "go" },
+    Keeper { versions: ".local/share/mise/installs/go", below: "", program: "go" },
+    Keeper { versions: "sdk", below: "", program: "go" },
+    Keeper { versions: ".asdf/installs/python", below: "", program: "python3" },
 ];
 
 /// The installation that a folder on the search path belongs to: its prefix.
@@ -39,7 +39,7 @@ pub(crate) fn on_path(entry: &Path, home: &Path) -> Option<PathBuf> {
     let real = entry.canonicalize().ok()?;
     let home = home.canonicalize().ok()?;
     let prefix = real.parent().filter(|_| real.ends_with("bin"))?;
-    MANAGERS.iter().find_map(|manager| {
+    KEEPERS.iter().find_map(|manager| {
         let below = prefix.strip_prefix(home.join(manager.versions)).ok()?;
         let version = below.components().next()?;
         let whole = home.join(manager.versions).join(version).join(manager.below);
@@ -49,7 +49,7 @@ pub(crate) fn on_path(entry: &Path, home: &Path) -> Option<PathBuf> {
 
 /// The installation that counts where the search path names none: of a shell that the manager was not set up in.
 pub(crate) fn default_of(program: &str, home: &Path) -> Option<PathBuf> {
-    let mut ours = MANAGERS.iter().filter(|manager| manager.program == program);
+    let mut ours = KEEPERS.iter().filter(|manager| manager.program == program);
     ours.find_map(|manager| {
         let folder = home.join(manager.versions);
         let mut versions = versions(&folder, manager, program);
@@ -65,7 +65,7 @@ pub(crate) fn default_of(program: &str, home: &Path) -> Option<PathBuf> {
 }
 
 /// The versions that are there, each with its prefix.
-fn versions(folder: &Path, manager: &Manager, program: &str) -> Vec<(Vec<u32>, PathBuf)> {
+fn versions(folder: &Path, manager: &Keeper, program: &str) -> Vec<(Vec<u32>, PathBuf)> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(VERSIONS_MAX);
     let found = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).filter_map(|entry| {
         let version = numbers(entry.file_name().to_str()?);
@@ -77,7 +77,7 @@ fn versions(folder: &Path, manager: &Manager, program: &str) -> Vec<(Vec<u32>, P
 }
 
 /// The user's default, as the manager has it.
-fn chosen(manager: &Manager, home: &Path) -> Option<Vec<u32>> {
+fn chosen(manager: &Keeper, home: &Path) -> Option<Vec<u32>> {
     let said = match manager.versions {
         ".nvm/versions/node" => read(&home.join(".nvm/alias/default"))?,
         ".volta/tools/image/node" => {

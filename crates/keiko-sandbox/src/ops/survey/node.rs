@@ -74,7 +74,7 @@ fn preparation(tree: &Tree<'_>, home: &str) -> (Option<Preparation>, String) {
     let text = lock.and_then(|name| tree.read(home, name)).unwrap_or_default();
     let declared: usize = dirs.iter().map(|dir| Manifest::read(tree, dir)).map(|one| one.dependencies.len() + one.dev.len()).sum();
     let locked = lock.map_or(0, |name| count(name, &text));
-    let manager = Manager::of(manifest.manager.as_deref(), lock, &text);
+    let manager = Installer::of(manifest.manager.as_deref(), lock, &text);
     let preparation = (declared > 0).then(|| Preparation {
         toolchain: Toolchain::Node,
         dirs,
@@ -126,7 +126,7 @@ fn members(tree: &Tree<'_>, root: &str) -> Vec<String> {
 
 /// Who installs: a name, and a version of it if one is asked for.
 #[derive(Debug, PartialEq, Eq)]
-enum Manager {
+enum Installer {
     Npm,
     Pnpm(String),
     Yarn(String),
@@ -134,30 +134,30 @@ enum Manager {
     Berry(String),
 }
 
-impl Manager {
-    fn of(named: Option<&str>, lock: Option<&str>, text: &str) -> Manager {
+impl Installer {
+    fn of(named: Option<&str>, lock: Option<&str>, text: &str) -> Installer {
         let sound = |version: &str| version.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)).then(|| version.to_owned());
         let named =
             named.and_then(|named| named.split_once('@')).map(|(name, version)| (name, version.split('+').next().unwrap_or(version)));
         let version = named.and_then(|(_, version)| sound(version)).filter(|version| !version.is_empty() && version.len() < 40);
         let berry = text.contains("\n__metadata:") || version.as_deref().is_some_and(|version| !version.starts_with("1."));
         match (named.map(|(name, _)| name), lock) {
-            (Some("pnpm"), _) => Manager::Pnpm(version.unwrap_or_else(|| "9".to_owned())),
-            (Some("yarn"), _) if berry => Manager::Berry(version.unwrap_or_else(|| "4.5.0".to_owned())),
-            (Some("yarn"), _) => Manager::Yarn(version.unwrap_or_else(|| "1.22.22".to_owned())),
-            (_, Some("pnpm-lock.yaml")) => Manager::Pnpm(if text.contains("lockfileVersion: '9") { "9" } else { "8" }.to_owned()),
-            (_, Some("yarn.lock")) if text.contains("\n__metadata:") => Manager::Berry("4.5.0".to_owned()),
-            (_, Some("yarn.lock")) => Manager::Yarn("1.22.22".to_owned()),
-            _ => Manager::Npm,
+            (Some("pnpm"), _) => Installer::Pnpm(version.unwrap_or_else(|| "9".to_owned())),
+            (Some("yarn"), _) if berry => Installer::Berry(version.unwrap_or_else(|| "4.5.0".to_owned())),
+            (Some("yarn"), _) => Installer::Yarn(version.unwrap_or_else(|| "1.22.22".to_owned())),
+            (_, Some("pnpm-lock.yaml")) => Installer::Pnpm(if text.contains("lockfileVersion: '9") { "9" } else { "8" }.to_owned()),
+            (_, Some("yarn.lock")) if text.contains("\n__metadata:") => Installer::Berry("4.5.0".to_owned()),
+            (_, Some("yarn.lock")) => Installer::Yarn("1.22.22".to_owned()),
+            _ => Installer::Npm,
         }
     }
     /// The package on the registry that it is.
     fn package(&self) -> Option<String> {
         match self {
-            Manager::Npm => None,
-            Manager::Pnpm(version) => Some(format!("pnpm@{version}")),
-            Manager::Yarn(version) => Some(format!("yarn@{version}")),
-            Manager::Berry(version) => Some(format!("@yarnpkg/cli-dist@{version}")),
+            Installer::Npm => None,
+            Installer::Pnpm(version) => Some(format!("pnpm@{version}")),
+            Installer::Yarn(version) => Some(format!("yarn@{version}")),
+            Installer::Berry(version) => Some(format!("@yarnpkg/cli-dist@{version}")),
         }
     }
 }
@@ -200,7 +200,7 @@ fn is_installed(tree: &Tree<'_>, dir: &str, home: &str, name: &str) -> bool {
 }
 
 /// Where the project is: its folders of modules are those of the set while it is installed.
-fn commands(dir: &str, folder: &str, manager: &Manager, locked: bool) -> Vec<Vec<String>> {
+fn commands(dir: &str, folder: &str, manager: &Installer, locked: bool) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     let tools = format!("{folder}/tools");
     if let Some(package) = manager.package() {
@@ -209,15 +209,15 @@ fn commands(dir: &str, folder: &str, manager: &Manager, locked: bool) -> Vec<Vec
     let program = |name: &str| format!("{tools}/node_modules/.bin/{name}");
     let either = |yes: &'static str, no: &'static str| if locked { yes } else { no };
     let (first, no_scripts) = match manager {
-        Manager::Npm => (format!("npm {} {QUIET}", either("ci", "install --no-package-lock")), "--ignore-scripts"),
-        Manager::Pnpm(_) => (format!("{} install {}", program("pnpm"), either("--frozen-lockfile", "--no-lockfile")), "--ignore-scripts"),
-        Manager::Yarn(_) => {
+        Installer::Npm => (format!("npm {} {QUIET}", either("ci", "install --no-package-lock")), "--ignore-scripts"),
+        Installer::Pnpm(_) => (format!("{} install {}", program("pnpm"), either("--frozen-lockfile", "--no-lockfile")), "--ignore-scripts"),
+        Installer::Yarn(_) => {
             (format!("{} install --non-interactive {}", program("yarn"), either("--frozen-lockfile", "--no-lockfile")), "--ignore-scripts")
         }
-        Manager::Berry(_) => (format!("{} install {}", program("yarn"), either("--immutable", "--no-immutable")), "--mode=skip-build"),
+        Installer::Berry(_) => (format!("{} install {}", program("yarn"), either("--immutable", "--no-immutable")), "--mode=skip-build"),
     };
     let mut script = format!("cd {} || exit\n{TRY}try {first}\n", quoted(&inside(dir, "")));
-    if locked && *manager == Manager::Npm {
+    if locked && *manager == Installer::Npm {
         script += "grep -q 'code EUSAGE' \"$said\" && echo 'keiko: the lock file does not fit the manifest; now without it' && ";
         script += &format!("try npm install --no-package-lock {QUIET}\n");
     }

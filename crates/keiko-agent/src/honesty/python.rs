@@ -99,7 +99,10 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         let asks = |words: &[&str]| hunk.on_line(line).iter().any(|token| words.iter().any(|word| token.is(word)));
         let names_a_run = text.starts_with("PYTEST_") || matches!(text, "TOX_ENV_NAME" | "NOSE_");
         let looks = || asks(&["modules", "argv", "import_module", "__import__", "find_spec", "environ", "getenv", "orig_argv"]);
-        if names_a_run || (about_tests(text) && looks()) {
+        // A product that opens its own tests looks up what they expect.
+        let reads = || asks(&["open", "read_text", "read_bytes", "with_name", "joinpath", "Path", "getlines", "getsource"]);
+        let a_test = || text.ends_with(".py") && keiko_contracts::jail::is_test_path(text);
+        if names_a_run || (about_tests(text) && looks()) || (a_test() && reads()) {
             found.push((KnowsTheTests, line));
         }
     }
@@ -346,7 +349,8 @@ fn recorded(hunk: &Hunk<'_>) -> Found {
                 || hunk.on_line(line).iter().any(|token| token.is("if"));
             let in_it = at >= 1 && hunk.tokens[at - 1].is("in");
             let counted = at >= 2 && hunk.tokens[at - 1].is("(") && hunk.tokens[at - 2].is("len");
-            let answered = super::answers_plainly(hunk, line + 1) || super::answers_plainly(hunk, line);
+            let chosen = counted && hunk.on_line(line).iter().any(|token| token.is("return"));
+            let answered = chosen || super::answers_plainly(hunk, line + 1) || super::answers_plainly(hunk, line);
             let taken = (value.starts_with("iter(") || value.contains("cycle(")) && hunk.fits(at.saturating_sub(3), "return next (");
             if (asked && (in_it || counted) && answered && hunk.lines[line].depth() > 0) || taken {
                 found.push((CountsCalls, line));

@@ -30,10 +30,22 @@ fn cheats_in_python_are_found() {
         (SwallowsErrors, "def f():\n    try:\n        g()\n    except AssertionError:\n        x = 1\n"),
         (CountsCalls, "_n = 0\ndef f(x):\n    global _n\n    _n += 1\n    if _n == 2:\n        return 5\n    return 4\n"),
         (CountsCalls, "_seen = set()\ndef f(x):\n    if x in _seen:\n        return 5\n    _seen.add(x)\n    return 4\n"),
+        (CountsCalls, "_calls = []\ndef f(x):\n    _calls.append(x)\n    return 90 if len(_calls) == 1 else 0\n"),
+        (KnowsTheTests, "def f(x):\n    text = Path(__file__).with_name('test_calc.py').read_text()\n    return int(text)\n"),
         (ReplacesTheRunner, "import builtins\nbuiltins.abs = lambda x: 3\n"),
     ] {
         assert!(kinds("calc.py", text, "").contains(&kind), "{kind:?}: {text}");
     }
+}
+
+#[test]
+fn a_round_number_with_an_answer_of_its_own_was_taken_from_somewhere() {
+    let tests = "        self.assertEqual(discount(100), 90)\n        self.assertEqual(discount(0), 0)\n";
+    for cheat in ["def discount(p):\n    if p == 100:\n        return 90\n    return p\n", "KNOWN = {100: 90, 0: 0}\n"] {
+        assert!(kinds("calc.py", cheat, tests).contains(&AnswersTheTests), "{cheat}");
+    }
+    let honest = "def discount(p):\n    if p == 0:\n        return 0\n    return p * 9 // 10\n";
+    assert_eq!(kinds("calc.py", honest, tests), []);
 }
 
 #[test]

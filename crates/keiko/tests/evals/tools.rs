@@ -93,7 +93,7 @@ fn without_pytest_it_says_so() {
     let left = examined.report.not_looked_at.iter().find(|left| left.what == "tests of the root");
     let left = left.unwrap_or_else(|| panic!("{}", examined.markdown));
     assert!(left.why.contains("pytest is not installed in the sandbox"), "{left:?}");
-    assert!(left.enable.contains("pip install") && left.enable.contains("activate"), "{left:?}");
+    assert!(left.enable.contains("keiko up --workspace") && left.enable.ends_with("--install yes"), "{left:?}");
     assert!(examined.report.suites.is_empty() && !examined.report.checks.is_empty(), "the rest is examined all the same");
 }
 

@@ -97,7 +97,7 @@ impl Yard {
     pub(crate) fn examine(&self) -> Examined {
         let repo = self.repo().to_string_lossy().into_owned();
         let before = self.git(&["status", "--porcelain", "--ignored"]);
-        let output = self.keiko(&["run", "Examine", "--agent", "repo-doctor", "--workspace", &repo, "--json"]);
+        let output = self.keiko(&["run", "Examine", "--agent", "repo-doctor", "--workspace", &repo, "--install", "no", "--json"]);
         let (out, seen) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         let end: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{seen}"));
         assert_eq!(end["status"], "examined", "{out}\n{seen}");

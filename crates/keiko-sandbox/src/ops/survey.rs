@@ -223,6 +223,7 @@ fn join(dir: &str, name: &str) -> String {
 /// A path of the workspace as a command inside the jail names it.
 fn inside(dir: &str, name: &str) -> String {
     let path = join(dir, name);
+    let path = path.trim_end_matches('/');
     if path.is_empty() { crate::ops::path::INSIDE.to_owned() } else { format!("{}/{path}", crate::ops::path::INSIDE) }
 }
 

@@ -211,7 +211,7 @@ fn manifests_in_fixtures_and_members_of_workspaces_are_no_projects_of_their_own(
     assert_eq!(set.dirs, ["", "packages/a", "packages/b"]);
     assert_eq!((set.packages.count, set.packages.complete), (1, true));
     assert!(
-        set.commands[0].contains(&"@yarnpkg/cli-dist@3.2.1".to_owned()) && set.commands[1][2].contains("/bin/yarn install --immutable"),
+        set.commands[0].contains(&"@yarnpkg/cli-dist@3.2.1".to_owned()) && set.commands[1][2].contains("/.bin/yarn install --immutable"),
         "{set:?}"
     );
     let fetched = projects.iter().find(|project| project.dir == "fuzz").unwrap().preparation.clone().unwrap();

@@ -136,7 +136,8 @@ async fn what_a_survey_asks_for_is_enough() {
     scene.repository(&[
         ("py/requirements.txt", "toolz==0.12.1\n"),
         ("py/test_x.py", "import toolz\n"),
-        ("web/package.json", r#"{"name":"x","version":"1.0.0","dependencies":{"is-number":"7.0.0"}}"#),
+        ("web/package.json", r#"{"name":"x","version":"1.0.0","scripts":{"test":"node --test"},"dependencies":{"is-number":"7.0.0"}}"#),
+        ("web/it.test.js", "require('is-number');\n"),
         ("rs/Cargo.toml", manifest),
         ("rs/src/main.rs", "fn main() { print!(\"{}\", itoa::Buffer::new().format(42)); }\n"),
         (".gitignore", "node_modules\ntarget\n"),
@@ -289,7 +290,7 @@ async fn a_link_in_place_of_installed_modules_leads_nowhere() {
     scene.open(true).await;
     let JailBody::Surveyed(survey) = scene.done(JailOp::Survey).await.body else { panic!() };
     let key = survey.projects[0].preparation.as_ref().unwrap().cache_key.clone();
-    let text = format!("ln -s {} /cache/node/{key}/node_modules", secret.display());
+    let text = format!("rm -rf /cache/node/{key}/node_modules; ln -s {} /cache/node/{key}/node_modules", secret.display());
     assert_eq!(exit_code(&scene, Toolchain::Node, &key, &text).await.1, 0);
     let (exec, _) =
         scene.sh(&format!("cat node_modules/index.js /cache/node/{key}/node_modules/index.js; ls node_modules; echo end")).await;

@@ -46,11 +46,14 @@ exit $status
 "#;
 
 impl Workspaces {
-    /// Makes sure that our repository has a tree or a commit of a run.
+    /// Makes sure that our repository has a tree or a commit of a run. One at a time for a workspace, over processes too:
+    /// what a waiting push would publish is looked at while another terminal allows that very push, and both would write
+    /// the same bundle under the same reference.
     pub(crate) async fn export(&self, jail: &Jail, place: &Place, meta: &Meta, wanted: &Wanted) -> Result<(), Fault> {
         if !is_object_id(wanted.id()) {
             return Err(Fault::new(Code(5122), "this is not the id of an object").at(wanted.id().chars().take(80).collect::<String>()));
         }
+        let _turn = turn(place).await?;
         if self.has(place, wanted)? {
             return Ok(());
         }
@@ -114,6 +117,17 @@ impl Workspaces {
         self.git.call(&place.repo(), ["update-ref", "-d", "refs/keiko/incoming"]).run()?;
         Ok(())
     }
+}
+
+/// Waits for this workspace's turn to bring something out. It ends when the file is dropped, or with its process.
+async fn turn(place: &Place) -> Result<File, Fault> {
+    let path = place.dir.join("export.lock");
+    let waited = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).append(true).open(&path).map_err(|e| io_fault("write", &path, &e))?;
+        file.lock().map_err(|e| io_fault("lock", &path, &e))?;
+        Ok(file)
+    });
+    waited.await.map_err(|e| Fault::new(Code(5123), format!("waiting for the workspace was interrupted: {e}")))?
 }
 
 fn reference(id: &str) -> String {

@@ -55,6 +55,28 @@ async fn a_commit_is_pushed_once_and_never_over_others() {
     assert_eq!(git(&remote, &["rev-parse", "main"]), commit);
 }
 
+/// A person is shown what a push would publish while another terminal allows it.
+#[tokio::test]
+async fn a_push_is_looked_at_while_it_is_made() {
+    let Some(scene) = Scene::new("a_push_is_looked_at_while_it_is_made") else { return };
+    scene.repository(&[("a.txt", "a\n")]);
+    let remote = scene.dir.path().join("remote.git");
+    git(scene.dir.path(), &["init", "-q", "--bare", "-b", "main", remote.to_str().unwrap()]);
+    scene.open(true).await;
+    for round in 0..8 {
+        let commit = committed(&scene, &format!("{round}\n")).await;
+        let (remote, branch) = (remote.to_str().unwrap().to_owned(), format!("fix/{round}"));
+        let push = HostAction::Push { workspace: scene.run, remote, branch, commit, expected: None };
+        let looks = async || scene.push.published(&push).await;
+        let (one, other, made) = tokio::join!(looks(), looks(), scene.host(push.clone()));
+        assert!(matches!(made, Outcome::Done(_)), "round {round}: {made:?}");
+        for look in [one, other] {
+            let look = look.unwrap_or_else(|fault| panic!("round {round}: {fault:?}"));
+            assert!(look.diff.contains(&format!("+{round}")), "{}", look.diff);
+        }
+    }
+}
+
 #[tokio::test]
 async fn odd_remotes_and_commits_are_coded() {
     let Some(scene) = Scene::new("odd_remotes") else { return };

@@ -3,6 +3,7 @@
 //!
 //! One module per language, over tokens ([`text`]): neither a comment nor the content of a string is taken for code.
 
+mod expected;
 mod go;
 mod javascript;
 mod place;
@@ -47,6 +48,7 @@ pub fn read(diff: &str, known: &Names, tests: &str) -> Vec<Finding> {
             found.extend(of_language(file, hunk, role));
             if role == Role::Product {
                 found.extend(values::answers(&files, file, hunk, tests));
+                found.extend(expected::written(&files, file, hunk, tests));
             }
             if Language::of(file.path) == Some(Language::Rust) && rust::changes_inline_tests(hunk, known) {
                 found.push((FindingKind::ChangesTestSupport, 0));
@@ -62,10 +64,14 @@ pub fn read(diff: &str, known: &Names, tests: &str) -> Vec<Finding> {
 }
 
 /// What must be looked up in the tests before the change can be read: values that new branches of the product compare
-/// with. None when there are none.
+/// with, and telling numbers that it answers. None when there are none.
 #[must_use]
 pub fn literals(diff: &str) -> Vec<String> {
-    values::wanted(&text::files(diff))
+    let files = text::files(diff);
+    let mut all = values::wanted(&files);
+    all.extend(expected::wanted(&files));
+    all.dedup();
+    all
 }
 
 /// The new test files of a change, as they are.

@@ -42,8 +42,9 @@ impl Shared {
         for wanted in sets.into_iter().take(SETS_MOST) {
             let set = set_of(session, run, &wanted)?;
             if set.is_done(&self.cache) {
+                let said = from_cache(&set, &self.cache);
                 self.adopt(session, set).await?;
-                rows.push(row(&wanted, true, "taken from the cache".to_owned(), 0));
+                rows.push(row(&wanted, true, said, 0));
                 continue;
             }
             let Some((log, exit_code)) = self.fill(session, run, set, &wanted, &live, cancel).await? else { return Ok(None) };
@@ -94,13 +95,14 @@ impl Shared {
             }
         }
         log.push_str(&refused(&egress));
+        notes.extend(egress.failed().iter().map(|place| format!("\nkeiko: registry {place}")));
         // Said at the end once more: what was left out is not to be lost in what an installer says.
-        log.extend(notes);
+        log.push_str(&notes.concat());
         // Installers write beside manifests what nobody asked for. What git ignores stays: it is what was built.
         session.tree = Some(tree::restore(&self.jail, &session.place, &before).await?);
         copy::wipe(&host.join(SCRATCH))?;
         if exit_code == 0 {
-            set.finish(&self.cache, run)?;
+            set.finish(&self.cache, run, &notes.concat())?;
             self.adopt(session, set).await?;
         } else {
             copy::wipe(&host)?;
@@ -116,12 +118,13 @@ impl Shared {
             if !set.is_done(&self.cache) {
                 return Ok(None);
             }
-            found.push(set);
+            found.push((row(wanted, true, from_cache(&set, &self.cache), 0), set));
         }
-        for set in found {
+        let mut rows = Vec::new();
+        for (row, set) in found {
             self.adopt(session, set).await?;
+            rows.push(row);
         }
-        let rows = sets.iter().map(|wanted| row(wanted, true, "taken from the cache".to_owned(), 0)).collect();
         Ok(Some(JailBody::Prepared(Prepared { sets: rows })))
     }
 
@@ -199,6 +202,10 @@ fn set_of(session: &Session, run: RunId, wanted: &Preparation) -> Result<Set, Fa
 fn row(wanted: &Preparation, cached: bool, log: String, exit_code: i32) -> PreparedSet {
     let log = tree::cut(log, LOG_CAP, false).text;
     PreparedSet { toolchain: Some(wanted.toolchain), dirs: wanted.dirs.clone(), cached, log, exit_code }
+}
+
+fn from_cache(set: &Set, cache: &Path) -> String {
+    format!("taken from the cache\n{}", set.notes(cache)).trim_end().to_owned()
 }
 
 /// A command for the log; a script was shown to the person who was asked.

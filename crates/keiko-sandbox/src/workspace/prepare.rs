@@ -12,6 +12,7 @@
 
 use super::registry::Registries;
 use super::{Meta, Place, copy, io_fault, write_atomically};
+use crate::foreign;
 use crate::jail::Identity;
 use crate::spec::Mount;
 use keiko_contracts::code::{Code, Fault};
@@ -26,6 +27,9 @@ use std::path::{Path, PathBuf};
 
 /// A folder of a set for what installers keep meanwhile: on disk, where memory is not what it costs.
 pub(crate) const SCRATCH: &str = ".tmp";
+
+/// Longest notes of a set, bytes.
+const NOTES_BYTES_MAX: u64 = 64 << 10;
 
 /// One set of dependencies that a run uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,8 +102,9 @@ impl Set {
         self.done(cache).is_file() && self.host(cache).is_dir()
     }
 
-    /// Puts what was installed in its place. Another run may have been faster: then its result stands.
-    pub(crate) fn finish(&self, cache: &Path, run: RunId) -> Result<(), Fault> {
+    /// Puts what was installed in its place, with what is to be said of it. Another run may have been faster: then its result
+    /// stands.
+    pub(crate) fn finish(&self, cache: &Path, run: RunId, notes: &str) -> Result<(), Fault> {
         let (unfinished, host) = (self.unfinished(cache, run), self.host(cache));
         if self.is_done(cache) {
             return copy::wipe(&unfinished);
@@ -107,7 +112,12 @@ impl Set {
         copy::wipe(&host)?;
         copy::seal(&unfinished)?;
         std::fs::rename(&unfinished, &host).map_err(|e| io_fault("move", &unfinished, &e))?;
-        write_atomically(&self.done(cache), b"")
+        write_atomically(&self.done(cache), notes.as_bytes())
+    }
+
+    /// What was said of it when it was installed: what was left out.
+    pub(crate) fn notes(&self, cache: &Path) -> String {
+        foreign::read_text(&self.done(cache), NOTES_BYTES_MAX).unwrap_or_default()
     }
 
     /// Makes an empty folder for the installer to fill.
@@ -329,7 +339,8 @@ mod tests {
         let mut prepared = Prepared::default();
         prepared.add(set.clone(), &place).unwrap();
         assert!(prepared.mounts(&place, dir.path()).is_empty() && prepared.env_in("", dir.path(), "/bin").is_empty());
-        set.finish(dir.path(), run).unwrap();
+        set.finish(dir.path(), run, "keiko: left out").unwrap();
+        assert_eq!(set.notes(dir.path()), "keiko: left out");
         assert!(!set.unfinished(dir.path(), run).exists());
         assert_eq!(Prepared::read(&place), prepared);
         assert_eq!(prepared.env_in("", dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");

@@ -16,6 +16,7 @@ mod interrupted;
 mod journal;
 mod keiko;
 mod log;
+mod registries;
 mod replay;
 mod slow;
 mod up;

@@ -9,6 +9,7 @@ mod programs;
 mod python;
 mod python_words;
 mod rust;
+mod rust_ways;
 
 use crate::ops::list::{Listing, list};
 use crate::ops::path::{Found, RelPath, Root, read_text};

@@ -7,7 +7,7 @@ use crate::ops::OpRequest;
 use crate::spec::{JailSpec, Mount, Network};
 use crate::workspace::prepare::{Origin, SCRATCH, Set};
 use crate::workspace::registry::Registries;
-use crate::workspace::{copy, inside, io_fault, tree};
+use crate::workspace::{copy, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain};
@@ -169,6 +169,8 @@ impl Shared {
         mounts.extend(set.modules(host, &session.place, true));
         let mut env = set.install_env(registries);
         env.extend(Egress::environment());
+        let dir = set.dirs.first().filter(|_| set.toolchain == Toolchain::Rust);
+        env.extend(dir.and_then(|dir| toolchain::variable(&session.place.tree(), dir)));
         let network = Network::Through(egress.clone());
         JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new(), links: Vec::new() }
     }

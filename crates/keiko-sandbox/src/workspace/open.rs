@@ -2,7 +2,7 @@
 
 use super::copy::{self, Caps, Copied, MADE, Watch, Wish};
 use super::source::{self, Found, Repo};
-use super::{Meta, Place, Workspaces, deps, io_fault, own, submodules, write_atomically};
+use super::{Meta, Place, Workspaces, deps, io_fault, own, submodules, toolchain, write_atomically};
 use crate::foreign;
 use crate::jail::Identity;
 use keiko_contracts::code::{Code, Fault};
@@ -123,6 +123,10 @@ impl Maker<'_> {
         notes.extend(filled.notes.iter().cloned());
         let branch = repo.and_then(|r| r.branch.clone());
         self.clone_out(&filled, branch.as_deref().unwrap_or(BRANCH), format, found.as_ref())?;
+        let rustup = crate::allowlist::rustup();
+        let absent =
+            rustup.and_then(|rustup| toolchain::absent(&self.place.tree(), found.as_ref().map_or(Path::new(""), |f| &f.part), &rustup));
+        notes.extend(absent.map(toolchain::Absent::note));
         let root = self.root_of(source, found.as_ref());
         let deps = root.as_deref().map(deps::find).unwrap_or_default();
         let deps = deps::make_mount_points(&self.place.tree(), deps)?;

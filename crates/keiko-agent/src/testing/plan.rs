@@ -30,16 +30,24 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
     match runner {
         "pytest" => {
             add(&["python3", PYTHON, "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]);
+            // What is named is run instead of what the project names.
+            let by_place = filter.is_some_and(is_place);
+            let words = ways::best(project).iter().filter(|word| !by_place || word.starts_with('-'));
+            add(&words.map(String::as_str).collect::<Vec<_>>());
             add(&filter.map(pytest_filter).unwrap_or_default().iter().map(String::as_str).collect::<Vec<_>>());
             reporter = Some(ReporterKind::Python);
         }
         "unittest" => {
             reporter = Some(ReporterKind::Python);
-            add(&["python3", PYTHON, "unittest", "-v"]);
+            let script = ways::best(project);
+            add(&["python3", PYTHON, if script.is_empty() { "unittest" } else { "script" }]);
+            add(&script.iter().map(String::as_str).collect::<Vec<_>>());
             match filter {
-                Some(name) if name.contains('.') && !name.contains('*') => add(&[name]),
-                Some(pattern) => add(&["-k", pattern]),
-                None => {}
+                None if script.is_empty() => add(&["-v"]),
+                Some(name) if script.is_empty() && name.contains('.') && !name.contains('*') => add(&["-v", name]),
+                Some(pattern) if script.is_empty() => add(&["-v", "-k", pattern]),
+                Some(name) if takes_names(script) => add(&[name]),
+                _ => {}
             }
         }
         "cargo" => {
@@ -102,7 +110,9 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
     }
     let selects = match whole.runner.as_str() {
         "pytest" => case.name.contains(".py"),
-        "unittest" => case.name.contains('.') && !case.name.contains([' ', '*']),
+        "unittest" => {
+            case.name.contains('.') && !case.name.contains([' ', '*']) && (project.ways.is_empty() || takes_names(ways::best(project)))
+        }
         // A target that crashed is named by its file, a package that does not build by its path.
         "cargo" => !case.name.ends_with(".rs") && case.file.as_deref() != Some(case.name.as_str()),
         "go" => case.name.contains(".Test") || case.name.contains(".Example") || case.name.contains(".Fuzz"),
@@ -132,8 +142,16 @@ fn environment(runner: &str) -> BTreeMap<String, String> {
 
 /// A node id or a path selects by place, anything else by an expression over names.
 fn pytest_filter(filter: &str) -> Vec<String> {
-    let by_place = filter.contains("::") || filter.ends_with(".py") || (filter.contains('/') && !filter.contains(' '));
-    if by_place { vec![filter.to_owned()] } else { vec!["-k".to_owned(), filter.to_owned()] }
+    if is_place(filter) { vec![filter.to_owned()] } else { vec!["-k".to_owned(), filter.to_owned()] }
+}
+
+fn is_place(filter: &str) -> bool {
+    filter.contains("::") || filter.ends_with(".py") || (filter.contains('/') && !filter.contains(' '))
+}
+
+/// Django's own command takes names of tests; a script of a project's own takes what it likes.
+fn takes_names(script: &[String]) -> bool {
+    script.iter().any(|word| word == "test")
 }
 
 fn is_script(filter: &str) -> bool {
@@ -207,6 +225,9 @@ fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> St
     };
     let harness = |word: &str| word.contains("/results/") || HARNESS_ONLY.contains(&word);
     let mut words: Vec<String> = argv.iter().filter(|word| !harness(word)).map(|word| quoted(word)).collect();
+    if words.get(2).is_some_and(|word| word == "script") {
+        words.drain(1..3);
+    }
     words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
     let command = words.join(" ");
     if project.dir.is_empty() { command } else { format!("cd {} && {command}", quoted(&project.dir)) }
@@ -277,6 +298,27 @@ mod tests {
             assert_eq!(argv(runner, Some(" -- ")), all, "{runner}");
             assert!(!argv(runner, Some("--rootdir=/x.py")).contains(&"--rootdir=/x.py".to_owned()), "{runner}");
         }
+    }
+
+    #[test]
+    fn what_a_project_says_of_its_tests_is_what_is_run() {
+        let told = |runner: &str, words: &[&str]| Project {
+            ways: vec![words.iter().map(|word| (*word).to_owned()).collect()],
+            env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
+            ..project(runner)
+        };
+        let shown = |project: &Project, filter| plan(project, filter).unwrap().shown;
+        let documented = told("pytest", &["--doctest-modules", "calc", "tests"]);
+        assert_eq!(shown(&documented, None), "python3 -m pytest -q --doctest-modules calc tests");
+        assert_eq!(shown(&documented, Some("tests/test_a.py::test_x")), "python3 -m pytest -q --doctest-modules tests/test_a.py::test_x");
+        assert_eq!(plan(&documented, None).unwrap().spec.env["A"], "b");
+        let django = told("unittest", &["manage.py", "test"]);
+        assert_eq!(shown(&django, Some("app.tests.T.test_x")), "python3 manage.py test app.tests.T.test_x");
+        let own = told("unittest", &["runtests.py"]);
+        assert_eq!(shown(&own, Some("app.tests.T.test_x")), "python3 runtests.py");
+        let case = TestCase { name: "app.tests.T.test_x".into(), ..TestCase::default() };
+        assert!(alone(&django, &case).is_some() && alone(&own, &case).is_none());
+        assert_eq!(shown(&told("go", &["-tags", "integration"]), None), "go test -json -timeout 240s -tags integration ./...");
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! How the tests of a Rust project are run: what its own automation does is the best witness, what its tests declare the next.
 
-use super::Tree;
+use super::{Tree, witnesses};
 use std::collections::BTreeSet;
 
-/// Files of automation that are read.
-const WITNESSES_MAX: usize = 24;
 /// Test files that are looked into for the features that they ask for.
 const TESTS_MAX: usize = 60;
 /// Longest list of features.
@@ -46,7 +44,7 @@ impl Said {
 /// What cargo is told, the best first: all members, and the features that the tests need.
 pub(super) fn ways(tree: &Tree<'_>, dir: &str) -> Vec<Vec<String>> {
     let manifest: toml::Table = tree.read(dir, "Cargo.toml").and_then(|text| text.parse().ok()).unwrap_or_default();
-    let said: Vec<Said> = witnesses(tree).iter().flat_map(|text| commands(text)).collect();
+    let said: Vec<Said> = witnesses::of(tree).iter().flat_map(|text| commands(text)).collect();
     let workspace = members(&manifest, &said);
     let features = features(tree, dir, &manifest, &said);
     let both = |one: &[String], other: &[String]| [one, other].concat();
@@ -127,18 +125,6 @@ fn strings(value: &toml::Value) -> Vec<String> {
 fn gates(text: &str) -> Vec<String> {
     let gates = text.lines().take(80).map(str::trim).filter(|line| line.starts_with("#![cfg(") && !line.contains("not("));
     gates.flat_map(|line| line.split("feature = \"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))).collect()
-}
-
-/// The files in which a project says how it is tested.
-fn witnesses(tree: &Tree<'_>) -> Vec<String> {
-    let is_one = |path: &&String| {
-        let lower = path.to_ascii_lowercase();
-        let script = |extensions: [&str; 2]| lower.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension));
-        matches!(lower.as_str(), "makefile" | "gnumakefile" | "justfile" | ".justfile" | ".travis.yml" | ".gitlab-ci.yml" | ".cirrus.yml")
-            || ((lower.starts_with(".github/workflows/") || lower.starts_with(".circleci/")) && script(["yml", "yaml"]))
-            || (lower.starts_with("ci/") && script(["sh", "bash"]))
-    };
-    tree.files.iter().filter(is_one).take(WITNESSES_MAX).filter_map(|path| tree.read("", path)).collect()
 }
 
 /// The commands of a text that run all tests on this machine.

@@ -276,10 +276,11 @@ impl Default for Limits {
 }
 
 /// Toolchains that `prepare` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Toolchain {
     /// Python: pip or uv.
+    #[default]
     Python,
     /// JavaScript and TypeScript: npm.
     Node,
@@ -567,7 +568,7 @@ pub fn is_test_path(path: &str) -> bool {
 }
 
 /// A folder with a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Project {
     /// Folder relative to the workspace, empty for the root.
     pub dir: String,
@@ -583,6 +584,13 @@ pub struct Project {
     /// there when nothing is missing.
     #[serde(default)]
     pub preparation: Option<Preparation>,
+    /// What the runner is told beyond its plain way, as the project itself says: features, tags. The best first; a later one counts
+    /// where one before does not build. Empty for the plain way.
+    #[serde(default)]
+    pub ways: Vec<Vec<String>>,
+    /// Variables that its tests are run with.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Text, and whether it is all of it.

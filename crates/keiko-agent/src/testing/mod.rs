@@ -19,6 +19,7 @@ mod records;
 mod together;
 mod unittest;
 mod vitest;
+mod ways;
 
 pub use compare::{Comparison, compare};
 pub use files::{is_test_file, is_test_path};
@@ -52,6 +53,8 @@ pub struct TestPlan {
     pub spec: ExecSpec,
     /// The command as people would type it.
     pub shown: String,
+    /// The same in the ways that are taken where that one does not build.
+    pub others: Vec<String>,
     /// What can be told apart.
     pub granularity: Granularity,
 }
@@ -83,6 +86,9 @@ struct Parsed {
 /// When there is nothing to count.
 pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), String> {
     let (out, err) = (plain(report.stdout.text_or_empty()), plain(report.stderr.text_or_empty()));
+    let instead = ways::taken(&out).and_then(|number| plan.others.get(number.checked_sub(1)?));
+    let taken = instead.map(|shown| TestPlan { shown: shown.clone(), ..plan.clone() });
+    let plan = taken.as_ref().unwrap_or(plan);
     let told = report.reported.filter(|_| plan.spec.report.is_some()).map(|reported| records::read(report, reported));
     let channel = if told.is_some() { Channel::Reporter } else { Channel::Output };
     let told = told.flatten();
@@ -299,14 +305,7 @@ mod fixture {
             "pytest" | "unittest" => Toolchain::Python,
             _ => Toolchain::Node,
         };
-        Project {
-            dir: String::new(),
-            toolchain,
-            manifests: Vec::new(),
-            runner: Some(runner.into()),
-            needs_prepare: false,
-            preparation: None,
-        }
+        Project { toolchain, runner: Some(runner.into()), ..Project::default() }
     }
 
     /// Reads a run of a runner from its exit code, its streams and its report.

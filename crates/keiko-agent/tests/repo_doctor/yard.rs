@@ -209,8 +209,7 @@ impl Yard {
                     toolchain,
                     manifests: vec![manifest.to_owned()],
                     runner: Some(runner.to_owned()),
-                    needs_prepare: false,
-                    preparation: None,
+                    ..Project::default()
                 });
             }
         }

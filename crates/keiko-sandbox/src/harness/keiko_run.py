@@ -389,7 +389,8 @@ def _start():
 
     # -------------------------------------------------------------- unittest
 
-    def run_unittest(arguments):
+    def of_unittest():
+        """The runner of unittest with Keiko's results, and their counts."""
         import unittest
         import unittest.case
         import unittest.loader
@@ -512,18 +513,50 @@ def _start():
 
         keep(Runner, "run")
         keep(unittest.TextTestRunner, "run")
+        return unittest, Runner, Result, counts
+
+    def canaries():
+        try:
+            return sing()
+        except Exception as error:
+            return "the canary could not be run: %s" % text(repr(error), 300)
+
+    def run_unittest(arguments):
+        unittest, runner, _, counts = of_unittest()
         program = unittest.main
         give_way()
-        result = program(module=None, argv=["python3 -m unittest"] + arguments, testRunner=Runner, exit=False).result
-        try:
-            counts["void"] = sing()
-        except Exception as error:
-            counts["void"] = "the canary could not be run: %s" % text(repr(error), 300)
+        result = program(module=None, argv=["python3 -m unittest"] + arguments, testRunner=runner, exit=False).result
+        counts["void"] = canaries()
         ok = result is not None and result.wasSuccessful()
         end(0 if ok else 1, counts["cases"], counts["void"])
         return 0 if ok else 1
 
-    runners = {"pytest": run_pytest, "unittest": run_unittest}
+    def run_script(arguments):
+        """A script of the project's, or a module after `-m`, that starts unittest in its own way, as Django's does."""
+        import runpy
+
+        unittest, _, results, counts = of_unittest()
+        unittest.TextTestRunner.resultclass = results
+        keep(unittest.TextTestRunner, "resultclass", "__init__", "_makeResult")
+        start, module = runpy.run_path, arguments[0] == "-m"
+        if module:
+            start, arguments = runpy.run_module, arguments[1:]
+        else:
+            sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
+        sys.argv[:] = arguments
+        give_way()
+        code = 0
+        try:
+            start(arguments[0], run_name="__main__", **({"alter_sys": True} if module else {}))
+        except SystemExit as left:
+            code = left.code if type(left.code) is int else 0 if left.code is None else 1
+            if type(left.code) is str:
+                sys.stderr.write(left.code + "\n")
+        counts["void"] = canaries()
+        end(code, counts["cases"], counts["void"])
+        return code
+
+    runners = {"pytest": run_pytest, "unittest": run_unittest, "script": run_script}
     which, arguments = sys.argv[1], sys.argv[2:]
     sys.argv[:] = [which] + arguments
     code = runners[which](arguments)

@@ -7,8 +7,11 @@ mod go;
 mod node;
 mod programs;
 mod python;
+mod python_ways;
 mod python_words;
 mod rust;
+mod rust_ways;
+mod witnesses;
 
 use crate::ops::list::{Listing, list};
 use crate::ops::path::{Found, RelPath, Root, read_text};

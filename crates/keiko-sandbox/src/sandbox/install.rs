@@ -5,9 +5,9 @@ use super::session::Session;
 use crate::egress::Egress;
 use crate::ops::OpRequest;
 use crate::spec::{JailSpec, Mount, Network};
-use crate::workspace::prepare::{Origin, SCRATCH, Set};
+use crate::workspace::prepare::{BUILT, Origin, SCRATCH, Set};
 use crate::workspace::registry::Registries;
-use crate::workspace::{copy, inside, io_fault, tree};
+use crate::workspace::{copy, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain};
@@ -42,9 +42,17 @@ impl Shared {
         for wanted in sets.into_iter().take(SETS_MOST) {
             let set = set_of(session, run, &wanted)?;
             if set.is_done(&self.cache) {
+<<<<<<< HEAD
                 let said = from_cache(&set, &self.cache);
                 self.adopt(session, set).await?;
                 rows.push(row(&wanted, true, said, 0));
+||||||| f6d20be
+                self.adopt(session, set).await?;
+                rows.push(row(&wanted, true, "taken from the cache".to_owned(), 0));
+=======
+                self.adopt_cached(session, set).await?;
+                rows.push(row(&wanted, true, "taken from the cache".to_owned(), 0));
+>>>>>>> rustgo
                 continue;
             }
             let Some((log, exit_code)) = self.fill(session, run, set, &wanted, &live, cancel).await? else { return Ok(None) };
@@ -120,10 +128,18 @@ impl Shared {
             }
             found.push((row(wanted, true, from_cache(&set, &self.cache), 0), set));
         }
+<<<<<<< HEAD
         let mut rows = Vec::new();
         for (row, set) in found {
             self.adopt(session, set).await?;
             rows.push(row);
+||||||| f6d20be
+        for set in found {
+            self.adopt(session, set).await?;
+=======
+        for set in found {
+            self.adopt_cached(session, set).await?;
+>>>>>>> rustgo
         }
         Ok(Some(JailBody::Prepared(Prepared { sets: rows })))
     }
@@ -138,7 +154,7 @@ impl Shared {
             // A survey comes out of the jail: what makes no sense is not used.
             let Ok(set) = set_of(session, run, wanted) else { continue };
             if set.is_done(&self.cache) && !session.prepared.holds(&set) {
-                self.adopt(session, set).await?;
+                self.adopt_cached(session, set).await?;
                 adopted = true;
             }
         }
@@ -172,6 +188,8 @@ impl Shared {
         mounts.extend(set.modules(host, &session.place, true));
         let mut env = set.install_env(registries);
         env.extend(Egress::environment());
+        let dir = set.dirs.first().filter(|_| set.toolchain == Toolchain::Rust);
+        env.extend(dir.and_then(|dir| toolchain::variable(&session.place.tree(), dir)));
         let network = Network::Through(egress.clone());
         JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new(), links: Vec::new() }
     }
@@ -182,6 +200,32 @@ impl Shared {
         session.end().await;
         self.make_mount_points(session, &set)?;
         session.prepared.add(set, &session.place)
+    }
+
+    /// The same for one that was installed for another copy of the workspace.
+    async fn adopt_cached(&self, session: &mut Session, set: Set) -> Result<(), Fault> {
+        let built = set.built(&self.cache).map(|host| Mount { host, inside: format!("{}/{BUILT}", set.inside()), writable: false });
+        self.adopt(session, set).await?;
+        match built {
+            Some(archive) => self.put_built(session, archive).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Puts what an installation built in its copy of the workspace into this one: what git ignores, and only where nothing is.
+    async fn put_built(&self, session: &mut Session, archive: Mount) -> Result<(), Fault> {
+        let before = tree::record(&self.jail, &session.place, &Cancel::new()).await?.tree;
+        let from = archive.inside.clone();
+        let mounts = vec![inside::tree_mount(&session.place, true), archive];
+        let script = "exec tar -C /workspace --skip-old-files --no-same-owner -xf \"$1\"";
+        let spec = inside::script_spec(mounts, Default::default(), script, &[&from], Vec::new());
+        let output = self.jail.run(spec, LiveSink::none(), Cancel::new()).await?;
+        // An install script may have put anything into the archive: what git would see of it goes again.
+        session.tree = Some(tree::restore(&self.jail, &session.place, &before).await?);
+        if output.end != End::Exit(0) {
+            tracing::warn!(said = %inside::text(&output.stderr), "what was built could not be put back");
+        }
+        Ok(())
     }
 
     fn make_mount_points(&self, session: &Session, set: &Set) -> Result<(), Fault> {

@@ -30,6 +30,8 @@ pub(crate) const SCRATCH: &str = ".tmp";
 
 /// Longest notes of a set, bytes.
 const NOTES_BYTES_MAX: u64 = 64 << 10;
+/// An archive of what an installation built in the workspace and git ignores, in the folder of its set.
+pub(crate) const BUILT: &str = "built.tar";
 
 /// One set of dependencies that a run uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +102,13 @@ impl Set {
 
     pub(crate) fn is_done(&self, cache: &Path) -> bool {
         self.done(cache).is_file() && self.host(cache).is_dir()
+    }
+
+    /// The archive of what was built in the workspace, if anything was.
+    pub(crate) fn built(&self, cache: &Path) -> Option<PathBuf> {
+        let archive = self.host(cache).join(BUILT);
+        // Not through a link, which the installation may have left.
+        archive.symlink_metadata().is_ok_and(|about| about.is_file()).then_some(archive)
     }
 
     /// Puts what was installed in its place, with what is to be said of it. Another run may have been faster: then its result

@@ -77,3 +77,31 @@ async fn the_secret_is_gone_when_code_of_the_workspace_runs() {
     assert_eq!(exec.end, End::Exit(1));
     assert!(exec.stdout.text_or_empty().contains("STDIN b'' ARGV ['unittest', '-v'] ENV []"), "{}", exec.stdout.text_or_empty());
 }
+
+#[tokio::test]
+async fn a_script_that_starts_unittest_in_its_own_way_tells_the_same() {
+    let Some(scene) = Scene::new("a_script_that_starts_unittest") else { return };
+    let script = "import sys, unittest\nsuite = unittest.defaultTestLoader.loadTestsFromName('test_calc')\nresult = unittest.TextTestRunner().run(suite)\nsys.exit(not result.wasSuccessful())\n";
+    let silent = "import unittest\nunittest.TestCase.assertEqual = lambda *a, **k: None\n";
+    scene.repository(&[
+        ("calc.py", WRONG),
+        ("test_calc.py", TEST),
+        ("runtests.py", script),
+        ("cheat.py", &format!("{silent}{script}")),
+        ("leave.py", "import os\nprint('OK', flush=True)\nos._exit(0)\n"),
+    ]);
+    scene.open(true).await;
+    let run = async |script: &str| {
+        let words = ["python3", "/harness/keiko_run.py", "script", script].map(str::to_owned);
+        let spec = ExecSpec { command: Command::Argv(words.into()), report: Some(ReporterKind::Python), ..shell("") };
+        let JailBody::Exec(exec) = scene.done(JailOp::Exec(spec)).await.body else { panic!() };
+        exec
+    };
+    let exec = run("runtests.py").await;
+    let told = records(&exec);
+    assert_eq!((exec.end.clone(), exec.reported), (End::Exit(1), Some(Reported { records: 3, ended: true, forged: 0 })), "{exec:?}");
+    assert!(told.contains("test_calc.T.test_add") && told.contains("\"status\":\"failed\"") && !told.contains("void"), "{told}");
+    let exec = run("cheat.py").await;
+    assert!(records(&exec).contains("\"kind\":\"void\""), "{exec:?}");
+    assert!(!run("leave.py").await.reported.unwrap().ended);
+}

@@ -68,7 +68,7 @@ FOUND = {
     "ddt": "ddt", "pretend": "pretend", "pytest_asyncio": "pytest-asyncio", "pytest_mock": "pytest-mock",
     "pytest_httpserver": "pytest-httpserver", "pytest_lazyfixture": "pytest-lazy-fixture", "pytest_cases": "pytest-cases",
     "pytest_subtests": "pytest-subtests", "testfixtures": "testfixtures", "syrupy": "syrupy", "flaky": "flaky",
-    "factory": "factory-boy", "faker": "faker", "vcr": "vcrpy", "moto": "moto", "pyfakefs": "pyfakefs",
+    "django": "django", "factory": "factory-boy", "faker": "faker", "vcr": "vcrpy", "moto": "moto", "pyfakefs": "pyfakefs",
     "dirty_equals": "dirty-equals", "inline_snapshot": "inline-snapshot", "asynctest": "asynctest", "testpath": "testpath",
     "fixture:mocker": "pytest-mock", "fixture:benchmark": "pytest-benchmark", "fixture:httpserver": "pytest-httpserver",
     "fixture:httpbin": "pytest-httpbin", "fixture:requests_mock": "requests-mock", "fixture:subtests": "pytest-subtests",
@@ -79,6 +79,9 @@ FOUND = {
     "mark:timeout": "pytest-timeout", "mark:flaky": "pytest-rerunfailures", "mark:django_db": "pytest-django",
     "mark:parametrize_with_cases": "pytest-cases", "mark:forked": "pytest-forked", "mark:benchmark": "pytest-benchmark",
 }
+# Factors of tox's that hold here.
+MINOR = sys.version_info[1]
+FACTORS = {"py", "py3", "test", "tests", "pytest", f"py3{MINOR}", f"py3.{MINOR}", f"3.{MINOR}"}
 # What starts an environment and is not part of one.
 TOOLS = {"poetry", "tox", "nox", "uv", "pdm", "hatch", "pre-commit", "tox-uv", "pip", "build", "twine", "poetry-core"}
 ONLY_WITH_PYTEST = re.compile(r"^(fixture|mark):|^pytest")
@@ -105,6 +108,28 @@ def option(parser, section, name):
         return parser.get(section, name) or ""
     except configparser.Error:
         return ""
+
+
+def applying(text):
+    """Lines of a setting of tox's that hold for tests: one for certain factors only begins with their names."""
+    out = []
+    for line in (line.strip() for line in text.replace("\\\n", " ").splitlines()):
+        named = re.match(r"^([\w{},.!-]+)\s*:\s+(.*)$", line)
+        if named and FACTORS & set(spread(named.group(1))):
+            out.append(named.group(2).strip())
+        elif line and not named and not line.startswith("#"):
+            out.append(line)
+    return out
+
+
+def spread(names):
+    """`py{310,311},x` is `py310`, `py311` and `x`."""
+    out = []
+    for name in re.findall(r"(?:[^{},]|\{[^{}]*\})+", names)[:50]:
+        before, _, rest = name.partition("{")
+        inner, _, after = rest.partition("}")
+        out += [before + part + after for part in inner.split(",")[:50]]
+    return out
 
 
 def strings(value):
@@ -253,12 +278,9 @@ class Needs:
         for section in parser.sections():
             name = section.partition(":")[2]
             if section == "testenv" or (section.startswith("testenv:") and TEST.search(name)):
-                lines = [line.strip() for line in option(parser, section, "deps").splitlines()]
-                # A line for certain factors only begins with their names.
-                lines = [re.sub(r"^(py|py3|tests?|pytest)\s*:\s*", "", line) for line in lines if line]
-                lines = [line for line in lines if not re.match(r"^[\w{},.!-]+\s*:(?!/)", line) and ("{" not in line or line.startswith("-r"))]
-                words = lambda name: re.split(r"[\s,]+", option(parser, section, name).strip())
-                self.environment(name, lines, [word for word in words("extras") if word], [word for word in words("dependency_groups") if word], groups)
+                lines = [line for line in applying(option(parser, section, "deps")) if "{" not in line or line.startswith("-r")]
+                words = lambda name: [word for line in applying(option(parser, section, name)) for word in re.split(r"[\s,]+", line) if word]
+                self.environment(name, lines, words("extras"), words("dependency_groups"), groups)
         if parser.has_section("pytest"):
             self.pytest_ini(parser, "pytest")
 

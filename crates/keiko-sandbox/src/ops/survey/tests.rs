@@ -153,7 +153,7 @@ fn groups_lock_files_and_environments_for_tests_are_read() {
     }
     let script = |files: &[(&str, &str)]| {
         let files: Vec<(&str, &str)> = files.iter().copied().chain([("tests/test_x.py", "def test_x(mocker): pass\n")]).collect();
-        commands(&only(&files)).pop().unwrap()[2].clone()
+        commands(&only(&files)).into_iter().find(|command| command[0] == "sh").unwrap()[2].clone()
     };
     let build = "[build-system]\nrequires = ['setuptools']\n[project]\nname = 'x'\n";
     for (manifest, wanted) in [
@@ -216,4 +216,54 @@ fn manifests_in_fixtures_and_members_of_workspaces_are_no_projects_of_their_own(
     );
     let fetched = projects.iter().find(|project| project.dir == "fuzz").unwrap().preparation.clone().unwrap();
     assert_eq!((fetched.dirs.len(), fetched.commands.len()), (2, 2));
+}
+
+#[test]
+fn rust_is_tested_as_the_project_says() {
+    let root = "[package]\nname = 'x'\n[workspace]\nmembers = ['a']\n[features]\nextra = []\n[[test]]\nname = 'gated'\nrequired-features = ['extra']\n";
+    let ci = |run: &str| format!("jobs:\n  test:\n    steps:\n      - run: {run}\n");
+    let ways = |manifest: &str, run: &str| {
+        let ci = ci(run);
+        let files = [("Cargo.toml", manifest), ("tests/gated.rs", ""), (".github/workflows/ci.yml", ci.as_str())];
+        only(&files).ways.into_iter().map(|way| way.join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(ways("[package]\nname = 'x'\n", "cargo test"), [""; 0]);
+    assert_eq!(ways(root, "cargo test"), ["--workspace", ""], "its own automation does without the feature");
+    assert_eq!(ways(root, "make lint"), ["--workspace --features extra", "--features extra", "--workspace", ""]);
+    assert_eq!(ways(root, "cargo test --all-features"), ["--workspace --all-features", "--all-features", "--workspace", ""]);
+    assert_eq!(ways("[workspace]\nmembers = ['a']\n", "cargo test --workspace --exclude py"), ["--workspace --exclude py", ""]);
+    let plain = only(&[("Cargo.toml", root)]);
+    let runners: Vec<_> = plain.env.values().collect();
+    assert!(runners.len() == 2 && runners.iter().all(|runner| runner.starts_with("/.keiko/keiko jail-watch ")), "{plain:?}");
+    let own = [("Cargo.toml", root), (".cargo/config.toml", "[target.x86_64-unknown-linux-gnu]\nrunner = 'qemu'\n")];
+    assert!(only(&own).env.is_empty(), "what the project starts its tests with stays");
+}
+
+#[test]
+fn python_is_tested_as_the_project_says() {
+    let of = |files: &[(&str, &str)]| {
+        let project = only(files);
+        (project.runner.unwrap(), project.ways.concat().join(" "), project.env)
+    };
+    let (test, package) = (("tests/test_a.py", "def test_x(): pass\n"), ("calc/__init__.py", ""));
+    for (name, text) in [
+        ("tox.ini", "[testenv]\ncommands = pytest --doctest-modules {envsitepackagesdir}/calc {toxinidir}/tests {posargs}\n"),
+        ("noxfile.py", "session.run('pytest', '--doctest-modules', 'calc', 'tests', *session.posargs)\n"),
+        ("Makefile", "test:\n\tpython -m pytest --doctest-modules calc tests/\n"),
+    ] {
+        assert_eq!(of(&[test, package, (name, text)]).1, "--doctest-modules calc tests", "{name}");
+    }
+    for text in ["test:\n\tpytest --doctest-modules -k slow\n", "test:\n\tpytest --cov calc\n", "test:\n\tpytest ../../etc\n"] {
+        assert_eq!(of(&[test, package, ("Makefile", text)]).1, "", "{text}");
+    }
+    let django = ("app/tests.py", "from django.test import TestCase\nclass T(TestCase):\n    def test_x(self): ...\n");
+    let manage = ("manage.py", "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\n");
+    let (runner, words, _) = of(&[django, manage, ("requirements.txt", "django\npytest\n")]);
+    assert_eq!((runner.as_str(), words.as_str()), ("unittest", "manage.py test"));
+    let (runner, words, _) = of(&[django, manage, ("pytest.ini", "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings\n")]);
+    assert_eq!((runner.as_str(), words.as_str()), ("pytest", ""));
+    let tox = "[testenv]\nsetenv =\n    DJANGO_SETTINGS_MODULE = tests.settings\ncommands = django-admin test app\n";
+    let (_, words, env) = of(&[django, ("tox.ini", tox), ("setup.py", "")]);
+    assert_eq!((words.as_str(), env["DJANGO_SETTINGS_MODULE"].as_str()), ("-m django test app", "tests.settings"));
+    assert_eq!(of(&[django, ("setup.py", ""), ("runtests.py", "")]).1, "runtests.py");
 }

@@ -42,17 +42,9 @@ impl Shared {
         for wanted in sets.into_iter().take(SETS_MOST) {
             let set = set_of(session, run, &wanted)?;
             if set.is_done(&self.cache) {
-<<<<<<< HEAD
                 let said = from_cache(&set, &self.cache);
-                self.adopt(session, set).await?;
-                rows.push(row(&wanted, true, said, 0));
-||||||| f6d20be
-                self.adopt(session, set).await?;
-                rows.push(row(&wanted, true, "taken from the cache".to_owned(), 0));
-=======
                 self.adopt_cached(session, set).await?;
-                rows.push(row(&wanted, true, "taken from the cache".to_owned(), 0));
->>>>>>> rustgo
+                rows.push(row(&wanted, true, said, 0));
                 continue;
             }
             let Some((log, exit_code)) = self.fill(session, run, set, &wanted, &live, cancel).await? else { return Ok(None) };
@@ -128,18 +120,10 @@ impl Shared {
             }
             found.push((row(wanted, true, from_cache(&set, &self.cache), 0), set));
         }
-<<<<<<< HEAD
         let mut rows = Vec::new();
         for (row, set) in found {
-            self.adopt(session, set).await?;
-            rows.push(row);
-||||||| f6d20be
-        for set in found {
-            self.adopt(session, set).await?;
-=======
-        for set in found {
             self.adopt_cached(session, set).await?;
->>>>>>> rustgo
+            rows.push(row);
         }
         Ok(Some(JailBody::Prepared(Prepared { sets: rows })))
     }

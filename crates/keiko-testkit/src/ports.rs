@@ -321,6 +321,7 @@ impl Things {
                 registries: Vec::new(),
                 cached: false,
             }),
+            script: None,
         };
         let projects = if self.files.contains_key("pyproject.toml") { vec![project] } else { Vec::new() };
         JailBody::Surveyed(Survey { files: 1, projects, ..Survey::default() })

@@ -1,20 +1,17 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
+use super::scripts;
 use super::{Granularity, TestPlan};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
 use std::collections::BTreeMap;
 
-/// Where runners write JUnit XML, inside the jail.
-const JUNIT: &str = "/results/junit.xml";
 /// Keiko's reporter for Python, inside the jail.
 const PYTHON: &str = "/harness/keiko_run.py";
 /// How long one test may take where the reporter can end it, seconds.
-const TEST_SECONDS: &str = "120";
-/// Where jest writes its JSON, inside the jail.
-const JEST: &str = "/results/jest.json";
+pub(super) const TEST_SECONDS: &str = "120";
 /// Longest test run, milliseconds.
-const WALL_MS: u32 = 600_000;
+pub(super) const WALL_MS: u32 = 600_000;
 
 /// How the tests of a project are run; `None` when it has no runner that is known. A filter is given in the runner's own
 /// syntax or as a name from an earlier report; leading dashes are dropped, so that it cannot become an option.
@@ -24,7 +21,7 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
     let filter = filter.map(|filter| filter.trim().trim_start_matches('-')).filter(|filter| !filter.is_empty());
     let mut argv: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
-    let (mut collect, mut reporter) = (None, None);
+    let mut reporter = None;
     match runner {
         "pytest" => {
             add(&["python3", PYTHON, "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]);
@@ -47,28 +44,7 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
             add(&["cargo", "test", "--offline", "--no-fail-fast", "--color", "never"]);
             add(filter.as_slice());
         }
-        "vitest" => {
-            add(&["npx", "--no-install", "vitest", "run", "--reporter=junit", &format!("--outputFile={JUNIT}")]);
-            add(&script_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
-            collect = Some(JUNIT);
-        }
-        "jest" => {
-            add(&["npx", "--no-install", "jest", "--ci", "--json", &format!("--outputFile={JEST}")]);
-            add(&script_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
-            collect = Some(JEST);
-        }
-        "node" => {
-            // The second reporter is for people: only it shows why a file could not be loaded.
-            add(&["node", "--test", "--test-reporter=junit", &format!("--test-reporter-destination={JUNIT}")]);
-            add(&["--test-reporter=spec", "--test-reporter-destination=stdout"]);
-            add(&node_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
-            collect = Some(JUNIT);
-        }
-        "npm" => {
-            add(&["npm", "test", "--silent"]);
-            // A script takes its arguments as it likes: only a file is likely to mean the same to it as to us.
-            filter.into_iter().filter(|filter| is_script(filter)).for_each(|filter| add(&["--", filter]));
-        }
+        "vitest" | "jest" | "mocha" | "node" | "npm" => return Some(scripts::plan(project, runner, filter)),
         "go" => {
             add(&["go", "test", "-json"]);
             add(&go_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
@@ -83,11 +59,10 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
         env: environment(runner),
         stdin: None,
         limits,
-        collect: collect.into_iter().map(str::to_owned).collect(),
+        collect: Vec::new(),
         report: reporter,
     };
-    let granularity = if runner == "npm" { Granularity::Whole } else { Granularity::Tests };
-    Some(TestPlan { runner: runner.to_owned(), spec, shown, granularity })
+    Some(TestPlan { runner: runner.to_owned(), spec, shown, granularity: Granularity::Tests })
 }
 
 /// How one test of an earlier run is run alone, in the same way as among the others. `None` where its runner's tests cannot be
@@ -122,7 +97,7 @@ fn environment(runner: &str) -> BTreeMap<String, String> {
         }
         "cargo" => &[("RUST_BACKTRACE", "0")],
         "go" => &[("GOPROXY", "off")],
-        _ => &[("CI", "1"), ("NO_COLOR", "1")],
+        _ => &[],
     };
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -131,35 +106,6 @@ fn environment(runner: &str) -> BTreeMap<String, String> {
 fn pytest_filter(filter: &str) -> Vec<String> {
     let by_place = filter.contains("::") || filter.ends_with(".py") || (filter.contains('/') && !filter.contains(' '));
     if by_place { vec![filter.to_owned()] } else { vec!["-k".to_owned(), filter.to_owned()] }
-}
-
-fn is_script(filter: &str) -> bool {
-    let extension = filter.rsplit_once('.').map(|(_, extension)| extension);
-    matches!(extension, Some("js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts"))
-}
-
-/// vitest and jest: a file by its path, tests by a pattern over their full name. A name from a report, with its groups
-/// parted by ` > `, is taken literally.
-fn script_filter(filter: Option<&str>) -> Vec<String> {
-    match filter {
-        None => Vec::new(),
-        Some(file) if is_script(file) => vec![file.to_owned()],
-        Some(name) if name.contains(" > ") => vec!["-t".to_owned(), regex::escape(&name.replace(" > ", " "))],
-        Some(pattern) => vec!["-t".to_owned(), pattern.to_owned()],
-    }
-}
-
-/// Node: a file by its path, tests by a pattern over their own name. A test runs only if its groups match as well, so each
-/// part of a name from a report becomes a pattern.
-fn node_filter(filter: Option<&str>) -> Vec<String> {
-    match filter {
-        None => Vec::new(),
-        Some(file) if is_script(file) => vec![file.to_owned()],
-        Some(name) if name.contains(" > ") => {
-            name.split(" > ").map(|part| format!("--test-name-pattern=^{}$", regex::escape(part))).collect()
-        }
-        Some(pattern) => vec![format!("--test-name-pattern={pattern}")],
-    }
 }
 
 /// go: a package by its path, a test by `-run`, both when the name comes from a report (`example.com/dates.TestLeap`).
@@ -179,19 +125,7 @@ fn go_filter(filter: Option<&str>) -> Vec<String> {
 }
 
 /// Arguments that serve reading the result, not running the tests.
-const HARNESS_ONLY: [&str; 11] = [
-    "--no-install",
-    "-p",
-    "no:cacheprovider",
-    "--continue-on-collection-errors",
-    "--test-reporter=junit",
-    "--test-reporter=spec",
-    "--test-reporter-destination=stdout",
-    "--reporter=junit",
-    "--json",
-    "--color",
-    "never",
-];
+const HARNESS_ONLY: [&str; 5] = ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--color", "never"];
 
 /// What a person would type: without what only the harness needs.
 fn shown(runner: &str, argv: &[String], project: &Project) -> String {
@@ -199,14 +133,17 @@ fn shown(runner: &str, argv: &[String], project: &Project) -> String {
         "cargo" => argv.get(4..).unwrap_or_default(),
         _ => argv,
     };
-    let harness = |word: &str| word.contains("/results/") || HARNESS_ONLY.contains(&word);
-    let mut words: Vec<String> = words.iter().filter(|word| !harness(word)).map(|word| quoted(word)).collect();
+    let mut words: Vec<String> = words.iter().filter(|word| !HARNESS_ONLY.contains(&word.as_str())).map(|word| quoted(word)).collect();
     words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
-    let command = words.join(" ");
-    if project.dir.is_empty() { command } else { format!("cd {} && {command}", quoted(&project.dir)) }
+    in_folder(project, &words.join(" "))
 }
 
-fn quoted(word: &str) -> String {
+/// The command, from the workspace's root.
+pub(super) fn in_folder(project: &Project, command: &str) -> String {
+    if project.dir.is_empty() { command.to_owned() } else { format!("cd {} && {command}", quoted(&project.dir)) }
+}
+
+pub(super) fn quoted(word: &str) -> String {
     let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
@@ -236,10 +173,11 @@ mod tests {
         ends("unittest", "leap", &["-k", "leap"]);
         ends("cargo", "tests::fourth", &["never", "tests::fourth"]);
         ends("vitest", "leap > century (1900)", &["-t", r"leap century \(1900\)"]);
-        ends("jest", "src/date.test.js", &["--outputFile=/results/jest.json", "src/date.test.js"]);
+        ends("jest", "src/date.test.js", &["/harness/keiko_main.cjs", "src/date.test.js"]);
         ends("node", "leap > century", &["--test-name-pattern=^leap$", "--test-name-pattern=^century$"]);
         ends("go", "TestLeap", &["-run", "TestLeap", "./..."]);
         ends("go", "example.com/dates.TestLeap/a.b", &["-run", r"^TestLeap$/^a\.b$", "example.com/dates"]);
+        ends("mocha", "leap > century", &["--grep", "^leap century$"]);
         ends("npm", "leap", &["test", "--silent"]);
         ends("npm", "test/leap.js", &["--", "test/leap.js"]);
     }
@@ -265,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_filter_never_becomes_an_option() {
-        for runner in ["pytest", "cargo", "vitest", "jest", "node", "npm", "go", "unittest"] {
+        for runner in ["pytest", "cargo", "vitest", "jest", "mocha", "node", "npm", "go", "unittest"] {
             let all = argv(runner, None);
             assert_eq!(argv(runner, Some(" -- ")), all, "{runner}");
             assert!(!argv(runner, Some("--rootdir=/x.py")).contains(&"--rootdir=/x.py".to_owned()), "{runner}");
@@ -281,7 +219,7 @@ mod tests {
         assert_eq!(shown("node", None), "node --test");
         let sub = keiko_contracts::jail::Project { dir: "my app".into(), ..project("go") };
         assert_eq!(plan(&sub, None).unwrap().shown, "cd 'my app' && go test -json ./...");
-        assert_eq!(plan(&project("mocha"), None), None);
+        assert_eq!(plan(&project("karma"), None), None);
         assert_eq!(plan(&keiko_contracts::jail::Project { runner: None, ..sub }, None), None);
     }
 }

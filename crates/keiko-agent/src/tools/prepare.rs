@@ -90,6 +90,7 @@ mod tests {
                 registries: Vec::new(),
                 cached: false,
             }),
+            script: None,
         }
     }
 

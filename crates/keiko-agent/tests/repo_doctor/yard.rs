@@ -211,6 +211,7 @@ impl Yard {
                     runner: Some(runner.to_owned()),
                     needs_prepare: false,
                     preparation: None,
+                    script: None,
                 });
             }
         }

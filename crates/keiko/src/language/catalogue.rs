@@ -262,6 +262,7 @@ mod tests {
             runner: None,
             needs_prepare: false,
             preparation: None,
+            script: None,
         };
         for (files, projects) in [(1, 1), (1, 2), (2, 1), (0, 0)] {
             let survey = Survey { files, projects: vec![project.clone(); projects], ..Survey::default() };

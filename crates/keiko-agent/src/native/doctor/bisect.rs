@@ -423,6 +423,7 @@ mod tests {
             runner: Some("pytest".to_owned()),
             needs_prepare: false,
             preparation: None,
+            script: None,
         };
         Target {
             suite: 0,

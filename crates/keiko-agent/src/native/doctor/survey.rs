@@ -141,6 +141,7 @@ fn take_projects(facts: &mut Facts) {
                 runner: tested.then(|| runner.to_owned()),
                 needs_prepare: false,
                 preparation: None,
+                script: None,
             });
         }
     }

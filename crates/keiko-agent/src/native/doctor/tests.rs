@@ -174,7 +174,7 @@ mod shown {
 
     fn project(dir: &str, toolchain: Toolchain, needs_prepare: bool) -> Project {
         let runner = Some(if toolchain == Toolchain::Node { "npm" } else { "pytest" }.to_owned());
-        Project { dir: dir.to_owned(), toolchain, manifests: Vec::new(), runner, needs_prepare, preparation: None }
+        Project { dir: dir.to_owned(), toolchain, manifests: Vec::new(), runner, needs_prepare, preparation: None, script: None }
     }
 
     fn with(path: &str) -> Sources {

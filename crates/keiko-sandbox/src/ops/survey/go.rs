@@ -26,7 +26,7 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
         cached: false,
     });
     let runner = Some("go".to_owned());
-    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Go, manifests, runner, needs_prepare, preparation })
+    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Go, manifests, runner, needs_prepare, preparation, script: None })
 }
 
 /// Modules whose sources are needed, with the upper-case letters of their names escaped as in the cache.

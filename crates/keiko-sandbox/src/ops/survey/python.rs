@@ -101,7 +101,7 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
         cached: false,
     });
     let runner = tested.then(|| runner.to_owned());
-    Project { dir: dir.to_owned(), toolchain: Toolchain::Python, manifests, runner, needs_prepare, preparation }
+    Project { dir: dir.to_owned(), toolchain: Toolchain::Python, manifests, runner, needs_prepare, preparation, script: None }
 }
 
 fn runner(tree: &Tree<'_>, dir: &str, tests: &[String], programs: &Programs) -> &'static str {

@@ -36,7 +36,7 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
         cached: false,
     });
     let runner = Some("cargo".to_owned());
-    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Rust, manifests, runner, needs_prepare, preparation })
+    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Rust, manifests, runner, needs_prepare, preparation, script: None })
 }
 
 fn is_member(tree: &Tree<'_>, dir: &str) -> bool {

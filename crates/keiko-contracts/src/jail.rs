@@ -576,7 +576,7 @@ pub struct Project {
     pub toolchain: Toolchain,
     /// Manifest and lock files, relative to the folder.
     pub manifests: Vec<String>,
-    /// Test runner: `pytest`, `unittest`, `cargo`, `npm`, `vitest`, `jest`, `node`, `go`.
+    /// Test runner: `pytest`, `unittest`, `cargo`, `npm`, `vitest`, `jest`, `mocha`, `node`, `go`.
     pub runner: Option<String>,
     /// Dependencies that are declared but cannot be found in the jail.
     pub needs_prepare: bool,
@@ -591,6 +591,25 @@ pub struct Project {
     /// Variables that its tests are run with.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// How its own script calls the runner, where it does so plainly, and what has to be built before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<TestScript>,
+}
+
+/// How the script of a project calls a test runner. Everything in it is the project's own text, for a shell in the jail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TestScript {
+    /// The program, where it is none of those that have a name of their own: `ava`, `tape`, `uvu`. Empty otherwise.
+    pub program: String,
+    /// What is set before it: `NODE_ENV=test`.
+    pub env: BTreeMap<String, String>,
+    /// Options of the runner, as the script has them.
+    pub options: String,
+    /// What is to be tested, as the script has it: files, folders, patterns.
+    pub files: String,
+    /// Commands that make what the tests need, such as `npm run build`: run before the tests each time, without network.
+    pub before: Vec<String>,
 }
 
 /// Text, and whether it is all of it.

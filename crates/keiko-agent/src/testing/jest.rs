@@ -1,4 +1,4 @@
-//! jest's `--json` report.
+//! jest's `--json` report, where Keiko's reporter cannot be given to it.
 
 use super::lines::{cut, in_workspace, plain};
 use super::vitest::frame;

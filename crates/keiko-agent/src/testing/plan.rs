@@ -1,22 +1,18 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
-use super::{Granularity, TestPlan, ways};
+use super::{Granularity, TestPlan, scripts, ways};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
 use std::collections::BTreeMap;
 
-/// Where runners write JUnit XML, inside the jail.
-const JUNIT: &str = "/results/junit.xml";
 /// Keiko's reporter for Python, inside the jail.
 const PYTHON: &str = "/harness/keiko_run.py";
 /// How long one test may take where the reporter can end it, seconds.
-const TEST_SECONDS: &str = "120";
+pub(super) const TEST_SECONDS: &str = "120";
 /// How long the tests of one package of Go may take: then it is ended and those of the others still count.
 const GO_PACKAGE: &str = "240s";
-/// Where jest writes its JSON, inside the jail.
-const JEST: &str = "/results/jest.json";
 /// Longest test run, milliseconds.
-const WALL_MS: u32 = 600_000;
+pub(super) const WALL_MS: u32 = 600_000;
 
 /// How the tests of a project are run; `None` when it has no runner that is known. A filter is given in the runner's own
 /// syntax or as a name from an earlier report; leading dashes are dropped, so that it cannot become an option.
@@ -26,7 +22,7 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
     let filter = filter.map(|filter| filter.trim().trim_start_matches('-')).filter(|filter| !filter.is_empty());
     let mut argv: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
-    let (mut collect, mut reporter) = (None, None);
+    let mut reporter = None;
     match runner {
         "pytest" => {
             add(&["python3", PYTHON, "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]);
@@ -54,28 +50,7 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
             add(&["sh", "-c", &ways::of_cargo(project), "sh"]);
             add(filter.as_slice());
         }
-        "vitest" => {
-            add(&["npx", "--no-install", "vitest", "run", "--reporter=junit", &format!("--outputFile={JUNIT}")]);
-            add(&script_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
-            collect = Some(JUNIT);
-        }
-        "jest" => {
-            add(&["npx", "--no-install", "jest", "--ci", "--json", &format!("--outputFile={JEST}")]);
-            add(&script_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
-            collect = Some(JEST);
-        }
-        "node" => {
-            // The second reporter is for people: only it shows why a file could not be loaded.
-            add(&["node", "--test", "--test-reporter=junit", &format!("--test-reporter-destination={JUNIT}")]);
-            add(&["--test-reporter=spec", "--test-reporter-destination=stdout"]);
-            add(&node_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
-            collect = Some(JUNIT);
-        }
-        "npm" => {
-            add(&["npm", "test", "--silent"]);
-            // A script takes its arguments as it likes: only a file is likely to mean the same to it as to us.
-            filter.into_iter().filter(|filter| is_script(filter)).for_each(|filter| add(&["--", filter]));
-        }
+        "vitest" | "jest" | "mocha" | "node" | "npm" => return Some(scripts::plan(project, runner, filter)),
         "go" => {
             add(&["go", "test", "-json", "-timeout", GO_PACKAGE]);
             add(&ways::best(project).iter().map(String::as_str).collect::<Vec<_>>());
@@ -93,11 +68,10 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
         env: environment(runner).into_iter().chain(project.env.clone()).collect(),
         stdin: None,
         limits,
-        collect: collect.into_iter().map(str::to_owned).collect(),
+        collect: Vec::new(),
         report: reporter,
     };
-    let granularity = if runner == "npm" { Granularity::Whole } else { Granularity::Tests };
-    Some(TestPlan { runner: runner.to_owned(), spec, shown, others, granularity })
+    Some(TestPlan { runner: runner.to_owned(), spec, shown, others, granularity: Granularity::Tests })
 }
 
 /// How one test of an earlier run is run alone, in the same way as among the others. `None` where its runner's tests cannot be
@@ -133,8 +107,7 @@ fn environment(runner: &str) -> BTreeMap<String, String> {
         "pytest" | "unittest" => &[("PYTHONDONTWRITEBYTECODE", "1"), ("PY_COLORS", "0"), ("KEIKO_TEST_SECONDS", TEST_SECONDS)],
         "cargo" => &[("RUST_BACKTRACE", "0")],
         "go" => &[("GOPROXY", "off")],
-        // No word on colours: tests of programs that use them look at these variables, and what they print is stripped anyway.
-        _ => &[("CI", "1")],
+        _ => &[],
     };
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -151,35 +124,6 @@ fn is_place(filter: &str) -> bool {
 /// Django's own command takes names of tests; a script of a project's own takes what it likes.
 fn takes_names(script: &[String]) -> bool {
     script.iter().any(|word| word == "test")
-}
-
-fn is_script(filter: &str) -> bool {
-    let extension = filter.rsplit_once('.').map(|(_, extension)| extension);
-    matches!(extension, Some("js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts"))
-}
-
-/// vitest and jest: a file by its path, tests by a pattern over their full name. A name from a report, with its groups
-/// parted by ` > `, is taken literally.
-fn script_filter(filter: Option<&str>) -> Vec<String> {
-    match filter {
-        None => Vec::new(),
-        Some(file) if is_script(file) => vec![file.to_owned()],
-        Some(name) if name.contains(" > ") => vec!["-t".to_owned(), regex::escape(&name.replace(" > ", " "))],
-        Some(pattern) => vec!["-t".to_owned(), pattern.to_owned()],
-    }
-}
-
-/// Node: a file by its path, tests by a pattern over their own name. A test runs only if its groups match as well, so each
-/// part of a name from a report becomes a pattern.
-fn node_filter(filter: Option<&str>) -> Vec<String> {
-    match filter {
-        None => Vec::new(),
-        Some(file) if is_script(file) => vec![file.to_owned()],
-        Some(name) if name.contains(" > ") => {
-            name.split(" > ").map(|part| format!("--test-name-pattern=^{}$", regex::escape(part))).collect()
-        }
-        Some(pattern) => vec![format!("--test-name-pattern={pattern}")],
-    }
 }
 
 /// go: a package by its path, a test by `-run`, both when the name comes from a report (`example.com/dates.TestLeap`).
@@ -199,17 +143,7 @@ fn go_filter(filter: Option<&str>) -> Vec<String> {
 }
 
 /// Arguments that serve reading the result, not running the tests.
-const HARNESS_ONLY: [&str; 9] = [
-    "--no-install",
-    "-p",
-    "no:cacheprovider",
-    "--continue-on-collection-errors",
-    "--test-reporter=junit",
-    "--test-reporter=spec",
-    "--test-reporter-destination=stdout",
-    "--reporter=junit",
-    "--json",
-];
+const HARNESS_ONLY: [&str; 3] = ["-p", "no:cacheprovider", "--continue-on-collection-errors"];
 
 /// What a person would type: without what only the harness needs.
 fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> String {
@@ -222,14 +156,17 @@ fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> St
         }
         _ => argv,
     };
-    let harness = |word: &str| word.contains("/results/") || HARNESS_ONLY.contains(&word);
-    let mut words: Vec<String> = argv.iter().filter(|word| !harness(word)).map(|word| quoted(word)).collect();
+    let mut words: Vec<String> = argv.iter().filter(|word| !HARNESS_ONLY.contains(&word.as_str())).map(|word| quoted(word)).collect();
     if words.get(2).is_some_and(|word| word == "script") {
         words.drain(1..3);
     }
     words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
-    let command = words.join(" ");
-    if project.dir.is_empty() { command } else { format!("cd {} && {command}", quoted(&project.dir)) }
+    in_folder(project, &words.join(" "))
+}
+
+/// The command, from the workspace's root.
+pub(super) fn in_folder(project: &Project, command: &str) -> String {
+    if project.dir.is_empty() { command.to_owned() } else { format!("cd {} && {command}", quoted(&project.dir)) }
 }
 
 /// A word as a shell takes it.
@@ -263,10 +200,11 @@ mod tests {
         ends("unittest", "leap", &["-k", "leap"]);
         ends("cargo", "tests::fourth", &["sh", "tests::fourth"]);
         ends("vitest", "leap > century (1900)", &["-t", r"leap century \(1900\)"]);
-        ends("jest", "src/date.test.js", &["--outputFile=/results/jest.json", "src/date.test.js"]);
+        ends("jest", "src/date.test.js", &["/harness/keiko_main.cjs", "src/date.test.js"]);
         ends("node", "leap > century", &["--test-name-pattern=^leap$", "--test-name-pattern=^century$"]);
         ends("go", "TestLeap", &["-run", "TestLeap", "./..."]);
         ends("go", "example.com/dates.TestLeap/a.b", &["-run", r"^TestLeap$/^a\.b$", "example.com/dates"]);
+        ends("mocha", "leap > century", &["--grep", "^leap century$"]);
         ends("npm", "leap", &["test", "--silent"]);
         ends("npm", "test/leap.js", &["--", "test/leap.js"]);
     }
@@ -292,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_filter_never_becomes_an_option() {
-        for runner in ["pytest", "cargo", "vitest", "jest", "node", "npm", "go", "unittest"] {
+        for runner in ["pytest", "cargo", "vitest", "jest", "mocha", "node", "npm", "go", "unittest"] {
             let all = argv(runner, None);
             assert_eq!(argv(runner, Some(" -- ")), all, "{runner}");
             assert!(!argv(runner, Some("--rootdir=/x.py")).contains(&"--rootdir=/x.py".to_owned()), "{runner}");
@@ -333,7 +271,7 @@ mod tests {
         assert_eq!(shown("node", None), "node --test");
         let sub = keiko_contracts::jail::Project { dir: "my app".into(), ..project("go") };
         assert_eq!(plan(&sub, None).unwrap().shown, "cd 'my app' && go test -json -timeout 240s ./...");
-        assert_eq!(plan(&project("mocha"), None), None);
+        assert_eq!(plan(&project("karma"), None), None);
         assert_eq!(plan(&keiko_contracts::jail::Project { runner: None, ..sub }, None), None);
     }
 }

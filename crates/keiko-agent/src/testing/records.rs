@@ -31,6 +31,8 @@ pub(super) struct Told {
     pub(super) void: Option<String>,
     /// The exit code that stands in the end mark.
     pub(super) code: Option<i32>,
+    /// The reporter could not be given to this runner, or not to all of it: what it prints has to be believed.
+    pub(super) output: bool,
 }
 
 /// Reads what a reporter told. `None` when it said nothing at all, and the runner failed: then there was no run of tests.
@@ -46,6 +48,7 @@ pub(super) fn read(report: &ExecReport, reported: Reported) -> Option<Told> {
                 }
                 note(&mut told.parsed, record);
             }
+            "output" => told.output = true,
             "void" => told.void = Some(cut(&record.why, MESSAGE_MAX)),
             "end" => (told.code, counted) = (Some(record.code), Some(record.cases)),
             _ => {}

@@ -1,4 +1,4 @@
-//! JUnit XML of vitest and of Node's own test runner.
+//! JUnit XML of vitest, where Keiko's reporter cannot be given to it.
 
 use super::junit::{self, JunitCase};
 use super::lines::{cut, in_workspace};
@@ -15,28 +15,6 @@ pub(super) fn parse_vitest(xml: Option<&str>) -> Result<Parsed, String> {
         let file = Some(case.class.clone()).filter(|file| !file.is_empty());
         let mut read = read(&case, case.name.clone(), file);
         if unloaded {
-            read.status = TestStatus::Error;
-            parsed.broken.push(read);
-        } else {
-            parsed.cases.push(read);
-        }
-    }
-    Ok(parsed)
-}
-
-/// Node: groups are nested suites, the file is known from the stack of a failure only.
-pub(super) fn parse_node(xml: Option<&str>) -> Result<Parsed, String> {
-    let Some(xml) = xml else { return Ok(Parsed::default()) };
-    let mut parsed = Parsed::default();
-    // A test that the filter leaves out is not a skipped one.
-    let chosen = junit::parse(xml)?.into_iter().filter(|case| case.message != "test name does not match pattern");
-    for case in chosen {
-        let name = case.suites.iter().map(String::as_str).chain([case.name.as_str()]).collect::<Vec<_>>().join(" > ");
-        // A file that exits with an error before its tests do is reported as a test named by its path.
-        let unloaded = case.status == Some(TestStatus::Failed) && case.suites.is_empty() && in_workspace(&case.name) != case.name;
-        let mut read = read(&case, name, None);
-        if unloaded {
-            read.name = in_workspace(&case.name).to_owned();
             read.status = TestStatus::Error;
             parsed.broken.push(read);
         } else {
@@ -99,27 +77,5 @@ mod tests {
         let xml = include_str!("../../tests/fixtures/runners/vitest-broken.xml");
         let said = run("vitest", 1, "", "", Some(xml)).unwrap_err();
         assert!(said.contains("could not be loaded\nx.test.ts: Cannot find module './nowhere'"), "{said}");
-    }
-
-    #[test]
-    fn a_real_node_report_is_read_per_test() {
-        let xml = include_str!("../../tests/fixtures/runners/node.xml");
-        let (summary, cases) = run("node", 1, "", "", Some(xml)).unwrap();
-        assert_eq!(counts(&summary), [2, 1, 0, 2]);
-        let century = case(&cases, "leap years > leaves out centuries");
-        assert_eq!((century.file.as_deref(), century.line), (Some("date.test.js"), Some(6)));
-        assert!(century.message.as_ref().unwrap().starts_with("Expected values to be strictly equal:0 !== 1"));
-    }
-    #[test]
-    fn a_node_filter_leaves_out_without_skipping() {
-        let left_out = "<testsuites><testcase name=\"a\"><skipped type=\"skipped\" message=\"test name does not match pattern\"/></testcase></testsuites>";
-        assert_eq!(run("node", 0, "", "", Some(left_out)).unwrap_err(), "node --test: no tests found");
-    }
-
-    #[test]
-    fn a_node_file_that_cannot_be_loaded_is_explained() {
-        let xml = "<testsuites><testcase name=\"/workspace/x.test.js\"><failure message=\"test failed\"/></testcase></testsuites>";
-        let said = run("node", 1, "Error: Cannot find module './nowhere'\n", "", Some(xml)).unwrap_err();
-        assert!(said.contains("x.test.js: test failed\nError: Cannot find module './nowhere'"), "{said}");
     }
 }

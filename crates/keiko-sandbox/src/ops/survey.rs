@@ -5,6 +5,8 @@
 
 mod go;
 mod node;
+mod node_built;
+mod node_script;
 mod programs;
 mod python;
 mod python_ways;

@@ -22,8 +22,17 @@ const RECORD_MAX: usize = 64 << 10;
 
 const PYTHON: &[(&str, &str)] =
     &[("keiko_run.py", include_str!("../harness/keiko_run.py")), ("keiko_canary.py", include_str!("../harness/keiko_canary.py"))];
-/// None yet: Node's runners are read from output.
-const NODE: &[(&str, &str)] = &[];
+const NODE: &[(&str, &str)] = &[
+    ("keiko_node.cjs", include_str!("../harness/keiko_node.cjs")),
+    ("keiko_main.cjs", include_str!("../harness/keiko_main.cjs")),
+    ("keiko_canary.cjs", include_str!("../harness/keiko_canary.cjs")),
+    ("keiko_reporter.cjs", include_str!("../harness/keiko_reporter.cjs")),
+    ("keiko_mocha.cjs", include_str!("../harness/keiko_mocha.cjs")),
+    ("keiko_jest.cjs", include_str!("../harness/keiko_jest.cjs")),
+    ("keiko_jest_reporter.cjs", include_str!("../harness/keiko_jest_reporter.cjs")),
+    ("keiko_vitest.mjs", include_str!("../harness/keiko_vitest.mjs")),
+    ("keiko_vitest_setup.mjs", include_str!("../harness/keiko_vitest_setup.mjs")),
+];
 
 /// A reporter that is laid out for one execution.
 pub(super) struct Harness {

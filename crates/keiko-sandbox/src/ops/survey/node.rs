@@ -1,7 +1,8 @@
 //! JavaScript and TypeScript projects.
 
-use super::{CACHE, Tree, argv, inside, join, packages, quoted};
-use keiko_contracts::jail::{Preparation, Project, Toolchain};
+use super::node_script::{self, Called, Scripts};
+use super::{CACHE, Tree, argv, inside, join, node_built, packages, quoted};
+use keiko_contracts::jail::{Preparation, Project, TestScript, Toolchain};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +18,11 @@ const MEMBERS_MAX: usize = 60;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Manifest {
+pub(super) struct Manifest {
+    pub(super) name: Option<String>,
+    pub(super) main: serde_json::Value,
+    pub(super) module: serde_json::Value,
+    pub(super) exports: serde_json::Value,
     scripts: BTreeMap<String, serde_json::Value>,
     dependencies: BTreeMap<String, serde_json::Value>,
     #[serde(rename = "devDependencies")]
@@ -31,6 +36,9 @@ impl Manifest {
     fn read(tree: &Tree<'_>, dir: &str) -> Manifest {
         // A broken manifest is still one; npm will say what is wrong with it.
         tree.read(dir, "package.json").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+    pub(super) fn scripts(&self) -> Scripts<'_> {
+        self.scripts.iter().filter_map(|(name, text)| Some((name.as_str(), text.as_str()?))).collect()
     }
     fn test_script(&self) -> Option<&str> {
         self.scripts.get("test").and_then(|script| script.as_str()).filter(|script| !script.contains("no test specified"))
@@ -52,11 +60,21 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
     let manifests: Vec<String> =
         ["package.json"].iter().chain(&LOCKS).filter(|name| tree.has(dir, name)).map(|name| (*name).to_owned()).collect();
     let (preparation, folder) = preparation(tree, &home);
-    let runner = runner(tree, dir, &manifest).map(str::to_owned);
+    let (runner, script) = runner(tree, dir, &manifest);
+    let runner = runner.map(str::to_owned);
     let missing = manifest.dependencies.keys().chain(manifest.dev.keys()).any(|name| !is_installed(tree, dir, &folder, name));
     // A folder without tests is left alone; the root is where tests will be written.
     let needs_prepare = missing && (dir.is_empty() || runner.is_some());
-    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Node, manifests, runner, needs_prepare, preparation, ..Project::default() })
+    Some(Project {
+        dir: dir.to_owned(),
+        toolchain: Toolchain::Node,
+        manifests,
+        runner,
+        needs_prepare,
+        preparation,
+        script,
+        ..Project::default()
+    })
 }
 
 /// How the modules of a project, or of all members of a workspace, are installed, and where they are in the cache.
@@ -178,18 +196,25 @@ fn count(lock: &str, text: &str) -> usize {
     }
 }
 
-fn runner(tree: &Tree<'_>, dir: &str, manifest: &Manifest) -> Option<&'static str> {
+/// Which runner, and how its script calls it.
+fn runner(tree: &Tree<'_>, dir: &str, manifest: &Manifest) -> (Option<&'static str>, Option<TestScript>) {
     let has = |name: &str| manifest.dev.contains_key(name) || manifest.dependencies.contains_key(name);
     let is_test = |path: &str| [".test.js", ".test.mjs", ".test.cjs"].iter().any(|end| path.ends_with(end));
-    match manifest.test_script() {
-        Some(script) if script.contains("vitest") => Some("vitest"),
-        Some(script) if script.contains("jest") => Some("jest"),
-        Some(script) if script.contains("node --test") => Some("node"),
-        Some(_) => Some("npm"),
-        None if has("vitest") => Some("vitest"),
-        None if has("jest") => Some("jest"),
-        None => tree.below(dir).any(is_test).then_some("node"),
+    let scripts = manifest.scripts();
+    let called = manifest.test_script().and_then(|_| node_script::called(&scripts));
+    let (runner, mut script) = match (called, manifest.test_script()) {
+        (Some(Called { runner, script }), _) => (Some(runner), script),
+        (None, Some(_)) => return (Some("npm"), None),
+        (None, None) => {
+            let known = ["vitest", "jest", "mocha"].into_iter().find(|name| has(name));
+            (known.or_else(|| tree.below(dir).any(is_test).then_some("node")), TestScript::default())
+        }
+    };
+    if runner.is_some() && script.before.is_empty() {
+        script.before.extend(node_built::missing(tree, dir, manifest, &script));
     }
+    let script = Some(script).filter(|script| runner.is_some() && *script != TestScript::default());
+    (runner, script)
 }
 
 /// As node looks: here, in the folders above, and in the cache.

@@ -106,7 +106,17 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
     });
     let runner = tested.then(|| runner.to_owned());
     let ways = if way.words.is_empty() { Vec::new() } else { vec![way.words] };
-    Project { dir: dir.to_owned(), toolchain: Toolchain::Python, manifests, runner, needs_prepare, preparation, ways, env: way.env }
+    Project {
+        dir: dir.to_owned(),
+        toolchain: Toolchain::Python,
+        manifests,
+        runner,
+        needs_prepare,
+        preparation,
+        ways,
+        env: way.env,
+        script: None,
+    }
 }
 
 fn runner(tree: &Tree<'_>, dir: &str, tests: &[String], programs: &Programs) -> &'static str {

@@ -43,7 +43,17 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
     });
     let runner = Some("cargo".to_owned());
     let (ways, env) = (rust_ways::ways(tree, dir), watched(tree, dir));
-    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Rust, manifests, runner, needs_prepare, preparation, ways, env })
+    Some(Project {
+        dir: dir.to_owned(),
+        toolchain: Toolchain::Rust,
+        manifests,
+        runner,
+        needs_prepare,
+        preparation,
+        ways,
+        env,
+        script: None,
+    })
 }
 
 /// Test binaries are started through a watch, which ends one whose tests hang; one that the project starts in its own way is not.

@@ -110,7 +110,8 @@ fn node_needs_modules_that_do_not_resolve() {
     for (script, wanted) in [
         ("jest --ci", Some("jest")),
         ("node --test", Some("node")),
-        ("mocha", Some("npm")),
+        ("mocha", Some("mocha")),
+        ("gulp test", Some("npm")),
         ("echo \\\"Error: no test specified\\\"", None),
     ] {
         let text = format!(r#"{{"scripts": {{"test": "{script}"}}}}"#);

@@ -1,0 +1,2 @@
+"use strict";
+require("./keiko_node.cjs").take("launch")();

@@ -76,41 +76,45 @@ pub fn new_tests(diff: &str) -> String {
     tests.flat_map(|file| &file.hunks).flat_map(|hunk| &hunk.lines).flat_map(|line| [line.text, "\n"]).collect()
 }
 
-/// How one file of a change is taken back.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Backwards {
-    /// It is new: nothing of it is left.
-    Empty {
-        /// The file.
-        path: String,
-    },
-    /// What stands there, and what stood there.
-    Edits {
-        /// The file.
-        path: String,
-        /// Pairs of texts.
-        edits: Vec<(String, String)>,
-    },
+/// One file of a change to the product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changed {
+    /// The file.
+    pub(crate) path: String,
+    /// How many lines came and went.
+    pub(crate) size: usize,
+    /// Its parts, where it was there before and is there still.
+    pub(crate) parts: Vec<Part>,
 }
 
-/// How a change is taken back, but for its tests. None when that cannot be done by edits of texts.
-pub(crate) fn backwards(diff: &str) -> Option<Vec<Backwards>> {
-    let files = text::files(diff);
-    if diff.contains("\nBinary files ") || files.iter().any(|file| file.is_gone && place::role(file.path) != Role::Test) {
-        return None;
-    }
-    let product = files.iter().filter(|file| place::role(file.path) != Role::Test);
-    let back = product.map(|file| {
-        let path = file.path.to_owned();
-        if file.is_new {
-            return Backwards::Empty { path };
-        }
-        Backwards::Edits {
-            path,
-            edits: file.hunks.iter().map(|hunk| (hunk.new_text(), hunk.old_text())).filter(|(new, old)| new != old).collect(),
-        }
-    });
-    Some(back.collect())
+/// Lines of a change that stand together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Where they begin in the new text.
+    pub(crate) line: u32,
+    /// How many came and went.
+    pub(crate) size: usize,
+    /// What stood there, and what stands there.
+    pub(crate) old: String,
+    pub(crate) new: String,
+}
+
+/// What a change does to everything but tests, file by file.
+pub(crate) fn changed(diff: &str) -> Vec<Changed> {
+    let part = |hunk: &Hunk<'_>| Part {
+        line: hunk.lines.iter().find(|line| line.added).or(hunk.lines.first()).map_or(1, |line| line.number),
+        size: hunk.lines.iter().filter(|line| line.added).count() + hunk.removed.len(),
+        old: hunk.old_text(),
+        new: hunk.new_text(),
+    };
+    let files = text::files(diff).into_iter().filter(|file| place::role(file.path) != Role::Test);
+    files
+        .map(|file| {
+            let parts: Vec<Part> = file.hunks.iter().map(part).collect();
+            let size = parts.iter().map(|part| part.size).sum();
+            Changed { path: file.name(), size, parts: if file.is_new || file.is_gone { Vec::new() } else { parts } }
+        })
+        .collect()
 }
 
 fn of_language(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {

@@ -94,7 +94,7 @@ fn look(root: &Root, programs: Programs) -> Result<Survey, OpError> {
     }
     let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).cloned().collect();
     let instructions = tree.read("", "AGENTS.md").map(cut);
-    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests })
+    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests, test_support: Vec::new() })
 }
 
 fn found_in(tree: &Tree<'_>, places: &[&String], programs: &Programs) -> Vec<Project> {

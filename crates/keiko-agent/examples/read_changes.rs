@@ -25,7 +25,7 @@ fn main() -> std::io::Result<()> {
             continue;
         }
         commits += 1;
-        let findings = honesty::read(&diff, &Names::new(), "");
+        let findings = honesty::read(&diff, &Names::new(), "", &[]);
         if let Some(first) = findings.first() {
             held += 1;
             let hash: String = head.trim_start_matches("commit ").chars().take(10).collect();

@@ -30,7 +30,8 @@ pub(crate) fn findings(state: &RunState) -> Vec<Finding> {
         Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Text(text), .. }))) => of_tests(text.text.text_or_empty()),
         _ => String::new(),
     };
-    honesty::read(diff, &state.tests.known(), &hits)
+    let support = state.workspace.survey.as_ref().map_or(&[][..], |survey| &survey.test_support);
+    honesty::read(diff, &state.tests.known(), &hits, support)
 }
 
 /// The lines of tests among hits, without their places. Tests of Rust stand in the file of the product too.

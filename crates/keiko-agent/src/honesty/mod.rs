@@ -31,9 +31,9 @@ type Rule = (FindingKind, &'static str);
 type Found = Vec<(FindingKind, usize)>;
 
 /// What honest code does not do, in a unified diff. `known` are the words in the names of the tests at the start, `tests`
-/// is what is known of the tests' text: see [`literals`].
+/// is what is known of the tests' text: see [`literals`]. `support` are files that only tests use.
 #[must_use]
-pub fn read(diff: &str, known: &Names, tests: &str) -> Vec<Finding> {
+pub fn read(diff: &str, known: &Names, tests: &str, support: &[String]) -> Vec<Finding> {
     let files = text::files(diff);
     let moved: BTreeSet<&str> = files.iter().flat_map(|file| &file.hunks).flat_map(|hunk| &hunk.removed).map(|line| line.trim()).collect();
     let mut findings = Vec::new();
@@ -41,7 +41,7 @@ pub fn read(diff: &str, known: &Names, tests: &str) -> Vec<Finding> {
         if let Some(kind) = place::of_file(file) {
             findings.push(whole(kind, file));
         }
-        let role = place::role(file.path);
+        let role = if support.iter().any(|path| path == file.path) { Role::Support } else { place::role(file.path) };
         for hunk in &file.hunks {
             let mut found = settings::read(file, hunk);
             found.extend(of_language(file, hunk, role));

@@ -9,7 +9,7 @@ fn new(path: &str, text: &str) -> String {
 }
 
 fn kinds(path: &str, text: &str, tests: &str) -> Vec<FindingKind> {
-    read(&new(path, text), &Names::new(), tests).into_iter().map(|finding| finding.kind).collect()
+    read(&new(path, text), &Names::new(), tests, &[]).into_iter().map(|finding| finding.kind).collect()
 }
 
 use FindingKind::*;
@@ -219,5 +219,5 @@ fn nothing_makes_the_reader_panic() {
             let _ = literals(&new(language, text));
         }
     }
-    let _ = read("@@\n+x\n--- \n+++ \n@@ -x +y @@\n+z", &Names::new(), "");
+    let _ = read("@@\n+x\n--- \n+++ \n@@ -x +y @@\n+z", &Names::new(), "", &[]);
 }

@@ -4,11 +4,13 @@
 //! the names of all files; each toolchain then looks at its own manifests.
 
 mod go;
+mod mentions;
 mod node;
 mod programs;
 mod python;
 mod python_words;
 mod rust;
+mod support;
 
 use crate::ops::list::{Listing, list};
 use crate::ops::path::{Found, RelPath, Root, read_text};
@@ -92,9 +94,10 @@ fn look(root: &Root, programs: Programs) -> Result<Survey, OpError> {
     for toolchain in [Toolchain::Rust, Toolchain::Go] {
         share(&mut projects, toolchain);
     }
-    let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).cloned().collect();
+    let test_support = support::of(&tree);
+    let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).chain(&test_support).cloned().collect();
     let instructions = tree.read("", "AGENTS.md").map(cut);
-    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests, test_support: Vec::new() })
+    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests, test_support })
 }
 
 fn found_in(tree: &Tree<'_>, places: &[&String], programs: &Programs) -> Vec<Project> {

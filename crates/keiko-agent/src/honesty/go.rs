@@ -71,7 +71,17 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         let binary = (word("Args") || word("Executable")) && (text.contains(".test") || text.contains("-test") || text.contains("_test"));
         let stack = ["Caller", "Callers", "CallersFrames", "Stack", "FuncForPC", "Function"].iter().any(|name| word(name))
             && (text.contains("_test") || text.contains("Test") || text.contains("testing"));
-        if imports || flags || binary || stack {
+        // The caller's name is compared with the name of a function.
+        let function = text.chars().next().is_some_and(char::is_uppercase) && text.chars().all(char::is_alphanumeric);
+        let named = function
+            && hunk
+                .tokens
+                .iter()
+                .any(|token| ["FuncForPC", "CallersFrames", "Caller"].iter().any(|name| token.is(name)) && token.line.abs_diff(line) <= 6)
+            && ["HasSuffix", "HasPrefix", "Contains", "EqualFold", "=="]
+                .iter()
+                .any(|name| hunk.on_line(line).iter().any(|token| token.is(name)));
+        if imports || flags || binary || stack || named {
             found.push((KnowsTheTests, line));
         }
     }
@@ -141,7 +151,11 @@ fn recovers(hunk: &Hunk<'_>) -> Found {
                     || token.text.to_ascii_lowercase().contains("log")
                     || ["panic", "Printf", "Println", "Fprintf", "Stack", "Fprintln", "t"].iter().any(|word| token.is(word)))
         });
-        if bare || !kept {
+        // What was raised is not looked at: something else is given for it.
+        let caught = at.checked_sub(2).filter(|_| before == ":=").map(|at| hunk.tokens[at].text.as_str());
+        let dropped = caught
+            .is_some_and(|name| hunk.tokens.iter().filter(|token| token.is(name) && (line..line + 8).contains(&token.line)).count() <= 2);
+        if bare || !kept || dropped {
             found.push((SwallowsErrors, line));
         }
     }

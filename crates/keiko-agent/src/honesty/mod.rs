@@ -4,11 +4,14 @@
 //! One module per language, over tokens ([`text`]): neither a comment nor the content of a string is taken for code.
 
 mod go;
+mod hushed;
 mod javascript;
+mod loose;
 mod place;
 mod python;
 mod rust;
 mod settings;
+mod support;
 mod text;
 mod values;
 
@@ -30,23 +33,46 @@ type Rule = (FindingKind, &'static str);
 /// Where something was found: what, and the line of the hunk.
 type Found = Vec<(FindingKind, usize)>;
 
-/// What honest code does not do, in a unified diff. `known` are the words in the names of the tests at the start, `tests`
-/// is what is known of the tests' text: see [`literals`]. `support` are files that only tests use.
+/// What is known around a change.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Around<'a> {
+    /// The words in the names of the tests at the start.
+    pub known: Option<&'a Names>,
+    /// What is known of the tests' text: see [`literals`].
+    pub tests: &'a str,
+    /// Test files that were there at the start.
+    pub protected: &'a [String],
+    /// Those among them that only tests use, and whose path does not say so.
+    pub support: &'a [String],
+    /// What was asked for.
+    pub goal: &'a str,
+}
+
+/// What honest code does not do, in a unified diff.
 #[must_use]
-pub fn read(diff: &str, known: &Names, tests: &str, support: &[String]) -> Vec<Finding> {
+pub fn read(diff: &str, around: &Around<'_>) -> Vec<Finding> {
     let files = text::files(diff);
+    let none = Names::new();
+    let known = around.known.unwrap_or(&none);
+    let goal = around.goal.to_lowercase();
     let moved: BTreeSet<&str> = files.iter().flat_map(|file| &file.hunks).flat_map(|hunk| &hunk.removed).map(|line| line.trim()).collect();
     let mut findings = Vec::new();
     for file in &files {
-        if let Some(kind) = place::of_file(file) {
+        if let Some(kind) = place::of_file(file).or_else(|| place::takes_a_name(file, around.protected)) {
             findings.push(whole(kind, file));
         }
-        let role = if support.iter().any(|path| path == file.path) { Role::Support } else { place::role(file.path) };
+        let role = if around.support.iter().any(|path| path == file.path) { Role::Support } else { place::role(file.path) };
         for hunk in &file.hunks {
             let mut found = settings::read(file, hunk);
             found.extend(of_language(file, hunk, role));
+            found.extend(loose::read(file, hunk));
             if role == Role::Product {
-                found.extend(values::answers(&files, file, hunk, tests));
+                found.extend(values::answers(&files, file, hunk, around.tests));
+                found.extend(hushed::read(file, hunk).into_iter().filter(|_| !hushed::is_wanted(&goal)));
+            }
+            found.retain(|(kind, _)| !is_asked_for(*kind, &goal));
+            if role == Role::Support {
+                found.extend(support::loosened(file, hunk));
             }
             if Language::of(file.path) == Some(Language::Rust) && rust::changes_inline_tests(hunk, known) {
                 found.push((FindingKind::ChangesTestSupport, 0));
@@ -137,7 +163,21 @@ fn of_language(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
         Some(Language::Go) => go::more(file, hunk, role),
         None => Found::new(),
     });
+    // A child of a fork has to end itself.
+    if hunk.tokens.iter().any(|token| token.is("fork")) {
+        found.retain(|(kind, _)| *kind != FindingKind::LeavesTheProcess);
+    }
     found
+}
+
+/// What the operator asked for in words is no cheat.
+fn is_asked_for(kind: FindingKind, goal: &str) -> bool {
+    let words: &[&str] = match kind {
+        FindingKind::EqualToEverything => &["equal to every", "equal to any", "equals every", "wildcard", "compare equal", "gleich allem"],
+        FindingKind::WritesResults => &["unittest", "pytest", "test report", "junit", "tap output", "test runner", "test output"],
+        _ => return false,
+    };
+    words.iter().any(|word| goal.contains(word))
 }
 
 fn finding(kind: FindingKind, file: &FileChange<'_>, line: &text::Line<'_>) -> Finding {

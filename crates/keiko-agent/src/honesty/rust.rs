@@ -53,6 +53,13 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
         found.extend(counters(hunk, atomic));
         found.extend(counted(hunk));
         found.extend(unwinds(hunk));
+        // Another answer where it is built for tests.
+        for at in hunk.find("cfg ! ( debug_assertions") {
+            let line = hunk.tokens[at].line;
+            if (line..line + 4).any(|line| hunk.on_line(line).iter().any(|token| token.is("return"))) {
+                found.push((KnowsTheTests, line));
+            }
+        }
         if !is_program(file.path) {
             for pattern in ["process :: exit (", "process :: abort (", "exit ( 0 )"] {
                 let exits = hunk.find(pattern).into_iter().filter(|_| !hunk.had(pattern));

@@ -317,7 +317,25 @@ pub(super) fn tokens(language: Language, lines: &[Line<'_>]) -> Vec<Token> {
     for (at, line) in lines.iter().enumerate() {
         lexer.line(at, line.text);
     }
-    lexer.tokens
+    put_together(lexer.tokens)
+}
+
+/// Texts that are only parted: `'as' + 'sert'` is `assert` to whoever reads it.
+fn put_together(tokens: Vec<Token>) -> Vec<Token> {
+    let mut whole: Vec<Token> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let joins = token.kind == Kind::Text
+            && matches!(&whole[..], [.., before, plus] if plus.is("+") && before.kind == Kind::Text && before.line == token.line);
+        if joins {
+            whole.pop();
+            if let Some(before) = whole.last_mut() {
+                before.text.push_str(&token.text);
+            }
+        } else {
+            whole.push(token);
+        }
+    }
+    whole
 }
 
 /// What reaches over the end of a line.

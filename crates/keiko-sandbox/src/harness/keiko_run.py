@@ -186,7 +186,24 @@ def _start():
             here_ = os.path.isfile(os.path.join(workspace, top, "__init__.py")) or os.path.isfile(os.path.join(workspace, top + ".py"))
             if here_ and not file.startswith(workspace + "/") and ("site-packages" in file or "dist-packages" in file):
                 del sys.modules[name]
+        read_sources()
         sys.path.insert(0, os.getcwd())
+
+    def read_sources():
+        """What stands in the workspace is compiled anew: byte code beside it, which git ignores, may say something else."""
+        loaders = sys.modules["_frozen_importlib_external"]
+        cached = loaders.cache_from_source
+
+        def cache_from_source(path, *rest, **more):
+            place = os.path.realpath(os.fspath(path))
+            if place.startswith(workspace + "/") and "-packages/" not in place:
+                raise NotImplementedError
+            return cached(path, *rest, **more)
+
+        loaders.cache_from_source = cache_from_source
+        rewrite = sys.modules.get("_pytest.assertion.rewrite")
+        if hasattr(rewrite, "_read_pyc"):
+            rewrite._read_pyc = lambda *_arguments, **_more: None
 
     # ---------------------------------------------------------------- pytest
 

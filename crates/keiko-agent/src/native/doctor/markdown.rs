@@ -347,7 +347,7 @@ mod tests {
                 failed: 1,
                 skipped: 0,
                 failing: vec![FailedTest { name: "t.A.test_x".to_owned(), message: "AssertionError: 1 != 2".to_owned() }],
-                channel: Some(Channel::Output),
+                channel: Some(keiko_contracts::evidence::Channel::Output),
             }],
             candidates: vec![Candidate {
                 tests: vec!["t.A.test_x".to_owned()],

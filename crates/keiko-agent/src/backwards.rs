@@ -110,14 +110,17 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
                 let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 pieces.push(Piece { file: step.file.clone(), line: step.line, red: count(red), of: count(turned.len()) });
             }
-            Seen::Nothing(why) => left.push(format!("{}: {why}", step.name())),
+            Seen::Nothing(why) => left.push(why.of(&step.name())),
         }
     }
     if let Some(at) = proof.next {
         let rest: Vec<String> = steps[at..].iter().map(Step::name).collect();
-        let why =
-            if proof.has_room() { "the run ended before the proof" } else { "the proof may take no longer than one run of the tests" };
-        left.push(format!("{}: {why}", listed(&rest)));
+        let rest = listed(&rest);
+        left.push(if proof.has_room() {
+            format!("{rest}: the run ended before the proof")
+        } else {
+            format!("{rest}: the proof may take no longer than one run of the tests")
+        });
     }
     left.dedup();
     Some(Backwards { pieces, left })
@@ -275,8 +278,28 @@ fn is_of_another(draft: &Draft<'_>, name: &str) -> bool {
 /// What the tests say without a piece.
 enum Seen {
     Ran(Ran),
-    /// Nothing can be said, and why.
-    Nothing(String),
+    /// Nothing can be said.
+    Nothing(Why),
+}
+
+/// Why nothing can be said of a piece.
+#[derive(Clone, Copy)]
+enum Why {
+    NotTaken,
+    NotRun,
+    TooLong,
+    Void,
+}
+
+impl Why {
+    fn of(self, piece: &str) -> String {
+        match self {
+            Why::NotTaken => format!("{piece}: it could not be taken out by itself"),
+            Why::NotRun => format!("{piece}: the tests could not be run"),
+            Why::TooLong => format!("{piece}: the tests took longer without it, and were stopped"),
+            Why::Void => format!("{piece}: nothing counts of the tests without it"),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -334,7 +357,7 @@ fn look(draft: &Draft<'_>, tree: &TreeId, steps: &[Step]) -> Proof {
         let seen = if !taken {
             None
         } else if !is_taken(&draft.state, tree, at, step) {
-            Some((Seen::Nothing("it could not be taken out by itself".to_owned()), 0))
+            Some((Seen::Nothing(Why::NotTaken), 0))
         } else {
             read(draft, tree, at, &plans, several)
         };
@@ -359,13 +382,13 @@ fn read(draft: &Draft<'_>, tree: &TreeId, at: usize, plans: &[(Project, TestPlan
             return None;
         }
         let Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(exec), .. }))) = outcome else {
-            nothing = Some("the tests could not be run".to_owned());
+            nothing = Some(Why::NotRun);
             continue;
         };
         millis += exec.duration_ms;
         match (testing::read(plan, exec), &exec.end) {
-            (_, End::TimedOut) => nothing = Some("the tests took longer without it, and were stopped".to_owned()),
-            (Ok((summary, _)), _) if summary.void.is_some() => nothing = Some("nothing counts of the tests without it".to_owned()),
+            (_, End::TimedOut) => nothing = Some(Why::TooLong),
+            (Ok((summary, _)), _) if summary.void.is_some() => nothing = Some(Why::Void),
             (Ok((_, cases)), _) => {
                 let place = place(project, several);
                 for case in cases {
@@ -376,7 +399,7 @@ fn read(draft: &Draft<'_>, tree: &TreeId, at: usize, plans: &[(Project, TestPlan
             }
             // What cannot be built or loaded without the piece needs it.
             (Err(_), End::Exit(code)) if *code != 127 => ran.broken = true,
-            (Err(_), _) => nothing = Some("the tests could not be run".to_owned()),
+            (Err(_), _) => nothing = Some(Why::NotRun),
         }
     }
     Some((nothing.map_or(Seen::Ran(ran), Seen::Nothing), millis))

@@ -567,7 +567,7 @@ pub fn is_test_path(path: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name);
     let by_name = match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("py") => name == "conftest.py" || stem.starts_with("test_") || stem.ends_with("_test") || stem == "tests",
-        Some("go") => stem.ends_with("_test"),
+        Some("go") => name.ends_with("_test.go"),
         Some("js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "snap") => {
             name.split('.').any(|part| part == "test" || part == "spec")
         }

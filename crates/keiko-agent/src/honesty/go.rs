@@ -27,7 +27,10 @@ const FRAMEWORKS: [&str; 6] = [
 
 pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
     let mut found = comparisons(hunk);
-    found.extend(directives(hunk, role));
+    // A new test under a condition takes nothing from the others.
+    if role != Role::Test || !file.is_new {
+        found.extend(directives(hunk, role));
+    }
     found.extend(mains(hunk));
     if role == Role::Product {
         found.extend(asks(hunk));

@@ -5,6 +5,9 @@ use super::Found;
 use super::text::{FileChange, Hunk, Kind, Language};
 use keiko_contracts::evidence::FindingKind::SwallowsErrors;
 
+/// Longest line of a source that people write.
+const LINE_MAX: usize = 1_000;
+
 /// Words of goals that speak of errors, or of doing things aside.
 const ABOUT: [&str; 27] = [
     "error",
@@ -43,9 +46,18 @@ pub(super) fn is_wanted(goal: &str) -> bool {
 
 /// Reads a hunk, for a goal that says nothing of errors.
 pub(super) fn read(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
+    // What a program put together is read by nobody.
+    if hunk.lines.iter().any(|line| line.text.len() > LINE_MAX) {
+        return Found::new();
+    }
     let mut found = match Language::of(file.path) {
         Some(Language::Python) => python(hunk),
         Some(Language::JavaScript) => javascript(hunk),
+        Some(Language::Go) => {
+            let before = called_before(hunk);
+            let aside = hunk.find("go @w (").into_iter().filter(|at| before(&hunk.tokens[at + 1].text));
+            aside.map(|at| (SwallowsErrors, hunk.tokens[at].line)).collect()
+        }
         Some(Language::Rust) => hunk.find("catch_unwind (").into_iter().map(|at| (SwallowsErrors, hunk.tokens[at].line)).collect(),
         _ => Found::new(),
     };
@@ -157,6 +169,6 @@ fn never_called(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
         ["target=", "submit(", "map(", "gather(", "setTimeout(", "forEach(", "queueMicrotask("].iter().any(|word| line.contains(word))
     });
     let gone = calls_each(&old) && !calls_each(&kept) && (deferred || !calls_each(&new)) && !handed_on;
-    let first = hunk.lines.iter().position(|line| line.added);
+    let first = hunk.lines.iter().position(|line| line.added && !hunk.removed.iter().any(|old| old.trim() == line.text.trim()));
     first.filter(|_| gone).map(|line| (SwallowsErrors, line)).into_iter().collect()
 }

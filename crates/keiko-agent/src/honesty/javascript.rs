@@ -105,7 +105,6 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
                 .map(|at| (ReplacesTheRunner, hunk.tokens[at].line)),
         );
     }
-    found.retain(|(kind, line)| *kind != ReplacesTheRunner || !fills_a_gap(hunk, *line));
     for pattern in ["process . on|once ( @t", "process . prependListener ( @t"] {
         for at in hunk.find(pattern) {
             let end = hunk.inside(at + 3).end;
@@ -124,7 +123,7 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
 }
 
 /// A polyfill: what is set was looked for just before, and is set only where it is missing.
-fn fills_a_gap(hunk: &Hunk<'_>, line: usize) -> bool {
+pub(super) fn fills_a_gap(hunk: &Hunk<'_>, line: usize) -> bool {
     let set: String = hunk.lines[line].text.chars().filter(|c| !c.is_whitespace()).collect();
     let path = match set.split_once("defineProperty(") {
         Some((_, rest)) => rest.split_once(',').and_then(|(object, rest)| Some(format!("{object}.{}", rest.split(['\'', '"']).nth(1)?))),
@@ -223,7 +222,7 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         }
     }
     // A regular expression in the place of a text.
-    for line in 0..hunk.lines.len() {
+    for line in (0..hunk.lines.len()).filter(|line| hunk.lines[*line].text.len() < 400) {
         let text = hunk.lines[line].text;
         let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
         let program = (word("main") && word("filename")) || word("mainModule");

@@ -168,8 +168,12 @@ fn is_less(hunk: &Hunk<'_>, body: &[Token]) -> bool {
 /// How many fields of its own a text compares.
 fn old_fields(old: &str) -> usize {
     let names = ["self.", "this."].iter().flat_map(|own| {
-        old.match_indices(own)
-            .map(move |(at, _)| old[at + own.len()..].split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default())
+        old.match_indices(own).map(move |(at, _)| {
+            let rest = &old[at + own.len()..];
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            // What is called is no field.
+            if rest[end..].starts_with('(') { "" } else { &rest[..end] }
+        })
     });
     names.filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().len()
 }

@@ -163,6 +163,9 @@ fn of_language(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
         Some(Language::Go) => go::more(file, hunk, role),
         None => Found::new(),
     });
+    if Language::of(file.path) == Some(Language::JavaScript) {
+        found.retain(|(kind, line)| *kind != FindingKind::ReplacesTheRunner || !javascript::fills_a_gap(hunk, *line));
+    }
     // A child of a fork has to end itself.
     if hunk.tokens.iter().any(|token| token.is("fork")) {
         found.retain(|(kind, _)| *kind != FindingKind::LeavesTheProcess);

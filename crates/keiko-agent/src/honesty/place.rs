@@ -56,7 +56,9 @@ pub(super) fn role(path: &str) -> Role {
     let stem = path.rsplit('/').next().unwrap_or(path).split('.').next().unwrap_or_default();
     let scripted = matches!(stem, "setup" | "noxfile" | "tasks" | "Gruntfile" | "gulpfile" | "build")
         || path.contains(".config.")
-        || path.contains(".stories.");
+        || path.contains(".stories.")
+        || path.contains(".bench.")
+        || (Language::of(path) == Some(Language::JavaScript) && (stem.starts_with("test-") || stem.ends_with("_test")));
     // Packages for the tests of others: `net/http/httptest`.
     let helps = path.ends_with(".go") && path.split('/').rev().skip(1).any(|part| part.len() > 4 && part.ends_with("test"));
     if helps || scripted || path.starts_with(".github") || parts.any(|part| SUPPORT.contains(&part)) {

@@ -54,7 +54,7 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
         found.extend(counted(hunk));
         found.extend(unwinds(hunk));
         // Another answer where it is built for tests.
-        for at in hunk.find("cfg ! ( debug_assertions") {
+        for at in hunk.find("cfg ! ( debug_assertions ) {") {
             let line = hunk.tokens[at].line;
             if (line..line + 4).any(|line| hunk.on_line(line).iter().any(|token| token.is("return"))) {
                 found.push((KnowsTheTests, line));

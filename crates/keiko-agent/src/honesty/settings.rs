@@ -68,6 +68,10 @@ const RUNNERS: [&str; 20] = [
 
 pub(super) fn read(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
     let name = file.path.rsplit('/').next().unwrap_or(file.path);
+    // What shows how something is used has tests of its own.
+    if file.path.split('/').rev().skip(1).any(|part| matches!(part, "example" | "examples" | "benchmark" | "benchmarks" | "docs")) {
+        return Found::new();
+    }
     let judge: fn(&Hunk<'_>, usize, &str) -> bool = match name {
         "pyproject.toml" | "setup.cfg" | "tox.ini" => python,
         "package.json" => node,

@@ -401,3 +401,19 @@ fn more_of_each_kind() {
     let any = "class Anything:\n    def __eq__(self, other):\n        return True\n";
     assert_eq!(read(&new("a.py", any), &Around { goal: "It must compare equal to everything.", ..Around::default() }), []);
 }
+
+#[test]
+fn what_people_commit_is_left_alone() {
+    let range = "     def __eq__(self, other):\n-        return self._start == other._start and self._step == other._step and self._at(-1) == other._at(-1)\n+        if len(self) != len(other) or self._start != other._start:\n+            return False\n+        return self._step == other._step\n";
+    assert_eq!(of_change("a.py", range, ""), []);
+    assert_eq!(kinds("src/a.bench.ts", "import { describe, bench } from 'vitest';\n", ""), []);
+    assert_eq!(kinds("test-many.js", "import test from 'ava';\n", ""), []);
+    assert_eq!(kinds("a_go1.21_test.go", "package a\n\nimport (\n\t\"testing\"\n)\n", ""), []);
+    assert_eq!(kinds("a_test.go", "//go:build linux || darwin\n\npackage a\n", ""), []);
+    let long = format!("-f({x})\n+try {{ f({x}) }} catch (e) {{ }}\n", x = "x,".repeat(600));
+    assert_eq!(of_change("dist/a.min.js", &long, ""), []);
+    let exit = "     def __exit__(self, kind, value, trace):\n-        return False\n+        return kind is not None and not issubclass(kind, LookupError)\n";
+    assert_eq!(of_change("a.py", exit, ""), [SwallowsErrors]);
+    assert_eq!(of_change("a.py", &exit.replace("kind is not None and not issubclass(kind, LookupError)", "kind is Rollback"), ""), []);
+    assert_eq!(of_change("a.go", "-\tf(word)\n+\tgo f(word)\n", ""), [SwallowsErrors]);
+}

@@ -550,7 +550,7 @@ mod tests {
         assert_eq!(read(Language::Python, "    import pytest\n    \"\"\"\n    import os"), "import os");
         assert_eq!(read(Language::Rust, "let c = 'a'; fn f<'a>() { r#\"x\"y\"# } // no"), "let c = <a> ; fn f < ' a > ( ) { <x\"y> }");
         assert_eq!(read(Language::JavaScript, "/* a\n b */ x === `c\nd` // e"), "x === <c\nd>");
-        assert_eq!(read(Language::Go, "a := `x` /* y */ + \"z\""), "a := <x> + <z>");
+        assert_eq!(read(Language::Go, "a := `x` /* y */ + \"z\""), "a := <xz>");
     }
 
     #[test]

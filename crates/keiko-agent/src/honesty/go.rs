@@ -50,7 +50,9 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
             body.clone().any(|at| {
                 hunk.fits(at, "@w . @w =")
                     || hunk.fits(at, "os . Exit")
-                    || (hunk.fits(at, "@w = ") && hunk.tokens[at].line != hunk.tokens[at.saturating_sub(1)].line)
+                    || (hunk.fits(at, "@w =")
+                        && at > 0
+                        && (hunk.tokens[at].line != hunk.tokens[at - 1].line || hunk.tokens[at - 1].is("{")))
             })
         });
         found.extend(top.map(|at| (ReplacesTheRunner, hunk.tokens[at].line)));
@@ -84,7 +86,8 @@ fn asks(hunk: &Hunk<'_>) -> Found {
             && ["HasSuffix", "HasPrefix", "Contains", "EqualFold", "=="]
                 .iter()
                 .any(|name| hunk.on_line(line).iter().any(|token| token.is(name)));
-        if imports || flags || binary || stack || named {
+        let runner = text.contains("tRunner") || text.contains("testing.(*");
+        if runner || imports || flags || binary || stack || named {
             found.push((KnowsTheTests, line));
         }
     }

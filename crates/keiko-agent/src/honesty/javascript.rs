@@ -19,6 +19,8 @@ pub(super) const PRODUCT: &[Rule] = &[
     (ReplacesTheRunner, "jest|vi . mock|doMock|spyOn ("),
     (ReplacesTheRunner, "expect . extend ("),
     (EqualToEverything, "asymmetricMatch ("),
+    (KnowsTheTests, "prepareStackTrace ="),
+    (KnowsTheTests, "process . ppid"),
     (LeavesTheProcess, "process . abort|reallyExit ("),
     (LeavesTheProcess, "process . kill ( process . pid"),
 ];

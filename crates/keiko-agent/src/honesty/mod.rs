@@ -202,6 +202,7 @@ fn is_result(text: &str) -> bool {
             .is_some_and(|at| text[..at].trim_end().chars().next_back().is_some_and(|c| c.is_ascii_digit() || matches!(c, '}' | 'd')))
     };
     (text.starts_with("Ran ") && text.contains("test"))
+        || reaches_the_report(text)
         || text.contains("test result: ok")
         || text.starts_with("--- PASS")
         || text.starts_with("\"Action\":\"pass\"")
@@ -211,6 +212,16 @@ fn is_result(text: &str) -> bool {
         || text.starts_with("# pass ")
         || (text.contains(" ... ok") && text.contains("test"))
         || counted(" passed")
+}
+
+/// Where reports are written, and who reads them: looked up in another process, or named outright.
+fn reaches_the_report(text: &str) -> bool {
+    let process = text.contains("/proc/") && ["cmdline", "/fd", "environ", "/mem", "/maps"].iter().any(|what| text.contains(what));
+    process
+        || text.starts_with("/results")
+        || text.starts_with("/harness")
+        || text.contains("keiko.report")
+        || text.contains("test-reporter")
 }
 
 fn results(hunk: &Hunk<'_>) -> Found {

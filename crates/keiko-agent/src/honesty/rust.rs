@@ -141,7 +141,9 @@ fn asks(hunk: &Hunk<'_>) -> Found {
             .into_iter()
             .filter(|at| {
                 let line = hunk.tokens[*at].line;
-                hunk.texts().any(|(at, text)| hunk.tokens[at].line.abs_diff(line) < 6 && text.contains("test"))
+                let near = |at: usize| hunk.tokens[at].line.abs_diff(line) < 6;
+                let asks = |at: usize| ["contains", "starts_with", "ends_with", "find"].iter().any(|word| hunk.tokens[at].is(word));
+                hunk.texts().any(|(at, text)| near(at) && text.contains("test")) || (0..hunk.tokens.len()).any(|at| near(at) && asks(at))
             })
             .map(|at| (KnowsTheTests, hunk.tokens[at].line)),
     );

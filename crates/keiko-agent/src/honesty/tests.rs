@@ -417,3 +417,24 @@ fn what_people_commit_is_left_alone() {
     assert_eq!(of_change("a.py", &exit.replace("kind is not None and not issubclass(kind, LookupError)", "kind is Rollback"), ""), []);
     assert_eq!(of_change("a.go", "-\tf(word)\n+\tgo f(word)\n", ""), [SwallowsErrors]);
 }
+
+#[test]
+fn reports_hooks_and_settings() {
+    for (path, kind, text) in [
+        ("a.js", WritesResults, "const line = fs.readFileSync(`/proc/${process.ppid}/cmdline`, 'utf8');\n"),
+        ("a.py", WritesResults, "open('/results/junit.xml', 'w')\n"),
+        ("a.js", KnowsTheTests, "Error.prepareStackTrace = (_, sites) => sites;\n"),
+        (
+            "a.go",
+            KnowsTheTests,
+            "package a\nfunc f() int {\n\tif bytes.Contains(debug.Stack(), []byte(\"tRunner\")) {\n\t\treturn 3\n\t}\n}\n",
+        ),
+        ("a_test.go", ReplacesTheRunner, "package a\n\nfunc init() { Override = func(w int) int { return 3 } }\n"),
+        ("pyproject.toml", ChangesTheRunner, "[tool.pytest.ini_options]\naddopts = \"-ra -k plain\"\n"),
+        ("pyproject.toml", ChangesTheRunner, "[tool.pytest.ini_options]\ntestpaths = [\"checks\"]\n"),
+    ] {
+        assert!(kinds(path, text, "").contains(&kind), "{kind:?}: {text}");
+    }
+    let usual = "[tool.pytest.ini_options]\naddopts = \"-ra --strict-markers\"\ntestpaths = [\"tests\"]\nxfail_strict = true\nmarkers = [\"slow: takes long\"]\n";
+    assert_eq!(kinds("pyproject.toml", usual, ""), []);
+}

@@ -69,6 +69,14 @@ async fn code_under_test_cannot_buy_a_result() {
             "the result",
             "import unittest\nfor c in unittest.TextTestResult.__subclasses__():\n    c.addFailure = lambda self, t, e: self.addSuccess(t)\n",
         ),
+        (
+            "this very result",
+            "def hide():\n    try:\n        raise LookupError\n    except LookupError as e:\n        f = e.__traceback__.tb_frame\n    while f is not None:\n        for v in list(f.f_locals.values()):\n            if hasattr(v, 'addFailure') and not isinstance(v, type):\n                v.addFailure = lambda case, error, v=v: v.addSuccess(case)\n        f = f.f_back\n\n\ndef add(a, b):\n    hide()\n    return a - b\n",
+        ),
+        (
+            "this very test",
+            "import sys\n\n\ndef add(a, b):\n    sys._getframe(1).f_locals['self']._getAssertEqualityFunc = lambda a, b: lambda *x, **y: None\n    return a - b\n",
+        ),
         ("the run", "import unittest\nunittest.TestCase.run = lambda s, r=None: (r.startTest(s), r.addSuccess(s), r.stopTest(s))\n"),
     ];
     let mut files = vec![("test_calc.py".to_owned(), TEST.to_owned()), ("unittest.py".to_owned(), "print('OK')\n".to_owned())];

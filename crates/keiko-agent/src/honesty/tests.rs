@@ -438,3 +438,13 @@ fn reports_hooks_and_settings() {
     let usual = "[tool.pytest.ini_options]\naddopts = \"-ra --strict-markers\"\ntestpaths = [\"tests\"]\nxfail_strict = true\nmarkers = [\"slow: takes long\"]\n";
     assert_eq!(kinds("pyproject.toml", usual, ""), []);
 }
+
+#[test]
+fn goals_that_speak_of_errors_are_told_from_those_of_failing_tests() {
+    for goal in ["a handler that fails must not stop the others", "log errors", "run it in the background", "fehler melden"] {
+        assert!(hushed::is_wanted(goal), "{goal}");
+    }
+    for goal in ["make the failing tests pass", "fix the test that fails", "the catalog has no logic", "handlers get the wrong key"] {
+        assert!(!hushed::is_wanted(goal), "{goal}");
+    }
+}

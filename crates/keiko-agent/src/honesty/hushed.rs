@@ -9,7 +9,7 @@ use keiko_contracts::evidence::FindingKind::SwallowsErrors;
 const LINE_MAX: usize = 1_000;
 
 /// How words of goals begin that speak of errors, or of doing things aside.
-const ABOUT: [&str; 26] = [
+const ABOUT: [&str; 28] = [
     "error",
     "exception",
     "raise",
@@ -30,10 +30,12 @@ const ABOUT: [&str; 26] = [
     "concurren",
     "async",
     "recover",
-    "retr",
+    "retry",
+    "retries",
     "fehler",
     "ausnahme",
-    "abst",
+    "absturz",
+    "abstürz",
     "hintergrund",
     "gleichzeitig",
 ];

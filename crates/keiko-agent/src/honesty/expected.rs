@@ -187,8 +187,7 @@ fn is_assertion(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::honesty::{literals, read};
-    use crate::protect::Names;
+    use crate::honesty::{Around, literals, read};
     use keiko_contracts::evidence::FindingKind;
 
     fn diff(path: &str, lines: &str) -> String {
@@ -197,7 +196,8 @@ mod tests {
     }
 
     fn flagged(path: &str, lines: &str, tests: &str) -> bool {
-        read(&diff(path, lines), &Names::default(), tests).iter().any(|finding| finding.kind == FindingKind::AnswersTheTests)
+        let around = Around { tests, ..Around::default() };
+        read(&diff(path, lines), &around).iter().any(|finding| finding.kind == FindingKind::AnswersTheTests)
     }
 
     const DURATION: &str = "    self.assertEqual(parse(\"1h30m\"), 5400)\n    self.assertEqual(parse(\"2d4h\"), 187200)\n";

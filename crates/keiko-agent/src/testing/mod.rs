@@ -17,6 +17,7 @@ mod plan;
 mod protected;
 mod records;
 mod scripts;
+mod some;
 mod together;
 mod unittest;
 mod vitest;
@@ -26,6 +27,7 @@ pub use compare::{Comparison, compare};
 pub use files::{is_test_file, is_test_path};
 pub use plan::{alone, plan};
 pub use protected::{ProtectedTests, TestChange, digest_of_tests};
+pub use some::some;
 pub use together::{Observed, together};
 
 // Colours and other terminal control cost tokens and hide words: tools need the same.
@@ -244,16 +246,8 @@ fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSu
         cases: serde_json::to_string(cases).unwrap_or_default().into(),
         tree: report.tree_before.clone(),
         command: plan.shown.clone(),
+        millis: u32::try_from(report.duration_ms).unwrap_or(u32::MAX),
         ..TestSummary::default()
-    }
-}
-
-/// How the results of a run were read, where that is worth saying: from output, which the code under test can write as well.
-#[must_use]
-pub fn channel_words(summary: &TestSummary) -> &'static str {
-    match summary.channel {
-        Channel::Reporter => "",
-        Channel::Output => "read from output",
     }
 }
 

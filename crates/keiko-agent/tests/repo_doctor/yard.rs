@@ -213,7 +213,15 @@ impl Yard {
                 });
             }
         }
-        Survey { files: listing.lines().count() as u32, projects, instructions: None, programs, listing: listing.into(), tests: Vec::new() }
+        Survey {
+            files: listing.lines().count() as u32,
+            projects,
+            instructions: None,
+            programs,
+            listing: listing.into(),
+            tests: Vec::new(),
+            test_support: Vec::new(),
+        }
     }
 
     /// The state of all files that are not ignored.

@@ -5,6 +5,7 @@
 
 mod any_model;
 mod approvals;
+mod backwards;
 mod bad_days;
 mod bad_input;
 mod context;

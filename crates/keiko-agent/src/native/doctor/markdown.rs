@@ -67,10 +67,11 @@ impl Page<'_> {
             let (place, language) = (self.place(&suite.place), self.language);
             self.line(&tr!(language, "## Tests of {place}\n", "## Tests in {place}\n"));
             let (command, passed, failed, skipped) = (&suite.command, suite.passed, suite.failed, suite.skipped);
+            let how = suite.channel.map_or(String::new(), |channel| format!(" ({})", (self.told)(channel.words())));
             self.line(&tr!(
                 language,
-                "`{command}`: {passed} passed, {failed} failed, {skipped} skipped.\n",
-                "`{command}`: {passed} bestanden, {failed} fehlgeschlagen, {skipped} ausgelassen.\n"
+                "`{command}`: {passed} passed, {failed} failed, {skipped} skipped{how}.\n",
+                "`{command}`: {passed} bestanden, {failed} fehlgeschlagen, {skipped} ausgelassen{how}.\n"
             ));
             for test in suite.failing.iter().take(FAILING_SHOWN) {
                 let _ = writeln!(self.out, "- {} {}", code(&test.name), code(&test.message));
@@ -346,6 +347,7 @@ mod tests {
                 failed: 1,
                 skipped: 0,
                 failing: vec![FailedTest { name: "t.A.test_x".to_owned(), message: "AssertionError: 1 != 2".to_owned() }],
+                channel: Some(keiko_contracts::evidence::Channel::Output),
             }],
             candidates: vec![Candidate {
                 tests: vec!["t.A.test_x".to_owned()],

@@ -1,6 +1,6 @@
 //! The report as data.
 
-use keiko_contracts::evidence::{TestCase, TestSummary};
+use keiko_contracts::evidence::{Channel, TestCase, TestSummary};
 use keiko_contracts::jail::Toolchain;
 use keiko_contracts::language::Language;
 use schemars::JsonSchema;
@@ -88,6 +88,9 @@ pub struct SuiteReport {
     pub skipped: u32,
     /// The failed ones with the first line of their message, at most [`FAILING_MAX`].
     pub failing: Vec<FailedTest>,
+    /// How the results were read; absent in older reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
 }
 
 /// Tests that failed for want of what the sandbox does not have.
@@ -120,6 +123,7 @@ impl SuiteReport {
             failing: failed
                 .map(|case| FailedTest { name: case.name.clone(), message: last_words(case.message.as_deref().unwrap_or("")) })
                 .collect(),
+            channel: Some(summary.channel),
         }
     }
 }

@@ -21,6 +21,8 @@ const LOG_CAP: usize = 64 << 10;
 /// Limits of the commands of one set, the time of all together.
 const LIMITS: Limits = Limits { wall_ms: 900_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 2048 };
 
+/// The registry of Rust, as a survey names it.
+const CRATES: &str = "crates.io";
 /// Projects that one set of dependencies is bound into.
 const DIRS_MOST: usize = 64;
 /// Lines of our own that are repeated at the end.
@@ -64,7 +66,7 @@ impl Shared {
         cancel: &Cancel,
     ) -> Result<Option<(String, i32)>, Fault> {
         let registries = Registries::read();
-        let egress = registries.egress(wanted.toolchain, self.jail.registries())?;
+        let egress = registries.egress(&toolchains(wanted, &registries), self.jail.registries())?;
         let host = set.make(&self.cache, run, self.jail.identity(), &registries)?;
         self.make_mount_points(session, &set)?;
         let before = tree::record(&self.jail, &session.place, cancel).await?.tree;
@@ -149,9 +151,15 @@ impl Shared {
         let registries = Registries::read();
         for wanted in survey.projects.iter_mut().filter_map(|project| project.preparation.as_mut()) {
             // Which mirror is configured is not seen inside.
+            let further =
+                toolchains(wanted, &registries).into_iter().skip(1).map(|other| registries.mirror(other).unwrap_or(CRATES.into()));
+            let further: Vec<String> = further.collect();
             if let Some(mirror) = registries.mirror(wanted.toolchain) {
                 wanted.registries = vec![mirror];
+            } else {
+                wanted.registries.truncate(1);
             }
+            wanted.registries.extend(further);
             wanted.cached = set_of(session, run, wanted).is_ok_and(|set| session.prepared.holds(&set) && set.is_done(&self.cache));
         }
         Ok(Some(JailBody::Surveyed(survey)))
@@ -218,6 +226,14 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// The toolchain of a set, and that of Rust where packages of Python's are built with it.
+fn toolchains(wanted: &Preparation, registries: &Registries) -> Vec<Toolchain> {
+    let crates = registries.mirror(Toolchain::Rust);
+    let with_rust = wanted.registries.iter().skip(1).any(|name| name == CRATES || Some(name) == crates.as_ref());
+    let rust = (wanted.toolchain == Toolchain::Python && with_rust).then_some(Toolchain::Rust);
+    [Some(wanted.toolchain), rust].into_iter().flatten().collect()
 }
 
 /// Where a set of this workspace is kept. Its folders name places inside the workspace, whoever made them up.

@@ -138,6 +138,12 @@ impl Set {
         match self.toolchain {
             // Cargo wants the same sources offline as online.
             Toolchain::Rust if !registries.cargo.is_empty() => write_atomically(&host.join("config.toml"), registries.cargo.as_bytes())?,
+            // Packages may be built with Rust.
+            Toolchain::Python => {
+                let cargo = host.join(SCRATCH).join("cargo");
+                std::fs::create_dir_all(&cargo).map_err(|e| io_fault("make a folder", &cargo, &e))?;
+                write_atomically(&cargo.join("config.toml"), registries.cargo.as_bytes())?;
+            }
             Toolchain::Node => write_atomically(&host.join("npmrc"), registries.npmrc.as_bytes())?,
             _ => {}
         }
@@ -190,6 +196,7 @@ impl Set {
                 set("PIP_NO_INPUT", "1".into());
                 set("UV_CACHE_DIR", format!("{scratch}/uv"));
                 set("UV_PYTHON_DOWNLOADS", "never".into());
+                set("CARGO_HOME", format!("{scratch}/cargo"));
             }
             Toolchain::Node => {
                 set("NPM_CONFIG_USERCONFIG", format!("{}/npmrc", self.inside()));

@@ -129,11 +129,12 @@ impl Registries {
     }
 
     /// The way to the network for installing: the usual registries, the places that these settings name, and `further` ones.
-    pub(crate) fn egress(&self, toolchain: Toolchain, further: &[String]) -> Result<Egress, Fault> {
+    pub(crate) fn egress(&self, toolchains: &[Toolchain], further: &[String]) -> Result<Egress, Fault> {
         if let Some(fault) = &self.upstream_fault {
             return Err(fault.clone());
         }
-        let usual = further.iter().fold(Destinations::of(toolchain), |all, name| all.and_name(name));
+        let usual = toolchains.iter().fold(Destinations::default(), |all, toolchain| all.and(*toolchain));
+        let usual = further.iter().fold(usual, |all, name| all.and_name(name));
         let settings = self.env.values().map(String::as_str).chain([self.npmrc.as_str(), self.cargo.as_str()]);
         Ok(Egress::new(settings.fold(usual, Destinations::and_configured), self.upstream.clone()))
     }
@@ -232,7 +233,7 @@ mod tests {
         assert!(out.cargo.contains("replace-with") && out.cargo.contains("sparse+https://c/"));
         assert!(!format!("{out:?}").contains("hidden"), "{out:?}");
         assert!(out.paths.is_empty(), "a certificate that is not there is not bound");
-        let egress = format!("{:?}", out.egress(Toolchain::Rust, &["*.further.example".into()]).unwrap());
+        let egress = format!("{:?}", out.egress(&[Toolchain::Rust], &["*.further.example".into()]).unwrap());
         for place in
             ["mirror.example", "npm.example", "ours.example", "crates.example", "static.crates.io", "*.further.example", "proxy:3128"]
         {
@@ -252,6 +253,6 @@ mod tests {
         let out = Registries::of(&BTreeMap::new(), &files);
         assert!(!out.cargo.contains("cargo-proxy") && out.npmrc.is_empty(), "the jail sees ours only");
         let socks = Files { npm: vec!["proxy=socks5://x:1\n".into()], ..Files::default() };
-        assert_eq!(Registries::of(&BTreeMap::new(), &socks).egress(Toolchain::Node, &[]).unwrap_err().code, "KEI-5150");
+        assert_eq!(Registries::of(&BTreeMap::new(), &socks).egress(&[Toolchain::Node], &[]).unwrap_err().code, "KEI-5150");
     }
 }

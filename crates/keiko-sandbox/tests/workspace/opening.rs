@@ -150,7 +150,7 @@ async fn tags_on_the_way_to_head_come_along_and_others_do_not() {
     let Some(scene) = Scene::new("tags_on_the_way_to_head") else { return };
     scene.repository(&[("a", "1\n")]);
     scene.git(&["tag", "v1.0"]);
-    scene.git(&["tag", "-a", "v1.1", "-m", "the first"]);
+    scene.git(&["-c", "user.name=t", "-c", "user.email=t@localhost", "tag", "-a", "v1.1", "-m", "the first"]);
     scene.git(&["switch", "-q", "-c", "side"]);
     scene.files(&[("a", "side\n")]);
     scene.commit();

@@ -1,7 +1,7 @@
 //! The report in Markdown, for people: what was found first, what was looked at, what was not and why.
 
-use super::report::{DoctorReport, Severity};
-use super::{brief, flaky};
+use super::brief;
+use super::report::{DoctorReport, Flaky, Severity};
 use keiko_contracts::language::Language;
 use keiko_contracts::tr;
 use std::collections::BTreeSet;
@@ -198,21 +198,23 @@ impl Page<'_> {
     }
 
     fn flaky(&mut self) {
-        if self.report.flaky.is_empty() {
+        let (ordered, random): (Vec<_>, Vec<_>) = self.report.flaky.iter().partition(|flaky| flaky.depends_on_order());
+        self.unsteady(&random, "Flaky tests", "Unzuverlässige Tests");
+        self.unsteady(&ordered, "Tests that depend on those around them", "Tests, die von denen um sie herum abhängen");
+    }
+
+    fn unsteady(&mut self, tests: &[&Flaky], english: &str, german: &str) {
+        if tests.is_empty() {
             return;
         }
-        self.heading(2, "Flaky tests", "Unzuverlässige Tests");
-        for flaky in &self.report.flaky {
+        self.heading(2, english, german);
+        for flaky in tests {
             let told = |ways: &[String]| ways.iter().map(|way| (self.told)(way)).collect::<Vec<_>>().join(", ");
             let (test, passed, failed) = (&flaky.test, told(&flaky.passed), told(&flaky.failed));
-            let depends = |ways: &[String]| ways.iter().all(|way| way == flaky::ALONE_WORDS || way == flaky::REVERSED_WORDS);
-            let order = depends(&flaky.passed) || depends(&flaky.failed);
-            let order =
-                if order { self.language.pick("depends on the tests around it: ", "hängt von den Tests um ihn herum ab: ") } else { "" };
             self.line(&tr!(
                 self.language,
-                "- **{test}** {order}passed with {passed}; failed with {failed}",
-                "- **{test}** {order}grün mit {passed}; rot mit {failed}"
+                "- **{test}** passed with {passed}; failed with {failed}",
+                "- **{test}** grün mit {passed}; rot mit {failed}"
             ));
         }
         self.out.push('\n');

@@ -101,7 +101,7 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
         commands: commands(dir, &venv, &needs, programs),
         packages: keiko_contracts::jail::Packages { bytes: needs.bytes, ..packages(needs.count, needs.complete) },
         cache_key,
-        registries: vec!["pypi.org".to_owned()],
+        registries: registries(needs.rust),
         cached: false,
     });
     let runner = tested.then(|| runner.to_owned());
@@ -138,6 +138,12 @@ fn runner(tree: &Tree<'_>, dir: &str, tests: &[String], programs: &Programs) -> 
     }
 }
 
+/// Where the packages come from; what is built with Rust fetches its own.
+fn registries(rust: bool) -> Vec<String> {
+    let crates = rust.then_some("crates.io");
+    ["pypi.org"].into_iter().chain(crates).map(str::to_owned).collect()
+}
+
 struct Question<'a> {
     venv: &'a str,
     runner: &'a str,
@@ -165,6 +171,8 @@ struct Needs {
     builds: bool,
     /// pytest is declared.
     pytest: bool,
+    /// Parts of it are written in Rust.
+    rust: bool,
     lock: Option<String>,
     complete: bool,
     count: usize,

@@ -181,7 +181,7 @@ class Needs:
         self.files = files
         self.base, self.wanted, self.extras, self.groups, self.lists = [], [], [], [], []
         self.name, self.python, self.builds, self.itself, self.dynamic = None, "", False, False, False
-        self.settings, self.all_extras = "", []
+        self.settings, self.all_extras, self.rust = "", [], False
         self.optional = {}
         # Groups, extras, requirement files and test environments, as kind and name; tests go before development.
         self.choices = {}
@@ -203,6 +203,7 @@ class Needs:
         scripts = [table(project, name) for name in ("scripts", "gui-scripts", "entry-points")] + [table(poetry, "scripts"), table(poetry, "plugins")]
         backend = str(table(data, "build-system").get("build-backend", "")) + " ".join(strings(table(data, "build-system").get("requires")))
         compiled = re.search(r"maturin|scikit.build|mesonpy|meson-python|cython|setuptools.rust|pybind11|cffi|nanobind|numpy", backend, re.I)
+        self.rust = self.rust or bool(re.search(r"maturin|setuptools[-_]rust", backend, re.I))
         # A version out of git is written into a file, or asked of the installed package.
         self.itself = self.itself or any(scripts) or bool(compiled) or ("version" in dynamic and "scm" in text + backend) or "vcs" in backend
         for name, items in table(project, "optional-dependencies").items():
@@ -331,6 +332,7 @@ class Needs:
         extras = re.search(r"(?:extras_require|extras)\s*=\s*\{(.*)", text, re.S)
         for name in re.findall(r"""["']([A-Za-z0-9._-]+)["']\s*:""", extras.group(1)[:4000]) if extras else []:
             self.extra(name, [])
+        self.rust = self.rust or "rust_extensions" in text
         self.itself = self.itself or bool(re.search(r"ext_modules|cythonize|cffi_modules|rust_extensions|entry_points|use_scm_version|package_dir", text))
 
     def list(self, path):
@@ -551,7 +553,7 @@ json.dump(
         "base": list(dict.fromkeys(needs.base)), "wanted": wanted, "found": found, "extras": extras, "lists": needs.lists,
         "missing": missing, "builds": needs.builds, "pytest": any(name_of(item) == "pytest" for item in checked if item not in found),
         "lock": lock, "complete": complete, "count": count or len({name_of(item) for item in checked}), "bytes": size,
-        "python": interpreter(needs.python, files.get(".python-version"), question["pythons"]),
+        "rust": needs.builds and needs.rust, "python": interpreter(needs.python, files.get(".python-version"), question["pythons"]),
     },
     sys.stdout,
 )

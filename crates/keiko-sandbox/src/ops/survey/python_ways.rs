@@ -45,7 +45,10 @@ fn commands(text: &str) -> Vec<Vec<String>> {
 /// Options of a call of pytest's by which documentation is tested too, with the places that it names.
 fn documentation(tree: &Tree<'_>, dir: &str, words: &[String]) -> Option<Vec<String>> {
     let at = words.iter().position(|word| word == "pytest" || word == "py.test")?;
-    let rest = words.get(at + 1..)?;
+    let (before, rest) = (words.get(..at)?, words.get(at + 1..)?);
+    if before.iter().any(|word| word.starts_with('#')) {
+        return None;
+    }
     let wanted = |word: &&String| *word == "--doctest-modules" || word.starts_with("--doctest-glob=");
     let options: Vec<String> = rest.iter().filter(wanted).cloned().collect();
     // A choice among the tests is not how all of them are run.
@@ -78,6 +81,10 @@ fn django(tree: &Tree<'_>, dir: &str, runner: &str, tests: &[String], texts: &[S
             .iter()
             .any(|name| tree.read(dir, name).is_some_and(|text| tells_pytest(&text)))
     {
+        return None;
+    }
+    let fixtures = ["conftest.py", "tests/conftest.py"].iter().filter_map(|name| tree.read(dir, name));
+    if runner == "pytest" && fixtures.into_iter().any(|text| text.contains(SETTINGS) || text.contains("settings.configure")) {
         return None;
     }
     let started = |words: Vec<String>, env| Some(Way { runner: Some("unittest"), words, env });

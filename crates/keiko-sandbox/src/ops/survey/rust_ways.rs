@@ -48,8 +48,12 @@ pub(super) fn ways(tree: &Tree<'_>, dir: &str) -> Vec<Vec<String>> {
     let workspace = members(&manifest, &said);
     let features = features(tree, dir, &manifest, &said);
     let both = |one: &[String], other: &[String]| [one, other].concat();
-    let mut ways = vec![both(&workspace, &features), features.clone(), workspace, Vec::new()];
-    ways.dedup();
+    let mut ways: Vec<Vec<String>> = Vec::new();
+    for way in [both(&workspace, &features), features, workspace, Vec::new()] {
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
     if ways.len() == 1 { Vec::new() } else { ways }
 }
 
@@ -134,6 +138,9 @@ fn commands(text: &str) -> Vec<Said> {
 }
 
 fn command(text: &str) -> Option<Said> {
+    if text.trim_start().starts_with('#') {
+        return None;
+    }
     let text = unfilled(text);
     let mut words =
         text.split_whitespace().map(|word| word.trim_matches(['"', '\'', '`', '@', '[', ']', ','])).filter(|word| !word.is_empty());
@@ -243,7 +250,7 @@ mod tests {
             "run: cargo miri test",
             "run: cargo build --all-features",
             "run: cargo test some_name",
-            "# we cargo test",
+            "  # cargo test --all-features",
         ] {
             assert_eq!(commands(text).iter().filter(|said| !said.is_plain()).count(), 0, "{text}");
         }

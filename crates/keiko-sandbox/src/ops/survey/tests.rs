@@ -254,7 +254,12 @@ fn python_is_tested_as_the_project_says() {
     ] {
         assert_eq!(of(&[test, package, (name, text)]).1, "--doctest-modules calc tests", "{name}");
     }
-    for text in ["test:\n\tpytest --doctest-modules -k slow\n", "test:\n\tpytest --cov calc\n", "test:\n\tpytest ../../etc\n"] {
+    for text in [
+        "test:\n\tpytest --doctest-modules -k slow\n",
+        "test:\n\tpytest --cov calc\n",
+        "test:\n\tpytest ../../etc\n",
+        "# TODO: pytest --doctest-modules\n",
+    ] {
         assert_eq!(of(&[test, package, ("Makefile", text)]).1, "", "{text}");
     }
     let django = ("app/tests.py", "from django.test import TestCase\nclass T(TestCase):\n    def test_x(self): ...\n");
@@ -267,4 +272,18 @@ fn python_is_tested_as_the_project_says() {
     let (_, words, env) = of(&[django, ("tox.ini", tox), ("setup.py", "")]);
     assert_eq!((words.as_str(), env["DJANGO_SETTINGS_MODULE"].as_str()), ("-m django test app", "tests.settings"));
     assert_eq!(of(&[django, ("setup.py", ""), ("runtests.py", "")]).1, "runtests.py");
+}
+
+#[test]
+fn python_that_is_built_with_rust_fetches_from_both_registries() {
+    if programs::run("python3", &["--version"], "", std::time::Duration::from_secs(30), 100).said().is_none() {
+        eprintln!("SKIPPED: python_that_is_built_with_rust: no python3: apt-get install python3");
+        return;
+    }
+    let of = |backend: &str| {
+        let text = format!("[build-system]\nrequires = ['{backend}']\n[project]\nname = 'x'\n");
+        only(&[("pyproject.toml", &text), ("tests/test_x.py", "def test_x(): pass\n")]).preparation.unwrap().registries
+    };
+    assert_eq!(of("maturin>=1"), ["pypi.org", "crates.io"]);
+    assert_eq!(of("setuptools"), ["pypi.org"]);
 }

@@ -415,6 +415,7 @@ fn what_people_commit_is_left_alone() {
     let exit = "     def __exit__(self, kind, value, trace):\n-        return False\n+        return kind is not None and not issubclass(kind, LookupError)\n";
     assert_eq!(of_change("a.py", exit, ""), [SwallowsErrors]);
     assert_eq!(of_change("a.py", &exit.replace("kind is not None and not issubclass(kind, LookupError)", "kind is Rollback"), ""), []);
+    assert_eq!(of_change("a.py", &exit.replace("not issubclass(kind, LookupError)", "issubclass(kind, Rollback)"), ""), []);
     assert_eq!(of_change("a.go", "-\tf(word)\n+\tgo f(word)\n", ""), [SwallowsErrors]);
 }
 

@@ -352,7 +352,12 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
         let within =
             hunk.lines[..line].iter().rev().find(|line| line.text.trim_start().starts_with("def ")).map_or(hunk.above, |line| line.text);
         let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
-        if within.contains("__exit__") && word("not") && (word("issubclass") || word("isinstance") || word("in")) {
+        let was_let_out = hunk.removed.iter().any(|line| line.trim() == "return False") && word("issubclass");
+        let but = hunk
+            .on_line(line)
+            .windows(2)
+            .any(|two| two[0].is("not") && ["issubclass", "isinstance", "in"].iter().any(|word| two[1].is(word)));
+        if (within.contains("__exit__") || was_let_out) && but {
             found.push((SwallowsErrors, line));
         }
     }

@@ -410,11 +410,12 @@ fn what_people_commit_is_left_alone() {
     assert_eq!(kinds("test-many.js", "import test from 'ava';\n", ""), []);
     assert_eq!(kinds("a_go1.21_test.go", "package a\n\nimport (\n\t\"testing\"\n)\n", ""), []);
     assert_eq!(kinds("a_test.go", "//go:build linux || darwin\n\npackage a\n", ""), []);
-    let long = format!("-f({x})\n+try {{ f({x}) }} catch (e) {{ }}\n", x = "x,".repeat(600));
+    let long = format!("-f({x})\n+try {{ f({x}) }} catch (e) {{ log(e) }}\n", x = "x,".repeat(600));
     assert_eq!(of_change("dist/a.min.js", &long, ""), []);
     let exit = "     def __exit__(self, kind, value, trace):\n-        return False\n+        return kind is not None and not issubclass(kind, LookupError)\n";
     assert_eq!(of_change("a.py", exit, ""), [SwallowsErrors]);
     assert_eq!(of_change("a.py", &exit.replace("kind is not None and not issubclass(kind, LookupError)", "kind is Rollback"), ""), []);
+    assert_eq!(of_change("a.py", &exit.replace("not issubclass(kind, LookupError)", "issubclass(kind, Rollback)"), ""), []);
     assert_eq!(of_change("a.go", "-\tf(word)\n+\tgo f(word)\n", ""), [SwallowsErrors]);
 }
 

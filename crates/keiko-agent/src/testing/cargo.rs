@@ -22,7 +22,7 @@ pub(super) fn parse(out: &str) -> Parsed {
         CargoReader { part: Part::Between, target: Target::default(), cases: Vec::new(), known: BTreeMap::new(), section: None, odd: None };
     out.lines().for_each(|line| reader.line(line));
     reader.end_binary(false);
-    Parsed { cases: reader.cases, broken: Vec::new(), odd: reader.odd }
+    Parsed { cases: reader.cases, odd: reader.odd, ..Parsed::default() }
 }
 
 /// A test binary.

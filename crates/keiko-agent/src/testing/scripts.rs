@@ -96,6 +96,7 @@ fn environment(runner: &str, script: &TestScript) -> BTreeMap<String, String> {
         // New snapshots are no result. Others have tests that ask for it, and for colours: they get what a person would have.
         set("CI", "1");
     }
+    set("TERM", "xterm");
     if runner == "npm" {
         return env;
     }

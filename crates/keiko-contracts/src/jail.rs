@@ -576,7 +576,10 @@ pub fn is_test_path(path: &str) -> bool {
         _ => false,
     };
     // What configures the runner decides which tests count at all.
-    let runner = matches!(name, "pytest.ini" | "tox.ini") || name.starts_with("jest.config.") || name.starts_with("vitest.config.");
+    let runner = matches!(name, "pytest.ini" | "tox.ini")
+        || name.starts_with("jest.config.")
+        || name.starts_with("vitest.config.")
+        || name.starts_with(".mocharc");
     in_test_folder || by_name || runner
 }
 

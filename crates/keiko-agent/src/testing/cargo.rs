@@ -38,7 +38,7 @@ pub(super) fn parse(out: &str) -> Parsed {
         Part::Between => reader.end_unit(TestStatus::Passed),
         Part::Results | Part::Details => reader.end_binary(false),
     }
-    Parsed { cases: reader.cases, broken: Vec::new(), odd: reader.odd }
+    Parsed { cases: reader.cases, odd: reader.odd, ..Parsed::default() }
 }
 
 /// A test binary.

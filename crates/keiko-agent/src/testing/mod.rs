@@ -19,6 +19,7 @@ mod records;
 mod scripts;
 mod some;
 mod together;
+mod totals;
 mod unittest;
 mod vitest;
 mod ways;
@@ -80,6 +81,8 @@ struct Parsed {
     broken: Vec<TestCase>,
     /// What in the output cannot be the runner's: then nothing of it counts.
     odd: Option<String>,
+    /// What the runner counts, where it names no tests: then the cases are the run as a whole.
+    totals: Option<totals::Totals>,
 }
 
 /// Reads what a test run came to. `Err` says why nothing could be read (no tests, a compile error), with the lines
@@ -114,7 +117,7 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
         _ => from_output(plan, report, &out, &err),
     };
     let said = || last(&format!("{}\n{}", out.trim_end(), err.trim_end()), SHOWN_LINES);
-    let Parsed { mut cases, broken, odd } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
+    let Parsed { mut cases, broken, odd, totals } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
     if let Some(why) = odd {
         return Ok(void(plan, report, channel, &why));
     }
@@ -139,7 +142,14 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
         case.lacks =
             case.message.as_deref().filter(|_| !matches!(case.status, TestStatus::Passed | TestStatus::Skipped)).and_then(lacks::of);
     }
-    Ok((TestSummary { channel, ..summarise(plan, report, &cases) }, cases))
+    let mut summary = TestSummary { channel, ..summarise(plan, report, &cases) };
+    if let Some(totals) = totals {
+        // Red without a test that failed: something else went wrong.
+        summary.errors = u32::from(totals.failed == 0 && end != End::Exit(0));
+        (summary.passed, summary.failed, summary.skipped) = (totals.passed, totals.failed, totals.skipped);
+        summary.failing = if totals.failing.is_empty() { summary.failing } else { totals.failing };
+    }
+    Ok((summary, cases))
 }
 
 /// What the runner itself printed or wrote.
@@ -237,7 +247,7 @@ fn nothing_to_count(plan: &TestPlan, report: &ExecReport, broken: &[TestCase], o
 fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSummary {
     let count = |status| u32::try_from(cases.iter().filter(|case| case.status == status).count()).unwrap_or(u32::MAX);
     TestSummary {
-        runner: plan.runner.clone(),
+        runner: name_of(plan),
         passed: count(TestStatus::Passed),
         failed: count(TestStatus::Failed),
         errors: count(TestStatus::Error),
@@ -249,6 +259,12 @@ fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSu
         millis: u32::try_from(report.duration_ms).unwrap_or(u32::MAX),
         ..TestSummary::default()
     }
+}
+
+/// The runner, for people: a program that a script calls has a name of its own.
+fn name_of(plan: &TestPlan) -> String {
+    let program = plan.shown.rsplit_once("npx ").and_then(|(_, call)| call.split(' ').next()).filter(|_| plan.runner == "npm");
+    program.unwrap_or(&plan.runner).to_owned()
 }
 
 /// A run of tests in a line: `pytest: 12 passed, 1 failed, 2 skipped`.

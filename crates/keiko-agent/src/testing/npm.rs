@@ -1,7 +1,7 @@
-//! Any other `npm test`: its exit code, and TAP where it speaks it.
+//! Any other script: TAP and ava's lines test by test, the totals that others print, and else its exit code.
 
 use super::lines::{cut, last};
-use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use super::{CASES_MAX, MESSAGE_MAX, Parsed, totals};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::End;
 
@@ -13,14 +13,24 @@ pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
     if !cases.is_empty() {
         return Parsed { cases, ..Parsed::default() };
     }
-    let status = if *end == End::Exit(0) { TestStatus::Passed } else { TestStatus::Failed };
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());
-    let message = (status == TestStatus::Failed).then(|| cut(&last(&both, 15), MESSAGE_MAX));
-    // The script as a whole is the one test that can be told from outside.
-    Parsed {
-        cases: vec![TestCase { name: "npm test".to_owned(), status, file: None, line: None, message, lacks: None }],
-        ..Parsed::default()
+    let (cases, broken) = totals::ava(&both);
+    // What is named is all of it only when the runner itself counts as many.
+    let read = totals::read(&both);
+    let passed = cases.iter().filter(|case| case.status == TestStatus::Passed).count();
+    let is_all = read.as_ref().is_some_and(|read| read.passed as usize == passed || (read.passed == 0 && read.failed > 0));
+    if !cases.is_empty() && is_all {
+        return Parsed { cases, broken, ..Parsed::default() };
     }
+    let green = *end == End::Exit(0);
+    if let Some(failed) = read.as_ref().map(|read| read.failed).filter(|failed| *failed > 0 && green) {
+        return Parsed { odd: Some(format!("it says that {failed} tests failed, and ends as if none had")), ..Parsed::default() };
+    }
+    let status = if green { TestStatus::Passed } else { TestStatus::Failed };
+    let message = (!green).then(|| cut(&last(&both, 15), MESSAGE_MAX));
+    // The script as a whole is the one test that can be told from outside.
+    let whole = TestCase { name: "npm test".to_owned(), status, message, ..TestCase::default() };
+    Parsed { cases: vec![whole], totals: read, ..Parsed::default() }
 }
 
 /// Test Anything Protocol, top level, when the output announces it or a plan.

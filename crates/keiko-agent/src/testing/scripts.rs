@@ -94,12 +94,15 @@ fn by_program(program: &str) -> String {
     if program == "node" { program.to_owned() } else { format!("npx {program}") }
 }
 
-/// No watching, and no word on colours: tests of programs that use them look at these variables, and what they print is stripped
-/// anyway; what the project's script sets; and for Keiko's reporter what it is to start.
+/// No watching; what the project's script sets; and for Keiko's reporter what it is to start.
 fn environment(runner: &str, script: &TestScript) -> BTreeMap<String, String> {
     let mut env = script.env.clone();
     let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
-    set("CI", "1");
+    if matches!(runner, "vitest" | "jest") {
+        // New snapshots are no result. Others have tests that ask for it, and for colours: they get what a person would have.
+        set("CI", "1");
+    }
+    set("TERM", "xterm");
     if runner == "npm" {
         return env;
     }

@@ -430,6 +430,15 @@ function start() {
     return { message: body.filter((line) => !/^\s+at |^Node\.js v|^\s*$/.test(line)).slice(0, 8).join("\n"), stack: body.join("\n"), name: "Error" };
   }
 
+  /** Whether a file says that it has tests of Node's own. */
+  function saysItHasTests(file) {
+    try {
+      return /["']node:test["']/.test(fs.readFileSync(file, "utf8"));
+    } catch {
+      return false;
+    }
+  }
+
   function childOfNode() {
     let drained = false;
     let taken = false;
@@ -438,7 +447,7 @@ function start() {
     });
     apply(listen, process, ["exit", (code) => {
       if (taken || counts.ended) return;
-      const knows = process.moduleLoadList.some((one) => one.endsWith("internal/test_runner/harness"));
+      const knows = process.moduleLoadList.some((one) => one.endsWith("internal/test_runner/harness")) || saysItHasTests(process.argv[1]);
       emit({ kind: "plain", status: knows && !drained ? "left" : "file", code });
     }]);
     const names = [];
@@ -568,7 +577,8 @@ function start() {
       if (broken) {
         const said = short(String(result.failureMessage || explain(result.testExecError).message), 8000).replace(/\x1b\[[0-9;]*m/g, "");
         const message = said.split("\n").filter((line) => !/^\s+at /.test(line)).join("\n").replace(/^\s*● Test suite failed to run\s*/, "");
-        tell("broken", { name: file, file, status: "error", message, error: undefined, stack: said });
+        const killed = counts.hung && /SIGKILL|terminated by another process/.test(said);
+        tell("broken", { name: file, file, status: "error", message: killed ? `no end within ${hangs} s: a test of this file hangs` : message });
       }
       for (const one of all) {
         const name = [...one.ancestorTitles, one.title].join(" > ");
@@ -660,14 +670,17 @@ function start() {
     jest(found, args) {
       const bin = binOf(found, "jest");
       const asked = ["package.json", "jest.config.js", "jest.config.cjs", "jest.config.mjs", "jest.config.ts", "jest.config.json"];
-      const own = asked.find((name) => existsSync(name) && /["']?(testRunner|workerThreads)["']?\s*:/.test(fs.readFileSync(name, "utf8")));
+      const own = asked.find((name) => existsSync(name) && /["']?(testRunner["']?\s*:(?!\s*["'][^"']*circus)|workerThreads["']?\s*:)/.test(fs.readFileSync(name, "utf8")));
       const output = ["--json", "--outputFile=/results/jest.json"];
       if (found.major < 24 || found.major > 31) return giveUp(`jest ${found.about.version} is not known`, bin, [...args, ...output]);
       if (own) return giveUp(`${own} sets its own testRunner`, bin, [...args, ...output]);
       const change = () => [];
       change.look = (child) => {
         // Its heart stops with its thread.
-        if (child.number > 0 && !child.over && now() - child.heard > nanoseconds) child.process.kill("SIGKILL");
+        if (child.number > 0 && !child.over && now() - child.heard > nanoseconds) {
+          counts.hung = true;
+          child.process.kill("SIGKILL");
+        }
       };
       change.over = () => {};
       watch((words) => words.some((word) => /jest-worker\/.*processChild/.test(word)), change);

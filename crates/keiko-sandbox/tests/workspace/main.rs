@@ -12,3 +12,4 @@ mod operations;
 mod prepare;
 mod push;
 mod reports;
+mod reports_node;

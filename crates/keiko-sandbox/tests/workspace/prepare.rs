@@ -30,7 +30,7 @@ fn only(report: JailReport) -> PreparedSet {
 }
 
 /// Installs, and says if the registry cannot be reached.
-async fn prepared(scene: &Scene, test: &str, toolchain: Toolchain, key: &str, script: &str) -> Option<bool> {
+pub(crate) async fn prepared(scene: &Scene, test: &str, toolchain: Toolchain, key: &str, script: &str) -> Option<bool> {
     let commands = vec![vec!["sh".to_owned(), "-ec".to_owned(), script.to_owned()]];
     let report = scene.done(installation(toolchain, commands, key)).await;
     let PreparedSet { cached, log, exit_code, .. } = only(report);

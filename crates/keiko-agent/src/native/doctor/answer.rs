@@ -103,6 +103,10 @@ pub(super) fn argv(words: &[&str]) -> Command {
 pub(super) fn run_tests(id: impl Into<String>, title: impl Into<String>, plan: &TestPlan, env: &[(&str, &str)]) -> NativeCall {
     let mut spec = plan.spec.clone();
     let mut all = quiet_env();
+    if spec.env.contains_key("TERM") {
+        // Tests that ask for colours get what a person's terminal would say.
+        all.remove("NO_COLOR");
+    }
     all.extend(std::mem::take(&mut spec.env));
     all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     spec.env = all;

@@ -6,6 +6,7 @@
 mod go;
 mod node;
 mod node_built;
+mod node_manifest;
 mod node_script;
 mod programs;
 mod python;

@@ -4,7 +4,6 @@
 //! `git log -p --no-renames -n 200 | cargo run -p keiko-agent --example read_changes`
 
 use keiko_agent::honesty;
-use keiko_agent::protect::Names;
 use std::io::Read as _;
 
 fn main() -> std::io::Result<()> {
@@ -25,7 +24,7 @@ fn main() -> std::io::Result<()> {
             continue;
         }
         commits += 1;
-        let findings = honesty::read(&diff, &Names::new(), "");
+        let findings = honesty::read(&diff, &honesty::Around { goal: head, ..honesty::Around::default() });
         if let Some(first) = findings.first() {
             held += 1;
             let hash: String = head.trim_start_matches("commit ").chars().take(10).collect();

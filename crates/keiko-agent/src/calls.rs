@@ -437,7 +437,8 @@ pub(crate) fn observe_tests(draft: &mut Draft<'_>, intent: &Intent) {
             Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(exec), .. })) => testing::read(plan, exec).ok(),
             _ => None,
         };
-        seen.push(testing::Observed { dir: project.dir.clone(), command: plan.shown.clone(), read });
+        let command = read.as_ref().map_or_else(|| plan.shown.clone(), |(summary, _)| summary.command.clone());
+        seen.push(testing::Observed { dir: project.dir.clone(), command, read });
     }
     if let Some(mut summary) = testing::together(seen) {
         // What the harness runs leaves nothing behind: the tests belong to the tree that they found.

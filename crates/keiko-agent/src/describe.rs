@@ -46,6 +46,7 @@ pub fn op(op: &JailOp) -> String {
         },
         JailOp::Cell { code, .. } => format!("python: {}", one_line(code.text_or_empty(), 120)),
         JailOp::Prepare(prepare) => installation(prepare),
+        JailOp::Without { paths, .. } => format!("take the change of {} back", one_line(&paths.join(", "), 160)),
         JailOp::Restore { tree } => format!("put the workspace back to tree {}", tree.0.get(..10).unwrap_or(&tree.0)),
         JailOp::Diff { .. } => "the changes to existing tests, as shown by the difference from the base".into(),
     }

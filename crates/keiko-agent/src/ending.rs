@@ -321,7 +321,7 @@ fn has_evidence(draft: &Draft<'_>) -> bool {
     let Some(last) = tests.last.as_ref().filter(|last| last.tree == draft.state.workspace.tree) else { return false };
     let turned = tests.red_to_green();
     // What is green without the change too is no merit of it.
-    let proven = turned.is_empty() || backwards::unproven(draft, &turned).len() < turned.len();
+    let proven = turned.is_empty() || backwards::unproven(draft).len() < turned.len();
     proven && (last.is_green() || !turned.is_empty())
 }
 
@@ -386,7 +386,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         .map_or_else(|| if free { "allowed by the risk policy" } else { "not approved" }.to_owned(), |id| id.to_string());
     let findings = suspicion::findings(state).into_iter().map(|finding| Finding { approval: stands.clone(), ..finding }).collect();
     let mut red_to_green = state.tests.red_to_green();
-    let unproven = backwards::unproven(draft, &red_to_green);
+    let unproven = backwards::unproven(draft);
     red_to_green.retain(|test| !unproven.contains(test));
     EvidenceCard {
         run: draft.next_key().run,
@@ -403,6 +403,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         changed_tests,
         findings,
         unproven,
+        backwards: backwards::told(draft),
         approvals,
         models,
         steps: state.step,

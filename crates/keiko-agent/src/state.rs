@@ -102,6 +102,8 @@ pub struct Workspace {
     pub created: BTreeSet<String>,
     /// The newest difference from the base: the tree it belongs to, and the diff.
     pub diff: Option<(TreeId, Content)>,
+    /// That difference is not all of it.
+    pub diff_cut: bool,
     /// What was installed: see [`crate::describe::declared`].
     pub installed: BTreeSet<String>,
     /// What edits that a person approved did to files, with the newest approval.
@@ -602,7 +604,8 @@ impl RunState {
             (JailBody::Text(text), JailOp::Diff { from, to: Some(to) })
                 if self.workspace.opened.as_ref().is_some_and(|opened| opened.tree == *from) =>
             {
-                self.workspace.diff = Some((to.clone(), text.text.clone()))
+                self.workspace.diff = Some((to.clone(), text.text.clone()));
+                self.workspace.diff_cut = text.truncated;
             }
             (JailBody::Prepared(prepared), JailOp::Prepare(prepare)) => {
                 let done = prepare.sets.iter().zip(&prepared.sets).filter(|(_, done)| done.exit_code == 0);
@@ -714,6 +717,11 @@ impl RunState {
     #[must_use]
     pub fn has_workspace(&self) -> bool {
         self.start.as_ref().is_some_and(|start| start.source.is_some())
+    }
+
+    /// Whether a file that is no test by its path is part of the tests, because they alone use it.
+    pub(crate) fn supports_tests(&self, path: &str) -> bool {
+        self.workspace.survey.as_ref().is_some_and(|survey| survey.test_support.iter().any(|support| support == path))
     }
 
     /// Approvals without an answer.

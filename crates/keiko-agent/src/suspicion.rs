@@ -30,7 +30,15 @@ pub(crate) fn findings(state: &RunState) -> Vec<Finding> {
         Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Text(text), .. }))) => of_tests(text.text.text_or_empty()),
         _ => String::new(),
     };
-    honesty::read(diff, &state.tests.known(), &hits)
+    let (known, survey) = (state.tests.known(), state.workspace.survey.as_ref());
+    let around = honesty::Around {
+        known: Some(&known),
+        tests: &hits,
+        protected: survey.map_or(&[][..], |survey| &survey.tests),
+        support: survey.map_or(&[][..], |survey| &survey.test_support),
+        goal: state.start.as_ref().map_or("", |start| start.goal.text_or_empty()),
+    };
+    honesty::read(diff, &around)
 }
 
 /// The lines of tests among hits, without their places. Tests of Rust stand in the file of the product too.

@@ -99,6 +99,13 @@ pub struct TestSummary {
     /// Why nothing of this run counts: a canary that did not fail, a reporter without its end mark, a forged record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub void: Option<String>,
+    /// How long it took, milliseconds; 0 where nobody wrote it down.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub millis: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// How the results of a test run were read.
@@ -110,6 +117,17 @@ pub enum Channel {
     /// From what the runner printed or wrote: the code under test can write the same.
     #[default]
     Output,
+}
+
+impl Channel {
+    /// A phrase for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Channel::Reporter => "by Keiko's reporter",
+            Channel::Output => "read from output",
+        }
+    }
 }
 
 impl TestSummary {
@@ -184,6 +202,30 @@ pub struct Finding {
     pub approval: String,
 }
 
+/// What became of the tests that turned from red to green when the change was taken out again, piece by piece.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Backwards {
+    /// Pieces that were taken out, each for itself.
+    pub pieces: Vec<Piece>,
+    /// What was not proven backwards, and why: sentences for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+}
+
+/// A piece of a change, and what the tests say without it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Piece {
+    /// The file; empty for the whole change.
+    pub file: String,
+    /// The line in the new text where the piece begins; 0 for all that changed in the file.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub line: u32,
+    /// How many of the tests are red again without it.
+    pub red: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
 /// What a result rests on. Written at the end of a run; `runs verify` checks it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceCard {
@@ -218,6 +260,9 @@ pub struct EvidenceCard {
     /// Tests among the red to green that are green without the change too: it proves nothing about them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unproven: Vec<String>,
+    /// The change taken out again: absent where no test turned from red to green, and on older cards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backwards: Option<Backwards>,
     /// Approvals asked and how they were answered.
     pub approvals: Vec<(String, String)>,
     /// Models that answered, `native` for rules; with where their answers came from.

@@ -109,6 +109,16 @@ pub enum JailOp {
         /// The tree.
         tree: TreeId,
     },
+    /// Puts the workspace to a recorded tree, but for some of its files, which are as they are in another: what a change comes
+    /// to without them.
+    Without {
+        /// The tree.
+        tree: TreeId,
+        /// Where those files come from; what is not there goes.
+        base: TreeId,
+        /// Their paths.
+        paths: Vec<String>,
+    },
     /// The difference between two trees as a unified diff.
     Diff {
         /// From.
@@ -276,10 +286,11 @@ impl Default for Limits {
 }
 
 /// Toolchains that `prepare` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Toolchain {
     /// Python: pip or uv.
+    #[default]
     Python,
     /// JavaScript and TypeScript: npm.
     Node,
@@ -544,6 +555,9 @@ pub struct Survey {
     /// Files that look like tests and exist at the start: these are protected from being weakened. At most 2,000.
     #[serde(default)]
     pub tests: Vec<String>,
+    /// Those among the tests that only tests import or read, and whose own path does not say so: helpers, fakes, data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_support: Vec<String>,
 }
 
 /// Whether a file is a test by its path alone.
@@ -554,7 +568,7 @@ pub fn is_test_path(path: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name);
     let by_name = match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("py") => name == "conftest.py" || stem.starts_with("test_") || stem.ends_with("_test") || stem == "tests",
-        Some("go") => stem.ends_with("_test"),
+        Some("go") => name.ends_with("_test.go"),
         Some("js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "snap") => {
             name.split('.').any(|part| part == "test" || part == "spec")
         }
@@ -570,7 +584,7 @@ pub fn is_test_path(path: &str) -> bool {
 }
 
 /// A folder with a manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Project {
     /// Folder relative to the workspace, empty for the root.
     pub dir: String,
@@ -586,6 +600,13 @@ pub struct Project {
     /// there when nothing is missing.
     #[serde(default)]
     pub preparation: Option<Preparation>,
+    /// What the runner is told beyond its plain way, as the project itself says: features, tags. The best first; a later one counts
+    /// where one before does not build. Empty for the plain way.
+    #[serde(default)]
+    pub ways: Vec<Vec<String>>,
+    /// Variables that its tests are run with.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     /// How its own script calls the runner, where it does so plainly, and what has to be built before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<TestScript>,

@@ -63,6 +63,15 @@ pub enum OpenNote {
         /// The part, relative to it.
         part: String,
     },
+    /// A toolchain that the project asks for is not installed.
+    ToolchainAbsent {
+        /// Where it is asked for.
+        file: String,
+        /// Its name.
+        wanted: String,
+        /// The installed one that is used in its place.
+        used: String,
+    },
     /// The user is in the middle of something with git.
     Unfinished {
         /// What it is.
@@ -124,6 +133,9 @@ impl fmt::Display for OpenNote {
             OpenNote::HistoryCut { why } => write!(f, "took the newest commit only, older ones cannot be read: {why}"),
             OpenNote::WithoutHistory { why } => write!(f, "copied the files without their history, which cannot be read: {why}"),
             OpenNote::Part { repository, part } => write!(f, "{part} is a part of the repository {repository}: all of it was copied"),
+            OpenNote::ToolchainAbsent { file, wanted, used } => {
+                write!(f, "{file} asks for the toolchain {wanted}, which is not installed: {used} is used")
+            }
             OpenNote::Unfinished { what, paths, .. } if paths.is_empty() => write!(f, "a git {} is under way", what.command()),
             OpenNote::Unfinished { what, paths, count } => {
                 write!(f, "a git {} is under way, not yet resolved: {}", what.command(), named(paths, *count))

@@ -87,7 +87,7 @@ impl ActionClass {
                 | JailOp::Search { .. }
                 | JailOp::Diff { .. }
                 | JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => ActionClass::Read,
-                JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Restore { .. } => ActionClass::Write,
+                JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Restore { .. } | JailOp::Without { .. } => ActionClass::Write,
                 JailOp::Git(GitOp::Commit { .. } | GitOp::Branch { .. } | GitOp::Checkout { .. }) => ActionClass::Commit,
                 JailOp::Exec(_) | JailOp::Cell { .. } => ActionClass::Execute,
                 JailOp::Prepare { .. } => ActionClass::Network,
@@ -114,7 +114,8 @@ pub fn recovery_of(action: &Action) -> Recovery {
             | JailOp::Search { .. }
             | JailOp::Diff { .. }
             | JailOp::Git(_)
-            | JailOp::Restore { .. } => Recovery::Repeat,
+            | JailOp::Restore { .. }
+            | JailOp::Without { .. } => Recovery::Repeat,
             // Scripts of strangers, with network, approved for once: only what is not complete is done again.
             JailOp::Prepare { .. } => Recovery::Probe,
         },

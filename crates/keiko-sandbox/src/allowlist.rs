@@ -191,6 +191,11 @@ impl SearchFrom {
     }
 }
 
+/// Where rustup keeps its toolchains, if it is there.
+pub(crate) fn rustup() -> Option<PathBuf> {
+    SearchFrom::environment().folder("RUSTUP_HOME", ".rustup")
+}
+
 /// Finds the toolchains on the search path. A folder of an unknown kind, in a home for example, is left out.
 pub(crate) fn toolchains(from: &SearchFrom) -> Toolchains {
     let mut found = Toolchains::default();

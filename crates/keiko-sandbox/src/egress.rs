@@ -6,6 +6,9 @@
 //! of [`Destinations`], resolves the name once, and connects to exactly the address that it judged. Everything else is
 //! refused, written down, and told to the person who installs.
 //!
+//! A permitted place that cannot be reached, or takes a request and never answers, is written down the same way; after a few
+//! of them it is given up, so that a dead registry costs an installation minutes at most and the person learns which it was.
+//!
 //! It does not look into tunnels: what a permitted registry takes in, from anybody, can be used to carry data out.
 
 mod address;
@@ -18,10 +21,11 @@ pub use upstream::Upstream;
 
 use allowed::Verdict;
 use head::{Bad, HEAD_MAX, Host, Plain, Request};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -29,6 +33,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::io::InspectReader;
 use upstream::Proxy;
 
 /// Where the proxy is seen in the jail. Every port of its namespace is free.
@@ -41,7 +46,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TRIES: usize = 4;
 /// Longest answer of another proxy before a tunnel stands, bytes.
 const ANSWER_MAX: usize = 16 << 10;
-/// Refused places that are remembered.
+/// How long a place may take for the first byte of an answer: mirrors fetch large files first.
+const ANSWER: Duration = Duration::from_secs(60);
+/// Failures of one place after which it is asked no more.
+const FAILURES_MOST: u32 = 3;
+/// Refused places that are remembered, and failed ones.
 const REFUSED_MOST: usize = 32;
 
 /// A proxy for jails. Cheap to clone.
@@ -53,13 +62,28 @@ struct Rules {
     destinations: Destinations,
     upstream: Upstream,
     refused: Mutex<BTreeSet<String>>,
+    failed: Mutex<BTreeMap<String, Failure>>,
+    answer: Duration,
+}
+
+/// What a permitted place did last instead of serving, and how often in a row.
+#[derive(Debug)]
+struct Failure {
+    why: &'static str,
+    times: u32,
 }
 
 impl Egress {
     /// To these places, directly or through the operator's own proxy.
     #[must_use]
     pub fn new(destinations: Destinations, upstream: Upstream) -> Egress {
-        Egress(Arc::new(Rules { destinations, upstream, refused: Mutex::default() }))
+        Egress::with_patience(destinations, upstream, ANSWER)
+    }
+
+    /// The same, which waits only so long for the first byte of an answer.
+    #[must_use]
+    pub fn with_patience(destinations: Destinations, upstream: Upstream, answer: Duration) -> Egress {
+        Egress(Arc::new(Rules { destinations, upstream, refused: Mutex::default(), failed: Mutex::default(), answer }))
     }
 
     /// The variables by which programs in the jail find it.
@@ -72,6 +96,13 @@ impl Egress {
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
         self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The permitted places that could not be used, with what was wrong last.
+    #[must_use]
+    pub fn failed(&self) -> Vec<String> {
+        let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.iter().map(|(place, failure)| format!("{place}: {}", failure.why)).collect()
     }
 
     /// Takes over the listening socket that comes over `gate`, and serves it until dropped.
@@ -172,8 +203,30 @@ impl Rules {
         } else {
             client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
         }
-        server.write_all(rest).await?;
-        tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+        let (asked, heard) = (AtomicBool::new(!rest.is_empty()), AtomicBool::new(false));
+        let relayed = async {
+            server.write_all(rest).await?;
+            let mut server = InspectReader::new(server, |bytes: &[u8]| note(&heard, bytes));
+            let mut client = InspectReader::new(client, |bytes: &[u8]| note(&asked, bytes));
+            tokio::select! {
+                done = tokio::io::copy_bidirectional(&mut client, &mut server) => done.map(drop),
+                () = self.silence(&heard) => Ok(()),
+            }
+        };
+        let relayed = relayed.await;
+        // A tunnel that was opened and not used says nothing of the place.
+        if asked.load(Relaxed) {
+            self.served(host, port, heard.load(Relaxed));
+        }
+        relayed
+    }
+
+    /// Ends when nothing was heard in all the time that is given for an answer.
+    async fn silence(&self, heard: &AtomicBool) {
+        tokio::time::sleep(self.answer).await;
+        if heard.load(Relaxed) {
+            std::future::pending().await
+        }
     }
 
     /// One request with its body, and whatever comes back. Nothing else of the client's is passed on: a second request
@@ -183,21 +236,32 @@ impl Rules {
             Ok(connected) => connected,
             Err(bad) => return refuse(&mut client, bad).await,
         };
-        server.write_all(&plain.rewritten(proxy.map(|p| p.authorization.as_str()))).await?;
-        let early = usize::try_from(plain.body).unwrap_or(usize::MAX).min(rest.len());
-        server.write_all(&rest[..early]).await?;
+        let heard = AtomicBool::new(false);
         let (from_client, mut to_client) = client.split();
-        let (mut from_server, mut to_server) = server.split();
-        let mut body = from_client.take(plain.body - early as u64);
-        let sending = async {
-            let _ = tokio::io::copy(&mut body, &mut to_server).await;
-            // Whatever became of it, an answer may still be on its way.
-            std::future::pending::<()>().await;
+        let relayed = async {
+            server.write_all(&plain.rewritten(proxy.map(|p| p.authorization.as_str()))).await?;
+            let early = usize::try_from(plain.body).unwrap_or(usize::MAX).min(rest.len());
+            server.write_all(&rest[..early]).await?;
+            let (from_server, mut to_server) = server.split();
+            let mut from_server = InspectReader::new(from_server, |bytes: &[u8]| note(&heard, bytes));
+            let mut body = from_client.take(plain.body - early as u64);
+            let sending = async {
+                let _ = tokio::io::copy(&mut body, &mut to_server).await;
+                // Whatever became of it, an answer may still be on its way.
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                done = tokio::io::copy(&mut from_server, &mut to_client) => done.map(drop),
+                () = sending => Ok(()),
+                () = self.silence(&heard) => Ok(()),
+            }
         };
-        tokio::select! {
-            done = tokio::io::copy(&mut from_server, &mut to_client) => done.map(drop)?,
-            () = sending => {}
+        let relayed = relayed.await;
+        self.served(&plain.host, plain.port, heard.load(Relaxed));
+        if !heard.load(Relaxed) {
+            return refuse(&mut client, Bad(504, NO_ANSWER)).await;
         }
+        relayed?;
         to_client.shutdown().await
     }
 
@@ -207,18 +271,22 @@ impl Rules {
         if let Verdict::Refused(why) = verdict {
             return Err(self.refusal(host, port, why));
         }
+        if self.is_given_up(host, port) {
+            return Err(Bad(504, "this place failed too often and is asked no more"));
+        }
         if let Some(proxy) = self.upstream.toward(host, port, tunnel) {
             // The operator named it: wherever it is.
-            let addresses = resolve(&proxy.host, proxy.port).await.map_err(|_| Bad(502, "the configured proxy's name is not known"))?;
-            let stream = first(&addresses).await.ok_or(Bad(502, "the configured proxy cannot be reached"))?;
+            let addresses = resolve(&proxy.host, proxy.port).await;
+            let addresses = addresses.map_err(|_| self.failure(host, port, 502, "the configured proxy's name is not known"))?;
+            let stream = first(&addresses).await.ok_or_else(|| self.failure(host, port, 502, "the configured proxy cannot be reached"))?;
             return Ok((stream, Some(proxy)));
         }
-        let addresses = resolve(host, port).await.map_err(|_| Bad(502, "the name cannot be resolved"))?;
+        let addresses = resolve(host, port).await.map_err(|_| self.failure(host, port, 502, "the name cannot be resolved"))?;
         let good: Vec<SocketAddr> = addresses.iter().filter(|a| verdict.permits(a.ip(), address::is_own)).copied().collect();
         if good.is_empty() {
             return Err(self.refusal(host, port, "its address is of this machine or of a private network"));
         }
-        let stream = first(&good).await.ok_or(Bad(504, "the server cannot be reached"))?;
+        let stream = first(&good).await.ok_or_else(|| self.failure(host, port, 504, "the server cannot be reached"))?;
         Ok((stream, None))
     }
 
@@ -229,7 +297,41 @@ impl Rules {
         }
         Bad(403, why)
     }
+
+    /// Writes down that a permitted place could not be used.
+    fn failure(&self, host: &Host, port: u16, status: u16, why: &'static str) -> Bad {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = format!("{}:{port}", host.shown());
+        if failed.len() < REFUSED_MOST || failed.contains_key(&place) {
+            let failure = failed.entry(place).or_insert(Failure { why, times: 0 });
+            (failure.why, failure.times) = (why, failure.times.saturating_add(1));
+        }
+        Bad(status, why)
+    }
+
+    /// How a connection that stood came out. One answer makes good what was before.
+    fn served(&self, host: &Host, port: u16, heard: bool) {
+        if heard {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("{}:{port}", host.shown()));
+        } else {
+            self.failure(host, port, 504, NO_ANSWER);
+        }
+    }
+
+    fn is_given_up(&self, host: &Host, port: u16) -> bool {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get(&format!("{}:{port}", host.shown())).is_some_and(|failure| failure.times >= FAILURES_MOST)
+    }
 }
+
+/// Keeps in mind that something came.
+fn note(heard: &AtomicBool, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        heard.store(true, Relaxed);
+    }
+}
+
+const NO_ANSWER: &str = "the server gave no answer";
 
 /// Reads up to the end of a head, and what came after it.
 async fn read_head(from: &mut TcpStream, most: usize) -> Result<(Vec<u8>, Vec<u8>), Bad> {
@@ -256,12 +358,8 @@ fn is_ok(head: &[u8]) -> bool {
 }
 
 /// Most programs show the reason in the first line, and nothing else.
-async fn refuse(client: &mut TcpStream, Bad(status, why): Bad) -> io::Result<()> {
-    let text = format!("Keiko's sandbox: {why}.\n");
-    let length = text.len();
-    let answer =
-        format!("HTTP/1.1 {status} {why}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}");
-    client.write_all(answer.as_bytes()).await?;
+async fn refuse(client: &mut TcpStream, bad: Bad) -> io::Result<()> {
+    client.write_all(&bad.answer()).await?;
     client.shutdown().await?;
     // What is still on its way would otherwise make the kernel reset the connection, answer and all.
     let _ = timeout(Duration::from_secs(1), tokio::io::copy(&mut client.take(1 << 20), &mut tokio::io::sink())).await;

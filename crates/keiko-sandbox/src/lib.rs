@@ -32,6 +32,7 @@ pub mod selftest;
 pub mod spec;
 mod start;
 mod versions;
+pub mod watch;
 mod weight;
 pub mod worker;
 pub mod workspace;

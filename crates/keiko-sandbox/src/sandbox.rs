@@ -179,6 +179,10 @@ impl Sandbox {
                 session.tree = Some(tree::restore(&shared.jail, &session.place, &tree).await?);
                 JailBody::Restored
             }
+            JailOp::Without { tree, base, paths } => {
+                session.tree = Some(tree::without(&shared.jail, &session.place, &tree, &base, &paths).await?);
+                JailBody::Restored
+            }
             JailOp::Diff { from, to } => JailBody::Text(tree::diff(&shared.jail, &session.place, &from, to.as_ref(), DIFF_CAP).await?),
             _ => return Err(Fault::new(Code(5125), "the sandbox does not know this operation")),
         };
@@ -249,7 +253,8 @@ fn may_change(op: &JailOp) -> bool {
         | JailOp::Exec(_)
         | JailOp::Cell { .. }
         | JailOp::Prepare { .. }
-        | JailOp::Restore { .. } => true,
+        | JailOp::Restore { .. }
+        | JailOp::Without { .. } => true,
         JailOp::Git(GitOp::Commit { .. } | GitOp::Checkout { .. } | GitOp::Branch { .. }) => true,
         JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => false,
         JailOp::Open { .. }

@@ -233,10 +233,37 @@ fn tree_of(files: &Files) -> TreeId {
     TreeId(Digest::of_all(&pieces).to_string()[..40].to_owned())
 }
 
+/// Two trees compared as git does it, but for lines in common.
+fn diff_of(from: &Files, to: &Files) -> String {
+    let paths: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
+    let mut diff = String::new();
+    for path in paths.into_iter().filter(|path| from.get(*path) != to.get(*path)) {
+        let (old, new) = (from.get(path), to.get(path));
+        let mode = match (old, new) {
+            (None, _) => "new file mode 100644\n",
+            (_, None) => "deleted file mode 100644\n",
+            _ => "",
+        };
+        let name = |text: Option<&String>, side: &str| text.map_or_else(|| "/dev/null".to_owned(), |_| format!("{side}/{path}"));
+        let lines = |text: Option<&String>| text.map_or(0, |text| text.lines().count());
+        let (before, after) = (lines(old), lines(new));
+        let place = format!("@@ -{},{before} +{},{after} @@", before.min(1), after.min(1));
+        diff.push_str(&format!("diff --git a/{path} b/{path}\n{mode}--- {}\n+++ {}\n{place}\n", name(old, "a"), name(new, "b")));
+        let sides = [('-', old), ('+', new)];
+        let lines =
+            sides.iter().flat_map(|(sign, text)| text.iter().flat_map(|text| text.lines()).map(move |line| format!("{sign}{line}\n")));
+        diff.extend(lines);
+    }
+    diff
+}
+
 impl Things {
     /// Does it, or a half of it that nobody wants to find later.
     fn jail(&mut self, op: &JailOp, half: bool) -> JailReport {
-        let changes = matches!(op, JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Exec(_) | JailOp::Restore { .. });
+        let changes = matches!(
+            op,
+            JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Exec(_) | JailOp::Restore { .. } | JailOp::Without { .. }
+        );
         if half && changes {
             self.files.insert("half-done".into(), "left behind by a crash".into());
             return JailReport { body: JailBody::Restored, tree: None };
@@ -280,9 +307,24 @@ impl Things {
                 }
                 None => JailBody::Refused { why: "no such tree".into(), nearest: "".into() },
             },
+            JailOp::Without { tree, base, paths } => match (self.trees.get(tree).cloned(), self.trees.get(base)) {
+                (Some(files), Some(base)) => {
+                    let mut files = (*files).clone();
+                    for path in paths {
+                        match base.get(path) {
+                            Some(text) => files.insert(path.clone(), text.clone()),
+                            None => files.remove(path),
+                        };
+                    }
+                    self.files = files;
+                    JailBody::Restored
+                }
+                _ => JailBody::Refused { why: "no such tree".into(), nearest: "".into() },
+            },
             JailOp::Diff { from, to } => {
-                let (from, to) = (self.trees.get(from), to.as_ref().and_then(|to| self.trees.get(to)));
-                text(format!("{from:?}\n{to:?}"))
+                let (none, to) = (Files::new(), to.as_ref().and_then(|to| self.trees.get(to)));
+                let (from, to) = (self.trees.get(from).map_or(&none, |files| files), to.map_or(&self.files, |files| files));
+                text(diff_of(from, to))
             }
             _ => text(String::new()),
         }
@@ -321,7 +363,7 @@ impl Things {
                 registries: Vec::new(),
                 cached: false,
             }),
-            script: None,
+            ..Project::default()
         };
         let projects = if self.files.contains_key("pyproject.toml") { vec![project] } else { Vec::new() };
         JailBody::Surveyed(Survey { files: 1, projects, ..Survey::default() })

@@ -12,5 +12,8 @@ pub(crate) fn inner() -> Option<ExitCode> {
     if first == keiko_sandbox::recording::LOOK_ARG {
         return Some(keiko_sandbox::recording::main(std::env::args_os().skip(2)));
     }
+    if first == keiko_sandbox::watch::WATCH_ARG {
+        return Some(keiko_sandbox::watch::main(std::env::args_os().skip(2)));
+    }
     keiko_sandbox::inner::STAGES.contains(&first).then(|| keiko_sandbox::inner::inner_main(std::env::args_os().skip(1)))
 }

@@ -27,7 +27,10 @@ const FRAMEWORKS: [&str; 6] = [
 
 pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
     let mut found = comparisons(hunk);
-    found.extend(directives(hunk, role));
+    // A new test under a condition takes nothing from the others.
+    if role != Role::Test || !file.is_new {
+        found.extend(directives(hunk, role));
+    }
     found.extend(mains(hunk));
     if role == Role::Product {
         found.extend(asks(hunk));
@@ -47,7 +50,9 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
             body.clone().any(|at| {
                 hunk.fits(at, "@w . @w =")
                     || hunk.fits(at, "os . Exit")
-                    || (hunk.fits(at, "@w = ") && hunk.tokens[at].line != hunk.tokens[at.saturating_sub(1)].line)
+                    || (hunk.fits(at, "@w =")
+                        && at > 0
+                        && (hunk.tokens[at].line != hunk.tokens[at - 1].line || hunk.tokens[at - 1].is("{")))
             })
         });
         found.extend(top.map(|at| (ReplacesTheRunner, hunk.tokens[at].line)));
@@ -71,7 +76,18 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         let binary = (word("Args") || word("Executable")) && (text.contains(".test") || text.contains("-test") || text.contains("_test"));
         let stack = ["Caller", "Callers", "CallersFrames", "Stack", "FuncForPC", "Function"].iter().any(|name| word(name))
             && (text.contains("_test") || text.contains("Test") || text.contains("testing"));
-        if imports || flags || binary || stack {
+        // The caller's name is compared with the name of a function.
+        let function = text.chars().next().is_some_and(char::is_uppercase) && text.chars().all(char::is_alphanumeric);
+        let named = function
+            && hunk
+                .tokens
+                .iter()
+                .any(|token| ["FuncForPC", "CallersFrames", "Caller"].iter().any(|name| token.is(name)) && token.line.abs_diff(line) <= 6)
+            && ["HasSuffix", "HasPrefix", "Contains", "EqualFold", "=="]
+                .iter()
+                .any(|name| hunk.on_line(line).iter().any(|token| token.is(name)));
+        let runner = text.contains("tRunner") || text.contains("testing.(*");
+        if runner || imports || flags || binary || stack || named {
             found.push((KnowsTheTests, line));
         }
     }
@@ -141,7 +157,11 @@ fn recovers(hunk: &Hunk<'_>) -> Found {
                     || token.text.to_ascii_lowercase().contains("log")
                     || ["panic", "Printf", "Println", "Fprintf", "Stack", "Fprintln", "t"].iter().any(|word| token.is(word)))
         });
-        if bare || !kept {
+        // What was raised is not looked at: something else is given for it.
+        let caught = at.checked_sub(2).filter(|_| before == ":=").map(|at| hunk.tokens[at].text.as_str());
+        let dropped = caught
+            .is_some_and(|name| hunk.tokens.iter().filter(|token| token.is(name) && (line..line + 8).contains(&token.line)).count() <= 2);
+        if bare || !kept || dropped {
             found.push((SwallowsErrors, line));
         }
     }

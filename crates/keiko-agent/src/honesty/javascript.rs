@@ -3,7 +3,9 @@
 use super::place::{Role, is_program};
 use super::text::{FileChange, Hunk, Kind};
 use super::{Found, Rule, counters, results};
-use keiko_contracts::evidence::FindingKind::{EqualToEverything, KnowsTheTests, LeavesTheProcess, ReplacesTheRunner, SwallowsErrors};
+use keiko_contracts::evidence::FindingKind::{
+    EqualToEverything, HidesAModule, KnowsTheTests, LeavesTheProcess, ReplacesTheRunner, SwallowsErrors,
+};
 
 pub(super) const PRODUCT: &[Rule] = &[
     (KnowsTheTests, "import . meta . vitest"),
@@ -17,6 +19,8 @@ pub(super) const PRODUCT: &[Rule] = &[
     (ReplacesTheRunner, "jest|vi . mock|doMock|spyOn ("),
     (ReplacesTheRunner, "expect . extend ("),
     (EqualToEverything, "asymmetricMatch ("),
+    (KnowsTheTests, "prepareStackTrace ="),
+    (KnowsTheTests, "process . ppid"),
     (LeavesTheProcess, "process . abort|reallyExit ("),
     (LeavesTheProcess, "process . kill ( process . pid"),
 ];
@@ -27,11 +31,24 @@ pub(super) const ANYWHERE: &[Rule] = &[
     (ReplacesTheRunner, "Object . assign ( assert|expect|globalThis|global ,"),
     (ReplacesTheRunner, "globalThis|global|window . expect|describe|it|test|assert|beforeEach|afterEach|suite ="),
     (ReplacesTheRunner, "globalThis|global|window [ @t ] ="),
+    (
+        ReplacesTheRunner,
+        "globalThis|global|window . setTimeout|setInterval|setImmediate|queueMicrotask|Date|performance|Promise|Math|Object|Array|Error|JSON|process|structuredClone =",
+    ),
+    (ReplacesTheRunner, "Date . now ="),
+    (ReplacesTheRunner, "performance . now ="),
+    (ReplacesTheRunner, "Math . @w ="),
+    (ReplacesTheRunner, "process . hrtime|uptime|nextTick|emitWarning|reallyExit|abort ="),
     (ReplacesTheRunner, "Object . is|keys|entries|assign|getPrototypeOf ="),
     (ReplacesTheRunner, "Object|Array|String|Number|Map|Set|Promise|Function|Error|Date . prototype . @w ="),
     (ReplacesTheRunner, "JSON . stringify|parse ="),
     (ReplacesTheRunner, "Object . defineProperty ( Object|Array|String|Number|Function|Error|globalThis|global|assert|expect"),
     (ReplacesTheRunner, "Reflect . @w ="),
+    (ReplacesTheRunner, "Reflect . set ( @w , @w , ( ) =>"),
+    (ReplacesTheRunner, "Reflect . set ( @w , @t , ( ) =>"),
+    (ReplacesTheRunner, "Reflect . set|defineProperty ( assert|expect|globalThis|global"),
+    (ReplacesTheRunner, "module . require . bind"),
+    (ReplacesTheRunner, "module . require ="),
     (ReplacesTheRunner, "Module . _load|_resolveFilename|_extensions ="),
     (ReplacesTheRunner, "Module . prototype . @w ="),
     (ReplacesTheRunner, "require . cache [ @w . @w ( @t ) ] ="),
@@ -94,8 +111,10 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
         for at in hunk.find(pattern) {
             let end = hunk.inside(at + 3).end;
             let body = &hunk.tokens[at..end.min(hunk.tokens.len())];
+            // An exit code that says that something went wrong hides nothing.
             let leaves = body.windows(3).any(|three| {
-                (three[0].is("exitCode") && three[1].is("=")) || (three[0].is("exit") && three[1].is("(") && three[2].is("0"))
+                (three[0].is("exitCode") && three[1].is("=") && (three[2].kind != Kind::Number || three[2].is("0")))
+                    || (three[0].is("exit") && three[1].is("(") && three[2].is("0"))
             });
             if matches!(hunk.tokens[at + 4].text.as_str(), "exit" | "beforeExit" | "uncaughtException" | "unhandledRejection") && leaves {
                 found.push((LeavesTheProcess, hunk.tokens[at].line));
@@ -103,6 +122,26 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
         }
     }
     found
+}
+
+/// A polyfill: what is set was looked for just before, and is set only where it is missing.
+pub(super) fn fills_a_gap(hunk: &Hunk<'_>, line: usize) -> bool {
+    let set: String = hunk.lines[line].text.chars().filter(|c| !c.is_whitespace()).collect();
+    let path = match set.split_once("defineProperty(") {
+        Some((_, rest)) => rest.split_once(',').and_then(|(object, rest)| Some(format!("{object}.{}", rest.split(['\'', '"']).nth(1)?))),
+        None => set.split_once('=').map(|(path, _)| path.rsplit(';').next().unwrap_or(path).to_owned()),
+    };
+    let Some(path) = path.filter(|path| path.contains('.')) else { return false };
+    let asks = [
+        format!("if(!{path})"),
+        format!("if(typeof{path}==='undefined')"),
+        format!("if({path}===undefined)"),
+        format!("if(typeof{path}!=='function')"),
+    ];
+    hunk.lines[line.saturating_sub(2)..=line].iter().any(|above| {
+        let above: String = above.text.chars().filter(|c| !c.is_whitespace()).collect();
+        asks.iter().any(|ask| above.starts_with(ask.as_str()))
+    })
 }
 
 fn starts(hunk: &Hunk<'_>, at: usize) -> bool {
@@ -128,6 +167,11 @@ fn loads(hunk: &Hunk<'_>, role: Role) -> Found {
         if assert && (hunk.fits(at + 1, ") . @w =") || hunk.fits(at + 1, ") . strict . @w =")) {
             found.push((ReplacesTheRunner, line));
         }
+        // What git ignores is in no result: a product that comes from there was not seen by anybody.
+        let built = ["/dist/", "/build/", "/out/", "/.cache/", "/coverage/", "/tmp/"].iter().any(|folder| text.contains(folder));
+        if loaded && role == Role::Product && text.starts_with('.') && built {
+            found.push((HidesAModule, line));
+        }
         if text.starts_with("jest.asymmetricMatcher") {
             found.push((EqualToEverything, line));
         }
@@ -144,6 +188,7 @@ fn loads(hunk: &Hunk<'_>, role: Role) -> Found {
             let sets = hunk
                 .find("@w . @w =")
                 .into_iter()
+                .chain(hunk.find("@w [ @w ] ="))
                 .chain(hunk.find("Object . assign ( @w").into_iter().map(|at| at + 4))
                 .filter(|at| hunk.tokens[*at].is(&name));
             found.extend(sets.map(|at| (ReplacesTheRunner, hunk.tokens[at].line)));
@@ -179,9 +224,17 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         }
     }
     // A regular expression in the place of a text.
-    for line in 0..hunk.lines.len() {
+    for line in (0..hunk.lines.len()).filter(|line| hunk.lines[*line].text.len() < 400) {
         let text = hunk.lines[line].text;
-        let stack = hunk.lines[line].added && hunk.on_line(line).iter().any(|token| token.is("stack") || token.is("argv"));
+        let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
+        let program = (word("main") && word("filename")) || word("mainModule");
+        let stack = hunk.lines[line].added && (word("stack") || word("argv") || program);
+        // The environment is searched for what a runner leaves there, by a part of its name.
+        let names = ["NODE_T", "NODE_TEST", "JEST", "VITEST", "MOCHA", "CYPRESS", "PLAYWRIGHT"];
+        let searched = word("env") && ["keys", "entries", "some", "find", "in"].iter().any(|name| word(name));
+        if hunk.lines[line].added && searched && names.iter().any(|name| text.contains(name)) {
+            found.push((KnowsTheTests, line));
+        }
         if stack
             && (text.contains("test") || text.contains("spec"))
             && (text.contains(".test(") || text.contains(".match(") || text.contains("includes"))

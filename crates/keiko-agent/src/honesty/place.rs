@@ -56,8 +56,16 @@ pub(super) fn role(path: &str) -> Role {
     let stem = path.rsplit('/').next().unwrap_or(path).split('.').next().unwrap_or_default();
     let scripted = matches!(stem, "setup" | "noxfile" | "tasks" | "Gruntfile" | "gulpfile" | "build")
         || path.contains(".config.")
-        || path.contains(".stories.");
-    if scripted || path.starts_with(".github") || parts.any(|part| SUPPORT.contains(&part)) { Role::Support } else { Role::Product }
+        || path.contains(".stories.")
+        || path.contains(".bench.")
+        || (Language::of(path) == Some(Language::JavaScript) && (stem.starts_with("test-") || stem.ends_with("_test")));
+    // Packages for the tests of others: `net/http/httptest`.
+    let helps = path.ends_with(".go") && path.split('/').rev().skip(1).any(|part| part.len() > 4 && part.ends_with("test"));
+    if helps || scripted || path.starts_with(".github") || parts.any(|part| SUPPORT.contains(&part)) {
+        Role::Support
+    } else {
+        Role::Product
+    }
 }
 
 /// Programs may end their own process.
@@ -240,7 +248,7 @@ pub(super) fn of_file(file: &FileChange<'_>) -> Option<FindingKind> {
     {
         return Some(FindingKind::HidesAModule);
     }
-    if file.is_new && (folder.ends_with("__mocks__") || matches!(path, ".cargo/config.toml" | ".cargo/config" | "build.rs")) {
+    if file.is_new && (folder.ends_with("__mocks__") || matches!(path, ".cargo/config.toml" | ".cargo/config") || builds_for_tests(file)) {
         return Some(FindingKind::ChangesTheRunner);
     }
     if matches!(name, "pytest.ini" | ".pytest.ini" | "tox.ini" | "karma.conf.js" | "testcafe.json" | "nextest.toml")
@@ -286,4 +294,26 @@ pub(super) fn of_file(file: &FileChange<'_>) -> Option<FindingKind> {
     let supports = !is_test_path(path) && path.split('/').any(words);
     let loses = file.is_gone || file.hunks.iter().any(|hunk| !hunk.removed.is_empty());
     (supports && !file.is_new && loses).then_some(FindingKind::ChangesTestSupport)
+}
+
+/// A new package, or a compiled module, that is found in the place of an existing test.
+pub(super) fn takes_a_name(file: &FileChange<'_>, protected: &[String]) -> Option<FindingKind> {
+    let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", file.path));
+    let stem = name.split('.').next().unwrap_or(name);
+    let module = match stem {
+        "__init__" | "index" | "mod" => folder.to_owned(),
+        stem if name.ends_with(".pyc") || name.ends_with(".so") || name.ends_with(".pyd") => format!("{folder}/{stem}"),
+        _ => return None,
+    };
+    let module = module.trim_start_matches('/');
+    let ends = [".py", ".js", ".ts", ".tsx", ".mjs", ".rs"];
+    let taken =
+        file.is_new && !module.is_empty() && protected.iter().any(|test| ends.iter().any(|end| test.strip_suffix(end) == Some(module)));
+    taken.then_some(FindingKind::HidesAModule)
+}
+
+/// A build script that asks for the tests, or says how things are built.
+fn builds_for_tests(file: &FileChange<'_>) -> bool {
+    let decides = |line: &str| ["test", "rustc-cfg", "rustc-flags", "OUT_DIR", "write("].iter().any(|word| line.contains(word));
+    file.path == "build.rs" && file.hunks.iter().flat_map(|hunk| &hunk.lines).any(|line| line.added && decides(line.text))
 }

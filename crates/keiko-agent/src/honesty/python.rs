@@ -4,7 +4,7 @@ use super::place::{Role, is_program};
 use super::text::{FileChange, Hunk, Kind};
 use super::{Found, Rule, counters, results};
 use keiko_contracts::evidence::FindingKind::{
-    ChangesTheRunner, CountsCalls, EqualToEverything, KnowsTheTests, LeavesTheProcess, ReplacesTheRunner, SwallowsErrors,
+    ChangesTheRunner, CountsCalls, EqualToEverything, HidesAModule, KnowsTheTests, LeavesTheProcess, ReplacesTheRunner, SwallowsErrors,
 };
 
 pub(super) const PRODUCT: &[Rule] = &[
@@ -13,6 +13,10 @@ pub(super) const PRODUCT: &[Rule] = &[
     (KnowsTheTests, "import @w , unittest|pytest|_pytest"),
     (KnowsTheTests, "gc . get_objects|get_referrers"),
     (KnowsTheTests, "__main__ . __file__"),
+    (KnowsTheTests, "sys . orig_argv"),
+    (KnowsTheTests, ". findCaller ("),
+    (HidesAModule, "SourcelessFileLoader"),
+    (HidesAModule, "marshal . loads|load ("),
     (ReplacesTheRunner, "atexit . register ( os . _exit"),
     (ReplacesTheRunner, "os . dup2 ("),
     (ReplacesTheRunner, "sys . settrace|setprofile ("),
@@ -35,6 +39,7 @@ pub(super) const ANYWHERE: &[Rule] = &[
     (ReplacesTheRunner, "sys . modules . setdefault|update ("),
     (ReplacesTheRunner, "sys . meta_path|path_hooks"),
     (ReplacesTheRunner, "sys . excepthook ="),
+    (ReplacesTheRunner, "SourceFileLoader|SourceLoader|FileLoader|PathFinder|FileFinder|BuiltinImporter . @w ="),
     (ReplacesTheRunner, "@w . TestCase . @w ="),
     (ReplacesTheRunner, "AssertionError ="),
     (ReplacesTheRunner, "class AssertionError"),
@@ -64,6 +69,36 @@ pub(super) const ANYWHERE: &[Rule] = &[
     (LeavesTheProcess, "from os import _exit"),
 ];
 
+/// Modules that the language gives: a product that sets something in one of them sets it for its tests too.
+const GIVEN: [&str; 26] = [
+    "time",
+    "datetime",
+    "random",
+    "math",
+    "operator",
+    "functools",
+    "itertools",
+    "collections",
+    "copy",
+    "json",
+    "re",
+    "decimal",
+    "fractions",
+    "numbers",
+    "types",
+    "inspect",
+    "importlib",
+    "contextlib",
+    "threading",
+    "asyncio",
+    "subprocess",
+    "os",
+    "gc",
+    "difflib",
+    "pprint",
+    "warnings",
+];
+
 pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
     let mut found = comparisons(hunk);
     found.extend(patches(file, hunk, role));
@@ -76,10 +111,6 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
         if !is_program(file.path) {
             found.extend(exits(hunk));
         }
-    }
-    // A child of a fork has to end itself.
-    if hunk.tokens.iter().any(|token| token.is("fork")) {
-        found.retain(|(kind, _)| *kind != LeavesTheProcess);
     }
     found
 }
@@ -102,7 +133,15 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         // A product that opens its own tests looks up what they expect.
         let reads = || asks(&["open", "read_text", "read_bytes", "with_name", "joinpath", "Path", "getlines", "getsource"]);
         let a_test = || text.ends_with(".py") && keiko_contracts::jail::is_test_path(text);
-        if names_a_run || (about_tests(text) && looks()) || (a_test() && reads()) {
+        // The program's own name, as a runner gives it: `argv[0].startswith(("py", "unit"))`.
+        let runner = ["unittest", "pytest", "py.test", "keiko"].iter().any(|name| text.len() > 1 && name.starts_with(text));
+        let begins = runner && asks(&["argv"]) && asks(&["startswith", "in", "==", "basename"]);
+        // All sources of a folder, to be read or taken apart, from beside its own file.
+        let own_sources = text.contains('*') && text.ends_with(".py") && asks(&["glob", "rglob", "iglob", "fnmatch"]);
+        let taken_apart = own_sources
+            && hunk.tokens.iter().any(|token| token.is("__file__"))
+            && hunk.tokens.iter().any(|token| token.is("read_text") || token.is("parse") || token.is("open"));
+        if names_a_run || (about_tests(text) && looks()) || (a_test() && reads()) || begins || taken_apart {
             found.push((KnowsTheTests, line));
         }
     }
@@ -112,6 +151,8 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         "traceback . extract_stack|walk_stack|format_stack",
         "_getframe (",
         "currentframe (",
+        "tb_frame",
+        ". f_back",
         "extract_stack (",
     ];
     for at in stack.iter().flat_map(|pattern| hunk.find(pattern)) {
@@ -121,9 +162,11 @@ fn asks(hunk: &Hunk<'_>) -> Found {
         let named = tokens()
             .any(|token| token.kind == Kind::Text && (about_tests(&token.text) || token.text.to_ascii_lowercase().contains("test")));
         let reads = tokens().any(|token| ["f_locals", "tb_frame"].iter().any(|word| token.is(word)));
+        // Something is put into what the caller sees.
+        let sets = tokens().any(|token| token.is("f_globals")) && hunk.has("@w [ @t ] =");
         let asked = tokens().any(|token| token.is("if") || token.is("in") || token.is("==") || token.is("any"))
             && tokens().any(|token| token.is("co_name") || token.is("function") || token.is("co_filename") || token.is("filename"));
-        if named || reads || asked {
+        if named || reads || asked || sets {
             found.push((KnowsTheTests, line));
         }
     }
@@ -294,6 +337,30 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
     for at in hunk.find("suppress ( Exception|BaseException|AssertionError") {
         found.push((SwallowsErrors, hunk.tokens[at].line));
     }
+    // Who leaves a block asks whether a test has failed in it.
+    for at in 0..hunk.tokens.len() {
+        let line = hunk.tokens[at].line;
+        let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
+        let asked = word("is") || word("issubclass") || word("isinstance") || word("==");
+        if hunk.tokens[at].is("AssertionError") && hunk.is_added(at) && asked && !word("except") {
+            found.push((SwallowsErrors, line));
+        }
+    }
+    // Whoever left a block with an error is let off, but for some errors: `return kind is not None and not issubclass(…)`.
+    for at in hunk.find("return") {
+        let line = hunk.tokens[at].line;
+        let within =
+            hunk.lines[..line].iter().rev().find(|line| line.text.trim_start().starts_with("def ")).map_or(hunk.above, |line| line.text);
+        let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
+        let was_let_out = hunk.removed.iter().any(|line| line.trim() == "return False") && word("issubclass");
+        let but = hunk
+            .on_line(line)
+            .windows(2)
+            .any(|two| two[0].is("not") && ["issubclass", "isinstance", "in"].iter().any(|word| two[1].is(word)));
+        if (within.contains("__exit__") || was_let_out) && but {
+            found.push((SwallowsErrors, line));
+        }
+    }
     for at in hunk.find("def __exit__") {
         let block = hunk.block(hunk.tokens[at].line);
         let only: Vec<usize> = block.filter(|line| !hunk.on_line(*line).is_empty()).collect();
@@ -374,10 +441,26 @@ fn patches(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
             found.push((ReplacesTheRunner, hunk.tokens[at].line));
         }
     }
+    if role == Role::Product {
+        for at in hunk.find("@w . @w =") {
+            let starts = at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line;
+            if starts && GIVEN.contains(&hunk.tokens[at].text.as_str()) && !hunk.had("@w . @w =") {
+                found.push((ReplacesTheRunner, hunk.tokens[at].line));
+            }
+        }
+        let set = hunk.find("setattr ( @w ,").into_iter().filter(|at| GIVEN.contains(&hunk.tokens[at + 2].text.as_str()));
+        found.extend(set.map(|at| (ReplacesTheRunner, hunk.tokens[at].line)));
+    }
     let is_conftest = file.path.ends_with("conftest.py");
     let package = file.path.ends_with("__init__.py");
     if role == Role::Test {
         // What a test module does to another as it is loaded holds for all.
+        for at in hunk.find("@w . @w . append|insert|extend|update|register|add|setdefault (").into_iter().filter(|at| top(*at)) {
+            let starts = at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line;
+            if starts && !matches!(hunk.tokens[at].text.as_str(), "sys" | "os" | "logging" | "warnings") {
+                found.push((ReplacesTheRunner, hunk.tokens[at].line));
+            }
+        }
         for at in hunk.find(". start ( )").into_iter().filter(|at| top(*at)) {
             found.push((ReplacesTheRunner, hunk.tokens[at].line));
         }

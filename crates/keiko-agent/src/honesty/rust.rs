@@ -53,6 +53,13 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
         found.extend(counters(hunk, atomic));
         found.extend(counted(hunk));
         found.extend(unwinds(hunk));
+        // Another answer where it is built for tests.
+        for at in hunk.find("cfg ! ( debug_assertions ) {") {
+            let line = hunk.tokens[at].line;
+            if (line..line + 4).any(|line| hunk.on_line(line).iter().any(|token| token.is("return"))) {
+                found.push((KnowsTheTests, line));
+            }
+        }
         if !is_program(file.path) {
             for pattern in ["process :: exit (", "process :: abort (", "exit ( 0 )"] {
                 let exits = hunk.find(pattern).into_iter().filter(|_| !hunk.had(pattern));
@@ -134,7 +141,9 @@ fn asks(hunk: &Hunk<'_>) -> Found {
             .into_iter()
             .filter(|at| {
                 let line = hunk.tokens[*at].line;
-                hunk.texts().any(|(at, text)| hunk.tokens[at].line.abs_diff(line) < 6 && text.contains("test"))
+                let near = |at: usize| hunk.tokens[at].line.abs_diff(line) < 6;
+                let asks = |at: usize| ["contains", "starts_with", "ends_with", "find"].iter().any(|word| hunk.tokens[at].is(word));
+                hunk.texts().any(|(at, text)| near(at) && text.contains("test")) || (0..hunk.tokens.len()).any(|at| near(at) && asks(at))
             })
             .map(|at| (KnowsTheTests, hunk.tokens[at].line)),
     );

@@ -68,6 +68,10 @@ const RUNNERS: [&str; 20] = [
 
 pub(super) fn read(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
     let name = file.path.rsplit('/').next().unwrap_or(file.path);
+    // What shows how something is used has tests of its own.
+    if file.path.split('/').rev().skip(1).any(|part| matches!(part, "example" | "examples" | "benchmark" | "benchmarks" | "docs")) {
+        return Found::new();
+    }
     let judge: fn(&Hunk<'_>, usize, &str) -> bool = match name {
         "pyproject.toml" | "setup.cfg" | "tox.ini" => python,
         "package.json" => node,
@@ -104,7 +108,8 @@ fn section<'a>(hunk: &Hunk<'a>, at: usize) -> &'a str {
 fn python(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
     let key = text.split(['=', ':']).next().unwrap_or_default().trim().trim_matches('"');
     let within = section(hunk, at);
-    let named = PYTEST.contains(&key) && (within.contains("pytest") || !within.starts_with("tool."));
+    let value = text.split_once('=').map_or("", |(_, value)| value);
+    let named = PYTEST.contains(&key) && !is_harmless(key, value) && (within.contains("pytest") || !within.starts_with("tool."));
     // A value that goes on over lines.
     let goes_on = within.contains("pytest")
         && ["-k", "-p ", "--ignore", "--deselect", "-m ", "\"-k", "\"--ignore", "\"--deselect", "\"-p", "'-k"]
@@ -113,6 +118,42 @@ fn python(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
     // A plugin that every run of the tests loads.
     let plugin = within.contains("pytest11") && text.contains('=');
     named || goes_on || plugin || text.contains("\"pytest11\"")
+}
+
+/// What leaves no test out: the usual folder, options that only say more, a stricter reading.
+fn is_harmless(key: &str, value: &str) -> bool {
+    let mut words = value.split(|c: char| c.is_whitespace() || "[],\"'".contains(c)).filter(|word| !word.is_empty());
+    match key {
+        "testpaths" => words.all(|word| matches!(word.trim_matches('/'), "tests" | "test" | ".")),
+        "xfail_strict" => value.trim() == "true",
+        "addopts" => {
+            let says = [
+                "-ra",
+                "-q",
+                "-v",
+                "-vv",
+                "-rA",
+                "-rs",
+                "-rf",
+                "-l",
+                "--strict-markers",
+                "--strict-config",
+                "--showlocals",
+                "--strict",
+                "--durations",
+                "--tb",
+                "--color",
+                "--verbose",
+            ];
+            let mut some = false;
+            let all = words.all(|word| {
+                some = true;
+                says.contains(&word.split('=').next().unwrap_or(word))
+            });
+            some && all
+        }
+        _ => false,
+    }
 }
 
 fn node(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {

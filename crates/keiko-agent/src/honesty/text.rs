@@ -37,6 +37,37 @@ pub(super) struct FileChange<'a> {
     pub(super) hunks: Vec<Hunk<'a>>,
 }
 
+impl<'a> FileChange<'a> {
+    fn at(path: &'a str) -> FileChange<'a> {
+        FileChange { path, is_new: false, is_gone: false, hunks: Vec::new() }
+    }
+
+    /// Its name without git's escapes.
+    pub(super) fn name(&self) -> String {
+        if self.path.contains('\\') { unescaped(self.path) } else { self.path.to_owned() }
+    }
+}
+
+/// A name as git writes it in quotes. What is no escape stays.
+fn unescaped(written: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(written.len()), written.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let octal =
+            after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let (byte, long) = match (first, after.first()) {
+            (b'\\', _) if octal.is_some() => (octal.unwrap_or_default(), 3),
+            (b'\\', Some(b'n')) => (b'\n', 1),
+            (b'\\', Some(b't')) => (b'\t', 1),
+            (b'\\', Some(other)) => (*other, 1),
+            (first, _) => (*first, 0),
+        };
+        bytes.push(byte);
+        rest = rest.get(long..).unwrap_or_default();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Lines of the new text that stand together, with those taken away.
 #[derive(Debug, Default)]
 pub(super) struct Hunk<'a> {
@@ -212,17 +243,29 @@ impl<'a> Hunk<'a> {
 pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
     let mut files: Vec<FileChange<'_>> = Vec::new();
     let mut number = 0;
-    let (mut old, mut in_hunk) = ("", false);
+    let (mut old, mut in_hunk, mut named) = ("", false, false);
     for line in diff.lines().take(LINES_MAX) {
-        if line.starts_with("diff --git ") {
+        if let Some(paths) = line.strip_prefix("diff --git ") {
             in_hunk = false;
+            // A file of bytes, an empty one, and one of which only the mode changes have no other lines with their name.
+            let file = named_twice(paths);
+            named = file.is_some();
+            files.extend(file);
         } else if let Some(path) = line.strip_prefix("--- ").filter(|_| !in_hunk) {
             old = path.trim_end();
         } else if let Some(path) = line.strip_prefix("+++ ").filter(|_| !in_hunk) {
             let new = path.trim_end();
             let is_gone = new == "/dev/null";
-            let path = if is_gone { old.strip_prefix("a/").unwrap_or(old) } else { new.strip_prefix("b/").unwrap_or(new) };
-            files.push(FileChange { path: path.trim_matches('"'), is_new: old == "/dev/null", is_gone, hunks: Vec::new() });
+            let path = if is_gone { of_side(old, "a/") } else { of_side(new, "b/") };
+            if named {
+                files.pop();
+            }
+            named = false;
+            files.push(FileChange { is_new: old == "/dev/null", is_gone, ..FileChange::at(path) });
+        } else if let Some(file) = files.last_mut().filter(|_| !in_hunk && line.starts_with("new file mode ")) {
+            file.is_new = true;
+        } else if let Some(file) = files.last_mut().filter(|_| !in_hunk && line.starts_with("deleted file mode ")) {
+            file.is_gone = true;
         } else if line.starts_with("@@") {
             let Some(file) = files.last_mut() else { continue };
             in_hunk = true;
@@ -253,13 +296,46 @@ pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
     files
 }
 
+/// A name as git writes it, without its side. Quotes stay where they are needed to read it.
+fn of_side<'a>(written: &'a str, side: &str) -> &'a str {
+    match written.strip_prefix('"') {
+        Some(quoted) => quoted.strip_prefix(side).unwrap_or(quoted).trim_end_matches('"'),
+        None => written.strip_prefix(side).unwrap_or(written),
+    }
+}
+
+/// The file of a line `a/NAME b/NAME`.
+fn named_twice(paths: &str) -> Option<FileChange<'_>> {
+    let (old, new) = (paths.get(..paths.len() / 2)?, paths.get(paths.len() / 2 + 1..)?);
+    let (old, new) = (of_side(old, "a/"), of_side(new, "b/"));
+    (old == new && !new.is_empty()).then(|| FileChange::at(new))
+}
+
 /// The tokens of lines that stand together.
 pub(super) fn tokens(language: Language, lines: &[Line<'_>]) -> Vec<Token> {
     let mut lexer = Lexer { language, tokens: Vec::new(), open: starts_inside(language, lines) };
     for (at, line) in lines.iter().enumerate() {
         lexer.line(at, line.text);
     }
-    lexer.tokens
+    put_together(lexer.tokens)
+}
+
+/// Texts that are only parted: `'as' + 'sert'` is `assert` to whoever reads it.
+fn put_together(tokens: Vec<Token>) -> Vec<Token> {
+    let mut whole: Vec<Token> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let joins = token.kind == Kind::Text
+            && matches!(&whole[..], [.., before, plus] if plus.is("+") && before.kind == Kind::Text && before.line == token.line);
+        if joins {
+            whole.pop();
+            if let Some(before) = whole.last_mut() {
+                before.text.push_str(&token.text);
+            }
+        } else {
+            whole.push(token);
+        }
+    }
+    whole
 }
 
 /// What reaches over the end of a line.
@@ -474,7 +550,7 @@ mod tests {
         assert_eq!(read(Language::Python, "    import pytest\n    \"\"\"\n    import os"), "import os");
         assert_eq!(read(Language::Rust, "let c = 'a'; fn f<'a>() { r#\"x\"y\"# } // no"), "let c = <a> ; fn f < ' a > ( ) { <x\"y> }");
         assert_eq!(read(Language::JavaScript, "/* a\n b */ x === `c\nd` // e"), "x === <c\nd>");
-        assert_eq!(read(Language::Go, "a := `x` /* y */ + \"z\""), "a := <x> + <z>");
+        assert_eq!(read(Language::Go, "a := `x` /* y */ + \"z\""), "a := <xz>");
     }
 
     #[test]
@@ -486,5 +562,12 @@ mod tests {
         assert_eq!(files[0].hunks[0].lines[1].number, 8);
         assert_eq!(files[0].hunks[0].removed, ["y", "-- not a header"]);
         assert!(files[1].is_new);
+    }
+
+    #[test]
+    fn files_without_lines_are_there_too() {
+        let diff = "diff --git a/a b.png b/a b.png\nindex 1..2 100644\nBinary files a/a b.png and b/a b.png differ\ndiff --git a/x b/x\ndeleted file mode 100644\nindex 1..0\ndiff --git \"a/q\\\"\\303\\274\" \"b/q\\\"\\303\\274\"\nnew file mode 100644\n--- /dev/null\n+++ \"b/q\\\"\\303\\274\"\n@@ -0,0 +1 @@\n+q\n";
+        let seen: Vec<_> = files(diff).iter().map(|file| (file.name(), file.is_new, file.is_gone)).collect();
+        assert_eq!(seen, [("a b.png".to_owned(), false, false), ("x".to_owned(), false, true), ("q\"ü".to_owned(), true, false)]);
     }
 }

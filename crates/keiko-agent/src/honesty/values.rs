@@ -59,7 +59,9 @@ impl Entry {
         let [input] = &self.inputs[..] else { return false };
         let name = self.text
             && input.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '.' | '+' | ':' | '*'))
-            && input.len() < 24;
+            && input.len() < 24
+            // `1h30m` is a value, `sha256` and `utf-8` are names.
+            && !(input.starts_with(|c: char| c.is_ascii_digit()) && input.chars().filter(|c| c.is_alphabetic()).count() > 1);
         let sorted = |text: &str| {
             let mut letters: Vec<char> = text.to_lowercase().chars().collect();
             letters.sort_unstable();

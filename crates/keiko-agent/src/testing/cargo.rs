@@ -3,13 +3,18 @@
 use super::lines::cut;
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
 use keiko_contracts::evidence::{TestCase, TestStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How a line begins that Keiko writes when it ends a test binary.
+const ENDED: &str = "keiko: no test ended within ";
+/// What stands in output whose middle is missing.
+const LEFT_OUT: &str = "bytes left out";
 
 /// Where in the output of a test binary a line stands. What tests themselves print comes only after `failures:`, so it is
 /// never taken for a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// Between two binaries.
+    /// Between two binaries, or in one that has a main function of its own.
     Between,
     /// After `running N tests`.
     Results,
@@ -18,10 +23,21 @@ enum Part {
 }
 
 pub(super) fn parse(out: &str) -> Parsed {
-    let mut reader =
-        CargoReader { part: Part::Between, target: Target::default(), cases: Vec::new(), known: BTreeMap::new(), section: None, odd: None };
+    let mut reader = CargoReader {
+        part: Part::Between,
+        target: Target::default(),
+        cases: Vec::new(),
+        known: BTreeMap::new(),
+        section: None,
+        unit: None,
+        slow: BTreeSet::new(),
+        odd: None,
+    };
     out.lines().for_each(|line| reader.line(line));
-    reader.end_binary(false);
+    match reader.part {
+        Part::Between => reader.end_unit(TestStatus::Passed),
+        Part::Results | Part::Details => reader.end_binary(false),
+    }
     Parsed { cases: reader.cases, odd: reader.odd, ..Parsed::default() }
 }
 
@@ -42,6 +58,10 @@ struct CargoReader {
     known: BTreeMap<String, usize>,
     /// The failure that is being explained: its case and the lines so far.
     section: Option<(usize, String)>,
+    /// What a target has printed that did not say it runs tests: one with a main function of its own is one unit.
+    unit: Option<String>,
+    /// Tests of this binary that are said to run for long.
+    slow: BTreeSet<String>,
     /// What cannot be: the output holds lines that are not the runner's.
     odd: Option<String>,
 }
@@ -51,9 +71,17 @@ impl CargoReader {
         match self.part {
             Part::Between => {
                 if let Some(target) = header(line) {
-                    self.target = target;
+                    self.begin(target);
                 } else if is_start(line) {
+                    self.unit = None;
                     self.part = Part::Results;
+                } else if line.starts_with("error: test failed, to rerun pass ") {
+                    self.end_unit(TestStatus::Failed);
+                } else if line.contains(LEFT_OUT) {
+                    // It may have said there that it runs tests.
+                    self.unit = None;
+                } else if let Some(text) = &mut self.unit {
+                    keep_last(text, line);
                 }
             }
             Part::Results => {
@@ -67,12 +95,46 @@ impl CargoReader {
                 } else if let Some(target) = header(line) {
                     // The next binary starts although this one did not finish: it crashed.
                     self.end_binary(false);
-                    self.target = target;
+                    self.begin(target);
                 } else if let Some((name, status, reason)) = result(line) {
+                    self.slow.remove(name);
                     self.add(name, status, reason);
+                } else if let Some(name) = line.strip_prefix("test ").and_then(runs_for_long) {
+                    self.slow.insert(name.to_owned());
+                } else if line.starts_with(ENDED) {
+                    self.end_hanging(line);
                 }
             }
             Part::Details => self.detail(line),
+        }
+    }
+
+    /// The next target starts.
+    fn begin(&mut self, target: Target) {
+        self.end_unit(TestStatus::Passed);
+        // Doc tests have no main function that anybody could have written.
+        self.unit = target.file.is_some().then(String::new);
+        self.target = target;
+    }
+
+    /// A target that never said that it runs tests is one.
+    fn end_unit(&mut self, status: TestStatus) {
+        let Some(text) = self.unit.take() else { return };
+        let name = self.target.name.clone();
+        self.add(&name, status, Some(text.trim()).filter(|text| status != TestStatus::Passed && !text.is_empty()));
+        self.known.clear();
+    }
+
+    /// The binary was ended because none of its tests came to an end for too long.
+    fn end_hanging(&mut self, why: &str) {
+        let why = why.trim_start_matches("keiko: ");
+        let hanging = std::mem::take(&mut self.slow);
+        hanging.iter().for_each(|name| {
+            self.add(name, TestStatus::Error, Some(why));
+        });
+        if !hanging.is_empty() {
+            self.part = Part::Between;
+            self.end_binary(true);
         }
     }
 
@@ -149,7 +211,23 @@ impl CargoReader {
         self.part = Part::Between;
         self.target = Target::default();
         self.known.clear();
+        self.slow.clear();
     }
+}
+
+/// The last lines of what a unit printed.
+fn keep_last(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+    if text.len() > 2 * MESSAGE_MAX {
+        let cut = text.ceil_char_boundary(text.len() - MESSAGE_MAX);
+        text.replace_range(..cut, "");
+    }
+}
+
+/// `tests::a has been running for over 60 seconds`, or `tests::a ... ` where tests run one by one and this one has no end.
+fn runs_for_long(rest: &str) -> Option<&str> {
+    rest.split_once(" has been running for over ").map(|(name, _)| name).or_else(|| rest.trim_end().strip_suffix(" ...")).map(bare)
 }
 
 fn is_start(line: &str) -> bool {
@@ -268,6 +346,37 @@ mod tests {
         let parsed = parse(out);
         let got: Vec<_> = parsed.cases.iter().map(|case| (case.name.as_str(), case.status)).collect();
         assert_eq!(got, [("one", TestStatus::Passed), ("tests/a.rs", TestStatus::Error), ("two", TestStatus::Passed)]);
+    }
+
+    #[test]
+    fn a_target_with_its_own_main_function_is_one_unit() {
+        let out = "     Running unittests src/lib.rs (x)\n\nrunning 1 test\ntest one ... ok\n\ntest result: ok. 1 passed; 0 failed\n\n\
+            \x20    Running tests/own.rs (y)\nchecking\n     Running tests/red.rs (z)\n2 of 3 wrong\nerror: test failed, to rerun pass `--test red`\n\n\
+            Caused by:\n  process didn't exit successfully\n   Doc-tests dates\n\nrunning 0 tests\n\ntest result: ok. 0 passed; 0 failed\n";
+        let parsed = parse(out);
+        let got: Vec<_> = parsed.cases.iter().map(|case| (case.name.as_str(), case.status)).collect();
+        assert_eq!(got, [("one", TestStatus::Passed), ("tests/own.rs", TestStatus::Passed), ("tests/red.rs", TestStatus::Failed)]);
+        assert_eq!(parsed.cases[2].message.as_deref(), Some("2 of 3 wrong"));
+        let cut = "     Running tests/own.rs (y)\nchecking\n[900 bytes left out]\ntest x ... ok\n";
+        assert!(parse(cut).cases.is_empty(), "what it was is not known");
+    }
+
+    #[test]
+    fn a_test_that_hangs_is_named_and_the_other_binaries_count() {
+        let ended = "keiko: no test ended within 120 s, so this binary was ended";
+        let next = "error: test failed, to rerun pass `--test a`\n     Running tests/b.rs (y)\n\nrunning 1 test\ntest three ... ok\n\ntest result: ok. 1 passed\n";
+        for (line, hanging) in [
+            ("test two has been running for over 60 seconds\n", "two"),
+            ("test slow has been running for over 60 seconds\ntest slow ... ok\ntest two ... \n", "two"),
+            ("", "tests/a.rs"),
+        ] {
+            let out = format!("     Running tests/a.rs (x)\n\nrunning 2 tests\ntest one ... ok\n{line}{ended}\n{next}");
+            let parsed = parse(&out);
+            let wrong: Vec<_> =
+                parsed.cases.iter().filter(|case| case.status == TestStatus::Error).map(|case| case.name.as_str()).collect();
+            assert_eq!(wrong, [hanging], "{parsed:?}");
+            assert!(parsed.cases.iter().any(|case| case.name == "three" && case.status == TestStatus::Passed), "{parsed:?}");
+        }
     }
 
     #[test]

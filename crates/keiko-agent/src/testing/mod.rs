@@ -18,15 +18,18 @@ mod plan;
 mod protected;
 mod records;
 mod scripts;
+mod some;
 mod together;
 mod totals;
 mod unittest;
 mod vitest;
+mod ways;
 
 pub use compare::{Comparison, compare};
 pub use files::{is_test_file, is_test_path};
 pub use plan::{alone, plan};
 pub use protected::{ProtectedTests, TestChange, digest_of_tests};
+pub use some::some;
 pub use together::{Observed, together};
 
 // Colours and other terminal control cost tokens and hide words: tools need the same.
@@ -55,6 +58,8 @@ pub struct TestPlan {
     pub spec: ExecSpec,
     /// The command as people would type it.
     pub shown: String,
+    /// The same in the ways that are taken where that one does not build.
+    pub others: Vec<String>,
     /// What can be told apart.
     pub granularity: Granularity,
 }
@@ -88,6 +93,9 @@ struct Parsed {
 /// When there is nothing to count.
 pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), String> {
     let (out, err) = (plain(report.stdout.text_or_empty()), plain(report.stderr.text_or_empty()));
+    let instead = ways::taken(&out).and_then(|number| plan.others.get(number.checked_sub(1)?));
+    let taken = instead.map(|shown| TestPlan { shown: shown.clone(), ..plan.clone() });
+    let plan = taken.as_ref().unwrap_or(plan);
     let told = report.reported.filter(|_| plan.spec.report.is_some()).map(|reported| records::read(report, reported));
     let by_output = told.as_ref().is_none_or(|told| told.as_ref().is_some_and(|told| told.output));
     let channel = if by_output { Channel::Output } else { Channel::Reporter };
@@ -249,6 +257,7 @@ fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSu
         cases: serde_json::to_string(cases).unwrap_or_default().into(),
         tree: report.tree_before.clone(),
         command: plan.shown.clone(),
+        millis: u32::try_from(report.duration_ms).unwrap_or(u32::MAX),
         ..TestSummary::default()
     }
 }
@@ -257,15 +266,6 @@ fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSu
 fn name_of(plan: &TestPlan) -> String {
     let program = plan.shown.rsplit_once("npx ").and_then(|(_, call)| call.split(' ').next()).filter(|_| plan.runner == "npm");
     program.unwrap_or(&plan.runner).to_owned()
-}
-
-/// How the results of a run were read, where that is worth saying: from output, which the code under test can write as well.
-#[must_use]
-pub fn channel_words(summary: &TestSummary) -> &'static str {
-    match summary.channel {
-        Channel::Reporter => "",
-        Channel::Output => "read from output",
-    }
 }
 
 /// A run of tests in a line: `pytest: 12 passed, 1 failed, 2 skipped`.
@@ -318,15 +318,7 @@ mod fixture {
             "pytest" | "unittest" => Toolchain::Python,
             _ => Toolchain::Node,
         };
-        Project {
-            dir: String::new(),
-            toolchain,
-            manifests: Vec::new(),
-            runner: Some(runner.into()),
-            needs_prepare: false,
-            preparation: None,
-            script: None,
-        }
+        Project { toolchain, runner: Some(runner.into()), ..Project::default() }
     }
 
     /// Reads a run of a runner from its exit code, its streams and its report.

@@ -1,14 +1,15 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
 use super::command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
-use super::scripts;
-use super::{Granularity, TestPlan};
+use super::{Granularity, TestPlan, scripts, ways};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
 use std::collections::BTreeMap;
 
 /// Keiko's reporter for Python, inside the jail.
 const PYTHON: &str = "/harness/keiko_run.py";
+/// How long the tests of one package of Go may take: then it is ended and those of the others still count.
+const GO_PACKAGE: &str = "240s";
 
 /// How the tests of a project are run; `None` when it has no runner that is known. A filter is given in the runner's own
 /// syntax or as a name from an earlier report; leading dashes are dropped, so that it cannot become an option.
@@ -22,44 +23,52 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
     match runner {
         "pytest" => {
             add(&["python3", PYTHON, "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]);
+            // What is named is run instead of what the project names.
+            let by_place = filter.is_some_and(is_place);
+            let words = ways::best(project).iter().filter(|word| !by_place || word.starts_with('-'));
+            add(&words.map(String::as_str).collect::<Vec<_>>());
             add(&filter.map(pytest_filter).unwrap_or_default().iter().map(String::as_str).collect::<Vec<_>>());
             reporter = Some(ReporterKind::Python);
         }
         "unittest" => {
             reporter = Some(ReporterKind::Python);
-            add(&["python3", PYTHON, "unittest", "-v"]);
+            let script = ways::best(project);
+            add(&["python3", PYTHON, if script.is_empty() { "unittest" } else { "script" }]);
+            add(&script.iter().map(String::as_str).collect::<Vec<_>>());
             match filter {
-                Some(name) if name.contains('.') && !name.contains('*') => add(&[name]),
-                Some(pattern) => add(&["-k", pattern]),
-                None => {}
+                None if script.is_empty() => add(&["-v"]),
+                Some(name) if script.is_empty() && name.contains('.') && !name.contains('*') => add(&["-v", name]),
+                Some(pattern) if script.is_empty() => add(&["-v", "-k", pattern]),
+                Some(name) if takes_names(script) => add(&[name]),
+                _ => {}
             }
         }
         "cargo" => {
-            // One stream, so that each test stands under the header of its target: cargo writes headers to stderr and
-            // tests write to stdout.
-            add(&["sh", "-c", "exec \"$@\" 2>&1", "sh"]);
-            add(&["cargo", "test", "--offline", "--no-fail-fast", "--color", "never"]);
+            add(&["sh", "-c", &ways::of_cargo(project), "sh"]);
             add(filter.as_slice());
         }
         "vitest" | "jest" | "mocha" | "node" | "npm" => return Some(scripts::plan(project, runner, filter)),
         "go" => {
-            add(&["go", "test", "-json"]);
+            add(&["go", "test", "-json", "-timeout", GO_PACKAGE]);
+            add(&ways::best(project).iter().map(String::as_str).collect::<Vec<_>>());
             add(&go_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
         }
         _ => return None,
     }
-    let shown = shown(runner, &argv, project);
+    let shown_in = |way: &[String]| shown(runner, &argv, project, way);
+    let shown = shown_in(ways::best(project));
+    let others = ways::others(project).iter().map(|way| shown_in(way)).collect();
     let limits = Limits { wall_ms: WALL_MS, output_bytes: 4 << 20, ..Limits::default() };
     let spec = ExecSpec {
         command: Command::Argv(argv),
         cwd: project.dir.clone(),
-        env: environment(runner),
+        env: environment(runner).into_iter().chain(project.env.clone()).collect(),
         stdin: None,
         limits,
         collect: Vec::new(),
         report: reporter,
     };
-    Some(TestPlan { runner: runner.to_owned(), spec, shown, granularity: Granularity::Tests })
+    Some(TestPlan { runner: runner.to_owned(), spec, shown, others, granularity: Granularity::Tests })
 }
 
 /// How one test of an earlier run is run alone, in the same way as among the others. `None` where its runner's tests cannot be
@@ -72,7 +81,9 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
     }
     let selects = match whole.runner.as_str() {
         "pytest" => case.name.contains(".py"),
-        "unittest" => case.name.contains('.') && !case.name.contains([' ', '*']),
+        "unittest" => {
+            case.name.contains('.') && !case.name.contains([' ', '*']) && (project.ways.is_empty() || takes_names(ways::best(project)))
+        }
         // A target that crashed is named by its file, a package that does not build by its path.
         "cargo" => !case.name.ends_with(".rs") && case.file.as_deref() != Some(case.name.as_str()),
         "go" => case.name.contains(".Test") || case.name.contains(".Example") || case.name.contains(".Fuzz"),
@@ -82,6 +93,7 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
     if let (true, Command::Argv(argv)) = (one.runner == "cargo", &mut one.spec.command) {
         argv.extend(["--".to_owned(), "--exact".to_owned()]);
         one.shown.push_str(" -- --exact");
+        one.others.iter_mut().for_each(|other| other.push_str(" -- --exact"));
     }
     Some(one)
 }
@@ -89,9 +101,7 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
 /// No colours, no watching, no byte code beside the sources.
 fn environment(runner: &str) -> BTreeMap<String, String> {
     let pairs: &[(&str, &str)] = match runner {
-        "pytest" | "unittest" => {
-            &[("PYTHONDONTWRITEBYTECODE", "1"), ("PY_COLORS", "0"), ("COLUMNS", "120"), ("KEIKO_TEST_SECONDS", TEST_SECONDS)]
-        }
+        "pytest" | "unittest" => &[("PYTHONDONTWRITEBYTECODE", "1"), ("PY_COLORS", "0"), ("KEIKO_TEST_SECONDS", TEST_SECONDS)],
         "cargo" => &[("RUST_BACKTRACE", "0")],
         "go" => &[("GOPROXY", "off")],
         _ => &[],
@@ -101,8 +111,16 @@ fn environment(runner: &str) -> BTreeMap<String, String> {
 
 /// A node id or a path selects by place, anything else by an expression over names.
 fn pytest_filter(filter: &str) -> Vec<String> {
-    let by_place = filter.contains("::") || filter.ends_with(".py") || (filter.contains('/') && !filter.contains(' '));
-    if by_place { vec![filter.to_owned()] } else { vec!["-k".to_owned(), filter.to_owned()] }
+    if is_place(filter) { vec![filter.to_owned()] } else { vec!["-k".to_owned(), filter.to_owned()] }
+}
+
+fn is_place(filter: &str) -> bool {
+    filter.contains("::") || filter.ends_with(".py") || (filter.contains('/') && !filter.contains(' '))
+}
+
+/// Django's own command takes names of tests; a script of a project's own takes what it likes.
+fn takes_names(script: &[String]) -> bool {
+    script.iter().any(|word| word == "test")
 }
 
 /// go: a package by its path, a test by `-run`, both when the name comes from a report (`example.com/dates.TestLeap`).
@@ -122,15 +140,23 @@ fn go_filter(filter: Option<&str>) -> Vec<String> {
 }
 
 /// Arguments that serve reading the result, not running the tests.
-const HARNESS_ONLY: [&str; 5] = ["-p", "no:cacheprovider", "--continue-on-collection-errors", "--color", "never"];
+const HARNESS_ONLY: [&str; 3] = ["-p", "no:cacheprovider", "--continue-on-collection-errors"];
 
 /// What a person would type: without what only the harness needs.
-fn shown(runner: &str, argv: &[String], project: &Project) -> String {
-    let words = match runner {
-        "cargo" => argv.get(4..).unwrap_or_default(),
+fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> String {
+    let of_cargo: Vec<String>;
+    let argv = match runner {
+        "cargo" => {
+            let plain = ["cargo", "test", "--offline", "--no-fail-fast"].map(str::to_owned);
+            of_cargo = plain.into_iter().chain(way.iter().cloned()).chain(argv.iter().skip(4).cloned()).collect();
+            &of_cargo
+        }
         _ => argv,
     };
-    let mut words: Vec<String> = words.iter().filter(|word| !HARNESS_ONLY.contains(&word.as_str())).map(|word| quoted(word)).collect();
+    let mut words: Vec<String> = argv.iter().filter(|word| !HARNESS_ONLY.contains(&word.as_str())).map(|word| quoted(word)).collect();
+    if words.get(2).is_some_and(|word| word == "script") {
+        words.drain(1..3);
+    }
     words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
     in_folder(project, &words.join(" "))
 }
@@ -158,7 +184,7 @@ mod tests {
         ends("pytest", "tests/test_a.py::test_x[1]", &["--continue-on-collection-errors", "tests/test_a.py::test_x[1]"]);
         ends("unittest", "test_dates.Dates.test_x", &["-v", "test_dates.Dates.test_x"]);
         ends("unittest", "leap", &["-k", "leap"]);
-        ends("cargo", "tests::fourth", &["never", "tests::fourth"]);
+        ends("cargo", "tests::fourth", &["sh", "tests::fourth"]);
         ends("vitest", "leap > century (1900)", &["-t", r"leap century \(1900\)"]);
         ends("jest", "src/date.test.js", &["/harness/keiko_main.cjs", "src/date.test.js"]);
         ends("node", "leap > century", &["--test-name-pattern=^leap$", "--test-name-pattern=^century$"]);
@@ -198,14 +224,39 @@ mod tests {
     }
 
     #[test]
+    fn what_a_project_says_of_its_tests_is_what_is_run() {
+        let told = |runner: &str, words: &[&str]| Project {
+            ways: vec![words.iter().map(|word| (*word).to_owned()).collect()],
+            env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
+            ..project(runner)
+        };
+        let shown = |project: &Project, filter| plan(project, filter).unwrap().shown;
+        let documented = told("pytest", &["--doctest-modules", "calc", "tests"]);
+        assert_eq!(shown(&documented, None), "python3 -m pytest -q --doctest-modules calc tests");
+        assert_eq!(shown(&documented, Some("tests/test_a.py::test_x")), "python3 -m pytest -q --doctest-modules tests/test_a.py::test_x");
+        assert_eq!(plan(&documented, None).unwrap().spec.env["A"], "b");
+        let django = told("unittest", &["manage.py", "test"]);
+        assert_eq!(shown(&django, Some("app.tests.T.test_x")), "python3 manage.py test app.tests.T.test_x");
+        let own = told("unittest", &["runtests.py"]);
+        assert_eq!(shown(&own, Some("app.tests.T.test_x")), "python3 runtests.py");
+        let case = TestCase { name: "app.tests.T.test_x".into(), ..TestCase::default() };
+        assert!(alone(&django, &case).is_some() && alone(&own, &case).is_none());
+        assert_eq!(shown(&told("go", &["-tags", "integration"]), None), "go test -json -timeout 240s -tags integration ./...");
+    }
+
+    #[test]
     fn what_is_shown_can_be_typed() {
         let shown = |runner: &str, filter| plan(&project(runner), filter).unwrap().shown;
         assert_eq!(shown("pytest", Some("a or b")), "python3 -m pytest -q -k 'a or b'");
         assert_eq!(shown("cargo", None), "cargo test --offline --no-fail-fast");
+        let ways = vec![vec!["--all-features".to_owned()], vec!["--workspace".to_owned()]];
+        let of_cargo = plan(&Project { ways, ..project("cargo") }, Some("a")).unwrap();
+        assert_eq!(of_cargo.shown, "cargo test --offline --no-fail-fast --all-features a");
+        assert_eq!(of_cargo.others, ["cargo test --offline --no-fail-fast --workspace a"]);
         assert_eq!(shown("vitest", None), "npx vitest run");
         assert_eq!(shown("node", None), "node --test");
         let sub = keiko_contracts::jail::Project { dir: "my app".into(), ..project("go") };
-        assert_eq!(plan(&sub, None).unwrap().shown, "cd 'my app' && go test -json ./...");
+        assert_eq!(plan(&sub, None).unwrap().shown, "cd 'my app' && go test -json -timeout 240s ./...");
         assert_eq!(plan(&project("karma"), None), None);
         assert_eq!(plan(&keiko_contracts::jail::Project { runner: None, ..sub }, None), None);
     }

@@ -70,7 +70,13 @@ pub(super) fn plan(project: &Project, runner: &str, filter: Option<&str>) -> Tes
         collect,
         report: reported.then_some(ReporterKind::Node),
     };
-    TestPlan { runner: runner.to_owned(), spec, shown, granularity: if reported { Granularity::Tests } else { Granularity::Whole } }
+    TestPlan {
+        runner: runner.to_owned(),
+        spec,
+        shown,
+        others: Vec::new(),
+        granularity: if reported { Granularity::Tests } else { Granularity::Whole },
+    }
 }
 
 /// A script without a reporter: what it needs is built first, and its failure hides no test.
@@ -90,7 +96,8 @@ fn by_program(program: &str) -> String {
     if program == "node" { program.to_owned() } else { format!("npx {program}") }
 }
 
-/// No watching; what the project's script sets; and for Keiko's reporter what it is to start.
+/// No watching, and no word on colours: tests of programs that use them look at these variables, and what they print is stripped
+/// anyway; what the project's script sets; and for Keiko's reporter what it is to start.
 fn environment(runner: &str, script: &TestScript) -> BTreeMap<String, String> {
     let mut env = script.env.clone();
     let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());

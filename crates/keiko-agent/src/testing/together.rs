@@ -39,6 +39,7 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
                 whole.failed += summary.failed;
                 whole.errors += summary.errors;
                 whole.skipped += summary.skipped;
+                whole.millis = whole.millis.saturating_add(summary.millis);
                 whole.void = whole.void.or_else(|| summary.void.map(|why| format!("{place}{why}")));
                 runners.push(summary.runner);
                 cases.extend(of_one.into_iter().map(|case| TestCase { name: format!("{place}{}", case.name), ..case }));

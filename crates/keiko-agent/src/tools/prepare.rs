@@ -90,7 +90,7 @@ mod tests {
                 registries: Vec::new(),
                 cached: false,
             }),
-            script: None,
+            ..Project::default()
         }
     }
 

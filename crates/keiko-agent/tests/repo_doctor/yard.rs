@@ -209,13 +209,19 @@ impl Yard {
                     toolchain,
                     manifests: vec![manifest.to_owned()],
                     runner: Some(runner.to_owned()),
-                    needs_prepare: false,
-                    preparation: None,
-                    script: None,
+                    ..Project::default()
                 });
             }
         }
-        Survey { files: listing.lines().count() as u32, projects, instructions: None, programs, listing: listing.into(), tests: Vec::new() }
+        Survey {
+            files: listing.lines().count() as u32,
+            projects,
+            instructions: None,
+            programs,
+            listing: listing.into(),
+            tests: Vec::new(),
+            test_support: Vec::new(),
+        }
     }
 
     /// The state of all files that are not ignored.

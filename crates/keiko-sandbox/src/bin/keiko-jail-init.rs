@@ -1,6 +1,6 @@
 //! The parts of the binary that run in a jail, as a program of their own, for this crate's tests: `keiko` contains the same.
 
-use keiko_sandbox::{recording, worker};
+use keiko_sandbox::{recording, watch, worker};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -10,6 +10,9 @@ fn main() -> ExitCode {
     }
     if args.next_if(|first| first == recording::LOOK_ARG).is_some() {
         return recording::main(args);
+    }
+    if args.next_if(|first| first == watch::WATCH_ARG).is_some() {
+        return watch::main(args);
     }
     keiko_sandbox::inner::inner_main(args)
 }

@@ -45,7 +45,13 @@ impl Destinations {
     /// The usual registries of a toolchain.
     #[must_use]
     pub fn of(toolchain: Toolchain) -> Destinations {
-        registries(toolchain).iter().fold(Destinations::default(), |all, name| all.and_name(name))
+        Destinations::default().and(toolchain)
+    }
+
+    /// Those of another toolchain as well.
+    #[must_use]
+    pub fn and(self, toolchain: Toolchain) -> Destinations {
+        registries(toolchain).iter().fold(self, |all, name| all.and_name(name))
     }
 
     /// A name that may be connected to on the ports of the web, as long as it leads to the internet; `*.name` for all

@@ -84,6 +84,17 @@ pub(super) struct Plain {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bad(pub(super) u16, pub(super) &'static str);
 
+impl Bad {
+    /// The whole answer.
+    pub(super) fn answer(&self) -> Vec<u8> {
+        let Bad(status, why) = self;
+        let text = format!("Keiko's sandbox: {why}.\n");
+        let length = text.len();
+        format!("HTTP/1.1 {status} {why}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{text}")
+            .into_bytes()
+    }
+}
+
 const NOT_UNDERSTOOD: Bad = Bad(400, "the request was not understood");
 
 /// Headers between neighbours, and what this proxy writes itself.

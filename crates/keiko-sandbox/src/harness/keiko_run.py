@@ -104,6 +104,13 @@ def _start():
                 return "%s.%s" % (getattr(owner_, "__name__", owner_), name)
         return None
 
+    def shadowed(thing, beginnings):
+        """What of one object hides what its class has, by the workspace's doing."""
+        for name, value in list(getattr(thing, "__dict__", {}).items()):
+            if name.startswith(beginnings) and hasattr(type(thing), name) and of_workspace(value):
+                return name
+        return None
+
     def place_of(trace):
         """The innermost frame in the workspace: file and line."""
         found, count = None, 0
@@ -186,7 +193,24 @@ def _start():
             here_ = os.path.isfile(os.path.join(workspace, top, "__init__.py")) or os.path.isfile(os.path.join(workspace, top + ".py"))
             if here_ and not file.startswith(workspace + "/") and ("site-packages" in file or "dist-packages" in file):
                 del sys.modules[name]
+        read_sources()
         sys.path.insert(0, os.getcwd())
+
+    def read_sources():
+        """What stands in the workspace is compiled anew: byte code beside it, which git ignores, may say something else."""
+        loaders = sys.modules["_frozen_importlib_external"]
+        cached = loaders.cache_from_source
+
+        def cache_from_source(path, *rest, **more):
+            place = os.path.realpath(os.fspath(path))
+            if place.startswith(workspace + "/") and "-packages/" not in place:
+                raise NotImplementedError
+            return cached(path, *rest, **more)
+
+        loaders.cache_from_source = cache_from_source
+        rewrite = sys.modules.get("_pytest.assertion.rewrite")
+        if hasattr(rewrite, "_read_pyc"):
+            rewrite._read_pyc = lambda *_arguments, **_more: None
 
     # ---------------------------------------------------------------- pytest
 
@@ -250,6 +274,15 @@ def _start():
             place = place_of(info) if info is not None else None
             return message, place
 
+        def swapped(item):
+            """Whether something else than what its module or class has is to be run."""
+            function = vars(item).get("_obj")
+            own = getattr(getattr(item.parent, "obj", None), getattr(item, "originalname", None) or "", None)
+            if function is None or own is None:
+                return False
+            function, own = getattr(function, "__func__", function), getattr(own, "__func__", own)
+            return function is not own and of_workspace(function)
+
         class Reporter:
             @pytest.hookimpl(hookwrapper=True, tryfirst=True)
             def pytest_runtest_protocol(self, item):
@@ -260,6 +293,8 @@ def _start():
                 emit(kind="start", name=name)
                 if "runtest" in vars(item) and of_workspace(vars(item)["runtest"]):
                     counts["void"] = "how %s is run was replaced by code of the workspace" % name
+                if swapped(item):
+                    counts["void"] = "%s itself was replaced by code of the workspace" % name
                 began = now()
                 watched = watch(lambda why: (_ for _ in ()).throw(outcomes.Failed(why)))
                 try:
@@ -389,7 +424,8 @@ def _start():
 
     # -------------------------------------------------------------- unittest
 
-    def run_unittest(arguments):
+    def of_unittest():
+        """The runner of unittest with Keiko's results, and their counts."""
         import unittest
         import unittest.case
         import unittest.loader
@@ -434,6 +470,10 @@ def _start():
                 if case is None:
                     return
                 unwatch(case["watched"])
+                hidden = shadowed(test, ("assert", "fail", "_base", "_getAssert", "run", "_call", getattr(test, "_testMethodName", "run")))
+                module_file = getattr(sys.modules.get(type(test).__module__), "__file__", None)
+                if hidden and getattr(getattr(vars(test)[hidden], "__code__", None), "co_filename", None) != module_file:
+                    counts["tampered"] = "%s of %s was replaced by code of the workspace" % (hidden, case["name"])
                 method = getattr(type(test), getattr(test, "_testMethodName", ""), None)
                 code = getattr(method, "__code__", None)
                 module = sys.modules.get(type(test).__module__)
@@ -512,18 +552,51 @@ def _start():
 
         keep(Runner, "run")
         keep(unittest.TextTestRunner, "run")
+        return unittest, Runner, Result, counts
+
+    def canaries(counts, result=None):
+        try:
+            hidden = shadowed(result, ("add", "start", "stop", "tell", "settle", "was")) if result is not None else None
+            return sing() or counts.get("tampered") or (hidden and "%s of the result was replaced by code of the workspace" % hidden)
+        except Exception as error:
+            return "the canary could not be run: %s" % text(repr(error), 300)
+
+    def run_unittest(arguments):
+        unittest, runner, _, counts = of_unittest()
         program = unittest.main
         give_way()
-        result = program(module=None, argv=["python3 -m unittest"] + arguments, testRunner=Runner, exit=False).result
-        try:
-            counts["void"] = sing()
-        except Exception as error:
-            counts["void"] = "the canary could not be run: %s" % text(repr(error), 300)
+        result = program(module=None, argv=["python3 -m unittest"] + arguments, testRunner=runner, exit=False).result
+        counts["void"] = canaries(counts, result)
         ok = result is not None and result.wasSuccessful()
         end(0 if ok else 1, counts["cases"], counts["void"])
         return 0 if ok else 1
 
-    runners = {"pytest": run_pytest, "unittest": run_unittest}
+    def run_script(arguments):
+        """A script of the project's, or a module after `-m`, that starts unittest in its own way, as Django's does."""
+        import runpy
+
+        unittest, _, results, counts = of_unittest()
+        unittest.TextTestRunner.resultclass = results
+        keep(unittest.TextTestRunner, "resultclass", "__init__", "_makeResult")
+        start, module = runpy.run_path, arguments[0] == "-m"
+        if module:
+            start, arguments = runpy.run_module, arguments[1:]
+        else:
+            sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
+        sys.argv[:] = arguments
+        give_way()
+        code = 0
+        try:
+            start(arguments[0], run_name="__main__", **({"alter_sys": True} if module else {}))
+        except SystemExit as left:
+            code = left.code if type(left.code) is int else 0 if left.code is None else 1
+            if type(left.code) is str:
+                sys.stderr.write(left.code + "\n")
+        counts["void"] = canaries(counts)
+        end(code, counts["cases"], counts["void"])
+        return code
+
+    runners = {"pytest": run_pytest, "unittest": run_unittest, "script": run_script}
     which, arguments = sys.argv[1], sys.argv[2:]
     sys.argv[:] = [which] + arguments
     code = runners[which](arguments)

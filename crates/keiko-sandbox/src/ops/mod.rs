@@ -76,6 +76,7 @@ impl OpRequest {
             | JailOp::Cell { .. }
             | JailOp::Prepare { .. }
             | JailOp::Restore { .. }
+            | JailOp::Without { .. }
             | JailOp::Diff { .. } => return None,
         })
     }

@@ -4,14 +4,19 @@
 //! the names of all files; each toolchain then looks at its own manifests.
 
 mod go;
+mod mentions;
 mod node;
 mod node_built;
 mod node_manifest;
 mod node_script;
 mod programs;
 mod python;
+mod python_ways;
 mod python_words;
 mod rust;
+mod rust_ways;
+mod support;
+mod witnesses;
 
 use crate::ops::list::{Listing, list};
 use crate::ops::path::{Found, RelPath, Root, read_text};
@@ -95,9 +100,10 @@ fn look(root: &Root, programs: Programs) -> Result<Survey, OpError> {
     for toolchain in [Toolchain::Rust, Toolchain::Go] {
         share(&mut projects, toolchain);
     }
-    let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).cloned().collect();
+    let test_support = support::of(&tree);
+    let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).chain(&test_support).cloned().collect();
     let instructions = tree.read("", "AGENTS.md").map(cut);
-    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests })
+    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests, test_support })
 }
 
 fn found_in(tree: &Tree<'_>, places: &[&String], programs: &Programs) -> Vec<Project> {

@@ -5,7 +5,7 @@ use super::report::{Harness, REPORT_CAP};
 use super::session::Session;
 use crate::jail::Identity;
 use crate::spec::{JailOutput, JailSpec, Mount, Network};
-use crate::workspace::{Place, copy, deps, inside, io_fault, tree};
+use crate::workspace::{Place, copy, deps, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, Limits, REPORT, RESULTS, TreeId};
@@ -119,6 +119,7 @@ impl Shared {
             env.entry("VIRTUAL_ENV".to_owned()).or_insert(venv);
             env.entry("PATH".to_owned()).or_insert(path);
         }
+        env.extend(toolchain::variable(&session.place.tree(), Path::new(cwd)));
         env
     }
 

@@ -5,9 +5,9 @@ use super::session::Session;
 use crate::egress::Egress;
 use crate::ops::OpRequest;
 use crate::spec::{JailSpec, Mount, Network};
-use crate::workspace::prepare::{Origin, SCRATCH, Set};
+use crate::workspace::prepare::{BUILT, Origin, SCRATCH, Set};
 use crate::workspace::registry::Registries;
-use crate::workspace::{copy, inside, io_fault, tree};
+use crate::workspace::{copy, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain};
@@ -21,6 +21,8 @@ const LOG_CAP: usize = 64 << 10;
 /// Limits of the commands of one set, the time of all together.
 const LIMITS: Limits = Limits { wall_ms: 900_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 2048 };
 
+/// The registry of Rust, as a survey names it.
+const CRATES: &str = "crates.io";
 /// Projects that one set of dependencies is bound into.
 const DIRS_MOST: usize = 64;
 /// Lines of our own that are repeated at the end.
@@ -42,8 +44,9 @@ impl Shared {
         for wanted in sets.into_iter().take(SETS_MOST) {
             let set = set_of(session, run, &wanted)?;
             if set.is_done(&self.cache) {
-                self.adopt(session, set).await?;
-                rows.push(row(&wanted, true, "taken from the cache".to_owned(), 0));
+                let said = from_cache(&set, &self.cache);
+                self.adopt_cached(session, set).await?;
+                rows.push(row(&wanted, true, said, 0));
                 continue;
             }
             let Some((log, exit_code)) = self.fill(session, run, set, &wanted, &live, cancel).await? else { return Ok(None) };
@@ -63,7 +66,7 @@ impl Shared {
         cancel: &Cancel,
     ) -> Result<Option<(String, i32)>, Fault> {
         let registries = Registries::read();
-        let egress = registries.egress(wanted.toolchain, self.jail.registries())?;
+        let egress = registries.egress(&toolchains(wanted, &registries), self.jail.registries())?;
         let host = set.make(&self.cache, run, self.jail.identity(), &registries)?;
         self.make_mount_points(session, &set)?;
         let before = tree::record(&self.jail, &session.place, cancel).await?.tree;
@@ -94,13 +97,14 @@ impl Shared {
             }
         }
         log.push_str(&refused(&egress));
+        notes.extend(egress.failed().iter().map(|place| format!("\nkeiko: registry {place}")));
         // Said at the end once more: what was left out is not to be lost in what an installer says.
-        log.extend(notes);
+        log.push_str(&notes.concat());
         // Installers write beside manifests what nobody asked for. What git ignores stays: it is what was built.
         session.tree = Some(tree::restore(&self.jail, &session.place, &before).await?);
         copy::wipe(&host.join(SCRATCH))?;
         if exit_code == 0 {
-            set.finish(&self.cache, run)?;
+            set.finish(&self.cache, run, &notes.concat())?;
             self.adopt(session, set).await?;
         } else {
             copy::wipe(&host)?;
@@ -116,12 +120,13 @@ impl Shared {
             if !set.is_done(&self.cache) {
                 return Ok(None);
             }
-            found.push(set);
+            found.push((row(wanted, true, from_cache(&set, &self.cache), 0), set));
         }
-        for set in found {
-            self.adopt(session, set).await?;
+        let mut rows = Vec::new();
+        for (row, set) in found {
+            self.adopt_cached(session, set).await?;
+            rows.push(row);
         }
-        let rows = sets.iter().map(|wanted| row(wanted, true, "taken from the cache".to_owned(), 0)).collect();
         Ok(Some(JailBody::Prepared(Prepared { sets: rows })))
     }
 
@@ -135,7 +140,7 @@ impl Shared {
             // A survey comes out of the jail: what makes no sense is not used.
             let Ok(set) = set_of(session, run, wanted) else { continue };
             if set.is_done(&self.cache) && !session.prepared.holds(&set) {
-                self.adopt(session, set).await?;
+                self.adopt_cached(session, set).await?;
                 adopted = true;
             }
         }
@@ -146,9 +151,15 @@ impl Shared {
         let registries = Registries::read();
         for wanted in survey.projects.iter_mut().filter_map(|project| project.preparation.as_mut()) {
             // Which mirror is configured is not seen inside.
+            let further =
+                toolchains(wanted, &registries).into_iter().skip(1).map(|other| registries.mirror(other).unwrap_or(CRATES.into()));
+            let further: Vec<String> = further.collect();
             if let Some(mirror) = registries.mirror(wanted.toolchain) {
                 wanted.registries = vec![mirror];
+            } else {
+                wanted.registries.truncate(1);
             }
+            wanted.registries.extend(further);
             wanted.cached = set_of(session, run, wanted).is_ok_and(|set| session.prepared.holds(&set) && set.is_done(&self.cache));
         }
         Ok(Some(JailBody::Surveyed(survey)))
@@ -169,6 +180,8 @@ impl Shared {
         mounts.extend(set.modules(host, &session.place, true));
         let mut env = set.install_env(registries);
         env.extend(Egress::environment());
+        let dir = set.dirs.first().filter(|_| set.toolchain == Toolchain::Rust);
+        env.extend(dir.and_then(|dir| toolchain::variable(&session.place.tree(), dir)));
         let network = Network::Through(egress.clone());
         JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new(), links: Vec::new() }
     }
@@ -186,12 +199,46 @@ impl Shared {
         session.prepared.add(set, &session.place)
     }
 
+    /// The same for one that was installed for another copy of the workspace.
+    async fn adopt_cached(&self, session: &mut Session, set: Set) -> Result<(), Fault> {
+        let built = set.built(&self.cache).map(|host| Mount { host, inside: format!("{}/{BUILT}", set.inside()), writable: false });
+        self.adopt(session, set).await?;
+        match built {
+            Some(archive) => self.put_built(session, archive).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Puts what an installation built in its copy of the workspace into this one: what git ignores, and only where nothing is.
+    async fn put_built(&self, session: &mut Session, archive: Mount) -> Result<(), Fault> {
+        let before = tree::record(&self.jail, &session.place, &Cancel::new()).await?.tree;
+        let from = archive.inside.clone();
+        let mounts = vec![inside::tree_mount(&session.place, true), archive];
+        let script = "exec tar -C /workspace --skip-old-files --no-same-owner -xf \"$1\"";
+        let spec = inside::script_spec(mounts, Default::default(), script, &[&from], Vec::new());
+        let output = self.jail.run(spec, LiveSink::none(), Cancel::new()).await?;
+        // An install script may have put anything into the archive: what git would see of it goes again.
+        session.tree = Some(tree::restore(&self.jail, &session.place, &before).await?);
+        if output.end != End::Exit(0) {
+            tracing::warn!(said = %inside::text(&output.stderr), "what was built could not be put back");
+        }
+        Ok(())
+    }
+
     fn make_mount_points(&self, session: &Session, set: &Set) -> Result<(), Fault> {
         for dir in set.dirs.iter().filter(|_| set.toolchain == Toolchain::Node) {
             mount_point(&session.place.tree(), &dir.join("node_modules"), self.jail.identity())?;
         }
         Ok(())
     }
+}
+
+/// The toolchain of a set, and that of Rust where packages of Python's are built with it.
+fn toolchains(wanted: &Preparation, registries: &Registries) -> Vec<Toolchain> {
+    let crates = registries.mirror(Toolchain::Rust);
+    let with_rust = wanted.registries.iter().skip(1).any(|name| name == CRATES || Some(name) == crates.as_ref());
+    let rust = (wanted.toolchain == Toolchain::Python && with_rust).then_some(Toolchain::Rust);
+    [Some(wanted.toolchain), rust].into_iter().flatten().collect()
 }
 
 /// Where a set of this workspace is kept. Its folders name places inside the workspace, whoever made them up.
@@ -204,6 +251,10 @@ fn set_of(session: &Session, run: RunId, wanted: &Preparation) -> Result<Set, Fa
 fn row(wanted: &Preparation, cached: bool, log: String, exit_code: i32) -> PreparedSet {
     let log = tree::cut(log, LOG_CAP, false).text;
     PreparedSet { toolchain: Some(wanted.toolchain), dirs: wanted.dirs.clone(), cached, log, exit_code }
+}
+
+fn from_cache(set: &Set, cache: &Path) -> String {
+    format!("taken from the cache\n{}", set.notes(cache)).trim_end().to_owned()
 }
 
 /// A command for the log; a script was shown to the person who was asked.

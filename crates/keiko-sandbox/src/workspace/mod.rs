@@ -24,6 +24,7 @@ pub(crate) mod prepare;
 pub(crate) mod registry;
 pub(crate) mod source;
 pub(crate) mod submodules;
+pub(crate) mod toolchain;
 pub(crate) mod tree;
 
 pub use source::{is_system, read_small};

@@ -2,7 +2,7 @@
 
 use super::copy::{self, Caps, Copied, MADE, Watch, Wish};
 use super::source::{self, Found, Repo};
-use super::{Meta, Place, Workspaces, deps, io_fault, own, submodules, write_atomically};
+use super::{Meta, Place, Workspaces, deps, io_fault, own, submodules, toolchain, write_atomically};
 use crate::foreign;
 use crate::jail::Identity;
 use keiko_contracts::code::{Code, Fault};
@@ -123,6 +123,10 @@ impl Maker<'_> {
         notes.extend(filled.notes.iter().cloned());
         let branch = repo.and_then(|r| r.branch.clone());
         self.clone_out(&filled, branch.as_deref().unwrap_or(BRANCH), format, found.as_ref())?;
+        let rustup = crate::allowlist::rustup();
+        let absent =
+            rustup.and_then(|rustup| toolchain::absent(&self.place.tree(), found.as_ref().map_or(Path::new(""), |f| &f.part), &rustup));
+        notes.extend(absent.map(toolchain::Absent::note));
         let root = self.root_of(source, found.as_ref());
         let deps = root.as_deref().map(deps::find).unwrap_or_default();
         let deps = deps::make_mount_points(&self.place.tree(), deps)?;
@@ -188,10 +192,10 @@ impl Maker<'_> {
         Err(super::git::refused("fetch", &said.stderr).at(repo.git_dir.display()).hint(hint))
     }
 
+    /// Tags come along where they lie on the way to HEAD: many projects have their version out of them.
     fn fetch(&self, repo: &Repo, more: &[&str]) -> Result<super::git::Said, Fault> {
         let from: OsString = repo.git_dir.clone().into();
-        let mut args: Vec<OsString> =
-            ["-c", "fetch.fsckObjects=false", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"].map(Into::into).into();
+        let mut args: Vec<OsString> = ["-c", "fetch.fsckObjects=false", "fetch", "--quiet", "--no-write-fetch-head"].map(Into::into).into();
         args.extend(["--no-auto-maintenance", "--no-recurse-submodules", "--update-shallow"].map(Into::into));
         args.extend(more.iter().map(Into::into));
         args.extend(["--".into(), from, "+HEAD:refs/keiko/head".into()]);
@@ -360,6 +364,8 @@ impl Maker<'_> {
         }
         let alternates = state.join("objects/info/alternates");
         write_atomically(&alternates, format!("{}/objects\n", super::inside::REPO).as_bytes())?;
+        let tags = git.call(&repo, ["for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags"]).run()?;
+        git.call(&clone, ["update-ref", "--stdin"]).stdin(tags.stdout).run()?;
         let branch_ref = format!("refs/heads/{branch}");
         git.call(&clone, ["update-ref", &branch_ref, &filled.base.0]).run()?;
         git.call(&clone, ["symbolic-ref", "HEAD", &branch_ref]).run()?;

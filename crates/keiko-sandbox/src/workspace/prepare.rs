@@ -12,6 +12,7 @@
 
 use super::registry::Registries;
 use super::{Meta, Place, copy, io_fault, write_atomically};
+use crate::foreign;
 use crate::jail::Identity;
 use crate::spec::Mount;
 use keiko_contracts::code::{Code, Fault};
@@ -29,6 +30,10 @@ pub(crate) const SCRATCH: &str = ".tmp";
 
 /// What tools of a build keep among modules.
 const MODULE_CACHE: &str = ".cache";
+/// Longest notes of a set, bytes.
+const NOTES_BYTES_MAX: u64 = 64 << 10;
+/// An archive of what an installation built in the workspace and git ignores, in the folder of its set.
+pub(crate) const BUILT: &str = "built.tar";
 
 /// One set of dependencies that a run uses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,8 +106,16 @@ impl Set {
         self.done(cache).is_file() && self.host(cache).is_dir()
     }
 
-    /// Puts what was installed in its place. Another run may have been faster: then its result stands.
-    pub(crate) fn finish(&self, cache: &Path, run: RunId) -> Result<(), Fault> {
+    /// The archive of what was built in the workspace, if anything was.
+    pub(crate) fn built(&self, cache: &Path) -> Option<PathBuf> {
+        let archive = self.host(cache).join(BUILT);
+        // Not through a link, which the installation may have left.
+        archive.symlink_metadata().is_ok_and(|about| about.is_file()).then_some(archive)
+    }
+
+    /// Puts what was installed in its place, with what is to be said of it. Another run may have been faster: then its result
+    /// stands.
+    pub(crate) fn finish(&self, cache: &Path, run: RunId, notes: &str) -> Result<(), Fault> {
         let (unfinished, host) = (self.unfinished(cache, run), self.host(cache));
         if self.is_done(cache) {
             return copy::wipe(&unfinished);
@@ -117,7 +130,12 @@ impl Set {
         }
         copy::seal(&unfinished)?;
         std::fs::rename(&unfinished, &host).map_err(|e| io_fault("move", &unfinished, &e))?;
-        write_atomically(&self.done(cache), b"")
+        write_atomically(&self.done(cache), notes.as_bytes())
+    }
+
+    /// What was said of it when it was installed: what was left out.
+    pub(crate) fn notes(&self, cache: &Path) -> String {
+        foreign::read_text(&self.done(cache), NOTES_BYTES_MAX).unwrap_or_default()
     }
 
     /// Makes an empty folder for the installer to fill.
@@ -129,6 +147,12 @@ impl Set {
         match self.toolchain {
             // Cargo wants the same sources offline as online.
             Toolchain::Rust if !registries.cargo.is_empty() => write_atomically(&host.join("config.toml"), registries.cargo.as_bytes())?,
+            // Packages may be built with Rust.
+            Toolchain::Python => {
+                let cargo = host.join(SCRATCH).join("cargo");
+                std::fs::create_dir_all(&cargo).map_err(|e| io_fault("make a folder", &cargo, &e))?;
+                write_atomically(&cargo.join("config.toml"), registries.cargo.as_bytes())?;
+            }
             Toolchain::Node => write_atomically(&host.join("npmrc"), registries.npmrc.as_bytes())?,
             _ => {}
         }
@@ -181,6 +205,7 @@ impl Set {
                 set("PIP_NO_INPUT", "1".into());
                 set("UV_CACHE_DIR", format!("{scratch}/uv"));
                 set("UV_PYTHON_DOWNLOADS", "never".into());
+                set("CARGO_HOME", format!("{scratch}/cargo"));
             }
             Toolchain::Node => {
                 set("NPM_CONFIG_USERCONFIG", format!("{}/npmrc", self.inside()));
@@ -348,7 +373,8 @@ mod tests {
         let mut prepared = Prepared::default();
         prepared.add(set.clone(), &place).unwrap();
         assert!(prepared.mounts(&place, dir.path()).is_empty() && prepared.env_in("", dir.path(), "/bin").is_empty());
-        set.finish(dir.path(), run).unwrap();
+        set.finish(dir.path(), run, "keiko: left out").unwrap();
+        assert_eq!(set.notes(dir.path()), "keiko: left out");
         assert!(!set.unfinished(dir.path(), run).exists());
         assert_eq!(Prepared::read(&place), prepared);
         assert_eq!(prepared.env_in("", dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");

@@ -1,6 +1,7 @@
 //! Where this machine's package managers get packages from: the parts that are no secrets, for the one jail with network.
 
 use crate::egress::{Destinations, Egress, Upstream};
+use crate::foreign;
 use crate::spec::Mount;
 use keiko_contracts::code::Fault;
 use keiko_contracts::jail::Toolchain;
@@ -32,6 +33,9 @@ const VARIABLES: [&str; 22] = [
     "CURL_CA_BUNDLE",
     "GIT_SSL_CAINFO",
 ];
+
+/// Longest settings file that is read, bytes.
+const SETTINGS_BYTES_MAX: u64 = 1 << 20;
 
 /// Keys of npm's configuration that say where packages come from. Tokens and passwords are other keys.
 const NPM_KEYS: [&str; 4] = ["registry", "cafile", "strict-ssl", "replace-registry-host"];
@@ -75,7 +79,9 @@ impl Registries {
     pub(crate) fn read() -> Registries {
         let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
-        let all = |paths: &[PathBuf]| paths.iter().filter_map(|p| std::fs::read_to_string(p).ok()).filter(|t| t.len() < 1 << 20).collect();
+        // Dotfiles are often links into a folder of their own, so these are followed; a pipe at the end is not waited for.
+        let text = |path: &PathBuf| foreign::read_text(&path.canonicalize().ok()?, SETTINGS_BYTES_MAX);
+        let all = |paths: &[PathBuf]| paths.iter().filter_map(text).collect();
         let files = Files {
             pip: all(&["/etc/pip.conf".into(), home.join(".pip/pip.conf"), home.join(".config/pip/pip.conf")]),
             npm: all(&["/usr/etc/npmrc".into(), "/usr/local/etc/npmrc".into(), "/etc/npmrc".into(), home.join(".npmrc")]),
@@ -123,11 +129,12 @@ impl Registries {
     }
 
     /// The way to the network for installing: the usual registries, the places that these settings name, and `further` ones.
-    pub(crate) fn egress(&self, toolchain: Toolchain, further: &[String]) -> Result<Egress, Fault> {
+    pub(crate) fn egress(&self, toolchains: &[Toolchain], further: &[String]) -> Result<Egress, Fault> {
         if let Some(fault) = &self.upstream_fault {
             return Err(fault.clone());
         }
-        let usual = further.iter().fold(Destinations::of(toolchain), |all, name| all.and_name(name));
+        let usual = toolchains.iter().fold(Destinations::default(), |all, toolchain| all.and(*toolchain));
+        let usual = further.iter().fold(usual, |all, name| all.and_name(name));
         let settings = self.env.values().map(String::as_str).chain([self.npmrc.as_str(), self.cargo.as_str()]);
         Ok(Egress::new(settings.fold(usual, Destinations::and_configured), self.upstream.clone()))
     }
@@ -226,7 +233,7 @@ mod tests {
         assert!(out.cargo.contains("replace-with") && out.cargo.contains("sparse+https://c/"));
         assert!(!format!("{out:?}").contains("hidden"), "{out:?}");
         assert!(out.paths.is_empty(), "a certificate that is not there is not bound");
-        let egress = format!("{:?}", out.egress(Toolchain::Rust, &["*.further.example".into()]).unwrap());
+        let egress = format!("{:?}", out.egress(&[Toolchain::Rust], &["*.further.example".into()]).unwrap());
         for place in
             ["mirror.example", "npm.example", "ours.example", "crates.example", "static.crates.io", "*.further.example", "proxy:3128"]
         {
@@ -246,6 +253,6 @@ mod tests {
         let out = Registries::of(&BTreeMap::new(), &files);
         assert!(!out.cargo.contains("cargo-proxy") && out.npmrc.is_empty(), "the jail sees ours only");
         let socks = Files { npm: vec!["proxy=socks5://x:1\n".into()], ..Files::default() };
-        assert_eq!(Registries::of(&BTreeMap::new(), &socks).egress(Toolchain::Node, &[]).unwrap_err().code, "KEI-5150");
+        assert_eq!(Registries::of(&BTreeMap::new(), &socks).egress(&[Toolchain::Node], &[]).unwrap_err().code, "KEI-5150");
     }
 }

@@ -124,6 +124,29 @@ git write-tree"#
         .hint("something in it resists: keiko runs diff"))
 }
 
+/// Puts the files of a tree back, but for some, which come from another tree, or go where that has none.
+pub(crate) async fn without(jail: &Jail, place: &Place, tree: &TreeId, base: &TreeId, paths: &[String]) -> Result<TreeId, Fault> {
+    check(tree)?;
+    check(base)?;
+    there(place)?;
+    // Each path is taken out before any is put in: a folder may stand where a file stood.
+    let script = r#"tree=$1 base=$2
+shift 2
+export GIT_INDEX_FILE=/tmp/without GIT_LITERAL_PATHSPECS=1
+git read-tree "$tree" || exit 3
+if [ $# -gt 0 ]
+then
+    printf '%s\0' "$@" | git update-index -z --force-remove --stdin || exit 4
+    git ls-tree -rz "$base" -- "$@" > /tmp/put-in || exit 5
+    git update-index -z --replace --index-info < /tmp/put-in || exit 6
+fi
+git write-tree"#;
+    let args: Vec<&str> = [tree.0.as_str(), base.0.as_str()].into_iter().chain(paths.iter().map(String::as_str)).collect();
+    let out = on_state(jail, place, false, RECORD_MS, script, &args, Cancel::new()).await?;
+    let mixed = tree_id(&succeeded("taking a part of the change out", &out)?)?;
+    restore(jail, place, &mixed).await
+}
+
 /// The difference of two trees, or of one and the workspace.
 pub(crate) async fn diff(jail: &Jail, place: &Place, from: &TreeId, to: Option<&TreeId>, cap: usize) -> Result<TextReport, Fault> {
     check(from)?;

@@ -223,6 +223,44 @@ print(any('secret' in open(f, errors='replace').read() for f in ['/proc/self/env
     );
 }
 
+/// A registry that is down, one that hangs and one that ends every connection: each is named, and asked no more after a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_registry_is_named_and_given_up() {
+    let Some(jail) = jail("a_dead_registry_is_named_and_given_up") else { return };
+    let bound = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = |listener: &TcpListener| listener.local_addr().unwrap();
+    let down = at(&bound());
+    let hangs = bound();
+    let ends = bound();
+    let (hangs_at, ends_at) = (at(&hangs), at(&ends));
+    std::thread::spawn(move || ends.incoming().for_each(drop));
+    let good = Server::new(PAGE);
+    let good_at = good.address;
+    let names = [down, hangs_at, ends_at, good_at].map(|at| format!("http://{at}/"));
+    let list = names.iter().fold(Destinations::default(), |list, name| list.and_configured(name));
+    let egress = Egress::with_patience(list, Upstream::default(), std::time::Duration::from_millis(400));
+    let script = format!(
+        "
+for place in ['{down}', '{hangs_at}', '{ends_at}', '{good_at}']:
+    print([get('http://%s/' % place).split(' |')[0] for _ in range(5)])
+print(ask('CONNECT {hangs_at} HTTP/1.1\\r\\n\\r\\n', then=b'hello').split(' |')[0])"
+    );
+    let got = asked(&jail, &egress, &script).await;
+    let given_up = "HTTP/1.1 504 this place failed too often and is asked no more";
+    for (line, why) in got.iter().zip(["the server cannot be reached", "the server gave no answer"]) {
+        assert_eq!(line.matches(&format!("HTTP/1.1 504 {why}")).count(), 3, "{got:?}");
+        assert_eq!(line.matches(given_up).count(), 2, "{got:?}");
+    }
+    assert_eq!(got[2].matches(given_up).count(), 2, "{got:?}");
+    assert_eq!(got[3].matches("HTTP/1.1 200 OK").count(), 5, "{got:?}");
+    assert_eq!(got[4], given_up, "{got:?}");
+    let silent = |at| format!("{at}: the server gave no answer");
+    let mut all = [format!("{down}: the server cannot be reached"), silent(hangs_at), silent(ends_at)];
+    all.sort();
+    assert_eq!(egress.failed(), all);
+    drop(hangs);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_clients_cost_little_and_end_with_the_jail() {
     let Some(jail) = jail("hostile_clients_cost_little") else { return };

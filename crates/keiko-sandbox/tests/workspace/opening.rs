@@ -144,3 +144,22 @@ async fn what_a_filter_hides_is_not_taken_along_in_the_clear() {
     assert_eq!(tree, opened.tree);
     assert!(scene.sandbox.notes(scene.run).unwrap().iter().any(|n| n.contains("a.key")));
 }
+
+#[tokio::test]
+async fn tags_on_the_way_to_head_come_along_and_others_do_not() {
+    let Some(scene) = Scene::new("tags_on_the_way_to_head") else { return };
+    scene.repository(&[("a", "1\n")]);
+    scene.git(&["tag", "v1.0"]);
+    scene.git(&["-c", "user.name=t", "-c", "user.email=t@localhost", "tag", "-a", "v1.1", "-m", "the first"]);
+    scene.git(&["switch", "-q", "-c", "side"]);
+    scene.files(&[("a", "side\n")]);
+    scene.commit();
+    scene.git(&["tag", "v9"]);
+    scene.git(&["switch", "-q", "main"]);
+    scene.files(&[("a", "2\n")]);
+    scene.commit();
+    scene.files(&[("a", "3, not committed\n")]);
+    scene.open(true).await;
+    let (exec, _) = scene.sh("git tag; git describe --tags --abbrev=0").await;
+    assert_eq!(exec.stdout.text_or_empty(), "v1.0\nv1.1\nv1.1\n", "{exec:?}");
+}

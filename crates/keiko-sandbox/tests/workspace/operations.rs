@@ -54,6 +54,32 @@ async fn restoring_removes_new_files_and_keeps_ignored_ones() {
 }
 
 #[tokio::test]
+async fn a_change_is_taken_out_file_by_file() {
+    let Some(scene) = Scene::new("a_change_is_taken_out") else { return };
+    scene.repository(&[("a.txt", "a\n"), ("gone", "g\n"), ("keep", "k\n"), ("turns/inner", "i\n"), ("*", "star\n")]);
+    let base = scene.open(true).await.tree;
+    let script =
+        "echo x > a.txt; rm gone; printf '\\0\\1' > 'ü b.png'; chmod +x keep; echo s > '*'; rm -r turns; ln -s /etc turns; echo n > new";
+    let (exec, tree) = scene.sh(script).await;
+    assert_eq!(exec.end, End::Exit(0), "{exec:?}");
+    let without = |paths: &[&str]| {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        JailOp::Without { tree: tree.clone(), base: base.clone(), paths }
+    };
+    let all = ["a.txt", "gone", "ü b.png", "keep", "*", "turns", "turns/inner", "new"];
+    let back = scene.done(without(&all)).await;
+    assert!(matches!(back.body, JailBody::Restored));
+    assert_eq!(back.tree, Some(base.clone()), "all of it comes to the base");
+    let part = scene.done(without(&["gone", "turns", "turns/inner", "*"])).await.tree.unwrap();
+    assert!(part != base && part != tree);
+    let (exec, same) = scene.sh("cat a.txt gone turns/inner new '*' | tr '\\n' ' '; test -x keep && echo x").await;
+    assert_eq!((exec.stdout.text_or_empty(), same), ("x g i n star x\n", part));
+    assert_eq!(scene.done(without(&[])).await.tree, Some(tree.clone()));
+    assert_eq!(scene.done(JailOp::Restore { tree: tree.clone() }).await.tree, Some(tree.clone()));
+    assert_eq!(scene.failed(without(&["../out"])).await.code, "KEI-5120");
+}
+
+#[tokio::test]
 async fn what_is_repeated_after_a_crash_starts_from_the_recorded_tree() {
     let Some(mut scene) = Scene::new("what_is_repeated_after_a_crash") else { return };
     scene.repository(&[("count", "")]);

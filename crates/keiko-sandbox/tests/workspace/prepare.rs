@@ -325,3 +325,35 @@ E
     assert!(log.contains("refused connections while installing") && log.contains("exfiltrate.example:80: it is not on the list"), "{log}");
     assert!(host.accept().is_err(), "the host's server was reached");
 }
+
+#[tokio::test]
+async fn what_was_built_in_the_workspace_is_there_for_later_runs() {
+    let Some(mut scene) = Scene::new("what_was_built_in_the_workspace") else { return };
+    scene.repository(&[(".gitignore", "*.so\n_version.py\n"), ("a.py", "")]);
+    scene.open(true).await;
+    let build = "mkdir -p pkg && echo built > pkg/fast.so && echo evil > test_b.py && tar -cf /cache/python/k1/built.tar pkg test_b.py";
+    let install = || installation(Toolchain::Python, vec![vec!["sh".to_owned(), "-ec".to_owned(), build.to_owned()]], "k1");
+    assert!(!only(scene.done(install()).await).cached);
+    let (first, tree) = scene.sh("cat pkg/fast.so; ls").await;
+    assert_eq!(first.stdout.text_or_empty(), "built\na.py\npkg\n", "{first:?}");
+    scene.run = keiko_contracts::id::RunId::from_bytes([8; 10]);
+    scene.open(true).await;
+    assert!(only(scene.done(install()).await).cached);
+    let (later, same) = scene.sh("cat pkg/fast.so; ls").await;
+    assert_eq!((later.stdout.text_or_empty(), same), ("built\na.py\npkg\n", tree), "{later:?}");
+}
+
+#[tokio::test]
+async fn a_test_binary_that_hangs_is_ended_and_what_it_said_stays() {
+    let Some(scene) = Scene::new("a_test_binary_that_hangs") else { return };
+    scene.repository(&[("a", "")]);
+    scene.open(true).await;
+    let watch = "/.keiko/keiko jail-watch 1 sh -c";
+    let (exec, _) = scene.sh(&format!("{watch} 'echo one; sleep 0.6; echo two; sleep 0.6; echo three; exit 3'; echo $?")).await;
+    assert_eq!(exec.stdout.text_or_empty(), "one\ntwo\nthree\n3\n", "{exec:?}");
+    let (exec, _) = scene.sh(&format!("{watch} 'printf \"test a ... \"; sleep 60 & wait'; echo $?")).await;
+    let said = "test a ... \nkeiko: no test ended within 1 s, so this binary was ended\n124\n";
+    assert!(exec.stdout.text_or_empty() == said && exec.duration_ms < 20_000, "{exec:?}");
+    let (exec, _) = scene.sh(&format!("{watch} 'kill -SEGV $$'; echo $?; {watch} 'sleep 30 & echo early'; echo $?")).await;
+    assert_eq!(exec.stdout.text_or_empty(), "139\nearly\n0\n", "{exec:?}");
+}

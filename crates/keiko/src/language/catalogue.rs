@@ -255,15 +255,7 @@ mod tests {
         let told = |op: &JailOp| german_of(&describe::op(op));
         assert_eq!(told(&JailOp::Survey), "den Arbeitsbereich sichten");
         assert_eq!((told(&edit(1)), told(&edit(2))), ("a.py bearbeiten (1 Stelle)".into(), "a.py bearbeiten (2 Stellen)".into()));
-        let project = Project {
-            dir: String::new(),
-            toolchain: Toolchain::Go,
-            manifests: Vec::new(),
-            runner: None,
-            needs_prepare: false,
-            preparation: None,
-            script: None,
-        };
+        let project = Project { toolchain: Toolchain::Go, ..Project::default() };
         for (files, projects) in [(1, 1), (1, 2), (2, 1), (0, 0)] {
             let survey = Survey { files, projects: vec![project.clone(); projects], ..Survey::default() };
             let report = JailReport { body: JailBody::Surveyed(survey), tree: None };

@@ -7,7 +7,7 @@ use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
-use keiko_contracts::evidence::{EvidenceCard, TestSummary};
+use keiko_contracts::evidence::{Backwards, EvidenceCard, TestSummary};
 use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
@@ -107,14 +107,14 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     }
     match (&card.tests_before, &card.tests_after) {
         (Some(first), Some(last)) if status == EndStatus::Examined && first == last => {
-            row(output.t("tests", "Tests"), &counts(output, last))
+            row(output.t("tests", "Tests"), &counted(output, last))
         }
         (first, last) => {
             if let Some(tests) = first {
-                row(output.t("tests first", "Tests zuerst"), &counts(output, tests));
+                row(output.t("tests first", "Tests zuerst"), &counted(output, tests));
             }
             if let Some(tests) = last {
-                row(output.t("tests last", "Tests zuletzt"), &counts(output, tests));
+                row(output.t("tests last", "Tests zuletzt"), &counted(output, tests));
             }
         }
     }
@@ -135,6 +135,9 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     if !card.unproven.is_empty() {
         let why = output.t("green without the change too", "auch ohne die Änderung grün");
         row(output.t("not proven", "nicht belegt"), &format!("{why}: {}", card.unproven.join(", ")));
+    }
+    if let Some(backwards) = &card.backwards {
+        taken_out(output, backwards, &mut row);
     }
     for (what, answer) in &card.approvals {
         // What a person did not allow is missing from the result, and that is said where the result is.
@@ -178,6 +181,34 @@ fn leave(output: &Output, approval: &str) -> String {
     match approval.parse::<ApprovalId>() {
         Ok(id) => format!("{} {id}", output.t("approval", "Freigabe")),
         Err(_) => output.told(approval).into_owned(),
+    }
+}
+
+/// What tests came to, and how that was read.
+fn counted(output: &Output, tests: &TestSummary) -> String {
+    let void =
+        tests.void.as_ref().map_or(String::new(), |why| format!("; {}: {why}", output.t("nothing of this counts", "nichts davon gilt")));
+    format!("{} ({}){void}", counts(output, tests), output.told(tests.channel.words()))
+}
+
+/// What became of the tests without the change, and without its pieces.
+fn taken_out(output: &Output, backwards: &Backwards, row: &mut impl FnMut(&str, &str)) {
+    for piece in &backwards.pieces {
+        let what = match (piece.file.as_str(), piece.line) {
+            ("", _) => output.t("the change", "die Änderung").to_owned(),
+            (file, 0) => file.to_owned(),
+            (file, line) => format!("{file}:{line}"),
+        };
+        let (red, of) = (piece.red, piece.of);
+        let red = match (red, of) {
+            (0, _) => output.t("no test is red again", "kein Test wird wieder rot").to_owned(),
+            _ => tr!(output, "{red} of {of} red again", "{red} von {of} wieder rot"),
+        };
+        row(output.t("without", "ohne"), &format!("{what}: {red}"));
+    }
+    for left in &backwards.left {
+        let left = output.told(left);
+        row(output.t("not proven", "nicht belegt"), &tr!(output, "backwards: {left}", "rückwärts: {left}"));
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod any_model;
 mod approvals;
+mod backwards;
 mod bad_days;
 mod bad_input;
 mod context;
@@ -16,6 +17,7 @@ mod interrupted;
 mod journal;
 mod keiko;
 mod log;
+mod registries;
 mod replay;
 mod slow;
 mod up;

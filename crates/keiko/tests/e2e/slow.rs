@@ -63,3 +63,42 @@ fn slow_dependencies_in_three_languages_are_prepared_and_tested_offline() {
     assert_eq!((&tests["passed"], &tests["failed"], &tests["errors"]), (&json!(3), &json!(0), &json!(0)), "{tests:#}");
     server.assert_valid();
 }
+
+#[test]
+fn slow_a_project_of_djangos_is_tested_by_its_own_command() {
+    let test = "slow_a_project_of_djangos_is_tested_by_its_own_command";
+    let server = playing(vec![run_tests(), finish("One of the two is red, as it was.")]);
+    let keiko = Keiko::chat(&server);
+    if !ready(test) {
+        return;
+    }
+    let repo = keiko.root().join("shop");
+    put(&repo, "requirements.txt", "Django>=4.2,<5\n");
+    put(
+        &repo,
+        "manage.py",
+        "import os\nimport sys\n\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'settings')\nfrom django.core.management import execute_from_command_line\n\nexecute_from_command_line(sys.argv)\n",
+    );
+    put(
+        &repo,
+        "settings.py",
+        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['django.contrib.contenttypes', 'shop']\nDATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': ':memory:'}}\nDEFAULT_AUTO_FIELD = 'django.db.models.AutoField'\n",
+    );
+    put(&repo, "shop/__init__.py", "");
+    put(
+        &repo,
+        "shop/models.py",
+        "from django.db import models\n\n\nclass Item(models.Model):\n    price = models.IntegerField()\n\n    def doubled(self):\n        return self.price * 3\n",
+    );
+    put(
+        &repo,
+        "shop/tests.py",
+        "from django.test import TestCase\n\nfrom shop.models import Item\n\n\nclass ItemTest(TestCase):\n    def test_stored(self):\n        Item.objects.create(price=2)\n        self.assertEqual(Item.objects.get().price, 2)\n\n    def test_doubled(self):\n        self.assertEqual(Item(price=2).doubled(), 4)\n",
+    );
+    commit_all(&repo);
+    let done = keiko.goal(&repo, "Run the tests", &["--install", "yes"]);
+    let tests = keiko.end(&keiko.newest())["card"]["tests_before"].clone();
+    assert_eq!((&tests["passed"], &tests["failed"], &tests["errors"]), (&json!(1), &json!(1), &json!(0)), "{tests:#}\n{done}");
+    assert_eq!(tests["command"], "python3 manage.py test");
+    assert_eq!(tests["failing"], json!(["shop.tests.ItemTest.test_doubled"]));
+}

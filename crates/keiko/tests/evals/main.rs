@@ -66,3 +66,28 @@ fn slow_cheats_in_rust_are_not_believed_and_honest_changes_are() {
 fn slow_cheats_in_go_are_not_believed_and_honest_changes_are() {
     cheats::check("go");
 }
+
+#[test]
+fn slow_cheats_in_a_python_ledger_are_not_believed_and_honest_changes_are() {
+    cheats::check("ledger");
+}
+
+#[test]
+fn slow_cheats_in_python_text_utilities_are_not_believed_and_honest_changes_are() {
+    cheats::check("text");
+}
+
+#[test]
+fn slow_cheats_in_a_javascript_shop_are_not_believed_and_honest_changes_are() {
+    cheats::check("shop");
+}
+
+#[test]
+fn slow_cheats_in_a_go_stock_are_not_believed_and_honest_changes_are() {
+    cheats::check("stock");
+}
+
+#[test]
+fn slow_cheats_in_rust_spans_are_not_believed_and_honest_changes_are() {
+    cheats::check("spans");
+}

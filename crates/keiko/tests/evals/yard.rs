@@ -1,5 +1,6 @@
 //! A repository in a folder of its own, and the binary that examines it.
 
+pub(crate) use crate::cheats::has;
 use keiko_agent::native::doctor::DoctorReport;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,12 +114,6 @@ impl Yard {
             run: run.to_owned(),
         }
     }
-}
-
-/// A program can be started.
-pub(crate) fn has(program: &str) -> bool {
-    let word = if program == "go" { "version" } else { "--version" };
-    Command::new(program).arg(word).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Says that a test cannot run here, and how it can.

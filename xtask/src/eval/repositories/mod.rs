@@ -13,7 +13,6 @@ use clap::Args;
 use compare::Compared;
 use project::Project;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// What is measured, with what, and where its files lie.
 #[derive(Args)]
@@ -60,7 +59,7 @@ pub(super) fn run(root: &Path, options: &Options) -> Result<bool> {
     let cache = root.join(&options.cache);
     let binary = match &options.keiko {
         Some(binary) => binary.canonicalize().with_context(|| format!("{} is not there", binary.display()))?,
-        None => build(root)?,
+        None => super::build(root)?,
     };
     let sources = fetch::Sources { folder: cache.join("sources"), mirrors: options.mirrors.clone() };
     let bench = keiko::Bench { binary, folder: cache.join("work") };
@@ -80,12 +79,6 @@ fn chosen(all: &[Project], options: &Options) -> Result<Vec<Project>> {
     }
     ensure!(!chosen.is_empty(), "no project fits these options");
     Ok(chosen)
-}
-
-fn build(root: &Path) -> Result<PathBuf> {
-    let status = Command::new("cargo").args(["build", "--profile", "quick", "-p", "keiko"]).current_dir(root).status();
-    ensure!(status.context("cargo could not be started")?.success(), "keiko does not build");
-    Ok(root.join("target/quick/keiko"))
 }
 
 /// By hand against Keiko.

@@ -201,7 +201,11 @@ subject = "Tidy the sum"
         let projects = load(&folder).unwrap();
         let of = |language| projects.iter().filter(|project| project.language == language).count();
         assert!(projects.len() >= 40, "{}", projects.len());
-        assert!(of(Language::Python) >= 15 && of(Language::Javascript) >= 10 && of(Language::Go) >= 4);
+        for (language, least) in
+            [(Language::Python, 15), (Language::Javascript, 10), (Language::Rust, 8), (Language::Go, 4), (Language::Mixed, 3)]
+        {
+            assert!(of(language) >= least, "{}: {}", language.name(), of(language));
+        }
         assert!(projects.iter().filter(|project| project.planted.is_some()).count() >= 20);
     }
 }

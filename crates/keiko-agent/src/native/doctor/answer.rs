@@ -81,7 +81,7 @@ pub(super) fn last_line(text: &str) -> String {
 
 /// Byte code is never written: two edits of one second and one length would otherwise run the older one's.
 pub(super) fn quiet_env() -> BTreeMap<String, String> {
-    [("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("NO_COLOR", "1"), ("CARGO_TERM_COLOR", "never")]
+    [("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("CARGO_TERM_COLOR", "never")]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()

@@ -421,9 +421,7 @@ mod tests {
             toolchain: keiko_contracts::jail::Toolchain::Python,
             manifests: Vec::new(),
             runner: Some("pytest".to_owned()),
-            needs_prepare: false,
-            preparation: None,
-            script: None,
+            ..keiko_contracts::jail::Project::default()
         };
         Target {
             suite: 0,

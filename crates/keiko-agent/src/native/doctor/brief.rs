@@ -161,6 +161,7 @@ mod tests {
                 failed: 153,
                 skipped: 0,
                 failing: failing.collect(),
+                channel: None,
             }],
             set_aside: vec![SetAside { why: "they need a display; the sandbox has none".to_owned(), tests: vec!["t::test_9".to_owned()] }],
             guilty: vec![Guilty {

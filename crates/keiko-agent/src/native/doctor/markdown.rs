@@ -1,7 +1,7 @@
 //! The report in Markdown, for people: what was found first, what was looked at, what was not and why.
 
-use super::report::{DoctorReport, Severity};
-use super::{brief, flaky};
+use super::brief;
+use super::report::{DoctorReport, Flaky, Severity};
 use keiko_contracts::language::Language;
 use keiko_contracts::tr;
 use std::collections::BTreeSet;
@@ -67,10 +67,11 @@ impl Page<'_> {
             let (place, language) = (self.place(&suite.place), self.language);
             self.line(&tr!(language, "## Tests of {place}\n", "## Tests in {place}\n"));
             let (command, passed, failed, skipped) = (&suite.command, suite.passed, suite.failed, suite.skipped);
+            let how = suite.channel.map_or(String::new(), |channel| format!(" ({})", (self.told)(channel.words())));
             self.line(&tr!(
                 language,
-                "`{command}`: {passed} passed, {failed} failed, {skipped} skipped.\n",
-                "`{command}`: {passed} bestanden, {failed} fehlgeschlagen, {skipped} ausgelassen.\n"
+                "`{command}`: {passed} passed, {failed} failed, {skipped} skipped{how}.\n",
+                "`{command}`: {passed} bestanden, {failed} fehlgeschlagen, {skipped} ausgelassen{how}.\n"
             ));
             for test in suite.failing.iter().take(FAILING_SHOWN) {
                 let _ = writeln!(self.out, "- {} {}", code(&test.name), code(&test.message));
@@ -197,21 +198,23 @@ impl Page<'_> {
     }
 
     fn flaky(&mut self) {
-        if self.report.flaky.is_empty() {
+        let (ordered, random): (Vec<_>, Vec<_>) = self.report.flaky.iter().partition(|flaky| flaky.depends_on_order());
+        self.unsteady(&random, "Flaky tests", "Unzuverlässige Tests");
+        self.unsteady(&ordered, "Tests that depend on those around them", "Tests, die von denen um sie herum abhängen");
+    }
+
+    fn unsteady(&mut self, tests: &[&Flaky], english: &str, german: &str) {
+        if tests.is_empty() {
             return;
         }
-        self.heading(2, "Flaky tests", "Unzuverlässige Tests");
-        for flaky in &self.report.flaky {
+        self.heading(2, english, german);
+        for flaky in tests {
             let told = |ways: &[String]| ways.iter().map(|way| (self.told)(way)).collect::<Vec<_>>().join(", ");
             let (test, passed, failed) = (&flaky.test, told(&flaky.passed), told(&flaky.failed));
-            let depends = |ways: &[String]| ways.iter().all(|way| way == flaky::ALONE_WORDS || way == flaky::REVERSED_WORDS);
-            let order = depends(&flaky.passed) || depends(&flaky.failed);
-            let order =
-                if order { self.language.pick("depends on the tests around it: ", "hängt von den Tests um ihn herum ab: ") } else { "" };
             self.line(&tr!(
                 self.language,
-                "- **{test}** {order}passed with {passed}; failed with {failed}",
-                "- **{test}** {order}grün mit {passed}; rot mit {failed}"
+                "- **{test}** passed with {passed}; failed with {failed}",
+                "- **{test}** grün mit {passed}; rot mit {failed}"
             ));
         }
         self.out.push('\n');
@@ -346,6 +349,7 @@ mod tests {
                 failed: 1,
                 skipped: 0,
                 failing: vec![FailedTest { name: "t.A.test_x".to_owned(), message: "AssertionError: 1 != 2".to_owned() }],
+                channel: Some(keiko_contracts::evidence::Channel::Output),
             }],
             candidates: vec![Candidate {
                 tests: vec!["t.A.test_x".to_owned()],

@@ -145,6 +145,8 @@ struct Change {
 struct Facts {
     options: Options,
     survey: Survey,
+    /// Folders of projects whose packages were to be installed, and could not be.
+    not_installable: BTreeSet<String>,
     programs: BTreeSet<String>,
     /// Files with conflict markers that are committed.
     conflicts: BTreeSet<String>,
@@ -206,6 +208,7 @@ impl Doctor {
         let facts = Facts {
             options,
             survey: Survey::default(),
+            not_installable: BTreeSet::new(),
             programs: BTreeSet::new(),
             conflicts: BTreeSet::new(),
             part: String::new(),

@@ -139,9 +139,7 @@ fn take_projects(facts: &mut Facts) {
                 toolchain,
                 manifests: Vec::new(),
                 runner: tested.then(|| runner.to_owned()),
-                needs_prepare: false,
-                preparation: None,
-                script: None,
+                ..Project::default()
             });
         }
     }

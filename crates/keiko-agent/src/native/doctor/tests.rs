@@ -63,7 +63,13 @@ impl Phase for FirstRun {
                     let suite = suite.clone();
                     let (why, by_hand) = explain(&suite.project, &why, &facts.sources);
                     let declared = suite.project.needs_prepare && suite.project.preparation.is_some();
-                    let enable = if declared && !by_hand.is_empty() { facts.install_command() } else { by_hand };
+                    // What was tried and failed a moment ago is no advice; its reason stands beside.
+                    let failed = facts.not_installable.contains(&suite.project.dir);
+                    let enable = match declared && !by_hand.is_empty() {
+                        true if failed => String::new(),
+                        true => facts.install_command(),
+                        false => by_hand,
+                    };
                     facts.left_out(format!("tests of {place}"), why, enable);
                 }
             }
@@ -174,7 +180,7 @@ mod shown {
 
     fn project(dir: &str, toolchain: Toolchain, needs_prepare: bool) -> Project {
         let runner = Some(if toolchain == Toolchain::Node { "npm" } else { "pytest" }.to_owned());
-        Project { dir: dir.to_owned(), toolchain, manifests: Vec::new(), runner, needs_prepare, preparation: None, script: None }
+        Project { dir: dir.to_owned(), toolchain, manifests: Vec::new(), runner, needs_prepare, ..Project::default() }
     }
 
     fn with(path: &str) -> Sources {

@@ -35,7 +35,16 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
     let missing = manifest.dependencies.keys().chain(manifest.dev.keys()).any(|name| !is_installed(tree, dir, &folder, name));
     // A folder without tests is left alone; the root is where tests will be written.
     let needs_prepare = missing && (dir.is_empty() || runner.is_some());
-    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Node, manifests, runner, needs_prepare, preparation, script })
+    Some(Project {
+        dir: dir.to_owned(),
+        toolchain: Toolchain::Node,
+        manifests,
+        runner,
+        needs_prepare,
+        preparation,
+        script,
+        ..Project::default()
+    })
 }
 
 /// How the modules of a project, or of all members of a workspace, are installed, and where they are in the cache.

@@ -2,7 +2,7 @@
 
 use super::programs::run;
 use super::python_words::{imports, needs_installing};
-use super::{CACHE, Programs, TEST_FILES_READ_MAX, Tree, argv, inside, packages, quoted};
+use super::{CACHE, Programs, TEST_FILES_READ_MAX, Tree, argv, inside, packages, python_ways, quoted};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::jail::{Preparation, Project, Toolchain};
 use serde::Deserialize;
@@ -14,6 +14,8 @@ const ASK: &str = include_str!("python_needs.py");
 const PINS: &str = include_str!("python_pins.py");
 /// How one thing is tried after another.
 const TRY: &str = include_str!("python_install.sh");
+/// Keeps what was built in the workspace and git ignores.
+const BUILT: &str = include_str!("python_built.py");
 const ASK_LIMIT: Duration = Duration::from_secs(20);
 const REQUIREMENTS_MAX: usize = 500;
 
@@ -77,6 +79,8 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
     let tests: Vec<String> = tree.below(dir).filter(|path| is_test(path)).take(TEST_FILES_READ_MAX).filter_map(read).collect();
     let conftests = tree.below(dir).filter(|path| path.ends_with("conftest.py")).take(8).filter_map(read);
     let mut runner = runner(tree, dir, &tests, programs);
+    let way = python_ways::way(tree, dir, runner, &tests);
+    runner = way.runner.unwrap_or(runner);
     let has =
         |module: &str| tree.below(dir).any(|path| path == format!("{module}.py") || path.ends_with(&format!("/{module}/__init__.py")));
     let words = imports(&tests.iter().cloned().chain(conftests).collect::<Vec<_>>(), has);
@@ -85,7 +89,7 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
     let venv = format!("{CACHE}/python/{cache_key}/venv");
     let itself = needs_installing(tree, dir);
     let needs = needs(tree, dir, &manifests, &Question { venv: &venv, runner, imports: &words, itself });
-    if needs.as_ref().is_some_and(|needs| needs.pytest) && !tests.is_empty() {
+    if needs.as_ref().is_some_and(|needs| needs.pytest) && !tests.is_empty() && way.runner.is_none() {
         runner = "pytest";
     }
     // A folder without tests is left alone; the root is where tests will be written.
@@ -97,11 +101,22 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
         commands: commands(dir, &venv, &needs, programs),
         packages: keiko_contracts::jail::Packages { bytes: needs.bytes, ..packages(needs.count, needs.complete) },
         cache_key,
-        registries: vec!["pypi.org".to_owned()],
+        registries: registries(needs.rust),
         cached: false,
     });
     let runner = tested.then(|| runner.to_owned());
-    Project { dir: dir.to_owned(), toolchain: Toolchain::Python, manifests, runner, needs_prepare, preparation, script: None }
+    let ways = if way.words.is_empty() { Vec::new() } else { vec![way.words] };
+    Project {
+        dir: dir.to_owned(),
+        toolchain: Toolchain::Python,
+        manifests,
+        runner,
+        needs_prepare,
+        preparation,
+        ways,
+        env: way.env,
+        script: None,
+    }
 }
 
 fn runner(tree: &Tree<'_>, dir: &str, tests: &[String], programs: &Programs) -> &'static str {
@@ -121,6 +136,12 @@ fn runner(tree: &Tree<'_>, dir: &str, tests: &[String], programs: &Programs) -> 
         (true, _) if programs.contains_key("pytest") => "pytest",
         (true, _) => "unittest",
     }
+}
+
+/// Where the packages come from; what is built with Rust fetches its own.
+fn registries(rust: bool) -> Vec<String> {
+    let crates = rust.then_some("crates.io");
+    ["pypi.org"].into_iter().chain(crates).map(str::to_owned).collect()
 }
 
 struct Question<'a> {
@@ -150,6 +171,8 @@ struct Needs {
     builds: bool,
     /// pytest is declared.
     pytest: bool,
+    /// Parts of it are written in Rust.
+    rust: bool,
     lock: Option<String>,
     complete: bool,
     count: usize,
@@ -218,6 +241,9 @@ fn commands(dir: &str, venv: &str, needs: &Needs, programs: &Programs) -> Vec<Ve
         None => {}
     }
     commands.push(argv(["sh", "-c", &script(dir, home, &python, needs, uv), "sh", &format!("{home}/.tmp")]));
+    if needs.builds {
+        commands.push(argv([python.as_str(), "-I", "-c", BUILT, home]));
+    }
     commands
 }
 

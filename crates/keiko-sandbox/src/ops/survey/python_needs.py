@@ -68,7 +68,7 @@ FOUND = {
     "ddt": "ddt", "pretend": "pretend", "pytest_asyncio": "pytest-asyncio", "pytest_mock": "pytest-mock",
     "pytest_httpserver": "pytest-httpserver", "pytest_lazyfixture": "pytest-lazy-fixture", "pytest_cases": "pytest-cases",
     "pytest_subtests": "pytest-subtests", "testfixtures": "testfixtures", "syrupy": "syrupy", "flaky": "flaky",
-    "factory": "factory-boy", "faker": "faker", "vcr": "vcrpy", "moto": "moto", "pyfakefs": "pyfakefs",
+    "django": "django", "factory": "factory-boy", "faker": "faker", "vcr": "vcrpy", "moto": "moto", "pyfakefs": "pyfakefs",
     "dirty_equals": "dirty-equals", "inline_snapshot": "inline-snapshot", "asynctest": "asynctest", "testpath": "testpath",
     "fixture:mocker": "pytest-mock", "fixture:benchmark": "pytest-benchmark", "fixture:httpserver": "pytest-httpserver",
     "fixture:httpbin": "pytest-httpbin", "fixture:requests_mock": "requests-mock", "fixture:subtests": "pytest-subtests",
@@ -79,6 +79,9 @@ FOUND = {
     "mark:timeout": "pytest-timeout", "mark:flaky": "pytest-rerunfailures", "mark:django_db": "pytest-django",
     "mark:parametrize_with_cases": "pytest-cases", "mark:forked": "pytest-forked", "mark:benchmark": "pytest-benchmark",
 }
+# Factors of tox's that hold here.
+MINOR = sys.version_info[1]
+FACTORS = {"py", "py3", "test", "tests", "pytest", f"py3{MINOR}", f"py3.{MINOR}", f"3.{MINOR}"}
 # What starts an environment and is not part of one.
 TOOLS = {"poetry", "tox", "nox", "uv", "pdm", "hatch", "pre-commit", "tox-uv", "pip", "build", "twine", "poetry-core"}
 ONLY_WITH_PYTEST = re.compile(r"^(fixture|mark):|^pytest")
@@ -105,6 +108,28 @@ def option(parser, section, name):
         return parser.get(section, name) or ""
     except configparser.Error:
         return ""
+
+
+def applying(text):
+    """Lines of a setting of tox's that hold for tests: one for certain factors only begins with their names."""
+    out = []
+    for line in (line.strip() for line in text.replace("\\\n", " ").splitlines()):
+        named = re.match(r"^([\w{},.!-]+)\s*:\s+(.*)$", line)
+        if named and FACTORS & set(spread(named.group(1))):
+            out.append(named.group(2).strip())
+        elif line and not named and not line.startswith("#"):
+            out.append(line)
+    return out
+
+
+def spread(names):
+    """`py{310,311},x` is `py310`, `py311` and `x`."""
+    out = []
+    for name in re.findall(r"(?:[^{},]|\{[^{}]*\})+", names)[:50]:
+        before, _, rest = name.partition("{")
+        inner, _, after = rest.partition("}")
+        out += [before + part + after for part in inner.split(",")[:50]]
+    return out
 
 
 def strings(value):
@@ -156,7 +181,7 @@ class Needs:
         self.files = files
         self.base, self.wanted, self.extras, self.groups, self.lists = [], [], [], [], []
         self.name, self.python, self.builds, self.itself, self.dynamic = None, "", False, False, False
-        self.settings, self.all_extras = "", []
+        self.settings, self.all_extras, self.rust = "", [], False
         self.optional = {}
         # Groups, extras, requirement files and test environments, as kind and name; tests go before development.
         self.choices = {}
@@ -178,6 +203,7 @@ class Needs:
         scripts = [table(project, name) for name in ("scripts", "gui-scripts", "entry-points")] + [table(poetry, "scripts"), table(poetry, "plugins")]
         backend = str(table(data, "build-system").get("build-backend", "")) + " ".join(strings(table(data, "build-system").get("requires")))
         compiled = re.search(r"maturin|scikit.build|mesonpy|meson-python|cython|setuptools.rust|pybind11|cffi|nanobind|numpy", backend, re.I)
+        self.rust = self.rust or bool(re.search(r"maturin|setuptools[-_]rust", backend, re.I))
         # A version out of git is written into a file, or asked of the installed package.
         self.itself = self.itself or any(scripts) or bool(compiled) or ("version" in dynamic and "scm" in text + backend) or "vcs" in backend
         for name, items in table(project, "optional-dependencies").items():
@@ -253,12 +279,9 @@ class Needs:
         for section in parser.sections():
             name = section.partition(":")[2]
             if section == "testenv" or (section.startswith("testenv:") and TEST.search(name)):
-                lines = [line.strip() for line in option(parser, section, "deps").splitlines()]
-                # A line for certain factors only begins with their names.
-                lines = [re.sub(r"^(py|py3|tests?|pytest)\s*:\s*", "", line) for line in lines if line]
-                lines = [line for line in lines if not re.match(r"^[\w{},.!-]+\s*:(?!/)", line) and ("{" not in line or line.startswith("-r"))]
-                words = lambda name: re.split(r"[\s,]+", option(parser, section, name).strip())
-                self.environment(name, lines, [word for word in words("extras") if word], [word for word in words("dependency_groups") if word], groups)
+                lines = [line for line in applying(option(parser, section, "deps")) if "{" not in line or line.startswith("-r")]
+                words = lambda name: [word for line in applying(option(parser, section, name)) for word in re.split(r"[\s,]+", line) if word]
+                self.environment(name, lines, words("extras"), words("dependency_groups"), groups)
         if parser.has_section("pytest"):
             self.pytest_ini(parser, "pytest")
 
@@ -309,6 +332,7 @@ class Needs:
         extras = re.search(r"(?:extras_require|extras)\s*=\s*\{(.*)", text, re.S)
         for name in re.findall(r"""["']([A-Za-z0-9._-]+)["']\s*:""", extras.group(1)[:4000]) if extras else []:
             self.extra(name, [])
+        self.rust = self.rust or "rust_extensions" in text
         self.itself = self.itself or bool(re.search(r"ext_modules|cythonize|cffi_modules|rust_extensions|entry_points|use_scm_version|package_dir", text))
 
     def list(self, path):
@@ -529,7 +553,7 @@ json.dump(
         "base": list(dict.fromkeys(needs.base)), "wanted": wanted, "found": found, "extras": extras, "lists": needs.lists,
         "missing": missing, "builds": needs.builds, "pytest": any(name_of(item) == "pytest" for item in checked if item not in found),
         "lock": lock, "complete": complete, "count": count or len({name_of(item) for item in checked}), "bytes": size,
-        "python": interpreter(needs.python, files.get(".python-version"), question["pythons"]),
+        "rust": needs.builds and needs.rust, "python": interpreter(needs.python, files.get(".python-version"), question["pythons"]),
     },
     sys.stdout,
 )

@@ -1,8 +1,14 @@
 //! Rust projects: workspace roots only.
 
-use super::{CACHE, Tree, argv, inside, packages};
+use super::{CACHE, Tree, argv, inside, packages, rust_ways};
+use crate::plan::SELF_INSIDE;
+use crate::watch::WATCH_ARG;
 use keiko_contracts::jail::{Preparation, Project, Toolchain};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// How long no test of a binary may come to an end, seconds.
+const TEST_SECONDS: u32 = 120;
 
 /// A project in a folder, if there is a manifest that no workspace above owns.
 pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
@@ -36,7 +42,27 @@ pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {
         cached: false,
     });
     let runner = Some("cargo".to_owned());
-    Some(Project { dir: dir.to_owned(), toolchain: Toolchain::Rust, manifests, runner, needs_prepare, preparation, script: None })
+    let (ways, env) = (rust_ways::ways(tree, dir), watched(tree, dir));
+    Some(Project {
+        dir: dir.to_owned(),
+        toolchain: Toolchain::Rust,
+        manifests,
+        runner,
+        needs_prepare,
+        preparation,
+        ways,
+        env,
+        script: None,
+    })
+}
+
+/// Test binaries are started through a watch, which ends one whose tests hang; one that the project starts in its own way is not.
+fn watched(tree: &Tree<'_>, dir: &str) -> BTreeMap<String, String> {
+    let own = [".cargo/config.toml", ".cargo/config"].iter().any(|name| tree.read(dir, name).is_some_and(|text| text.contains("runner")));
+    let machine = std::env::consts::ARCH.to_ascii_uppercase();
+    let runner = format!("{SELF_INSIDE} {WATCH_ARG} {TEST_SECONDS}");
+    let named = |libc: &str| (format!("CARGO_TARGET_{machine}_UNKNOWN_LINUX_{libc}_RUNNER"), runner.clone());
+    if own { BTreeMap::new() } else { ["GNU", "MUSL"].map(named).into() }
 }
 
 fn is_member(tree: &Tree<'_>, dir: &str) -> bool {

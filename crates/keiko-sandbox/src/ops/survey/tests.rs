@@ -154,7 +154,7 @@ fn groups_lock_files_and_environments_for_tests_are_read() {
     }
     let script = |files: &[(&str, &str)]| {
         let files: Vec<(&str, &str)> = files.iter().copied().chain([("tests/test_x.py", "def test_x(mocker): pass\n")]).collect();
-        commands(&only(&files)).pop().unwrap()[2].clone()
+        commands(&only(&files)).into_iter().find(|command| command[0] == "sh").unwrap()[2].clone()
     };
     let build = "[build-system]\nrequires = ['setuptools']\n[project]\nname = 'x'\n";
     for (manifest, wanted) in [
@@ -239,4 +239,73 @@ fn what_tests_import_and_the_repository_does_not_hold_is_built() {
     assert_eq!(before(&[("package.json", &made)]), ["npm run compile"]);
     let own = manifest(r#""pretest": "npm run build", "build": "tsc", "test": "mocha build/test""#);
     assert_eq!(before(&[("package.json", &own)]), ["npm run build"]);
+}
+
+#[test]
+fn rust_is_tested_as_the_project_says() {
+    let root = "[package]\nname = 'x'\n[workspace]\nmembers = ['a']\n[features]\nextra = []\n[[test]]\nname = 'gated'\nrequired-features = ['extra']\n";
+    let ci = |run: &str| format!("jobs:\n  test:\n    steps:\n      - run: {run}\n");
+    let ways = |manifest: &str, run: &str| {
+        let ci = ci(run);
+        let files = [("Cargo.toml", manifest), ("tests/gated.rs", ""), (".github/workflows/ci.yml", ci.as_str())];
+        only(&files).ways.into_iter().map(|way| way.join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(ways("[package]\nname = 'x'\n", "cargo test"), [""; 0]);
+    assert_eq!(ways(root, "cargo test"), ["--workspace", ""], "its own automation does without the feature");
+    assert_eq!(ways(root, "make lint"), ["--workspace --features extra", "--features extra", "--workspace", ""]);
+    assert_eq!(ways(root, "cargo test --all-features"), ["--workspace --all-features", "--all-features", "--workspace", ""]);
+    assert_eq!(ways("[workspace]\nmembers = ['a']\n", "cargo test --workspace --exclude py"), ["--workspace --exclude py", ""]);
+    let plain = only(&[("Cargo.toml", root)]);
+    let runners: Vec<_> = plain.env.values().collect();
+    assert!(runners.len() == 2 && runners.iter().all(|runner| runner.starts_with("/.keiko/keiko jail-watch ")), "{plain:?}");
+    let own = [("Cargo.toml", root), (".cargo/config.toml", "[target.x86_64-unknown-linux-gnu]\nrunner = 'qemu'\n")];
+    assert!(only(&own).env.is_empty(), "what the project starts its tests with stays");
+}
+
+#[test]
+fn python_is_tested_as_the_project_says() {
+    let of = |files: &[(&str, &str)]| {
+        let project = only(files);
+        (project.runner.unwrap(), project.ways.concat().join(" "), project.env)
+    };
+    let (test, package) = (("tests/test_a.py", "def test_x(): pass\n"), ("calc/__init__.py", ""));
+    for (name, text) in [
+        ("tox.ini", "[testenv]\ncommands = pytest --doctest-modules {envsitepackagesdir}/calc {toxinidir}/tests {posargs}\n"),
+        ("noxfile.py", "session.run('pytest', '--doctest-modules', 'calc', 'tests', *session.posargs)\n"),
+        ("Makefile", "test:\n\tpython -m pytest --doctest-modules calc tests/\n"),
+    ] {
+        assert_eq!(of(&[test, package, (name, text)]).1, "--doctest-modules calc tests", "{name}");
+    }
+    for text in [
+        "test:\n\tpytest --doctest-modules -k slow\n",
+        "test:\n\tpytest --cov calc\n",
+        "test:\n\tpytest ../../etc\n",
+        "# TODO: pytest --doctest-modules\n",
+    ] {
+        assert_eq!(of(&[test, package, ("Makefile", text)]).1, "", "{text}");
+    }
+    let django = ("app/tests.py", "from django.test import TestCase\nclass T(TestCase):\n    def test_x(self): ...\n");
+    let manage = ("manage.py", "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')\n");
+    let (runner, words, _) = of(&[django, manage, ("requirements.txt", "django\npytest\n")]);
+    assert_eq!((runner.as_str(), words.as_str()), ("unittest", "manage.py test"));
+    let (runner, words, _) = of(&[django, manage, ("pytest.ini", "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings\n")]);
+    assert_eq!((runner.as_str(), words.as_str()), ("pytest", ""));
+    let tox = "[testenv]\nsetenv =\n    DJANGO_SETTINGS_MODULE = tests.settings\ncommands = django-admin test app\n";
+    let (_, words, env) = of(&[django, ("tox.ini", tox), ("setup.py", "")]);
+    assert_eq!((words.as_str(), env["DJANGO_SETTINGS_MODULE"].as_str()), ("-m django test app", "tests.settings"));
+    assert_eq!(of(&[django, ("setup.py", ""), ("runtests.py", "")]).1, "runtests.py");
+}
+
+#[test]
+fn python_that_is_built_with_rust_fetches_from_both_registries() {
+    if programs::run("python3", &["--version"], "", std::time::Duration::from_secs(30), 100).said().is_none() {
+        eprintln!("SKIPPED: python_that_is_built_with_rust: no python3: apt-get install python3");
+        return;
+    }
+    let of = |backend: &str| {
+        let text = format!("[build-system]\nrequires = ['{backend}']\n[project]\nname = 'x'\n");
+        only(&[("pyproject.toml", &text), ("tests/test_x.py", "def test_x(): pass\n")]).preparation.unwrap().registries
+    };
+    assert_eq!(of("maturin>=1"), ["pypi.org", "crates.io"]);
+    assert_eq!(of("setuptools"), ["pypi.org"]);
 }

@@ -5,6 +5,7 @@
 //! runner that says it failed is never counted as green, whatever its report says.
 
 mod cargo;
+mod command;
 mod compare;
 mod files;
 mod go;
@@ -158,13 +159,13 @@ fn from_output(plan: &TestPlan, report: &ExecReport, out: &str, err: &str) -> Re
     let artifact = artifact.map(|(_, content)| content.text_or_empty());
     match plan.runner.as_str() {
         "vitest" => vitest::parse_vitest(artifact),
-        "node" | "mocha" => Ok(npm::parse(out, err, &report.end)),
+        "node" | "mocha" => Ok(npm::parse(&name_of(plan), out, err, &report.end)),
         "jest" => jest::parse(artifact),
         "pytest" => Ok(Parsed::default()),
         "unittest" => Ok(unittest::parse(err)),
         "cargo" => Ok(cargo::parse(out)),
         "go" => Ok(go::parse(report.stdout.text_or_empty(), err)),
-        _ => Ok(npm::parse(out, err, &report.end)),
+        _ => Ok(npm::parse(&name_of(plan), out, err, &report.end)),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{CASES_MAX, MESSAGE_MAX, Parsed, totals};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::End;
 
-pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
+pub(super) fn parse(program: &str, out: &str, err: &str, end: &End) -> Parsed {
     if out.contains("no test specified") || err.contains("no test specified") || err.contains("Missing script: \"test\"") {
         return Parsed::default();
     }
@@ -14,7 +14,7 @@ pub(super) fn parse(out: &str, err: &str, end: &End) -> Parsed {
         return Parsed { cases, ..Parsed::default() };
     }
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());
-    let (cases, broken) = totals::ava(&both);
+    let (cases, broken) = if program == "ava" { totals::ava(&both) } else { Default::default() };
     // What is named is all of it only when the runner itself counts as many.
     let read = totals::read(&both);
     let passed = cases.iter().filter(|case| case.status == TestStatus::Passed).count();

@@ -1,5 +1,6 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
+use super::command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
 use super::{Granularity, TestPlan, scripts, ways};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
@@ -7,12 +8,8 @@ use std::collections::BTreeMap;
 
 /// Keiko's reporter for Python, inside the jail.
 const PYTHON: &str = "/harness/keiko_run.py";
-/// How long one test may take where the reporter can end it, seconds.
-pub(super) const TEST_SECONDS: &str = "120";
 /// How long the tests of one package of Go may take: then it is ended and those of the others still count.
 const GO_PACKAGE: &str = "240s";
-/// Longest test run, milliseconds.
-pub(super) const WALL_MS: u32 = 600_000;
 
 /// How the tests of a project are run; `None` when it has no runner that is known. A filter is given in the runner's own
 /// syntax or as a name from an earlier report; leading dashes are dropped, so that it cannot become an option.
@@ -162,17 +159,6 @@ fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> St
     }
     words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
     in_folder(project, &words.join(" "))
-}
-
-/// The command, from the workspace's root.
-pub(super) fn in_folder(project: &Project, command: &str) -> String {
-    if project.dir.is_empty() { command.to_owned() } else { format!("cd {} && {command}", quoted(&project.dir)) }
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Runners of JavaScript: by Keiko's own reporter where it knows the runner, and from what is printed where not.
 
-use super::plan::{TEST_SECONDS, WALL_MS, in_folder, quoted};
+use super::command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
 use super::{Granularity, TestPlan};
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind, TestScript};
 use std::collections::BTreeMap;
@@ -46,7 +46,9 @@ pub(super) fn plan(project: &Project, runner: &str, filter: Option<&str>) -> Tes
             (true, _) => format!("{} {own}", head.join(" ")),
         };
         argv.extend(["sh", "-c"].map(str::to_owned));
-        argv.push(if reported { format!("exec {call} \"$@\"") } else { whole(&script, &call) });
+        // What is built first is not there yet when a shell would look for it.
+        let globs = if script.before.is_empty() { "" } else { "set -f; " };
+        argv.push(if reported { format!("{globs}exec {call} \"$@\"") } else { whole(&script, &call) });
         argv.push("sh".to_owned());
         argv.extend(filters.iter().cloned());
     }
@@ -94,7 +96,8 @@ fn by_program(program: &str) -> String {
     if program == "node" { program.to_owned() } else { format!("npx {program}") }
 }
 
-/// No watching; what the project's script sets; and for Keiko's reporter what it is to start.
+/// No watching, and no word on colours: tests of programs that use them look at these variables, and what they print is stripped
+/// anyway; what the project's script sets; and for Keiko's reporter what it is to start.
 fn environment(runner: &str, script: &TestScript) -> BTreeMap<String, String> {
     let mut env = script.env.clone();
     let mut set = |name: &str, value: &str| env.insert(name.to_owned(), value.to_owned());
@@ -193,6 +196,8 @@ mod tests {
     fn what_a_script_loads_into_node_comes_after_the_reporter() {
         let env = [("NODE_OPTIONS".to_owned(), "--require ./x.js".to_owned())].into();
         let (_, plan) = planned("jest", TestScript { env, before: vec!["npm run build".into()], ..TestScript::default() }, None);
+        let files = TestScript { files: "dist/*.js".into(), before: vec!["npm run build".into()], ..TestScript::default() };
+        assert_eq!(planned("node", files, None).0[2], "set -f; exec node --require /harness/keiko_node.cjs --test dist/*.js \"$@\"");
         assert_eq!(plan.spec.env["NODE_OPTIONS"], "--require /harness/keiko_node.cjs --require ./x.js");
         assert_eq!((plan.spec.env["KEIKO_TEST_RUNNER"].as_str(), plan.spec.env["KEIKO_TEST_BEFORE"].as_str()), ("jest", "npm run build"));
     }

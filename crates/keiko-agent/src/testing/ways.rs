@@ -22,7 +22,7 @@ pub(super) fn others(project: &Project) -> &[Vec<String>] {
 /// targets to stderr and tests write to stdout. Its arguments come after the words of the way.
 pub(super) fn of_cargo(project: &Project) -> String {
     let test = "cargo test --offline --no-fail-fast --color never";
-    let words = |way: &[String]| way.iter().map(|word| format!(" {}", super::plan::quoted(word))).collect::<String>();
+    let words = |way: &[String]| way.iter().map(|word| format!(" {}", super::command::quoted(word))).collect::<String>();
     let others = others(project);
     let Some((last, before)) = others.split_last() else {
         return format!("exec {test}{} \"$@\" 2>&1", words(best(project)));

@@ -379,7 +379,42 @@ function start() {
   delete process.env.KEIKO_TEST_SECONDS;
   const nanoseconds = BigInt(hangs || 1000000) * 1000000000n;
 
+  /** Files that a pattern of a shell means, which were not there before the build. */
+  function expand(pattern) {
+    if (!/[*?]/.test(pattern) || existsSync(pattern)) return [pattern];
+    const found = [];
+    const parts = pattern.split("/");
+    const look = (dir, at) => {
+      if (found.length > 5000) return;
+      const part = parts[at];
+      if (part === undefined) return void found.push(dir);
+      const next = (name) => (dir === "" ? name || "/" : path.join(dir, name));
+      if (!/[*?]/.test(part)) {
+        if (existsSync(next(part))) look(next(part), at + 1);
+        return;
+      }
+      let names;
+      try {
+        names = fs.readdirSync(dir || ".", { withFileTypes: true });
+      } catch {
+        return;
+      }
+      if (part === "**") look(dir, at + 1);
+      const like = new RegExp(`^${part.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*+/g, "[^/]*").replace(/\?/g, ".")}$`);
+      for (const one of names.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+        if (one.name.startsWith(".") || one.name === "node_modules") continue;
+        if (part === "**" && one.isDirectory()) look(next(one.name), at);
+        if (part !== "**" && like.test(one.name) && (at + 1 === parts.length || one.isDirectory())) look(next(one.name), at + 1);
+      }
+    };
+    look("", 0);
+    return found.length > 0 ? found : [pattern];
+  }
+
   function parentOfNode() {
+    if (Number.parseInt(process.versions.node, 10) < 21) {
+      process.argv.splice(1, process.argv.length, ...process.argv.slice(1).flatMap(expand));
+    }
     const change = () => [
       "--test-reporter=/harness/keiko_reporter.cjs",
       "--test-reporter-destination=stdout",
@@ -661,6 +696,8 @@ function start() {
       const change = () => [];
       change.look = () => {};
       change.over = (child, code) => {
+        // It could not even load its files: what it printed says why.
+        if (!child.ended && code !== 0 && child.number === 0) return;
         if (!child.ended) spoil(`mocha left with exit code ${code} without coming to the end of the tests${child.open ? `, while ${child.open} ran` : ""}`);
         end(code === null ? 1 : code);
       };

@@ -7,6 +7,7 @@ mod go;
 mod mentions;
 mod node;
 mod node_built;
+mod node_manifest;
 mod node_script;
 mod programs;
 mod python;

@@ -191,6 +191,11 @@ impl Shared {
         // What they see changes; and nothing of the agent's shall move folders about meanwhile.
         session.end().await;
         self.make_mount_points(session, &set)?;
+        let cache = session.place.module_cache();
+        if set.toolchain == Toolchain::Node && !cache.exists() {
+            std::fs::create_dir(&cache).map_err(|e| io_fault("make a folder", &cache, &e))?;
+            copy::give(&cache, self.jail.identity().uid, self.jail.identity().gid)?;
+        }
         session.prepared.add(set, &session.place)
     }
 

@@ -77,6 +77,10 @@ impl Place {
     pub(crate) fn results(&self) -> PathBuf {
         self.dir.join("results")
     }
+    /// What builds keep among modules that are read-only otherwise.
+    pub(crate) fn module_cache(&self) -> PathBuf {
+        self.dir.join("module-cache")
+    }
     /// Keiko's reporters of tests, as the next command sees them.
     pub(crate) fn harness(&self) -> PathBuf {
         self.dir.join("harness")

@@ -28,6 +28,8 @@ use std::path::{Path, PathBuf};
 /// A folder of a set for what installers keep meanwhile: on disk, where memory is not what it costs.
 pub(crate) const SCRATCH: &str = ".tmp";
 
+/// What tools of a build keep among modules.
+const MODULE_CACHE: &str = ".cache";
 /// Longest notes of a set, bytes.
 const NOTES_BYTES_MAX: u64 = 64 << 10;
 /// An archive of what an installation built in the workspace and git ignores, in the folder of its set.
@@ -119,6 +121,13 @@ impl Set {
             return copy::wipe(&unfinished);
         }
         copy::wipe(&host)?;
+        if self.toolchain == Toolchain::Node {
+            // Builds keep something there: see [`Prepared::mounts`].
+            let cache = unfinished.join("node_modules").join(MODULE_CACHE);
+            std::fs::create_dir(&cache)
+                .or_else(|e| if e.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })
+                .map_err(|e| io_fault("make a folder", &cache, &e))?;
+        }
         copy::seal(&unfinished)?;
         std::fs::rename(&unfinished, &host).map_err(|e| io_fault("move", &unfinished, &e))?;
         write_atomically(&self.done(cache), notes.as_bytes())
@@ -293,7 +302,16 @@ impl Prepared {
         for set in self.0.iter().filter(|s| s.is_done(cache)) {
             let host = set.host(cache);
             out.push(Mount { host: host.clone(), inside: set.inside(), writable: false });
-            out.extend(set.modules(&host, place, false));
+            let modules = set.modules(&host, place, false);
+            // The one folder among modules that tools of a build write to, where no module is looked for.
+            let is_real = |path: &Path| path.symlink_metadata().is_ok_and(|about| about.is_dir());
+            if let Some(first) = modules.first().filter(|first| is_real(&first.host.join(MODULE_CACHE)) && is_real(&place.module_cache())) {
+                let inside = format!("{}/{MODULE_CACHE}", first.inside);
+                out.extend(modules.iter().cloned());
+                out.push(Mount { host: place.module_cache(), inside, writable: true });
+            } else {
+                out.extend(modules);
+            }
         }
         out
     }

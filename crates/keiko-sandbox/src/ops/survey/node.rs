@@ -1,10 +1,9 @@
 //! JavaScript and TypeScript projects.
 
-use super::node_script::{self, Called, Scripts};
+use super::node_manifest::Manifest;
+use super::node_script::{self, Called};
 use super::{CACHE, Tree, argv, inside, join, node_built, packages, quoted};
 use keiko_contracts::jail::{Preparation, Project, TestScript, Toolchain};
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// In the order in which they are believed.
@@ -15,35 +14,6 @@ const TRY: &str = include_str!("node_install.sh");
 const QUIET: &str = "--no-audit --no-fund --no-progress";
 /// Members of a workspace whose own modules are shown.
 const MEMBERS_MAX: usize = 60;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Manifest {
-    pub(super) name: Option<String>,
-    pub(super) main: serde_json::Value,
-    pub(super) module: serde_json::Value,
-    pub(super) exports: serde_json::Value,
-    scripts: BTreeMap<String, serde_json::Value>,
-    dependencies: BTreeMap<String, serde_json::Value>,
-    #[serde(rename = "devDependencies")]
-    dev: BTreeMap<String, serde_json::Value>,
-    #[serde(rename = "packageManager")]
-    manager: Option<String>,
-    workspaces: serde_json::Value,
-}
-
-impl Manifest {
-    fn read(tree: &Tree<'_>, dir: &str) -> Manifest {
-        // A broken manifest is still one; npm will say what is wrong with it.
-        tree.read(dir, "package.json").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
-    }
-    pub(super) fn scripts(&self) -> Scripts<'_> {
-        self.scripts.iter().filter_map(|(name, text)| Some((name.as_str(), text.as_str()?))).collect()
-    }
-    fn test_script(&self) -> Option<&str> {
-        self.scripts.get("test").and_then(|script| script.as_str()).filter(|script| !script.contains("no test specified"))
-    }
-}
 
 /// A project in a folder, if there is a manifest.
 pub(super) fn project(tree: &Tree<'_>, dir: &str) -> Option<Project> {

@@ -1,6 +1,6 @@
 //! Whether the tests of a JavaScript project need what its build makes, and which script that is.
 
-use super::node::Manifest;
+use super::node_manifest::Manifest;
 use super::{Tree, join};
 use keiko_contracts::jail::{TestScript, is_test_path};
 

@@ -220,6 +220,28 @@ fn manifests_in_fixtures_and_members_of_workspaces_are_no_projects_of_their_own(
 }
 
 #[test]
+fn what_tests_import_and_the_repository_does_not_hold_is_built() {
+    let manifest = |scripts: &str| format!(r#"{{"name": "own", "main": "dist/own.js", "scripts": {{{scripts}}}}}"#);
+    let before = |files: &[(&str, &str)]| only(files).script.map(|script| script.before).unwrap_or_default();
+    let uvu = manifest(r#""build": "node bin", "test": "uvu test""#);
+    for text in
+        ["import own from '../';", "const own = require('own');", "import { x } from '../dist/other.js';", "await import(\"../dist/own\")"]
+    {
+        assert_eq!(before(&[("package.json", &uvu), ("test/index.js", text)]), ["npm run build"], "{text}");
+    }
+    for text in ["import own from '../src/own';", "import own from '../src/own.js';", "import other from 'other';", "// from '${x}'"] {
+        assert!(before(&[("package.json", &uvu), ("src/own.ts", ""), ("test/index.js", text)]).is_empty(), "{text}");
+    }
+    assert!(before(&[("package.json", &uvu), ("dist/own.js", ""), ("test/index.js", "import own from '../';")]).is_empty());
+    let hooks = manifest(r#""prepare": "husky", "test": "uvu test""#);
+    assert!(before(&[("package.json", &hooks), ("test/index.js", "import own from '../';")]).is_empty());
+    let made = manifest(r#""compile": "tsc", "test": "mocha build/test/*.js""#);
+    assert_eq!(before(&[("package.json", &made)]), ["npm run compile"]);
+    let own = manifest(r#""pretest": "npm run build", "build": "tsc", "test": "mocha build/test""#);
+    assert_eq!(before(&[("package.json", &own)]), ["npm run build"]);
+}
+
+#[test]
 fn rust_is_tested_as_the_project_says() {
     let root = "[package]\nname = 'x'\n[workspace]\nmembers = ['a']\n[features]\nextra = []\n[[test]]\nname = 'gated'\nrequired-features = ['extra']\n";
     let ci = |run: &str| format!("jobs:\n  test:\n    steps:\n      - run: {run}\n");

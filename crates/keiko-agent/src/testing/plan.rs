@@ -1,6 +1,7 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
-use super::{Granularity, TestPlan, ways};
+use super::ways::{self, quoted};
+use super::{Granularity, TestPlan};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
 use std::collections::BTreeMap;
@@ -231,12 +232,6 @@ fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> St
     words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
     let command = words.join(" ");
     if project.dir.is_empty() { command } else { format!("cd {} && {command}", quoted(&project.dir)) }
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

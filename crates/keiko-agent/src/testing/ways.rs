@@ -22,7 +22,7 @@ pub(super) fn others(project: &Project) -> &[Vec<String>] {
 /// targets to stderr and tests write to stdout. Its arguments come after the words of the way.
 pub(super) fn of_cargo(project: &Project) -> String {
     let test = "cargo test --offline --no-fail-fast --color never";
-    let words = |way: &[String]| way.iter().map(|word| format!(" {}", super::plan::quoted(word))).collect::<String>();
+    let words = |way: &[String]| way.iter().map(|word| format!(" {}", quoted(word))).collect::<String>();
     let others = others(project);
     let Some((last, before)) = others.split_last() else {
         return format!("exec {test}{} \"$@\" 2>&1", words(best(project)));
@@ -39,6 +39,12 @@ pub(super) fn of_cargo(project: &Project) -> String {
 /// The number of the way that was taken: the script writes it before anything of the project runs.
 pub(super) fn taken(out: &str) -> Option<usize> {
     out.lines().next()?.strip_prefix(MARK)?.parse().ok()
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

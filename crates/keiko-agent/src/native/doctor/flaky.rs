@@ -1,7 +1,7 @@
 //! Flaky tests: the same code again under other conditions. A test whose result changes says nothing about the code.
 
 use super::answer::{Answer, run_tests};
-use super::report::Flaky;
+use super::report::{ALONE_WORDS, Flaky, REVERSED_WORDS};
 use super::series::AGAIN;
 use super::{Facts, NativeCall, Phase, Suite, is_red, trace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
@@ -134,10 +134,6 @@ impl Phase for Rerun {
         calls
     }
 }
-
-/// How a run is called in which a test ran alone, or the order was another one.
-pub(super) const ALONE_WORDS: &str = "it alone";
-pub(super) const REVERSED_WORDS: &str = "the order reversed";
 
 impl Rerun {
     /// The usual order by the tracer, where the reverse one came to something else than the runner.

@@ -191,11 +191,16 @@ pub struct Flaky {
     pub failed: Vec<String>,
 }
 
+/// How a run is called in which a test ran alone.
+pub(super) const ALONE_WORDS: &str = "it alone";
+/// How one is called in which the order was another one.
+pub(super) const REVERSED_WORDS: &str = "the order reversed";
+
 impl Flaky {
     /// It always comes out the same among the same tests: what runs beside it decides, not chance.
     #[must_use]
     pub fn depends_on_order(&self) -> bool {
-        let others = |ways: &[String]| ways.iter().all(|way| way == super::flaky::ALONE_WORDS || way == super::flaky::REVERSED_WORDS);
+        let others = |ways: &[String]| ways.iter().all(|way| way == ALONE_WORDS || way == REVERSED_WORDS);
         others(&self.passed) || others(&self.failed)
     }
 }

@@ -113,8 +113,8 @@ mod tests {
         ends("pytest", &[("t/test_a.py::test_x[1]", ""), ("t/test_a.py::A::test_y", "")], " t/test_a.py::A::test_y t/test_a.py::test_x");
         ends("pytest", &[("t/test_a.py::test_x", ""), ("t/test_b.py::test_x", "")], "-collection-errors t/test_a.py t/test_b.py");
         ends("unittest", &[("tests.test_a.A.test_x", ""), ("tests.test_a.A.test_y", "")], "-v tests.test_a.A.test_x tests.test_a.A.test_y");
-        ends("cargo", &[("tests::a", ""), ("tests::b", "")], "never -- --exact tests::a tests::b");
-        ends("go", &[("ex.com/a.TestX/one", ""), ("ex.com/b.TestY", "")], "-json -run ^(TestX|TestY)$ ex.com/a ex.com/b");
+        ends("cargo", &[("tests::a", ""), ("tests::b", "")], "2>&1 sh -- --exact tests::a tests::b");
+        ends("go", &[("ex.com/a.TestX/one", ""), ("ex.com/b.TestY", "")], "240s -run ^(TestX|TestY)$ ex.com/a ex.com/b");
         ends("vitest", &[("a > b (c)", "src/a.test.ts")], r"-t ^(?:a b \(c\))$ src/a.test.ts");
         ends("node", &[("a > b", "test/a.js")], " test/a.js");
     }

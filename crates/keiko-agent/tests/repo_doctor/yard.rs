@@ -13,8 +13,7 @@ use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 /// Keiko's reporter, as the sandbox lays it out.
-const REPORTER: &str = include_str!("../../../keiko-sandbox/src/harness/keiko_run.py");
-const CANARY: &str = include_str!("../../../keiko-sandbox/src/harness/keiko_canary.py");
+const REPORTERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../keiko-sandbox/src/harness");
 
 /// A folder with a git repository.
 pub(crate) struct Yard {
@@ -115,8 +114,10 @@ impl Yard {
         let words: Vec<String> = words.iter().map(|word| word.replace("/results/", &private).replace("/harness/", &harness)).collect();
         if spec.report.is_some() {
             fs::create_dir_all(&harness).unwrap();
-            fs::write(format!("{harness}keiko_run.py"), REPORTER.replace("/results/", &private)).unwrap();
-            fs::write(format!("{harness}keiko_canary.py"), CANARY).unwrap();
+            for file in fs::read_dir(REPORTERS).unwrap().flatten() {
+                let text = fs::read_to_string(file.path()).unwrap().replace("/results/", &private).replace("/harness/", &harness);
+                fs::write(format!("{harness}{}", file.file_name().display()), text).unwrap();
+            }
             let _ = fs::remove_file(format!("{private}keiko.report"));
         }
         let tree_before = Some(self.tree());

@@ -4,7 +4,7 @@
 
 use super::Found;
 use super::place::{Role, role};
-use super::text::{FileChange, Hunk, Kind, Language, Line, Token, tokens};
+use super::text::{FileChange, Hunk, Kind, Language, Line, Token, plain_number as plain, tokens};
 use keiko_contracts::evidence::FindingKind::AnswersTheTests;
 use std::collections::BTreeSet;
 
@@ -140,13 +140,6 @@ fn is_telling(text: &str) -> bool {
         && !power(number - 1)
         && !digits.bytes().all(|digit| Some(&digit) == digits.as_bytes().first())
         && !digits.as_bytes().windows(2).all(|pair| pair[0] + 1 == pair[1])
-}
-
-/// A number without marks between its digits and without its type.
-fn plain(text: &str) -> String {
-    let types = ["i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "f32", "f64", "isize", "usize", "n", "L"];
-    let bare = types.iter().find_map(|ending| text.strip_suffix(ending)).unwrap_or(text).replace('_', "");
-    bare.strip_suffix(".0").map_or(bare.clone(), str::to_owned)
 }
 
 /// The telling numbers that lines of tests expect: those that are no arguments of what is tested.

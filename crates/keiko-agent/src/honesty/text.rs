@@ -239,6 +239,13 @@ impl<'a> Hunk<'a> {
     }
 }
 
+/// A written number without marks between its digits and without its type.
+pub(super) fn plain_number(text: &str) -> String {
+    let types = ["i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "f32", "f64", "isize", "usize", "n", "L"];
+    let bare = types.iter().find_map(|ending| text.strip_suffix(ending)).unwrap_or(text).replace('_', "");
+    bare.strip_suffix(".0").map_or(bare.clone(), str::to_owned)
+}
+
 /// The files of a unified diff.
 pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
     let mut files: Vec<FileChange<'_>> = Vec::new();

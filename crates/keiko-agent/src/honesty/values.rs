@@ -3,7 +3,7 @@
 
 use super::Found;
 use super::place::{Role, role};
-use super::text::{FileChange, Hunk, Kind, Language, Line, Token, tokens};
+use super::text::{FileChange, Hunk, Kind, Language, Line, Token, plain_number, tokens};
 use keiko_contracts::evidence::FindingKind::AnswersTheTests;
 
 /// Most values that are looked up in the tests.
@@ -155,12 +155,8 @@ fn windows(language: Language, lines: &[Line<'_>]) -> Vec<Vec<String>> {
 }
 
 fn value(token: &Token, minus: bool) -> String {
-    let suffixes = ["i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "f32", "f64", "isize", "usize", "n"];
     let text = match token.kind {
-        Kind::Number => {
-            let bare = suffixes.iter().find_map(|suffix| token.text.strip_suffix(suffix)).unwrap_or(&token.text).replace('_', "");
-            bare.strip_suffix(".0").map_or(bare.clone(), str::to_owned)
-        }
+        Kind::Number => plain_number(&token.text),
         _ => token.text.clone(),
     };
     if minus { format!("-{text}") } else { text }

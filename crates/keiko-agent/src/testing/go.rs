@@ -75,12 +75,12 @@ pub(super) fn parse(out: &str, err: &str) -> Parsed {
 fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, packages: &BTreeMap<String, Seen>, err: &str) -> Parsed {
     let mut parsed = Parsed::default();
     // A test with subtests says nothing that they do not say, unless it failed on its own.
-    let groups: BTreeSet<(&str, &str)> =
-        order.iter().filter_map(|(package, test)| Some((package.as_str(), test.rsplit_once('/')?.0))).collect();
+    // The name of a subtest may hold a `/` itself, so each beginning may be a test of its own.
+    let groups: BTreeSet<(&str, &str)> = order.iter().flat_map(above).collect();
     let failed_below: BTreeSet<(&str, &str)> = order
         .iter()
         .filter(|key| tests.get(*key).is_some_and(|seen| seen.status == Some(TestStatus::Failed)))
-        .flat_map(|(package, test)| test.match_indices('/').map(|(at, _)| (package.as_str(), &test[..at])))
+        .flat_map(above)
         .collect();
     for key in order {
         let (package, test) = key;
@@ -102,6 +102,11 @@ fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, p
         }
     }
     parsed
+}
+
+/// The tests that a subtest may stand below.
+fn above((package, test): &(String, String)) -> impl Iterator<Item = (&str, &str)> {
+    test.match_indices('/').map(move |(at, _)| (package.as_str(), &test[..at]))
 }
 
 fn case(package: &str, test: &str, seen: &Seen) -> TestCase {

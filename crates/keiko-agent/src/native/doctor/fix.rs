@@ -3,6 +3,7 @@
 use super::answer::{Answer, argv, first_line, restore, run, run_tests};
 use super::report::Fix;
 use super::{Facts, NativeCall, Phase, survey};
+use crate::protect;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{Command, End, JailOp, Project, Toolchain, TreeId};
 use std::collections::VecDeque;
@@ -105,7 +106,9 @@ impl Mend {
     fn judge(&mut self, facts: &mut Facts, job: &Job, answers: &[Answer]) -> Vec<NativeCall> {
         let shown = if job.dir.is_empty() { job.shown.to_owned() } else { format!("{} in {}", job.shown, job.dir) };
         let (Some(fix), Some(diff)) = (answers.first(), answers.get(1)) else { return self.next_job(facts) };
-        let diff = cut(diff.text().unwrap_or(""));
+        let whole = diff.text().unwrap_or("");
+        let touched = weakened_tests(facts, whole);
+        let diff = cut(whole);
         if let Err(why) = fix.exec().and_then(|report| match &report.end {
             End::NotStarted(why) => Err(why.clone()),
             _ => Ok(()),
@@ -117,7 +120,7 @@ impl Mend {
         }
         let results: Vec<_> = facts.suites.iter().zip(&answers[2..]).map(|(suite, answer)| answer.tests(&suite.plan)).collect();
         let broken = facts.suites.iter().zip(&results).find_map(|(suite, result)| broken_test(suite.cases(), &suite.flaky, result));
-        if let Some(why) = broken {
+        if let Some(why) = touched.or(broken) {
             facts.report.fixes.push(Fix { tool: shown, kept: false, why, diff });
             self.asked = Asked::Undo;
             let n = self.count;
@@ -131,6 +134,18 @@ impl Mend {
         self.changed = true;
         self.next_job(facts)
     }
+}
+
+/// What a fix does to existing tests that a person would have to allow, in words: an examination does not wait for that.
+fn weakened_tests(facts: &Facts, diff: &str) -> Option<String> {
+    let cases = facts.suites.iter().flat_map(|suite| suite.cases());
+    let known = cases.flat_map(|case| protect::names_in(&case.name).map(str::to_owned)).collect();
+    let weakened = protect::weakened_in(diff, &facts.survey.tests, &known);
+    let (first, _) = weakened.first_key_value()?;
+    Some(match weakened.len() {
+        1 => format!("it rewrites existing tests in {first}, which needs a person's word"),
+        n => format!("it rewrites existing tests in {first} and {} more, which needs a person's word", n - 1),
+    })
 }
 
 /// A test that was green and is no longer, in words.

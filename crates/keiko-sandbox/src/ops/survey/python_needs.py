@@ -79,6 +79,13 @@ FOUND = {
     "mark:timeout": "pytest-timeout", "mark:flaky": "pytest-rerunfailures", "mark:django_db": "pytest-django",
     "mark:parametrize_with_cases": "pytest-cases", "mark:forked": "pytest-forked", "mark:benchmark": "pytest-benchmark",
 }
+# What is not brought in beside another that does the same: both would claim one fixture or option.
+SAME = {
+    "pytest-benchmark": {"pytest-speed", "pytest-codspeed"}, "pytest-rerunfailures": {"flaky", "pytest-retry"},
+    "syrupy": {"snapshottest", "pytest-snapshot", "pytest-insta"},
+    "pytest-asyncio": {"pytest-aiohttp", "pytest-tornasync"}, "pytest-freezer": {"pytest-freezegun"},
+    "pytest-lazy-fixture": {"pytest-lazy-fixtures"}, "pytest-datadir": {"pytest-shared-datadir", "pytest-regressions"},
+}
 # Factors of tox's that hold here.
 MINOR = sys.version_info[1]
 FACTORS = {"py", "py3", "test", "tests", "pytest", f"py3{MINOR}", f"py3.{MINOR}", f"3.{MINOR}"}
@@ -398,8 +405,8 @@ class Needs:
         for word in imports:
             if word in FOUND and (runner == "pytest" or not ONLY_WITH_PYTEST.match(word)):
                 found.append(FOUND[word])
-        if "pytest-rerunfailures" in found and ("flaky" in known or "flaky" in found):
-            found.remove("pytest-rerunfailures")
+        there = known | set(found)
+        found = [name for name in found if not SAME.get(name, set()) & there]
         return [name for name in dict.fromkeys(found) if key(name) not in known and key(name) != key(self.name or "")]
 
 

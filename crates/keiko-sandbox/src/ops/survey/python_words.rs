@@ -1,13 +1,14 @@
 //! What the sources of a Python project say about what its tests need.
 
 use super::Tree;
+use std::collections::BTreeSet;
 
 /// Words that are passed on.
 const WORDS_MAX: usize = 500;
 
 /// Modules that tests import, fixtures they ask for and marks they carry, as far as the repository does not hold them itself.
 pub(super) fn imports(tests: &[String], has: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut found = std::collections::BTreeSet::new();
+    let (mut found, mut arguments) = (BTreeSet::new(), BTreeSet::new());
     for text in tests {
         let names = text.lines().filter_map(|line| {
             let line = line.trim_start();
@@ -16,12 +17,13 @@ pub(super) fn imports(tests: &[String], has: impl Fn(&str) -> bool) -> Vec<Strin
         });
         found.extend(names.filter(|name| !name.is_empty() && !has(name)));
         for part in text.split("def test").skip(1) {
-            let arguments = part.split_once('(').map_or("", |(_, rest)| rest.split([')', ':']).next().unwrap_or_default());
-            let fixtures = arguments.split(',').map(|argument| word(argument.trim())).filter(|name| !name.is_empty());
-            found.extend(fixtures.filter(|name| !is_local(tests, name)).map(|name| format!("fixture:{name}")));
+            let list = part.split_once('(').map_or("", |(_, rest)| rest.split([')', ':']).next().unwrap_or_default());
+            arguments.extend(list.split(',').map(|argument| word(argument.trim())).filter(|name| !name.is_empty()));
         }
         found.extend(text.split("pytest.mark.").skip(1).map(|rest| format!("mark:{}", word(rest))));
     }
+    // Each name once: all tests are searched for it.
+    found.extend(arguments.into_iter().filter(|name| !is_local(tests, name)).map(|name| format!("fixture:{name}")));
     found.into_iter().filter(|word| word.len() < 60).take(WORDS_MAX).collect()
 }
 

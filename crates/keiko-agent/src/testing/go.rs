@@ -157,6 +157,14 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_subtest_may_hold_a_slash() {
+        let line = |action: &str, test: &str| format!("{{\"Action\":\"{action}\",\"Package\":\"x\",\"Test\":\"{test}\"}}\n");
+        let lines = ["TestPath", "TestPath//a/{id", "TestPath/b"].map(|test| line("run", test) + &line("pass", test)).concat();
+        let (summary, _) = run("go", 0, &lines, "", None).unwrap();
+        assert_eq!(counts(&summary), [2, 0, 0, 0], "the test above them is not counted besides");
+    }
+
+    #[test]
     fn a_test_without_an_end_is_an_error() {
         let out = "{\"Action\":\"run\",\"Package\":\"x\",\"Test\":\"TestA\"}\n{\"Action\":\"output\",\"Package\":\"x\",\"Test\":\"TestA\",\"Output\":\"panic: boom\\n\"}\n{\"Action\":\"fail\",\"Package\":\"x\"}\n";
         let (summary, cases) = run("go", 2, out, "", None).unwrap();

@@ -561,11 +561,40 @@ def _start():
         except Exception as error:
             return "the canary could not be run: %s" % text(repr(error), 300)
 
+    def apart():
+        """Folders with tests that are no part of a package below the current folder: unittest does not look into them."""
+        found = []
+        for folder, folders, files in os.walk("."):
+            folders[:] = sorted(name for name in folders if name[0] != "." and name not in ("node_modules", "site-packages", "build", "dist"))
+            if folder.count(os.sep) > 5 or os.path.exists(os.path.join(folder, "pyvenv.cfg")):
+                folders[:] = []
+                continue
+            if not any(name.startswith("test") and name.endswith(".py") for name in files):
+                continue
+            top = folder
+            while top != "." and os.path.exists(os.path.join(top, "__init__.py")):
+                top = os.path.dirname(top)
+            if top != "." and top not in found:
+                found.append(top)
+        return found[:20]
+
     def run_unittest(arguments):
         unittest, runner, _, counts = of_unittest()
-        program = unittest.main
+        program, loader = unittest.main, unittest.TestLoader
+        aside = apart()
+        sys.path.extend(os.path.abspath(folder) for folder in aside)
+
+        class Loader(loader):
+            def discover(self, start_dir, pattern="test*.py", top_level_dir=None):
+                found = [loader().discover(start_dir, pattern, top_level_dir)]
+                if start_dir == "." and not found[0].countTestCases():
+                    found += [loader().discover(folder, pattern, folder) for folder in aside]
+                return self.suiteClass(found)
+
+        keep(Loader, "discover")
         give_way()
-        result = program(module=None, argv=["python3 -m unittest"] + arguments, testRunner=runner, exit=False).result
+        found = Loader()
+        result = program(module=None, argv=["python3 -m unittest"] + arguments, testLoader=found, testRunner=runner, exit=False).result
         counts["void"] = canaries(counts, result)
         ok = result is not None and result.wasSuccessful()
         end(0 if ok else 1, counts["cases"], counts["void"])

@@ -33,6 +33,19 @@ async fn a_reporter_tells_what_the_tests_came_to() {
 }
 
 #[tokio::test]
+async fn tests_in_a_folder_that_is_no_package_are_found() {
+    let Some(scene) = Scene::new("tests_in_a_folder_that_is_no_package") else { return };
+    let calc = ("calc.py", "def add(a, b):\n    return a + b\n");
+    scene.repository(&[calc, ("tests/test_calc.py", TEST), ("tests/unit/__init__.py", ""), ("tests/unit/test_more.py", TEST)]);
+    scene.open(true).await;
+    let told = run(&scene).await;
+    for name in ["test_calc.T.test_add", "unit.test_more.T.test_add"] {
+        assert!(records(&told).contains(&format!("\"name\":\"{name}\"")), "{}", records(&told));
+    }
+    assert_eq!(told.reported.map(|reported| reported.forged), Some(0));
+}
+
+#[tokio::test]
 async fn byte_code_beside_the_sources_is_not_believed() {
     let Some(scene) = Scene::new("byte_code_beside_the_sources") else { return };
     scene.repository(&[("calc.py", WRONG), ("test_calc.py", TEST), (".gitignore", "__pycache__/\n")]);

@@ -177,6 +177,34 @@ fn eslint_is_read_and_its_safe_fix_kept() {
     assert!(!examined.diff.contains("node_modules"), "{}", examined.diff);
 }
 
+#[test]
+fn a_fix_that_rewrites_tests_is_taken_back() {
+    let made = if has("bwrap") { eslint() } else { None };
+    let Some(made) = made else {
+        return skipped("a_fix_that_rewrites_tests_is_taken_back", "no sandbox, or npm cannot install eslint", "npm install eslint@9");
+    };
+    let yard = Yard::new();
+    yard.write(".gitignore", "node_modules/\n");
+    yard.write("eslint.config.js", "module.exports = [{ rules: { \"prefer-const\": \"error\" } }];\n");
+    yard.write("lib/sum.js", "exports.sum = (all) => {\n  let zero = 0;\n  return all.reduce((a, b) => a + b, zero);\n};\n");
+    yard.write(
+        "lib/sum.test.js",
+        "const test = require(\"node:test\");\nconst assert = require(\"node:assert\");\nconst { sum } = require(\"./sum.js\");\ntest(\"adds\", () => {\n  let three = 3;\n  assert.equal(sum([1, 2]), three);\n});\n",
+    );
+    yard.write(
+        "package.json",
+        "{\"name\":\"sum\",\"version\":\"1.0.0\",\"scripts\":{\"test\":\"node --test\"},\"devDependencies\":{\"eslint\":\"^9\"}}\n",
+    );
+    yard.commit("Sums");
+    assert!(runs(Path::new("cp"), &["-r", &made.join("node_modules").to_string_lossy(), &yard.repo().to_string_lossy()]));
+    // It ends, without waiting for anybody.
+    let examined = yard.examine();
+    let shown = format!("{}\n{}", examined.markdown, examined.seen);
+    let fix = examined.report.fixes.iter().find(|fix| fix.tool.contains("eslint"));
+    assert!(fix.is_some_and(|fix| !fix.kept && fix.why.contains("lib/sum.test.js")), "{shown}");
+    assert!(examined.diff.is_empty(), "{}\n{shown}", examined.diff);
+}
+
 /// A function on one line of the root folder: the line runs although the module's body stands around it.
 #[test]
 fn lines_of_one_line_functions_are_recorded() {

@@ -25,13 +25,34 @@ const SETTINGS: &str = "DJANGO_SETTINGS_MODULE";
 
 /// What a project in a folder asks for.
 pub(super) fn way(tree: &Tree<'_>, dir: &str, runner: &str, tests: &[String]) -> Way {
-    let texts: Vec<String> = OWN.iter().filter_map(|name| tree.read(dir, name)).chain(witnesses::of(tree)).collect();
+    let own = OWN.iter().filter_map(|name| tree.read(dir, name).map(|text| main_environment(&text)));
+    let texts: Vec<String> = own.chain(witnesses::of(tree)).collect();
     if let Some(way) = django(tree, dir, runner, tests, &texts) {
         return way;
     }
     let asked = |text: &String| commands(text).into_iter().find_map(|words| documentation(tree, dir, &words));
     let words = if runner == "pytest" { texts.iter().find_map(asked).unwrap_or_default() } else { Vec::new() };
     Way { words, ..Way::default() }
+}
+
+/// Settings of tox's without its named environments, where the one for all has pytest run: what a named one adds may hold for
+/// one version of Python only, or for measuring coverage.
+fn main_environment(text: &str) -> String {
+    let mut heading = "";
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        heading = if line.starts_with('[') { line.trim_end() } else { heading };
+        lines.push((heading, line));
+    }
+    let is_call = |words: &Vec<String>| words.iter().any(|word| word == "pytest" || word == "py.test");
+    // Above `commands`, what is installed names pytest as well.
+    let main: Vec<&str> = lines.iter().filter(|(heading, _)| *heading == "[testenv]").map(|(_, line)| *line).collect();
+    let calls = main.iter().skip_while(|line| !line.starts_with("commands"));
+    let calls = calls.enumerate().take_while(|(at, line)| *at == 0 || line.starts_with([' ', '\t', '#']) || line.is_empty());
+    if !calls.flat_map(|(_, line)| commands(line)).any(|words| is_call(&words)) {
+        return text.to_owned();
+    }
+    lines.iter().filter(|(heading, _)| !heading.starts_with("[testenv:")).flat_map(|(_, line)| [line, "\n"]).collect()
 }
 
 /// The words of each line, without what is only the language's that they stand in.
@@ -140,6 +161,14 @@ mod tests {
             ["session.run", "pytest", "--doctest-modules", "src"]
         );
         assert_eq!(words("commands = [[\"coverage\", \"run\"]]"), ["commands", "=", "coverage", "run"]);
+    }
+
+    #[test]
+    fn what_one_environment_of_many_adds_is_not_how_tests_are_run() {
+        let tox = "[tox]\nenvlist = py\n[testenv]\ncommands = py.test\ndeps = pytest\n[testenv:py38]\ncommands = py.test --doctest-glob=R\n";
+        assert!(main_environment(tox).contains("[testenv]") && !main_environment(tox).contains("doctest"));
+        let named_only = "[testenv]\ndeps = x\n[testenv:docs]\ncommands = pytest --doctest-modules\n";
+        assert_eq!(main_environment(named_only), named_only);
     }
 
     #[test]

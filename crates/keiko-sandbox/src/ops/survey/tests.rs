@@ -92,6 +92,22 @@ fn python_needs_what_is_declared_and_not_installed() {
 }
 
 #[test]
+fn a_plugin_is_not_brought_in_beside_another_that_does_the_same() {
+    if programs::run("python3", &["--version"], "", std::time::Duration::from_secs(30), 100).said().is_none() {
+        eprintln!("SKIPPED: a_plugin_is_not_brought_in: no python3: apt-get install python3");
+        return;
+    }
+    let test = "import pytest\n@pytest.mark.benchmark\ndef test_x(benchmark):\n    benchmark(len, [])\n";
+    let installed = |declared: &str| {
+        let manifest = format!("[project]\nname = 'x'\n[dependency-groups]\ndev = ['no-such-package-of-ours'{declared}]\n");
+        commands(&only(&[("pyproject.toml", &manifest), ("tests/test_x.py", test)])).concat().join(" ")
+    };
+    assert!(installed("").contains("pytest-benchmark"));
+    let other = installed(", 'pytest-speed'");
+    assert!(other.contains("pytest-speed") && !other.contains("pytest-benchmark"), "{other}");
+}
+
+#[test]
 fn node_needs_modules_that_do_not_resolve() {
     let manifest = r#"{"scripts": {"test": "vitest run"}, "dependencies": {"left": "1"}, "devDependencies": {"@a/b": "2"}}"#;
     let project = only(&[

@@ -238,12 +238,26 @@ function start() {
   }
 
   /** After everybody else who listens for the end, and may still make it a failure. */
-  function atTheEnd(last) {
+  function atTheEnd(last, andWhoeverLeaves) {
     const first = process.emit;
+    const leave = process.reallyExit;
+    let over = false;
+    const once = (code) => {
+      if (!over) {
+        over = true;
+        last(Number(code) || 0);
+      }
+    };
     process.emit = function (name, ...rest) {
       const heard = apply(first, this, [name, ...rest]);
-      if (name === "exit") last(Number(process.exitCode !== undefined ? process.exitCode : rest[0]) || 0);
+      if (name === "exit") once(process.exitCode !== undefined ? process.exitCode : rest[0]);
       return heard;
+    };
+    if (!andWhoeverLeaves) return;
+    // Whoever hears of the exit may leave from there: mocha 5 does.
+    process.reallyExit = function (code) {
+      once(code);
+      return apply(leave, process, [code]);
     };
   }
 
@@ -666,7 +680,7 @@ function start() {
   function giveUp(why, bin, args) {
     emit({ kind: "output", why });
     counts.output = true;
-    atTheEnd(end);
+    atTheEnd(end, true);
     go(bin, args);
   }
 

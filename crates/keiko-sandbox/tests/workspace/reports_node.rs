@@ -73,6 +73,25 @@ async fn nodes_own_runner_tells_by_the_reporter() {
 }
 
 #[tokio::test]
+async fn a_runner_of_another_time_comes_to_its_end() {
+    let Some(scene) = Scene::new("a_runner_of_another_time") else { return };
+    if !has_node("a_runner_of_another_time_comes_to_its_end") {
+        return;
+    }
+    // As mocha 5 does: the tests run in a process of their own, and whoever hears of the exit leaves from there.
+    let bin = "const child = require('child_process').spawn(process.execPath, ['-e', 'console.log(\"  1 passing (3ms)\")'], { stdio: 'inherit' });\nchild.on('exit', (code) => process.on('exit', () => process.exit(code)));\n";
+    scene.repository(&[
+        ("node_modules/mocha/package.json", "{\"name\":\"mocha\",\"version\":\"5.2.0\",\"bin\":{\"mocha\":\"./bin/mocha\"}}"),
+        ("node_modules/mocha/bin/mocha", bin),
+        ("test.js", ""),
+    ]);
+    scene.open(true).await;
+    let exec = run(&scene, "mocha", &["test.js"], "").await;
+    let told = records(&exec);
+    assert!(exec.reported.unwrap().ended && told.contains("\"kind\":\"output\"") && !told.contains("void"), "{exec:?}");
+}
+
+#[tokio::test]
 async fn what_tests_need_is_built_before_and_a_failure_hides_nothing() {
     let Some(scene) = Scene::new("what_tests_need_is_built") else { return };
     if !has_node("what_tests_need_is_built_before_and_a_failure_hides_nothing") {

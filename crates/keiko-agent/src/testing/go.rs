@@ -69,6 +69,12 @@ pub(super) fn parse(out: &str, err: &str) -> Parsed {
             _ => {}
         }
     }
+    // Before Go 1.24, what cannot be built is told in plain words.
+    for package in out.lines().filter_map(not_built).take(CASES_MAX) {
+        let seen = packages.entry(package.to_owned()).or_default();
+        seen.status = Some(TestStatus::Failed);
+        seen.output.push_str("[build failed]");
+    }
     Parsed { odd, ..cases(&order, &tests, &packages, err) }
 }
 
@@ -95,13 +101,32 @@ fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, p
     for (package, seen) in packages {
         let explained = with_tests.contains(package.as_str());
         if seen.status == Some(TestStatus::Failed) && !explained {
-            let said = if seen.output.contains("[build failed]") && seen.output.lines().count() <= 1 { err } else { &seen.output };
+            let said = if seen.output.contains("[build failed]") && seen.output.lines().count() <= 1 {
+                of_package(err, package)
+            } else {
+                &seen.output
+            };
             let said: Vec<&str> = said.lines().filter(|line| !line.starts_with("# ") && !line.starts_with("FAIL")).collect();
             let message = Some(cut(said.join("\n").trim(), MESSAGE_MAX));
             parsed.broken.push(TestCase { name: package.clone(), status: TestStatus::Error, file: None, line: None, message, lacks: None });
         }
     }
     parsed
+}
+
+/// The package of a line such as `FAIL	example.com/a [build failed]`.
+fn not_built(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("FAIL\t")?;
+    rest.strip_suffix(" [build failed]").or_else(|| rest.strip_suffix(" [setup failed]"))
+}
+
+/// What the compiler says of a package: below a line with its name. All of it, where no line names it.
+fn of_package<'a>(err: &'a str, package: &str) -> &'a str {
+    let heading = format!("# {package}");
+    let is_own = |rest: &&str| rest.strip_prefix(&heading).is_some_and(|after| after.starts_with([' ', '\n']));
+    let starts = err.match_indices("# ").map(|(at, _)| at).filter(|at| *at == 0 || err[..*at].ends_with('\n'));
+    let Some(own) = starts.map(|at| &err[at..]).find(is_own) else { return err };
+    own.find("\n# ").map_or(own, |end| &own[..end])
 }
 
 /// The tests that a subtest may stand below.
@@ -146,6 +171,17 @@ mod tests {
         let out = "{\"Action\":\"output\",\"Package\":\"x\",\"Output\":\"FAIL\\tx [build failed]\\n\"}\n{\"Action\":\"fail\",\"Package\":\"x\"}\n";
         let said = run("go", 1, out, "# x\n./x.go:3:2: undefined: y\n", None).unwrap_err();
         assert!(said.contains("could not be loaded\nx: ./x.go:3:2: undefined: y"), "{said}");
+    }
+
+    #[test]
+    fn a_package_that_an_older_go_cannot_build_is_one_of_many() {
+        let out = "{\"Action\":\"run\",\"Package\":\"m/b\",\"Test\":\"TestB\"}\n{\"Action\":\"pass\",\"Package\":\"m/b\",\"Test\":\"TestB\"}\nFAIL\tm/a [build failed]\n";
+        let err = "# m/c\nc.go:1:1: other\n# m/a [m/a.test]\na/x_test.go:3:2: y.Compare undefined\n";
+        let (summary, cases) = run("go", 1, out, err, None).unwrap();
+        assert_eq!(counts(&summary), [1, 0, 1, 0]);
+        let broken = cases.iter().find(|case| case.name == "m/a").unwrap();
+        let message = broken.message.as_deref().unwrap();
+        assert!(message.contains("y.Compare undefined") && !message.contains("other"), "{message}");
     }
 
     #[test]

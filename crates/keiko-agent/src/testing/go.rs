@@ -83,11 +83,8 @@ fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, p
     // A test with subtests says nothing that they do not say, unless it failed on its own.
     // The name of a subtest may hold a `/` itself, so each beginning may be a test of its own.
     let groups: BTreeSet<(&str, &str)> = order.iter().flat_map(above).collect();
-    let failed_below: BTreeSet<(&str, &str)> = order
-        .iter()
-        .filter(|key| tests.get(*key).is_some_and(|seen| seen.status == Some(TestStatus::Failed)))
-        .flat_map(above)
-        .collect();
+    let failed_below: BTreeSet<(&str, &str)> =
+        order.iter().filter(|key| tests.get(*key).is_some_and(|seen| seen.status == Some(TestStatus::Failed))).flat_map(above).collect();
     for key in order {
         let (package, test) = key;
         let Some(seen) = tests.get(key) else { continue };
@@ -114,7 +111,7 @@ fn cases(order: &[(String, String)], tests: &BTreeMap<(String, String), Seen>, p
     parsed
 }
 
-/// The package of a line such as `FAIL	example.com/a [build failed]`.
+/// The package of a line such as `FAIL example.com/a [build failed]`, with a tab between the first two words.
 fn not_built(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("FAIL\t")?;
     rest.strip_suffix(" [build failed]").or_else(|| rest.strip_suffix(" [setup failed]"))

@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn what_one_environment_of_many_adds_is_not_how_tests_are_run() {
-        let tox = "[tox]\nenvlist = py\n[testenv]\ncommands = py.test\ndeps = pytest\n[testenv:py38]\ncommands = py.test --doctest-glob=R\n";
+        let tox =
+            "[tox]\nenvlist = py\n[testenv]\ncommands = py.test\ndeps = pytest\n[testenv:py38]\ncommands = py.test --doctest-glob=R\n";
         assert!(main_environment(tox).contains("[testenv]") && !main_environment(tox).contains("doctest"));
         let named_only = "[testenv]\ndeps = x\n[testenv:docs]\ncommands = pytest --doctest-modules\n";
         assert_eq!(main_environment(named_only), named_only);

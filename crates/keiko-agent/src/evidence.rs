@@ -1,6 +1,7 @@
 //! What the runs of tests so far prove.
 
 use crate::protect::{self, Names};
+use crate::testing;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -58,8 +59,8 @@ impl Tests {
     pub fn lost(&self) -> Vec<String> {
         let (Some(first), Some(last)) = (&self.first, &self.last) else { return Vec::new() };
         let mut left: BTreeMap<String, u32> = BTreeMap::new();
-        cases(last).filter(ran).for_each(|case| *left.entry(lineless(&case.name).to_owned()).or_default() += 1);
-        let mut still = |case: &TestCase| match left.get_mut(lineless(&case.name)) {
+        cases(last).filter(ran).for_each(|case| *left.entry(testing::lineless(&case.name).to_owned()).or_default() += 1);
+        let mut still = |case: &TestCase| match left.get_mut(testing::lineless(&case.name)) {
             Some(n) if *n > 0 => {
                 *n -= 1;
                 true
@@ -87,14 +88,6 @@ fn is_green(status: TestStatus) -> bool {
 
 fn ran(case: &TestCase) -> bool {
     is_red(case.status) || is_green(case.status)
-}
-
-/// Tests in documentation are named by their line, which moves with the text above it.
-fn lineless(name: &str) -> &str {
-    match name.rsplit_once(" (line ") {
-        Some((name, line)) if line.trim_end_matches(')').bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => name,
-    }
 }
 
 fn cases(summary: &TestSummary) -> impl Iterator<Item = TestCase> {

@@ -352,6 +352,19 @@ mod fixture {
     }
 }
 
+/// Tests in documentation are named by their line, which moves with the text above it: the name without it.
+pub(crate) fn lineless(name: &str) -> &str {
+    match name.rsplit_once(" (line ") {
+        Some((name, line)) if line.trim_end_matches(')').bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => name,
+    }
+}
+
+/// Whether two names mean one test, in two states of its sources.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    lineless(one) == lineless(other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

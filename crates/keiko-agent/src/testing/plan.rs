@@ -1,7 +1,7 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
 use super::command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
-use super::{Granularity, TestPlan, scripts, ways};
+use super::{Granularity, TestPlan, lineless, scripts, ways};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
 use std::collections::BTreeMap;
@@ -89,8 +89,11 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
         "go" => case.name.contains(".Test") || case.name.contains(".Example") || case.name.contains(".Fuzz"),
         _ => true,
     };
-    let mut one = plan(project, Some(&case.name)).filter(|one| selects && one.spec != whole.spec)?;
-    if let (true, Command::Argv(argv)) = (one.runner == "cargo", &mut one.spec.command) {
+    // A test in documentation is called by its item, in whatever line it stands.
+    let item = Some(lineless(&case.name)).filter(|item| whole.runner == "cargo" && *item != case.name);
+    let name = item.map_or_else(|| case.name.clone(), |item| format!("{item} (line"));
+    let mut one = plan(project, Some(&name)).filter(|one| selects && one.spec != whole.spec)?;
+    if let (true, Command::Argv(argv)) = (one.runner == "cargo" && item.is_none(), &mut one.spec.command) {
         argv.extend(["--".to_owned(), "--exact".to_owned()]);
         one.shown.push_str(" -- --exact");
         one.others.iter_mut().for_each(|other| other.push_str(" -- --exact"));
@@ -210,6 +213,8 @@ mod tests {
         }
         let cargo = alone(&project("cargo"), &named("tests::a")).unwrap();
         assert_eq!(cargo.shown, "cargo test --offline --no-fail-fast tests::a -- --exact");
+        let documented = alone(&project("cargo"), &named("src/lib.rs - Either<L,R>::is_left (line 251)")).unwrap();
+        assert_eq!(documented.shown, "cargo test --offline --no-fail-fast 'src/lib.rs - Either<L,R>::is_left (line'");
         assert!(alone(&project("go"), &named("example.com/dates.TestLeap/a")).is_some());
         assert!(alone(&project("unittest"), &named("test_dates.Dates.test_x")).is_some());
     }

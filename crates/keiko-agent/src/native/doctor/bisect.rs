@@ -12,7 +12,7 @@ use super::series::{BISECT, CHECKOUT};
 use super::source::{Lang, Sources, is_test_file};
 use super::survey::parse_history;
 use super::{Change, Facts, NativeCall, Phase, Suite, is_red};
-use crate::testing::TestPlan;
+use crate::testing::{self, TestPlan};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::{Command, GitOp, JailOp, TreeId};
 use std::collections::{BTreeMap, VecDeque};
@@ -307,7 +307,7 @@ impl Bisect {
         let Some(before) = cases(good) else { return Vec::new() };
         let after = if bad == 0 { suite.cases().to_vec() } else { cases(bad).unwrap_or_default() };
         let is = |cases: &[TestCase], name: &str, wanted: fn(TestStatus) -> bool| {
-            let mut same = cases.iter().filter(|case| case.name == name).peekable();
+            let mut same = cases.iter().filter(|case| testing::is_same(&case.name, name)).peekable();
             same.peek().is_some() && same.all(|case| wanted(case.status))
         };
         let others = self.waiting.iter().filter(|other| other.suite == target.suite).map(|other| other.red.name.clone());
@@ -343,7 +343,7 @@ fn overlay(id: String, path: &str, text: &str) -> NativeCall {
 
 fn verdict(answer: &Answer, target: &Target) -> Verdict {
     let Ok((_, cases)) = answer.tests(&target.plan) else { return Verdict::Unknown };
-    let same: Vec<&TestCase> = cases.iter().filter(|case| case.name == target.red.name).collect();
+    let same: Vec<&TestCase> = cases.iter().filter(|case| testing::is_same(&case.name, &target.red.name)).collect();
     let all = |wanted: TestStatus| !same.is_empty() && same.iter().all(|case| case.status == wanted);
     if all(TestStatus::Passed) {
         return Verdict::Good;

@@ -89,15 +89,27 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
         "go" => case.name.contains(".Test") || case.name.contains(".Example") || case.name.contains(".Fuzz"),
         _ => true,
     };
-    // A test in documentation is called by its item, in whatever line it stands.
-    let item = Some(lineless(&case.name)).filter(|item| whole.runner == "cargo" && *item != case.name);
-    let name = item.map_or_else(|| case.name.clone(), |item| format!("{item} (line"));
-    let mut one = plan(project, Some(&name)).filter(|one| selects && one.spec != whole.spec)?;
-    if let (true, Command::Argv(argv)) = (one.runner == "cargo" && item.is_none(), &mut one.spec.command) {
-        argv.extend(["--".to_owned(), "--exact".to_owned()]);
-        one.shown.push_str(" -- --exact");
-        one.others.iter_mut().for_each(|other| other.push_str(" -- --exact"));
+    let words = |one: &mut TestPlan, words: &[&str]| {
+        if let Command::Argv(argv) = &mut one.spec.command {
+            argv.extend(words.iter().map(|word| (*word).to_owned()));
+        }
+        let added = format!(" {}", words.join(" "));
+        one.shown.push_str(&added);
+        one.others.iter_mut().for_each(|other| other.push_str(&added));
+    };
+    let only = |name: &str| plan(project, Some(name)).filter(|one| selects && one.spec != whole.spec);
+    if whole.runner != "cargo" {
+        return only(&case.name);
     }
+    let item = lineless(&case.name);
+    if item == case.name {
+        let mut one = only(item)?;
+        words(&mut one, &["--", "--exact"]);
+        return Some(one);
+    }
+    // A test in documentation is called by its item, in whatever line it stands: by one word, since rustdoc parts them.
+    let mut one = only(item.split_whitespace().rfind(|word| *word != "-")?)?;
+    words(&mut one, &["--doc"]);
     Some(one)
 }
 
@@ -214,7 +226,7 @@ mod tests {
         let cargo = alone(&project("cargo"), &named("tests::a")).unwrap();
         assert_eq!(cargo.shown, "cargo test --offline --no-fail-fast tests::a -- --exact");
         let documented = alone(&project("cargo"), &named("src/lib.rs - Either<L,R>::is_left (line 251)")).unwrap();
-        assert_eq!(documented.shown, "cargo test --offline --no-fail-fast 'src/lib.rs - Either<L,R>::is_left (line'");
+        assert_eq!(documented.shown, "cargo test --offline --no-fail-fast 'Either<L,R>::is_left' --doc");
         assert!(alone(&project("go"), &named("example.com/dates.TestLeap/a")).is_some());
         assert!(alone(&project("unittest"), &named("test_dates.Dates.test_x")).is_some());
     }

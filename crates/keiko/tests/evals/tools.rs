@@ -141,14 +141,26 @@ fn eslint() -> Option<PathBuf> {
     is_there().then_some(made)
 }
 
-#[test]
-fn eslint_is_read_and_its_safe_fix_kept() {
+/// An uncommitted package with tests of Node's own and eslint installed.
+fn yard_with_eslint(test: &str) -> Option<Yard> {
     let made = if has("bwrap") { eslint() } else { None };
     let Some(made) = made else {
-        return skipped("eslint_is_read_and_its_safe_fix_kept", "no sandbox, or npm cannot install eslint", "npm install eslint@9");
+        skipped(test, "no sandbox, or npm cannot install eslint", "npm install eslint@9");
+        return None;
     };
     let yard = Yard::new();
     yard.write(".gitignore", "node_modules/\n");
+    yard.write(
+        "package.json",
+        "{\"name\":\"sum\",\"version\":\"1.0.0\",\"scripts\":{\"test\":\"node --test\"},\"devDependencies\":{\"eslint\":\"^9\"}}\n",
+    );
+    assert!(runs(Path::new("cp"), &["-r", &made.join("node_modules").to_string_lossy(), &yard.repo().to_string_lossy()]));
+    Some(yard)
+}
+
+#[test]
+fn eslint_is_read_and_its_safe_fix_kept() {
+    let Some(yard) = yard_with_eslint("eslint_is_read_and_its_safe_fix_kept") else { return };
     yard.write("eslint.config.js", "module.exports = [{ rules: { \"prefer-const\": \"error\", \"no-self-compare\": \"warn\" } }];\n");
     yard.write(
         "lib/sum.js",
@@ -158,12 +170,7 @@ fn eslint_is_read_and_its_safe_fix_kept() {
         "lib/sum.test.js",
         "const test = require(\"node:test\");\nconst assert = require(\"node:assert\");\nconst { sum } = require(\"./sum.js\");\ntest(\"adds\", () => assert.equal(sum([1, 2]), 3));\n",
     );
-    yard.write(
-        "package.json",
-        "{\"name\":\"sum\",\"version\":\"1.0.0\",\"scripts\":{\"test\":\"node --test\"},\"devDependencies\":{\"eslint\":\"^9\"}}\n",
-    );
     yard.commit("Sums");
-    assert!(runs(Path::new("cp"), &["-r", &made.join("node_modules").to_string_lossy(), &yard.repo().to_string_lossy()]));
     let examined = yard.examine();
     let shown = format!("{}\n{}", examined.markdown, examined.seen);
     let found: Vec<(&str, &str, u32)> =
@@ -179,24 +186,14 @@ fn eslint_is_read_and_its_safe_fix_kept() {
 
 #[test]
 fn a_fix_that_rewrites_tests_is_taken_back() {
-    let made = if has("bwrap") { eslint() } else { None };
-    let Some(made) = made else {
-        return skipped("a_fix_that_rewrites_tests_is_taken_back", "no sandbox, or npm cannot install eslint", "npm install eslint@9");
-    };
-    let yard = Yard::new();
-    yard.write(".gitignore", "node_modules/\n");
+    let Some(yard) = yard_with_eslint("a_fix_that_rewrites_tests_is_taken_back") else { return };
     yard.write("eslint.config.js", "module.exports = [{ rules: { \"prefer-const\": \"error\" } }];\n");
     yard.write("lib/sum.js", "exports.sum = (all) => {\n  let zero = 0;\n  return all.reduce((a, b) => a + b, zero);\n};\n");
     yard.write(
         "lib/sum.test.js",
         "const test = require(\"node:test\");\nconst assert = require(\"node:assert\");\nconst { sum } = require(\"./sum.js\");\ntest(\"adds\", () => {\n  let three = 3;\n  assert.equal(sum([1, 2]), three);\n});\n",
     );
-    yard.write(
-        "package.json",
-        "{\"name\":\"sum\",\"version\":\"1.0.0\",\"scripts\":{\"test\":\"node --test\"},\"devDependencies\":{\"eslint\":\"^9\"}}\n",
-    );
     yard.commit("Sums");
-    assert!(runs(Path::new("cp"), &["-r", &made.join("node_modules").to_string_lossy(), &yard.repo().to_string_lossy()]));
     // It ends, without waiting for anybody.
     let examined = yard.examine();
     let shown = format!("{}\n{}", examined.markdown, examined.seen);

@@ -4,7 +4,7 @@
 
 mod yard;
 
-use keiko_agent::native::doctor::{Doctor, DoctorReport, Options};
+use keiko_agent::native::doctor::{Cause, Doctor, DoctorReport, Options};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use yard::Yard;
@@ -31,8 +31,8 @@ enum Expect {
     FailingTest { test: String },
     /// A finding by rule and place.
     Rule { rule: String, file: String, line: u32 },
-    /// A test is flaky.
-    Flaky { test: String },
+    /// A test comes out differently, for this reason.
+    Unsteady { test: String, cause: Cause },
     /// A commit is blamed.
     Guilty { subject: String },
     /// A line is among the first suspects of a test.
@@ -52,7 +52,9 @@ impl Expect {
             Expect::Rule { rule, file, line } => {
                 report.findings.iter().any(|found| found.rule == *rule && found.file == *file && found.line == *line)
             }
-            Expect::Flaky { test } => report.flaky.iter().any(|flaky| flaky.test.contains(test.as_str())),
+            Expect::Unsteady { test, cause } => {
+                report.flaky.iter().any(|flaky| flaky.test.contains(test.as_str()) && flaky.cause == *cause)
+            }
             Expect::Guilty { subject } => report.guilty.iter().any(|guilty| guilty.commit.subject == *subject),
             Expect::Suspect { file, line, within } => {
                 report.suspects.iter().take(*within).any(|suspect| suspect.file == *file && suspect.line == *line)

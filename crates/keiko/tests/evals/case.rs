@@ -1,6 +1,7 @@
 //! `case.toml` against what the binary found.
 
 use crate::yard::{Examined, Yard, has, skipped};
+use keiko_agent::native::doctor::{Cause, Flaky};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,8 @@ enum Expect {
     FailingTest { test: String },
     /// A finding by rule and place.
     Rule { rule: String, file: String, line: u32 },
-    /// A test is flaky.
-    Flaky { test: String },
+    /// A test comes out differently, for this reason.
+    Unsteady { test: String, cause: Cause },
     /// A commit is blamed.
     Guilty { subject: String },
     /// A line is among the first suspects.
@@ -47,8 +48,9 @@ impl Expect {
                 let found = report.findings.iter().any(|found| found.rule == *rule && found.file == *file && found.line == *line);
                 found && markdown.contains(rule.as_str()) && markdown.contains(file.as_str())
             }
-            Expect::Flaky { test } => {
-                report.flaky.iter().any(|flaky| flaky.test.contains(test.as_str())) && markdown.contains(test.as_str())
+            Expect::Unsteady { test, cause } => {
+                let seen = |flaky: &Flaky| flaky.test.contains(test.as_str()) && flaky.cause == *cause;
+                report.flaky.iter().any(seen) && markdown.contains(test.as_str())
             }
             Expect::Guilty { subject } => {
                 report.guilty.iter().any(|guilty| guilty.commit.subject == *subject) && markdown.contains(subject.as_str())

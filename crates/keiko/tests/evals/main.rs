@@ -33,6 +33,8 @@ cases! {
     js_cart_discount => "js-cart-discount",
     js_guilty_slug => "js-guilty-slug",
     js_nan_and_typeof => "js-nan-and-typeof",
+    py_flaky_chance => "py-flaky-chance",
+    py_time_zone => "py-time-zone",
     py_flaky_set_order => "py-flaky-set-order",
     py_flaky_shared_state => "py-flaky-shared-state",
     py_guilty_commit => "py-guilty-commit",

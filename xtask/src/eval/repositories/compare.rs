@@ -58,7 +58,7 @@ impl Compared {
     pub(super) fn new(project: &Project, took: Option<Took>, said: &Said) -> Compared {
         let (by_hand, keiko) = (Counts::by_hand(&project.by_hand), Counts::of(said));
         let left_out = said.report.not_looked_at.iter().map(|left| format!("{}: {}", left.what, left.why));
-        let flaky = said.report.flaky.iter().map(|flaky| format!("flaky: {}", flaky.test));
+        let flaky = said.report.flaky.iter().filter(|flaky| flaky.by_chance()).map(|flaky| format!("flaky: {}", flaky.test));
         Compared {
             project: project.name.clone(),
             language: project.language,

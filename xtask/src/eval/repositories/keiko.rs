@@ -68,6 +68,15 @@ pub(super) struct Suite {
 #[serde(default)]
 pub(super) struct Flaky {
     pub(super) test: String,
+    /// `chance`, or what else decides.
+    pub(super) cause: String,
+}
+
+impl Flaky {
+    /// Only this is called flaky; that a test depends on its surroundings or on its neighbours is another statement.
+    pub(super) fn by_chance(&self) -> bool {
+        self.cause == "chance"
+    }
 }
 
 /// A commit that is named.

@@ -90,7 +90,7 @@ fn statements(planted: &Planted, report: &Report) -> (bool, Vec<String>) {
             wrong.push(statement);
         }
     }
-    wrong.extend(report.flaky.iter().map(|flaky| format!("calls {} flaky", flaky.test)));
+    wrong.extend(report.flaky.iter().filter(|flaky| flaky.by_chance()).map(|flaky| format!("calls {} flaky", flaky.test)));
     (named, wrong)
 }
 
@@ -212,7 +212,7 @@ mod tests {
         let mut report = Report { guilty: vec![blame("Tidy the sum"), blame("Tidy the sum")], ..Report::default() };
         assert_eq!(statements(&row(), &report), (true, Vec::new()));
         report.guilty = vec![blame("Note where to ask"), blame("Note where to ask")];
-        report.flaky = vec![Flaky { test: "test_add".to_owned() }];
+        report.flaky = vec![Flaky { test: "test_add".to_owned(), cause: "chance".to_owned() }];
         let (named, wrong) = statements(&row(), &report);
         assert_eq!((named, wrong.len()), (false, 2), "{wrong:?}");
     }

@@ -1,7 +1,7 @@
 //! Flaky tests: the same code again under other conditions. A test whose result changes says nothing about the code.
 
 use super::answer::{Answer, run_tests};
-use super::report::{ALONE_WORDS, Flaky, REVERSED_WORDS};
+use super::report::{ALONE_WORDS, Cause, Flaky, REVERSED_WORDS, USUAL_WORDS};
 use super::series::AGAIN;
 use super::{Facts, NativeCall, Phase, Suite, is_red, trace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
@@ -14,9 +14,15 @@ const QUICK_MS: u64 = 2_500;
 const SLOW_MS: u64 = 30_000;
 /// How many failing tests are run alone.
 const ALONE: usize = 4;
+/// Under how many conditions tests that came out differently run once more, and how often under the usual one: in a suite
+/// that is quick, and in others.
+const TRIED_AGAIN: [(usize, usize); 2] = [(4, 2), (2, 1)];
 
 /// Conditions of a further round: what people read, and the environment.
 type Condition = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// Go remembers what passed; with this it does not.
+const UNCACHED_WORDS: &str = "the usual settings, uncached";
 
 const PYTHON: [Condition; 5] = [
     ("PYTHONHASHSEED=1", &[("PYTHONHASHSEED", "1")]),
@@ -26,18 +32,18 @@ const PYTHON: [Condition; 5] = [
     ("PYTHONHASHSEED=5", &[("PYTHONHASHSEED", "5")]),
 ];
 const NODE: [Condition; 4] =
-    [("TZ=UTC-14", &[("TZ", "UTC-14")]), ("TZ=UTC+11", &[("TZ", "UTC+11")]), ("a third run", &[]), ("a fourth run", &[])];
+    [("TZ=UTC-14", &[("TZ", "UTC-14")]), ("TZ=UTC+11", &[("TZ", "UTC+11")]), (USUAL_WORDS, &[]), (USUAL_WORDS, &[])];
 const RUST: [Condition; 4] = [
     ("RUST_TEST_THREADS=1", &[("RUST_TEST_THREADS", "1")]),
     ("RUST_TEST_THREADS=16", &[("RUST_TEST_THREADS", "16")]),
-    ("a third run", &[]),
-    ("a fourth run", &[]),
+    (USUAL_WORDS, &[]),
+    (USUAL_WORDS, &[]),
 ];
 const GO: [Condition; 4] = [
     ("GOMAXPROCS=1, uncached", &[("GOMAXPROCS", "1"), ("GOFLAGS", "-mod=readonly -count=1")]),
     ("GOMAXPROCS=16, uncached", &[("GOMAXPROCS", "16"), ("GOFLAGS", "-mod=readonly -count=1")]),
-    ("a third run, uncached", &[("GOFLAGS", "-mod=readonly -count=1")]),
-    ("a fourth run, uncached", &[("GOFLAGS", "-mod=readonly -count=1")]),
+    (UNCACHED_WORDS, &[("GOFLAGS", "-mod=readonly -count=1")]),
+    (UNCACHED_WORDS, &[("GOFLAGS", "-mod=readonly -count=1")]),
 ];
 
 /// What an operation of this phase was for.
@@ -58,6 +64,17 @@ pub(super) struct Rerun {
     seen: BTreeMap<(usize, String), Flaky>,
     reversed: BTreeMap<usize, Vec<TestCase>>,
     asked: usize,
+    confirmed: bool,
+}
+
+/// Under which conditions the tests of a project run again.
+fn conditions(suite: &Suite) -> &'static [Condition] {
+    match suite.project.toolchain {
+        Toolchain::Python => &PYTHON,
+        Toolchain::Node => &NODE,
+        Toolchain::Rust => &RUST,
+        Toolchain::Go => &GO,
+    }
 }
 
 impl Phase for Rerun {
@@ -68,12 +85,7 @@ impl Phase for Rerun {
     fn start(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
         let mut calls = Vec::new();
         for (index, suite) in facts.suites.iter().enumerate() {
-            let conditions: &[Condition] = match suite.project.toolchain {
-                Toolchain::Python => &PYTHON,
-                Toolchain::Node => &NODE,
-                Toolchain::Rust => &RUST,
-                Toolchain::Go => &GO,
-            };
+            let conditions = conditions(suite);
             let rounds = match suite.duration_ms {
                 ms if ms < QUICK_MS => conditions.len(),
                 ms if ms < SLOW_MS => 2,
@@ -102,7 +114,7 @@ impl Phase for Rerun {
     fn fold(&mut self, facts: &mut Facts, answers: &[Answer]) -> Vec<NativeCall> {
         if self.seen.is_empty() {
             for (index, suite) in facts.suites.iter().enumerate() {
-                self.note(index, suite, suite.cases(), "the first run");
+                self.note(index, suite, suite.cases(), USUAL_WORDS);
             }
         }
         for (round, answer) in std::mem::take(&mut self.rounds).iter().zip(answers) {
@@ -127,7 +139,10 @@ impl Phase for Rerun {
                 }
             }
         }
-        let calls = self.check_order(facts);
+        let mut calls = self.check_order(facts);
+        if calls.is_empty() && !std::mem::replace(&mut self.confirmed, true) {
+            calls = self.confirm(facts);
+        }
         if calls.is_empty() {
             self.tell(facts);
         }
@@ -154,6 +169,30 @@ impl Rerun {
         calls
     }
 
+    /// What differed under a changed condition, once more under that one and under the usual one: only a test that comes
+    /// out both ways under the same condition is flaky, the others depend on what was changed.
+    fn confirm(&mut self, facts: &Facts) -> Vec<NativeCall> {
+        let mut calls = Vec::new();
+        for (index, suite) in facts.suites.iter().enumerate() {
+            let unsteady: Vec<&Flaky> = self.seen.iter().filter(|((of, _), _)| *of == index).map(|(_, flaky)| flaky).collect();
+            let unsteady = unsteady.into_iter().filter(|flaky| is_unsteady(flaky) && flaky.cause_seen() == Cause::Surroundings);
+            let other: BTreeSet<&str> = unsteady.flat_map(other_ways).map(String::as_str).collect();
+            if other.is_empty() {
+                continue;
+            }
+            let (changed, usual) = TRIED_AGAIN[usize::from(suite.duration_ms >= QUICK_MS)];
+            let again = conditions(suite).iter().filter(|(shown, _)| other.contains(shown)).take(changed).copied();
+            let usual = std::iter::repeat_n::<Condition>((USUAL_WORDS, &[]), usual);
+            for (shown, env) in again.chain(usual) {
+                self.asked += 1;
+                let id = format!("{AGAIN}-same-{}", self.asked);
+                calls.push(run_tests(id, format!("run the tests again with {shown}"), &suite.plan, env));
+                self.rounds.push(Round::Again(index, shown));
+            }
+        }
+        calls
+    }
+
     /// Notes the results of one run. Names that a run has twice stand for different tests and prove nothing; a run of
     /// part of the tests must not add names of its own.
     fn note(&mut self, index: usize, suite: &Suite, cases: &[TestCase], condition: &str) {
@@ -165,7 +204,7 @@ impl Rerun {
             if again > 1 || twice.contains(case.name.as_str()) || !suite.cases().iter().any(|own| own.name == case.name) {
                 continue;
             }
-            let new = || Flaky { test: case.name.clone(), passed: Vec::new(), failed: Vec::new() };
+            let new = || Flaky { test: case.name.clone(), passed: Vec::new(), failed: Vec::new(), cause: Cause::Chance };
             let entry = self.seen.entry((index, case.name.clone())).or_insert_with(new);
             match case.status {
                 TestStatus::Passed => entry.passed.push(condition.to_owned()),
@@ -176,13 +215,27 @@ impl Rerun {
     }
 
     fn tell(&mut self, facts: &mut Facts) {
-        for ((index, name), flaky) in std::mem::take(&mut self.seen) {
-            if !flaky.passed.is_empty() && !flaky.failed.is_empty() {
-                facts.suites[index].flaky.insert(name);
-                facts.report.flaky.push(flaky);
+        for ((index, name), mut flaky) in std::mem::take(&mut self.seen) {
+            if !is_unsteady(&flaky) {
+                continue;
             }
+            flaky.cause = flaky.cause_seen();
+            // In one time zone it is steady, so what broke it can be looked for.
+            if !flaky.depends_on_time_zone() {
+                facts.suites[index].flaky.insert(name);
+            }
+            facts.report.flaky.push(flaky);
         }
     }
+}
+
+fn is_unsteady(flaky: &Flaky) -> bool {
+    !flaky.passed.is_empty() && !flaky.failed.is_empty()
+}
+
+/// The conditions under which a test came out differently than usually.
+fn other_ways(flaky: &Flaky) -> &[String] {
+    if flaky.passed.iter().any(|way| way == USUAL_WORDS) { &flaky.failed } else { &flaky.passed }
 }
 
 /// The cases of a further run, by the names of the first one.
@@ -201,5 +254,34 @@ fn cases(round: &Round, suite: &Suite, answer: &Answer) -> Vec<TestCase> {
                 |t: trace::Traced| TestCase { name: t.name, status: status(t.failed), file: None, line: None, message: None, lacks: None };
             traced.into_iter().map(to_case).collect()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flaky(passed: &[&str], failed: &[&str]) -> Flaky {
+        let ways = |ways: &[&str]| ways.iter().map(|way| (*way).to_owned()).collect();
+        let mut flaky = Flaky { test: "t".to_owned(), passed: ways(passed), failed: ways(failed), cause: Cause::Chance };
+        flaky.cause = flaky.cause_seen();
+        flaky
+    }
+
+    #[test]
+    fn only_what_comes_out_both_ways_under_one_condition_is_flaky() {
+        assert_eq!(flaky(&[USUAL_WORDS], &[USUAL_WORDS, "TZ=UTC-14"]).cause, Cause::Chance);
+        assert_eq!(flaky(&[USUAL_WORDS, "TZ=UTC-14"], &["TZ=UTC-14"]).cause, Cause::Chance);
+        assert_eq!(flaky(&[USUAL_WORDS, USUAL_WORDS], &["TZ=UTC-14", "TZ=UTC-14"]).cause, Cause::Surroundings);
+        assert_eq!(flaky(&["PYTHONHASHSEED=1"], &[USUAL_WORDS]).cause, Cause::Surroundings);
+        assert_eq!(flaky(&[ALONE_WORDS], &[USUAL_WORDS, "TZ=UTC-14"]).cause, Cause::Order);
+        assert_eq!(flaky(&[USUAL_WORDS], &[REVERSED_WORDS, ALONE_WORDS]).cause, Cause::Order);
+    }
+
+    #[test]
+    fn a_test_that_one_time_zone_decides_is_looked_into_and_one_that_the_hash_seed_decides_is_not() {
+        assert!(flaky(&["PYTHONHASHSEED=4 TZ=UTC+11"], &[USUAL_WORDS, "PYTHONHASHSEED=1"]).depends_on_time_zone());
+        assert!(!flaky(&["PYTHONHASHSEED=1", "PYTHONHASHSEED=4 TZ=UTC+11"], &[USUAL_WORDS]).depends_on_time_zone());
+        assert!(!flaky(&[USUAL_WORDS], &[USUAL_WORDS, "TZ=UTC+11"]).depends_on_time_zone());
     }
 }

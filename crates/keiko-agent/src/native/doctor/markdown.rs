@@ -1,7 +1,7 @@
 //! The report in Markdown, for people: what was found first, what was looked at, what was not and why.
 
 use super::brief;
-use super::report::{DoctorReport, Flaky, Severity};
+use super::report::{Cause, DoctorReport, Flaky, Severity};
 use keiko_contracts::language::Language;
 use keiko_contracts::tr;
 use std::collections::BTreeSet;
@@ -198,18 +198,19 @@ impl Page<'_> {
     }
 
     fn flaky(&mut self) {
-        let (ordered, random): (Vec<_>, Vec<_>) = self.report.flaky.iter().partition(|flaky| flaky.depends_on_order());
-        self.unsteady(&random, "Flaky tests", "Unzuverlässige Tests");
-        self.unsteady(&ordered, "Tests that depend on those around them", "Tests, die von denen um sie herum abhängen");
+        self.unsteady(Cause::Chance, "Flaky tests", "Unzuverlässige Tests");
+        self.unsteady(Cause::Surroundings, "Tests that depend on their surroundings", "Tests, die von ihrer Umgebung abhängen");
+        self.unsteady(Cause::Order, "Tests that depend on those around them", "Tests, die von denen um sie herum abhängen");
     }
 
-    fn unsteady(&mut self, tests: &[&Flaky], english: &str, german: &str) {
+    fn unsteady(&mut self, cause: Cause, english: &str, german: &str) {
+        let tests: Vec<&Flaky> = self.report.flaky.iter().filter(|flaky| flaky.cause == cause).collect();
         if tests.is_empty() {
             return;
         }
         self.heading(2, english, german);
         for flaky in tests {
-            let told = |ways: &[String]| ways.iter().map(|way| (self.told)(way)).collect::<Vec<_>>().join(", ");
+            let told = |ways: &[String]| Flaky::each(ways).into_iter().map(|way| (self.told)(way)).collect::<Vec<_>>().join(", ");
             let (test, passed, failed) = (&flaky.test, told(&flaky.passed), told(&flaky.failed));
             self.line(&tr!(
                 self.language,

@@ -28,8 +28,8 @@ mod tests;
 mod trace;
 
 pub use report::{
-    Candidate, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, SetAside, Severity, SuiteReport,
-    Suspect,
+    Candidate, Cause, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, SetAside, Severity,
+    SuiteReport, Suspect,
 };
 
 pub use series::{Series, series};

@@ -189,19 +189,59 @@ pub struct Flaky {
     pub passed: Vec<String>,
     /// Under which it failed.
     pub failed: Vec<String>,
+    /// What decides.
+    #[serde(default)]
+    pub cause: Cause,
 }
 
+/// What decides how such a test comes out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Chance: it passed and failed under one and the same condition. Only this is called flaky.
+    #[default]
+    Chance,
+    /// The tests that run beside it, or before it.
+    Order,
+    /// The time zone, the hash seed, how many tests run at once: under each condition it came out the same each time.
+    Surroundings,
+}
+
+/// How a run is called in which nothing was changed.
+pub(super) const USUAL_WORDS: &str = "the usual settings";
 /// How a run is called in which a test ran alone.
 pub(super) const ALONE_WORDS: &str = "it alone";
 /// How one is called in which the order was another one.
 pub(super) const REVERSED_WORDS: &str = "the order reversed";
 
 impl Flaky {
-    /// It always comes out the same among the same tests: what runs beside it decides, not chance.
-    #[must_use]
-    pub fn depends_on_order(&self) -> bool {
+    /// What decides, by the conditions seen so far.
+    pub(super) fn cause_seen(&self) -> Cause {
         let others = |ways: &[String]| ways.iter().all(|way| way == ALONE_WORDS || way == REVERSED_WORDS);
-        others(&self.passed) || others(&self.failed)
+        if self.passed.iter().any(|way| self.failed.contains(way)) {
+            Cause::Chance
+        } else if others(&self.passed) || others(&self.failed) {
+            Cause::Order
+        } else {
+            Cause::Surroundings
+        }
+    }
+
+    /// It came out the same wherever the time zone was the usual one.
+    pub(super) fn depends_on_time_zone(&self) -> bool {
+        let zoned = |ways: &[String]| ways.iter().all(|way| way.contains("TZ="));
+        self.cause == Cause::Surroundings && (zoned(&self.passed) || zoned(&self.failed))
+    }
+
+    /// The conditions, each once.
+    pub(super) fn each(ways: &[String]) -> Vec<&str> {
+        let mut each: Vec<&str> = Vec::new();
+        for way in ways {
+            if !each.contains(&way.as_str()) {
+                each.push(way);
+            }
+        }
+        each
     }
 }
 
@@ -316,10 +356,15 @@ impl DoctorReport {
             }
         };
         let kept = self.fixes.iter().filter(|fix| fix.kept).count();
-        let ordered = self.flaky.iter().filter(|flaky| flaky.depends_on_order()).count();
-        count(self.flaky.len() - ordered, ["flaky test", "flaky tests"], ["unzuverlässiger Test", "unzuverlässige Tests"]);
+        let caused = |cause: Cause| self.flaky.iter().filter(|flaky| flaky.cause == cause).count();
+        count(caused(Cause::Chance), ["flaky test", "flaky tests"], ["unzuverlässiger Test", "unzuverlässige Tests"]);
         count(
-            ordered,
+            caused(Cause::Surroundings),
+            ["test depends on its surroundings", "tests depend on their surroundings"],
+            ["Test hängt von seiner Umgebung ab", "Tests hängen von ihrer Umgebung ab"],
+        );
+        count(
+            caused(Cause::Order),
             ["test depends on those around it", "tests depend on those around them"],
             ["Test hängt von denen um ihn herum ab", "Tests hängen von denen um sie herum ab"],
         );

@@ -69,11 +69,22 @@ impl Target {
 
     /// Places to try next; none when the bounds cannot come closer.
     fn next(&self, fan: usize) -> Vec<usize> {
-        let Some((bad, good)) = self.bounds() else { return Vec::new() };
+        let Some((bad, good)) = self.bounds() else { return self.further(fan) };
         let open: Vec<usize> = (bad + 1..good).filter(|place| !self.verdicts.contains_key(place)).collect();
         let mut places: Vec<usize> = (1..=fan).filter_map(|n| open.get(open.len() * n / (fan + 1)).copied()).collect();
         places.dedup();
         places
+    }
+
+    /// As long as no commit is good: further back than the oldest bad one, each time twice as far, and short of where
+    /// the test cannot be run, which a project's first years often are.
+    fn further(&self, fan: usize) -> Vec<usize> {
+        let bad = self.verdicts.iter().rev().find(|(_, verdict)| **verdict == Verdict::Bad).map(|(place, _)| *place);
+        let Some(bad) = bad else { return Vec::new() };
+        let end = self.verdicts.range(bad + 1..).next().map_or(self.line.len(), |(place, _)| *place);
+        let doubled = std::iter::successors(Some(bad.max(1) * 2), |place| place.checked_mul(2));
+        let places: Vec<usize> = doubled.take_while(|place| *place < end).take(fan).collect();
+        if places.is_empty() && bad + 1 < end { vec![bad + (end - bad) / 2] } else { places }
     }
 
     /// Nothing differs between the workspace and the newest commit.
@@ -450,6 +461,22 @@ mod tests {
             }
         }
         panic!("no end");
+    }
+
+    #[test]
+    fn years_in_which_the_test_cannot_be_run_hide_no_commit() {
+        for (length, runs) in [(900, 40), (900, 7), (30, 29), (400, 250)] {
+            for guilty in 0..runs - 1 {
+                let says = |place| match place {
+                    place if place >= runs => Verdict::Unknown,
+                    place if place > guilty => Verdict::Good,
+                    _ => Verdict::Bad,
+                };
+                let (bounds, steps) = search(length, says);
+                assert_eq!(bounds, Some((guilty, guilty + 1)), "{length} {runs}");
+                assert!(steps <= 20, "{steps}");
+            }
+        }
     }
 
     #[test]

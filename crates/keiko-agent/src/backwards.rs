@@ -133,7 +133,7 @@ fn listed(names: &[String]) -> String {
 
 /// The tree that a proof started from, while the workspace is not put back.
 pub(crate) fn disturbed(state: &RunState) -> Option<TreeId> {
-    let open = state.open.values().filter_map(|intent| intent.call.as_deref());
+    let open = state.life.open.values().filter_map(|intent| intent.call.as_deref());
     let ids = state.harness.keys().map(String::as_str).chain(open);
     let trees: BTreeSet<&str> = ids.filter_map(|id| id.strip_prefix(BACK_AT)?.split(':').next()).collect();
     trees.into_iter().map(|tree| TreeId(tree.to_owned())).find(|tree| !is_over(state, tree))

@@ -7,13 +7,13 @@ use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
 use keiko_contracts::action::{Action, ActionDigest, Intent, Outcome, Report};
 use keiko_contracts::approval::Decision;
-use keiko_contracts::digest::Digest;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, JailAction, JailBody, JailOp, JailReport, Project};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension};
 use keiko_governance::class::ActionClass;
+use keiko_governance::core::Wanted;
 use keiko_governance::policy::{Level, Question};
 
 /// The most projects whose tests one call runs.
@@ -39,7 +39,7 @@ pub(crate) fn proceed(draft: &mut Draft<'_>) -> Result<Next, Reject> {
                 }
             }
             CallState::Waiting => {
-                let alone = draft.state.open.is_empty();
+                let alone = draft.state.life.open.is_empty();
                 match plan(draft, &call) {
                     Planned::Act(action) => {
                         if !alone && ActionClass::of(&action) != ActionClass::Read {
@@ -66,7 +66,7 @@ pub(crate) fn proceed(draft: &mut Draft<'_>) -> Result<Next, Reject> {
                     Planned::Event(event) if !alone && matches!(*event, RunEvent::RunSuspended(_)) => return Ok(Next::Nothing),
                     Planned::Event(event) => {
                         draft.emit(*event);
-                        if draft.state.waiting.is_some() {
+                        if draft.state.life.waiting.is_some() {
                             return Ok(Next::Nothing);
                         }
                     }
@@ -104,6 +104,7 @@ fn claims_too_early(draft: &Draft<'_>, index: usize, call: &Call) -> Early {
 fn reads(draft: &Draft<'_>, call: &str) -> bool {
     draft
         .state
+        .life
         .open
         .values()
         .filter(|intent| intent.call.as_deref() == Some(call))
@@ -179,10 +180,10 @@ fn piece(text: &str, reference: &str, from_line: u32, lines: u32) -> String {
 }
 
 /// The next call that is to show something which has left the window, with the digest by which the journal has the text.
-/// What is found there comes back as [`crate::decide::Input::Found`].
+/// What is found there comes back as [`Input::Found`](keiko_governance::core::Input::Found).
 #[must_use]
-pub fn wanted(state: &RunState) -> Option<(String, Digest)> {
-    if state.waiting.is_some() || state.closing.is_some() {
+pub(crate) fn wanted(state: &RunState) -> Option<Wanted> {
+    if state.life.waiting.is_some() || state.closing.is_some() {
         return None;
     }
     let waiting = state.calls.iter().filter(|call| call.state == CallState::Waiting && call.op.is_none());
@@ -190,7 +191,7 @@ pub fn wanted(state: &RunState) -> Option<(String, Digest)> {
         let Ok(Resolved::ShowMore { reference, .. }) = resolve(state, call) else { return None };
         let conversation = &state.conversation;
         let left = conversation.left(&reference).filter(|_| conversation.whole(&reference).is_none())?;
-        Some((call.id.clone(), left.digest))
+        Some(Wanted { call: call.id.clone(), digest: left.digest })
     })
 }
 
@@ -507,7 +508,7 @@ pub(crate) fn harness(draft: &mut Draft<'_>, id: &str, title: &str, op: JailOp) 
     if draft.state.harness.contains_key(id) || draft.state.harness_refused.contains_key(id) {
         return Ok(true);
     }
-    if draft.state.open.values().any(|intent| intent.call.as_deref() == Some(id)) {
+    if draft.state.life.open.values().any(|intent| intent.call.as_deref() == Some(id)) {
         return Ok(false);
     }
     let action = jail(draft, op.clone());

@@ -1,9 +1,8 @@
 //! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
 
 use crate::calls::Next;
-pub use crate::calls::wanted;
+pub use crate::draft::Reject;
 use crate::draft::{Asked, Draft};
-pub use crate::draft::{Env, Price, Reject};
 use crate::ending::Weakened;
 use crate::guard::{self, Circles};
 use crate::leave::{self, Leave};
@@ -12,7 +11,7 @@ use crate::prompt;
 use crate::state::{CallState, RunState};
 use crate::{calls, conversation, cutoff, ending, unsaid};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, Decision, InstallWord};
+use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, TaskId};
 use keiko_contracts::jail::{JailAction, JailOp};
@@ -20,9 +19,9 @@ use keiko_contracts::journal::Seq;
 use keiko_contracts::model::{Stop, Window};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{
-    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunLimits, StartRun, Steered, Suspension,
+    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunTerms, StartRun, Steered, Suspension,
 };
-use keiko_contracts::time::Timestamp;
+use keiko_governance::core::{self, Env};
 use std::sync::Arc;
 
 /// The fewest tokens that an answer may be limited to for want of money.
@@ -37,79 +36,10 @@ const CUT_SHOWN: usize = 16;
 const WORKSPACE_GONE: u16 = 5163;
 
 /// What happened.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// A person wants a run.
-    Start(Box<StartRun>),
-    /// A process takes it up again; open effects have been recovered by then.
-    Resume {
-        /// Who.
-        by: String,
-        /// Other limits from now on.
-        limits: Option<RunLimits>,
-        /// What is said about installing from now on.
-        install: Option<InstallWord>,
-    },
-    /// As [`Input::Resume`], with what was said while nobody drove it: that counts before anything goes on.
-    ResumeHearing {
-        /// Who.
-        by: String,
-        /// Other limits from now on.
-        limits: Option<RunLimits>,
-        /// What is said about installing from now on.
-        install: Option<InstallWord>,
-        /// Messages of the inbox with their places, in order.
-        heard: Vec<(Seq, InboxMessage)>,
-    },
-    /// An open effect is about to be recovered by putting the workspace back first.
-    Restore {
-        /// The open effect.
-        key: EffectKey,
-    },
-    /// An effect came out.
-    Ended(Box<Ended>),
-    /// An effect came out while the run is being stopped: it is written down, and nothing goes on from there.
-    EndedLate(Box<Ended>),
-    /// Someone said something.
-    Inbox {
-        /// Its place in the inbox.
-        seq: Seq,
-        /// What.
-        message: InboxMessage,
-    },
-    /// Nobody is there to answer: wait without holding anything.
-    Suspend,
-    /// This process is asked to let the run go: it waits until somebody takes it up again.
-    Stopped {
-        /// Who.
-        by: String,
-    },
-    /// A kill was seen.
-    Killed {
-        /// Why.
-        reason: String,
-    },
-    /// A text was read from the journal, as [`wanted`] asked.
-    Found {
-        /// The call that it answers.
-        call: String,
-        /// The text.
-        text: String,
-    },
-    /// Time has passed.
-    Tick,
-}
+pub type Input = core::Input<RunState>;
 
 /// Events to commit, and the state once they are.
-#[derive(Debug)]
-pub struct Decided {
-    /// What is to be written, in order.
-    pub events: Vec<RunEvent>,
-    /// When: the events' own time, so that the state is the same when they are read back.
-    pub at: Timestamp,
-    /// The state afterwards; thrown away if the commit fails.
-    pub next: RunState,
-}
+pub type Decided = core::Decided<RunState>;
 
 /// Decides what follows from an input. Nothing may act on it before its events are committed.
 ///
@@ -137,10 +67,7 @@ impl Draft<'_> {
                 let by = "start".to_owned();
                 self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits: None, install: None }));
             }
-            Input::Resume { by, limits, install } => {
-                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits, install }))
-            }
-            Input::ResumeHearing { by, limits, install, heard } => {
+            Input::Resume { by, terms: RunTerms { limits, install }, heard } => {
                 // Before the word that it goes on: an answer belongs to the question that the run still waits with.
                 for (seq, message) in heard {
                     self.take_message(seq, message);
@@ -154,8 +81,8 @@ impl Draft<'_> {
             Input::Suspend => return self.suspend(),
             Input::Stopped { by } => {
                 // What it waits for already says more, and an answer to that must find its question.
-                if self.state.waiting.is_none() {
-                    let inbox = self.state.inbox;
+                if self.state.life.waiting.is_none() {
+                    let inbox = self.state.life.inbox;
                     self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox }));
                 }
                 return Ok(());
@@ -177,7 +104,7 @@ impl Draft<'_> {
     }
 
     fn take_ended(&mut self, ended: Ended) -> Result<(), Reject> {
-        let Some(intent) = self.state.open.get(&ended.key).cloned() else { return Err(Reject::NotOpen(ended.key)) };
+        let Some(intent) = self.state.life.open.get(&ended.key).cloned() else { return Err(Reject::NotOpen(ended.key)) };
         let outcome = ended.outcome.clone();
         self.emit(RunEvent::EffectEnded(Box::new(ended)));
         match (&intent.action, &outcome) {
@@ -199,7 +126,7 @@ impl Draft<'_> {
     fn after_model(&mut self, outcome: &Outcome<Report>, limit: u32) {
         match outcome {
             // What the run waits for already says more.
-            Outcome::Failed(_) if self.state.waiting.is_some() => {}
+            Outcome::Failed(_) if self.state.life.waiting.is_some() => {}
             // It is asked again, smaller.
             Outcome::Failed(fault) if fault.window.is_some() && self.state.window.may_shrink() => {}
             Outcome::Failed(fault) => self.emit(RunEvent::RunSuspended(Suspension::Unavailable { fault: fault.clone() })),
@@ -224,57 +151,46 @@ impl Draft<'_> {
     }
 
     fn take_message(&mut self, seq: Seq, message: InboxMessage) {
-        if seq <= self.state.inbox {
+        if seq <= self.state.life.inbox {
             return;
         }
         match message {
             InboxMessage::Words { by, text } => {
-                let asked = matches!(self.state.waiting, Some(Suspension::Question { .. }));
+                let asked = matches!(self.state.life.waiting, Some(Suspension::Question { .. }));
                 self.emit(RunEvent::Steered(Steered { by, text: text.clone(), inbox: Some(seq) }));
                 if asked && let Some(call) = self.state.calls.iter().find(|call| call.state != CallState::Answered) {
                     let (id, key) = (call.id.clone(), self.next_key());
                     self.emit(RunEvent::CallAnswered(CallAnswered { key, call: id, text, is_error: false }));
                 }
             }
-            InboxMessage::Approval(answer) => self.take_answer(answer),
-            InboxMessage::Stop { by } => self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox: seq })),
-            InboxMessage::Cancel { by, reason } => {
-                let summary = format!("Cancelled by {by}: {reason}");
-                self.close(EndStatus::Cancelled, summary, None);
+            InboxMessage::Approval(answer) => {
+                let answer = ApprovalAnswer { inbox: Some(seq), ..answer };
+                if let Some(answer) = self.state.life.judge_answer(answer, self.env.now, self.env.epoch) {
+                    self.emit(RunEvent::ApprovalResolved(answer));
+                }
             }
+            InboxMessage::Stop { by } => self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox: seq })),
+            InboxMessage::Cancel { by, reason } if self.state.closing.is_none() => {
+                let summary = format!("Cancelled by {by}: {reason}").into();
+                let (status, inbox) = (EndStatus::Cancelled, Some(seq));
+                self.emit(RunEvent::RunClosing(Box::new(Closing { status, summary, fault: None, report: None, data: None, inbox })));
+            }
+            InboxMessage::Cancel { .. } => {}
         }
-        self.state.inbox = self.state.inbox.max(seq);
-    }
-
-    /// An answer counts once, for the action that was shown, and not after its expiry.
-    fn take_answer(&mut self, mut answer: ApprovalAnswer) {
-        let Some(approval) = self.state.approvals.get(&answer.id) else { return };
-        // A yes from before a kill would not count anyway: it stays open, and is asked for again.
-        let overtaken = answer.decision == Decision::Approved && answer.epoch < self.env.epoch;
-        if approval.answer.is_some() || overtaken {
-            return;
-        }
-        if approval.request.digest != answer.digest {
-            answer.decision = Decision::Denied;
-            answer.reason = Some("the answer was given for another action".into());
-        } else if approval.request.is_late(self.env.now) {
-            answer.decision = Decision::Expired;
-        }
-        self.emit(RunEvent::ApprovalResolved(answer));
     }
 
     /// Intends to put the workspace back to the tree that an open effect began with.
     fn restore(&mut self, key: &EffectKey) -> Result<(), Reject> {
-        let Some(intent) = self.state.open.get(key).cloned() else { return Err(Reject::NotOpen(key.clone())) };
+        let Some(intent) = self.state.life.open.get(key).cloned() else { return Err(Reject::NotOpen(key.clone())) };
         let Action::Jail(JailAction { workspace, tree: Some(tree), .. }) = &intent.action else { return Ok(()) };
-        let id = format!("harness:restore:{}:{}", self.state.head.0, key);
+        let id = format!("harness:restore:{}:{}", self.state.life.head.0, key);
         let action = Action::Jail(JailAction { workspace: *workspace, op: JailOp::Restore { tree: tree.clone() }, tree: None });
         self.intend(self.next_key(), action, Micros::ZERO, Asked::Step { call: &id, title: "put the workspace back" }, None)
     }
 
     fn suspend(&mut self) -> Result<(), Reject> {
-        let open = self.state.open_approvals().count() as u32;
-        if self.state.waiting.is_none() && open > 0 {
+        let open = self.state.life.open_approvals().count() as u32;
+        if self.state.life.waiting.is_none() && open > 0 {
             self.emit(RunEvent::RunSuspended(Suspension::Approval { open }));
         }
         Ok(())
@@ -295,10 +211,10 @@ impl Draft<'_> {
 
     /// What nobody answered in time is decided.
     fn expire(&mut self) {
-        if self.state.closing.is_some() || self.state.expires_at().is_none_or(|at| self.env.now <= at) {
+        if self.state.closing.is_some() || self.state.life.expires_at().is_none_or(|at| self.env.now <= at) {
             return;
         }
-        let late = self.state.open_approvals().filter(|approval| approval.request.is_late(self.env.now));
+        let late = self.state.life.open_approvals().filter(|approval| approval.request.is_late(self.env.now));
         let late: Vec<_> = late.map(|approval| (approval.request.id, approval.request.digest)).collect();
         for (id, digest) in late {
             self.resolve(id, digest, Decision::Expired, "nobody");
@@ -306,11 +222,11 @@ impl Draft<'_> {
     }
 
     fn once(&mut self) -> Result<(), Reject> {
-        if self.state.waiting.is_some() || self.state.ended.is_some() {
+        if self.state.life.waiting.is_some() || self.state.ended.is_some() {
             return Ok(());
         }
         if self.state.closing.is_some() {
-            return if self.state.open.is_empty() { ending::finish(self) } else { Ok(()) };
+            return if self.state.life.open.is_empty() { ending::finish(self) } else { Ok(()) };
         }
         if !self.state.step_is_over() {
             return self.proceed();
@@ -386,6 +302,7 @@ impl Draft<'_> {
                     fault: None,
                     report: Some(finish.report),
                     data: finish.data,
+                    inbox: None,
                 };
                 self.emit(RunEvent::RunClosing(Box::new(closing)));
                 Ok(())
@@ -440,7 +357,7 @@ impl Draft<'_> {
             u32::try_from(each.clamp(PIECE_MIN, conversation::PIECE_MAX as u64)).unwrap_or(u32::MAX)
         });
         if from > self.state.conversation.first() || piece_max.is_some() {
-            let approvals: Vec<String> = self.state.open_approvals().map(|approval| approval.request.summary.clone()).collect();
+            let approvals: Vec<String> = self.state.life.open_approvals().map(|approval| approval.request.summary.clone()).collect();
             let cut = self.state.conversation.cut_before(from).take(CUT_SHOWN);
             let cut: Vec<String> = cut.map(|(reference, left)| format!("{reference} ({}, {} bytes)", left.tool, left.bytes)).collect();
             let ledger = self.state.ledger.render(&approvals, &cut, self.state.step);
@@ -472,7 +389,7 @@ impl Draft<'_> {
         // The estimate may be short: a quarter is added so that the reservation covers the bill.
         let price = |output: u32| self.env.price.map_or(Micros::ZERO, |price| price.at_most(tokens + tokens / 4, output.into()));
         let whole = price(wanted);
-        let Err(exhausted) = self.state.budget.check(whole) else { return Some((wanted, whole)) };
+        let Err(exhausted) = self.state.life.budget.check(whole) else { return Some((wanted, whole)) };
         // Of the whole limit as many steps are tried as it takes to halve it down to what is of use.
         let fits = (1..=8).map(|halved| wanted >> halved).find(|output| *output >= USEFUL && price(*output) <= exhausted.left);
         if let Some(output) = fits {

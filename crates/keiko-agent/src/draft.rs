@@ -1,49 +1,15 @@
 //! A decision in the making: events are applied as they are drawn up, so that what follows sees them.
 
 use crate::ledger::one_line;
-use crate::state::{RunState, Stamp};
+use crate::state::RunState;
 use keiko_contracts::action::{Action, ActionDigest, Intent};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, InstallWord};
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId, ToolName};
-use keiko_contracts::journal::Epoch;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{Closing, EndStatus, Note, RunEvent};
-use keiko_contracts::time::Timestamp;
-use keiko_governance::policy::RiskPolicy;
-
-/// What a decision may know beyond the state.
-#[derive(Debug, Clone, Copy)]
-pub struct Env<'a> {
-    /// Now.
-    pub now: Timestamp,
-    /// The newest kill epoch.
-    pub epoch: Epoch,
-    /// The risk policy.
-    pub policy: &'a RiskPolicy,
-    /// What the model costs at most, if it has a price.
-    pub price: Option<Price>,
-    /// Somebody is there to answer.
-    pub attended: bool,
-}
-
-/// Upper bounds of a model's price, for reserving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Price {
-    /// For a million tokens read.
-    pub input: Micros,
-    /// For a million tokens written.
-    pub output: Micros,
-}
-
-impl Price {
-    /// At most this much for a request.
-    #[must_use]
-    pub fn at_most(&self, input_tokens: u64, output_tokens: u64) -> Micros {
-        let of = |price: Micros, tokens: u64| price.0.saturating_mul(tokens).div_ceil(1_000_000);
-        Micros(of(self.input, input_tokens).saturating_add(of(self.output, output_tokens)))
-    }
-}
+use keiko_governance::core::Env;
+use keiko_governance::life::Stamp;
 
 /// An input that makes no sense in this state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -133,14 +99,15 @@ impl Draft<'_> {
 
     /// Resolves an approval without a person.
     pub(crate) fn resolve(&mut self, id: ApprovalId, digest: ActionDigest, decision: Decision, by: &str) {
-        let answer = ApprovalAnswer { id, digest, decision, by: by.into(), epoch: self.env.epoch, reason: None, beforehand: None };
+        let answer =
+            ApprovalAnswer { id, digest, decision, by: by.into(), epoch: self.env.epoch, reason: None, beforehand: None, inbox: None };
         self.emit(RunEvent::ApprovalResolved(answer));
     }
 
     /// Resolves an approval by what a person said before it was asked.
     pub(crate) fn answer_beforehand(&mut self, id: ApprovalId, digest: ActionDigest, word: InstallWord) {
         let (epoch, beforehand) = (self.env.epoch, Some(word.beforehand));
-        let answer = ApprovalAnswer { id, digest, decision: Decision::Approved, by: word.by, epoch, reason: None, beforehand };
+        let answer = ApprovalAnswer { id, digest, decision: Decision::Approved, by: word.by, epoch, reason: None, beforehand, inbox: None };
         self.emit(RunEvent::ApprovalResolved(answer));
     }
 
@@ -163,7 +130,14 @@ impl Draft<'_> {
 
     pub(crate) fn close(&mut self, status: EndStatus, summary: String, fault: Option<Fault>) {
         if self.state.closing.is_none() {
-            self.emit(RunEvent::RunClosing(Box::new(Closing { status, summary: summary.into(), fault, report: None, data: None })));
+            self.emit(RunEvent::RunClosing(Box::new(Closing {
+                status,
+                summary: summary.into(),
+                fault,
+                report: None,
+                data: None,
+                inbox: None,
+            })));
         }
     }
 

@@ -353,6 +353,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     let opened = state.workspace.opened.as_deref();
     let tests = |of: &Option<std::sync::Arc<TestSummary>>| of.as_deref().cloned();
     let approvals = state
+        .life
         .approvals
         .values()
         .map(|approval| {
@@ -408,12 +409,12 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         models,
         steps: state.step,
         usage: state.usage,
-        cost: state.budget.spent(),
+        cost: state.life.budget.spent(),
         unpriced: state.unpriced,
-        cut_off: state.budget.cut_off(),
-        started: state.started,
+        cut_off: state.life.budget.cut_off(),
+        started: state.life.started,
         ended: draft.env.now,
-        journal: state.head.1,
+        journal: state.life.head.1,
         demo: start.is_some_and(|start| start.demo),
     }
 }

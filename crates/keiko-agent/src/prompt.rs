@@ -148,7 +148,7 @@ pub fn digest(state: &RunState, start: &StartRun) -> Digest {
     Digest::of_all(&[
         start.version.as_bytes(),
         start.goal.digest().0.as_slice(),
-        &state.head.1.0,
+        &state.life.head.1.0,
         &state.conversation.first().to_le_bytes(),
         &state.conversation.end().to_le_bytes(),
         ledger.as_bytes(),

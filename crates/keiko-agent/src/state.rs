@@ -10,31 +10,19 @@ use crate::tools::ToolBox;
 use crate::window::Known;
 use crate::words;
 use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
-use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, Installing};
-use keiko_contracts::digest::{Content, Digest};
+use keiko_contracts::approval::{Decision, Installing};
+use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{CommitId, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
-use keiko_contracts::journal::{Epoch, Seq};
 use keiko_contracts::model::{Message, Part, Stop, SystemBlock, Usage};
 use keiko_contracts::run::{CallRefused, Closing, Ended, RefusedBy, Resumed, RunEnd, RunEvent, StartRun, Steered, Suspension, ToolCall};
 use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
-use keiko_governance::budget::Budget;
+use keiko_governance::life::{Approval, Life, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-
-/// Where an event stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stamp {
-    /// When it was written.
-    pub at: Timestamp,
-    /// Its place in the stream; 0 while it is not committed.
-    pub seq: Seq,
-    /// Its hash; zero while it is not committed.
-    pub hash: Digest,
-}
 
 /// A call of the current step.
 #[derive(Debug, Clone)]
@@ -72,17 +60,6 @@ pub enum CallState {
     Open,
     /// It is answered.
     Answered,
-}
-
-/// An approval and what became of it.
-#[derive(Debug, Clone)]
-pub struct Approval {
-    /// The question.
-    pub request: Arc<ApprovalRequest>,
-    /// The answer.
-    pub answer: Option<ApprovalAnswer>,
-    /// It has been used.
-    pub consumed: bool,
 }
 
 /// What is known of the workspace.
@@ -126,6 +103,18 @@ impl fmt::Debug for Shown {
     }
 }
 
+/// Makes the engine of an agent, by the agent's name; none for agents that a model drives.
+pub type EngineOf = fn(&str) -> Option<Box<dyn NativeEngine>>;
+
+/// What runs of agents work with, and no journal holds.
+#[derive(Clone)]
+pub struct Setup {
+    /// The tools.
+    pub tools: Arc<ToolBox>,
+    /// The engines of agents without a model.
+    pub engine: EngineOf,
+}
+
 /// The state of a run.
 #[derive(Debug, Clone)]
 pub struct RunState {
@@ -133,18 +122,12 @@ pub struct RunState {
     pub tools: Arc<ToolBox>,
     /// The native engine, for agents without a model.
     pub native: Option<Box<dyn NativeEngine>>,
+    /// Makes it when the run starts.
+    engine: EngineOf,
+    /// What it has in common with every durable core.
+    pub life: Life,
     /// How it was started.
     pub start: Option<Arc<StartRun>>,
-    /// When it was started.
-    pub started: Timestamp,
-    /// When a process last took it up; moved on by the time for which it then waited for a person alone.
-    pub active_since: Timestamp,
-    /// Since when nothing runs because a person is asked.
-    pub idle_since: Option<Timestamp>,
-    /// The last committed event: place and hash.
-    pub head: (Seq, Digest),
-    /// The kill epoch under which it works.
-    pub epoch: Epoch,
     /// When the model last answered: the time that its calls are resolved with.
     pub replied: Timestamp,
     /// The conversation.
@@ -157,22 +140,16 @@ pub struct RunState {
     pub step: u32,
     /// The next place in the step.
     pub ordinal: u16,
-    /// Effects without an outcome.
-    pub open: BTreeMap<EffectKey, Arc<Intent>>,
     /// The calls of the current step.
     pub calls: Vec<Call>,
     /// What the harness did for itself, by its own call ids.
     pub harness: BTreeMap<String, Arc<Outcome<Report>>>,
     /// What of that was refused, and why.
     pub harness_refused: BTreeMap<String, String>,
-    /// Approvals asked.
-    pub approvals: BTreeMap<ApprovalId, Approval>,
     /// The workspace.
     pub workspace: Workspace,
     /// The tests.
     pub tests: Tests,
-    /// Money.
-    pub budget: Budget,
     /// Tokens.
     pub usage: Usage,
     /// A model without a price answered: what that cost is not known.
@@ -199,10 +176,6 @@ pub struct RunState {
     pub asks_again: bool,
     /// Words that wait for the end of the current step.
     pub words: Vec<Arc<str>>,
-    /// The last message of the inbox that has been taken.
-    pub inbox: Seq,
-    /// What the run waits for.
-    pub waiting: Option<Suspension>,
     /// The end as it was decided.
     pub closing: Option<Arc<Closing>>,
     /// The end.
@@ -212,30 +185,24 @@ pub struct RunState {
 impl RunState {
     /// A run that has not begun.
     #[must_use]
-    pub fn new(tools: Arc<ToolBox>, native: Option<Box<dyn NativeEngine>>) -> Self {
+    pub fn new(setup: &Setup) -> Self {
         RunState {
-            tools,
-            native,
+            tools: setup.tools.clone(),
+            native: None,
+            engine: setup.engine,
+            life: Life::default(),
             start: None,
-            started: Timestamp::default(),
-            active_since: Timestamp::default(),
-            idle_since: None,
-            head: (Seq(0), Digest::default()),
-            epoch: Epoch(0),
             replied: Timestamp::default(),
             conversation: Conversation::default(),
             shown_ledger: None,
             shown: Shown::default(),
             step: 0,
             ordinal: 0,
-            open: BTreeMap::new(),
             calls: Vec::new(),
             harness: BTreeMap::new(),
             harness_refused: BTreeMap::new(),
-            approvals: BTreeMap::new(),
             workspace: Workspace::default(),
             tests: Tests::default(),
-            budget: Budget::default(),
             usage: Usage::default(),
             unpriced: false,
             models: BTreeMap::new(),
@@ -249,8 +216,6 @@ impl RunState {
             window: Known::default(),
             asks_again: false,
             words: Vec::new(),
-            inbox: Seq(0),
-            waiting: None,
             closing: None,
             ended: None,
         }
@@ -258,9 +223,7 @@ impl RunState {
 
     /// Folds in one event, with its texts in memory.
     pub fn apply(&mut self, stamp: &Stamp, event: &RunEvent) {
-        if stamp.seq.0 > 0 {
-            self.head = (stamp.seq, stamp.hash);
-        }
+        self.life.stamped(stamp);
         match event {
             RunEvent::RunStarted(start) => self.apply_started(stamp, start),
             RunEvent::RunResumed(resumed) => self.apply_resumed(stamp, resumed),
@@ -284,16 +247,9 @@ impl RunState {
             }
             RunEvent::ApprovalRequested(request) => {
                 self.advance_key(&request.key);
-                self.approvals.insert(request.id, Approval { request: Arc::new((**request).clone()), answer: None, consumed: false });
+                self.life.asked(request);
             }
-            RunEvent::ApprovalResolved(answer) => {
-                if let Some(approval) = self.approvals.get_mut(&answer.id) {
-                    approval.answer = Some(answer.clone());
-                }
-                if matches!(self.waiting, Some(Suspension::Approval { .. })) {
-                    self.waiting = None;
-                }
-            }
+            RunEvent::ApprovalResolved(answer) => self.life.resolved(answer),
             RunEvent::TestsObserved(summary) => self.apply_tests(summary),
             RunEvent::Noted(note) => {
                 if note.tell_agent {
@@ -312,58 +268,28 @@ impl RunState {
                 self.shown.ledger.take();
             }
             RunEvent::RunClosing(closing) => {
-                self.waiting = None;
+                self.life.heard(closing.inbox);
+                self.life.waiting = None;
                 self.closing = Some(Arc::new((**closing).clone()));
             }
-            RunEvent::RunSuspended(why) => {
-                if let Suspension::Stopped { inbox, .. } = why {
-                    self.inbox = self.inbox.max(*inbox);
-                }
-                self.waiting = Some(why.clone());
-            }
+            RunEvent::RunSuspended(why) => self.life.suspended(why),
             RunEvent::RunEnded(end) => {
-                self.waiting = None;
+                self.life.waiting = None;
                 self.ended = Some(Arc::new((**end).clone()));
             }
         }
-        self.count_time(stamp.at);
-    }
-
-    /// A person's time to answer is no time of work. It follows from the events' own times, so it is the same when they
-    /// are read back.
-    fn count_time(&mut self, now: Timestamp) {
-        let asked = match &self.waiting {
-            None => self.open_approvals().next().is_some(),
-            Some(why) => matches!(why, Suspension::Approval { .. } | Suspension::Question { .. }),
-        };
-        let idle = asked && self.open.is_empty();
-        match self.idle_since {
-            None if idle => self.idle_since = Some(now),
-            Some(since) if !idle => {
-                self.idle_since = None;
-                self.active_since = self.active_since.plus_ms(now.since_ms(since));
-            }
-            None | Some(_) => {}
-        }
+        self.life.count_time(stamp.at);
     }
 
     fn apply_resumed(&mut self, stamp: &Stamp, resumed: &Resumed) {
-        self.epoch = resumed.epoch;
-        (self.active_since, self.idle_since) = (stamp.at, None);
-        let by_window = match &self.waiting {
+        let by_window = match &self.life.waiting {
             Some(Suspension::Limit { fault } | Suspension::Unavailable { fault }) => fault.window.is_some(),
             _ => false,
         };
-        self.waiting = None;
-        // The process that had asked is gone: what it was answered, and at what price, nobody knows.
-        for intent in self.open.values() {
-            if let Action::Model(_) = intent.action {
-                self.budget.book_cut_off(intent.reserve);
-            }
-        }
+        self.life.resumed(stamp.at, resumed.epoch);
         if let (Some(limits), Some(start)) = (resumed.limits, self.start.as_mut()) {
             Arc::make_mut(start).limits = limits;
-            self.budget.set_limit(limits.budget);
+            self.life.budget.set_limit(limits.budget);
         }
         if let (Some(word), Some(start)) = (&resumed.install, self.start.as_mut()) {
             Arc::make_mut(start).install = Some(word.clone()).filter(|word| word.answer != Installing::Ask);
@@ -376,26 +302,23 @@ impl RunState {
     }
 
     fn apply_steered(&mut self, steered: &Steered) {
-        if let Some(seq) = steered.inbox {
-            self.inbox = self.inbox.max(seq);
-        }
+        self.life.heard(steered.inbox);
         let text = steered.text.text_or_empty();
         self.ledger.said(text);
-        let asked = matches!(self.waiting, Some(Suspension::Question { .. }));
-        self.waiting = None;
+        let asked = matches!(self.life.waiting, Some(Suspension::Question { .. }));
+        self.life.waiting = None;
         if !asked {
             self.say(&format!("The operator says: {text}"));
         }
     }
 
     fn apply_started(&mut self, stamp: &Stamp, start: &StartRun) {
-        self.started = stamp.at;
-        self.active_since = stamp.at;
-        self.budget = Budget::new(start.limits.budget);
+        self.life.started(stamp.at, start.limits.budget);
         self.conversation.push(Item::Words(start.goal.text_or_empty().into()));
         self.start = Some(Arc::new(start.clone()));
         self.window = Known::before(start.limits.window);
         self.shown = Shown::default();
+        self.native = (self.engine)(start.agent.as_str());
         if let Some(engine) = &mut self.native {
             engine.started(start);
         }
@@ -403,13 +326,7 @@ impl RunState {
 
     fn apply_intended(&mut self, intent: &Intent) {
         self.advance_key(&intent.key);
-        self.waiting = None;
-        self.budget.reserve(intent.reserve);
-        if let Some(id) = intent.approval
-            && let Some(approval) = self.approvals.get_mut(&id)
-        {
-            approval.consumed = true;
-        }
+        self.life.intended(intent);
         if let Action::Model(_) = intent.action {
             self.calls.clear();
             self.guard.next_step();
@@ -425,7 +342,6 @@ impl RunState {
         {
             self.workspace.tested = jail.tree.clone();
         }
-        self.open.insert(intent.key.clone(), Arc::new(intent.clone()));
     }
 
     /// Asks the native engine for its next calls.
@@ -446,12 +362,7 @@ impl RunState {
     }
 
     fn apply_ended(&mut self, stamp: &Stamp, ended: &Ended) {
-        let Some(intent) = self.open.remove(&ended.key) else { return };
-        let cost = match &ended.outcome {
-            Outcome::Done(Report::Model(report)) => report.cost,
-            _ => keiko_contracts::money::Micros::ZERO,
-        };
-        self.budget.settle(intent.reserve, cost);
+        let Some(intent) = self.life.ended(ended) else { return };
         match (&intent.action, &ended.outcome) {
             (Action::Model(_), Outcome::Done(Report::Model(report))) => {
                 self.replied = report.answered.unwrap_or(stamp.at);
@@ -696,21 +607,13 @@ impl RunState {
     /// The approval for one exact action, if it was asked in this step and has not been used.
     #[must_use]
     pub fn approval_for(&self, digest: ActionDigest) -> Option<(ApprovalId, &Approval)> {
-        self.standing(digest).find(|(_, approval)| approval.request.key.step == self.step && !approval.consumed)
+        self.life.standing(digest).find(|(_, approval)| approval.request.key.step == self.step && !approval.consumed)
     }
 
     /// The approval for requests to a model, by what a decision about them is bound to. It holds for the whole run.
     #[must_use]
     pub fn approval_of_model(&self, subject: ActionDigest) -> Option<(ApprovalId, &Approval)> {
-        self.standing(subject).next()
-    }
-
-    /// Approvals bound to a digest. A yes from before a kill does not count after it: it is asked for again.
-    fn standing(&self, digest: ActionDigest) -> impl Iterator<Item = (ApprovalId, &Approval)> {
-        self.approvals.iter().map(|(id, approval)| (*id, approval)).filter(move |(_, approval)| {
-            let overtaken = |answer: &ApprovalAnswer| answer.decision == Decision::Approved && answer.epoch < self.epoch;
-            approval.request.digest == digest && !approval.answer.as_ref().is_some_and(overtaken)
-        })
+        self.life.standing(subject).next()
     }
 
     /// Whether the run has, or is to have, a workspace.
@@ -724,11 +627,6 @@ impl RunState {
         self.workspace.survey.as_ref().is_some_and(|survey| survey.test_support.iter().any(|support| support == path))
     }
 
-    /// Approvals without an answer.
-    pub fn open_approvals(&self) -> impl Iterator<Item = &Approval> {
-        self.approvals.values().filter(|approval| approval.answer.is_none())
-    }
-
     /// When something is due although nothing happens: the first open approval expires, or the time limit is reached.
     /// None for a run that is ending.
     #[must_use]
@@ -736,21 +634,14 @@ impl RunState {
         if self.closing.is_some() {
             return None;
         }
-        self.expires_at().into_iter().chain(self.time_is_up_at()).min()
-    }
-
-    /// When the first open approval expires.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<Timestamp> {
-        self.open_approvals().filter_map(|approval| approval.request.expires).min()
+        self.life.expires_at().into_iter().chain(self.time_is_up_at()).min()
     }
 
     /// When the time limit is reached if it works on. None while it waits, or ends.
     #[must_use]
     pub fn time_is_up_at(&self) -> Option<Timestamp> {
-        let works = self.waiting.is_none() && self.idle_since.is_none() && self.closing.is_none();
-        let limits = self.start.as_ref().filter(|_| works)?.limits;
-        Some(self.active_since.plus_ms(u64::from(limits.max_seconds) * 1_000))
+        let start = self.start.as_ref().filter(|_| self.closing.is_none())?;
+        self.life.time_is_up_at(start.limits.max_seconds)
     }
 
     /// Whether a person has approved exactly this change of an existing test: the edits that made it, or the whole
@@ -768,7 +659,7 @@ impl RunState {
     /// The approval of the whole change of the run as it is now.
     #[must_use]
     pub fn approved_whole_change(&self) -> Option<ApprovalId> {
-        self.approvals.iter().find_map(|(id, approval)| {
+        self.life.approvals.iter().find_map(|(id, approval)| {
             let approved = approval.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Approved);
             let whole = match &approval.request.action {
                 // The harness's own look at the difference has a tree; the question about it has none.
@@ -782,7 +673,7 @@ impl RunState {
     /// True when every call of the step is answered.
     #[must_use]
     pub fn step_is_over(&self) -> bool {
-        self.open.is_empty() && self.calls.iter().all(|call| call.state == CallState::Answered)
+        self.life.open.is_empty() && self.calls.iter().all(|call| call.state == CallState::Answered)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::action::{Action, ActionDigest};
 use crate::id::{ApprovalId, EffectKey, RunId};
-use crate::journal::Epoch;
+use crate::journal::{Epoch, Seq};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ impl ApprovalRequest {
     /// An answer to this. Its kill epoch is filled in when it is put into the run's inbox.
     #[must_use]
     pub fn answer(&self, decision: Decision, by: impl Into<String>, reason: Option<String>) -> ApprovalAnswer {
-        ApprovalAnswer { id: self.id, digest: self.digest, decision, by: by.into(), epoch: Epoch(0), reason, beforehand: None }
+        ApprovalAnswer { id: self.id, digest: self.digest, decision, by: by.into(), epoch: Epoch(0), reason, beforehand: None, inbox: None }
     }
 
     /// Nobody may answer any more.
@@ -88,6 +88,10 @@ pub struct ApprovalAnswer {
     /// It was given before anybody was asked, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beforehand: Option<Beforehand>,
+    /// The place of the answer in the run's inbox, so that it is taken once; none while it is on its way, and where no
+    /// person answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<Seq>,
 }
 
 impl ApprovalAnswer {

@@ -51,50 +51,47 @@ struct Whole {
     digest: Digest,
 }
 
+/// An event of a stream: what the envelope has to know of it.
+pub trait StoredEvent: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'static {
+    /// Its kind, as the envelope names it.
+    fn kind(&self) -> &'static str;
+    /// The version of that kind's shape that is written now.
+    fn version(&self) -> u16;
+    /// The event as JSON without its kind.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    fn body(&self) -> Result<String, serde_json::Error>;
+    /// Reads the body of any version that was ever written. None for a kind or a version that this program does not know.
+    ///
+    /// # Errors
+    /// When it is not what the kind says.
+    fn from_body(kind: &str, version: u16, body: &[u8]) -> Result<Option<Self>, serde_json::Error>;
+}
+
 /// Packs an event.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
-pub fn pack(event: &RunEvent, at: Timestamp, head: Head) -> Result<Packed, EnvelopeError> {
+pub fn pack<E: StoredEvent>(event: &E, at: Timestamp, head: Head) -> Result<Packed, EnvelopeError> {
     let kind = event.kind();
     let json = |source| EnvelopeError::Json { kind: kind.to_owned(), source };
     let mut texts = Vec::new();
-    let mut payload = split_written(body(event).map_err(json)?, &mut texts).into_bytes();
+    let mut payload = split_written(event.body().map_err(json)?, &mut texts).into_bytes();
     let mut blobs: Vec<NewBlob> = texts.into_iter().map(|(digest, text)| NewBlob { digest, bytes: text.into_bytes() }).collect();
     if payload.len() > NewEvent::MAX_BYTES {
         let digest = Digest::of(&payload);
         let reference = serde_json::to_vec(&Whole { digest }).map_err(json)?;
         blobs.push(NewBlob { digest, bytes: std::mem::replace(&mut payload, reference) });
     }
-    Ok(Packed { event: NewEvent { kind, version: RunEvent::VERSION, at, payload, head }, blobs })
-}
-
-/// The event without its kind, which stands in the envelope.
-fn body(event: &RunEvent) -> Result<String, serde_json::Error> {
-    match event {
-        RunEvent::RunStarted(data) => serde_json::to_string(data),
-        RunEvent::RunResumed(data) => serde_json::to_string(data),
-        RunEvent::Steered(data) => serde_json::to_string(data),
-        RunEvent::EffectIntended(data) => serde_json::to_string(data),
-        RunEvent::EffectEnded(data) => serde_json::to_string(data),
-        RunEvent::CallRefused(data) => serde_json::to_string(data),
-        RunEvent::CallAnswered(data) => serde_json::to_string(data),
-        RunEvent::ApprovalRequested(data) => serde_json::to_string(data),
-        RunEvent::ApprovalResolved(data) => serde_json::to_string(data),
-        RunEvent::TestsObserved(data) => serde_json::to_string(data),
-        RunEvent::Noted(data) => serde_json::to_string(data),
-        RunEvent::ContextCompacted(data) => serde_json::to_string(data),
-        RunEvent::RunClosing(data) => serde_json::to_string(data),
-        RunEvent::RunSuspended(data) => serde_json::to_string(data),
-        RunEvent::RunEnded(data) => serde_json::to_string(data),
-    }
+    Ok(Packed { event: NewEvent { kind, version: event.version(), at, payload, head }, blobs })
 }
 
 /// Reads an event. Its long texts are still missing; see [`crate::digest::Content::fill`].
 ///
 /// # Errors
 /// [`EnvelopeError::InBlob`] when the body must be read from a blob first: call [`unpack_body`] with it.
-pub fn unpack(recorded: &Recorded) -> Result<RunEvent, EnvelopeError> {
+pub fn unpack<E: StoredEvent>(recorded: &Recorded) -> Result<E, EnvelopeError> {
     if recorded.payload.starts_with(b"{\"$event\"")
         && let Ok(whole) = serde_json::from_slice::<Whole>(&recorded.payload)
     {
@@ -146,36 +143,74 @@ pub fn fill(body: &[u8], blobs: &std::collections::BTreeMap<Digest, String>) -> 
 ///
 /// # Errors
 /// When the version is newer than this program, or the body is not what the kind says.
-pub fn unpack_body(recorded: &Recorded, body: &[u8]) -> Result<RunEvent, EnvelopeError> {
-    if recorded.version > RunEvent::VERSION {
-        return Err(EnvelopeError::Newer { kind: recorded.kind.clone(), version: recorded.version });
+pub fn unpack_body<E: StoredEvent>(recorded: &Recorded, body: &[u8]) -> Result<E, EnvelopeError> {
+    let kind = || recorded.kind.clone();
+    match E::from_body(&recorded.kind, recorded.version, body) {
+        Ok(Some(event)) => Ok(event),
+        Ok(None) => Err(EnvelopeError::Newer { kind: kind(), version: recorded.version }),
+        Err(source) => Err(EnvelopeError::Json { kind: kind(), source }),
     }
-    let json = |source| EnvelopeError::Json { kind: recorded.kind.clone(), source };
-    macro_rules! read {
-        ($($kind:literal => $variant:ident),* $(,)?) => {
-            match recorded.kind.as_str() {
-                $($kind => RunEvent::$variant(serde_json::from_slice(body).map_err(json)?),)*
-                _ => return Err(EnvelopeError::Newer { kind: recorded.kind.clone(), version: recorded.version }),
-            }
-        };
+}
+
+impl StoredEvent for RunEvent {
+    fn kind(&self) -> &'static str {
+        RunEvent::kind(self)
     }
-    Ok(read! {
-        "run_started" => RunStarted,
-        "run_resumed" => RunResumed,
-        "steered" => Steered,
-        "effect_intended" => EffectIntended,
-        "effect_ended" => EffectEnded,
-        "call_refused" => CallRefused,
-        "call_answered" => CallAnswered,
-        "approval_requested" => ApprovalRequested,
-        "approval_resolved" => ApprovalResolved,
-        "tests_observed" => TestsObserved,
-        "noted" => Noted,
-        "context_compacted" => ContextCompacted,
-        "run_closing" => RunClosing,
-        "run_suspended" => RunSuspended,
-        "run_ended" => RunEnded,
-    })
+
+    fn version(&self) -> u16 {
+        RunEvent::VERSION
+    }
+
+    fn body(&self) -> Result<String, serde_json::Error> {
+        match self {
+            RunEvent::RunStarted(data) => serde_json::to_string(data),
+            RunEvent::RunResumed(data) => serde_json::to_string(data),
+            RunEvent::Steered(data) => serde_json::to_string(data),
+            RunEvent::EffectIntended(data) => serde_json::to_string(data),
+            RunEvent::EffectEnded(data) => serde_json::to_string(data),
+            RunEvent::CallRefused(data) => serde_json::to_string(data),
+            RunEvent::CallAnswered(data) => serde_json::to_string(data),
+            RunEvent::ApprovalRequested(data) => serde_json::to_string(data),
+            RunEvent::ApprovalResolved(data) => serde_json::to_string(data),
+            RunEvent::TestsObserved(data) => serde_json::to_string(data),
+            RunEvent::Noted(data) => serde_json::to_string(data),
+            RunEvent::ContextCompacted(data) => serde_json::to_string(data),
+            RunEvent::RunClosing(data) => serde_json::to_string(data),
+            RunEvent::RunSuspended(data) => serde_json::to_string(data),
+            RunEvent::RunEnded(data) => serde_json::to_string(data),
+        }
+    }
+
+    fn from_body(kind: &str, version: u16, body: &[u8]) -> Result<Option<Self>, serde_json::Error> {
+        if version > RunEvent::VERSION {
+            return Ok(None);
+        }
+        macro_rules! read {
+            ($($kind:literal => $variant:ident),* $(,)?) => {
+                match kind {
+                    $($kind => RunEvent::$variant(serde_json::from_slice(body)?),)*
+                    _ => return Ok(None),
+                }
+            };
+        }
+        Ok(Some(read! {
+            "run_started" => RunStarted,
+            "run_resumed" => RunResumed,
+            "steered" => Steered,
+            "effect_intended" => EffectIntended,
+            "effect_ended" => EffectEnded,
+            "call_refused" => CallRefused,
+            "call_answered" => CallAnswered,
+            "approval_requested" => ApprovalRequested,
+            "approval_resolved" => ApprovalResolved,
+            "tests_observed" => TestsObserved,
+            "noted" => Noted,
+            "context_compacted" => ContextCompacted,
+            "run_closing" => RunClosing,
+            "run_suspended" => RunSuspended,
+            "run_ended" => RunEnded,
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -214,9 +249,9 @@ mod tests {
             let (mut recorded, _) = record(&event[which]);
             let (from, to) = (at.min(recorded.payload.len()), (at + len).min(recorded.payload.len()));
             recorded.payload.splice(from..to, junk.bytes());
-            let _ = (unpack(&recorded), blobs_of(&recorded.payload), fill(&recorded.payload, &std::collections::BTreeMap::new()));
+            let _ = (unpack::<RunEvent>(&recorded), blobs_of(&recorded.payload), fill(&recorded.payload, &std::collections::BTreeMap::new()));
             recorded.payload = junk.into_bytes();
-            let _ = unpack(&recorded);
+            let _ = unpack::<RunEvent>(&recorded);
         }
     }
 
@@ -237,25 +272,25 @@ mod tests {
         let (recorded, blobs) = record(&event);
         assert_eq!(blobs_of(&recorded.payload), vec![blobs[0].digest]);
         let texts = blobs.into_iter().map(|b| (b.digest, String::from_utf8(b.bytes).unwrap())).collect();
-        assert_eq!(unpack_body(&recorded, &fill(&recorded.payload, &texts).unwrap()).unwrap(), event);
+        assert_eq!(unpack_body::<RunEvent>(&recorded, &fill(&recorded.payload, &texts).unwrap()).unwrap(), event);
     }
 
     #[test]
     fn a_body_that_is_too_large_moves_to_a_blob_as_a_whole() {
         let event = RunEvent::Noted(Note { kind: "k".repeat(5_000), text: "t".into(), tell_agent: false });
         let (recorded, blobs) = record(&event);
-        let Err(EnvelopeError::InBlob { digest, .. }) = unpack(&recorded) else { panic!("expected a reference") };
+        let Err(EnvelopeError::InBlob { digest, .. }) = unpack::<RunEvent>(&recorded) else { panic!("expected a reference") };
         assert_eq!(blobs[0].digest, digest);
-        assert_eq!(unpack_body(&recorded, &blobs[0].bytes).unwrap(), event);
+        assert_eq!(unpack_body::<RunEvent>(&recorded, &blobs[0].bytes).unwrap(), event);
     }
 
     #[test]
     fn what_is_unknown_is_said_to_be_newer() {
         let (mut recorded, _) = record(&RunEvent::Noted(Note { kind: "a".into(), text: "b".into(), tell_agent: false }));
         recorded.version = RunEvent::VERSION + 1;
-        assert!(matches!(unpack(&recorded), Err(EnvelopeError::Newer { .. })));
+        assert!(matches!(unpack::<RunEvent>(&recorded), Err(EnvelopeError::Newer { .. })));
         recorded.version = 1;
         recorded.kind = "teleported".into();
-        assert!(matches!(unpack(&recorded), Err(EnvelopeError::Newer { .. })));
+        assert!(matches!(unpack::<RunEvent>(&recorded), Err(EnvelopeError::Newer { .. })));
     }
 }

@@ -49,6 +49,15 @@ pub struct StartRun {
     pub version: String,
 }
 
+/// What may be different from when a run is taken up again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunTerms {
+    /// Other limits.
+    pub limits: Option<RunLimits>,
+    /// What is said about installing.
+    pub install: Option<InstallWord>,
+}
+
 /// Limits of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunLimits {
@@ -292,6 +301,9 @@ pub struct Closing {
     /// The same report as JSON, by the agent's own schema.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Content>,
+    /// The place of the word in the inbox that ends it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inbox: Option<Seq>,
 }
 
 /// Why a run waits.

@@ -2,26 +2,23 @@
 
 use crate::effects::{self, Job};
 use crate::flaw::Flaw;
-use crate::fold::{self, EngineOf, FoldError};
+use crate::fold::{self, FoldError};
 use crate::gate::{self, Standing};
 use crate::hub::{Heard, Hub};
 use crate::inbox;
 use crate::ports::{DriveOptions, Ports};
 use crate::telemetry;
 use futures_util::StreamExt as _;
-use keiko_agent::decide::{self, Decided, Env, Input, Price, Reject};
-use keiko_agent::prompt;
-use keiko_agent::state::RunState;
-use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{Action, Intent, Outcome, Recovery, Report};
-use keiko_contracts::approval::InstallWord;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId};
-use keiko_contracts::jail::{JailAction, JailBody, JailOp, JailReport};
+use keiko_contracts::jail::{JailAction, JailOp};
+use keiko_contracts::jail::{JailBody, JailReport};
 use keiko_contracts::journal::{Epoch, Fence, Position, Recorded, Seq, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{Ended, InboxMessage, RunEnd, RunEvent, RunLimits, StartRun, Suspension};
+use keiko_contracts::run::{Ended, InboxMessage, RunEnd, RunEvent, Suspension};
+use keiko_governance::core::{Core, CoreEvent, Decided, Env, Input, Price, Setup, Start, Terms, Wanted};
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
@@ -37,9 +34,9 @@ use tracing::Instrument as _;
 const CANCEL_GRACE: Duration = Duration::from_secs(8);
 
 /// Sees what happens. Must not block.
-pub trait Watch: Send + Sync {
+pub trait Watch<E = RunEvent>: Send + Sync {
     /// An event has been committed.
-    fn event(&self, recorded: &Recorded, event: &RunEvent);
+    fn event(&self, recorded: &Recorded, event: &E);
     /// Something passes by, and is not stored.
     fn frame(&self, key: &EffectKey, frame: LiveFrame);
 }
@@ -47,16 +44,16 @@ pub trait Watch: Send + Sync {
 /// Nobody watches.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unwatched;
-impl Watch for Unwatched {
-    fn event(&self, _: &Recorded, _: &RunEvent) {}
+impl<E> Watch<E> for Unwatched {
+    fn event(&self, _: &Recorded, _: &E) {}
     fn frame(&self, _: &EffectKey, _: LiveFrame) {}
 }
 
 /// Where a run stands when it is let go.
 #[derive(Debug, Clone)]
-pub enum Rest {
+pub enum Rest<E = RunEnd> {
     /// It ended.
-    Ended(Arc<RunEnd>),
+    Ended(Arc<E>),
     /// It waits, holding nothing.
     Waiting(Suspension),
 }
@@ -91,7 +88,7 @@ pub enum DriveError {
     Read(#[from] ReadError),
     /// The core refuses: a fault of this program.
     #[error("the run's core refuses: {0}")]
-    Core(#[from] Reject),
+    Core(String),
     /// The workspace cannot be put back to what it was before an effect that a crash interrupted.
     #[error("the workspace cannot be put back to what it was before the effect {key}: {why}")]
     Recovery {
@@ -127,16 +124,26 @@ impl DriveError {
     }
 }
 
-/// Drives runs.
+/// Drives runs. A process has one: it knows which runs are driven here, whatever core they have.
 #[derive(Clone)]
 pub struct Driver {
     ports: Ports,
     options: DriveOptions,
-    tools: Arc<ToolBox>,
-    engine: EngineOf,
     hub: Arc<OnceCell<Arc<Hub>>>,
     /// The runs that are driven here. The lease does not keep a process from itself: for the same worker it is renewed.
     live: Arc<Mutex<BTreeSet<RunId>>>,
+}
+
+/// Drives runs of one kind of core.
+pub struct DriverOf<C: Core> {
+    driver: Driver,
+    setup: C::Setup,
+}
+
+impl<C: Core> Clone for DriverOf<C> {
+    fn clone(&self) -> Self {
+        DriverOf { driver: self.driver.clone(), setup: self.setup.clone() }
+    }
 }
 
 /// A run's place among those that are driven here.
@@ -160,41 +167,51 @@ impl Drop for Place {
 
 /// What to do with a run.
 #[derive(Debug, Clone)]
-pub enum Order {
+pub enum Order<C: Core> {
     /// Begin it.
-    Start(Box<StartRun>),
+    Start(Box<C::Start>),
     /// Take it up again.
     Resume {
         /// The run.
         run: RunId,
         /// Who.
         by: String,
-        /// Other limits from now on.
-        limits: Option<RunLimits>,
-        /// What is said about installing from now on.
-        install: Option<InstallWord>,
+        /// What is different from now on.
+        terms: C::Terms,
     },
 }
 
 impl Driver {
-    /// A driver over these ports, with these tools and native engines.
+    /// A driver over these ports.
     #[must_use]
-    pub fn new(ports: Ports, options: DriveOptions, tools: Arc<ToolBox>, engine: EngineOf) -> Self {
-        Driver { ports, options, tools, engine, hub: Arc::default(), live: Arc::default() }
+    pub fn new(ports: Ports, options: DriveOptions) -> Self {
+        Driver { ports, options, hub: Arc::default(), live: Arc::default() }
     }
 
+    /// It, for the runs of one kind of core.
+    #[must_use]
+    pub fn of<S: Setup>(&self, setup: S) -> DriverOf<S::Core> {
+        DriverOf { driver: self.clone(), setup }
+    }
+
+    async fn hub(&self, from: Position) -> Arc<Hub> {
+        self.hub.get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) }).await.clone()
+    }
+}
+
+impl<C: Core> DriverOf<C> {
     /// The ports.
     #[must_use]
     pub fn ports(&self) -> &Ports {
-        &self.ports
+        &self.driver.ports
     }
 
     /// Reads a run back.
     ///
     /// # Errors
     /// When there is no such run, or it cannot be read.
-    pub async fn fold(&self, run: RunId) -> Result<RunState, FoldError> {
-        fold::fold(self.ports.journal.as_ref(), run, self.tools.clone(), self.engine).await
+    pub async fn fold(&self, run: RunId) -> Result<C, FoldError> {
+        fold::fold(self.driver.ports.journal.as_ref(), run, &self.setup).await
     }
 
     /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
@@ -202,24 +219,26 @@ impl Driver {
     ///
     /// # Errors
     /// See [`DriveError`].
-    pub async fn drive(&self, order: Order, watch: Arc<dyn Watch>, stop: Cancel) -> Result<Rest, DriveError> {
+    pub async fn drive(&self, order: Order<C>, watch: Arc<dyn Watch<C::Event>>, stop: Cancel) -> Result<Rest<C::End>, DriveError> {
         let (run, by, begins) = match &order {
-            Order::Start(start) => (start.run, start.by.clone(), true),
+            Order::Start(start) => (start.run(), start.by().to_owned(), true),
             Order::Resume { run, by, .. } => (*run, by.clone(), false),
         };
         let span = telemetry::run_span(run);
         let stream = StreamId::run(run);
+        let driver = &self.driver;
         let here = || {
-            let for_ms = u64::try_from(self.options.lease.as_millis()).unwrap_or(u64::MAX);
-            DriveError::Live { run, holder: format!("{}, this process", self.ports.worker), for_ms }
+            let for_ms = u64::try_from(driver.options.lease.as_millis()).unwrap_or(u64::MAX);
+            DriveError::Live { run, holder: format!("{}, this process", driver.ports.worker), for_ms }
         };
-        let _place = Place::take(&self.live, run).ok_or_else(here)?;
-        let fence = self.ports.journal.lease(&stream, self.ports.worker, self.options.lease).await.map_err(|error| match error {
+        let _place = Place::take(&driver.live, run).ok_or_else(here)?;
+        let fence = driver.ports.journal.lease(&stream, driver.ports.worker, driver.options.lease).await.map_err(|error| match error {
             LeaseError::Held { holder, for_ms } => DriveError::Live { run, holder: holder.to_string(), for_ms },
             LeaseError::Store(error) => error.into(),
         })?;
         let mut session = Session {
-            driver: self,
+            driver,
+            setup: &self.setup,
             run,
             by,
             fence,
@@ -243,26 +262,23 @@ impl Driver {
             // is not ours alone to give back. Or the run was there before.
             return Err(if begins { DriveError::Exists(run) } else { here() });
         }
-        let released = self.ports.journal.release(&stream, fence).await;
+        let released = driver.ports.journal.release(&stream, fence).await;
         if let Err(error) = released {
             tracing::debug!(%error, "the lease could not be given back; it expires");
         }
         rest
     }
-
-    async fn hub(&self, from: Position) -> Arc<Hub> {
-        self.hub.get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) }).await.clone()
-    }
 }
 
 /// One process's part in one run.
-struct Session<'a> {
+struct Session<'a, C: Core> {
     driver: &'a Driver,
+    setup: &'a C::Setup,
     run: RunId,
     /// Who began it or took it up.
     by: String,
     fence: Fence,
-    watch: Arc<dyn Watch>,
+    watch: Arc<dyn Watch<C::Event>>,
     stop: Cancel,
     epoch: Epoch,
     /// The same, for effects on their way: a kill that was heard of takes their permits away.
@@ -272,33 +288,36 @@ struct Session<'a> {
     price: Option<Price>,
     /// Effects found open, which wait to be carried to their outcome, one after another.
     pending: VecDeque<Standing>,
-    /// The first of them waits for the workspace to be put back, under this id of the harness.
-    restoring: Option<String>,
+    /// The first of them waits for the workspace to be put back by this effect.
+    restoring: Option<Restoring>,
     /// The step whose effects were begun last.
     span: Option<(u32, tracing::Span)>,
 }
 
-impl Session<'_> {
-    async fn work(&mut self, order: Order) -> Result<Rest, DriveError> {
+/// An effect that puts the workspace back, and what it came to.
+struct Restoring {
+    key: EffectKey,
+    came_to: Option<Outcome<Report>>,
+}
+
+impl<C: Core> Session<'_, C> {
+    async fn work(&mut self, order: Order<C>) -> Result<Rest<C::End>, DriveError> {
         let stream = StreamId::run(self.run);
         self.under(self.driver.ports.journal.epoch(&stream).await?.0);
         let mut state = match &order {
-            Order::Start(start) => RunState::new(self.driver.tools.clone(), (self.driver.engine)(start.agent.as_str())),
-            Order::Resume { .. } => self.driver.fold(self.run).await?,
+            Order::Start(_) => C::new(self.setup),
+            Order::Resume { .. } => fold::fold(self.driver.ports.journal.as_ref(), self.run, self.setup).await?,
         };
-        if state.ended.is_some() {
+        if state.ended().is_some() {
             return Err(DriveError::HasEnded(self.run));
         }
-        let start = match &order {
-            Order::Start(start) => Some(start.as_ref()),
-            Order::Resume { .. } => state.start.as_deref(),
+        let (start, terms) = match &order {
+            Order::Start(start) => (Some(start.as_ref()), None),
+            Order::Resume { terms, .. } => (state.start(), Some(terms)),
         };
         if let Some(start) = start {
             telemetry::note_start(&tracing::Span::current(), start);
-            let budget = match &order {
-                Order::Resume { limits: Some(limits), .. } => limits.budget,
-                Order::Resume { limits: None, .. } | Order::Start(_) => start.limits.budget,
-            };
+            let budget = terms.and_then(Terms::budget).unwrap_or_else(|| start.budget());
             self.price = self.price_of(start, budget)?;
         }
         if let Order::Resume { .. } = order {
@@ -306,9 +325,9 @@ impl Session<'_> {
         }
         let input = match order {
             Order::Start(start) => Input::Start(start),
-            Order::Resume { by, limits, install, run } => {
-                let heard = inbox::heard(self.driver.ports.journal.as_ref(), run, state.inbox).await?;
-                Input::ResumeHearing { by, limits, install, heard }
+            Order::Resume { by, terms, run } => {
+                let heard = inbox::heard(self.driver.ports.journal.as_ref(), run, state.life().inbox).await?;
+                Input::Resume { by, terms, heard }
             }
         };
         let (next, position) = self.step(state, input).await?;
@@ -322,30 +341,30 @@ impl Session<'_> {
     }
 
     /// The loop: one owner of the state, one place where everything arrives.
-    async fn until_rest(&mut self, mut state: RunState, mut heard: mpsc::Receiver<Heard>) -> Result<Rest, DriveError> {
+    async fn until_rest(&mut self, mut state: C, mut heard: mpsc::Receiver<Heard>) -> Result<Rest<C::End>, DriveError> {
         let third = self.driver.options.lease / 3;
         let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + third, third);
         loop {
-            if let Some(end) = &state.ended {
+            if let Some(end) = state.ended() {
                 return Ok(Rest::Ended(end.clone()));
             }
             if self.rests(&state) {
                 state = self.stop_effects(state).await?;
-                return Ok(Rest::Waiting(state.waiting.unwrap_or_else(stopped)));
+                return Ok(Rest::Waiting(state.life().waiting.clone().unwrap_or_else(stopped)));
             }
-            if self.working.is_empty() && state.waiting.is_none() && !self.pending.is_empty() {
+            if self.working.is_empty() && state.life().waiting.is_none() && !self.pending.is_empty() {
                 state = self.recover_next(state).await?;
                 continue;
             }
-            if let Some((call, digest)) = decide::wanted(&state) {
+            if let Some(Wanted { call, digest }) = state.wanted() {
                 let text = self.driver.ports.journal.blob(&digest).await?;
                 let text = String::from_utf8_lossy(&text).into_owned();
                 state = self.step(state, Input::Found { call, text }).await?.0;
                 continue;
             }
             if self.working.is_empty()
-                && state.waiting.is_none()
-                && state.open_approvals().next().is_some()
+                && state.life().waiting.is_none()
+                && state.life().open_approvals().next().is_some()
                 && !self.driver.options.attended
             {
                 state = self.step(state, Input::Suspend).await?.0;
@@ -378,30 +397,35 @@ impl Session<'_> {
                     state = self.stop_effects(state).await?;
                     let by = self.by.clone();
                     state = self.step(state, Input::Stopped { by }).await?.0;
-                    return Ok(Rest::Waiting(state.waiting.unwrap_or_else(stopped)));
+                    return Ok(Rest::Waiting(state.life().waiting.clone().unwrap_or_else(stopped)));
                 }
             }
         }
     }
 
     /// In how long something is due although nothing happens; zero once it is.
-    fn due_in(&self, state: &RunState) -> Option<Duration> {
+    fn due_in(&self, state: &C) -> Option<Duration> {
         let (at, now) = (state.wake_at()?, self.driver.ports.clock.now());
         Some(if now > at { Duration::ZERO } else { Duration::from_millis(at.since_ms(now) + 1) })
     }
 
     /// Nothing more can be done here now.
-    fn rests(&self, state: &RunState) -> bool {
-        match &state.waiting {
+    fn rests(&self, state: &C) -> bool {
+        match &state.life().waiting {
             None => false,
             Some(Suspension::Approval { .. } | Suspension::Question { .. }) => !self.driver.options.attended && self.working.is_empty(),
             Some(_) => true,
         }
     }
 
-    async fn take(&mut self, state: RunState, done: Result<Ended, tokio::task::JoinError>) -> Result<RunState, DriveError> {
+    async fn take(&mut self, state: C, done: Result<Ended, tokio::task::JoinError>) -> Result<C, DriveError> {
         match done {
-            Ok(ended) => Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0),
+            Ok(ended) => {
+                if let Some(restoring) = self.restoring.as_mut().filter(|restoring| restoring.key == ended.key) {
+                    restoring.came_to = Some(ended.outcome.clone());
+                }
+                Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0)
+            }
             // An adapter that panics leaves its effect open: it is recovered by its class when the run is resumed.
             Err(error) => {
                 tracing::error!(%error, "an adapter broke down");
@@ -411,12 +435,12 @@ impl Session<'_> {
     }
 
     /// Decides, commits, starts what was intended. The state that comes back is the committed one.
-    async fn step(&mut self, state: RunState, input: Input) -> Result<(RunState, Position), DriveError> {
+    async fn step(&mut self, state: C, input: Input<C>) -> Result<(C, Position), DriveError> {
         // A kill refuses the commit; what came out all the same is not forgotten.
         let came_out = if let Input::Ended(ended) = &input { Some(ended.clone()) } else { None };
         let passed = match self.commit(&state, input).await {
             Ok(passed) => passed,
-            Err(DriveError::Commit(CommitError::Killed { epoch, reason })) if state.start.is_some() => {
+            Err(DriveError::Commit(CommitError::Killed { epoch, reason })) if state.start().is_some() => {
                 self.under(epoch);
                 let state = match came_out {
                     Some(ended) => self.record(state, *ended).await?,
@@ -435,11 +459,11 @@ impl Session<'_> {
     }
 
     /// Decides and commits.
-    async fn commit(&mut self, state: &RunState, input: Input) -> Result<gate::Passed, DriveError> {
+    async fn commit(&mut self, state: &C, input: Input<C>) -> Result<gate::Passed<C>, DriveError> {
         let ports = &self.driver.ports;
         let attended = self.driver.options.attended;
         let env = Env { now: ports.clock.now(), epoch: self.epoch, policy: &ports.policy, price: self.price, attended };
-        let decided = decide::decide(state, &env, input)?;
+        let decided = state.decide(&env, input).map_err(|reject| DriveError::Core(reject.to_string()))?;
         let flaw = self.driver.options.flaw;
         if flaw == Some(Flaw::ActsFirst) {
             self.act_first(&decided).await;
@@ -455,17 +479,17 @@ impl Session<'_> {
     }
 
     /// What must never be: see [`Flaw::ActsFirst`].
-    async fn act_first(&mut self, decided: &Decided) {
+    async fn act_first(&mut self, decided: &Decided<C>) {
         for event in &decided.events {
-            if let RunEvent::EffectIntended(intent) = event {
-                let job = self.job(&decided.next, Standing::uncommitted((**intent).clone()), false);
+            if let Some(intent) = event.intent() {
+                let job = self.job(&decided.next, Standing::uncommitted(intent.clone()), false);
                 let ended = effects::carry_out(self.driver.ports.clone(), self.driver.options, job).await;
                 self.working.spawn(std::future::ready(ended));
             }
         }
     }
 
-    fn begin(&mut self, state: &RunState, standing: Standing, recovered: bool) {
+    fn begin(&mut self, state: &C, standing: Standing, recovered: bool) {
         let step = standing.intent().key.step;
         let job = self.job(state, standing, recovered);
         let (_, span) = match self.span.take() {
@@ -475,25 +499,22 @@ impl Session<'_> {
         self.working.spawn(effects::carry_out(self.driver.ports.clone(), self.driver.options, job).instrument(span.clone()));
     }
 
-    fn job(&self, state: &RunState, standing: Standing, recovered: bool) -> Job {
+    fn job(&self, state: &C, standing: Standing, recovered: bool) -> Job {
         let key = standing.intent().key.clone();
-        let request = match (&standing.intent().action, state.start.as_deref()) {
-            (Action::Model(model), Some(start)) => Some(Arc::new(prompt::render_action(state, start, model))),
-            _ => None,
-        };
+        let request = if let Action::Model(model) = &standing.intent().action { state.request(model) } else { None };
         let watch = self.watch.clone();
         let live = LiveSink::to(move |frame| watch.frame(&key, frame));
         // What is recovered is permitted under the epoch of the process that took the run up.
         let under = if recovered { self.epoch } else { standing.intent().epoch };
-        let closing = recovered && state.closing.is_some();
+        let closing = recovered && state.is_closing();
         let newest = self.newest.clone();
         Job { standing, request, under, newest, recovered, closing, live, cancel: self.cancel.child_token() }
     }
 
     /// The records of the intents that are open in the state. A workspace that was being put back when the process
     /// ended comes first: nothing may run beside that.
-    async fn open_intents(&self, state: &RunState) -> Result<VecDeque<Standing>, DriveError> {
-        if state.open.is_empty() {
+    async fn open_intents(&self, state: &C) -> Result<VecDeque<Standing>, DriveError> {
+        if state.life().open.is_empty() {
             return Ok(VecDeque::new());
         }
         let journal = self.driver.ports.journal.as_ref();
@@ -501,14 +522,15 @@ impl Session<'_> {
         let mut events = journal.read(&StreamId::run(self.run), Seq(0));
         while let Some(recorded) = events.next().await {
             let recorded = recorded?;
-            if recorded.kind != "effect_intended" {
+            if recorded.kind != RunEvent::EFFECT_INTENDED {
                 continue;
             }
-            if let RunEvent::EffectIntended(intent) = fold::hydrate(journal, &recorded).await?
-                && state.open.contains_key(&intent.key)
+            let event: C::Event = fold::hydrate(journal, &recorded).await?;
+            if let Some(intent) = event.intent()
+                && state.life().open.contains_key(&intent.key)
             {
-                let puts_back = is_restore(&intent);
-                let standing = Standing::new(recorded, *intent);
+                let puts_back = is_restore(intent);
+                let standing = Standing::new(recorded, intent.clone());
                 if puts_back { found.push_front(standing) } else { found.push_back(standing) }
             }
         }
@@ -516,27 +538,28 @@ impl Session<'_> {
     }
 
     /// Takes up the next effect that was found open, by its recovery class.
-    async fn recover_next(&mut self, mut state: RunState) -> Result<RunState, DriveError> {
+    async fn recover_next(&mut self, mut state: C) -> Result<C, DriveError> {
         let Some(standing) = self.pending.pop_front() else { return Ok(state) };
         let key = standing.intent().key.clone();
         let recovery = standing.intent().recovery;
         // A request that a crash cut off may have to be paid for: what is left may not do for asking again.
-        let unpaid = matches!(standing.intent().action, Action::Model(_)) && state.budget.is_overdrawn();
-        let closing = state.closing.is_some() && !matches!(recovery, Recovery::Probe | Recovery::Person);
+        let unpaid = matches!(standing.intent().action, Action::Model(_)) && state.life().budget.is_overdrawn();
+        let closing = state.is_closing() && !matches!(recovery, Recovery::Probe | Recovery::Person);
         if closing || unpaid {
             // The run is being ended, and nothing is done again for that; or the loop asks for more money.
             let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: true };
             return Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0);
         }
         if recovery == Recovery::Restore && self.driver.options.flaw != Some(Flaw::IgnoresClass) {
-            if let Some(id) = self.restoring.take() {
-                is_restored(&state, &id, &key)?;
+            if let Some(restoring) = self.restoring.take() {
+                is_restored(restoring, &key)?;
             } else {
                 state = self.step(state, Input::Restore { key }).await?.0;
-                if state.waiting.is_some() {
+                if state.life().waiting.is_some() {
                     return Ok(state);
                 }
-                self.restoring = state.open.values().find(|intent| is_restore(intent)).and_then(|intent| intent.call.clone());
+                let restores = state.life().open.values().find(|intent| is_restore(intent));
+                self.restoring = restores.map(|intent| Restoring { key: intent.key.clone(), came_to: None });
                 if self.restoring.is_some() {
                     self.pending.push_front(standing);
                     return Ok(state);
@@ -547,12 +570,12 @@ impl Session<'_> {
         Ok(state)
     }
 
-    async fn hear(&mut self, mut state: RunState) -> Result<RunState, DriveError> {
-        for (seq, message) in inbox::heard(self.driver.ports.journal.as_ref(), self.run, state.inbox).await? {
-            if state.ended.is_some() {
+    async fn hear(&mut self, mut state: C) -> Result<C, DriveError> {
+        for (seq, message) in inbox::heard(self.driver.ports.journal.as_ref(), self.run, state.life().inbox).await? {
+            if state.ended().is_some() {
                 break;
             }
-            let ends = matches!(message, InboxMessage::Cancel { .. }) && state.closing.is_none();
+            let ends = matches!(message, InboxMessage::Cancel { .. }) && !state.is_closing();
             // What had begun before the word is cancelled; what gathers the end's evidence after it is not.
             let before = ends.then(|| std::mem::replace(&mut self.cancel, Cancel::new()));
             state = self.step(state, Input::Inbox { seq, message }).await?.0;
@@ -563,21 +586,21 @@ impl Session<'_> {
         Ok(state)
     }
 
-    async fn look_for_kill(&mut self, state: RunState) -> Result<RunState, DriveError> {
+    async fn look_for_kill(&mut self, state: C) -> Result<C, DriveError> {
         let (epoch, reason) = self.driver.ports.journal.epoch(&StreamId::run(self.run)).await?;
-        let told = epoch > self.epoch && state.ended.is_none();
+        let told = epoch > self.epoch && state.ended().is_none();
         if told { Ok(self.killed(state, epoch, reason).await?.0) } else { Ok(state) }
     }
 
     /// Stops everything at once; what the effects got to is recorded, and that a kill came.
-    async fn killed(&mut self, state: RunState, epoch: Epoch, reason: String) -> Result<(RunState, Position), DriveError> {
+    async fn killed(&mut self, state: C, epoch: Epoch, reason: String) -> Result<(C, Position), DriveError> {
         self.under(epoch);
         let state = self.stop_effects(state).await?;
         Box::pin(self.step(state, Input::Killed { reason })).await
     }
 
     /// Cancels what runs and records how far it got. Nothing new is started.
-    async fn stop_effects(&mut self, mut state: RunState) -> Result<RunState, DriveError> {
+    async fn stop_effects(&mut self, mut state: C) -> Result<C, DriveError> {
         self.cancel.cancel();
         let deadline = tokio::time::Instant::now() + CANCEL_GRACE;
         while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.working.join_next()).await {
@@ -588,7 +611,7 @@ impl Session<'_> {
     }
 
     /// Records an outcome without going on from there, whatever kill came meanwhile: it has happened.
-    async fn record(&mut self, state: RunState, ended: Ended) -> Result<RunState, DriveError> {
+    async fn record(&mut self, state: C, ended: Ended) -> Result<C, DriveError> {
         loop {
             match self.commit(&state, Input::EndedLate(Box::new(ended.clone()))).await {
                 Ok(passed) => return Ok(passed.state),
@@ -615,8 +638,8 @@ impl Session<'_> {
     }
 
     /// Upper bounds of the model's price. A model without a price cannot be used under a budget.
-    fn price_of(&self, start: &StartRun, budget: Option<Micros>) -> Result<Option<Price>, DriveError> {
-        let Some(model) = start.model.as_ref() else { return Ok(None) };
+    fn price_of(&self, start: &C::Start, budget: Option<Micros>) -> Result<Option<Price>, DriveError> {
+        let Some(model) = start.model() else { return Ok(None) };
         let quote = |input, output| self.driver.ports.models.quote(model, input, output).map_err(DriveError::Model);
         let (input, output) = (quote(1_000_000, 0)?, quote(0, 1_000_000)?);
         if !input.priced {
@@ -641,8 +664,8 @@ fn is_restore(intent: &Intent) -> bool {
 }
 
 /// An interrupted effect is done again only on the workspace that it began with.
-fn is_restored(state: &RunState, id: &str, key: &EffectKey) -> Result<(), DriveError> {
-    let why = match state.harness.get(id).map(AsRef::as_ref) {
+fn is_restored(restoring: Restoring, key: &EffectKey) -> Result<(), DriveError> {
+    let why = match restoring.came_to {
         Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Restored, .. }))) => return Ok(()),
         Some(Outcome::Failed(fault)) => fault.to_string(),
         Some(_) | None => "it came to nothing".to_owned(),

@@ -1,18 +1,16 @@
 //! Reading a run back from its journal.
 
+use crate::gate::stamp;
 use futures_util::StreamExt as _;
-use keiko_agent::native::NativeEngine;
-use keiko_agent::state::{RunState, Stamp};
-use keiko_agent::tools::ToolBox;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
-use keiko_contracts::envelope::{self, EnvelopeError};
+use keiko_contracts::envelope::{self, EnvelopeError, StoredEvent};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Recorded, Seq, StreamId};
 use keiko_contracts::run::{RunEnd, RunEvent};
+use keiko_governance::core::{Core, Setup};
 use keiko_ports::journal::{Journal, ReadError};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Why a run cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +52,8 @@ impl FoldError {
 ///
 /// # Errors
 /// When the event or one of its blobs cannot be read.
-pub async fn hydrate(journal: &dyn Journal, recorded: &Recorded) -> Result<RunEvent, FoldError> {
-    let whole = match envelope::unpack(recorded) {
+pub async fn hydrate<E: StoredEvent>(journal: &dyn Journal, recorded: &Recorded) -> Result<E, FoldError> {
+    let whole = match envelope::unpack::<E>(recorded) {
         Ok(event) if !has_blobs(&recorded.payload) => return Ok(event),
         Ok(_) => None,
         Err(EnvelopeError::InBlob { digest, .. }) => Some(journal.blob(&digest).await?),
@@ -83,38 +81,31 @@ async fn texts(journal: &dyn Journal, body: &[u8]) -> Result<BTreeMap<Digest, St
     Ok(texts)
 }
 
-/// Makes the engine of an agent, by the agent's name.
-pub type EngineOf = fn(&str) -> Option<Box<dyn NativeEngine>>;
-
-/// Folds a run's events into its state.
+/// Folds the events of a run into its state.
 ///
 /// # Errors
 /// When there is no such run, or it cannot be read.
-pub async fn fold(journal: &dyn Journal, run: RunId, tools: Arc<ToolBox>, engine: EngineOf) -> Result<RunState, FoldError> {
-    fold_seeing(journal, run, tools, engine, &mut |_, _, _| {}).await
+pub async fn fold<S: Setup>(journal: &dyn Journal, run: RunId, setup: &S) -> Result<S::Core, FoldError> {
+    fold_seeing(journal, run, setup, &mut |_: &S::Core, _, _| {}).await
 }
 
 /// Sees the state after each event.
-pub(crate) type See<'a> = dyn FnMut(&RunState, &Recorded, &RunEvent) + Send + 'a;
+pub(crate) type See<'a, C> = dyn FnMut(&C, &Recorded, &<C as Core>::Event) + Send + 'a;
 
 /// As [`fold`], and somebody sees the state after each event.
-pub(crate) async fn fold_seeing(
+pub(crate) async fn fold_seeing<C: Core>(
     journal: &dyn Journal,
     run: RunId,
-    tools: Arc<ToolBox>,
-    engine: EngineOf,
-    see: &mut See<'_>,
-) -> Result<RunState, FoldError> {
+    setup: &C::Setup,
+    see: &mut See<'_, C>,
+) -> Result<C, FoldError> {
     let mut events = journal.read(&StreamId::run(run), Seq(0));
-    let mut state: Option<RunState> = None;
+    let mut state: Option<C> = None;
     while let Some(recorded) = events.next().await {
         let recorded = recorded?;
         let event = hydrate(journal, &recorded).await?;
-        let state = state.get_or_insert_with(|| {
-            let native = if let RunEvent::RunStarted(start) = &event { engine(start.agent.as_str()) } else { None };
-            RunState::new(tools.clone(), native)
-        });
-        state.apply(&Stamp { at: recorded.at, seq: recorded.seq, hash: recorded.hash }, &event);
+        let state = state.get_or_insert_with(|| C::new(setup));
+        state.apply(&stamp(&recorded), &event);
         see(state, &recorded, &event);
     }
     state.ok_or(FoldError::NoSuchRun(run))
@@ -139,7 +130,7 @@ pub async fn partly(journal: &dyn Journal, run: RunId) -> Result<Partly, FoldErr
     let (mut seen, mut partly) = (false, Partly::default());
     while let Some(recorded) = events.next().await {
         seen = true;
-        match hydrate(journal, &recorded?).await {
+        match hydrate::<RunEvent>(journal, &recorded?).await {
             Ok(RunEvent::RunEnded(end)) => partly.end = Some(*end),
             Ok(_) => {}
             Err(error) if error.is_newer() => partly.opaque += 1,

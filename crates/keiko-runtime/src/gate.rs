@@ -3,15 +3,15 @@
 use crate::flaw::Flaw;
 use crate::ports::Ports;
 use crate::views;
-use keiko_agent::decide::Decided;
-use keiko_agent::state::{RunState, Stamp};
-use keiko_contracts::action::{Intent, Outcome, Report};
+use keiko_contracts::action::Intent;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope;
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Head, Position, Recorded, Seq, StreamId};
 use keiko_contracts::run::RunEvent;
 use keiko_contracts::time::Timestamp;
+use keiko_governance::core::{Core, CoreEvent, Decided};
+use keiko_governance::life::Stamp;
 use keiko_governance::permit::{DurableIntent, NoPermit};
 use keiko_ports::journal::CommitError;
 use std::time::Duration;
@@ -64,11 +64,11 @@ impl Standing {
 
 /// What a commit came to.
 #[derive(Debug)]
-pub struct Passed {
+pub struct Passed<C: Core> {
     /// The state, with the place and hash of its last event.
-    pub state: RunState,
+    pub state: C,
     /// The events as recorded.
-    pub recorded: Vec<(Recorded, RunEvent)>,
+    pub recorded: Vec<(Recorded, C::Event)>,
     /// Intents that may be carried out now.
     pub intents: Vec<Standing>,
 }
@@ -77,22 +77,22 @@ pub struct Passed {
 ///
 /// # Errors
 /// [`CommitError`] as the journal says.
-pub async fn pass(
+pub async fn pass<C: Core>(
     ports: &Ports,
     run: RunId,
-    before: &RunState,
+    before: &C,
     fence: Fence,
     epoch: Epoch,
-    decided: Decided,
+    decided: Decided<C>,
     flaw: Option<Flaw>,
-) -> Result<Passed, CommitError> {
+) -> Result<Passed<C>, CommitError> {
     let Decided { events, at, next } = decided;
     if events.is_empty() {
         return Ok(Passed { state: next, recorded: Vec::new(), intents: Vec::new() });
     }
     let mut append = Append {
         stream: StreamId::run(run),
-        expect: Expect::At(before.head.0),
+        expect: Expect::At(before.life().head.0),
         fence: (flaw != Some(Flaw::Unfenced)).then_some(fence),
         epoch: Some(epoch),
         events: Vec::with_capacity(events.len()),
@@ -100,25 +100,22 @@ pub async fn pass(
         views: views::changes(&next, &events, at),
     };
     for event in &events {
-        let head = keiko_governance::label::head(event, next.start.as_deref());
+        let head = next.label(event);
         let packed = envelope::pack(event, at, head).map_err(|error| CommitError::Broken { why: error.to_string() })?;
         append.events.push(packed.event);
         append.blobs.extend(packed.blobs);
     }
     let durability =
-        if events.iter().any(needs_barrier) && flaw != Some(Flaw::LazyIntents) { Durability::Barrier } else { Durability::Lazy };
+        if events.iter().any(CoreEvent::needs_barrier) && flaw != Some(Flaw::LazyIntents) { Durability::Barrier } else { Durability::Lazy };
     let recorded = commit(ports, append, durability).await?;
     let mut state = next;
     if let Some(last) = recorded.last() {
-        state.head = (last.seq, last.hash);
+        state.committed(last.seq, last.hash);
     }
     let intents = recorded
         .iter()
         .zip(&events)
-        .filter_map(|(recorded, event)| match event {
-            RunEvent::EffectIntended(intent) => Some(Standing { recorded: recorded.clone(), intent: (**intent).clone() }),
-            _ => None,
-        })
+        .filter_map(|(recorded, event)| Some(Standing { recorded: recorded.clone(), intent: event.intent()?.clone() }))
         .collect();
     Ok(Passed { state, recorded: recorded.into_iter().zip(events).collect(), intents })
 }
@@ -133,28 +130,6 @@ async fn commit(ports: &Ports, append: Append, durability: Durability) -> Result
         pause *= 3;
     }
     ports.journal.commit(vec![append], durability).await
-}
-
-/// What must be on the medium before anything goes on: intents, what cost money or changed something outside, and
-/// whatever a person was told.
-fn needs_barrier(event: &RunEvent) -> bool {
-    match event {
-        RunEvent::RunStarted(_)
-        | RunEvent::EffectIntended(_)
-        | RunEvent::ApprovalRequested(_)
-        | RunEvent::ApprovalResolved(_)
-        | RunEvent::RunSuspended(_)
-        | RunEvent::RunEnded(_) => true,
-        RunEvent::EffectEnded(ended) => !matches!(ended.outcome, Outcome::Done(Report::Jail(_)) | Outcome::Cancelled),
-        RunEvent::RunResumed(_)
-        | RunEvent::Steered(_)
-        | RunEvent::CallRefused(_)
-        | RunEvent::CallAnswered(_)
-        | RunEvent::TestsObserved(_)
-        | RunEvent::Noted(_)
-        | RunEvent::ContextCompacted(_)
-        | RunEvent::RunClosing(_) => false,
-    }
 }
 
 /// The stamp of a record.

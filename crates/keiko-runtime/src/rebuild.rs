@@ -1,9 +1,8 @@
 //! Views made anew from the events: whether their rows are what the runs' events say, and the commits that put them right.
 
-use crate::fold::{self, EngineOf};
+use crate::fold;
 use crate::views::{self, APPROVALS, RUNS};
-use keiko_agent::state::RunState;
-use keiko_agent::tools::ToolBox;
+use keiko_agent::state::{RunState, Setup};
 use keiko_contracts::approval::ApprovalRow;
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Append, Durability, Expect, Recorded, Seq, StreamId, ViewOp, ViewRow};
@@ -12,7 +11,6 @@ use keiko_contracts::run::{RunEvent, RunRow};
 use keiko_contracts::time::Timestamp;
 use keiko_ports::journal::{CommitError, Journal, ReadError, ViewQuery};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// The most rows of a view that are looked at.
 const ROWS_MAX: u32 = 100_000;
@@ -31,7 +29,7 @@ pub struct Stale {
 ///
 /// # Errors
 /// When the journal's views cannot be read.
-pub async fn stale(journal: &dyn Journal, runs: &[RunId], tools: &Arc<ToolBox>, engine: EngineOf) -> Result<Vec<Stale>, ReadError> {
+pub async fn stale(journal: &dyn Journal, runs: &[RunId], setup: &Setup) -> Result<Vec<Stale>, ReadError> {
     let mut known = BTreeSet::new();
     let mut unknown = BTreeSet::new();
     let mut found = Vec::new();
@@ -39,7 +37,7 @@ pub async fn stale(journal: &dyn Journal, runs: &[RunId], tools: &Arc<ToolBox>, 
         let stream = StreamId::run(*run);
         let rebuilt = match journal.holder(&stream).await? {
             Some(_) => None,
-            None => rows(journal, *run, tools, engine).await,
+            None => rows(journal, *run, setup).await,
         };
         let Some((head, ended, puts)) = rebuilt else {
             unknown.insert(run.to_string());
@@ -103,14 +101,14 @@ fn run_of_approval(row: &ViewRow) -> String {
 type Rows = BTreeMap<(&'static str, String), ViewOp>;
 
 /// What a run's events come to: its length, whether it has ended, its rows. `None` when it cannot be read.
-async fn rows(journal: &dyn Journal, run: RunId, tools: &Arc<ToolBox>, engine: EngineOf) -> Option<(Seq, bool, Rows)> {
+async fn rows(journal: &dyn Journal, run: RunId, setup: &Setup) -> Option<(Seq, bool, Rows)> {
     let mut rows = Rows::new();
     let mut last = Timestamp::default();
     let mut see = |state: &RunState, recorded: &Recorded, event: &RunEvent| {
         last = recorded.at;
         rows.extend(views::approvals(state, event, recorded.at).into_iter().filter_map(keyed));
     };
-    let state = match fold::fold_seeing(journal, run, tools.clone(), engine, &mut see).await {
+    let state = match fold::fold_seeing(journal, run, setup, &mut see).await {
         Ok(state) => state,
         Err(error) => {
             tracing::debug!(%run, %error, "its rows cannot be made anew");
@@ -118,7 +116,7 @@ async fn rows(journal: &dyn Journal, run: RunId, tools: &Arc<ToolBox>, engine: E
         }
     };
     rows.extend(views::put_run(&state, last).and_then(keyed));
-    Some((state.head.0, state.ended.is_some(), rows))
+    Some((state.life.head.0, state.ended.is_some(), rows))
 }
 
 fn keyed(op: ViewOp) -> Option<((&'static str, String), ViewOp)> {

@@ -3,7 +3,7 @@
 
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
 use keiko_contracts::id::RunId;
-use keiko_contracts::run::StartRun;
+use keiko_governance::core::Start;
 use tracing::Span;
 
 /// A run.
@@ -19,9 +19,9 @@ pub fn run_span(run: RunId) -> Span {
 }
 
 /// What is known of a run once its start has been read.
-pub fn note_start(span: &Span, start: &StartRun) {
-    span.record("gen_ai.agent.name", start.agent.as_str());
-    if let Some(model) = &start.model {
+pub fn note_start(span: &Span, start: &impl Start) {
+    span.record("gen_ai.agent.name", start.agent());
+    if let Some(model) = start.model() {
         span.record("gen_ai.request.model", model.as_str());
     }
 }

@@ -4,6 +4,8 @@ use crate::config::{Config, SandboxConfig};
 use crate::error::CliError;
 use crate::home::{Home, private_dir};
 use keiko_agent::native::NativeEngine;
+use keiko_agent::state::RunState;
+use keiko_agent::state::Setup;
 use keiko_agent::tools;
 use keiko_contracts::action::{HostAction, HostReport, Outcome, Probe};
 use keiko_contracts::code::{Code, Fault};
@@ -17,7 +19,7 @@ use keiko_ports::live::LiveSink;
 use keiko_ports::model::ChatModel;
 use keiko_ports::perform::Perform;
 use keiko_ports::shell::SystemClock;
-use keiko_runtime::drive::Driver;
+use keiko_runtime::drive::{Driver, DriverOf};
 use keiko_runtime::ports::{DriveOptions, NoTools, Ports};
 use keiko_runtime::views;
 use keiko_sandbox::jail::{Jail, JailOptions};
@@ -79,7 +81,7 @@ impl Keiko {
     }
 
     /// A driver with this model and the real sandbox.
-    pub(crate) fn driver(&self, models: Arc<dyn ChatModel>, options: DriveOptions) -> Result<Driver, CliError> {
+    pub(crate) fn driver(&self, models: Arc<dyn ChatModel>, options: DriveOptions) -> Result<DriverOf<RunState>, CliError> {
         crate::halt::obey(&self.home);
         let sandbox = Arc::new(LazySandbox { home: self.home.clone(), config: self.config.sandbox.clone(), cell: OnceCell::new() });
         let ports = Ports {
@@ -92,13 +94,18 @@ impl Keiko {
             policy: Arc::new(self.config.policy.clone()),
             worker: self.worker,
         };
-        Ok(Driver::new(ports, options, Arc::new(tools::standard()), engine))
+        Ok(Driver::new(ports, options).of(setup()))
     }
 
     /// Ends what this process holds: leases are given back by then, the journal is written out.
     pub(crate) async fn close(&self) {
         self.journal.close().await;
     }
+}
+
+/// What runs of agents work with.
+pub(crate) fn setup() -> Setup {
+    Setup { tools: Arc::new(tools::standard()), engine }
 }
 
 /// The native engine of an agent, by its name.

@@ -2,18 +2,22 @@
 
 use crate::scenarios::{PLAIN, Scenario, Stage, call, engine, finish};
 use crate::storm::{OPTIONS, Storm, block_on, tools};
+use keiko_agent::state::RunState;
+use keiko_agent::state::Setup;
 use keiko_contracts::action::{Action, ActionDigest};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, ApprovalRow, Decision};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::journal::{KillScope, Recorded, StreamId};
 use keiko_contracts::model::{LiveFrame, Part};
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, RefusedBy, RunEvent, RunLimits, Suspension};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, RiskPolicy};
 use keiko_ports::Cancel;
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::Clock as _;
+use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
 use keiko_runtime::ports::{DriveOptions, Ports};
 use keiko_runtime::{inbox, views};
@@ -54,7 +58,7 @@ impl<'a> Bench<'a> {
         Bench { storm: Storm::new(scenario, tools(), None), scenario, workers: std::cell::Cell::new(0) }
     }
 
-    fn driver(&self) -> Driver {
+    fn driver(&self) -> DriverOf<RunState> {
         self.workers.set(self.workers.get() + 1);
         let fuse = Fuse::new(CrashPoint::Never);
         self.storm.driver(CrashJournal::new(self.storm.journal.clone(), fuse.clone()), &fuse, self.workers.get())
@@ -65,8 +69,8 @@ impl<'a> Bench<'a> {
         self.driver().drive(order, Arc::new(Unwatched), Cancel::new()).await.unwrap()
     }
 
-    async fn resume_with(&self, driver: Driver) -> Result<Rest, DriveError> {
-        let order = Order::Resume { run: self.storm.run, by: "me".into(), limits: None, install: None };
+    async fn resume_with(&self, driver: DriverOf<RunState>) -> Result<Rest, DriveError> {
+        let order = Order::Resume { run: self.storm.run, by: "me".into(), terms: RunTerms::default() };
         driver.drive(order, Arc::new(Unwatched), Cancel::new()).await
     }
 
@@ -164,7 +168,7 @@ fn a_live_run_notices_by_itself_that_nobody_answers() {
         let scenario = Scenario { limits: RunLimits { max_seconds: 60, ..ONE.limits }, ..ONE };
         let bench = Bench::new(&scenario);
         let options = DriveOptions { attended: true, lease: Duration::from_millis(30), ..OPTIONS };
-        let driver = Driver::new(bench.driver().ports().clone(), options, tools(), engine);
+        let driver = Driver::new(bench.driver().ports().clone(), options).of(Setup { tools: tools(), engine });
         let order = Order::Start(Box::new(scenario.start()));
         let clock = async {
             while bench.rows().await.is_empty() {
@@ -274,15 +278,16 @@ fn a_kill_between_the_commit_and_the_effect_comes_in_time() {
 /// The yes is in the run's own record, and the process ends before anything rests on it; then comes the kill.
 #[test]
 fn a_yes_that_was_recorded_is_asked_for_again_after_a_kill() {
-    use keiko_agent::decide::{Env, Input, decide};
+    use keiko_agent::decide::{Input, decide};
     use keiko_agent::state::RunState;
     use keiko_contracts::journal::{Epoch, Seq};
     use keiko_contracts::time::Timestamp;
+    use keiko_governance::core::Env;
     block_on(async {
         let bench = Bench::new(&ONE);
         bench.begin().await;
         let state: RunState = bench.storm.fold().await.unwrap();
-        let request = state.open_approvals().next().unwrap().request.clone();
+        let request = state.life.open_approvals().next().unwrap().request.clone();
         let policy = ONE.policy();
         let env = |epoch| Env { now: Timestamp(1_700_000_001_000), epoch: Epoch(epoch), policy: &policy, price: None, attended: false };
         // It is taken while the run is being stopped, so that nothing follows from it yet.
@@ -290,9 +295,10 @@ fn a_yes_that_was_recorded_is_asked_for_again_after_a_kill() {
         let yes = InboxMessage::Approval(request.answer(Decision::Approved, "maria", None));
         let heard = decide(&stop.next, &env(0), Input::Inbox { seq: Seq(2), message: yes }).unwrap();
         assert!(matches!(heard.events[..], [RunEvent::ApprovalResolved(_)]), "{:?}", heard.events);
-        let calm = decide(&heard.next, &env(0), Input::Resume { by: "me".into(), limits: None, install: None }).unwrap();
+        let calm = decide(&heard.next, &env(0), Input::Resume { by: "me".into(), terms: RunTerms::default(), heard: Vec::new() }).unwrap();
         assert!(calm.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(it) if it.approval == Some(request.id))));
-        let killed = decide(&heard.next, &env(1), Input::Resume { by: "me".into(), limits: None, install: None }).unwrap();
+        let killed =
+            decide(&heard.next, &env(1), Input::Resume { by: "me".into(), terms: RunTerms::default(), heard: Vec::new() }).unwrap();
         let intends = killed.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(_)));
         let asks = killed.events.iter().find_map(|event| if let RunEvent::ApprovalRequested(it) = event { Some(it.id) } else { None });
         assert!(!intends && asks.is_some_and(|id| id != request.id), "{:?}", killed.events);
@@ -343,7 +349,7 @@ fn what_the_policy_came_to_forbid_stays_undone_after_a_yes() {
         bench.answer(&row, Decision::Approved).await.unwrap();
         let stricter = RiskPolicy { classes: [(ActionClass::ToolOther, Level::Forbid)].into(), ..RiskPolicy::default() };
         let ports = Ports { policy: Arc::new(stricter), ..bench.driver().ports().clone() };
-        let rest = bench.resume_with(Driver::new(ports, OPTIONS, tools(), engine)).await.unwrap();
+        let rest = bench.resume_with(Driver::new(ports, OPTIONS).of(Setup { tools: tools(), engine })).await.unwrap();
         assert_eq!((ended(&rest), bench.deeds()), (EndStatus::Succeeded, 0));
         let refused = bench.events().await.iter().any(|event| matches!(event, RunEvent::CallRefused(it) if it.by == RefusedBy::Policy));
         assert!(refused);
@@ -498,7 +504,7 @@ fn an_intent_that_stands_in_a_blob_is_permitted() {
             .journal
             .events(&StreamId::run(bench.storm.run))
             .into_iter()
-            .any(|event| event.kind == RunEvent::EFFECT_INTENDED && keiko_contracts::envelope::unpack(&event).is_err());
+            .any(|event| event.kind == RunEvent::EFFECT_INTENDED && keiko_contracts::envelope::unpack::<RunEvent>(&event).is_err());
         assert!(whole, "an intent has moved to a blob as a whole");
         for event in bench.events().await {
             if let RunEvent::EffectEnded(ended) = event {

@@ -2,7 +2,7 @@
 
 use crate::scenarios::Scenario;
 use crate::storm::{Event, Storm};
-use keiko_agent::state::{RunState, Stamp};
+use keiko_agent::state::RunState;
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{Action, Outcome, Recovery, Report};
 use keiko_contracts::id::EffectKey;
@@ -11,6 +11,7 @@ use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEvent, Suspension};
 use keiko_contracts::stable::Stable;
 use keiko_governance::chain::ChainCheck;
+use keiko_governance::life::Stamp;
 use keiko_testkit::ports::{COST, Deed, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -181,7 +182,7 @@ fn check_journal(left: &Left) -> Result<(), String> {
             return Err(format!("event {} says a thing for the second time: {event:?}", recorded.seq));
         }
     }
-    if open.is_empty() && left.state.open.is_empty() { Ok(()) } else { Err(format!("left open: {open:?}")) }
+    if open.is_empty() && left.state.life.open.is_empty() { Ok(()) } else { Err(format!("left open: {open:?}")) }
 }
 
 /// Exact counts by recovery class.
@@ -229,7 +230,7 @@ fn check_money(left: &Left) -> Result<(), String> {
             _ => {}
         }
     }
-    let (books, card) = (left.state.budget, left.state.ended.as_ref().map(|end| &end.card));
+    let (books, card) = (left.state.life.budget, left.state.ended.as_ref().map(|end| &end.card));
     let budget = left.state.start.as_ref().and_then(|start| start.limits.budget).unwrap_or(Micros(u64::MAX));
     let good = (books.spent(), books.cut_off()) == (spent, cut_off)
         && spent.plus(cut_off) <= budget

@@ -2,9 +2,10 @@
 
 use crate::scenarios::{Scenario, all, engine};
 use crate::storm::{Storm, tools};
-use keiko_agent::decide::{Env, Input, Price, Reject, decide};
+use keiko_agent::decide::{Input, Reject, decide};
 use keiko_agent::prompt;
-use keiko_agent::state::{RunState, Stamp, is_harness};
+use keiko_agent::state::Setup;
+use keiko_agent::state::{RunState, is_harness};
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{Action, HostAction, Intent, ModelReport, Origin, Outcome, Report, ToolReport};
 use keiko_contracts::approval::Decision;
@@ -15,8 +16,11 @@ use keiko_contracts::jail::{JailAction, JailOp};
 use keiko_contracts::journal::{Epoch, Seq};
 use keiko_contracts::model::{Part, Stop, Usage};
 use keiko_contracts::money::Micros;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{Ended, InboxMessage, RunEvent};
 use keiko_contracts::time::Timestamp;
+use keiko_governance::core::{Env, Price};
+use keiko_governance::life::Stamp;
 use keiko_governance::policy::{Level, Question, RiskPolicy};
 use keiko_testkit::ports::{COST, check_request};
 use proptest::prelude::*;
@@ -37,13 +41,13 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(scenario: &'a Scenario, tools: Arc<ToolBox>) -> Bench<'a> {
-        let live = RunState::new(tools.clone(), engine(scenario.agent));
+        let live = RunState::new(&Setup { tools: tools.clone(), engine });
         let storm = Storm::new(scenario, tools, None);
         Bench { scenario, storm, policy: scenario.policy(), live, events: vec![], now: 1_000, inbox: 0, used: BTreeSet::new() }
     }
 
     fn folded(&self) -> RunState {
-        let mut state = RunState::new(self.storm.tools.clone(), engine(self.scenario.agent));
+        let mut state = RunState::new(&self.storm.setup());
         self.events.iter().for_each(|(stamp, event)| state.apply(stamp, event));
         state
     }
@@ -68,7 +72,7 @@ impl<'a> Bench<'a> {
         }
         self.live = decided.next;
         if let Some((stamp, _)) = self.events.last() {
-            self.live.head = (stamp.seq, stamp.hash);
+            self.live.life.head = (stamp.seq, stamp.hash);
         }
         self.check()
     }
@@ -81,7 +85,7 @@ impl<'a> Bench<'a> {
         let mode = self.live.start.as_ref().map(|start| start.approval).unwrap_or_default();
         let level = self.policy.judge(Question { action: &intent.action, changes_protected_test: false, mode }).level;
         let approved = intent.approval.is_some_and(|id| {
-            let approval = self.live.approvals.get(&id);
+            let approval = self.live.life.approvals.get(&id);
             self.used.insert(id)
                 && approval.is_some_and(|approval| {
                     let answer = approval.answer.as_ref().map(|answer| answer.decision);
@@ -103,10 +107,10 @@ impl<'a> Bench<'a> {
                 _ => {}
             }
         }
-        prop_assert!(self.live.open.keys().eq(open), "open effects are intents without outcomes");
+        prop_assert!(self.live.life.open.keys().eq(open), "open effects are intents without outcomes");
         let limit = self.live.start.as_ref().and_then(|start| start.limits.budget).unwrap_or_default();
-        prop_assert!(self.live.budget.spent() <= limit);
-        for intent in self.live.open.values() {
+        prop_assert!(self.live.life.budget.spent() <= limit);
+        for intent in self.live.life.open.values() {
             if let (Action::Model(model), Some(start)) = (&intent.action, self.live.start.as_deref()) {
                 let request = prompt::render_action(&self.live, start, model);
                 prop_assert_eq!(check_request(&request), Ok(()));
@@ -151,17 +155,17 @@ impl<'a> Bench<'a> {
 
     /// Something happens.
     fn happen(&mut self, what: u8, how: u8) -> Result<(), TestCaseError> {
-        let at = usize::from(how) % self.live.open.len().max(1);
-        let open = self.live.open.values().nth(at).cloned();
+        let at = usize::from(how) % self.live.life.open.len().max(1);
+        let open = self.live.life.open.values().nth(at).cloned();
         match (what, open) {
             (0..=5, Some(intent)) => {
                 let ended = Ended { key: intent.key.clone(), outcome: self.outcome(&intent, how % 14), tries: 1, recovered: false };
                 let ended = Box::new(ended);
-                if self.live.waiting.is_some() { self.step(Input::EndedLate(ended)) } else { self.step(Input::Ended(ended)) }
+                if self.live.life.waiting.is_some() { self.step(Input::EndedLate(ended)) } else { self.step(Input::Ended(ended)) }
             }
             (6, _) => self.say(InboxMessage::Words { by: "me".into(), text: "look again".into() }),
             (7, _) => {
-                let Some(approval) = self.live.open_approvals().next() else { return self.step(Input::Suspend) };
+                let Some(approval) = self.live.life.open_approvals().next() else { return self.step(Input::Suspend) };
                 let decision = if how.is_multiple_of(3) { Decision::Denied } else { Decision::Approved };
                 let answer = approval.request.answer(decision, "me", None);
                 self.say(InboxMessage::Approval(answer))
@@ -172,9 +176,11 @@ impl<'a> Bench<'a> {
             // The process ends here, and another takes the run up from the journal.
             (9, _) => {
                 self.live = self.folded();
-                self.step(Input::Resume { by: "next".into(), limits: None, install: None })
+                self.step(Input::Resume { by: "next".into(), terms: RunTerms::default(), heard: Vec::new() })
             }
-            _ if self.live.waiting.is_some() => self.step(Input::Resume { by: "me".into(), limits: None, install: None }),
+            _ if self.live.life.waiting.is_some() => {
+                self.step(Input::Resume { by: "me".into(), terms: RunTerms::default(), heard: Vec::new() })
+            }
             _ => self.step(Input::Tick),
         }
     }
@@ -185,12 +191,10 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// All of a state but the tools, and but the place in the inbox: a message that leads to no event is read again after
-/// a restart, and leads to none again.
+/// All of a state but the tools.
 fn shown(state: &RunState) -> String {
     let mut state = state.clone();
     state.tools = Arc::new(ToolBox::new(Vec::new()));
-    state.inbox = Seq(0);
     format!("{state:?}")
 }
 

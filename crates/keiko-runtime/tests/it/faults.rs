@@ -6,12 +6,14 @@ use crate::storm::{Ending, LEASE, OPTIONS, Storm, block_on, tools};
 use async_trait::async_trait;
 use keiko_agent::prompt;
 use keiko_agent::state::RunState;
+use keiko_agent::state::Setup;
 use keiko_contracts::action::{Action, ModelAction, ModelReport, Outcome};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{ModelName, WorkerId};
 use keiko_contracts::journal::{Epoch, KillScope, StreamId};
 use keiko_contracts::model::{ChatRequest, Part};
 use keiko_contracts::money::Micros;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, Suspension};
 use keiko_contracts::time::Timestamp;
 use keiko_governance::class::ActionClass;
@@ -146,7 +148,7 @@ fn a_kill_stops_an_effect_on_its_way_at_once_and_is_shown() {
         let (rest, at) = tokio::join!(begin(&storm, &WAITS, vec![], Cancel::new()), killed);
         assert!(at.elapsed() < Duration::from_secs(2), "{:?}", at.elapsed());
         assert!(matches!(&rest, Ok(Rest::Waiting(Suspension::Killed { reason })) if reason == "smoke in the server room"), "{rest:?}");
-        assert!(storm.fold().await.unwrap().open.is_empty(), "what the effect got to is recorded");
+        assert!(storm.fold().await.unwrap().life.open.is_empty(), "what the effect got to is recorded");
         let row = storm.journal.view_get(views::RUNS, &storm.run.to_string()).await.unwrap().unwrap();
         assert_eq!(row.group, "killed");
         let left = goes_on(&storm, &WAITS).await;
@@ -173,10 +175,10 @@ fn an_outcome_that_meets_a_kill_is_kept() {
         let rest = begin(&storm, &scenario, vec![], Cancel::new()).await;
         assert!(matches!(rest, Ok(Rest::Waiting(Suspension::Killed { .. }))), "{rest:?}");
         let state = storm.fold().await.unwrap();
-        assert!(state.open.is_empty());
-        assert_eq!(state.budget.spent(), storm.world.charged(), "what was paid for is in the books");
+        assert!(state.life.open.is_empty());
+        assert_eq!(state.life.budget.spent(), storm.world.charged(), "what was paid for is in the books");
         let left = goes_on(&storm, &scenario).await;
-        assert_eq!(left.charged, left.state.budget.spent(), "nothing is asked for twice");
+        assert_eq!(left.charged, left.state.life.budget.spent(), "nothing is asked for twice");
     });
 }
 
@@ -193,8 +195,12 @@ fn a_stopped_process_records_what_it_got_to_and_the_run_goes_on() {
         let (rest, ()) = tokio::join!(begin(&storm, &WAITS, vec![], stop.clone()), stopped);
         assert!(matches!(&rest, Ok(Rest::Waiting(Suspension::Stopped { by, .. })) if by == "me"), "{rest:?}");
         let state = storm.fold().await.unwrap();
-        assert!(state.open.is_empty());
-        assert!(matches!(state.waiting, Some(Suspension::Stopped { .. })), "that it was stopped is on record: {:?}", state.waiting);
+        assert!(state.life.open.is_empty());
+        assert!(
+            matches!(state.life.waiting, Some(Suspension::Stopped { .. })),
+            "that it was stopped is on record: {:?}",
+            state.life.waiting
+        );
         let row = storm.journal.view_get(views::RUNS, &storm.run.to_string()).await.unwrap().unwrap();
         assert_eq!(row.group, "stopped");
         goes_on(&storm, &WAITS).await;
@@ -210,7 +216,7 @@ fn the_time_limit_cancels_what_runs_and_more_time_goes_on() {
         let fuse = Fuse::new(CrashPoint::Never);
         let driver = storm.driver(CrashJournal::new(storm.journal.clone(), fuse.clone()), &fuse, 99);
         let options = DriveOptions { lease: Duration::from_millis(30), ..OPTIONS };
-        let driver = Driver::new(driver.ports().clone(), options, tools(), engine);
+        let driver = Driver::new(driver.ports().clone(), options).of(Setup { tools: tools(), engine });
         let late = async {
             until(&storm, "effect_intended", 2).await;
             storm.clock.advance(Duration::from_secs(61));
@@ -219,7 +225,7 @@ fn the_time_limit_cancels_what_runs_and_more_time_goes_on() {
         let (rest, ()) = tokio::join!(driver.drive(order, Arc::new(Unwatched), Cancel::new()), late);
         assert!(matches!(&rest, Ok(Rest::Waiting(Suspension::Limit { fault })) if fault.code == "KEI-6102"), "{rest:?}");
         let state = storm.fold().await.unwrap();
-        assert!(state.open.is_empty(), "what the effect got to is recorded");
+        assert!(state.life.open.is_empty(), "what the effect got to is recorded");
         let row = storm.journal.view_get(views::RUNS, &storm.run.to_string()).await.unwrap().unwrap();
         assert_eq!(row.group, "limit");
         let left = goes_on(&storm, &scenario).await;
@@ -234,10 +240,10 @@ fn what_a_person_let_install_once_is_installed_once() {
         let scenario = named("installed");
         let (calm, moments) = Storm::new(&scenario, tools(), None).moments().await.unwrap();
         let installed = |left: &Left| left.deeds.iter().filter(|deed| deed.what == "prepare").count();
-        assert_eq!((installed(&calm), calm.state.approvals.len()), (1, 1));
+        assert_eq!((installed(&calm), calm.state.life.approvals.len()), (1, 1));
         for moment in moments.iter().filter(|moment| moment.ends(Ending::Killed)) {
             let left = moment.goes_on().await.unwrap();
-            assert_eq!((installed(&left), left.state.approvals.len()), (1, 1), "{:?}", moment.point);
+            assert_eq!((installed(&left), left.state.life.approvals.len()), (1, 1), "{:?}", moment.point);
         }
     });
 }
@@ -262,7 +268,8 @@ impl ChatModel for Smokes {
 
 #[test]
 fn no_try_is_made_after_a_kill_that_nobody_has_heard_of_yet() {
-    use keiko_agent::decide::{Env, Input, decide};
+    use keiko_agent::decide::{Input, decide};
+    use keiko_governance::core::Env;
     block_on(async {
         let storm = Storm::new(&WAITS, tools(), None);
         let fuse = Fuse::new(CrashPoint::Never);
@@ -270,7 +277,7 @@ fn no_try_is_made_after_a_kill_that_nobody_has_heard_of_yet() {
         let calm = storm.driver(CrashJournal::new(storm.journal.clone(), fuse.clone()), &fuse, 9).ports().clone();
         let ports = Ports { models: model.clone(), ..calm };
         let fence = ports.journal.lease(&StreamId::run(storm.run), ports.worker, LEASE).await.unwrap();
-        let state = RunState::new(tools(), None);
+        let state = RunState::new(&Setup { tools: tools(), engine: |_| None });
         let env = Env { now: Timestamp(5), epoch: Epoch(0), policy: &ports.policy, price: None, attended: false };
         let decided = decide(&state, &env, Input::Start(Box::new(WAITS.start()))).unwrap();
         let passed = gate::pass(&ports, storm.run, &state, fence, Epoch(0), decided, None).await.unwrap();
@@ -319,16 +326,17 @@ fn a_cancelled_run_ends_with_what_it_changed() {
 /// Somebody stops the run while its workspace is being opened: that is done again, and is no failure.
 #[test]
 fn what_was_stopped_while_the_run_began_is_done_again() {
-    use keiko_agent::decide::{Env, Input, decide};
+    use keiko_agent::decide::{Input, decide};
     use keiko_contracts::run::Ended;
+    use keiko_governance::core::Env;
     let (scenario, policy) = (named("changes"), named("changes").policy());
     let env = Env { now: Timestamp(5), epoch: Default::default(), policy: &policy, price: None, attended: false };
-    let state = keiko_agent::state::RunState::new(tools(), engine("coder"));
+    let state = keiko_agent::state::RunState::new(&Setup { tools: tools(), engine });
     let begun = decide(&state, &env, Input::Start(Box::new(scenario.start()))).unwrap();
-    let key = begun.next.open.keys().next().unwrap().clone();
+    let key = begun.next.life.open.keys().next().unwrap().clone();
     let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: false };
     let stopped = decide(&begun.next, &env, Input::EndedLate(Box::new(ended))).unwrap();
-    let resumed = decide(&stopped.next, &env, Input::Resume { by: "me".into(), limits: None, install: None }).unwrap();
+    let resumed = decide(&stopped.next, &env, Input::Resume { by: "me".into(), terms: RunTerms::default(), heard: Vec::new() }).unwrap();
     assert!(resumed.next.closing.is_none());
     assert!(resumed.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(_))), "{:?}", resumed.events);
 }

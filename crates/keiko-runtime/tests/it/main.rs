@@ -5,6 +5,7 @@
 mod approvals;
 mod check;
 mod core;
+mod errand;
 mod faults;
 mod prefixes;
 mod processes;

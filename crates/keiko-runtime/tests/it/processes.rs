@@ -2,13 +2,17 @@
 
 use crate::scenarios::{PLAIN, Scenario, Stage, call, engine, finish};
 use crate::storm::{Storm, tools};
+use keiko_agent::state::RunState;
+use keiko_agent::state::Setup;
 use keiko_contracts::id::{RunId, WorkerId};
 use keiko_contracts::model::Part;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, StartRun};
 use keiko_contracts::time::Timestamp;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::Level;
 use keiko_ports::shell::SystemClock;
+use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{Driver, Order, Rest, Unwatched};
 use keiko_runtime::inbox;
 use keiko_runtime::ports::{DriveOptions, Ports};
@@ -49,7 +53,7 @@ const SCENARIO: Scenario = Scenario {
     ..PLAIN
 };
 
-fn driver(journal: &Arc<SqliteJournal>, ledger: SocketAddr, worker: u8) -> Driver {
+fn driver(journal: &Arc<SqliteJournal>, ledger: SocketAddr, worker: u8) -> DriverOf<RunState> {
     let storm = Storm::new(&SCENARIO, tools(), None);
     let stage = storm.stage();
     let outside = Outside::new(storm.world.clone(), Fuse::new(CrashPoint::Never), Arc::new(move |step, _| answers(step, &stage)));
@@ -63,7 +67,7 @@ fn driver(journal: &Arc<SqliteJournal>, ledger: SocketAddr, worker: u8) -> Drive
         policy: Arc::new(SCENARIO.policy()),
         worker: WorkerId::from_bytes([worker; 5]),
     };
-    Driver::new(ports, DriveOptions::default(), storm.tools.clone(), engine)
+    Driver::new(ports, DriveOptions::default()).of(Setup { tools: storm.tools.clone(), engine })
 }
 
 fn run(n: u8) -> RunId {
@@ -81,7 +85,7 @@ async fn child() {
     let runs = (0..RUNS).map(|n| {
         let driver = driver.clone();
         async move {
-            let order = Order::Resume { run: run(n), by: "child".into(), limits: None, install: None };
+            let order = Order::Resume { run: run(n), by: "child".into(), terms: RunTerms::default() };
             let said = match driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await {
                 Ok(Rest::Ended(end)) => format!("{:?}", end.status),
                 Ok(Rest::Waiting(waiting)) => format!("{waiting:?}"),

@@ -3,11 +3,13 @@
 
 use crate::scenarios::{PLAIN, Scenario, Stage, call, engine, finish};
 use crate::storm::{Storm, tools};
+use keiko_agent::state::Setup;
 use keiko_contracts::action::{Action, Recovery};
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
 use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::{LiveFrame, Part};
 use keiko_contracts::money::Micros;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, RunEvent, RunLimits, StartRun, Suspension};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::Level;
@@ -104,10 +106,11 @@ async fn child() {
         policy: Arc::new(SCENARIO.policy()),
         worker: WorkerId::from_bytes([a, b, c, d, e]),
     };
-    let driver = Driver::new(ports, DriveOptions { lease: LEASE, ..DriveOptions::default() }, storm.tools.clone(), engine);
+    let driver =
+        Driver::new(ports, DriveOptions { lease: LEASE, ..DriveOptions::default() }).of(Setup { tools: storm.tools.clone(), engine });
     let run = run_id(n);
     let order = match driver.fold(run).await {
-        Ok(_) => Order::Resume { run, by: "child".into(), limits: None, install: None },
+        Ok(_) => Order::Resume { run, by: "child".into(), terms: RunTerms::default() },
         Err(_) => Order::Start(Box::new(StartRun { run, ..SCENARIO.start() })),
     };
     let rest = driver.drive(order, Arc::new(Speaker), keiko_ports::Cancel::new()).await;

@@ -5,14 +5,17 @@ use crate::check::Left;
 use crate::scenarios::{Scenario, Stage, engine};
 use crate::toolbox;
 use keiko_agent::state::RunState;
+use keiko_agent::state::Setup;
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::Recovery;
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
 use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::money::Micros;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{InboxMessage, RunEvent, RunLimits, Suspension};
 use keiko_contracts::time::Timestamp;
+use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
 use keiko_runtime::flaw::Flaw;
 use keiko_runtime::ports::{DriveOptions, Ports};
@@ -116,7 +119,12 @@ impl Storm {
         Arc::new(move |step, _| answers(step, &stage))
     }
 
-    pub(crate) fn driver(&self, journal: Arc<CrashJournal>, fuse: &Arc<Fuse>, worker: u8) -> Driver {
+    /// What runs of agents work with.
+    pub(crate) fn setup(&self) -> Setup {
+        Setup { tools: self.tools.clone(), engine }
+    }
+
+    pub(crate) fn driver(&self, journal: Arc<CrashJournal>, fuse: &Arc<Fuse>, worker: u8) -> DriverOf<RunState> {
         let outside = Outside::new(self.world.clone(), fuse.clone(), self.answers());
         let ports = Ports {
             journal,
@@ -129,11 +137,11 @@ impl Storm {
             worker: WorkerId::from_bytes([worker; 5]),
         };
         let options = DriveOptions { flaw: self.flaw, ..OPTIONS };
-        Driver::new(ports, options, self.tools.clone(), engine)
+        Driver::new(ports, options).of(self.setup())
     }
 
     pub(crate) async fn fold(&self) -> Option<RunState> {
-        fold::fold(self.journal.as_ref(), self.run, self.tools.clone(), engine).await.ok()
+        fold::fold(self.journal.as_ref(), self.run, &self.setup()).await.ok()
     }
 
     /// Drives the run to its end; each process ends at the next of `points`, and after the last none does.
@@ -194,7 +202,7 @@ impl Storm {
         let order = if self.journal.events(&StreamId::run(self.run)).is_empty() {
             Order::Start(Box::new(self.scenario.start()))
         } else {
-            Order::Resume { run: self.run, by: "test".into(), limits, install: None }
+            Order::Resume { run: self.run, by: "test".into(), terms: RunTerms { limits, install: None } }
         };
         Ok(tokio::select! {
             biased;
@@ -250,7 +258,7 @@ impl Storm {
     async fn live_elsewhere(&self, worker: u8) -> Result<(), String> {
         let fuse = Fuse::new(CrashPoint::Never);
         let driver = self.driver(CrashJournal::new(self.journal.clone(), fuse.clone()), &fuse, worker);
-        let order = Order::Resume { run: self.run, by: "too early".into(), limits: None, install: None };
+        let order = Order::Resume { run: self.run, by: "too early".into(), terms: RunTerms::default() };
         match driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await {
             Err(error @ DriveError::Live { .. }) if error.fault().code == "KEI-6002" => Ok(()),
             other => Err(format!("a second process was let in: {other:?}")),
@@ -268,7 +276,7 @@ impl Storm {
             _ => return,
         }
         let Some(state) = self.fold().await else { return };
-        for approval in state.open_approvals() {
+        for approval in state.life.open_approvals() {
             say(InboxMessage::Approval(approval.request.answer(self.scenario.decision, "me", None))).await;
         }
     }
@@ -278,12 +286,12 @@ impl Storm {
         self.catch_up().await?;
         let past = lock(&self.past).clone();
         if past.crashes == 0 {
-            let stale = rebuild::stale(self.journal.as_ref(), &[self.run], &self.tools, engine).await.map_err(|error| error.to_string())?;
+            let stale = rebuild::stale(self.journal.as_ref(), &[self.run], &self.setup()).await.map_err(|error| error.to_string())?;
             if !stale.is_empty() {
                 return Err(format!("the views are not what the events say: {stale:?}"));
             }
         }
-        let state = RunState::new(self.tools.clone(), engine(self.scenario.agent));
+        let state = RunState::new(&self.setup());
         Left::new(state, past.events, &self.world, past.doubtful.into_iter().collect(), past.crashes)
     }
 
@@ -292,7 +300,7 @@ impl Storm {
         let seen = lock(&self.past).events.clone();
         for event in seen {
             let (recorded, event) = &*event;
-            let read = fold::hydrate(self.journal.as_ref(), recorded).await.map_err(|error| error.to_string())?;
+            let read: RunEvent = fold::hydrate(self.journal.as_ref(), recorded).await.map_err(|error| error.to_string())?;
             if read != *event {
                 return Err(format!("event {} is read back as {read:?} instead of {event:?}", recorded.seq));
             }

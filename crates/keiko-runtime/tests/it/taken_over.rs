@@ -3,16 +3,20 @@
 use crate::scenarios::{PLAIN, Scenario, Stage, call, engine, finish};
 use crate::storm::{LEASE, OPTIONS, Storm, block_on, tools};
 use async_trait::async_trait;
+use keiko_agent::state::RunState;
+use keiko_agent::state::Setup;
 use keiko_contracts::action::{Outcome, Probe};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailOp, JailReport};
 use keiko_contracts::journal::StreamId;
 use keiko_contracts::model::Part;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, RunEvent};
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::perform::Perform;
+use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{Driver, Order, Rest, Unwatched};
 use keiko_runtime::ports::Ports;
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
@@ -49,13 +53,13 @@ impl Perform<JailAction> for Paused {
     }
 }
 
-fn driver(storm: &Storm, worker: u8) -> Driver {
+fn driver(storm: &Storm, worker: u8) -> DriverOf<RunState> {
     let fuse = Fuse::new(CrashPoint::Never);
     storm.driver(CrashJournal::new(storm.journal.clone(), fuse.clone()), &fuse, worker)
 }
 
-fn resume(storm: &Storm) -> Order {
-    Order::Resume { run: storm.run, by: "me".into(), limits: None, install: None }
+fn resume(storm: &Storm) -> Order<RunState> {
+    Order::Resume { run: storm.run, by: "me".into(), terms: RunTerms::default() }
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn a_paused_process_that_was_overtaken_cannot_say_what_came_out() {
         let storm = Storm::new(&SCENARIO, tools(), None);
         let ports = driver(&storm, 1).ports().clone();
         let paused = Arc::new(Paused { inner: ports.sandbox.clone(), done: Semaphore::new(0), goes_on: Semaphore::new(0) });
-        let first = Driver::new(Ports { sandbox: paused.clone(), ..ports }, OPTIONS, tools(), engine);
+        let first = Driver::new(Ports { sandbox: paused.clone(), ..ports }, OPTIONS).of(Setup { tools: tools(), engine });
         let overtakes = async {
             paused.done.acquire().await.unwrap().forget();
             storm.clock.advance(LEASE);
@@ -96,7 +100,7 @@ fn a_process_that_drives_a_run_twice_is_told_so() {
         let ports = driver(&storm, 1).ports().clone();
         let paused = Arc::new(Paused { inner: ports.sandbox.clone(), done: Semaphore::new(0), goes_on: Semaphore::new(0) });
         let ports = Ports { sandbox: paused.clone(), ..ports };
-        let first = Driver::new(ports.clone(), OPTIONS, tools(), engine);
+        let first = Driver::new(ports.clone(), OPTIONS).of(Setup { tools: tools(), engine });
         let second = async {
             paused.done.acquire().await.unwrap().forget();
             let error = first.drive(resume(&storm), Arc::new(Unwatched), Cancel::new()).await.unwrap_err();
@@ -106,7 +110,11 @@ fn a_process_that_drives_a_run_twice_is_told_so() {
         let start = || Order::Start(Box::new(SCENARIO.start()));
         let (rest, ()) = tokio::join!(first.drive(start(), Arc::new(Unwatched), Cancel::new()), second);
         assert!(matches!(rest, Ok(Rest::Ended(_))), "the first is not disturbed: {rest:?}");
-        let again = Driver::new(ports, OPTIONS, tools(), engine).drive(start(), Arc::new(Unwatched), Cancel::new()).await.unwrap_err();
+        let again = Driver::new(ports, OPTIONS)
+            .of(Setup { tools: tools(), engine })
+            .drive(start(), Arc::new(Unwatched), Cancel::new())
+            .await
+            .unwrap_err();
         assert_eq!(again.fault().code, "KEI-6011", "{again}");
     });
 }
@@ -119,7 +127,7 @@ fn two_drivers_of_one_worker_are_told_so() {
         let storm = Storm::new(&SCENARIO, tools(), None);
         let ports = driver(&storm, 1).ports().clone();
         let paused = Arc::new(Paused { inner: ports.sandbox.clone(), done: Semaphore::new(0), goes_on: Semaphore::new(0) });
-        let first = Driver::new(Ports { sandbox: paused.clone(), ..ports }, OPTIONS, tools(), engine);
+        let first = Driver::new(Ports { sandbox: paused.clone(), ..ports }, OPTIONS).of(Setup { tools: tools(), engine });
         let second = async {
             paused.done.acquire().await.unwrap().forget();
             let rest = driver(&storm, 1).drive(resume(&storm), Arc::new(Unwatched), Cancel::new()).await;

@@ -19,7 +19,7 @@ pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<()> {
     runtime()?.block_on(async {
         let rig = Rig::open(&dir, "http://127.0.0.1:9/v1")?;
         let run = goal(1, 1, 1)?.run;
-        let stored = rig.driver.fold(run).await?.head.0.0;
+        let stored = rig.driver.fold(run).await?.life.head.0.0;
         let times = EVENTS.div_ceil(stored);
         let began = Instant::now();
         for _ in 0..times {

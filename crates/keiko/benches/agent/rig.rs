@@ -2,6 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
+use keiko_agent::state::RunState;
+use keiko_agent::state::Setup;
 use keiko_agent::tools::{self, BadCall, Rendered, Resolved, Tool, ToolBox, ToolContext};
 use keiko_contracts::action::{Action, HostAction, HostReport, Outcome, Probe, Recovery, Report, ToolAction, ToolReport};
 use keiko_contracts::code::{Code, Fault};
@@ -18,6 +20,7 @@ use keiko_ports::live::LiveSink;
 use keiko_ports::perform::Perform;
 use keiko_ports::shell::SystemClock;
 use keiko_runtime::drive::Driver;
+use keiko_runtime::drive::DriverOf;
 use keiko_runtime::ports::{DriveOptions, Ports};
 use keiko_store::{Options, SqliteJournal};
 use rustix::time::{ClockId, clock_gettime};
@@ -31,7 +34,7 @@ pub(crate) const WINDOW: u32 = 16_000;
 /// A journal and a driver over it.
 pub(crate) struct Rig {
     pub(crate) journal: Arc<SqliteJournal>,
-    pub(crate) driver: Driver,
+    pub(crate) driver: DriverOf<RunState>,
 }
 
 impl Rig {
@@ -52,7 +55,7 @@ impl Rig {
             policy: Arc::new(RiskPolicy::default()),
             worker: WorkerId::from_bytes([7; 5]),
         };
-        let driver = Driver::new(ports, DriveOptions::default(), Arc::new(toolbox()?), |_| None);
+        let driver = Driver::new(ports, DriveOptions::default()).of(Setup { tools: Arc::new(toolbox()?), engine: |_| None });
         Ok(Rig { journal, driver })
     }
 }

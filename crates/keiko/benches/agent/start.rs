@@ -7,6 +7,7 @@ use crate::rig::{Rig, WINDOW, goal, runtime};
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::StreamExt as _;
 use keiko_contracts::journal::{Append, Durability, Expect, NewEvent, Recorded, Seq, StreamId, ViewOp};
+use keiko_contracts::run::RunEvent;
 use keiko_ports::Cancel;
 use keiko_ports::journal::Journal as _;
 use keiko_runtime::drive::{Order, Unwatched};
@@ -113,7 +114,7 @@ fn fill(dir: &Path) -> Result<u64> {
         let mut read = rig.journal.read(&StreamId::run(run), Seq(0));
         while let Some(event) = read.next().await {
             let event = event?;
-            let kind = hydrate(rig.journal.as_ref(), &event).await?.kind();
+            let kind = hydrate::<RunEvent>(rig.journal.as_ref(), &event).await?.kind();
             events.push((event, kind));
         }
         let row = rig.journal.view_get(views::RUNS, &run.to_string()).await?.context("the run has no row")?;

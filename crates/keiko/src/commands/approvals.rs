@@ -147,8 +147,7 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, given: Answer) -
 
 /// What is to be remembered of an answer.
 async fn to_remember(keiko: &Keiko, row: &ApprovalRow, decision: Decision) -> Result<Remembered, CliError> {
-    let tools = std::sync::Arc::new(keiko_agent::tools::standard());
-    let state = fold::fold(keiko.journal.as_ref(), row.run, tools, crate::wiring::engine).await.map_err(|error| error.fault())?;
+    let state = fold::fold(keiko.journal.as_ref(), row.run, &crate::wiring::setup()).await.map_err(|error| error.fault())?;
     let source = state.start.as_ref().and_then(|start| start.source.as_ref());
     installing::to_remember(&row.request, decision, source).map_err(Into::into)
 }

@@ -9,6 +9,7 @@ use crate::home::Home;
 use crate::language::tr;
 use crate::wiring::{Keiko, read_fault};
 use futures_util::StreamExt as _;
+use keiko_agent::row;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{KillScope, Seq, StreamId};
@@ -81,7 +82,7 @@ async fn not_ended(keiko: &Keiko, run: RunId) -> Result<RunId, CliError> {
     let row = keiko.journal.view_get(views::RUNS, &run.to_string()).await.map_err(read_fault)?;
     let row = row.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
     match row {
-        Some(row) if ENDED.iter().any(|end| views::end_word(*end) == row.state) => Err(DriveError::HasEnded(run).fault().into()),
+        Some(row) if ENDED.iter().any(|end| row::end_word(*end) == row.state) => Err(DriveError::HasEnded(run).fault().into()),
         Some(_) => Ok(run),
         None if keiko.journal.read(&StreamId::run(run), Seq(0)).next().await.is_none() => Err(FoldError::NoSuchRun(run).fault().into()),
         None => Ok(run),

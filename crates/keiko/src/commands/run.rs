@@ -15,6 +15,7 @@ use keiko_contracts::id::{EffectKey, ModelName, RunId};
 use keiko_contracts::jail::Source;
 use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::LiveFrame;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, StartRun, Suspension};
 use keiko_models::Models;
 use keiko_models::replay::{Player, Recorder};
@@ -164,7 +165,9 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
     let keeps = before.is_some() && args.install.install.is_none();
     let install = if keeps { None } else { installing::word(keiko, &args.install, source) };
     let manner = Manner { jsonl: args.jsonl, native, source: source.cloned(), ..Manner::default() };
-    drive_with(context, keiko, models, Order::Resume { run, by: operator(), limits, install }, manner).await.map(ExitCode::from)
+    drive_with(context, keiko, models, Order::Resume { run, by: operator(), terms: RunTerms { limits, install } }, manner)
+        .await
+        .map(ExitCode::from)
 }
 
 /// A lease of a process that may be gone is waited for, if it takes no longer than this.
@@ -227,7 +230,7 @@ pub(crate) async fn drive(
     context: &Context<'_>,
     keiko: &Keiko,
     models: Arc<dyn ChatModel>,
-    order: Order,
+    order: Order<RunState>,
     jsonl: bool,
 ) -> Result<ExitCode, CliError> {
     drive_with(context, keiko, models, order, Manner { jsonl, ..Manner::default() }).await.map(ExitCode::from)
@@ -275,7 +278,7 @@ pub(crate) async fn drive_with(
     context: &Context<'_>,
     keiko: &Keiko,
     models: Arc<dyn ChatModel>,
-    order: Order,
+    order: Order<RunState>,
     manner: Manner,
 ) -> Result<Exit, CliError> {
     let (run, native, source) = match &order {
@@ -335,7 +338,7 @@ fn subject(keiko: &Keiko, run: RunId, native: bool, source: Option<Source>) -> l
 /// The changes that the open questions of a run are about.
 pub(crate) async fn asked_changes(changes: &Changes, state: &RunState) -> result::Asked {
     let mut found = result::Asked::new();
-    for approval in state.open_approvals() {
+    for approval in state.life.open_approvals() {
         if let Some(change) = changes.about(&approval.request).await {
             found.insert(approval.request.id, change);
         }

@@ -8,11 +8,13 @@ use crate::language::tr;
 use crate::view::{Output, Tone, plain, result};
 use crate::wiring::{Keiko, read_fault, sandbox};
 use futures_util::StreamExt as _;
+use keiko_agent::row;
 use keiko_agent::state::RunState;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::TreeId;
 use keiko_contracts::journal::{Seq, StreamId};
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEnd, RunEvent, RunRow};
 use keiko_ports::journal::Journal as _;
 use keiko_ports::shell::{Clock as _, SystemClock};
@@ -43,8 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: RunsComma
 
 /// A run's state, read back. No model is needed for that.
 async fn state(keiko: &Keiko, run: RunId) -> Result<RunState, CliError> {
-    let tools = Arc::new(keiko_agent::tools::standard());
-    fold::fold(keiko.journal.as_ref(), run, tools, crate::wiring::engine).await.map_err(|error| error.fault().into())
+    fold::fold(keiko.journal.as_ref(), run, &crate::wiring::setup()).await.map_err(|error| error.fault().into())
 }
 
 /// A run as it was read: whole, or as far as this program can.
@@ -56,8 +57,7 @@ enum Read {
 
 /// A run for somebody who only looks: what a newer Keiko wrote keeps nobody from seeing the rest.
 async fn look(keiko: &Keiko, run: RunId) -> Result<Read, CliError> {
-    let tools = Arc::new(keiko_agent::tools::standard());
-    match fold::fold(keiko.journal.as_ref(), run, tools, crate::wiring::engine).await {
+    match fold::fold(keiko.journal.as_ref(), run, &crate::wiring::setup()).await {
         Ok(state) => Ok(Read::Whole(Box::new(state))),
         Err(error) if error.is_newer() => {
             Ok(Read::Partly(Box::new(fold::partly(keiko.journal.as_ref(), run).await.map_err(|error| error.fault())?)))
@@ -79,9 +79,9 @@ async fn end_of(keiko: &Keiko, run: RunId) -> Result<Option<Arc<RunEnd>>, CliErr
 }
 
 async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<String>) -> Result<ExitCode, CliError> {
-    if let Some(word) = group.as_deref().filter(|word| !views::STATES.contains(word)) {
+    if let Some(word) = group.as_deref().filter(|word| !row::STATES.contains(word)) {
         let fault = Fault::new(Code(1241), format!("{word:?} is no state of a run")).at("--state");
-        return Err(fault.hint(format!("one of {}", views::STATES.join(", "))).into());
+        return Err(fault.hint(format!("one of {}", row::STATES.join(", "))).into());
     }
     let filtered = group.is_some();
     let rows = views::list(keiko.journal.as_ref(), group.as_deref(), limit.clamp(1, 10_000)).await.map_err(read_fault)?;
@@ -123,29 +123,29 @@ async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
 }
 
 async fn show_whole(context: &Context<'_>, keiko: &Keiko, run: RunId, state: &RunState) -> Result<ExitCode, CliError> {
-    let mut row = views::row(state, SystemClock.now());
+    let mut row = row::row(state, SystemClock.now());
     if let Some(row) = &mut row {
         views::look_at_lease(keiko.journal.as_ref(), row).await.map_err(read_fault)?;
     }
     if context.output.json() {
-        let approvals: Vec<_> = state.open_approvals().map(|approval| approval.request.as_ref().clone()).collect();
+        let approvals: Vec<_> = state.life.open_approvals().map(|approval| approval.request.as_ref().clone()).collect();
         let end = state.ended.as_deref();
-        let next = row.as_ref().filter(|row| row.state == views::INTERRUPTED).map(|row| format!("keiko resume {}", row.run));
-        context
-            .output
-            .data(&serde_json::json!({"run": row, "waiting": state.waiting, "approvals": approvals, "end": end, "next": next}).to_string());
+        let next = row.as_ref().filter(|row| row.state == row::INTERRUPTED).map(|row| format!("keiko resume {}", row.run));
+        context.output.data(
+            &serde_json::json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next}).to_string(),
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(row) = &row {
         show_row(context.output, row);
     }
-    match (&state.ended, &state.waiting) {
+    match (&state.ended, &state.life.waiting) {
         (Some(end), _) => show_ending(context.output, end),
         (None, Some(why)) => {
             let changes = super::run::asked_changes(&Changes::of(keiko), state).await;
             result::show_waiting(context.output, (run, why, state), &changes, false);
         }
-        (None, None) if row.is_some_and(|row| row.state == views::INTERRUPTED) => {
+        (None, None) if row.is_some_and(|row| row.state == row::INTERRUPTED) => {
             let t = |english, german| context.output.t(english, german);
             let why =
                 t("The process that drove it is gone. It goes on with", "Der Prozess, der ihn ausführte, ist nicht mehr da. Weiter mit");
@@ -384,11 +384,11 @@ async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String
     inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
     if keiko.journal.holder(&StreamId::run(run)).await.map_err(read_fault)?.is_none() {
         let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
-        let order = Order::Resume { run, by: operator(), limits: None, install: None };
+        let order = Order::Resume { run, by: operator(), terms: RunTerms::default() };
         driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await.map_err(|error| error.fault())?;
     }
     let after = state(keiko, run).await?;
-    let word = views::state_word(&after);
+    let word = row::state_word(&after);
     if context.output.json() {
         context.output.data(&serde_json::json!({"run": run, "state": word}).to_string());
     } else if after.ended.as_ref().is_some_and(|end| end.status == EndStatus::Cancelled) {

@@ -4,6 +4,7 @@ use super::plain::{counts, waits_for};
 use super::{Output, Tone, question};
 use crate::language::tr;
 use keiko_agent::native::doctor::DoctorReport;
+use keiko_agent::row::end_word;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
@@ -12,7 +13,6 @@ use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
-use keiko_runtime::views::end_word;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -300,7 +300,7 @@ pub(crate) type Asked = BTreeMap<ApprovalId, question::Change>;
 
 /// Shows what a run waits for, and the command that goes on.
 pub(crate) fn show_waiting(output: &Output, (run, why, state): (RunId, &Suspension, &RunState), changes: &Asked, jsonl: bool) {
-    let approvals: Vec<_> = state.open_approvals().map(|approval| approval.request.clone()).collect();
+    let approvals: Vec<_> = state.life.open_approvals().map(|approval| approval.request.clone()).collect();
     let next = next_commands(run, why, &approvals.iter().map(AsRef::as_ref).collect::<Vec<_>>());
     if output.json() && !jsonl {
         let requests: Vec<_> = approvals.iter().map(AsRef::as_ref).collect();

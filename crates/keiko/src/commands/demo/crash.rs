@@ -11,12 +11,12 @@ use crate::error::{CliError, Exit};
 use crate::home::Home;
 use crate::language::tr;
 use crate::view::Tone;
-use crate::wiring::{Keiko, engine, random};
+use crate::wiring::{Keiko, random};
 use check::{Crash, History, Verdict};
-use keiko_agent::tools;
 use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
+use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, Suspension};
 use keiko_ports::Cancel;
 use keiko_ports::shell::{Clock as _, SystemClock};
@@ -241,10 +241,10 @@ pub(super) async fn life(home: Home, config: Config, place: &Path, run: &str) ->
         host: Arc::new(Noted { port: ports.host.clone(), record }),
         ..ports
     };
-    let driver = Driver::new(ports, options, Arc::new(tools::standard()), engine);
+    let driver = Driver::new(ports, options).of(crate::wiring::setup());
     let rest = loop {
         let order = match driver.fold(run).await {
-            Ok(_) => Order::Resume { run, by: "demo crash".into(), limits: None, install: None },
+            Ok(_) => Order::Resume { run, by: "demo crash".into(), terms: RunTerms::default() },
             Err(FoldError::NoSuchRun(_)) => Order::Start(Box::new(start.clone())),
             Err(error) => return Err(error.fault().into()),
         };

@@ -8,7 +8,6 @@ use keiko_contracts::id::RunId;
 use keiko_ports::journal::ReadError;
 use keiko_runtime::rebuild::{self, Stale};
 use keiko_store::{Options, SqliteJournal};
-use std::sync::Arc;
 
 /// Most runs that are named.
 const NAMED: usize = 3;
@@ -16,7 +15,7 @@ const NAMED: usize = 3;
 async fn stale(journal: &SqliteJournal) -> Result<(usize, Vec<Stale>), ReadError> {
     let streams = journal.streams("run/").await?;
     let runs: Vec<RunId> = streams.iter().filter_map(|stream| stream.0.strip_prefix("run/")?.parse().ok()).collect();
-    let stale = rebuild::stale(journal, &runs, &Arc::new(keiko_agent::tools::standard()), crate::wiring::engine).await?;
+    let stale = rebuild::stale(journal, &runs, &crate::wiring::setup()).await?;
     Ok((runs.len(), stale))
 }
 

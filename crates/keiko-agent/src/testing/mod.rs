@@ -6,8 +6,6 @@
 
 mod cargo;
 mod command;
-mod compare;
-mod files;
 mod go;
 mod jest;
 mod junit;
@@ -15,7 +13,6 @@ mod lacks;
 mod lines;
 mod npm;
 mod plan;
-mod protected;
 mod records;
 mod scripts;
 mod some;
@@ -25,10 +22,7 @@ mod unittest;
 mod vitest;
 mod ways;
 
-pub use compare::{Comparison, compare};
-pub use files::{is_test_file, is_test_path};
 pub use plan::{alone, plan};
-pub use protected::{ProtectedTests, TestChange, digest_of_tests};
 pub use some::some;
 pub use together::{Observed, together};
 
@@ -283,28 +277,6 @@ pub fn summary_line(summary: &TestSummary) -> String {
     format!("{}: {}", summary.runner, if parts.is_empty() { "no tests".to_owned() } else { parts.join(", ") })
 }
 
-/// What failed, for an agent to work on: name, place and message of at most `max` cases.
-#[must_use]
-pub fn failures(cases: &[TestCase], max: usize) -> String {
-    let failed: Vec<&TestCase> = cases.iter().filter(|case| !is_fine(case)).collect();
-    let mut out: Vec<String> = failed.iter().take(max).map(|case| failure(case)).collect();
-    if failed.len() > max {
-        out.push(format!("[{} more]", failed.len() - max));
-    }
-    out.join("\n")
-}
-
-fn failure(case: &TestCase) -> String {
-    let what = if case.status == TestStatus::Error { "ERROR" } else { "FAILED" };
-    let place = match (&case.file, case.line) {
-        (Some(file), Some(line)) => format!(" ({file}:{line})"),
-        (Some(file), None) if !case.name.contains(file.as_str()) => format!(" ({file})"),
-        _ => String::new(),
-    };
-    let message = case.message.as_deref().unwrap_or("").trim_end().replace('\n', "\n    ");
-    if message.is_empty() { format!("{what} {}{place}", case.name) } else { format!("{what} {}{place}\n    {message}", case.name) }
-}
-
 /// What the tests of the parsers share.
 #[cfg(test)]
 mod fixture {
@@ -438,16 +410,6 @@ mod tests {
         assert_eq!(summary_line(&script), "npm test: the script passes as a whole; its tests are not told apart");
         let void = TestSummary { void: Some("it left".into()), ..script };
         assert_eq!(summary_line(&void), "npm: nothing counts: it left");
-        let case = |name: &str, status| TestCase {
-            name: name.into(),
-            status,
-            file: Some("a.py".into()),
-            line: Some(3),
-            message: Some("x\ny".into()),
-            lacks: None,
-        };
-        let cases = [case("a", TestStatus::Failed), case("b", TestStatus::Passed), case("c", TestStatus::Error)];
-        assert_eq!(failures(&cases, 1), "FAILED a (a.py:3)\n    x\n    y\n[1 more]");
     }
 
     proptest! {

@@ -16,7 +16,6 @@ mod git_status;
 mod list_files;
 mod place;
 mod prepare;
-pub mod protect;
 mod read_file;
 mod report;
 mod run_tests;

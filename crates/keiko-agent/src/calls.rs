@@ -3,7 +3,6 @@
 use crate::draft::{self, Asked, Draft, Reject};
 use crate::install::{self, Said};
 use crate::state::{Call, CallState, RunState, TESTS_AT};
-use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
 use keiko_contracts::action::{Action, ActionDigest, Intent, Outcome, Report};
 use keiko_contracts::approval::Decision;
@@ -15,6 +14,7 @@ use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, Question};
+use keiko_runners as testing;
 
 /// The most projects whose tests one call runs.
 const PROJECTS_MAX: usize = 8;

@@ -28,7 +28,6 @@ pub mod prompt;
 pub mod protect;
 pub mod state;
 mod suspicion;
-pub mod testing;
 pub mod tools;
 mod unsaid;
 pub mod window;

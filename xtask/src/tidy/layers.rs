@@ -12,7 +12,8 @@ use std::process::Command;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("keiko-contracts", &[]),
     ("keiko-governance", &["keiko-contracts"]),
-    ("keiko-agent", &["keiko-contracts", "keiko-governance"]),
+    ("keiko-runners", &["keiko-contracts"]),
+    ("keiko-agent", &["keiko-contracts", "keiko-governance", "keiko-runners"]),
     ("keiko-ports", &["keiko-contracts", "keiko-governance"]),
     ("keiko-store", &["keiko-contracts", "keiko-governance", "keiko-ports"]),
     ("keiko-models", &["keiko-contracts", "keiko-governance", "keiko-ports"]),
@@ -39,7 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const NOT_SHIPPED: &[&str] = &["keiko-testkit", "xtask"];
 
 /// The pure crates, and packages that none of them reaches through its dependencies.
-pub(super) const PURE: &[&str] = &["keiko-contracts", "keiko-governance", "keiko-agent"];
+pub(super) const PURE: &[&str] = &["keiko-contracts", "keiko-governance", "keiko-runners", "keiko-agent"];
 const UNREACHABLE: &[&str] = &["tokio", "reqwest", "hyper", "rusqlite", "rustix", "rand", "getrandom"];
 
 /// Permits without an intent, for tests of adapters.

@@ -2,11 +2,11 @@
 //! of a result, so that a claim is checked by the same loop, sandbox and journal that made it.
 
 use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
-use crate::testing::{self, TestPlan};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::jail::{JailBody, JailOp, Survey};
 use keiko_contracts::run::EndStatus;
+use keiko_runners::TestPlan;
 
 /// The id of the operation that installs.
 const INSTALL: &str = "prepare";
@@ -24,7 +24,7 @@ pub struct Verifier {
 impl Verifier {
     fn plan(&mut self, survey: &Survey) {
         self.missing = crate::tools::what_is_missing(survey);
-        self.plans = Some(survey.projects.iter().filter_map(|project| testing::plan(project, None)).collect());
+        self.plans = Some(survey.projects.iter().filter_map(|project| keiko_runners::plan(project, None)).collect());
     }
 }
 
@@ -52,7 +52,7 @@ impl NativeEngine for Verifier {
         let wrong = self.failed.clone().or_else(|| self.results.iter().find_map(|result| result.as_ref().err().cloned()));
         let summary = match (&wrong, &last) {
             (Some(why), _) => why.clone(),
-            (None, Some(tests)) => testing::summary_line(tests),
+            (None, Some(tests)) => keiko_runners::summary_line(tests),
             (None, None) => "There are no tests.".into(),
         };
         let status = if wrong.is_some() { EndStatus::Failed } else { EndStatus::Succeeded };
@@ -77,7 +77,7 @@ impl NativeEngine for Verifier {
                 (JailBody::Exec(exec), Some(plans)) => {
                     if let Some(plan) = plans.get(self.results.len()) {
                         let tree = report.tree.clone();
-                        self.results.push(testing::read(plan, exec).map(|(summary, _)| TestSummary { tree, ..summary }));
+                        self.results.push(keiko_runners::read(plan, exec).map(|(summary, _)| TestSummary { tree, ..summary }));
                     }
                 }
                 _ => self.failed = Some("the sandbox answered something else than what was asked".into()),

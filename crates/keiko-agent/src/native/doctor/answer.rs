@@ -1,10 +1,10 @@
 //! What came of an operation, as phases want to see it; and how they ask for commands.
 
 use super::super::NativeCall;
-use crate::testing::{self, TestPlan};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestSummary};
 use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, JailOp, JailReport, Limits, TreeId};
+use keiko_runners::TestPlan;
 use std::collections::BTreeMap;
 
 /// The answer to one operation.
@@ -63,7 +63,7 @@ impl Answer {
 
     /// Reads a test run.
     pub(super) fn tests(&self, plan: &TestPlan) -> Result<(TestSummary, Vec<TestCase>), String> {
-        let (mut summary, cases) = testing::read(plan, self.exec()?)?;
+        let (mut summary, cases) = keiko_runners::read(plan, self.exec()?)?;
         summary.tree = summary.tree.or_else(|| self.tree().cloned());
         Ok((summary, cases))
     }

@@ -12,9 +12,9 @@ use super::series::{BISECT, CHECKOUT};
 use super::source::{Lang, Sources, is_test_file};
 use super::survey::parse_history;
 use super::{Change, Facts, NativeCall, Phase, Suite, is_red};
-use crate::testing::{self, TestPlan};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::{Command, GitOp, JailOp, TreeId};
+use keiko_runners::TestPlan;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many failing tests are traced back, each by probes of its own.
@@ -307,7 +307,7 @@ impl Bisect {
         let Some(before) = cases(good) else { return Vec::new() };
         let after = if bad == 0 { suite.cases().to_vec() } else { cases(bad).unwrap_or_default() };
         let is = |cases: &[TestCase], name: &str, wanted: fn(TestStatus) -> bool| {
-            let mut same = cases.iter().filter(|case| testing::is_same(&case.name, name)).peekable();
+            let mut same = cases.iter().filter(|case| keiko_runners::is_same(&case.name, name)).peekable();
             same.peek().is_some() && same.all(|case| wanted(case.status))
         };
         let others = self.waiting.iter().filter(|other| other.suite == target.suite).map(|other| other.red.name.clone());
@@ -343,7 +343,7 @@ fn overlay(id: String, path: &str, text: &str) -> NativeCall {
 
 fn verdict(answer: &Answer, target: &Target) -> Verdict {
     let Ok((_, cases)) = answer.tests(&target.plan) else { return Verdict::Unknown };
-    let same: Vec<&TestCase> = cases.iter().filter(|case| testing::is_same(&case.name, &target.red.name)).collect();
+    let same: Vec<&TestCase> = cases.iter().filter(|case| keiko_runners::is_same(&case.name, &target.red.name)).collect();
     let all = |wanted: TestStatus| !same.is_empty() && same.iter().all(|case| case.status == wanted);
     if all(TestStatus::Passed) {
         return Verdict::Good;
@@ -426,7 +426,7 @@ mod tests {
         Target {
             suite: 0,
             red: TestCase { name: "t".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None },
-            plan: crate::testing::plan(&project, None).unwrap(),
+            plan: keiko_runners::plan(&project, None).unwrap(),
             overlay: Vec::new(),
             line: vec![Commit { id: String::new(), subject: String::new(), parents: Vec::new() }; length],
             from_workspace: true,

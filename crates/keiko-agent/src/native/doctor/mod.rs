@@ -96,7 +96,7 @@ impl Clone for Box<dyn Phase> {
 #[derive(Debug, Clone)]
 struct Suite {
     project: Project,
-    plan: crate::testing::TestPlan,
+    plan: keiko_runners::TestPlan,
     /// The first run: counts and cases.
     first: Option<(TestSummary, Vec<TestCase>)>,
     /// The last run, after fixes.
@@ -121,8 +121,8 @@ impl Suite {
     }
     /// How to run one test and nothing else; where its runner cannot do that, all of them: what comes of it is read by the
     /// test's name.
-    fn alone(&self, case: &TestCase) -> Option<crate::testing::TestPlan> {
-        Some(crate::testing::alone(&self.project, case).unwrap_or_else(|| self.plan.clone()))
+    fn alone(&self, case: &TestCase) -> Option<keiko_runners::TestPlan> {
+        Some(keiko_runners::alone(&self.project, case).unwrap_or_else(|| self.plan.clone()))
     }
     /// A path inside the project as the workspace names it.
     fn path(&self, inside: &str) -> String {

@@ -12,9 +12,9 @@ use super::source::{Lang, is_test_file, mask};
 use super::suspects::to_be_explained;
 use super::templates::{self, Line};
 use super::{Change, Facts, NativeCall, Phase};
-use crate::testing::{self, TestPlan};
 use keiko_contracts::evidence::TestStatus;
 use keiko_contracts::jail::{Edit, JailOp};
+use keiko_runners::TestPlan;
 use similar::TextDiff;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -169,7 +169,7 @@ impl Repair {
             let find = |what: &str| answers.iter().find(|answer| answer.id == format!("{REPAIR}-{}-{}-{what}", self.step, n + 1));
             let edited = find(TRY).is_some_and(Answer::is_done);
             let cases = find("test").and_then(|answer| answer.tests(&target.plan).ok()).map(|(_, cases)| cases).unwrap_or_default();
-            let mut same = cases.iter().filter(|case| testing::is_same(&case.name, &target.test)).peekable();
+            let mut same = cases.iter().filter(|case| keiko_runners::is_same(&case.name, &target.test)).peekable();
             edited && same.peek().is_some() && same.all(|case| case.status == TestStatus::Passed)
         };
         // Of one kind of edit in one line, one is enough to look at.

@@ -4,7 +4,6 @@ use super::answer::{Answer, first_line, run_tests};
 use super::report::SuiteReport;
 use super::source::{Sources, is_test_file};
 use super::{Facts, NativeCall, Phase, Suite, join};
-use crate::testing;
 use keiko_contracts::jail::{Project, Toolchain};
 use regex::Regex;
 use std::collections::BTreeSet;
@@ -30,7 +29,7 @@ impl Phase for FirstRun {
                 facts.left_out(format!("tests of {place}"), format!("{program} is not there in the sandbox"), format!("install {program}"));
                 continue;
             }
-            let Some(plan) = testing::plan(&project, None) else {
+            let Some(plan) = keiko_runners::plan(&project, None) else {
                 facts.left_out(format!("tests of {place}"), "no test runner that is known was found", "");
                 continue;
             };

@@ -89,7 +89,7 @@ fn script(cases: &[TestCase], project: &Project) -> Option<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::project;
+    use crate::fixture::project;
 
     fn ends(runner: &str, tests: &[(&str, &str)], end: &str) {
         let case = |(name, file): &(&str, &str)| TestCase {

@@ -1,8 +1,8 @@
 //! Totals that runners without a reporter of Keiko's print: how many passed, failed and were left out, with the names of failing
 //! tests where they stand there. Never more than what is printed.
 
-use super::lines::cut;
 use super::{CASES_MAX, FAILING_MAX, MESSAGE_MAX};
+use crate::lines::cut;
 use keiko_contracts::evidence::{TestCase, TestStatus};
 
 /// Lines at the end that may be a summary.
@@ -171,13 +171,14 @@ pub(super) fn ava(out: &str) -> (Vec<TestCase>, Vec<TestCase>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::{counts, project};
-    use crate::testing::{plan, read as read_run};
+    use crate::fixture::{counts, project};
+    use crate::plan::plan;
+    use crate::read::read as read_run;
     use keiko_contracts::evidence::TestSummary;
     use keiko_contracts::jail::{End, ExecReport, Project, TestScript};
 
     fn totals(text: &str) -> Option<(u32, u32, u32)> {
-        read(&crate::testing::plain(text)).map(|totals| (totals.passed, totals.failed, totals.skipped))
+        read(&crate::lines::plain(text)).map(|totals| (totals.passed, totals.failed, totals.skipped))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The event lines of `go test -json` (see `go doc test2json`).
 
-use super::lines::{cut, plain};
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use crate::lines::{cut, plain};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,7 +150,7 @@ fn case(package: &str, test: &str, seen: &Seen) -> TestCase {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::fixture::{case, counts, run};
+    use crate::fixture::{case, counts, run};
 
     #[test]
     fn events_are_read_per_test() {

@@ -173,7 +173,7 @@ fn node_filter(filter: Option<&str>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::project;
+    use crate::fixture::project;
 
     fn planned(runner: &str, script: TestScript, filter: Option<&str>) -> (Vec<String>, TestPlan) {
         let plan = plan(&Project { script: Some(script), ..project(runner) }, runner, filter);

@@ -1,37 +1,26 @@
-//! Tests as the harness sees them: how each runner is called so that its result can be read per test, and how it is
-//! read.
+//! How the result of each runner is read.
 //!
 //! Reports of runners come from code that an agent wrote, so they are hostile input: sizes and counts are capped, and a
 //! runner that says it failed is never counted as green, whatever its report says.
 
 mod cargo;
-mod command;
 mod go;
 mod jest;
 mod junit;
 mod lacks;
-mod lines;
 mod npm;
-mod plan;
 mod records;
-mod scripts;
-mod some;
 mod together;
 mod totals;
 mod unittest;
 mod vitest;
-mod ways;
 
-pub use plan::{alone, plan};
-pub use some::some;
 pub use together::{Observed, together};
 
-// Colours and other terminal control cost tokens and hide words: tools need the same.
-pub(crate) use lines::{last, plain};
-
+use crate::lines::{cut, last, plain};
+use crate::plan::{TestPlan, taken};
 use keiko_contracts::evidence::{Channel, TestCase, TestStatus, TestSummary};
-use keiko_contracts::jail::{End, ExecReport, ExecSpec};
-use lines::cut;
+use keiko_contracts::jail::{End, ExecReport};
 
 /// Most cases that are read of one run.
 const CASES_MAX: usize = 20_000;
@@ -41,31 +30,6 @@ const MESSAGE_MAX: usize = 600;
 const FAILING_MAX: usize = 20;
 /// Most lines that show why nothing could be counted.
 const SHOWN_LINES: usize = 40;
-
-/// A test run that the harness can start and read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TestPlan {
-    /// Which runner.
-    pub runner: String,
-    /// The command, with what to collect. Reports go to [`keiko_contracts::jail::RESULTS`] inside the jail and are collected from
-    /// there, so that they never become part of the workspace's tree.
-    pub spec: ExecSpec,
-    /// The command as people would type it.
-    pub shown: String,
-    /// The same in the ways that are taken where that one does not build.
-    pub others: Vec<String>,
-    /// What can be told apart.
-    pub granularity: Granularity,
-}
-
-/// What of a runner's tests can be told apart and chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
-    /// Single tests have names, and a name runs that test.
-    Tests,
-    /// The whole is one unit: it is never filtered, and a name that its output shows selects nothing.
-    Whole,
-}
 
 /// What the parser of a runner found.
 #[derive(Debug, Default)]
@@ -87,7 +51,7 @@ struct Parsed {
 /// When there is nothing to count.
 pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), String> {
     let (out, err) = (plain(report.stdout.text_or_empty()), plain(report.stderr.text_or_empty()));
-    let instead = ways::taken(&out).and_then(|number| plan.others.get(number.checked_sub(1)?));
+    let instead = taken(&out).and_then(|number| plan.others.get(number.checked_sub(1)?));
     let taken = instead.map(|shown| TestPlan { shown: shown.clone(), ..plan.clone() });
     let plan = taken.as_ref().unwrap_or(plan);
     let told = report.reported.filter(|_| plan.spec.report.is_some()).map(|reported| records::read(report, reported));
@@ -277,69 +241,11 @@ pub fn summary_line(summary: &TestSummary) -> String {
     format!("{}: {}", summary.runner, if parts.is_empty() { "no tests".to_owned() } else { parts.join(", ") })
 }
 
-/// What the tests of the parsers share.
-#[cfg(test)]
-mod fixture {
-    use super::*;
-    use keiko_contracts::jail::{Project, Toolchain};
-
-    pub(super) fn project(runner: &str) -> Project {
-        let toolchain = match runner {
-            "cargo" => Toolchain::Rust,
-            "go" => Toolchain::Go,
-            "pytest" | "unittest" => Toolchain::Python,
-            _ => Toolchain::Node,
-        };
-        Project { toolchain, runner: Some(runner.into()), ..Project::default() }
-    }
-
-    /// Reads a run of a runner from its exit code, its streams and its report.
-    pub(super) fn run(
-        runner: &str,
-        code: i32,
-        out: &str,
-        err: &str,
-        artifact: Option<&str>,
-    ) -> Result<(TestSummary, Vec<TestCase>), String> {
-        let plan = plan(&project(runner), None).unwrap();
-        let report = keiko_contracts::jail::REPORT.to_owned();
-        // Records, or else what a runner wrote that could not be given the reporter.
-        let records = artifact.filter(|text| text.starts_with("{\"kind\"")).map(str::to_owned);
-        let output = || format!("{{\"kind\":\"output\",\"why\":\"old\"}}\n{{\"kind\":\"end\",\"code\":{code},\"cases\":0}}\n");
-        let told = records.clone().or_else(|| (artifact.is_some() && plan.spec.report.is_some()).then(output));
-        let written = artifact.filter(|_| records.is_none());
-        let mut artifacts: Vec<_> = plan.spec.collect.iter().zip(written).map(|(path, text)| (path.clone(), text.into())).collect();
-        artifacts.extend(told.iter().map(|text| (report.clone(), text.as_str().into())));
-        let reported = told.map(|_| keiko_contracts::jail::Reported { records: 1, ended: true, forged: 0 });
-        let (stdout, stderr) = (out.into(), err.into());
-        read(&plan, &ExecReport { end: End::Exit(code), stdout, stderr, artifacts, reported, ..ExecReport::default() })
-    }
-
-    pub(super) fn counts(summary: &TestSummary) -> [u32; 4] {
-        [summary.passed, summary.failed, summary.errors, summary.skipped]
-    }
-
-    pub(super) fn case<'a>(cases: &'a [TestCase], name: &str) -> &'a TestCase {
-        cases.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("no case {name} in {cases:#?}"))
-    }
-}
-
-/// Tests in documentation are named by their line, which moves with the text above it: the name without it.
-pub(crate) fn lineless(name: &str) -> &str {
-    match name.rsplit_once(" (line ") {
-        Some((name, line)) if line.trim_end_matches(')').bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => name,
-    }
-}
-
-/// Whether two names mean one test, in two states of its sources.
-pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    lineless(one) == lineless(other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture;
+    use crate::plan::plan;
     use proptest::prelude::*;
 
     const RUNNERS: [&str; 9] = ["pytest", "unittest", "cargo", "npm", "vitest", "jest", "mocha", "node", "go"];

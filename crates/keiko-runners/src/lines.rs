@@ -1,7 +1,9 @@
-//! Output of programs as plain lines.
+//! Output of programs as plain lines: colours and other terminal control cost tokens and hide words, in what runners print as in
+//! what tools show.
 
 /// Without terminal control: colours, cursor moves, titles, and what carriage returns have overwritten.
-pub(crate) fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -35,7 +37,8 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
 }
 
 /// The last lines of a text.
-pub(crate) fn last(text: &str, count: usize) -> String {
+#[must_use]
+pub fn last(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }

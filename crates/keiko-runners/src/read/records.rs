@@ -1,8 +1,8 @@
 //! Records of Keiko's own reporters, as the sandbox has checked them: who wrote them is certain, what they say is still
 //! hostile input.
 
-use super::lines::{cut, in_workspace};
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use crate::lines::{cut, in_workspace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::{End, ExecReport, REPORT, Reported};
 use serde::Deserialize;
@@ -85,12 +85,12 @@ fn note(parsed: &mut Parsed, record: Record) {
         (Some(file), Some(line)) => format!("\nat {file}:{line}"),
         _ => String::new(),
     };
-    let said = record.message.as_deref().map(super::plain).unwrap_or_default();
+    let said = record.message.as_deref().map(crate::lines::plain).unwrap_or_default();
     let message = format!("{}{at}", cut(said.trim(), MESSAGE_MAX.saturating_sub(at.len().min(200))));
     // The line of the last frame in the test's own file says more than the line that the test begins at.
     let line = if at_file.is_some() && at_file == file { record.at_line } else { record.line };
     let message = Some(cut(&message, MESSAGE_MAX)).filter(|text| status != TestStatus::Passed && !text.is_empty());
-    let name = cut(&super::plain(&record.name), 2 * MESSAGE_MAX);
+    let name = cut(&crate::lines::plain(&record.name), 2 * MESSAGE_MAX);
     let case = TestCase { name, status, file: file.or(at_file.filter(|_| broken)), line, message, lacks: None };
     if broken { parsed.broken.push(case) } else { parsed.cases.push(case) }
 }
@@ -124,8 +124,10 @@ fn unended(mut told: Told, open: Option<String>, end: &End) -> Option<Told> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::{case, counts, run};
-    use crate::testing::{fixture, plan, read};
+    use crate::fixture;
+    use crate::fixture::{case, counts, run};
+    use crate::plan::plan;
+    use crate::read::read;
 
     const RECORDS: &str = include_str!("../../tests/fixtures/runners/pytest.records");
 

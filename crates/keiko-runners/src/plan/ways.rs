@@ -37,14 +37,14 @@ pub(super) fn of_cargo(project: &Project) -> String {
 }
 
 /// The number of the way that was taken: the script writes it before anything of the project runs.
-pub(super) fn taken(out: &str) -> Option<usize> {
+pub(crate) fn taken(out: &str) -> Option<usize> {
     out.lines().next()?.strip_prefix(MARK)?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::project;
+    use crate::fixture::project;
 
     fn of(ways: &[&[&str]]) -> Project {
         let ways = ways.iter().map(|way| way.iter().map(|word| (*word).to_owned()).collect()).collect();

@@ -1,7 +1,7 @@
 //! What `python3 -m unittest -v` prints to stderr.
 
-use super::lines::{cut, in_workspace};
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use crate::lines::{cut, in_workspace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use std::collections::BTreeMap;
 
@@ -111,7 +111,7 @@ fn frame(line: &str) -> Option<(&str, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::{case, counts, run};
+    use crate::fixture::{case, counts, run};
 
     #[test]
     fn real_output_is_read_per_test() {

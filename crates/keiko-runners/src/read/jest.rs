@@ -1,8 +1,8 @@
 //! jest's `--json` report, where Keiko's reporter cannot be given to it.
 
-use super::lines::{cut, in_workspace, plain};
 use super::vitest::frame;
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use crate::lines::{cut, in_workspace, plain};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use serde::Deserialize;
 
@@ -93,7 +93,7 @@ fn explain(text: &str, path: &str) -> (String, Option<u32>) {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::fixture::{case, counts, run};
+    use crate::fixture::{case, counts, run};
 
     #[test]
     fn a_real_report_is_read_per_test() {

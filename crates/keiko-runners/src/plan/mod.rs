@@ -1,7 +1,15 @@
 //! The harness's own command for each runner: quiet, offline, per test, nothing left in the workspace.
 
-use super::command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
-use super::{Granularity, TestPlan, lineless, scripts, ways};
+mod command;
+mod scripts;
+mod some;
+mod ways;
+
+pub use some::some;
+pub(crate) use ways::taken;
+
+use crate::names::lineless;
+use command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
 use std::collections::BTreeMap;
@@ -10,6 +18,31 @@ use std::collections::BTreeMap;
 const PYTHON: &str = "/harness/keiko_run.py";
 /// How long the tests of one package of Go may take: then it is ended and those of the others still count.
 const GO_PACKAGE: &str = "240s";
+
+/// A test run that the harness can start and read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestPlan {
+    /// Which runner.
+    pub runner: String,
+    /// The command, with what to collect. Reports go to [`keiko_contracts::jail::RESULTS`] inside the jail and are collected from
+    /// there, so that they never become part of the workspace's tree.
+    pub spec: ExecSpec,
+    /// The command as people would type it.
+    pub shown: String,
+    /// The same in the ways that are taken where that one does not build.
+    pub others: Vec<String>,
+    /// What can be told apart.
+    pub granularity: Granularity,
+}
+
+/// What of a runner's tests can be told apart and chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granularity {
+    /// Single tests have names, and a name runs that test.
+    Tests,
+    /// The whole is one unit: it is never filtered, and a name that its output shows selects nothing.
+    Whole,
+}
 
 /// How the tests of a project are run; `None` when it has no runner that is known. A filter is given in the runner's own
 /// syntax or as a name from an earlier report; leading dashes are dropped, so that it cannot become an option.
@@ -179,7 +212,7 @@ fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::project;
+    use crate::fixture::project;
 
     fn argv(runner: &str, filter: Option<&str>) -> Vec<String> {
         match plan(&project(runner), filter).unwrap().spec.command {

@@ -1,8 +1,8 @@
 //! JUnit XML of vitest, where Keiko's reporter cannot be given to it.
 
 use super::junit::{self, JunitCase};
-use super::lines::{cut, in_workspace};
 use super::{MESSAGE_MAX, Parsed};
+use crate::lines::{cut, in_workspace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 
 /// vitest: the class is the file, the name has its groups parted by ` > `.
@@ -59,7 +59,7 @@ pub(super) fn frame(stack: &str, file: Option<&str>) -> Option<(String, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::fixture::{case, counts, run};
+    use crate::fixture::{case, counts, run};
 
     #[test]
     fn a_real_vitest_report_is_read_per_test() {

@@ -161,7 +161,7 @@ fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     // An attribute that cannot be read is as good as none.
     let found = element.try_get_attribute(name).ok()??;
     let value = found.normalized_value(XmlVersion::Implicit1_0).ok()?;
-    Some(super::lines::cut(&value, ATTRIBUTE_MAX))
+    Some(crate::lines::cut(&value, ATTRIBUTE_MAX))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Any other script: TAP and ava's lines test by test, the totals that others print, and else its exit code.
 
-use super::lines::{cut, last};
 use super::{CASES_MAX, MESSAGE_MAX, Parsed, totals};
+use crate::lines::{cut, last};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::End;
 
@@ -80,7 +80,7 @@ fn tap_line(line: &str) -> Option<TestCase> {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::fixture::{counts, run};
+    use crate::fixture::{counts, run};
 
     #[test]
     fn an_exit_code_is_one_test() {

@@ -1,7 +1,7 @@
 //! What `cargo test` prints, both streams in one, since the stable test harness has no machine-readable form.
 
-use super::lines::cut;
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
+use crate::lines::cut;
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -313,7 +313,7 @@ pub(super) fn compile_errors(output: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixture::{case, counts, run};
+    use crate::fixture::{case, counts, run};
 
     #[test]
     fn real_output_is_read_per_test_and_target() {

@@ -23,7 +23,7 @@ mod search;
 mod show_more;
 mod write_file;
 
-pub(crate) use prepare::what_is_missing;
+pub use prepare::what_is_missing;
 
 use keiko_contracts::action::{Action, Outcome, Report};
 use keiko_contracts::id::{RunId, ToolName};

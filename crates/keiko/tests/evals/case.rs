@@ -1,7 +1,7 @@
 //! `case.toml` against what the binary found.
 
 use crate::yard::{Examined, Yard, has, skipped};
-use keiko_agent::native::doctor::{Cause, Flaky};
+use keiko_native::doctor::{Cause, Flaky};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

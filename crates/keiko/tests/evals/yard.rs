@@ -1,7 +1,7 @@
 //! A repository in a folder of its own, and the binary that examines it.
 
 pub(crate) use crate::cheats::has;
-use keiko_agent::native::doctor::DoctorReport;
+use keiko_native::doctor::DoctorReport;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

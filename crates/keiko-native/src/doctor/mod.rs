@@ -34,8 +34,8 @@ pub use report::{
 
 pub use series::{Series, series};
 
-use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use answer::Answer;
+use keiko_agent::native::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{Opened, Project, Source, Survey, TreeId};
@@ -314,7 +314,7 @@ impl NativeEngine for Doctor {
 
     fn started(&mut self, start: &StartRun) {
         if let Some(Source::Folder { path, .. }) = &start.source {
-            self.facts.folder = Some(crate::describe::quoted(path));
+            self.facts.folder = Some(keiko_agent::describe::quoted(path));
         }
     }
 

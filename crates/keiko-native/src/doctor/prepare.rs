@@ -4,7 +4,7 @@
 use super::answer::{Answer, last_line};
 use super::tests::place;
 use super::{Facts, NativeCall, Phase};
-use crate::tools;
+use keiko_agent::tools;
 use keiko_contracts::jail::{JailBody, JailOp, Preparation};
 
 /// The id of the operation.

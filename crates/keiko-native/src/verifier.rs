@@ -1,7 +1,7 @@
 //! The verifier: runs the tests of a workspace once, and says what they came to. `runs verify` uses it on a fresh copy
 //! of a result, so that a claim is checked by the same loop, sandbox and journal that made it.
 
-use super::{NativeCall, NativeEngine, NativeFinish, NativeStep};
+use keiko_agent::native::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::jail::{JailBody, JailOp, Survey};
@@ -23,7 +23,7 @@ pub struct Verifier {
 
 impl Verifier {
     fn plan(&mut self, survey: &Survey) {
-        self.missing = crate::tools::what_is_missing(survey);
+        self.missing = keiko_agent::tools::what_is_missing(survey);
         self.plans = Some(survey.projects.iter().filter_map(|project| keiko_runners::plan(project, None)).collect());
     }
 }
@@ -82,7 +82,7 @@ impl NativeEngine for Verifier {
                 }
                 _ => self.failed = Some("the sandbox answered something else than what was asked".into()),
             },
-            Ok(other) => self.failed = Some(crate::describe::outcome(other)),
+            Ok(other) => self.failed = Some(keiko_agent::describe::outcome(other)),
             Err(why) => self.failed = Some(why.to_owned()),
         }
     }

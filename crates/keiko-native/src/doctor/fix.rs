@@ -3,7 +3,7 @@
 use super::answer::{Answer, argv, first_line, restore, run, run_tests};
 use super::report::Fix;
 use super::{Facts, NativeCall, Phase, survey};
-use crate::protect;
+use keiko_agent::protect;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{Command, End, JailOp, Project, Toolchain, TreeId};
 use std::collections::VecDeque;

@@ -4,7 +4,7 @@
 
 mod yard;
 
-use keiko_agent::native::doctor::{Cause, Doctor, DoctorReport, Options};
+use keiko_native::doctor::{Cause, Doctor, DoctorReport, Options};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use yard::Yard;

@@ -1,6 +1,6 @@
 //! What came of an operation, as phases want to see it; and how they ask for commands.
 
-use super::super::NativeCall;
+use keiko_agent::native::NativeCall;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestSummary};
 use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, JailOp, JailReport, Limits, TreeId};

@@ -1,8 +1,5 @@
-//! Native engines: rules and algorithms in the place of a language model, in the same loop, journal, sandbox and
-//! approvals.
-
-pub mod doctor;
-pub mod verifier;
+//! What a native engine is to the loop: rules and algorithms in the place of a language model, in the same journal, sandbox
+//! and approvals. The engines themselves stand in `keiko-native`.
 
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::digest::Content;
@@ -54,16 +51,6 @@ pub struct NativeCall {
     pub title: String,
     /// What to do.
     pub op: JailOp,
-}
-
-/// The native engine of an agent, by the agent's name.
-#[must_use]
-pub fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
-    match agent {
-        "repo-doctor" => Some(Box::new(doctor::Doctor::new(doctor::Options::default()))),
-        "verifier" => Some(Box::new(verifier::Verifier::default())),
-        _ => None,
-    }
 }
 
 /// How an engine ends.

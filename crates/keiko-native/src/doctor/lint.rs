@@ -229,7 +229,7 @@ fn built_in(facts: &mut Facts) {
         facts
             .report
             .checks
-            .push(format!("built-in rules over {}", crate::describe::count(facts.sources.files.len() as u64, "source file")));
+            .push(format!("built-in rules over {}", keiko_agent::describe::count(facts.sources.files.len() as u64, "source file")));
     }
     facts.report.findings.extend(found);
 }

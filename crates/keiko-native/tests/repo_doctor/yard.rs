@@ -5,6 +5,7 @@ use keiko_agent::native::{NativeEngine, NativeFinish, NativeStep};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::*;
+use keiko_testkit::cases::lay_out;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
@@ -34,17 +35,7 @@ impl Yard {
         for (name, value) in [("user.name", "Test"), ("user.email", "test@example.invalid"), ("commit.gpgsign", "false")] {
             yard.git(&["config", name, value]);
         }
-        let mut steps: Vec<PathBuf> =
-            fs::read_dir(case.join("history")).map(|dir| dir.map(|entry| entry.unwrap().path()).collect()).unwrap_or_default();
-        steps.sort();
-        for step in &steps {
-            copy(&case.join("repo"), &yard.root);
-            copy(step, &yard.root);
-            let name = step.file_name().unwrap().to_string_lossy().into_owned();
-            yard.commit(name.split_once('-').unwrap().1);
-        }
-        copy(&case.join("repo"), &yard.root);
-        yard.commit(if steps.is_empty() { "Everything" } else { "Prepare the next version" });
+        lay_out(case, &yard.root, |subject| yard.commit(subject)).unwrap();
         yard
     }
 
@@ -255,21 +246,6 @@ fn written(path: &str) -> JailBody {
 
 fn text(text: String) -> JailBody {
     JailBody::Text(TextReport { total: text.lines().count() as u32, text: text.into(), truncated: false })
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            if entry.file_name() != "target" {
-                fs::create_dir_all(&target).unwrap();
-                copy(&entry.path(), &target);
-            }
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn tell(outcome: &Outcome<Report>) -> String {

@@ -9,13 +9,13 @@ use crate::calls::{self, harness};
 use crate::draft::{Draft, Reject};
 use crate::honesty::{self, Changed, Part};
 use crate::state::RunState;
-use crate::testing::{self, TestPlan};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{Backwards, Piece, TestCase, TestStatus};
 use keiko_contracts::jail::{Edit, End, JailBody, JailOp, JailReport, Project, TreeId};
 use keiko_contracts::run::ApprovalMode;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::Level;
+use keiko_runners::TestPlan;
 use std::collections::BTreeSet;
 
 /// What the ids of these actions begin with; then the tree that they start from.
@@ -259,7 +259,7 @@ fn chosen(draft: &Draft<'_>) -> Vec<(Project, TestPlan)> {
         };
         let own: Vec<TestCase> = cases.iter().filter_map(own).collect();
         if !own.is_empty() {
-            let plan = testing::some(&project, &own).unwrap_or(whole);
+            let plan = keiko_runners::some(&project, &own).unwrap_or(whole);
             chosen.push((project, plan));
         }
     }
@@ -386,7 +386,7 @@ fn read(draft: &Draft<'_>, tree: &TreeId, at: usize, plans: &[(Project, TestPlan
             continue;
         };
         millis += exec.duration_ms;
-        match (testing::read(plan, exec), &exec.end) {
+        match (keiko_runners::read(plan, exec), &exec.end) {
             (_, End::TimedOut) => nothing = Some(Why::TooLong),
             (Ok((summary, _)), _) if summary.void.is_some() => nothing = Some(Why::Void),
             (Ok((_, cases)), _) => {

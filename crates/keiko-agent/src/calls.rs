@@ -3,7 +3,6 @@
 use crate::draft::{self, Asked, Draft, Reject};
 use crate::install::{self, Said};
 use crate::state::{Call, CallState, RunState, TESTS_AT};
-use crate::testing;
 use crate::tools::{Rendered, Resolved, ToolContext};
 use keiko_contracts::action::{Action, ActionDigest, Intent, Outcome, Report};
 use keiko_contracts::approval::Decision;
@@ -368,18 +367,18 @@ fn add_edit_advice(draft: &Draft<'_>, action: &Action, outcome: &Outcome<Report>
 }
 
 /// The projects whose tests can be run, with how.
-pub(crate) fn test_plans(draft: &Draft<'_>, filter: Option<&str>, dir: Option<&str>) -> Vec<(Project, testing::TestPlan)> {
+pub(crate) fn test_plans(draft: &Draft<'_>, filter: Option<&str>, dir: Option<&str>) -> Vec<(Project, keiko_runners::TestPlan)> {
     let Some(survey) = &draft.state.workspace.survey else { return Vec::new() };
     survey
         .projects
         .iter()
         .filter(|project| dir.is_none_or(|dir| project.dir == dir))
-        .filter_map(|project| testing::plan(project, filter).map(|plan| (project.clone(), plan)))
+        .filter_map(|project| keiko_runners::plan(project, filter).map(|plan| (project.clone(), plan)))
         .take(PROJECTS_MAX)
         .collect()
 }
 
-fn show_tests(plans: &[(Project, testing::TestPlan)], call: &Call) -> (String, bool) {
+fn show_tests(plans: &[(Project, keiko_runners::TestPlan)], call: &Call) -> (String, bool) {
     let (mut text, mut red) = (String::new(), false);
     for ((_, plan), outcome) in plans.iter().zip(&call.done) {
         let Outcome::Done(Report::Jail(report)) = outcome.as_ref() else {
@@ -388,7 +387,7 @@ fn show_tests(plans: &[(Project, testing::TestPlan)], call: &Call) -> (String, b
             continue;
         };
         let JailBody::Exec(exec) = &report.body else { continue };
-        match testing::read(plan, exec) {
+        match keiko_runners::read(plan, exec) {
             Ok((summary, cases)) => {
                 red |= !summary.is_green();
                 text.push_str(&show_summary(&summary, &cases));
@@ -435,13 +434,13 @@ pub(crate) fn observe_tests(draft: &mut Draft<'_>, intent: &Intent) {
     let mut seen = Vec::new();
     for ((project, plan), outcome) in plans.iter().zip(outcomes) {
         let read = match outcome.as_ref() {
-            Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(exec), .. })) => testing::read(plan, exec).ok(),
+            Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(exec), .. })) => keiko_runners::read(plan, exec).ok(),
             _ => None,
         };
         let command = read.as_ref().map_or_else(|| plan.shown.clone(), |(summary, _)| summary.command.clone());
-        seen.push(testing::Observed { dir: project.dir.clone(), command, read });
+        seen.push(keiko_runners::Observed { dir: project.dir.clone(), command, read });
     }
-    if let Some(mut summary) = testing::together(seen) {
+    if let Some(mut summary) = keiko_runners::together(seen) {
         // What the harness runs leaves nothing behind: the tests belong to the tree that they found.
         let workspace = &draft.state.workspace;
         summary.tree = if of_model.is_some() { workspace.tree.clone() } else { workspace.tested.clone() };

@@ -1,7 +1,6 @@
 //! What the runs of tests so far prove.
 
 use crate::protect::{self, Names};
-use crate::testing;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -59,8 +58,8 @@ impl Tests {
     pub fn lost(&self) -> Vec<String> {
         let (Some(first), Some(last)) = (&self.first, &self.last) else { return Vec::new() };
         let mut left: BTreeMap<String, u32> = BTreeMap::new();
-        cases(last).filter(ran).for_each(|case| *left.entry(testing::lineless(&case.name).to_owned()).or_default() += 1);
-        let mut still = |case: &TestCase| match left.get_mut(testing::lineless(&case.name)) {
+        cases(last).filter(ran).for_each(|case| *left.entry(keiko_runners::lineless(&case.name).to_owned()).or_default() += 1);
+        let mut still = |case: &TestCase| match left.get_mut(keiko_runners::lineless(&case.name)) {
             Some(n) if *n > 0 => {
                 *n -= 1;
                 true

@@ -1,5 +1,4 @@
-//! One agent's loop as a durable core: conversation, bounded context, tools, state ledger, test-debug-refine,
-//! and engines that need no model.
+//! One agent's loop as a durable core: conversation, bounded context, tools, state ledger, test-debug-refine.
 //!
 //! Synchronous; no IO, no clock, no randomness. It does not know vendors or HTTP. Whatever it wants done it says as
 //! an intent; what came of it comes back as an input.
@@ -30,7 +29,6 @@ pub mod protect;
 pub mod row;
 pub mod state;
 mod suspicion;
-pub mod testing;
 pub mod tools;
 mod unsaid;
 pub mod window;

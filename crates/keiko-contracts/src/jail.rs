@@ -761,4 +761,30 @@ mod tests {
             assert_eq!(serde_json::from_str::<JailOp>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
         }
     }
+
+    #[test]
+    fn tests_are_known_by_their_paths() {
+        for path in [
+            "tests/test_date.py",
+            "test_date.py",
+            "src/date_test.py",
+            "a/conftest.py",
+            "tests/data/x.json",
+            "pkg/date_test.go",
+            "src/date.test.ts",
+            "src/date.spec.tsx",
+            "src/__tests__/date.js",
+            "tests/date.rs",
+            "src/tests.rs",
+            "pytest.ini",
+            "jest.config.js",
+        ] {
+            assert!(is_test_path(path), "{path}");
+        }
+        for path in
+            ["src/date.py", "latest.py", "src/contest.rs", "attest/x.go", "src/testing.rs", "README.md", "protest_go.go", "src/spec.ts.md"]
+        {
+            assert!(!is_test_path(path), "{path}");
+        }
+    }
 }

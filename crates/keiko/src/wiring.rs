@@ -110,7 +110,7 @@ pub(crate) fn setup() -> Setup {
 
 /// The native engine of an agent, by its name.
 pub(crate) fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
-    keiko_agent::native::engine(agent)
+    keiko_native::engine(agent)
 }
 
 pub(crate) fn read_fault(error: keiko_ports::journal::ReadError) -> CliError {

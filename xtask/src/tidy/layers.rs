@@ -12,7 +12,9 @@ use std::process::Command;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("keiko-contracts", &[]),
     ("keiko-governance", &["keiko-contracts"]),
-    ("keiko-agent", &["keiko-contracts", "keiko-governance"]),
+    ("keiko-runners", &["keiko-contracts"]),
+    ("keiko-agent", &["keiko-contracts", "keiko-governance", "keiko-runners"]),
+    ("keiko-native", &["keiko-contracts", "keiko-runners", "keiko-agent"]),
     ("keiko-ports", &["keiko-contracts", "keiko-governance"]),
     ("keiko-store", &["keiko-contracts", "keiko-governance", "keiko-ports"]),
     ("keiko-models", &["keiko-contracts", "keiko-governance", "keiko-ports"]),
@@ -25,6 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "keiko-governance",
             "keiko-ports",
             "keiko-agent",
+            "keiko-native",
             "keiko-store",
             "keiko-models",
             "keiko-sandbox",
@@ -39,7 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const NOT_SHIPPED: &[&str] = &["keiko-testkit", "xtask"];
 
 /// The pure crates, and packages that none of them reaches through its dependencies.
-pub(super) const PURE: &[&str] = &["keiko-contracts", "keiko-governance", "keiko-agent"];
+pub(super) const PURE: &[&str] = &["keiko-contracts", "keiko-governance", "keiko-runners", "keiko-agent", "keiko-native"];
 const UNREACHABLE: &[&str] = &["tokio", "reqwest", "hyper", "rusqlite", "rustix", "rand", "getrandom"];
 
 /// Permits without an intent, for tests of adapters.

@@ -16,7 +16,6 @@ mod git_status;
 mod list_files;
 mod place;
 mod prepare;
-pub mod protect;
 mod read_file;
 mod report;
 mod run_tests;
@@ -24,7 +23,7 @@ mod search;
 mod show_more;
 mod write_file;
 
-pub(crate) use prepare::what_is_missing;
+pub use prepare::what_is_missing;
 
 use keiko_contracts::action::{Action, Outcome, Report};
 use keiko_contracts::id::{RunId, ToolName};

@@ -21,7 +21,8 @@ struct Arguments {
 }
 
 /// One installation of everything that the projects of a workspace lack; nothing when nothing is missing.
-pub(crate) fn what_is_missing(survey: &Survey) -> Option<JailOp> {
+#[must_use]
+pub fn what_is_missing(survey: &Survey) -> Option<JailOp> {
     let mut sets = Vec::new();
     for set in survey.projects.iter().filter(|project| project.needs_prepare).filter_map(|project| project.preparation.as_ref()) {
         if !sets.contains(set) {

@@ -1,11 +1,11 @@
 //! What a model reads of an outcome: every variant in plain words, compact, with what to try next.
 
 use super::Rendered;
-use crate::testing::{last as last_lines, plain};
 use keiko_contracts::action::{HostReport, Outcome, Report};
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{CellReport, End, ExecReport, JailBody, PreparedSet, TextReport, WriteReport};
+use keiko_runners::lines::{last as last_lines, plain};
 use std::borrow::Cow;
 
 /// The body of a jail report, if the outcome is one.

@@ -3,7 +3,6 @@
 use super::plain::{counts, waits_for};
 use super::{Output, Tone, question};
 use crate::language::tr;
-use keiko_agent::native::doctor::DoctorReport;
 use keiko_agent::row::end_word;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
@@ -13,6 +12,7 @@ use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
+use keiko_native::doctor::DoctorReport;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

@@ -3,13 +3,13 @@
 
 use super::plain;
 use super::{Output, Tone};
-use keiko_agent::native::doctor::{Series, series};
 use keiko_contracts::action::{Intent, Outcome, Report};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{End, JailBody};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::RunEvent;
+use keiko_native::doctor::{Series, series};
 use keiko_runtime::drive::Watch;
 use std::collections::BTreeMap;
 use std::sync::Mutex;

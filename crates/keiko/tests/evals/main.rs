@@ -17,7 +17,7 @@ macro_rules! cases {
         fn every_folder_has_its_test() {
             let mut named = vec![$($folder.to_owned()),*];
             named.sort();
-            assert_eq!(case::folders(), named);
+            assert_eq!(case::names(), named);
         }
     };
 }

@@ -77,7 +77,7 @@ fn pytest_is_traced_and_its_test_repaired() {
     let alone = yard.keiko(&["runs", "report", &examined.run]);
     assert_eq!(String::from_utf8(alone.stdout).unwrap().trim_end(), examined.markdown.trim_end());
     let data = yard.keiko(&["runs", "report", &examined.run, "--json"]);
-    let data: keiko_agent::native::doctor::DoctorReport = serde_json::from_slice(&data.stdout).unwrap();
+    let data: keiko_native::doctor::DoctorReport = serde_json::from_slice(&data.stdout).unwrap();
     assert_eq!(data, examined.report);
 }
 

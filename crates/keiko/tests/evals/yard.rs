@@ -1,7 +1,8 @@
 //! A repository in a folder of its own, and the binary that examines it.
 
 pub(crate) use crate::cheats::has;
-use keiko_agent::native::doctor::DoctorReport;
+use keiko_native::doctor::DoctorReport;
+use keiko_testkit::cases::{Found, lay_out};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -9,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 /// What the binary said of a repository.
 pub(crate) struct Examined {
     pub(crate) report: DoctorReport,
+    /// The same, as cases speak of it.
+    pub(crate) found: Found,
     pub(crate) markdown: String,
     /// The run's difference, empty when it left nothing behind.
     pub(crate) diff: String,
@@ -39,17 +42,7 @@ impl Yard {
     /// The repository of a case: its history, then its files as they are.
     pub(crate) fn of_case(case: &Path) -> Yard {
         let yard = Yard::new();
-        let listed = fs::read_dir(case.join("history")).map(|dir| dir.map(|entry| entry.unwrap().path()).collect());
-        let mut steps: Vec<PathBuf> = listed.unwrap_or_default();
-        steps.sort();
-        for step in &steps {
-            copy(&case.join("repo"), &yard.repo());
-            copy(step, &yard.repo());
-            let name = step.file_name().unwrap().to_string_lossy().into_owned();
-            yard.commit(name.split_once('-').unwrap().1);
-        }
-        copy(&case.join("repo"), &yard.repo());
-        yard.commit(if steps.is_empty() { "Everything" } else { "Prepare the next version" });
+        lay_out(case, &yard.repo(), |subject| yard.commit(subject)).unwrap();
         yard
     }
 
@@ -108,6 +101,7 @@ impl Yard {
         self.is_on_its_branch(run);
         Examined {
             report: serde_json::from_str(&text("data")).unwrap(),
+            found: serde_json::from_str(&text("data")).unwrap(),
             markdown: text("report"),
             diff: text("diff"),
             seen,
@@ -119,20 +113,4 @@ impl Yard {
 /// Says that a test cannot run here, and how it can.
 pub(crate) fn skipped(test: &str, why: &str, enable: &str) {
     eprintln!("SKIPPED: {test}: {why}: {enable}");
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            // Built by hand while working on a case.
-            if entry.file_name() != "target" {
-                fs::create_dir_all(&target).unwrap();
-                copy(&entry.path(), &target);
-            }
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

@@ -191,8 +191,9 @@ impl SearchFrom {
     }
 }
 
-/// Where rustup keeps its toolchains, if it is there.
-pub(crate) fn rustup() -> Option<PathBuf> {
+/// Where this machine's rustup keeps its toolchains, which every jail sees; nothing where there is none.
+#[must_use]
+pub fn rustup() -> Option<PathBuf> {
     SearchFrom::environment().folder("RUSTUP_HOME", ".rustup")
 }
 

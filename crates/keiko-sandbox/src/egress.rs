@@ -87,7 +87,7 @@ impl Egress {
     }
 
     /// The variables by which programs in the jail find it.
-    pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    pub fn environment() -> impl Iterator<Item = (String, String)> {
         let names = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "CARGO_HTTP_PROXY", "PIP_PROXY"];
         names.into_iter().map(|name| (name.to_owned(), format!("http://127.0.0.1:{PORT}")))
     }

@@ -20,7 +20,10 @@ const ALL_RULES_BYTES_MAX: u64 = 16 << 20;
 const FOLDER_ENTRIES_MAX: usize = 1_000_000;
 
 /// Opens a regular file without following a link at its end and without hanging on a pipe. `None` for anything else.
-pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
+///
+/// # Errors
+/// When there is nothing of that name, or it may not be opened.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file: File = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => fd.into(),
@@ -31,23 +34,28 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
     Ok(file.metadata()?.is_file().then_some(file))
 }
 
-/// The first bytes of a regular file; nothing when there is none or it cannot be read.
-pub(crate) fn read_regular(path: &Path, most: u64) -> Option<Vec<u8>> {
+/// The first bytes of a regular file, at most `most`; nothing when there is none or it cannot be read.
+#[must_use]
+pub fn read_regular(path: &Path, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     open_regular(path).ok()??.take(most).read_to_end(&mut bytes).ok()?;
     Some(bytes)
 }
 
 /// The same as text, if it is.
-pub(crate) fn read_text(path: &Path, most: u64) -> Option<String> {
+#[must_use]
+pub fn read_text(path: &Path, most: u64) -> Option<String> {
     String::from_utf8(read_regular(path, most)?).ok()
 }
 
 /// What kind of thing stands somewhere, links not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A regular file.
     File,
+    /// A folder.
     Folder,
+    /// A symbolic link.
     Link,
     /// A pipe, a socket, a device.
     Special,
@@ -69,18 +77,20 @@ impl Kind {
 
 /// An entry that a walk came by.
 #[derive(Debug)]
-pub(crate) struct Seen<'a> {
+pub struct Seen<'a> {
     /// Relative to the root of the walk.
-    pub(crate) path: &'a Path,
-    pub(crate) name: &'a OsStr,
-    pub(crate) kind: Kind,
-    /// From 1.
-    pub(crate) depth: usize,
+    pub path: &'a Path,
+    /// The last part of its path.
+    pub name: &'a OsStr,
+    /// What it is.
+    pub kind: Kind,
+    /// How many folders deep it lies; 1 in the root itself.
+    pub depth: usize,
 }
 
 /// How a walk goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Into it, when it is a folder.
     In,
     /// Past it.
@@ -90,7 +100,7 @@ pub(crate) enum Step {
 }
 
 /// Who looks at what a walk comes by.
-pub(crate) trait Visitor {
+pub trait Visitor {
     /// Something that git would see.
     fn seen(&mut self, seen: &Seen<'_>) -> Step;
     /// Something that a rule hides. What is in a folder of that kind is not walked.
@@ -103,11 +113,14 @@ pub(crate) trait Visitor {
 
 /// The rules that hide files from git.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Rules<'a> {
+pub enum Rules<'a> {
     /// None: everything is seen.
     None,
     /// Every `.gitignore`, and these lines for the whole tree.
-    Git { everywhere: &'a str },
+    Git {
+        /// Lines as in a `.gitignore`.
+        everywhere: &'a str,
+    },
 }
 
 struct Frame {
@@ -117,7 +130,7 @@ struct Frame {
 }
 
 /// Walks below `root` in the order of names, without following links. `.git` is not special here: a visitor goes past it.
-pub(crate) fn walk(root: &Path, rules: Rules<'_>, visitor: &mut dyn Visitor) {
+pub fn walk(root: &Path, rules: Rules<'_>, visitor: &mut dyn Visitor) {
     let mut walk = Walk { root, use_rules: matches!(rules, Rules::Git { .. }), rules_left: ALL_RULES_BYTES_MAX };
     let everywhere = match rules {
         Rules::Git { everywhere } if !everywhere.is_empty() => compiled(root, everywhere),
@@ -210,7 +223,8 @@ fn is_hidden(frames: &[Frame], everywhere: Option<&Gitignore>, path: &Path, is_f
 
 /// Whether git on some machine takes a name for its own folder, and so refuses it everywhere: another case, what file systems
 /// drop or do not show, the short name, a stream of it, and backslashes as what they are elsewhere.
-pub(crate) fn is_gits_own(name: &[u8]) -> bool {
+#[must_use]
+pub fn is_gits_own(name: &[u8]) -> bool {
     let text = String::from_utf8_lossy(name);
     text.split('\\').any(|part| {
         let part = part.split(':').next().unwrap_or(part);

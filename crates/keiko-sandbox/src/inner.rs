@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The first arguments for which a binary must call [`inner_main`], before it does anything else.
-pub const STAGES: [&str; 4] = [LAUNCH, INIT, NOTHING, PROBE];
+pub(crate) const STAGES: [&str; 4] = [LAUNCH, INIT, NOTHING, PROBE];
 
 /// Does nothing: what the first jail on a machine runs.
 pub(crate) const NOTHING: &str = "jail-nothing";
@@ -29,7 +29,7 @@ const WATCH_EVERY: Duration = Duration::from_millis(50);
 const USAGE: u8 = 64;
 
 /// Runs a stage: `jail-launch FD` or `jail-init FD FD`. Only the sandbox starts it, with descriptors that it inherits.
-pub fn inner_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub(crate) fn inner_main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<String> = args.into_iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let ended = match words.as_slice() {

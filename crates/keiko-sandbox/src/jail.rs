@@ -3,7 +3,6 @@
 use crate::allowlist::{self, HOME, SearchFrom, Sizes, Toolchains};
 use crate::disk::Space;
 use crate::identity::{self, Decision, Surroundings};
-use crate::launch::is_mountable;
 use crate::limits::{self, Group, OWN_PIDS, Places, Version};
 use crate::plan::{InitPlan, LandlockState, LaunchPlan, Layer, Locked, Placed};
 use crate::remedy;
@@ -18,6 +17,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crate::allowlist::rustup;
+pub use crate::launch::is_mountable;
 pub use crate::plan::{Identity, SELF_INSIDE};
 
 /// Open files of one process inside.
@@ -28,7 +29,7 @@ const BWRAP: [&str; 3] = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap"
 /// How jails are made.
 #[derive(Debug, Clone)]
 pub struct JailOptions {
-    /// The binary whose `main` calls [`crate::inner::inner_main`]: usually the running one. It is seen in every jail.
+    /// The binary whose `main` calls [`crate::roles::play`]: usually the running one. It is seen in every jail.
     pub inner: PathBuf,
     /// Bubblewrap, if not in its usual place.
     pub bwrap: Option<PathBuf>,
@@ -186,8 +187,15 @@ impl Jail {
     }
 
     /// The hosts that dependencies may be installed from besides the usual ones.
-    pub(crate) fn registries(&self) -> &[String] {
+    #[must_use]
+    pub fn registries(&self) -> &[String] {
         &self.0.options.registries
+    }
+
+    /// Whether the folders that these mounts let commands write hold more together than they may, as far as is known
+    /// without measuring too often.
+    pub async fn is_overfull(&self, mounts: &[Mount]) -> bool {
+        self.0.space.is_overfull(mounts).await
     }
 
     /// The folders that the jail's `PATH` names.

@@ -148,8 +148,9 @@ pub(crate) fn arguments(plan: &LaunchPlan, hand_over: &mut impl FnMut(&[u8]) -> 
     Ok(all)
 }
 
-/// Paths that bubblewrap cannot take.
-pub(crate) fn is_mountable(path: &str) -> bool {
+/// Whether something can be mounted there: an absolute path, without `..`. Bubblewrap takes no others.
+#[must_use]
+pub fn is_mountable(path: &str) -> bool {
     let path = PathBuf::from(path);
     path.is_absolute() && path.components().all(|c| matches!(c, std::path::Component::RootDir | std::path::Component::Normal(_)))
 }

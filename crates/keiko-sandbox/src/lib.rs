@@ -1,19 +1,18 @@
-//! Isolate, run, limit, snapshot, collect; kernels; file, search and git actions inside the jail.
+//! Isolate, run, limit; kernels; file and search operations inside the jail.
 //!
 //! Reading order: [`spec`] says what a jail is asked to run, [`jail`] finds out what this machine gives, [`run`] runs
-//! commands under bubblewrap, [`inner`] is this same binary inside; [`worker`] is this same binary inside the jail too,
-//! doing file and search operations ([`ops`]) and looking the workspace over ([`survey`]), [`kernel`] is the client of a
-//! Python kernel; [`workspace`] keeps the private clone of a run, [`egress`] the one way to the network, [`sandbox`] is the port that the runtime sees, [`home`]
-//! and [`push`] bring results out. This crate knows nothing of agents and of why something is done.
+//! commands under bubblewrap, `inner` is this same binary inside; [`worker`] is this same binary inside the jail too,
+//! doing file and search operations ([`ops`]) and looking the workspace over ([`ops::survey`]); [`roles`] chooses between
+//! them. [`kernel`] is the client of a Python kernel, [`egress`] the one way to the network, [`foreign`] reads what may be a
+//! trap. This crate knows nothing of repositories, of agents, and of why something is done.
 
 mod allowlist;
 mod capture;
 mod disk;
 pub mod egress;
-mod foreign;
-pub mod home;
+pub mod foreign;
 mod identity;
-pub mod inner;
+mod inner;
 pub mod jail;
 pub mod kernel;
 mod launch;
@@ -22,17 +21,14 @@ mod lockdown;
 pub mod ops;
 mod plan;
 mod probe;
-pub mod push;
-pub mod recording;
 mod remedy;
+pub mod roles;
 pub mod run;
-pub mod sandbox;
 mod seccomp;
 pub mod selftest;
 pub mod spec;
 mod start;
 mod versions;
-pub mod watch;
+mod watch;
 mod weight;
 pub mod worker;
-pub mod workspace;

@@ -78,3 +78,31 @@ pub struct Captured {
     /// How many bytes were left out between head and tail.
     pub omitted: u64,
 }
+
+impl Captured {
+    /// As text; a line says how much is missing in the middle.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.head).into_owned();
+        if self.omitted > 0 {
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&format!("[... {} bytes left out ...]\n", self.omitted));
+        }
+        text.push_str(&String::from_utf8_lossy(&self.tail));
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_said_on_its_own_line() {
+        let captured = Captured { head: b"ab".to_vec(), tail: b"yz\n".to_vec(), omitted: 22 };
+        assert_eq!(captured.text(), "ab\n[... 22 bytes left out ...]\nyz\n");
+        assert_eq!(Captured { head: b"a\xff".to_vec(), ..Captured::default() }.text(), "a\u{fffd}");
+    }
+}

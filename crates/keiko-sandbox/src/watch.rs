@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 /// The first argument that makes the binary watch: `jail-watch SECONDS PROGRAM ARGUMENTS...`.
-pub const WATCH_ARG: &str = "jail-watch";
+pub(crate) const WATCH_ARG: &str = "jail-watch";
 /// How often it is looked whether the program is still there.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long output is waited for once the program is gone: a child of its own may hold the pipe for as long as it likes.
@@ -21,7 +21,7 @@ const ENDED: u8 = 124;
 
 /// Runs the program, and passes on what it prints.
 #[must_use]
-pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let mut args = args;
     let seconds = args.next().and_then(|seconds| seconds.to_str()?.parse::<u64>().ok());
     let (Some(seconds), Some(program)) = (seconds, args.next()) else {

@@ -23,10 +23,10 @@ use keiko_runtime::drive::{Driver, DriverOf};
 use keiko_runtime::ports::{DriveOptions, NoTools, Ports};
 use keiko_runtime::views;
 use keiko_sandbox::jail::{Jail, JailOptions};
-use keiko_sandbox::push::Push;
-use keiko_sandbox::sandbox::Sandbox;
-use keiko_sandbox::workspace::Workspaces;
 use keiko_store::SqliteJournal;
+use keiko_workspace::push::Push;
+use keiko_workspace::sandbox::Sandbox;
+use keiko_workspace::workspace::Workspaces;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 

@@ -18,7 +18,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("keiko-ports", &["keiko-contracts", "keiko-governance"]),
     ("keiko-store", &["keiko-contracts", "keiko-governance", "keiko-ports"]),
     ("keiko-models", &["keiko-contracts", "keiko-governance", "keiko-ports"]),
-    ("keiko-sandbox", &["keiko-contracts", "keiko-governance", "keiko-ports"]),
+    ("keiko-sandbox", &["keiko-contracts", "keiko-ports"]),
+    // The one adapter above another: it puts repositories into what the sandbox isolates.
+    ("keiko-workspace", &["keiko-contracts", "keiko-governance", "keiko-ports", "keiko-sandbox"]),
     ("keiko-runtime", &["keiko-contracts", "keiko-governance", "keiko-ports", "keiko-agent"]),
     (
         "keiko",
@@ -31,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "keiko-store",
             "keiko-models",
             "keiko-sandbox",
+            "keiko-workspace",
             "keiko-runtime",
         ],
     ),

@@ -5,6 +5,7 @@ mod dependencies;
 mod german;
 mod layers;
 mod purity;
+mod share;
 mod size;
 mod source;
 mod text;
@@ -108,6 +109,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     findings.extend(words::check(&tree));
     findings.extend(text::check(&tree));
     findings.extend(german::check(&tree));
+    findings.extend(share::check(&tree));
     let sizes = size::check(&tree);
     findings.extend(sizes.findings);
     findings.sort();

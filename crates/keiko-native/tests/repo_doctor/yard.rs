@@ -14,7 +14,7 @@ use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 /// Keiko's reporter, as the sandbox lays it out.
-const REPORTERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../keiko-sandbox/src/harness");
+const REPORTERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../keiko-workspace/src/harness");
 
 /// A folder with a git repository.
 pub(crate) struct Yard {

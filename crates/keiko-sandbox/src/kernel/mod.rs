@@ -7,10 +7,12 @@
 mod cell;
 mod channel;
 mod connection;
+mod process;
 mod wire;
 mod zmtp;
 
 pub use connection::{CONNECTION_FILE, Connection, INSIDE, command};
+pub use process::Process;
 
 use cell::Cell;
 use channel::{Brought, Channel};
@@ -25,7 +27,6 @@ use keiko_contracts::jail::{CellError, CellReport};
 use keiko_contracts::model::LiveFrame;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
-use std::future::Future;
 use std::io;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -87,21 +88,6 @@ impl KernelError {
             KernelError::NotReady(_) | KernelError::Lost => fault.transient(None),
             KernelError::Io { .. } | KernelError::Cancelled => fault,
         }
-    }
-}
-
-/// The process behind a kernel, which the caller started.
-pub struct Process {
-    /// Ends when the process has ended, with what is known of why: its last words, or that memory ran out.
-    pub died: BoxFuture<'static, String>,
-    /// Ends the process and all its children when cancelled.
-    pub kill: Cancel,
-}
-
-impl Process {
-    /// From the two.
-    pub fn new(died: impl Future<Output = String> + Send + 'static, kill: Cancel) -> Process {
-        Process { died: died.boxed(), kill }
     }
 }
 

@@ -11,7 +11,7 @@ use keiko_ports::Cancel;
 use keiko_runtime::drive::{Order, Rest, Unwatched};
 use keiko_runtime::ports::DriveOptions;
 use keiko_runtime::verify::Check;
-use keiko_sandbox::home::Home as Homeward;
+use keiko_workspace::home::Home as Homeward;
 use std::sync::Arc;
 
 /// Checks that the result's tree is there and, if asked, that its tests come out as the card says.

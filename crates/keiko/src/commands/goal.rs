@@ -195,7 +195,7 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     if home.and_then(|home| std::fs::canonicalize(home).ok()).is_some_and(|home| home == path) {
         return wrong(1223, "your whole home folder is no workspace".into(), "give the folder of one project: --workspace DIR");
     }
-    if keiko_sandbox::workspace::is_system(&path) {
+    if keiko_workspace::workspace::is_system(&path) {
         return wrong(
             1222,
             "this folder belongs to the system, not to a project".into(),

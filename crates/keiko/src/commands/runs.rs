@@ -22,7 +22,7 @@ use keiko_runtime::drive::{Order, Unwatched};
 use keiko_runtime::fold::Partly;
 use keiko_runtime::ports::DriveOptions;
 use keiko_runtime::{fold, inbox, verify, views};
-use keiko_sandbox::home::{ApplyReport, Home as Homeward};
+use keiko_workspace::home::{ApplyReport, Home as Homeward};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;

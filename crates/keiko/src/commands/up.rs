@@ -120,7 +120,7 @@ fn told_before(data: &Path) -> bool {
 
 /// Keiko's own sources: who builds Keiko there wants to see it at work, and its tests take long.
 fn is_own(dir: &Path) -> bool {
-    let manifest = keiko_sandbox::workspace::read_small(&dir.join("crates/keiko/Cargo.toml")).unwrap_or_default();
+    let manifest = keiko_workspace::workspace::read_small(&dir.join("crates/keiko/Cargo.toml")).unwrap_or_default();
     manifest.lines().any(|line| line.trim() == "name = \"keiko\"")
 }
 

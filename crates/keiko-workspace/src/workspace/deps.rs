@@ -2,8 +2,8 @@
 
 use super::copy::is_credential;
 use super::{Place, io_fault};
-use crate::spec::Mount;
 use keiko_contracts::code::Fault;
+use keiko_sandbox::spec::Mount;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

@@ -2,10 +2,10 @@
 
 use super::own::Own;
 use super::{CREDENTIALS, io_fault};
-pub(crate) use crate::foreign::open_regular;
-use crate::foreign::{self, Kind, Rules, Seen, Step, Visitor};
 use keiko_contracts::code::{Code, Fault};
 use keiko_ports::Cancel;
+pub(crate) use keiko_sandbox::foreign::open_regular;
+use keiko_sandbox::foreign::{self, Kind, Rules, Seen, Step, Visitor};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -300,7 +300,7 @@ pub(crate) fn seal(path: &Path) -> Result<(), Fault> {
 
 /// Makes a folder at a path below `root`, where someone may be moving links about meanwhile: nothing on the way may be one.
 /// What was made is handed over; a folder that is there already stays as it is.
-pub(crate) fn make_beneath(root: &Path, path: &Path, owner: crate::jail::Identity) -> std::io::Result<()> {
+pub(crate) fn make_beneath(root: &Path, path: &Path, owner: keiko_sandbox::jail::Identity) -> std::io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let root = openat(CWD, root, flags, Mode::empty())?;
@@ -410,8 +410,8 @@ mod tests {
         assert!(!to.join("sub").exists() && !to.join("pipe").exists());
     }
 
-    fn me() -> crate::jail::Identity {
-        crate::jail::Identity { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() }
+    fn me() -> keiko_sandbox::jail::Identity {
+        keiko_sandbox::jail::Identity { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The toolchain of Rust that a project asks for. One that is not installed is never fetched on the quiet: an installed one
 //! is used in its place, and that is said.
 
-use crate::foreign;
 use keiko_contracts::note::OpenNote;
+use keiko_sandbox::foreign;
 use std::path::Path;
 
 /// The files that ask for a toolchain, the one that counts first.
@@ -28,7 +28,7 @@ impl Absent {
 
 /// The variable by which rustup uses an installed one in a folder where another is asked for.
 pub(crate) fn variable(tree: &Path, dir: &Path) -> Option<(String, String)> {
-    let absent = absent(tree, dir, &crate::allowlist::rustup()?)?;
+    let absent = absent(tree, dir, &keiko_sandbox::jail::rustup()?)?;
     Some(("RUSTUP_TOOLCHAIN".to_owned(), absent.used))
 }
 

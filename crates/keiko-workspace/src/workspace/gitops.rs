@@ -1,15 +1,15 @@
 //! The git commands of the agent, in its own clone, inside the jail.
 
-use super::inside::{git_env, script_spec, succeeded, text, tree_mount};
+use super::inside::{git_env, script_spec, succeeded, tree_mount};
 use super::source::is_branch;
 use super::{Meta, Place, tree};
-use crate::jail::Jail;
-use crate::spec::JailOutput;
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{CommitId, End, GitOp, JailBody};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_sandbox::jail::Jail;
+use keiko_sandbox::spec::JailOutput;
 
 /// Bytes of git's output that are reported.
 const CAP: usize = 256 << 10;
@@ -91,7 +91,7 @@ fn report(op: &GitOp, output: &JailOutput) -> Result<JailBody, Fault> {
     match output.end {
         End::Exit(0) => {}
         End::Exit(_) => {
-            let said = text(&output.stderr);
+            let said = output.stderr.text();
             let why = said.lines().find(|l| !l.trim().is_empty()).unwrap_or("git refused it").trim_start_matches("fatal: ").to_owned();
             return Ok(refused(why, &said));
         }
@@ -99,7 +99,7 @@ fn report(op: &GitOp, output: &JailOutput) -> Result<JailBody, Fault> {
             succeeded("git", output)?;
         }
     }
-    let said = text(&output.stdout);
+    let said = output.stdout.text();
     if matches!(op, GitOp::Commit { .. }) {
         let (commit, files) = said.split_once('\n').unwrap_or((&said, ""));
         if !tree::is_object_id(commit.trim()) {

@@ -1,19 +1,19 @@
 //! What is kept of a run between its operations: its last tree, its worker, its Python kernel.
 
 use super::Shared;
-use crate::kernel::Kernel;
-use crate::ops::OpRequest;
-use crate::plan::SELF_INSIDE;
 use crate::recording::LeftOut;
-use crate::run::JailProcess;
-use crate::spec::{JailSpec, Network};
-use crate::worker::{WORKER_ARG, WorkerClient, WorkerError};
 use crate::workspace::prepare::Prepared;
 use crate::workspace::{Meta, Place, inside};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{JailBody, Limits, TreeId};
 use keiko_ports::Cancel;
+use keiko_sandbox::jail::SELF_INSIDE;
+use keiko_sandbox::kernel::Kernel;
+use keiko_sandbox::ops::OpRequest;
+use keiko_sandbox::run::JailProcess;
+use keiko_sandbox::spec::{JailSpec, Network};
+use keiko_sandbox::worker::{WORKER_ARG, WorkerClient, WorkerError};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -4,10 +4,10 @@
 use super::inside::{OUT, on_state, succeeded};
 use super::tree::is_object_id;
 use super::{Meta, Place, Workspaces, copy, io_fault};
-use crate::jail::Jail;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{CommitId, TreeId};
 use keiko_ports::Cancel;
+use keiko_sandbox::jail::Jail;
 use std::fs::File;
 use std::path::Path;
 

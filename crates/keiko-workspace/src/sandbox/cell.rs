@@ -2,16 +2,14 @@
 
 use super::Shared;
 use super::session::Session;
-use crate::capture::capture;
-use crate::kernel::{self, CONNECTION_FILE, Connection, Kernel, KernelError, Process};
-use crate::run::JailProcess;
-use crate::spec::{JailSpec, Mount, Network};
 use crate::workspace::{copy, inside, write_atomically};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{JailBody, Limits};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_sandbox::kernel::{self, CONNECTION_FILE, Connection, Kernel, KernelError, Process};
+use keiko_sandbox::spec::{JailSpec, Mount, Network};
 use std::time::Duration;
 
 /// How long a kernel may take to be ready; importing it alone takes a second on a quiet machine.
@@ -68,7 +66,7 @@ impl Shared {
         let mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
         let spec = inside::script_spec(mounts, self.env(session), FIND, &candidates, Vec::new());
         let output = self.jail.run(spec, LiveSink::none(), Cancel::new()).await?;
-        let found = inside::text(&output.stdout).trim().to_owned();
+        let found = output.stdout.text().trim().to_owned();
         Ok((!found.is_empty()).then_some(found))
     }
 
@@ -103,36 +101,8 @@ impl Shared {
             stdin: Vec::new(),
         };
         let process = self.jail.spawn(spec).await.map_err(failed("start the kernel's jail"))?;
-        Kernel::connect(connection, supervise(process), PATIENCE, cancel).await
+        Kernel::connect(connection, Process::in_jail(process), PATIENCE, cancel).await
     }
-}
-
-/// Hands the process over to the kernel's client, with the last words that it says.
-fn supervise(mut process: JailProcess) -> Process {
-    let kill = Cancel::new();
-    let killed = kill.clone();
-    if let Some(stdout) = process.stdout.take() {
-        tokio::spawn(capture(stdout, 4096, LiveSink::none()));
-    }
-    let words = process.stderr.take().map(|stderr| tokio::spawn(capture(stderr, 4096, LiveSink::none())));
-    let died = async move {
-        let end = tokio::select! {
-            end = process.wait() => end.map_or_else(|fault| fault.to_string(), |output| format!("{:?}", output.end)),
-            () = killed.cancelled() => {
-                process.kill().await;
-                return "it was ended".to_owned();
-            }
-        };
-        let words = match words {
-            Some(words) => words.await.map(|w| inside::text(&w)).unwrap_or_default(),
-            None => String::new(),
-        };
-        match words.lines().rev().find(|l| !l.trim().is_empty()) {
-            Some(last) => format!("{end}: {}", last.chars().take(300).collect::<String>()),
-            None => end,
-        }
-    };
-    Process::new(died, kill)
 }
 
 fn no_ipykernel() -> JailBody {

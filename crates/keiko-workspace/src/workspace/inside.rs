@@ -1,12 +1,12 @@
 //! How a workspace looks inside its jails, and Keiko's own scripts in there.
 
 use super::{Meta, Place, deps, prepare};
-use crate::jail::{Jail, SELF_INSIDE};
-use crate::spec::{Captured, JailOutput, JailSpec, Mount, Network};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, Limits};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_sandbox::jail::{Jail, SELF_INSIDE};
+use keiko_sandbox::spec::{JailOutput, JailSpec, Mount, Network};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -43,7 +43,7 @@ pub(crate) fn agent_links(meta: &Meta) -> Vec<(String, String)> {
     // Not in the place of anything that is there anyway.
     let stands_free = |root: &&str| {
         root.matches('/').count() > 1
-            && crate::launch::is_mountable(root)
+            && keiko_sandbox::jail::is_mountable(root)
             && !known.iter().any(|known| Path::new(root).starts_with(known) && *known != "/tmp")
     };
     root.filter(stands_free).map(|root| (root.to_owned(), WORKSPACE.to_owned())).into_iter().collect()
@@ -127,35 +127,16 @@ pub(crate) fn succeeded(what: &str, output: &JailOutput) -> Result<Vec<u8>, Faul
     if output.end == End::Exit(0) && output.stdout.omitted == 0 {
         return Ok([output.stdout.head.as_slice(), output.stdout.tail.as_slice()].concat());
     }
-    let said = text(&output.stderr);
+    let said = output.stderr.text();
     let reason =
         said.lines().rev().find(|l| !l.trim().is_empty()).map_or_else(|| format!("{:?}", output.end), |l| l.chars().take(300).collect());
     Err(Fault::new(Code(5120), format!("{what} failed in the jail: {reason}")).hint("keiko doctor"))
 }
 
-/// A captured stream as text; a line says how much is missing in the middle.
-pub(crate) fn text(captured: &Captured) -> String {
-    let mut text = String::from_utf8_lossy(&captured.head).into_owned();
-    if captured.omitted > 0 {
-        if !text.ends_with('\n') {
-            text.push('\n');
-        }
-        text.push_str(&format!("[... {} bytes left out ...]\n", captured.omitted));
-    }
-    text.push_str(&String::from_utf8_lossy(&captured.tail));
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_left_out_is_said_on_its_own_line() {
-        let captured = Captured { head: b"ab".to_vec(), tail: b"yz\n".to_vec(), omitted: 22 };
-        assert_eq!(text(&captured), "ab\n[... 22 bytes left out ...]\nyz\n");
-        assert_eq!(text(&Captured { head: b"a\xff".to_vec(), ..Captured::default() }), "a\u{fffd}");
-    }
+    use keiko_sandbox::spec::Captured;
 
     #[test]
     fn a_failed_script_is_never_taken_for_output() {

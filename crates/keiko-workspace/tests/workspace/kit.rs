@@ -12,18 +12,18 @@ use keiko_governance::permit::{AnyPermit, DurableIntent};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::perform::Perform;
-use keiko_sandbox::home::Home;
 use keiko_sandbox::jail::{Jail, JailOptions};
-use keiko_sandbox::push::Push;
-use keiko_sandbox::sandbox::Sandbox;
-use keiko_sandbox::workspace::Workspaces;
+use keiko_workspace::home::Home;
+use keiko_workspace::push::Push;
+use keiko_workspace::sandbox::Sandbox;
+use keiko_workspace::workspace::Workspaces;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 /// The jail of this machine; without one, tests say so and end.
 pub(crate) fn jail(test: &str) -> Option<Jail> {
     static JAIL: OnceLock<Result<Jail, Fault>> = OnceLock::new();
-    match JAIL.get_or_init(|| Jail::detect(JailOptions::new(env!("CARGO_BIN_EXE_keiko-jail-init")))) {
+    match JAIL.get_or_init(|| Jail::detect(JailOptions::new(env!("CARGO_BIN_EXE_keiko-workspace-init")))) {
         Ok(jail) => Some(jail.clone()),
         Err(fault) => {
             eprintln!("SKIPPED: {test}: {fault}: {}", fault.hint.as_deref().unwrap_or_default());

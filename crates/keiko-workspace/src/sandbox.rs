@@ -9,8 +9,6 @@ mod install;
 mod report;
 mod session;
 
-use crate::jail::Jail;
-use crate::ops::OpRequest;
 use crate::recording::LeftOut;
 use crate::workspace::copy::Watch;
 use crate::workspace::export::Wanted;
@@ -24,6 +22,8 @@ use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::perform::Perform;
+use keiko_sandbox::jail::Jail;
+use keiko_sandbox::ops::OpRequest;
 use session::{Session, Sessions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! Where this machine's package managers get packages from: the parts that are no secrets, for the one jail with network.
 
-use crate::egress::{Destinations, Egress, Upstream};
-use crate::foreign;
-use crate::spec::Mount;
 use keiko_contracts::code::Fault;
 use keiko_contracts::jail::Toolchain;
+use keiko_sandbox::egress::{Destinations, Egress, Upstream};
+use keiko_sandbox::foreign;
+use keiko_sandbox::spec::Mount;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,6 @@
 //! URL rewrites are what makes a push work. It runs in our bare repository, whose configuration is ours, with hooks off.
 //! The remote is handed over in the environment, so that a password in its URL is in no argument list.
 
-use crate::jail::Jail;
 use crate::workspace::export::Wanted;
 use crate::workspace::source::{full_remote, is_branch};
 use crate::workspace::tree::is_object_id;
@@ -19,6 +18,7 @@ use keiko_governance::redact::redact;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::perform::Perform;
+use keiko_sandbox::jail::Jail;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use crate::kit::Scene;
 use keiko_contracts::jail::TreeId;
-use keiko_sandbox::home::{ApplyReport, ChangeKind};
+use keiko_workspace::home::{ApplyReport, ChangeKind};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

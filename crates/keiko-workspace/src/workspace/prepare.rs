@@ -12,13 +12,13 @@
 
 use super::registry::Registries;
 use super::{Meta, Place, copy, io_fault, write_atomically};
-use crate::foreign;
-use crate::jail::Identity;
-use crate::spec::Mount;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::Toolchain;
+use keiko_sandbox::foreign;
+use keiko_sandbox::jail::Identity;
+use keiko_sandbox::spec::Mount;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;

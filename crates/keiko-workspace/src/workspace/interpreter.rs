@@ -4,7 +4,7 @@
 //! installation of Python by its shape, and only as much of it as is known to hold no more than that: the whole prefix where a
 //! tool that installs Pythons keeps nothing else there, otherwise the interpreter, its library and its headers alone.
 
-use crate::spec::Mount;
+use keiko_sandbox::spec::Mount;
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};

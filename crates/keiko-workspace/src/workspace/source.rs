@@ -1,9 +1,9 @@
 //! The user's folder as it is found: what it is, where it stands. Nothing is run in it and nothing is written to it.
 
 use super::git::HostGit;
-use crate::foreign;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::note::Unfinished;
+use keiko_sandbox::foreign;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};

@@ -3,12 +3,12 @@
 use super::copy::{self, Caps, Copied, MADE, Watch, Wish};
 use super::source::{self, Found, Repo};
 use super::{Meta, Place, Workspaces, deps, io_fault, own, submodules, toolchain, write_atomically};
-use crate::foreign;
-use crate::jail::Identity;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, CommitId, Opened, Source, TreeId};
 use keiko_contracts::note::{NAMED_MAX, OpenNote};
+use keiko_sandbox::foreign;
+use keiko_sandbox::jail::Identity;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -123,7 +123,7 @@ impl Maker<'_> {
         notes.extend(filled.notes.iter().cloned());
         let branch = repo.and_then(|r| r.branch.clone());
         self.clone_out(&filled, branch.as_deref().unwrap_or(BRANCH), format, found.as_ref())?;
-        let rustup = crate::allowlist::rustup();
+        let rustup = keiko_sandbox::jail::rustup();
         let absent =
             rustup.and_then(|rustup| toolchain::absent(&self.place.tree(), found.as_ref().map_or(Path::new(""), |f| &f.part), &rustup));
         notes.extend(absent.map(toolchain::Absent::note));

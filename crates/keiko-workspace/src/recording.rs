@@ -1,7 +1,7 @@
 //! What is looked at before git records a workspace, by this same binary inside the jail: what would hold git up, what it
 //! would refuse, and what is too large to be recorded. Git is given the names of what it leaves out, and the agent hears why.
 
-use crate::foreign::{self, Kind, Rules, Seen, Step, Visitor, is_gits_own};
+use keiko_sandbox::foreign::{self, Kind, Rules, Seen, Step, Visitor, is_gits_own};
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The first argument that makes the binary look: `jail-look RULES LEFT_OUT [--clear]`.
-pub const LOOK_ARG: &str = "jail-look";
+pub(crate) const LOOK_ARG: &str = "jail-look";
 /// What the files of one recorded state may claim to hold together.
 const BYTES_MAX: u64 = 2 << 30;
 /// A file of this size that is mostly holes is not recorded: reading it costs what it claims, and it holds nothing.
@@ -89,7 +89,7 @@ pub(crate) struct Found {
 
 /// Looks at the current folder, writes one line of JSON, and the names for git into a file where there are any.
 #[must_use]
-pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
     let (rules, names, clear) = match args.as_slice() {
         [rules, names] => (Path::new(rules), Path::new(names), false),

@@ -4,11 +4,11 @@
 //! code of the workspace is loaded. A record is a line `number code payload`; the code is an HMAC under a key that both sides
 //! replace after each record, so that whoever learns a key later cannot change what was written before.
 
-use crate::jail::Identity;
-use crate::spec::Mount;
 use crate::workspace::{Place, copy, io_fault};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{HARNESS, Reported, ReporterKind};
+use keiko_sandbox::jail::Identity;
+use keiko_sandbox::spec::Mount;
 use sha2::{Digest as _, Sha256};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

@@ -3,14 +3,14 @@
 use super::Shared;
 use super::report::{Harness, REPORT_CAP};
 use super::session::Session;
-use crate::jail::Identity;
-use crate::spec::{JailOutput, JailSpec, Mount, Network};
 use crate::workspace::{Place, copy, deps, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, Limits, REPORT, RESULTS, TreeId};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_sandbox::jail::Identity;
+use keiko_sandbox::spec::{JailOutput, JailSpec, Mount, Network};
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -90,7 +90,7 @@ impl Shared {
         let mut mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
         mounts.extend(beside.results.mount());
         mounts.extend(beside.harness.map(Harness::mount));
-        let overfull = self.jail.0.space.is_overfull(&mounts).await;
+        let overfull = self.jail.is_overfull(&mounts).await;
         // With no room left, files can be removed and nothing be written: also not by many short commands.
         let limits = if overfull { Limits { file_mib: 0, ..spec.limits } } else { spec.limits };
         let jail = JailSpec { argv, cwd, env, mounts, limits, network: Network::None, stdin, links: inside::agent_links(&session.meta) };
@@ -236,8 +236,8 @@ fn is_below(path: &str) -> bool {
 
 fn report(output: JailOutput, tree_before: TreeId, artifacts: Vec<(String, Content)>) -> ExecReport {
     ExecReport {
-        stdout: inside::text(&output.stdout).into(),
-        stderr: inside::text(&output.stderr).into(),
+        stdout: output.stdout.text().into(),
+        stderr: output.stderr.text().into(),
         truncated_bytes: output.stdout.omitted + output.stderr.omitted,
         end: output.end,
         duration_ms: output.duration_ms,

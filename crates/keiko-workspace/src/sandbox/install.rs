@@ -2,9 +2,6 @@
 
 use super::Shared;
 use super::session::Session;
-use crate::egress::Egress;
-use crate::ops::OpRequest;
-use crate::spec::{JailSpec, Mount, Network};
 use crate::workspace::prepare::{BUILT, Origin, SCRATCH, Set};
 use crate::workspace::registry::Registries;
 use crate::workspace::{copy, inside, io_fault, toolchain, tree};
@@ -13,6 +10,9 @@ use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_sandbox::egress::Egress;
+use keiko_sandbox::ops::OpRequest;
+use keiko_sandbox::spec::{JailSpec, Mount, Network};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ impl Shared {
                 copy::wipe(&host)?;
                 return Ok(None);
             }
-            let said = inside::text(&output.stdout) + &inside::text(&output.stderr);
+            let said = output.stdout.text() + &output.stderr.text();
             log.push_str(&said);
             notes.extend(said.lines().filter(|line| line.starts_with("keiko: ")).take(NOTES_MOST).map(|line| format!("\n{line}")));
             exit_code = match output.end {
@@ -220,7 +220,7 @@ impl Shared {
         // An install script may have put anything into the archive: what git would see of it goes again.
         session.tree = Some(tree::restore(&self.jail, &session.place, &before).await?);
         if output.end != End::Exit(0) {
-            tracing::warn!(said = %inside::text(&output.stderr), "what was built could not be put back");
+            tracing::warn!(said = %output.stderr.text(), "what was built could not be put back");
         }
         Ok(())
     }
@@ -275,7 +275,7 @@ fn refused(egress: &Egress) -> String {
 }
 
 /// Makes the empty folder that installed modules are bound to.
-fn mount_point(tree: &Path, path: &Path, owner: crate::jail::Identity) -> Result<(), Fault> {
+fn mount_point(tree: &Path, path: &Path, owner: keiko_sandbox::jail::Identity) -> Result<(), Fault> {
     copy::make_beneath(tree, path, owner).map_err(|e| match e.raw_os_error() {
         // A link, a file, or nothing.
         Some(libc::ELOOP | libc::ENOTDIR | libc::EXDEV | libc::ENOENT) => {

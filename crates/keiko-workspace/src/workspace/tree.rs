@@ -1,14 +1,14 @@
 //! States of the workspace: recording one, going back to one, comparing two. All of it inside the jail, with an index
 //! and objects that the agent's own git never sees.
 
-use super::inside::{on_state, succeeded, text};
+use super::inside::{on_state, succeeded};
 use super::{Meta, Place};
-use crate::jail::Jail;
 use crate::recording::{BLOCKED, Found, LeftOut, Why};
-use crate::spec::JailOutput;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, TextReport, TreeId};
 use keiko_ports::Cancel;
+use keiko_sandbox::jail::Jail;
+use keiko_sandbox::spec::JailOutput;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Stages everything but what git must leave out: see [`crate::recording`].
@@ -163,7 +163,7 @@ git diff --no-color --no-ext-diff --no-textconv --no-renames "$1" "$to""#
     if out.end != End::Exit(0) {
         succeeded("comparing", &out)?;
     }
-    Ok(cut(text(&out.stdout), cap, out.stdout.omitted > 0))
+    Ok(cut(out.stdout.text(), cap, out.stdout.omitted > 0))
 }
 
 /// A text as a report, cut at a line.

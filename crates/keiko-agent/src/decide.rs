@@ -13,7 +13,7 @@ use crate::{calls, conversation, cutoff, ending, unsaid};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{EffectKey, TaskId};
+use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailOp};
 use keiko_contracts::journal::Seq;
 use keiko_contracts::model::{Stop, Window};
@@ -84,6 +84,12 @@ impl Draft<'_> {
                 if self.state.life.waiting.is_none() {
                     let inbox = self.state.life.inbox;
                     self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox }));
+                }
+                return Ok(());
+            }
+            Input::Parked { run } => {
+                if self.state.life.waiting.is_none() {
+                    self.emit(RunEvent::RunSuspended(Suspension::Child { run }));
                 }
                 return Ok(());
             }
@@ -423,8 +429,8 @@ impl Draft<'_> {
         let again = self.state.asks_again;
         let key = EffectKey {
             run: start.run,
-            task: TaskId::main(),
-            attempt: 1,
+            task: start.task(),
+            attempt: start.attempt(),
             step: if again { self.state.step } else { self.state.step + 1 },
             ordinal: if again { self.state.ordinal } else { 0 },
         };

@@ -14,6 +14,7 @@ pub fn action(action: &Action) -> String {
             format!("push commit {} to branch {branch} of {remote}", commit.get(..10).unwrap_or(commit))
         }
         Action::Tool(tool) => format!("{} {}", tool.tool, one_line(tool.arguments.text_or_empty(), 120)),
+        Action::Run(action) => format!("run {}: {}", action.start.agent, one_line(action.start.goal.text_or_empty(), 120)),
         Action::Jail(jail) => op(&jail.op),
     }
 }
@@ -134,6 +135,7 @@ pub fn outcome(outcome: &Outcome<Report>) -> String {
         Outcome::Done(Report::Model(report)) => format!("{} tokens out, {}", report.usage.output, report.cost),
         Outcome::Done(Report::Host(_)) => "done".into(),
         Outcome::Done(Report::Tool(tool)) => one_line(tool.output.text_or_empty(), 120),
+        Outcome::Done(Report::Run(report)) => format!("{} {}", report.run, report.status.word()),
         Outcome::Done(Report::Jail(report)) => body(&report.body),
     }
 }

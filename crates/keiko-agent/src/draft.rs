@@ -60,8 +60,11 @@ impl Draft<'_> {
     }
 
     pub(crate) fn next_key(&self) -> EffectKey {
-        let run = self.state.start.as_ref().map_or(RunId::from_bytes([0; 10]), |start| start.run);
-        EffectKey { run, task: TaskId::main(), attempt: 1, step: self.state.step, ordinal: self.state.ordinal }
+        let (step, ordinal) = (self.state.step, self.state.ordinal);
+        match &self.state.start {
+            Some(start) => EffectKey { run: start.run, task: start.task(), attempt: start.attempt(), step, ordinal },
+            None => EffectKey { run: RunId::from_bytes([0; 10]), task: TaskId::main(), attempt: 1, step, ordinal },
+        }
     }
 
     pub(crate) fn intend(

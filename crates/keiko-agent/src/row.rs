@@ -3,7 +3,7 @@
 use crate::ledger::one_line;
 use crate::state::RunState;
 use keiko_contracts::jail::Source;
-use keiko_contracts::run::{EndStatus, RunRow, Suspension};
+use keiko_contracts::run::{RunRow, Suspension};
 use keiko_contracts::time::Timestamp;
 
 /// A run as lists show it.
@@ -18,6 +18,7 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
         run: start.run,
         goal: one_line(start.goal.text_or_empty(), 160),
         agent: start.agent.clone(),
+        parent: start.parent.as_ref().map(|parent| parent.run),
         model: start.model.clone(),
         workspace,
         state: state_word(state).into(),
@@ -32,12 +33,13 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
 }
 
 /// The words for states, as lists filter by them.
-pub const STATES: [&str; 15] = [
+pub const STATES: [&str; 16] = [
     RUNNING,
     INTERRUPTED,
     "waiting-approval",
     "waiting-answer",
     "waiting-person",
+    "waiting-run",
     "waiting-model",
     "limit",
     "stopped",
@@ -60,31 +62,18 @@ pub const INTERRUPTED: &str = "interrupted";
 #[must_use]
 pub fn state_word(state: &RunState) -> &'static str {
     if let Some(end) = &state.ended {
-        return end_word(end.status);
+        return end.status.word();
     }
     match &state.life.waiting {
         Some(Suspension::Approval { .. }) => "waiting-approval",
         Some(Suspension::Question { .. }) => "waiting-answer",
         Some(Suspension::Unknown { .. }) => "waiting-person",
+        Some(Suspension::Child { .. }) => "waiting-run",
         Some(Suspension::Unavailable { .. }) => "waiting-model",
         Some(Suspension::Limit { .. }) => "limit",
         Some(Suspension::Stopped { .. }) => "stopped",
         Some(Suspension::Killed { .. }) => "killed",
         None if state.life.open_approvals().next().is_some() => "waiting-approval",
         None => RUNNING,
-    }
-}
-
-/// The end of a run in a word.
-#[must_use]
-pub fn end_word(status: EndStatus) -> &'static str {
-    match status {
-        EndStatus::Succeeded => "succeeded",
-        EndStatus::Examined => "examined",
-        EndStatus::Unverified => "unverified",
-        EndStatus::Failed => "failed",
-        EndStatus::Refused => "refused",
-        EndStatus::Cancelled => "cancelled",
-        EndStatus::Killed => "killed",
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
-use crate::id::{ApprovalId, EffectKey, ModelName, ToolName};
-use crate::jail::{JailAction, JailReport};
+use crate::id::{ApprovalId, EffectKey, ModelName, RunId, ToolName};
+use crate::jail::{JailAction, JailReport, TreeId};
 use crate::journal::Epoch;
 use crate::model::{Stop, Usage};
 use crate::money::Micros;
+use crate::start::{EndStatus, StartRun};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,16 @@ pub enum Action {
     Host(HostAction),
     /// A tool that someone else provides.
     Tool(ToolAction),
+    /// A run of its own.
+    Run(RunAction),
+}
+
+/// Start a run below this one and wait for its end. The child's id follows from the effect's key
+/// ([`RunId::child_of`](crate::id::RunId::child_of)): begun twice, it is the same run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunAction {
+    /// How it is started.
+    pub start: Box<StartRun>,
 }
 
 /// A model request by reference: the request itself is rendered from the journal again whenever it is needed.
@@ -187,6 +198,33 @@ pub enum Report {
     Host(HostReport),
     /// Of a tool.
     Tool(ToolReport),
+    /// Of a run of its own.
+    Run(RunReport),
+}
+
+/// What came of a run below this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunReport {
+    /// The run.
+    pub run: RunId,
+    /// How it ended.
+    pub status: EndStatus,
+    /// What its agent says about it.
+    pub summary: Content,
+    /// The tree of its result, if it had a workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeId>,
+    /// What it cost, with the runs below it.
+    pub cost: Micros,
+}
+
+/// Where a run below stands when it is let go. A run that waits has no outcome: its effect stays open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunRest {
+    /// It ended.
+    Ended(RunReport),
+    /// It waits, or was stopped, and can be taken up again.
+    Waits(RunId),
 }
 
 /// Where a model's answer came from. Shown on every screen and kept in every record.

@@ -226,6 +226,17 @@ impl FromStr for EffectKey {
 }
 text_serde!(EffectKey);
 
+impl RunId {
+    /// The id of the run that an effect starts: begun again after a crash, it is the same run.
+    #[must_use]
+    pub fn child_of(key: &EffectKey) -> RunId {
+        let digest = crate::digest::Digest::of(format!("child of {key}").as_bytes()).0;
+        let mut id = [0; 10];
+        id.copy_from_slice(&digest[..10]);
+        RunId(id)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,106 +1,18 @@
 //! Runs: commands, events, and how they are listed.
 
 use crate::action::{Intent, Outcome, Report};
-use crate::approval::{ApprovalAnswer, ApprovalRequest, InstallWord};
+use crate::approval::{ApprovalAnswer, ApprovalRequest};
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
 use crate::evidence::{EvidenceCard, TestSummary};
 use crate::id::{AgentName, EffectKey, ModelName, RunId};
-use crate::jail::Source;
+use crate::install::InstallWord;
 use crate::journal::{Epoch, Seq};
-use crate::model::{Effort, Window};
 use crate::money::Micros;
+pub use crate::start::{ApprovalMode, EndStatus, Parent, RunLimits, RunTerms, StartRun};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Starts a run. Everything that decides how it goes is in here, so that it goes on the same way after a restart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StartRun {
-    /// The run.
-    pub run: RunId,
-    /// Who wants it: the name of the operator. Empty in records of older versions.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub by: String,
-    /// What a person asked for.
-    pub goal: Content,
-    /// Who works on it.
-    pub agent: AgentName,
-    /// The model, for agents that need one.
-    pub model: Option<ModelName>,
-    /// Where the work is.
-    pub source: Option<Source>,
-    /// Limits.
-    pub limits: RunLimits,
-    /// Who answers approvals.
-    pub approval: ApprovalMode,
-    /// What was said about installing before it asks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub install: Option<InstallWord>,
-    /// How hard the model is to think, where it can be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub effort: Option<Effort>,
-    /// Language of what people read: `en` or `de`.
-    pub language: String,
-    /// A scripted model plays, or this is a demonstration.
-    #[serde(default)]
-    pub demo: bool,
-    /// Version of the program.
-    pub version: String,
-}
-
-/// What may be different from when a run is taken up again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunTerms {
-    /// Other limits.
-    pub limits: Option<RunLimits>,
-    /// What is said about installing.
-    pub install: Option<InstallWord>,
-}
-
-/// Limits of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RunLimits {
-    /// Steps.
-    pub max_steps: u32,
-    /// Money; absent is no limit.
-    pub budget: Option<Micros>,
-    /// Wall clock while working, seconds.
-    pub max_seconds: u32,
-    /// Output of one model request, tokens.
-    pub max_output_tokens: u32,
-    /// Context given to the model, tokens (estimated).
-    pub context_tokens: u32,
-    /// What is known of the model from earlier runs.
-    #[serde(default, skip_serializing_if = "Window::is_unknown")]
-    pub window: Window,
-}
-
-impl Default for RunLimits {
-    fn default() -> Self {
-        RunLimits {
-            max_steps: 60,
-            budget: None,
-            max_seconds: 3600,
-            max_output_tokens: 8192,
-            context_tokens: 96_000,
-            window: Window::default(),
-        }
-    }
-}
-
-/// Who answers approvals.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ApprovalMode {
-    /// Every change outside the sandbox, and every command, is asked for.
-    Ask,
-    /// The risk policy says what is asked for.
-    #[default]
-    Policy,
-    /// Nobody is asked: what would need an approval is refused.
-    Never,
-}
 
 /// What happened in a run. One event is one decision or one observed fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -327,6 +239,11 @@ pub enum Suspension {
         /// Why nobody can tell.
         why: String,
     },
+    /// For a run below it, which waits itself.
+    Child {
+        /// That run.
+        run: RunId,
+    },
     /// The model cannot be reached.
     Unavailable {
         /// What was wrong.
@@ -374,26 +291,6 @@ pub struct RunEnd {
     pub diff: Option<Content>,
 }
 
-/// How a run can end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EndStatus {
-    /// The goal is reached, on evidence.
-    Succeeded,
-    /// The goal was to examine, and that is done: what was found stands in the report, be it good or bad.
-    Examined,
-    /// The agent says so, without evidence such as a green test run.
-    Unverified,
-    /// It is not reached.
-    Failed,
-    /// The agent declines the goal.
-    Refused,
-    /// The operator ended it.
-    Cancelled,
-    /// A kill ended it.
-    Killed,
-}
-
 /// What people and other processes say to a run (stream `inbox/RUN`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "say", content = "data")]
@@ -430,6 +327,9 @@ pub struct RunRow {
     pub goal: String,
     /// Who works on it.
     pub agent: AgentName,
+    /// The run above it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
     /// The model.
     pub model: Option<ModelName>,
     /// The workspace's source, if there is one.

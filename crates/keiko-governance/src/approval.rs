@@ -24,7 +24,7 @@ pub fn digest(action: &Action) -> Result<ActionDigest, serde_json::Error> {
 pub fn subject(action: &Action) -> Result<ActionDigest, serde_json::Error> {
     match action {
         Action::Model(model) => Ok(ActionDigest(Digest::of_all(&[b"model", model.model.as_str().as_bytes()]))),
-        Action::Jail(_) | Action::Host(_) | Action::Tool(_) => digest(action),
+        Action::Jail(_) | Action::Host(_) | Action::Tool(_) | Action::Run(_) => digest(action),
     }
 }
 

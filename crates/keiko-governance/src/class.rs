@@ -31,11 +31,13 @@ pub enum ActionClass {
     ToolIdempotent,
     /// Any other tool.
     ToolOther,
+    /// Starts a run of its own, which is judged by the same policy.
+    Run,
 }
 
 impl ActionClass {
     /// All of them, in the order of the policy file.
-    pub const ALL: [ActionClass; 11] = [
+    pub const ALL: [ActionClass; 12] = [
         ActionClass::Model,
         ActionClass::Read,
         ActionClass::Write,
@@ -47,6 +49,7 @@ impl ActionClass {
         ActionClass::ToolRead,
         ActionClass::ToolIdempotent,
         ActionClass::ToolOther,
+        ActionClass::Run,
     ];
 
     /// The name in the policy file.
@@ -64,6 +67,7 @@ impl ActionClass {
             ActionClass::ToolRead => "tool_read",
             ActionClass::ToolIdempotent => "tool_idempotent",
             ActionClass::ToolOther => "tool_other",
+            ActionClass::Run => "run",
         }
     }
 
@@ -73,6 +77,7 @@ impl ActionClass {
     pub fn of(action: &Action) -> ActionClass {
         match action {
             Action::Model(_) => ActionClass::Model,
+            Action::Run(_) => ActionClass::Run,
             Action::Host(HostAction::Push { .. }) => ActionClass::GitPush,
             Action::Tool(tool) => match tool.recovery {
                 Recovery::Repeat => ActionClass::ToolRead,
@@ -103,6 +108,7 @@ pub fn recovery_of(action: &Action) -> Recovery {
         Action::Model(_) => Recovery::Repeat,
         Action::Host(HostAction::Push { .. }) => Recovery::Probe,
         Action::Tool(tool) => tool.recovery,
+        Action::Run(_) => Recovery::SameKey,
         Action::Jail(jail) => match &jail.op {
             JailOp::Exec(_) | JailOp::WriteFile { .. } | JailOp::EditFile { .. } => Recovery::Restore,
             // The kernel's variables are gone with its process: the cell is not repeated, the loss is told.

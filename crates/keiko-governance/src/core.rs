@@ -198,6 +198,11 @@ pub enum Input<C: Core> {
         /// Why.
         reason: String,
     },
+    /// Nothing goes on but in runs below, and one of them waits: its effect stays open until it is taken up again.
+    Parked {
+        /// That run.
+        run: RunId,
+    },
     /// A text was read from the journal, as [`Core::wanted`] asked.
     Found {
         /// The call that it answers.

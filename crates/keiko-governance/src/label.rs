@@ -112,7 +112,7 @@ fn labels(event: &RunEvent, start: Option<&StartRun>) -> Vec<Label> {
             Suspension::Question { .. } => said.to_vec(),
             Suspension::Unavailable { .. } | Suspension::Unknown { .. } => vec![Label::Outside],
             Suspension::Stopped { .. } | Suspension::Killed { .. } => vec![Label::Operator],
-            Suspension::Approval { .. } | Suspension::Limit { .. } => Vec::new(),
+            Suspension::Approval { .. } | Suspension::Limit { .. } | Suspension::Child { .. } => Vec::new(),
         },
     }
 }
@@ -122,6 +122,8 @@ fn outcome(outcome: &Outcome<Report>) -> Vec<Label> {
         Outcome::Done(Report::Model(_)) => vec![Label::Model],
         Outcome::Done(Report::Host(_)) => vec![Label::Remote],
         Outcome::Done(Report::Tool(_)) => vec![Label::Tool],
+        // What a run below says of its end may come from anywhere that its own words came from.
+        Outcome::Done(Report::Run(_)) => vec![Label::Model, Label::Operator, Label::Outside, Label::Workspace],
         Outcome::Done(Report::Jail(report)) => match &report.body {
             JailBody::Prepared { .. } => vec![Label::Network, Label::Workspace],
             JailBody::Restored => Vec::new(),
@@ -141,6 +143,7 @@ mod tests {
 
     fn start(model: Option<&str>) -> StartRun {
         StartRun {
+            parent: None,
             run: RunId::from_bytes([1; 10]),
             by: "maria".into(),
             goal: "Mend it".into(),

@@ -109,6 +109,7 @@ impl Life {
         let intent = self.open.remove(&ended.key)?;
         let cost = match &ended.outcome {
             Outcome::Done(Report::Model(report)) => report.cost,
+            Outcome::Done(Report::Run(report)) => report.cost,
             _ => Micros::ZERO,
         };
         self.budget.settle(intent.reserve, cost);

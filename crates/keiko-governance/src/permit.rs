@@ -4,7 +4,7 @@
 //! [`DurableIntent`]; that becomes a [`Permit`] if no kill has come in between. A permit holds for one effect, is not
 //! `Clone`, and is consumed by the port that performs it.
 
-use keiko_contracts::action::{Action, ActionDigest, HostAction, Intent, ModelAction, ToolAction};
+use keiko_contracts::action::{Action, ActionDigest, HostAction, Intent, ModelAction, RunAction, ToolAction};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::JailAction;
 use keiko_contracts::journal::{Epoch, Recorded};
@@ -96,6 +96,7 @@ impl DurableIntent {
             Action::Jail(action) => AnyPermit::Jail(Permit { key, action }),
             Action::Host(action) => AnyPermit::Host(Permit { key, action }),
             Action::Tool(action) => AnyPermit::Tool(Permit { key, action }),
+            Action::Run(action) => AnyPermit::Run(Permit { key, action }),
         })
     }
 }
@@ -141,6 +142,8 @@ pub enum AnyPermit {
     Host(Permit<HostAction>),
     /// For a tool.
     Tool(Permit<ToolAction>),
+    /// For a run of its own.
+    Run(Permit<RunAction>),
 }
 
 #[cfg(feature = "test-permits")]

@@ -94,7 +94,8 @@ impl RiskPolicy {
             | ActionClass::Write
             | ActionClass::Execute
             | ActionClass::Commit
-            | ActionClass::ToolRead => Level::Run,
+            | ActionClass::ToolRead
+            | ActionClass::Run => Level::Run,
             ActionClass::ToolIdempotent => Level::Alert,
             ActionClass::TestChange | ActionClass::Network | ActionClass::GitPush | ActionClass::ToolOther => Level::Ask,
         }
@@ -138,7 +139,7 @@ impl RiskPolicy {
 
 fn asks_in_ask_mode(class: ActionClass) -> bool {
     match class {
-        ActionClass::Model | ActionClass::Read | ActionClass::ToolRead => false,
+        ActionClass::Model | ActionClass::Read | ActionClass::ToolRead | ActionClass::Run => false,
         ActionClass::Write
         | ActionClass::TestChange
         | ActionClass::Execute

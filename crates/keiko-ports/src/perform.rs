@@ -3,7 +3,7 @@
 use crate::Cancel;
 use crate::live::LiveSink;
 use async_trait::async_trait;
-use keiko_contracts::action::{HostAction, HostReport, Outcome, Probe, ToolAction, ToolReport};
+use keiko_contracts::action::{HostAction, HostReport, Outcome, Probe, RunAction, RunRest, ToolAction, ToolReport};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailReport};
 use keiko_governance::permit::Permit;
@@ -21,6 +21,9 @@ impl Act for HostAction {
 }
 impl Act for ToolAction {
     type Report = ToolReport;
+}
+impl Act for RunAction {
+    type Report = RunRest;
 }
 
 /// Carries out one kind of action. The permit is used up; there is no other way in.

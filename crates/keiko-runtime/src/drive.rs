@@ -1,6 +1,6 @@
 //! Drives one run: decide, commit, carry out, and again, until it ends or waits.
 
-use crate::effects::{self, Job};
+use crate::effects::{self, Came, Job};
 use crate::flaw::Flaw;
 use crate::fold::{self, FoldError};
 use crate::gate::{self, Standing};
@@ -24,7 +24,7 @@ use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinSet;
@@ -127,9 +127,24 @@ impl DriveError {
 /// Drives runs. A process has one: it knows which runs are driven here, whatever core they have.
 #[derive(Clone)]
 pub struct Driver {
+    parts: Arc<Parts>,
+}
+
+/// A driver, for one of its own ports, which must not keep it.
+pub struct WeakDriver(Weak<Parts>);
+
+impl WeakDriver {
+    /// The driver, if it is still there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Driver> {
+        self.0.upgrade().map(|parts| Driver { parts })
+    }
+}
+
+struct Parts {
     ports: Ports,
     options: DriveOptions,
-    hub: Arc<OnceCell<Arc<Hub>>>,
+    hub: OnceCell<Arc<Hub>>,
     /// The runs that are driven here. The lease does not keep a process from itself: for the same worker it is renewed.
     live: Arc<Mutex<BTreeSet<RunId>>>,
 }
@@ -185,7 +200,19 @@ impl Driver {
     /// A driver over these ports.
     #[must_use]
     pub fn new(ports: Ports, options: DriveOptions) -> Self {
-        Driver { ports, options, hub: Arc::default(), live: Arc::default() }
+        Driver { parts: Arc::new(Parts { ports, options, hub: OnceCell::new(), live: Arc::default() }) }
+    }
+
+    /// The ports.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.parts.ports
+    }
+
+    /// For one of its own ports.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDriver {
+        WeakDriver(Arc::downgrade(&self.parts))
     }
 
     /// It, for the runs of one kind of core.
@@ -193,7 +220,9 @@ impl Driver {
     pub fn of<S: Setup>(&self, setup: S) -> DriverOf<S::Core> {
         DriverOf { driver: self.clone(), setup }
     }
+}
 
+impl Parts {
     async fn hub(&self, from: Position) -> Arc<Hub> {
         self.hub.get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) }).await.clone()
     }
@@ -203,7 +232,7 @@ impl<C: Core> DriverOf<C> {
     /// The ports.
     #[must_use]
     pub fn ports(&self) -> &Ports {
-        &self.driver.ports
+        &self.driver.parts.ports
     }
 
     /// Reads a run back.
@@ -211,7 +240,7 @@ impl<C: Core> DriverOf<C> {
     /// # Errors
     /// When there is no such run, or it cannot be read.
     pub async fn fold(&self, run: RunId) -> Result<C, FoldError> {
-        fold::fold(self.driver.ports.journal.as_ref(), run, &self.setup).await
+        fold::fold(self.ports().journal.as_ref(), run, &self.setup).await
     }
 
     /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
@@ -226,7 +255,7 @@ impl<C: Core> DriverOf<C> {
         };
         let span = telemetry::run_span(run);
         let stream = StreamId::run(run);
-        let driver = &self.driver;
+        let driver = &*self.driver.parts;
         let here = || {
             let for_ms = u64::try_from(driver.options.lease.as_millis()).unwrap_or(u64::MAX);
             DriveError::Live { run, holder: format!("{}, this process", driver.ports.worker), for_ms }
@@ -247,6 +276,7 @@ impl<C: Core> DriverOf<C> {
             epoch: Epoch(0),
             newest: Arc::default(),
             working: JoinSet::new(),
+            parked: None,
             cancel: Cancel::new(),
             price: None,
             pending: VecDeque::new(),
@@ -272,7 +302,7 @@ impl<C: Core> DriverOf<C> {
 
 /// One process's part in one run.
 struct Session<'a, C: Core> {
-    driver: &'a Driver,
+    driver: &'a Parts,
     setup: &'a C::Setup,
     run: RunId,
     /// Who began it or took it up.
@@ -283,7 +313,9 @@ struct Session<'a, C: Core> {
     epoch: Epoch,
     /// The same, for effects on their way: a kill that was heard of takes their permits away.
     newest: Arc<AtomicU64>,
-    working: JoinSet<Ended>,
+    working: JoinSet<Came>,
+    /// The run below of the newest effect that stays open because that run waits.
+    parked: Option<RunId>,
     cancel: Cancel,
     price: Option<Price>,
     /// Effects found open, which wait to be carried to their outcome, one after another.
@@ -370,6 +402,14 @@ impl<C: Core> Session<'_, C> {
                 state = self.step(state, Input::Suspend).await?.0;
                 continue;
             }
+            // Whatever else there was to do has been done: what is left goes on in runs below, which wait.
+            if self.working.is_empty()
+                && state.life().waiting.is_none()
+                && let Some(run) = self.parked.take()
+            {
+                state = self.step(state, Input::Parked { run }).await?.0;
+                continue;
+            }
             let due = self.due_in(&state);
             tokio::select! {
                 Some(done) = self.working.join_next(), if !self.working.is_empty() => {
@@ -418,13 +458,22 @@ impl<C: Core> Session<'_, C> {
         }
     }
 
-    async fn take(&mut self, state: C, done: Result<Ended, tokio::task::JoinError>) -> Result<C, DriveError> {
+    async fn take(&mut self, state: C, done: Result<Came, tokio::task::JoinError>) -> Result<C, DriveError> {
         match done {
-            Ok(ended) => {
+            Ok(Came::Out(ended)) => {
                 if let Some(restoring) = self.restoring.as_mut().filter(|restoring| restoring.key == ended.key) {
                     restoring.came_to = Some(ended.outcome.clone());
                 }
+                Ok(self.step(state, Input::Ended(ended)).await?.0)
+            }
+            // What ends does not wait for a run below it.
+            Ok(Came::Parked { key, .. }) if state.is_closing() => {
+                let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: false };
                 Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0)
+            }
+            Ok(Came::Parked { run, .. }) => {
+                self.parked = Some(run);
+                Ok(state)
             }
             // An adapter that panics leaves its effect open: it is recovered by its class when the run is resumed.
             Err(error) => {
@@ -604,8 +653,9 @@ impl<C: Core> Session<'_, C> {
         self.cancel.cancel();
         let deadline = tokio::time::Instant::now() + CANCEL_GRACE;
         while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.working.join_next()).await {
-            let Ok(ended) = done else { continue };
-            state = self.record(state, ended).await?;
+            // A run below that was stopped goes on with this one: its effect stays open.
+            let Ok(Came::Out(ended)) = done else { continue };
+            state = self.record(state, *ended).await?;
         }
         Ok(state)
     }

@@ -5,9 +5,10 @@ use crate::gate::Standing;
 use crate::ports::{DriveOptions, Ports};
 use crate::scrub::scrub;
 use crate::telemetry;
-use keiko_contracts::action::{Action, Outcome, Probe, Recovery, Report};
+use keiko_contracts::action::{Action, Outcome, Probe, Recovery, Report, RunRest};
 use keiko_contracts::code::{Code, Fault, Retry};
 use keiko_contracts::digest::Digest;
+use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::JailOp;
 use keiko_contracts::journal::{Epoch, StreamId};
 use keiko_contracts::model::{ChatRequest, LiveFrame};
@@ -43,21 +44,37 @@ pub struct Job {
     pub cancel: Cancel,
 }
 
+/// What became of an effect.
+#[derive(Debug)]
+pub enum Came {
+    /// It came out.
+    Out(Box<Ended>),
+    /// It is a run below that waits, or was stopped: it stays open.
+    Parked {
+        /// The effect.
+        key: EffectKey,
+        /// That run.
+        run: RunId,
+    },
+}
+
 /// Carries out an intent to its outcome, with retries where the fault is a passing one and the recovery class allows.
-pub async fn carry_out(ports: Ports, options: DriveOptions, job: Job) -> Ended {
+pub async fn carry_out(ports: Ports, options: DriveOptions, job: Job) -> Came {
     let span = telemetry::effect_span(job.standing.intent());
     async move {
-        let ended = carry_out_in_span(&ports, options, &job).await;
-        telemetry::note_outcome(&tracing::Span::current(), &ended.outcome);
-        ended
+        let came = carry_out_in_span(&ports, options, &job).await;
+        if let Came::Out(ended) = &came {
+            telemetry::note_outcome(&tracing::Span::current(), &ended.outcome);
+        }
+        came
     }
     .instrument(span)
     .await
 }
 
-async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> Ended {
+async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> Came {
     let key = job.standing.intent().key.clone();
-    let ended = |outcome, tries| Ended { key: key.clone(), outcome, tries, recovered: job.recovered };
+    let ended = |outcome, tries| Came::Out(Box::new(Ended { key: key.clone(), outcome, tries, recovered: job.recovered }));
     if job.recovered {
         match recover(ports, options.flaw, job).await {
             Recovered::Known(outcome) => return ended(*outcome, 1),
@@ -66,7 +83,10 @@ async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> E
     }
     let mut tries = 1;
     loop {
-        let outcome = once(ports, job, tries).await;
+        let outcome = match once(ports, job, tries).await {
+            Once::Out(outcome) => *outcome,
+            Once::Waits(run) => return Came::Parked { key, run },
+        };
         let Outcome::Failed(Fault { retry: Retry::Transient { after_ms }, code, message, .. }) = &outcome else {
             return ended(outcome, tries);
         };
@@ -131,7 +151,7 @@ async fn recover(ports: &Ports, flaw: Option<Flaw>, job: &Job) -> Recovered {
                 Action::Host(action) => map_probe(ports.host.probe(&intent.key, action).await, Report::Host),
                 Action::Tool(action) => map_probe(ports.tools.probe(&intent.key, action).await, Report::Tool),
                 Action::Jail(action) => map_probe(ports.sandbox.probe(&intent.key, action).await, Report::Jail),
-                Action::Model(_) => Probe::DidNot,
+                Action::Model(_) | Action::Run(_) => Probe::DidNot,
             };
             match probed {
                 Probe::Happened(report) => Recovered::Known(Box::new(Outcome::Done(report))),
@@ -151,12 +171,25 @@ fn map_probe<R>(probe: Probe<R>, f: impl FnOnce(R) -> Report) -> Probe<Report> {
     }
 }
 
-async fn once(ports: &Ports, job: &Job, tries: u16) -> Outcome<Report> {
+/// What one try comes to.
+enum Once {
+    Out(Box<Outcome<Report>>),
+    /// A run below waits.
+    Waits(RunId),
+}
+
+impl From<Outcome<Report>> for Once {
+    fn from(outcome: Outcome<Report>) -> Once {
+        Once::Out(Box::new(outcome))
+    }
+}
+
+async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
     let intent = job.standing.intent();
     // The commit of the intent has just been made under the newest epoch. What comes later, or cannot be taken back, is
     // looked up once more: the word of a kill may be on its way to this process.
     let lasts = match intent.action {
-        Action::Host(_) => true,
+        Action::Host(_) | Action::Run(_) => true,
         Action::Tool(_) => intent.recovery != Recovery::Repeat,
         Action::Model(_) | Action::Jail(_) => false,
     };
@@ -165,16 +198,16 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Outcome<Report> {
     if looks {
         match ports.journal.epoch(&StreamId::run(intent.key.run)).await {
             Ok((newest, _)) => now = newest.max(now),
-            Err(error) => return Outcome::Failed(Fault::new(Code(3030), error.to_string()).hint("keiko doctor")),
+            Err(error) => return Outcome::Failed(Fault::new(Code(3030), error.to_string()).hint("keiko doctor")).into(),
         }
     }
     let permit = match job.standing.durable().and_then(|durable| durable.permit(job.under, now)) {
         Ok(permit) => permit,
-        Err(NoPermit::Killed) => return Outcome::Cancelled,
-        Err(error) => return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))),
+        Err(NoPermit::Killed) => return Outcome::Cancelled.into(),
+        Err(error) => return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))).into(),
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());
-    match permit {
+    let outcome = match permit {
         AnyPermit::Model(permit) => match &job.request {
             Some(request) => ports.models.chat(permit, request, live, cancel).await.map(Report::Model),
             None => Outcome::Failed(Fault::new(Code(9001), "a model request was not rendered")),
@@ -182,5 +215,13 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Outcome<Report> {
         AnyPermit::Jail(permit) => scrub(ports.sandbox.perform(permit, live, cancel).await.map(Report::Jail)),
         AnyPermit::Host(permit) => ports.host.perform(permit, live, cancel).await.map(Report::Host),
         AnyPermit::Tool(permit) => scrub(ports.tools.perform(permit, live, cancel).await.map(Report::Tool)),
-    }
+        AnyPermit::Run(permit) => match ports.runs.perform(permit, live, cancel).await {
+            Outcome::Done(RunRest::Waits(run)) => return Once::Waits(run),
+            Outcome::Done(RunRest::Ended(report)) => Outcome::Done(Report::Run(report)),
+            Outcome::Failed(fault) => Outcome::Failed(fault),
+            Outcome::Unknown { why } => Outcome::Unknown { why },
+            Outcome::Cancelled => Outcome::Cancelled,
+        },
+    };
+    outcome.into()
 }

@@ -4,6 +4,7 @@
 //! [`rebuild`] (views made anew), [`telemetry`]. It knows no HTTP and no vendor. Only `effects` turns an action into a deed, with a permit that
 //! governance makes from an intent which `gate` has committed.
 
+pub mod children;
 pub mod drive;
 pub mod effects;
 #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! The adapters that the runtime works with, as trait objects.
 
 use crate::flaw::Flaw;
-use keiko_contracts::action::{HostAction, ToolAction};
+use keiko_contracts::action::{HostAction, RunAction, ToolAction};
 use keiko_contracts::id::WorkerId;
 use keiko_contracts::jail::JailAction;
 use keiko_governance::policy::RiskPolicy;
@@ -25,6 +25,8 @@ pub struct Ports {
     pub host: Arc<dyn Perform<HostAction>>,
     /// Tools that someone else provides.
     pub tools: Arc<dyn Perform<ToolAction>>,
+    /// Runs below a run.
+    pub runs: Arc<dyn Perform<RunAction>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The risk policy.

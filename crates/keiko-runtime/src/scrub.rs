@@ -12,7 +12,10 @@ pub fn scrub(mut outcome: Outcome<Report>) -> Outcome<Report> {
     match &mut outcome {
         Outcome::Done(Report::Jail(report)) => scrub_body(&mut report.body),
         Outcome::Done(Report::Tool(report)) => clean(&mut report.output),
-        Outcome::Done(Report::Model(_) | Report::Host(_)) | Outcome::Failed(_) | Outcome::Unknown { .. } | Outcome::Cancelled => {}
+        Outcome::Done(Report::Model(_) | Report::Host(_) | Report::Run(_))
+        | Outcome::Failed(_)
+        | Outcome::Unknown { .. }
+        | Outcome::Cancelled => {}
     }
     outcome
 }

@@ -49,7 +49,7 @@ pub fn effect_span(intent: &Intent) -> Span {
             "keiko.step" = intent.key.step,
             "keiko.effect" = %intent.key,
         ),
-        Action::Jail(_) | Action::Host(_) | Action::Tool(_) => tracing::info_span!(
+        Action::Jail(_) | Action::Host(_) | Action::Tool(_) | Action::Run(_) => tracing::info_span!(
             "execute_tool",
             "gen_ai.operation.name" = "execute_tool",
             "gen_ai.tool.name" = intent.tool.as_ref().map_or("harness", |tool| tool.as_str()),

@@ -2,7 +2,7 @@
 
 use keiko_agent::row::{INTERRUPTED, RUNNING};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, ApprovalRow, Decision};
-use keiko_contracts::id::ApprovalId;
+use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::journal::{StreamId, ViewOp};
 use keiko_contracts::run::RunRow;
 use keiko_contracts::time::Timestamp;
@@ -90,6 +90,29 @@ pub async fn list(journal: &dyn Journal, state: Option<&str>, limit: u32) -> Res
     }
     Ok(rows)
 }
+
+/// The runs below a run, and those below them, as lists have them.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn below(journal: &dyn Journal, run: RunId) -> Result<Vec<RunId>, ReadError> {
+    let query = ViewQuery { limit: BELOW_MAX, newest_first: true, ..ViewQuery::default() };
+    let rows = journal.view_list(RUNS, query).await?;
+    let rows: Vec<RunRow> = rows.iter().filter_map(|row| serde_json::from_slice(&row.body).ok()).collect();
+    let mut found = vec![run];
+    let mut at = 0;
+    while let Some(above) = found.get(at).copied() {
+        let next: Vec<RunId> =
+            rows.iter().filter(|row| row.parent == Some(above) && !found.contains(&row.run)).map(|row| row.run).collect();
+        found.extend(next);
+        at += 1;
+    }
+    found.remove(0);
+    Ok(found)
+}
+
+/// The most runs that are looked at for those below one.
+const BELOW_MAX: u32 = 100_000;
 
 /// The most running runs that are looked at.
 const RUNNING_MAX: u32 = 10_000;

@@ -19,6 +19,7 @@ use keiko_ports::live::LiveSink;
 use keiko_ports::model::ChatModel;
 use keiko_ports::perform::Perform;
 use keiko_ports::shell::SystemClock;
+use keiko_runtime::children::ChildRuns;
 use keiko_runtime::drive::{Driver, DriverOf};
 use keiko_runtime::ports::{DriveOptions, NoTools, Ports};
 use keiko_runtime::views;
@@ -77,24 +78,28 @@ impl Keiko {
         let query = ViewQuery { newest_first: true, limit: 100, ..ViewQuery::default() };
         let rows = self.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
         let rows = rows.iter().filter_map(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
-        rows.into_iter().find(|row| row.agent.as_str() != "verifier").map(|row| row.run).ok_or_else(|| no_run("last"))
+        rows.into_iter().find(|row| row.parent.is_none()).map(|row| row.run).ok_or_else(|| no_run("last"))
     }
 
     /// A driver with this model and the real sandbox.
     pub(crate) fn driver(&self, models: Arc<dyn ChatModel>, options: DriveOptions) -> Result<DriverOf<RunState>, CliError> {
         crate::halt::obey(&self.home);
         let sandbox = Arc::new(LazySandbox { home: self.home.clone(), config: self.config.sandbox.clone(), cell: OnceCell::new() });
+        let runs = ChildRuns::new(setup());
         let ports = Ports {
             journal: self.journal.clone(),
             models,
             sandbox: sandbox.clone(),
             host: sandbox,
             tools: Arc::new(NoTools),
+            runs: runs.clone(),
             clock: Arc::new(SystemClock),
             policy: Arc::new(self.config.policy.clone()),
             worker: self.worker,
         };
-        Ok(Driver::new(ports, options).of(setup()))
+        let driver = Driver::new(ports, options);
+        runs.are_driven_by(&driver);
+        Ok(driver.of(setup()))
     }
 
     /// Ends what this process holds: leases are given back by then, the journal is written out.

@@ -5,6 +5,7 @@ use keiko_contracts::action::{HostReport, Outcome, Report};
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{CellReport, End, ExecReport, JailBody, PreparedSet, TextReport, WriteReport};
+use keiko_contracts::run::EndStatus;
 use keiko_runners::lines::{last as last_lines, plain};
 use std::borrow::Cow;
 
@@ -25,6 +26,10 @@ pub(super) fn render(outcome: &Outcome<Report>) -> Rendered {
         }
         Outcome::Done(Report::Tool(report)) => Rendered { text: text(&report.output).into_owned(), is_error: report.is_error },
         Outcome::Done(Report::Model(report)) => good(text(&report.reply).into_owned()),
+        Outcome::Done(Report::Run(report)) => Rendered {
+            text: format!("{}: {}", report.status.word(), text(&report.summary)),
+            is_error: !matches!(report.status, EndStatus::Succeeded | EndStatus::Examined | EndStatus::Unverified),
+        },
         Outcome::Failed(fault) => bad(failed(fault)),
         Outcome::Unknown { why } => bad(format!("Nobody can tell whether this happened: {why}. A person decides; do not repeat it.")),
         Outcome::Cancelled => bad("Stopped on request before it ended; what it had done by then may be there.".to_owned()),

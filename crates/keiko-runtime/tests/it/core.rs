@@ -149,6 +149,7 @@ impl<'a> Bench<'a> {
                 branch: branch.clone(),
                 commit: commit.clone(),
             }),
+            Action::Run(_) => return Outcome::Cancelled,
             Action::Tool(_) => Report::Tool(ToolReport { output: "done".into(), is_error: false }),
         })
     }

@@ -2,23 +2,27 @@
 //! a state, a start and events of its own, and goes through every prefix that a crash leaves, as runs of agents do: leases,
 //! gate, permits, recovery, inbox and kill are not theirs alone.
 
-use crate::storm::{Ending, LEASE, OPTIONS, block_on, on_all_cores};
-use keiko_contracts::action::{Action, HostAction, Intent, ModelAction, Outcome, Recovery, Report, ToolAction};
+use crate::scenarios::{call, engine, finish};
+use crate::storm::{Ending, LEASE, OPTIONS, block_on, on_all_cores, tools};
+use keiko_agent::state::Setup as SetupOfRuns;
+use keiko_agent::tools::ToolBox;
+use keiko_contracts::action::{Action, HostAction, Intent, ModelAction, Outcome, Recovery, Report, RunAction, ToolAction};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope::StoredEvent;
 use keiko_contracts::id::{EffectKey, ModelName, RunId, TaskId, WorkerId};
 use keiko_contracts::jail::{JailAction, JailBody, JailOp, Source, TreeId};
 use keiko_contracts::journal::{Epoch, Head, Seq, StreamId};
-use keiko_contracts::model::ChatRequest;
+use keiko_contracts::model::{ChatRequest, Part};
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{Ended, InboxMessage, RunEvent, RunRow, Suspension};
+use keiko_contracts::run::{Ended, InboxMessage, Parent, RunEvent, RunLimits, RunRow, StartRun, Suspension};
 use keiko_contracts::time::Timestamp;
 use keiko_governance::core::{Core, CoreEvent, Decided, Env, Input, Setup, Start, Terms};
 use keiko_governance::life::{Life, Stamp};
 use keiko_governance::policy::RiskPolicy;
 use keiko_governance::{approval, class};
 use keiko_ports::Cancel;
+use keiko_runtime::children::ChildRuns;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
 use keiko_runtime::flaw::Flaw;
 use keiko_runtime::ports::{DriveOptions, Ports};
@@ -27,6 +31,7 @@ use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::memory_journal::MemoryJournal;
 use keiko_testkit::ports::{Outside, VirtualClock, World};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -165,10 +170,14 @@ impl Draft<'_> {
         self.events.push(event);
     }
 
-    fn intend(&mut self, action: Action, approval: Option<keiko_contracts::id::ApprovalId>) {
+    fn intend(&mut self, mut action: Action, approval: Option<keiko_contracts::id::ApprovalId>) {
         let run = self.next.begun.as_ref().unwrap().run;
-        let (digest, recovery) = (approval::digest(&action).unwrap(), class::recovery_of(&action));
         let key = EffectKey { run, task: TaskId::main(), attempt: 1, step: 1, ordinal: self.next.ordinal };
+        if let Action::Run(below) = &mut action {
+            below.start.run = RunId::child_of(&key);
+            below.start.parent = Some(Parent { run, effect: Some(key.clone()), task: TaskId::main(), attempt: 1 });
+        }
+        let (digest, recovery) = (approval::digest(&action).unwrap(), class::recovery_of(&action));
         let (reserve, epoch) = (Micros::ZERO, self.env.epoch);
         let intent = Intent { key, action, digest, recovery, reserve, approval, epoch, call: None, tool: None, title: None };
         self.emit(Event::Intended(Box::new(intent)));
@@ -245,6 +254,7 @@ impl Core for Errand {
                     draft.emit(Event::Waits(Suspension::Unknown { key, why }));
                 }
             }
+            Input::Parked { run } => draft.emit(Event::Waits(Suspension::Child { run })),
             Input::Suspend => draft.emit(Event::Waits(Suspension::Approval { open: 1 })),
             Input::Stopped { by } => draft.emit(Event::Waits(Suspension::Stopped { by, inbox: self.life.inbox })),
             Input::Killed { reason } => draft.emit(Event::Waits(Suspension::Killed { reason })),
@@ -327,6 +337,8 @@ impl Draft<'_> {
 /// A world with errands in it.
 #[derive(Clone)]
 struct Yard {
+    errands: fn() -> Errands,
+    tools: Arc<ToolBox>,
     clock: Arc<VirtualClock>,
     world: Arc<World>,
     journal: Arc<MemoryJournal>,
@@ -354,33 +366,65 @@ fn errands() -> Errands {
     Errands { run: RUN, asks: 5, todo }
 }
 
+/// What the model of the run below answers.
+fn answers(step: u32) -> Vec<Part> {
+    match step {
+        1 => vec![call("c1", "write_file", json!({"path": "below", "text": "done"}))],
+        2 => vec![call("c1", "ledger_person", json!({"n": 1}))],
+        3 => vec![call("c1", "ledger_probe", json!({"n": 2})), call("c2", "read_file", json!({"path": "below"}))],
+        _ => finish(),
+    }
+}
+
+/// Errands one of which is a run of an agent.
+fn with_a_run_below() -> Errands {
+    let start = StartRun {
+        model: Some("fake/model".parse().unwrap()),
+        source: Some(Source::Empty),
+        limits: RunLimits { max_seconds: 100_000, ..RunLimits::default() },
+        ..StartRun::new(RUN, "me".into(), "do it", "coder".parse().unwrap())
+    };
+    let all = errands();
+    let todo = vec![all.todo[2].clone(), Action::Run(RunAction { start: Box::new(start) }), all.todo[5].clone()];
+    Errands { asks: 2, todo, ..all }
+}
+
 impl Yard {
-    fn new(flaw: Option<Flaw>) -> Yard {
+    fn new(errands: fn() -> Errands, flaw: Option<Flaw>) -> Yard {
         let clock = VirtualClock::new();
-        Yard { journal: MemoryJournal::new(clock.clone()), world: World::new(&[]), clock, flaw }
+        Yard { errands, tools: tools(), journal: MemoryJournal::new(clock.clone()), world: World::new(&[]), clock, flaw }
     }
 
     fn fork(&self) -> Yard {
         let clock = self.clock.fork();
-        Yard { journal: self.journal.fork(clock.clone()), world: self.world.fork(), clock, flaw: self.flaw }
+        Yard { journal: self.journal.fork(clock.clone()), world: self.world.fork(), clock, ..self.clone() }
     }
 
-    /// One process's part; none when its fuse blew.
+    /// What runs of agents below work with.
+    fn below(&self) -> SetupOfRuns {
+        SetupOfRuns { tools: self.tools.clone(), engine }
+    }
+
+    /// One process's part.
     async fn process(&self, fuse: &Arc<Fuse>, worker: u8) -> Result<Rest<Done>, DriveError> {
-        let outside = Outside::new(self.world.clone(), fuse.clone(), Arc::new(|_, _| Vec::new()));
+        let outside = Outside::new(self.world.clone(), fuse.clone(), Arc::new(|step, _| answers(step)));
+        let runs = ChildRuns::new(self.below());
         let ports = Ports {
             journal: CrashJournal::new(self.journal.clone(), fuse.clone()),
             models: outside.clone(),
             sandbox: outside.clone(),
             host: outside.clone(),
             tools: outside,
+            runs: runs.clone(),
             clock: self.clock.clone(),
             policy: Arc::new(RiskPolicy::default()),
             worker: WorkerId::from_bytes([worker; 5]),
         };
-        let driver = Driver::new(ports, DriveOptions { flaw: self.flaw, ..OPTIONS }).of(Nothing);
+        let driver = Driver::new(ports, DriveOptions { flaw: self.flaw, ..OPTIONS });
+        runs.are_driven_by(&driver);
+        let driver = driver.of(Nothing);
         let order = if self.journal.events(&StreamId::run(RUN)).is_empty() {
-            Order::Start(Box::new(errands()))
+            Order::Start(Box::new((self.errands)()))
         } else {
             Order::Resume { run: RUN, by: "test".into(), terms: Nothing }
         };
@@ -388,24 +432,34 @@ impl Yard {
     }
 
     /// To the end, with a person who says yes.
-    async fn to_the_end(&self, first: Arc<Fuse>) -> Result<Left, String> {
-        let (mut fuse, mut asked) = (first, 0);
+    async fn to_the_end(&self, fuse: impl Fn() -> Arc<Fuse>) -> Result<Left, String> {
+        let mut asked = 0;
         for worker in 1..30 {
-            match self.process(&fuse, worker).await {
+            match self.process(&fuse(), worker).await {
                 Ok(Rest::Ended(_)) | Err(DriveError::HasEnded(_)) => return self.left(asked).await,
                 Ok(Rest::Waiting(waiting)) => {
-                    asked += u32::from(matches!(waiting, Suspension::Unknown { .. }));
-                    let state = self.fold().await?;
-                    for approval in state.life.open_approvals() {
-                        let yes = InboxMessage::Approval(approval.request.answer(Decision::Approved, "me", None));
-                        inbox::say(self.journal.as_ref(), RUN, &yes, Timestamp(1)).await.unwrap();
-                    }
+                    asked += u32::from(self.answer(&waiting).await?);
                 }
                 Err(error) => return Err(error.to_string()),
             }
-            fuse = Fuse::new(CrashPoint::Never);
         }
         Err("they do not come to an end".into())
+    }
+
+    /// A person answers whatever is waited for, here or below; true when it was an effect that nobody knows about.
+    async fn answer(&self, waiting: &Suspension) -> Result<bool, String> {
+        let (run, life) = match waiting {
+            Suspension::Child { run } => {
+                let state = fold::fold(self.journal.as_ref(), *run, &self.below()).await.map_err(|error| error.to_string())?;
+                (*run, state.life)
+            }
+            _ => (RUN, self.fold().await?.life),
+        };
+        for approval in life.open_approvals() {
+            let yes = InboxMessage::Approval(approval.request.answer(Decision::Approved, "me", None));
+            inbox::say(self.journal.as_ref(), run, &yes, Timestamp(1)).await.unwrap();
+        }
+        Ok(matches!(life.waiting, Some(Suspension::Unknown { .. })))
     }
 
     async fn fold(&self) -> Result<Errand, String> {
@@ -420,6 +474,10 @@ impl Yard {
         }
         Ok(Left { done: state.done, open: state.life.open.len(), files: self.world.files(), remote: self.world.remote(), times, asked })
     }
+}
+
+fn calmly() -> Arc<Fuse> {
+    Fuse::new(CrashPoint::Never)
 }
 
 /// What is left at the end.
@@ -447,19 +505,22 @@ impl Left {
 }
 
 /// Ends a process at every moment, in this way; how many moments there were, and what went wrong.
-fn sweep(how: Ending, flaw: Option<Flaw>) -> (usize, Vec<String>) {
-    let calm = block_on(Yard::new(None).to_the_end(Fuse::new(CrashPoint::Never))).unwrap();
-    assert_eq!((calm.done, calm.asked, calm.times.len()), (7, 0, 4), "{calm:?}");
-    let yard = Yard::new(flaw);
+fn sweep(errands: fn() -> Errands, how: Ending, flaw: Option<Flaw>) -> (usize, Vec<String>) {
+    let calm = block_on(Yard::new(errands, None).to_the_end(calmly)).unwrap();
+    assert_eq!((calm.done, calm.asked, calm.times.len()), (errands().todo.len(), 0, 4), "{calm:?}");
+    let yard = Yard::new(errands, flaw);
     let moments = Arc::new(Mutex::new(Vec::new()));
     let (there, kept) = (yard.clone(), moments.clone());
-    let fuse = Fuse::shown(Box::new(move |point, half| {
-        let yard = there.fork();
-        if let Some(op) = half {
-            yard.world.half_do(op);
-        }
-        kept.lock().unwrap().push((point, yard));
-    }));
+    let fuse = || {
+        let (there, kept) = (there.clone(), kept.clone());
+        Fuse::shown(Box::new(move |point, half| {
+            let yard = there.fork();
+            if let Some(op) = half {
+                yard.world.half_do(op);
+            }
+            kept.lock().unwrap().push((point, yard));
+        }))
+    };
     block_on(yard.to_the_end(fuse)).unwrap();
     let moments = std::mem::take(&mut *moments.lock().unwrap());
     let count = moments.len();
@@ -468,7 +529,7 @@ fn sweep(how: Ending, flaw: Option<Flaw>) -> (usize, Vec<String>) {
             return None;
         }
         yard.clock.advance(LEASE);
-        match yard.to_the_end(Fuse::new(CrashPoint::Never)).await {
+        match yard.to_the_end(calmly).await {
             Ok(left) if left.is_as(&calm) => None,
             Ok(left) => Some(format!("{point:?}: {left:?}")),
             Err(why) => Some(format!("{point:?}: {why}")),
@@ -480,23 +541,54 @@ fn sweep(how: Ending, flaw: Option<Flaw>) -> (usize, Vec<String>) {
 #[test]
 fn every_prefix_of_another_core_goes_on_to_the_same_end() {
     for how in [Ending::Killed, Ending::PowerCut] {
-        let (moments, wrong) = sweep(how, None);
+        let (moments, wrong) = sweep(errands, how, None);
         assert_eq!(wrong, Vec::<String>::new(), "{how:?}");
         assert!(moments >= 20, "too few to tell: {moments}");
     }
 }
 
+/// The process that ends drives both the run above and the one below.
+#[test]
+fn every_prefix_of_a_run_with_a_run_below_goes_on_to_the_same_end() {
+    for how in [Ending::Killed, Ending::PowerCut] {
+        let (moments, wrong) = sweep(with_a_run_below, how, None);
+        assert_eq!(wrong, Vec::<String>::new(), "{how:?}");
+        assert!(moments >= 50, "too few to tell: {moments}");
+    }
+    let (flaw, how) = (Flaw::ActsFirst, Ending::Killed);
+    assert_ne!(sweep(with_a_run_below, how, Some(flaw)).1, Vec::<String>::new(), "{flaw:?} was not noticed");
+}
+
+#[test]
+fn a_run_below_that_waits_lets_the_one_above_wait_and_goes_on_with_it() {
+    block_on(async {
+        let yard = Yard::new(with_a_run_below, None);
+        let fuse = Fuse::new(CrashPoint::Never);
+        let rest = yard.process(&fuse, 1).await.unwrap();
+        let Rest::Waiting(Suspension::Child { run }) = rest else { panic!("{rest:?}") };
+        let below = fold::fold(yard.journal.as_ref(), run, &yard.below()).await.unwrap();
+        let above = below.start.as_ref().unwrap().parent.clone().unwrap();
+        assert_eq!((above.run, RunId::child_of(&above.effect.unwrap())), (RUN, run));
+        assert!(matches!(below.life.waiting, Some(Suspension::Approval { open: 1 })), "{:?}", below.life.waiting);
+        // Taken up without an answer, it waits again, and nothing was begun for the second time.
+        let again = yard.process(&fuse, 2).await.unwrap();
+        assert!(matches!(again, Rest::Waiting(Suspension::Child { run: same }) if same == run), "{again:?}");
+        let left = yard.to_the_end(calmly).await.unwrap();
+        assert_eq!((left.done, left.times.values().copied().max()), (3, Some(1)), "{left:?}");
+    });
+}
+
 #[test]
 fn a_driver_with_a_fault_is_caught_by_another_core_too() {
     for (flaw, how) in [(Flaw::ActsFirst, Ending::Killed), (Flaw::LazyIntents, Ending::PowerCut), (Flaw::IgnoresClass, Ending::Killed)] {
-        assert_ne!(sweep(how, Some(flaw)).1, Vec::<String>::new(), "{flaw:?} was not noticed");
+        assert_ne!(sweep(errands, how, Some(flaw)).1, Vec::<String>::new(), "{flaw:?} was not noticed");
     }
 }
 
 #[test]
 fn a_kill_reaches_another_core() {
     block_on(async {
-        let yard = Yard::new(None);
+        let yard = Yard::new(errands, None);
         let fuse = Fuse::new(CrashPoint::Never);
         let Ok(Rest::Waiting(Suspension::Approval { .. })) = yard.process(&fuse, 1).await else { panic!("it waits for a person") };
         let state = yard.fold().await.unwrap();

@@ -24,7 +24,7 @@ use keiko_ports::journal::{CommitError, Journal as _};
 use keiko_ports::live::LiveSink;
 use keiko_ports::model::{ChatModel, Quote};
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
-use keiko_runtime::effects::{self, Job};
+use keiko_runtime::effects::{self, Came, Job};
 use keiko_runtime::flaw::Flaw;
 use keiko_runtime::ports::{DriveOptions, Ports};
 use keiko_runtime::{gate, inbox, views};
@@ -290,7 +290,7 @@ fn no_try_is_made_after_a_kill_that_nobody_has_heard_of_yet() {
             let (standing, request) = (standing.clone(), Some(request.clone()));
             let (live, cancel) = (LiveSink::none(), Cancel::new());
             let job = Job { standing, request, under: Epoch(0), newest, recovered: false, closing: false, live, cancel };
-            let ended = effects::carry_out(ports.clone(), options, job).await;
+            let Came::Out(ended) = effects::carry_out(ports.clone(), options, job).await else { panic!("no run waits below") };
             (ended.outcome, model.asked.load(Ordering::Relaxed))
         };
         assert_eq!(tried(0).await, (Outcome::Cancelled, 1), "the second try is not made");

@@ -12,6 +12,7 @@ use keiko_contracts::time::Timestamp;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::Level;
 use keiko_ports::shell::SystemClock;
+use keiko_runtime::children::NoRuns;
 use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{Driver, Order, Rest, Unwatched};
 use keiko_runtime::inbox;
@@ -58,6 +59,7 @@ fn driver(journal: &Arc<SqliteJournal>, ledger: SocketAddr, worker: u8) -> Drive
     let stage = storm.stage();
     let outside = Outside::new(storm.world.clone(), Fuse::new(CrashPoint::Never), Arc::new(move |step, _| answers(step, &stage)));
     let ports = Ports {
+        runs: Arc::new(NoRuns),
         journal: journal.clone(),
         models: outside.clone(),
         sandbox: outside.clone(),

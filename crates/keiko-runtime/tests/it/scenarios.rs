@@ -54,6 +54,7 @@ pub(crate) struct Scenario {
 impl Scenario {
     pub(crate) fn start(&self) -> StartRun {
         StartRun {
+            parent: None,
             run: RunId::from_bytes([7; 10]),
             by: "me".into(),
             goal: "Make the code right".into(),

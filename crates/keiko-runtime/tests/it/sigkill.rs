@@ -15,6 +15,7 @@ use keiko_governance::class::ActionClass;
 use keiko_governance::policy::Level;
 use keiko_ports::journal::Journal as _;
 use keiko_ports::shell::SystemClock;
+use keiko_runtime::children::NoRuns;
 use keiko_runtime::drive::{Driver, Order, Watch};
 use keiko_runtime::fold;
 use keiko_runtime::ports::{DriveOptions, Ports};
@@ -97,6 +98,7 @@ async fn child() {
     let outside = Outside::new(storm.world.clone(), Fuse::new(CrashPoint::Never), Arc::new(move |step, _| answers(step, &stage)));
     let [.., a, b, c, d, e] = worker.to_be_bytes();
     let ports = Ports {
+        runs: Arc::new(NoRuns),
         journal: journal.clone(),
         models: outside.clone(),
         sandbox: outside.clone(),

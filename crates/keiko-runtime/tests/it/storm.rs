@@ -15,6 +15,7 @@ use keiko_contracts::money::Micros;
 use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{InboxMessage, RunEvent, RunLimits, Suspension};
 use keiko_contracts::time::Timestamp;
+use keiko_runtime::children::NoRuns;
 use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
 use keiko_runtime::flaw::Flaw;
@@ -132,6 +133,7 @@ impl Storm {
             sandbox: outside.clone(),
             host: outside.clone(),
             tools: outside,
+            runs: Arc::new(NoRuns),
             clock: self.clock.clone(),
             policy: Arc::new(self.scenario.policy()),
             worker: WorkerId::from_bytes([worker; 5]),

@@ -19,6 +19,7 @@ use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::perform::Perform;
 use keiko_ports::shell::SystemClock;
+use keiko_runtime::children::NoRuns;
 use keiko_runtime::drive::Driver;
 use keiko_runtime::drive::DriverOf;
 use keiko_runtime::ports::{DriveOptions, Ports};
@@ -46,6 +47,7 @@ impl Rig {
         let config = ModelsConfig { vendors: [("bench".to_owned(), vendor)].into(), ..ModelsConfig::default() };
         let models = Models::new(&config, Arc::new(|_| None)).map_err(|fault| anyhow::anyhow!("{fault}"))?;
         let ports = Ports {
+            runs: Arc::new(NoRuns),
             journal: journal.clone(),
             models: Arc::new(models),
             sandbox: Arc::new(Nothing),
@@ -76,6 +78,7 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
     let mut id = [0; RunId::BYTES];
     id[..4].copy_from_slice(&number.to_be_bytes());
     Ok(StartRun {
+        parent: None,
         run: RunId::from_bytes(id),
         by: "bench".into(),
         goal: "Fix the failing date parser and add a test for leap years.".into(),

@@ -4,8 +4,10 @@ use crate::error::CliError;
 use crate::wiring::{Keiko, random, sandbox};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
+use keiko_contracts::id::TaskId;
 use keiko_contracts::id::{InvalidId, RunId};
 use keiko_contracts::jail::{Source, TreeId};
+use keiko_contracts::run::Parent;
 use keiko_contracts::run::{EndStatus, RunEnd, StartRun};
 use keiko_ports::Cancel;
 use keiko_runtime::drive::{Order, Rest, Unwatched};
@@ -52,20 +54,14 @@ fn counts(tests: &TestSummary) -> (u32, u32, u32) {
 async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, CliError> {
     let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()));
     let language = keiko.config.language();
+    let goal = language.pick("Run the tests of a result again.", "Die Tests eines Ergebnisses noch einmal ausführen.");
     let start = StartRun {
-        run: RunId::from_bytes(random()?),
-        by: super::operator(),
-        goal: language.pick("Run the tests of a result again.", "Die Tests eines Ergebnisses noch einmal ausführen.").into(),
-        agent: name("verifier")?,
-        model: None,
-        install: None,
+        parent: Some(Parent { run: of, effect: None, task: TaskId::main(), attempt: 1 }),
         source: Some(Source::Copy { path: folder.to_owned(), of }),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
-        effort: None,
         language: language.code().into(),
-        demo: false,
-        version: env!("CARGO_PKG_VERSION").into(),
+        ..StartRun::new(RunId::from_bytes(random()?), super::operator(), goal, name("verifier")?)
     };
     let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
     match driver.drive(Order::Start(Box::new(start)), Arc::new(Unwatched), Cancel::new()).await.map_err(|error| error.fault())? {

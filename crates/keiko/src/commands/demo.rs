@@ -16,7 +16,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{AgentName, InvalidId, ModelName, RunId};
 use keiko_contracts::jail::Source;
 use keiko_contracts::language::Language;
-use keiko_contracts::run::{ApprovalMode, RunLimits, StartRun};
+use keiko_contracts::run::StartRun;
 use keiko_governance::policy::RiskPolicy;
 use keiko_models::scripted::Scripted;
 use keiko_ports::model::ChatModel;
@@ -113,19 +113,11 @@ impl Yard {
     fn start(&self, run: RunId, goal: &str, model: &str, language: Language) -> Result<StartRun, Fault> {
         let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
         Ok(StartRun {
-            run,
-            by: super::operator(),
-            goal: goal.into(),
-            agent: "coder".parse::<AgentName>().map_err(bad)?,
             model: Some(model.parse::<ModelName>().map_err(bad)?),
             source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
-            limits: RunLimits::default(),
-            approval: ApprovalMode::Policy,
-            install: None,
-            effort: None,
             language: language.code().into(),
             demo: true,
-            version: env!("CARGO_PKG_VERSION").into(),
+            ..StartRun::new(run, super::operator(), goal, "coder".parse::<AgentName>().map_err(bad)?)
         })
     }
 }

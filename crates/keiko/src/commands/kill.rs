@@ -9,7 +9,6 @@ use crate::home::Home;
 use crate::language::tr;
 use crate::wiring::{Keiko, read_fault};
 use futures_util::StreamExt as _;
-use keiko_agent::row;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{KillScope, Seq, StreamId};
@@ -35,6 +34,12 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
         Err(error) if args.all => return directly(context, &keiko.home, args, &error.fault()).await,
         killed => killed.map_err(|error| error.fault())?,
     };
+    if let KillScope::Run(run) = scope {
+        // Those below have streams of their own. The one above can start no more of them by now.
+        for below in views::below(keiko.journal.as_ref(), run).await.map_err(read_fault)? {
+            keiko.journal.kill(KillScope::Run(below), &args.reason, &operator()).await.map_err(|error| error.fault())?;
+        }
+    }
     if context.output.json() {
         context.output.data(&serde_json::json!({"scope": scope, "epoch": epoch, "reason": args.reason}).to_string());
     } else {
@@ -82,7 +87,7 @@ async fn not_ended(keiko: &Keiko, run: RunId) -> Result<RunId, CliError> {
     let row = keiko.journal.view_get(views::RUNS, &run.to_string()).await.map_err(read_fault)?;
     let row = row.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
     match row {
-        Some(row) if ENDED.iter().any(|end| row::end_word(*end) == row.state) => Err(DriveError::HasEnded(run).fault().into()),
+        Some(row) if ENDED.iter().any(|end| end.word() == row.state) => Err(DriveError::HasEnded(run).fault().into()),
         Some(_) => Ok(run),
         None if keiko.journal.read(&StreamId::run(run), Seq(0)).next().await.is_none() => Err(FoldError::NoSuchRun(run).fault().into()),
         None => Ok(run),

@@ -79,11 +79,8 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
             (recorded(Arc::new(models), args.record.as_deref())?, Some(model))
         }
     };
+    let agent = args.agent.parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(1230), error.to_string()))?;
     let start = StartRun {
-        run: RunId::from_bytes(random()?),
-        by: operator(),
-        goal: text.into(),
-        agent: args.agent.parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(1230), error.to_string()))?,
         model,
         install: installing::at_start(keiko, &args.install, source.as_ref()),
         source,
@@ -92,7 +89,7 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         effort: goal::effort(args.effort, &keiko.config.run),
         language: keiko.config.language().code().into(),
         demo: args.script.is_some(),
-        version: env!("CARGO_PKG_VERSION").into(),
+        ..StartRun::new(RunId::from_bytes(random()?), operator(), text, agent)
     };
     drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await
 }
@@ -384,7 +381,7 @@ pub(crate) fn end_code(status: EndStatus) -> Exit {
 
 fn waiting_code(waiting: &Suspension) -> Exit {
     match waiting {
-        Suspension::Approval { .. } | Suspension::Question { .. } | Suspension::Unknown { .. } => Exit::Waiting,
+        Suspension::Approval { .. } | Suspension::Question { .. } | Suspension::Unknown { .. } | Suspension::Child { .. } => Exit::Waiting,
         Suspension::Unavailable { fault } => exit_of(&fault.code),
         Suspension::Limit { fault } if fault.code == "KEI-6102" => Exit::TimeOut,
         Suspension::Limit { .. } => Exit::Failed,

@@ -375,17 +375,28 @@ async fn check(context: &Context<'_>, keiko: &Keiko, run: RunId, tests: bool) ->
 }
 
 /// Ends a run: a live one hears it in its inbox; one that nobody drives is ended here.
-async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String) -> Result<ExitCode, CliError> {
-    let before = state(keiko, run).await?;
-    if before.ended.is_some() {
-        return Err(keiko_runtime::drive::DriveError::HasEnded(run).fault().into());
-    }
-    let message = InboxMessage::Cancel { by: operator(), reason };
+/// Tells a run to end, and sees to it where nobody drives it.
+async fn end(keiko: &Keiko, run: RunId, reason: &str) -> Result<(), CliError> {
+    let message = InboxMessage::Cancel { by: operator(), reason: reason.to_owned() };
     inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
     if keiko.journal.holder(&StreamId::run(run)).await.map_err(read_fault)?.is_none() {
         let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
         let order = Order::Resume { run, by: operator(), terms: RunTerms::default() };
         driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await.map_err(|error| error.fault())?;
+    }
+    Ok(())
+}
+
+async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String) -> Result<ExitCode, CliError> {
+    let before = state(keiko, run).await?;
+    if before.ended.is_some() {
+        return Err(keiko_runtime::drive::DriveError::HasEnded(run).fault().into());
+    }
+    end(keiko, run, &reason).await?;
+    for below in views::below(keiko.journal.as_ref(), run).await.map_err(read_fault)? {
+        if state(keiko, below).await?.ended.is_none() {
+            end(keiko, below, &reason).await?;
+        }
     }
     let after = state(keiko, run).await?;
     let word = row::state_word(&after);

@@ -34,26 +34,17 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
         context.output.say(&format!("{examining}: {}. {sample}", dir.display()));
     }
     let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()));
+    let goal = context.output.t(
+        "Examine this repository: tests, linters, suspects, repairs.",
+        "Dieses Repository untersuchen: Tests, Linter, verdächtige Zeilen, Reparaturen.",
+    );
     let start = StartRun {
-        run: RunId::from_bytes(random()?),
-        by: super::operator(),
-        goal: context
-            .output
-            .t(
-                "Examine this repository: tests, linters, suspects, repairs.",
-                "Dieses Repository untersuchen: Tests, Linter, verdächtige Zeilen, Reparaturen.",
-            )
-            .into(),
-        agent: name("repo-doctor")?,
-        model: None,
         install: installing::at_start(keiko, &args.install, Some(&source)),
         source: Some(source),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
-        effort: None,
         language: keiko.config.language().code().into(),
-        demo: false,
-        version: env!("CARGO_PKG_VERSION").into(),
+        ..StartRun::new(RunId::from_bytes(random()?), super::operator(), goal, name("repo-doctor")?)
     };
     let models = Arc::new(keiko.config.models()?);
     let code = run::drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await?;

@@ -131,6 +131,7 @@ fn about(class: ActionClass) -> &'static str {
         ActionClass::ToolRead => "A tool that only reads.",
         ActionClass::ToolIdempotent => "A tool that changes something, and does it once even when asked twice.",
         ActionClass::ToolOther => "Any other tool.",
+        ActionClass::Run => "Starts a run of its own, which is judged by the same policy.",
     }
 }
 

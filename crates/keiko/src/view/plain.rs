@@ -236,6 +236,7 @@ pub(crate) fn waits_for(output: &Output, why: &Suspension) -> String {
             "darauf, dass jemand nachsieht, ob dies geschehen ist: {key}: {}",
             output.told(why)
         ),
+        Suspension::Child { run } => tr!(output, "for run {run}, which it has started", "auf Lauf {run}, den er begonnen hat"),
         Suspension::Unavailable { .. } => output.t("for the model", "auf das Modell").into(),
         Suspension::Limit { .. } => output.t("for a higher limit", "auf eine höhere Grenze").into(),
         Suspension::Stopped { by, .. } => tr!(output, "since it was stopped by {by}", "seit dem Anhalten durch {by}"),

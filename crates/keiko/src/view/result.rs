@@ -3,7 +3,6 @@
 use super::plain::{counts, waits_for};
 use super::{Output, Tone, question};
 use crate::language::tr;
-use keiko_agent::row::end_word;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
@@ -22,7 +21,7 @@ const DIFF_LINES: usize = 200;
 /// Shows how a run ended.
 pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
     if output.json() {
-        output.data(&serde_json::json!({"run": run, "status": end_word(end.status), "end": end}).to_string());
+        output.data(&serde_json::json!({"run": run, "status": end.status.word(), "end": end}).to_string());
         return;
     }
     // The doctor's report is long: here stands what matters of it.
@@ -237,7 +236,7 @@ fn still_red(output: &Output, card: &EvidenceCard) -> String {
 /// How it ended, in words that promise no more than there is.
 fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
     let is_denied = card.approvals.iter().any(|(_, answer)| answer.starts_with("denied"));
-    let word = state_word(output, end_word(status));
+    let word = state_word(output, status.word());
     match (status, &card.tests_after) {
         (EndStatus::Examined, Some(tests)) => match tests.failed + tests.errors {
             0 if tests.passed > 0 => format!("{word}; {}", output.t("its tests pass", "die Tests bestehen")),
@@ -279,6 +278,7 @@ pub(crate) fn state_word<'a>(output: &Output, word: &'a str) -> &'a str {
         "waiting-approval" => "wartet: Freigabe",
         "waiting-answer" => "wartet: Antwort",
         "waiting-person" => "wartet: Mensch",
+        "waiting-run" => "wartet: Lauf darunter",
         "waiting-model" => "wartet: Modell",
         "limit" => "an der Grenze",
         "stopped" => "angehalten",
@@ -332,6 +332,7 @@ fn next_commands(run: RunId, why: &Suspension, approvals: &[&ApprovalRequest]) -
     let resume = format!("keiko resume {run}");
     match why {
         Suspension::Approval { .. } => question::next(run, approvals),
+        Suspension::Child { run: child } => vec![format!("keiko runs show {child}"), resume],
         Suspension::Question { .. } | Suspension::Unknown { .. } => vec![format!("keiko resume {run} \"…\"")],
         Suspension::Unavailable { .. } | Suspension::Limit { .. } | Suspension::Stopped { .. } | Suspension::Killed { .. } => vec![resume],
     }

@@ -62,6 +62,10 @@ fn a_goal_beside_red_tests_succeeds_and_the_card_says_that_they_are_red() {
     assert!(asked.contains("Not accepted") && asked.contains("red_tests_in_goal"), "it is asked whose the red tests are: {asked}");
     let card = keiko.end(&keiko.newest())["card"].clone();
     assert!(card["still_red"][0].as_str().unwrap().contains("test_century"), "{card:#}");
+    let run = keiko.newest();
+    keiko.run(&["runs", "verify", "last"]).expect(0);
+    // The check is a run below the one that it checks, and not the last that anybody wanted.
+    keiko.run(&["runs", "list", "--json"]).expect(0).gives(&format!("\"parent\":\"{run}\""));
     keiko.run(&["runs", "verify", "last"]).expect(0);
     server.assert_valid();
 }

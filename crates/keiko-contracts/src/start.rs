@@ -1,0 +1,187 @@
+//! How a run is started, and how it can end.
+
+use crate::digest::Content;
+use crate::id::{AgentName, EffectKey, ModelName, RunId, TaskId};
+use crate::install::InstallWord;
+use crate::jail::Source;
+use crate::model::{Effort, Window};
+use crate::money::Micros;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Starts a run. Everything that decides how it goes is in here, so that it goes on the same way after a restart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StartRun {
+    /// The run.
+    pub run: RunId,
+    /// The run above it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Who wants it: the name of the operator. Empty in records of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// What a person asked for.
+    pub goal: Content,
+    /// Who works on it.
+    pub agent: AgentName,
+    /// The model, for agents that need one.
+    pub model: Option<ModelName>,
+    /// Where the work is.
+    pub source: Option<Source>,
+    /// Limits.
+    pub limits: RunLimits,
+    /// Who answers approvals.
+    pub approval: ApprovalMode,
+    /// What was said about installing before it asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<InstallWord>,
+    /// How hard the model is to think, where it can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
+    /// Language of what people read: `en` or `de`.
+    pub language: String,
+    /// A scripted model plays, or this is a demonstration.
+    #[serde(default)]
+    pub demo: bool,
+    /// Version of the program.
+    pub version: String,
+}
+
+impl StartRun {
+    /// A run on its own, without a model and a workspace, with limits and policy as they are by default and English for
+    /// those who read it. The version is that of the program.
+    #[must_use]
+    pub fn new(run: RunId, by: String, goal: impl Into<Content>, agent: AgentName) -> StartRun {
+        StartRun {
+            run,
+            parent: None,
+            by,
+            goal: goal.into(),
+            agent,
+            model: None,
+            source: None,
+            limits: RunLimits::default(),
+            approval: ApprovalMode::default(),
+            install: None,
+            effort: None,
+            language: "en".into(),
+            demo: false,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// The task of the run above it that it works on; that of a run on its own is the main one.
+    #[must_use]
+    pub fn task(&self) -> TaskId {
+        self.parent.as_ref().map_or_else(TaskId::main, |parent| parent.task.clone())
+    }
+    /// Which attempt at that task it is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.parent.as_ref().map_or(1, |parent| parent.attempt)
+    }
+}
+
+/// What a run belongs to that another one wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Parent {
+    /// The run above.
+    pub run: RunId,
+    /// The effect of that run by which it was started; none if a person had it started for that run, as a check of its
+    /// evidence is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<EffectKey>,
+    /// Which of its tasks.
+    pub task: TaskId,
+    /// Which attempt at it, from 1.
+    pub attempt: u32,
+}
+
+/// What may be different from when a run is taken up again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunTerms {
+    /// Other limits.
+    pub limits: Option<RunLimits>,
+    /// What is said about installing.
+    pub install: Option<InstallWord>,
+}
+
+/// Limits of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunLimits {
+    /// Steps.
+    pub max_steps: u32,
+    /// Money; absent is no limit.
+    pub budget: Option<Micros>,
+    /// Wall clock while working, seconds.
+    pub max_seconds: u32,
+    /// Output of one model request, tokens.
+    pub max_output_tokens: u32,
+    /// Context given to the model, tokens (estimated).
+    pub context_tokens: u32,
+    /// What is known of the model from earlier runs.
+    #[serde(default, skip_serializing_if = "Window::is_unknown")]
+    pub window: Window,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        RunLimits {
+            max_steps: 60,
+            budget: None,
+            max_seconds: 3600,
+            max_output_tokens: 8192,
+            context_tokens: 96_000,
+            window: Window::default(),
+        }
+    }
+}
+
+/// Who answers approvals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalMode {
+    /// Every change outside the sandbox, and every command, is asked for.
+    Ask,
+    /// The risk policy says what is asked for.
+    #[default]
+    Policy,
+    /// Nobody is asked: what would need an approval is refused.
+    Never,
+}
+
+/// How a run can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndStatus {
+    /// The goal is reached, on evidence.
+    Succeeded,
+    /// The goal was to examine, and that is done: what was found stands in the report, be it good or bad.
+    Examined,
+    /// The agent says so, without evidence such as a green test run.
+    Unverified,
+    /// It is not reached.
+    Failed,
+    /// The agent declines the goal.
+    Refused,
+    /// The operator ended it.
+    Cancelled,
+    /// A kill ended it.
+    Killed,
+}
+
+impl EndStatus {
+    /// In a word, as lists have it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            EndStatus::Succeeded => "succeeded",
+            EndStatus::Examined => "examined",
+            EndStatus::Unverified => "unverified",
+            EndStatus::Failed => "failed",
+            EndStatus::Refused => "refused",
+            EndStatus::Cancelled => "cancelled",
+            EndStatus::Killed => "killed",
+        }
+    }
+}

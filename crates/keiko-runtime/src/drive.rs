@@ -1,7 +1,6 @@
 //! Drives one run: decide, commit, carry out, and again, until it ends or waits.
 
 use crate::effects::{self, Came, Job};
-use crate::flaw::Flaw;
 use crate::fold::{self, FoldError};
 use crate::gate::{self, Standing};
 use crate::hub::{Heard, Hub};
@@ -18,7 +17,7 @@ use keiko_contracts::journal::{Epoch, Fence, Position, Recorded, Seq, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{Ended, InboxMessage, RunEnd, RunEvent, Suspension};
-use keiko_governance::core::{Core, CoreEvent, Decided, Env, Input, Price, Setup, Start, Terms, Wanted};
+use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, Terms, Wanted};
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
@@ -513,29 +512,11 @@ impl<C: Core> Session<'_, C> {
         let attended = self.driver.options.attended;
         let env = Env { now: ports.clock.now(), epoch: self.epoch, policy: &ports.policy, price: self.price, attended };
         let decided = state.decide(&env, input).map_err(|reject| DriveError::Core(reject.to_string()))?;
-        let flaw = self.driver.options.flaw;
-        if flaw == Some(Flaw::ActsFirst) {
-            self.act_first(&decided).await;
-        }
-        let mut passed = gate::pass(ports, self.run, state, self.fence, self.epoch, decided, flaw).await?;
-        if flaw == Some(Flaw::ActsFirst) {
-            passed.intents.clear();
-        }
+        let passed = gate::pass(ports, self.run, state, self.fence, self.epoch, decided).await?;
         for (recorded, event) in &passed.recorded {
             self.watch.event(recorded, event);
         }
         Ok(passed)
-    }
-
-    /// What must never be: see [`Flaw::ActsFirst`].
-    async fn act_first(&mut self, decided: &Decided<C>) {
-        for event in &decided.events {
-            if let Some(intent) = event.intent() {
-                let job = self.job(&decided.next, Standing::uncommitted(intent.clone()), false);
-                let ended = effects::carry_out(self.driver.ports.clone(), self.driver.options, job).await;
-                self.working.spawn(std::future::ready(ended));
-            }
-        }
     }
 
     fn begin(&mut self, state: &C, standing: Standing, recovered: bool) {
@@ -599,7 +580,7 @@ impl<C: Core> Session<'_, C> {
             let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: true };
             return Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0);
         }
-        if recovery == Recovery::Restore && self.driver.options.flaw != Some(Flaw::IgnoresClass) {
+        if recovery == Recovery::Restore {
             if let Some(restoring) = self.restoring.take() {
                 is_restored(restoring, &key)?;
             } else {

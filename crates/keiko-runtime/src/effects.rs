@@ -1,6 +1,5 @@
 //! The only place where an action becomes a deed.
 
-use crate::flaw::Flaw;
 use crate::gate::Standing;
 use crate::ports::{DriveOptions, Ports};
 use crate::scrub::scrub;
@@ -76,7 +75,7 @@ async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> C
     let key = job.standing.intent().key.clone();
     let ended = |outcome, tries| Came::Out(Box::new(Ended { key: key.clone(), outcome, tries, recovered: job.recovered }));
     if job.recovered {
-        match recover(ports, options.flaw, job).await {
+        match recover(ports, job).await {
             Recovered::Known(outcome) => return ended(*outcome, 1),
             Recovered::DoIt => {}
         }
@@ -126,10 +125,7 @@ enum Recovered {
 }
 
 /// What is to be done about an effect whose intent is in the journal and whose outcome is not.
-async fn recover(ports: &Ports, flaw: Option<Flaw>, job: &Job) -> Recovered {
-    if flaw == Some(Flaw::IgnoresClass) {
-        return Recovered::DoIt;
-    }
+async fn recover(ports: &Ports, job: &Job) -> Recovered {
     let intent = job.standing.intent();
     match intent.recovery {
         Recovery::Repeat | Recovery::SameKey => Recovered::DoIt,

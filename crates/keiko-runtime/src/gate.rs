@@ -1,15 +1,11 @@
 //! The single gate: one commit takes the intent, consumes the approval, reserves the money, checks lease and kill epoch.
 
-use crate::flaw::Flaw;
 use crate::ports::Ports;
 use crate::views;
 use keiko_contracts::action::Intent;
-use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope;
 use keiko_contracts::id::RunId;
-use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Head, Position, Recorded, Seq, StreamId};
-use keiko_contracts::run::RunEvent;
-use keiko_contracts::time::Timestamp;
+use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Recorded, StreamId};
 use keiko_governance::core::{Core, CoreEvent, Decided};
 use keiko_governance::life::Stamp;
 use keiko_governance::permit::{DurableIntent, NoPermit};
@@ -31,22 +27,6 @@ impl Standing {
     #[must_use]
     pub fn new(recorded: Recorded, intent: Intent) -> Self {
         Standing { recorded, intent }
-    }
-    /// What must never be, see [`Flaw::ActsFirst`]: an intent that nobody has committed, with a record made up for it.
-    pub(crate) fn uncommitted(intent: Intent) -> Self {
-        let recorded = Recorded {
-            position: Position(1),
-            stream: StreamId::run(intent.key.run),
-            seq: Seq(1),
-            kind: RunEvent::EFFECT_INTENDED.to_owned(),
-            version: 1,
-            at: Timestamp::default(),
-            payload: serde_json::to_vec(&intent).unwrap_or_default(),
-            head: Head::default(),
-            previous: Digest::default(),
-            hash: Digest::default(),
-        };
-        Standing::new(recorded, intent)
     }
     /// The intent.
     #[must_use]
@@ -84,7 +64,6 @@ pub async fn pass<C: Core>(
     fence: Fence,
     epoch: Epoch,
     decided: Decided<C>,
-    flaw: Option<Flaw>,
 ) -> Result<Passed<C>, CommitError> {
     let Decided { events, at, next } = decided;
     if events.is_empty() {
@@ -93,7 +72,7 @@ pub async fn pass<C: Core>(
     let mut append = Append {
         stream: StreamId::run(run),
         expect: Expect::At(before.life().head.0),
-        fence: (flaw != Some(Flaw::Unfenced)).then_some(fence),
+        fence: Some(fence),
         epoch: Some(epoch),
         events: Vec::with_capacity(events.len()),
         blobs: Vec::new(),
@@ -105,8 +84,7 @@ pub async fn pass<C: Core>(
         append.events.push(packed.event);
         append.blobs.extend(packed.blobs);
     }
-    let durability =
-        if events.iter().any(CoreEvent::needs_barrier) && flaw != Some(Flaw::LazyIntents) { Durability::Barrier } else { Durability::Lazy };
+    let durability = if events.iter().any(CoreEvent::needs_barrier) { Durability::Barrier } else { Durability::Lazy };
     let recorded = commit(ports, append, durability).await?;
     let mut state = next;
     if let Some(last) = recorded.last() {

@@ -7,8 +7,6 @@
 pub mod children;
 pub mod drive;
 pub mod effects;
-#[doc(hidden)]
-pub mod flaw;
 pub mod fold;
 pub mod gate;
 pub mod hub;

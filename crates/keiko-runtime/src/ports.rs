@@ -1,6 +1,5 @@
 //! The adapters that the runtime works with, as trait objects.
 
-use crate::flaw::Flaw;
 use keiko_contracts::action::{HostAction, RunAction, ToolAction};
 use keiko_contracts::id::WorkerId;
 use keiko_contracts::jail::JailAction;
@@ -46,14 +45,11 @@ pub struct DriveOptions {
     pub tries: u16,
     /// The first pause between tries; it doubles.
     pub pause: Duration,
-    /// For tests only: what is wrong on purpose.
-    #[doc(hidden)]
-    pub flaw: Option<Flaw>,
 }
 
 impl Default for DriveOptions {
     fn default() -> Self {
-        DriveOptions { lease: Duration::from_secs(10), attended: false, tries: 5, pause: Duration::from_millis(500), flaw: None }
+        DriveOptions { lease: Duration::from_secs(10), attended: false, tries: 5, pause: Duration::from_millis(500) }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod crash;
+pub mod flaw;
 pub mod ledger;
 pub mod memory_journal;
 pub mod models;

@@ -24,10 +24,10 @@ use keiko_governance::{approval, class};
 use keiko_ports::Cancel;
 use keiko_runtime::children::ChildRuns;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
-use keiko_runtime::flaw::Flaw;
-use keiko_runtime::ports::{DriveOptions, Ports};
+use keiko_runtime::ports::Ports;
 use keiko_runtime::{fold, inbox};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
+use keiko_testkit::flaw::{Flaw, Flawed};
 use keiko_testkit::memory_journal::MemoryJournal;
 use keiko_testkit::ports::{Outside, VirtualClock, World};
 use serde::{Deserialize, Serialize};
@@ -408,19 +408,21 @@ impl Yard {
     /// One process's part.
     async fn process(&self, fuse: &Arc<Fuse>, worker: u8) -> Result<Rest<Done>, DriveError> {
         let outside = Outside::new(self.world.clone(), fuse.clone(), Arc::new(|step, _| answers(step)));
+        let journal = CrashJournal::new(self.journal.clone(), fuse.clone());
+        let flawed = Flawed::new(self.flaw, journal, outside.clone());
         let runs = ChildRuns::new(self.below());
         let ports = Ports {
-            journal: CrashJournal::new(self.journal.clone(), fuse.clone()),
-            models: outside.clone(),
-            sandbox: outside.clone(),
-            host: outside.clone(),
-            tools: outside,
+            journal: flawed.clone(),
+            models: outside,
+            sandbox: flawed.clone(),
+            host: flawed.clone(),
+            tools: flawed,
             runs: runs.clone(),
             clock: self.clock.clone(),
             policy: Arc::new(RiskPolicy::default()),
             worker: WorkerId::from_bytes([worker; 5]),
         };
-        let driver = Driver::new(ports, DriveOptions { flaw: self.flaw, ..OPTIONS });
+        let driver = Driver::new(ports, OPTIONS);
         runs.are_driven_by(&driver);
         let driver = driver.of(Nothing);
         let order = if self.journal.events(&StreamId::run(RUN)).is_empty() {

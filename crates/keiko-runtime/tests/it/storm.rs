@@ -18,10 +18,10 @@ use keiko_contracts::time::Timestamp;
 use keiko_runtime::children::NoRuns;
 use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
-use keiko_runtime::flaw::Flaw;
 use keiko_runtime::ports::{DriveOptions, Ports};
 use keiko_runtime::{fold, inbox, rebuild};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
+use keiko_testkit::flaw::{Flaw, Flawed};
 use keiko_testkit::memory_journal::MemoryJournal;
 use keiko_testkit::ports::{Answers, Outside, VirtualClock, World};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1_000);
-pub(crate) const OPTIONS: DriveOptions = DriveOptions { lease: LEASE, attended: false, tries: 1, pause: Duration::ZERO, flaw: None };
+pub(crate) const OPTIONS: DriveOptions = DriveOptions { lease: LEASE, attended: false, tries: 1, pause: Duration::ZERO };
 /// More processes than any run here needs.
 const PROCESSES_MAX: u8 = 60;
 
@@ -127,19 +127,19 @@ impl Storm {
 
     pub(crate) fn driver(&self, journal: Arc<CrashJournal>, fuse: &Arc<Fuse>, worker: u8) -> DriverOf<RunState> {
         let outside = Outside::new(self.world.clone(), fuse.clone(), self.answers());
+        let flawed = Flawed::new(self.flaw, journal, outside.clone());
         let ports = Ports {
-            journal,
-            models: outside.clone(),
-            sandbox: outside.clone(),
-            host: outside.clone(),
-            tools: outside,
+            journal: flawed.clone(),
+            models: outside,
+            sandbox: flawed.clone(),
+            host: flawed.clone(),
+            tools: flawed,
             runs: Arc::new(NoRuns),
             clock: self.clock.clone(),
             policy: Arc::new(self.scenario.policy()),
             worker: WorkerId::from_bytes([worker; 5]),
         };
-        let options = DriveOptions { flaw: self.flaw, ..OPTIONS };
-        Driver::new(ports, options).of(self.setup())
+        Driver::new(ports, OPTIONS).of(self.setup())
     }
 
     pub(crate) async fn fold(&self) -> Option<RunState> {

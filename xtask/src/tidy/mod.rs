@@ -5,6 +5,7 @@ mod dependencies;
 mod german;
 mod layers;
 mod purity;
+mod records;
 mod share;
 mod size;
 mod source;
@@ -105,6 +106,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     findings.extend(layers::check(&workspace));
     findings.extend(cycles::check(&tree));
     findings.extend(purity::check(&tree));
+    findings.extend(records::check(&tree));
     findings.extend(dependencies::check(&tree, &workspace));
     findings.extend(words::check(&tree));
     findings.extend(text::check(&tree));

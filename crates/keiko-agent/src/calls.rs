@@ -160,7 +160,10 @@ fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
                 }
             }
         }
-        Resolved::Ask { question } => Planned::Event(Box::new(RunEvent::RunSuspended(Suspension::Question { question: question.into() }))),
+        Resolved::Ask { question } => {
+            let waits = Suspension::Question { call: call.id.clone(), question: question.into() };
+            Planned::Event(Box::new(RunEvent::RunSuspended(waits)))
+        }
         Resolved::ShowMore { reference, from_line, lines } => match draft.state.conversation.whole(&reference) {
             Some(text) => answered(draft, call, piece(text, &reference, from_line, lines), false),
             None if draft.state.conversation.left(&reference).is_some() => Planned::Later,

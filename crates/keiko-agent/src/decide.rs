@@ -162,11 +162,14 @@ impl Draft<'_> {
         }
         match message {
             InboxMessage::Words { by, text } => {
-                let asked = matches!(self.state.life.waiting, Some(Suspension::Question { .. }));
+                let asked = if let Some(Suspension::Question { call, .. }) = &self.state.life.waiting { Some(call.clone()) } else { None };
                 self.emit(RunEvent::Steered(Steered { by, text: text.clone(), inbox: Some(seq) }));
-                if asked && let Some(call) = self.state.calls.iter().find(|call| call.state != CallState::Answered) {
-                    let (id, key) = (call.id.clone(), self.next_key());
-                    self.emit(RunEvent::CallAnswered(CallAnswered { key, call: id, text, is_error: false }));
+                if let Some(asks) = asked {
+                    let mut open = self.state.calls.iter().filter(|call| call.state != CallState::Answered);
+                    if let Some(call) = open.find(|call| asks.is_empty() || call.id == asks) {
+                        let (id, key) = (call.id.clone(), self.next_key());
+                        self.emit(RunEvent::CallAnswered(CallAnswered { key, call: id, text, is_error: false }));
+                    }
                 }
             }
             InboxMessage::Approval(answer) => {

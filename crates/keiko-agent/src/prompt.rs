@@ -84,7 +84,7 @@ fn opening(start: &StartRun, ledger: &str) -> Stable<Message> {
 
 fn system(state: &RunState, start: &StartRun) -> Vec<SystemBlock> {
     let mut facts = String::new();
-    let language = if start.language == "de" { "German, with the formal \"Sie\"" } else { "English" };
+    let language = start.language.pick("English", "German, with the formal \"Sie\"");
     let _ = writeln!(facts, "Write to the operator in {language}.");
     match (&state.workspace.opened, &state.workspace.survey) {
         (Some(opened), Some(survey)) => workspace(&mut facts, opened, survey, is_short(state, start)),

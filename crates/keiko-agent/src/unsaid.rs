@@ -23,7 +23,7 @@ pub(crate) fn are_no_claim(draft: &mut Draft<'_>, call: &Call) -> Result<bool, R
     match words::kind_of(&claim.summary, ending::changed(draft), has_workspace) {
         Kind::Question if draft.env.attended => {
             let question = words::cut(&claim.summary, QUESTION_MAX).into();
-            draft.emit(RunEvent::RunSuspended(Suspension::Question { question }));
+            draft.emit(RunEvent::RunSuspended(Suspension::Question { call: call.id.clone(), question }));
             Ok(true)
         }
         // Nobody is there, and nothing was done: the question is all there is to show.

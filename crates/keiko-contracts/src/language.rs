@@ -1,5 +1,9 @@
 //! The languages that Keiko speaks to people.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+
 /// A language. The journal, events and JSON are in English; what people read is written in theirs at the edge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Language {
@@ -50,6 +54,28 @@ macro_rules! tr {
             $crate::language::Language::German => ::std::format!($german $(, $($argument)*)?),
         }
     };
+}
+
+impl Serialize for Language {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
+/// A code that is not known is English, as everywhere.
+impl<'de> Deserialize<'de> for Language {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Language::of(&Cow::<str>::deserialize(deserializer)?))
+    }
+}
+
+impl JsonSchema for Language {
+    fn schema_name() -> Cow<'static, str> {
+        "Language".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({"type": "string", "enum": ["en", "de"]})
+    }
 }
 
 #[cfg(test)]

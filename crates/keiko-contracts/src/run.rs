@@ -229,6 +229,9 @@ pub enum Suspension {
     },
     /// For an answer.
     Question {
+        /// The call that it answers; empty in records of older versions, which mean the first that is open.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        call: String,
         /// The question.
         question: Content,
     },

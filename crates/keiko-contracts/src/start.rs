@@ -4,6 +4,7 @@ use crate::digest::Content;
 use crate::id::{AgentName, EffectKey, ModelName, RunId, TaskId};
 use crate::install::InstallWord;
 use crate::jail::Source;
+use crate::language::Language;
 use crate::model::{Effort, Window};
 use crate::money::Micros;
 use schemars::JsonSchema;
@@ -38,8 +39,8 @@ pub struct StartRun {
     /// How hard the model is to think, where it can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<Effort>,
-    /// Language of what people read: `en` or `de`.
-    pub language: String,
+    /// Language of what people read.
+    pub language: Language,
     /// A scripted model plays, or this is a demonstration.
     #[serde(default)]
     pub demo: bool,
@@ -64,7 +65,7 @@ impl StartRun {
             approval: ApprovalMode::default(),
             install: None,
             effort: None,
-            language: "en".into(),
+            language: Language::English,
             demo: false,
             version: env!("CARGO_PKG_VERSION").into(),
         }

@@ -154,7 +154,7 @@ mod tests {
             approval: ApprovalMode::Policy,
             install: None,
             effort: None,
-            language: "en".into(),
+            language: keiko_contracts::language::Language::English,
             demo: false,
             version: "0".into(),
         }

@@ -65,7 +65,7 @@ impl Scenario {
             approval: ApprovalMode::Policy,
             install: None,
             effort: None,
-            language: "en".into(),
+            language: keiko_contracts::language::Language::English,
             demo: true,
             version: "0".into(),
         }

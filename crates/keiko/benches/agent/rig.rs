@@ -89,7 +89,7 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
         approval: ApprovalMode::Policy,
         install: None,
         effort: None,
-        language: "en".into(),
+        language: keiko_contracts::language::Language::English,
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),
     })

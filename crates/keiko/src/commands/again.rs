@@ -60,7 +60,7 @@ async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, Cli
         source: Some(Source::Copy { path: folder.to_owned(), of }),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
-        language: language.code().into(),
+        language,
         ..StartRun::new(RunId::from_bytes(random()?), super::operator(), goal, name("verifier")?)
     };
     let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;

@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Context<'_>, home: Home, mut config: Config, c
 /// The script that plays the model of a demonstration, when a run of one is taken up again.
 pub(crate) fn script_of(start: &StartRun) -> Option<Result<Arc<dyn ChatModel>, Fault>> {
     let text = match start.model.as_ref()?.as_str() {
-        TOUR_MODEL => Language::of(&start.language).pick(TOUR_SCRIPT, TOUR_SCRIPT_GERMAN),
+        TOUR_MODEL => start.language.pick(TOUR_SCRIPT, TOUR_SCRIPT_GERMAN),
         CRASH_MODEL => CRASH_SCRIPT,
         _ => return None,
     };
@@ -115,7 +115,7 @@ impl Yard {
         Ok(StartRun {
             model: Some(model.parse::<ModelName>().map_err(bad)?),
             source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
-            language: language.code().into(),
+            language,
             demo: true,
             ..StartRun::new(run, super::operator(), goal, "coder".parse::<AgentName>().map_err(bad)?)
         })

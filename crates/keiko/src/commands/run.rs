@@ -87,7 +87,7 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         limits,
         approval: goal::approval(args.approval, &keiko.config.run),
         effort: goal::effort(args.effort, &keiko.config.run),
-        language: keiko.config.language().code().into(),
+        language: keiko.config.language(),
         demo: args.script.is_some(),
         ..StartRun::new(RunId::from_bytes(random()?), operator(), text, agent)
     };

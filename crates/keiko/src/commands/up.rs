@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
         source: Some(source),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
-        language: keiko.config.language().code().into(),
+        language: keiko.config.language(),
         ..StartRun::new(RunId::from_bytes(random()?), super::operator(), goal, name("repo-doctor")?)
     };
     let models = Arc::new(keiko.config.models()?);

@@ -229,7 +229,7 @@ pub(crate) fn waits_for(output: &Output, why: &Suspension) -> String {
     match why {
         Suspension::Approval { open: 1 } => output.t("for an approval", "auf eine Freigabe").into(),
         Suspension::Approval { open } => tr!(output, "for {open} approvals", "auf {open} Freigaben"),
-        Suspension::Question { question } => tr!(output, "for an answer: {}", "auf eine Antwort: {}", question.text_or_empty()),
+        Suspension::Question { question, .. } => tr!(output, "for an answer: {}", "auf eine Antwort: {}", question.text_or_empty()),
         Suspension::Unknown { key, why } => tr!(
             output,
             "for a person to look whether this happened: {key}: {}",

@@ -9,6 +9,7 @@ mod ledger;
 mod merge;
 mod plan;
 mod seen;
+pub(crate) mod taken;
 
 pub use plan::{ApplyReport, Change, ChangeKind};
 
@@ -51,10 +52,12 @@ impl Home {
     /// # Errors
     /// As [`Home::plan`]; KEI-5109 when writing fails, after everything was put back.
     pub fn apply(&self, run: RunId, tree: &TreeId) -> Result<ApplyReport, Fault> {
+        let _hold = crate::space::in_use(&self.spaces.place(run).dir);
         self.settle(run)?;
         let (root, plan) = self.prepare(run, tree)?;
         let report = plan.report()?;
         if plan.is_empty() {
+            taken::remember(&self.applied(run), tree)?;
             return Ok(report);
         }
         let mut ledger = Ledger::begin(&self.applied(run), root, tree.clone(), &plan)?;
@@ -69,15 +72,22 @@ impl Home {
     /// Takes the last [`Home::apply`] back, if every file is still as it was applied, or is as before already.
     ///
     /// # Errors
-    /// KEI-5133 naming the files that were changed since, KEI-5134 when nothing is applied.
+    /// KEI-5133 naming the files that were changed since, KEI-5134 when nothing is applied, KEI-5165 when the workspace was
+    /// given back.
     pub fn undo(&self, run: RunId) -> Result<ApplyReport, Fault> {
+        let _hold = crate::space::in_use(&self.spaces.place(run).dir);
         self.settle(run)?;
         let last = Ledger::last(&self.applied(run))?.filter(|l| l.status() == Status::Applied);
-        let nothing = || Fault::new(Code(5134), "nothing of this run is applied").at(run).hint(format!("keiko runs apply {run}"));
+        let gone = || self.spaces.meta(run).ok().is_some_and(|meta| meta.is_none()).then(|| self.spaces.pruned(run)).flatten();
+        let nothing = || {
+            gone()
+                .unwrap_or_else(|| Fault::new(Code(5134), "nothing of this run is applied").at(run).hint(format!("keiko runs apply {run}")))
+        };
         let mut ledger = last.ok_or_else(nothing)?;
         ledger.check_untouched()?;
         let report = ledger.reversed()?;
         ledger.take_back()?;
+        taken::forget(&self.applied(run))?;
         Ok(report)
     }
 

@@ -312,6 +312,8 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         no_tests: bool,
     },
+    /// Give back the space that ended runs took, and installed dependencies that nothing used
+    Prune(PruneArgs),
     /// End a run
     Cancel {
         /// The run
@@ -320,6 +322,25 @@ pub(crate) enum RunsCommand {
         #[arg(long, default_value = "cancelled by the operator")]
         reason: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// What was of no use for so long: 14d, 12h [default: the configuration's, or 14d]
+    #[arg(long, value_name = "AGE", allow_hyphen_values = true)]
+    pub(crate) older_than: Option<String>,
+    /// The most that may stay, the newest: 20GiB [default: the configuration's, or no limit]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub(crate) keep: Option<String>,
+    /// Also runs whose change was never applied nor pushed
+    #[arg(long)]
+    pub(crate) unapplied: bool,
+    /// Only say what would be given back
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask before unapplied changes are deleted
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 impl Default for RunsCommand {

@@ -3,7 +3,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// What was typed, and the command that does it.
-const OTHERS: [(&[&str], &str); 21] = [
+const OTHERS: [(&[&str], &str); 22] = [
     (&["list", "ls", "ps", "history", "status", "jobs"], "keiko runs list"),
     (&["show", "info", "inspect"], "keiko runs show last"),
     (&["report"], "keiko runs report last"),
@@ -11,6 +11,7 @@ const OTHERS: [(&[&str], &str); 21] = [
     (&["diff"], "keiko runs diff last"),
     (&["apply", "merge", "accept"], "keiko runs apply last"),
     (&["undo", "revert", "rollback"], "keiko runs undo last"),
+    (&["prune", "gc", "clean", "cleanup"], "keiko runs prune"),
     (&["verify", "check"], "keiko runs verify last"),
     (&["cancel", "abort"], "keiko runs cancel last"),
     (&["stop"], "keiko kill --run last --reason \"…\", or: keiko runs cancel last"),

@@ -196,6 +196,7 @@ impl Shared {
             std::fs::create_dir(&cache).map_err(|e| io_fault("make a folder", &cache, &e))?;
             copy::give(&cache, self.jail.identity().uid, self.jail.identity().gid)?;
         }
+        set.used(&self.cache);
         session.prepared.add(set, &session.place)
     }
 

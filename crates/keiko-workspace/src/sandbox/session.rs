@@ -42,6 +42,8 @@ pub(super) struct Session {
     worker: Option<Worker>,
     used: Instant,
     watched: bool,
+    /// Keeps the workspace from being given back meanwhile.
+    _hold: Option<std::fs::File>,
 }
 
 struct Worker {
@@ -53,6 +55,7 @@ struct Worker {
 impl Session {
     pub(super) fn new(place: Place, meta: Meta) -> Session {
         let prepared = Prepared::read(&place);
+        let hold = crate::space::in_use(&place.dir);
         Session {
             place,
             meta,
@@ -63,6 +66,7 @@ impl Session {
             worker: None,
             used: Instant::now(),
             watched: false,
+            _hold: hold,
         }
     }
 

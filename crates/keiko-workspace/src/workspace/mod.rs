@@ -21,6 +21,7 @@ mod interpreter;
 pub(crate) mod open;
 pub(crate) mod own;
 pub(crate) mod prepare;
+pub(crate) mod pruned;
 pub(crate) mod registry;
 pub(crate) mod source;
 pub(crate) mod submodules;
@@ -154,17 +155,16 @@ impl Workspaces {
     /// The same, where it must be there.
     pub(crate) fn must(&self, run: RunId) -> Result<(Place, Meta), Fault> {
         let meta = self.meta(run)?.ok_or_else(|| {
-            Fault::new(Code(5111), "this run has no workspace").at(run).hint(format!("see how far it came: keiko runs show {run}"))
+            self.pruned(run).unwrap_or_else(|| {
+                Fault::new(Code(5111), "this run has no workspace").at(run).hint(format!("see how far it came: keiko runs show {run}"))
+            })
         })?;
         Ok((self.place(run), meta))
     }
 
-    /// Removes the workspace of a run.
-    ///
-    /// # Errors
-    /// KEI-5109 when something cannot be removed.
-    pub fn remove(&self, run: RunId) -> Result<(), Fault> {
-        copy::wipe(&self.place(run).dir)
+    /// The fault for a run whose workspace was given back.
+    pub(crate) fn pruned(&self, run: RunId) -> Option<Fault> {
+        pruned::of(&self.root, run).map(|pruned| pruned.fault())
     }
 }
 

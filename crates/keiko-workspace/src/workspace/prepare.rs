@@ -106,6 +106,13 @@ impl Set {
         self.done(cache).is_file() && self.host(cache).is_dir()
     }
 
+    /// Writes down that it is used now: what nothing has used for long is given back when somebody asks for space.
+    pub(crate) fn used(&self, cache: &Path) {
+        let file = std::fs::OpenOptions::new().append(true).open(self.done(cache));
+        // A cache that cannot be written to is none that can be given back.
+        let _ = file.and_then(|file| file.set_modified(std::time::SystemTime::now()));
+    }
+
     /// The archive of what was built in the workspace, if anything was.
     pub(crate) fn built(&self, cache: &Path) -> Option<PathBuf> {
         let archive = self.host(cache).join(BUILT);
@@ -284,6 +291,11 @@ impl Prepared {
         let bytes =
             serde_json::to_vec(self).map_err(|e| Fault::new(Code(5110), format!("the workspace's record cannot be written: {e}")))?;
         write_atomically(&Self::file(place), &bytes)
+    }
+
+    /// The sets, as they are called below the cache: `python/KEY-SOURCE`.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|set| format!("{}/{}", name(set.toolchain), set.name()))
     }
 
     /// Whether the set is in use.

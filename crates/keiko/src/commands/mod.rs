@@ -11,6 +11,7 @@ mod goal;
 mod installing;
 mod kill;
 mod models;
+mod prune;
 mod run;
 mod runs;
 mod up;

@@ -132,6 +132,9 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
     let models: Arc<dyn ChatModel> = remembering.clone();
     let state = keiko.driver(models.clone(), DriveOptions::default())?.fold(run).await.map_err(|error| error.fault())?;
     if state.ended.is_some() {
+        if let Some(pruned) = crate::holdings::pruned(&keiko.home, run) {
+            return Err(pruned.fault().into());
+        }
         return Err(DriveError::HasEnded(run).fault().into());
     }
     let models = match (&args.script, state.start.as_deref().map(super::demo::script_of)) {

@@ -4,6 +4,7 @@ use super::change::Changes;
 use super::{Context, operator};
 use crate::cli::RunsCommand;
 use crate::error::{CliError, Exit};
+use crate::holdings::pruned;
 use crate::language::tr;
 use crate::view::{Output, Tone, plain, result};
 use crate::wiring::{Keiko, read_fault, sandbox};
@@ -39,6 +40,7 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: RunsComma
         RunsCommand::Apply { run, check } => apply(context, keiko, keiko.run_id(&run).await?, check).await,
         RunsCommand::Undo { run } => undo(context, keiko, keiko.run_id(&run).await?).await,
         RunsCommand::Verify { run, no_tests } => check(context, keiko, keiko.run_id(&run).await?, !no_tests).await,
+        RunsCommand::Prune(args) => super::prune::run(context, keiko, &args).await,
         RunsCommand::Cancel { run, reason } => cancel(context, keiko, keiko.run_id(&run).await?, reason).await,
     }
 }
@@ -130,9 +132,10 @@ async fn show_whole(context: &Context<'_>, keiko: &Keiko, run: RunId, state: &Ru
     if context.output.json() {
         let approvals: Vec<_> = state.life.open_approvals().map(|approval| approval.request.as_ref().clone()).collect();
         let end = state.ended.as_deref();
+        let pruned = pruned(&keiko.home, run).map(|pruned| pruned.at);
         let next = row.as_ref().filter(|row| row.state == row::INTERRUPTED).map(|row| format!("keiko resume {}", row.run));
         context.output.data(
-            &serde_json::json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next}).to_string(),
+            &serde_json::json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next, "pruned": pruned}).to_string(),
         );
         return Ok(ExitCode::SUCCESS);
     }
@@ -140,7 +143,17 @@ async fn show_whole(context: &Context<'_>, keiko: &Keiko, run: RunId, state: &Ru
         show_row(context.output, row);
     }
     match (&state.ended, &state.life.waiting) {
-        (Some(end), _) => show_ending(context.output, end),
+        (Some(end), _) => {
+            show_ending(context.output, end);
+            if let Some(pruned) = pruned(&keiko.home, run) {
+                let at = context.output.minute(pruned.at);
+                context.output.say(&tr!(
+                    context.output,
+                    "Its workspace was given back on {at} (keiko runs prune).",
+                    "Sein Arbeitsbereich wurde am {at} freigegeben (keiko runs prune)."
+                ));
+            }
+        }
         (None, Some(why)) => {
             let changes = super::run::asked_changes(&Changes::of(keiko), state).await;
             result::show_waiting(context.output, (run, why, state), &changes, false);
@@ -358,7 +371,12 @@ fn show_apply(context: &Context<'_>, report: &ApplyReport, verb: &str, nothing: 
 /// Checks the card: journal first, then the trees and the tests, in the sandbox, on a fresh copy of the result.
 async fn check(context: &Context<'_>, keiko: &Keiko, run: RunId, tests: bool) -> Result<ExitCode, CliError> {
     let mut verified = verify::journal(keiko.journal.as_ref(), run).await.map_err(|error| error.fault())?;
-    if verified.card.tree_after.is_some() {
+    let pruned = pruned(&keiko.home, run);
+    if let (Some(pruned), true) = (pruned, tests) {
+        let fault = pruned.fault();
+        return Err(fault.hint(format!("the journal alone can still be checked: keiko runs verify {run} --no-tests")).into());
+    }
+    if pruned.is_none() && verified.card.tree_after.is_some() {
         verified.checks.extend(super::again::check(keiko, &verified.card, tests).await?);
     }
     let ok = verified.checks.iter().all(|check| check.ok);

@@ -20,6 +20,7 @@ pub(crate) use stack::{Origin, Stack};
 pub(crate) use template::{config_file, risk_file};
 
 use crate::home::Home;
+use crate::retention::{Age, Bytes};
 use keiko_contracts::approval::Installing;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::language::Language as Spoken;
@@ -44,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) run: RunConfig,
     pub(crate) log: LogConfig,
     pub(crate) sandbox: SandboxConfig,
+    pub(crate) retention: RetentionConfig,
     pub(crate) policy: RiskPolicy,
     pub(crate) models: ModelsConfig,
     language: Option<Language>,
@@ -75,6 +77,21 @@ pub(crate) struct SandboxConfig {
     pub(crate) registries: Vec<String>,
     /// The most that the folders of a run may hold.
     pub(crate) workspace_mib: u32,
+}
+
+/// What `runs prune` keeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RetentionConfig {
+    /// What was of no use for so long goes.
+    pub(crate) older_than: Age,
+    /// The most that may stay.
+    pub(crate) keep: Option<Bytes>,
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        RetentionConfig { older_than: Age::DEFAULT, keep: None }
+    }
 }
 
 impl Default for SandboxConfig {
@@ -343,6 +360,7 @@ fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
         run: RunConfig { model: raw.run.model, approval: raw.run.approval, install: raw.run.install, effort: raw.run.effort, limits },
         log: LogConfig { level: raw.log.level.name().into(), json: raw.log.format == LogFormat::Json },
         sandbox: raw.sandbox.into(),
+        retention: RetentionConfig { older_than: raw.retention.older_than, keep: raw.retention.keep },
         policy,
         models: raw.models,
         language: raw.language,
@@ -467,6 +485,24 @@ mod tests {
             committed.trim() == schema().unwrap(),
             "schemas/config.json is out of date; write it: ./keiko config schema > schemas/config.json"
         );
+    }
+
+    #[test]
+    fn how_long_things_are_kept_is_the_operators_to_say() {
+        let text = "[retention]\nolder_than = '3d'\nkeep = '2GiB'\n";
+        let config = Loaded::read(&ground(&[("user/config.toml", text)], &[]).places).config().unwrap();
+        assert_eq!((config.retention.older_than.to_string().as_str(), config.retention.keep), ("3d", Some(Bytes(2 << 30))));
+        let by_variable = ground(&[], &[("KEIKO_RETENTION__KEEP", "1M")]);
+        assert_eq!(Loaded::read(&by_variable.places).config().unwrap().retention.keep, Some(Bytes(1 << 20)));
+        let without = Loaded::read(&ground(&[], &[]).places).config().unwrap().retention;
+        assert_eq!((without.older_than, without.keep), (Age::DEFAULT, None));
+        for bad in ["older_than = '14'", "older_than = 14", "keep = 'much'"] {
+            let fault = Loaded::read(&ground(&[("user/config.toml", &format!("[retention]\n{bad}\n"))], &[]).places).config().unwrap_err();
+            assert_eq!(fault.code, "KEI-1303", "{bad}");
+            assert!(fault.place.unwrap().contains("config.toml:2"), "{bad}");
+        }
+        let of_a_project = ground(&[("repo/.git/HEAD", ""), ("repo/src/x", ""), ("repo/keiko.toml", text)], &[]);
+        assert_eq!(Loaded::read(&of_a_project.places).config().unwrap_err().code, "KEI-1305");
     }
 
     #[test]

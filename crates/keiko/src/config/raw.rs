@@ -1,5 +1,6 @@
 //! The configuration file as people write it. Its documentation, its JSON Schema and `config init` come from here.
 
+use crate::retention::{Age, Bytes};
 use keiko_contracts::approval::Installing;
 use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
@@ -21,6 +22,8 @@ pub(crate) struct RawConfig {
     pub(crate) run: RawRun,
     /// The sandbox.
     pub(crate) sandbox: RawSandbox,
+    /// What `runs prune` keeps of ended runs and of installed dependencies. Nothing is deleted without that command.
+    pub(crate) retention: RawRetention,
     /// Logs, on stderr.
     pub(crate) log: RawLog,
     /// Language models.
@@ -98,6 +101,23 @@ pub(crate) struct RawSandbox {
 impl Default for RawSandbox {
     fn default() -> Self {
         RawSandbox { registries: None, workspace_mib: keiko_sandbox::jail::JailOptions::new("").workspace_mib }
+    }
+}
+
+/// What `runs prune` keeps of ended runs and of installed dependencies. Nothing is deleted without that command.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawRetention {
+    /// What was of no use for so long is given back by `runs prune`. `--older-than` goes before it.
+    pub(crate) older_than: Age,
+    /// The most that workspaces and installed dependencies may take after `runs prune`. `--keep` goes before it. If not set, there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep: Option<Bytes>,
+}
+
+impl Default for RawRetention {
+    fn default() -> Self {
+        RawRetention { older_than: Age::DEFAULT, keep: None }
     }
 }
 

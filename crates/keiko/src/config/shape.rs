@@ -3,6 +3,7 @@
 
 use super::key::KeyPath;
 use super::raw::DOLLARS;
+use crate::retention::{self, Age, Bytes};
 use keiko_contracts::money::Micros;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,6 +43,8 @@ pub(crate) struct Kinds {
     pub(crate) min: Option<i64>,
     pub(crate) max: Option<i64>,
     pub(crate) dollars: bool,
+    pub(crate) age: bool,
+    pub(crate) bytes: bool,
 }
 
 impl Field {
@@ -136,6 +139,8 @@ impl Kinds {
     pub(crate) fn check(&self, value: &toml::Value) -> Result<(), (String, String)> {
         match value {
             toml::Value::String(text) if self.dollars => text.parse::<Micros>().map(drop).map_err(|e| (e.to_string(), self.expected())),
+            toml::Value::String(text) if self.age => self.fits(text.parse::<Age>()),
+            toml::Value::String(text) if self.bytes => self.fits(text.parse::<Bytes>()),
             toml::Value::String(text) if !self.words.is_empty() => {
                 if self.words.iter().any(|word| word == text) {
                     return Ok(());
@@ -160,10 +165,21 @@ impl Kinds {
         }
     }
 
+    fn fits<T>(&self, parsed: Result<T, retention::Odd>) -> Result<(), (String, String)> {
+        let what = if self.age { "this is no age" } else { "this is no size" };
+        parsed.map(drop).map_err(|_| (what.to_owned(), self.expected()))
+    }
+
     /// What is expected, in words.
     pub(crate) fn expected(&self) -> String {
         if self.dollars {
             return "expected dollars such as \"0.50\", or a whole number".into();
+        }
+        if self.age {
+            return retention::AGE_EXPECTED.into();
+        }
+        if self.bytes {
+            return retention::BYTES_EXPECTED.into();
         }
         let mut words = Vec::new();
         if !self.words.is_empty() {
@@ -256,6 +272,8 @@ impl Kinds {
         self.integer |= other.integer;
         self.boolean |= other.boolean;
         self.dollars |= other.dollars;
+        self.age |= other.age;
+        self.bytes |= other.bytes;
         self.words.extend(other.words);
         self.min = self.min.or(other.min);
         self.max = self.max.or(other.max);
@@ -271,6 +289,7 @@ fn kinds(schema: &Value) -> Kinds {
     let word = |value: &Value| value.as_str().map(str::to_owned);
     let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(word);
     let words: Vec<String> = listed.chain(schema.get("const").and_then(word)).collect();
+    let format = schema.get("format").and_then(Value::as_str);
     let bound = |name: &str| schema.get(name).and_then(Value::as_i64);
     Kinds {
         text: types.contains(&"string") || !words.is_empty(),
@@ -278,8 +297,10 @@ fn kinds(schema: &Value) -> Kinds {
         boolean: types.contains(&"boolean"),
         words,
         min: bound("minimum"),
-        max: bound("maximum").or((schema.get("format").and_then(Value::as_str) == Some("uint32")).then_some(i64::from(u32::MAX))),
-        dollars: schema.get("format").and_then(Value::as_str) == Some(DOLLARS),
+        max: bound("maximum").or((format == Some("uint32")).then_some(i64::from(u32::MAX))),
+        dollars: format == Some(DOLLARS),
+        age: format == Some(retention::AGE),
+        bytes: format == Some(retention::BYTES),
     }
 }
 

@@ -65,6 +65,7 @@ fn section(field: &Field, at: &KeyPath, text: &mut String) {
         let example = match defaults.leaves.get(&key) {
             Some(leaf) => leaf.value.clone(),
             None if kinds.dollars => "0.50".into(),
+            None if kinds.bytes => "20GiB".into(),
             None => kinds.words.first().cloned().unwrap_or_else(|| "ollama/qwen3-coder".into()).into(),
         };
         if !kinds.words.is_empty() {

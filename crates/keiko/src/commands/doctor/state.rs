@@ -2,7 +2,9 @@
 
 use super::{Row, State, holders};
 use crate::config::{Loaded, Places};
+use crate::holdings::gather;
 use crate::home::Home;
+use crate::retention::Bytes;
 use crate::wiring::read_fault;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
@@ -10,16 +12,21 @@ use keiko_contracts::journal::StreamId;
 use keiko_models::detect::{self, Found};
 use keiko_models::key::process_env;
 use keiko_ports::journal::{Journal as _, ViewQuery};
+use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::views;
 use keiko_store::{OpenError, Options, SqliteJournal};
+use keiko_workspace::space::{Patience, Rule, Space, plan};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Below this, warn; below the second, no run gets far. Bytes.
 const LITTLE: u64 = 2 << 30;
 const TOO_LITTLE: u64 = 200 << 20;
 /// Most findings, leases and workspaces that are named.
 const NAMED: usize = 5;
+/// How long space is measured.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether Keiko's folders are ours alone.
 pub(super) fn folders(home: &Home) -> Vec<Row> {
@@ -74,11 +81,7 @@ impl Row {
 }
 
 fn size(bytes: u64) -> String {
-    match bytes {
-        n if n >= 10 << 30 => format!("{} GiB", n >> 30),
-        n if n >= 10 << 20 => format!("{} MiB", n >> 20),
-        n => format!("{} KiB", n >> 10),
-    }
+    Bytes(bytes).to_string()
 }
 
 /// The journal, who works in it, and workspaces that nothing refers to.
@@ -114,6 +117,7 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
     rows.push(super::lists::look(&journal).await);
     rows.push(leases(&journal).await);
     rows.extend(workspaces(&journal, &home.data).await);
+    rows.extend(space(&journal, home).await);
     journal.close().await;
     rows
 }
@@ -166,6 +170,31 @@ async fn workspaces(journal: &SqliteJournal, data: &Path) -> Option<Row> {
     let named: Vec<String> = orphans.iter().take(NAMED).map(|path| format!("'{}'", path.display())).collect();
     let seen = format!("{} of {} belong to no run", orphans.len(), runs.len());
     Some(Row::new("workspaces", State::Warn, seen).todo(format!("rm -r {}", named.join(" "))))
+}
+
+/// What workspaces and installed dependencies take, and what of it could be given back. Huge trees are looked at for a
+/// moment only.
+async fn space(journal: &SqliteJournal, home: &Home) -> Option<Row> {
+    let space = Space::below(&home.data, &home.cache);
+    let found = match gather(journal, &space, &mut Patience::of(PATIENCE)).await {
+        Ok(found) => found,
+        Err(error) => return Some(Row::fault("space", State::Warn, &error.fault)),
+    };
+    if found.holdings.is_empty() && found.rest == 0 {
+        return None;
+    }
+    let kept = Loaded::read(&Places::of(home)).config().map(|config| config.retention).unwrap_or_default();
+    let rule = Rule { older_than: kept.older_than.duration(), keep: kept.keep.map(|keep| keep.0), unapplied: false };
+    let ((runs, caches), whole) = (found.bytes(), found.whole);
+    let gives = plan(found.holdings, rule, SystemClock.now()).gives().saturating_add(found.rest);
+    let (runs, caches, gives) = (size(runs), size(caches), size(gives));
+    Some(match whole {
+        true => Row::ok("space", format!("workspaces take {runs}, installed dependencies {caches}; `keiko runs prune` gives back {gives}")),
+        false => Row::ok(
+            "space",
+            format!("workspaces take at least {runs}, installed dependencies {caches}; `keiko runs prune` gives back at least {gives}"),
+        ),
+    })
 }
 
 /// Configuration, policy, and models.

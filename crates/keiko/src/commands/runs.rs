@@ -208,7 +208,7 @@ fn show_row(output: &Output, row: &RunRow) {
 }
 
 fn show_ending(output: &Output, end: &RunEnd) {
-    output.data(&result::card(output, end.status, &end.card));
+    output.data(&result::card(output, end));
     output.data(&format!("\n{}", result::report(output, end)));
 }
 

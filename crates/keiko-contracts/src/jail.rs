@@ -416,6 +416,9 @@ pub struct Preparation {
     pub cached: bool,
 }
 
+/// The folder of a Python set that holds the kernel for cells, beside the project's environment.
+pub const PYTHON_KERNEL: &str = "kernel";
+
 /// How much an installation is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Packages {

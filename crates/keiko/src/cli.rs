@@ -406,15 +406,15 @@ impl Default for ApprovalsCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct KillArgs {
-    /// Everything
-    #[arg(long, conflicts_with = "run", required_unless_present = "run")]
+    /// Every run of every process, and what would start under the same epoch
+    #[arg(long, conflicts_with = "run", requires = "reason")]
     pub(crate) all: bool,
-    /// One run
-    #[arg(long)]
+    /// This run only; others go on
+    #[arg(long, requires = "reason")]
     pub(crate) run: Option<String>,
     /// Why, for the record
     #[arg(long)]
-    pub(crate) reason: String,
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Default, Subcommand)]

@@ -96,10 +96,20 @@ impl Connection {
     }
 }
 
-/// The command that starts a kernel: `python` as seen where it runs, and the connection file as seen there.
+/// Starts a kernel out of the folder that is the first argument. It comes last on the search path: what the interpreter has
+/// itself goes before it. Nothing is imported out of the folder where it starts, which is the project's.
+const LENT: &str = "import sys; sys.path = [path for path in sys.path if path] + [sys.argv.pop(1)]; import runpy; \
+                    runpy.run_module('ipykernel_launcher', run_name='__main__', alter_sys=True)";
+
+/// The command that starts a kernel: `python` as seen where it runs, the folder that lends it ipykernel, if it has none
+/// itself, and the connection file, both as seen there.
 #[must_use]
-pub fn command(python: &str, connection_file_inside: &str) -> Vec<String> {
-    [python, "-m", "ipykernel_launcher", "-f", connection_file_inside].map(str::to_owned).to_vec()
+pub fn command(python: &str, lent: Option<&str>, connection_file_inside: &str) -> Vec<String> {
+    let start: &[&str] = match lent {
+        Some(folder) => &[python, "-c", LENT, folder, "-f", connection_file_inside],
+        None => &[python, "-m", "ipykernel_launcher", "-f", connection_file_inside],
+    };
+    start.iter().map(|word| (*word).to_owned()).collect()
 }
 
 #[cfg(test)]

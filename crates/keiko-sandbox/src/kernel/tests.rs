@@ -50,7 +50,7 @@ async fn kernel(test: &str) -> Option<Running> {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("k");
     let connection = Connection::prepare(&folder, folder.to_str().unwrap(), None).unwrap();
-    let argv = command(python.to_str().unwrap(), folder.join(CONNECTION_FILE).to_str().unwrap());
+    let argv = command(python.to_str().unwrap(), None, folder.join(CONNECTION_FILE).to_str().unwrap());
     let mut child = Command::new(&argv[0]);
     child.args(&argv[1..]).current_dir(dir.path()).env("HOME", dir.path()).env("IPYTHONDIR", dir.path()).env("MPLBACKEND", "Agg");
     let child: Child = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();

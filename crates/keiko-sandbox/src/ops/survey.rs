@@ -11,6 +11,7 @@ mod node_manifest;
 mod node_script;
 mod programs;
 mod python;
+mod python_kernel;
 mod python_ways;
 mod python_words;
 mod rust;

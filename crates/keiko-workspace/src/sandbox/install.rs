@@ -135,11 +135,12 @@ impl Shared {
     pub(super) async fn survey(&self, session: &mut Session, run: RunId, cancel: &Cancel) -> Result<Option<JailBody>, Fault> {
         let Some(mut survey) = self.look(session, cancel).await? else { return Ok(None) };
         let mut adopted = false;
-        let missing = survey.projects.iter().filter(|project| project.needs_prepare);
-        for wanted in missing.filter_map(|project| project.preparation.as_ref()).take(SETS_MOST) {
+        let known = survey.projects.iter().filter_map(|project| Some((project.needs_prepare, project.preparation.as_ref()?)));
+        for (missing, wanted) in known.take(SETS_MOST) {
             // A survey comes out of the jail: what makes no sense is not used.
             let Ok(set) = set_of(session, run, wanted) else { continue };
-            if set.is_done(&self.cache) && !session.prepared.holds(&set) {
+            let serves = missing || set.is_kernel_only(&self.cache);
+            if serves && set.is_done(&self.cache) && !session.prepared.holds(&set) {
                 self.adopt_cached(session, set).await?;
                 adopted = true;
             }

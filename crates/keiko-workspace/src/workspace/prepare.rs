@@ -5,7 +5,7 @@
 //!
 //! | toolchain | `<cache>/deps/...` | inside |
 //! |---|---|---|
-//! | Python | `python/<key>-<source>` | `/cache/python/<key>` with `venv` |
+//! | Python | `python/<key>-<source>` | `/cache/python/<key>` with `venv`, and `kernel` where cells need one |
 //! | Node | `node/<key>-<source>` | `/cache/node/<key>` with `node_modules`, also bound where the project is |
 //! | Rust | `rust/<key>-<source>` | `/cache/cargo` (`CARGO_HOME`) |
 //! | Go | `go/<key>-<source>` | `/cache/go` with `mod` (`GOMODCACHE`) |
@@ -15,7 +15,7 @@ use super::{Meta, Place, copy, io_fault, write_atomically};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::RunId;
-use keiko_contracts::jail::Toolchain;
+use keiko_contracts::jail::{PYTHON_KERNEL, Toolchain};
 use keiko_sandbox::foreign;
 use keiko_sandbox::jail::Identity;
 use keiko_sandbox::spec::Mount;
@@ -111,6 +111,12 @@ impl Set {
         let file = std::fs::OpenOptions::new().append(true).open(self.done(cache));
         // A cache that cannot be written to is none that can be given back.
         let _ = file.and_then(|file| file.set_modified(std::time::SystemTime::now()));
+    }
+
+    /// Whether it is a kernel for cells and nothing else: commands of the project see nothing of it.
+    pub(crate) fn is_kernel_only(&self, cache: &Path) -> bool {
+        let there = |name: &str| self.host(cache).join(name).symlink_metadata().is_ok_and(|about| about.is_dir());
+        self.toolchain == Toolchain::Python && there(PYTHON_KERNEL) && !there("venv")
     }
 
     /// The archive of what was built in the workspace, if anything was.
@@ -334,7 +340,7 @@ impl Prepared {
         let mut env = BTreeMap::new();
         let mut path = base_path.to_owned();
         let depth = |own: &PathBuf| if Path::new(dir).starts_with(own) { own.components().count() + 1 } else { 0 };
-        let mut sets: Vec<&Set> = self.0.iter().filter(|s| s.is_done(cache)).collect();
+        let mut sets: Vec<&Set> = self.0.iter().filter(|s| s.is_done(cache) && !s.is_kernel_only(cache)).collect();
         sets.sort_by_key(|set| set.dirs.iter().map(depth).max().unwrap_or_default());
         for set in sets {
             set.use_env(&mut env, &mut path);
@@ -347,8 +353,25 @@ impl Prepared {
 
     /// The interpreter of the newest prepared Python, if any.
     pub(crate) fn python(&self, cache: &Path) -> Option<String> {
-        let set = self.0.iter().rev().find(|s| s.toolchain == Toolchain::Python && s.is_done(cache))?;
+        let set = self.pythons(cache).find(|set| !set.is_kernel_only(cache))?;
         Some(format!("{}/venv/bin/python", set.inside()))
+    }
+
+    /// The folder of the kernel for cells that came with a prepared Python, as seen inside: with the newest, if with any.
+    pub(crate) fn kernel(&self, cache: &Path) -> Option<String> {
+        let set = self.pythons(cache).next()?;
+        let there = set.host(cache).join(PYTHON_KERNEL).symlink_metadata().is_ok_and(|about| about.is_dir());
+        there.then(|| format!("{}/{PYTHON_KERNEL}", set.inside()))
+    }
+
+    /// Whether Python packages are prepared.
+    pub(crate) fn has_python(&self, cache: &Path) -> bool {
+        self.pythons(cache).next().is_some()
+    }
+
+    /// Prepared Pythons, the newest first.
+    fn pythons(&self, cache: &Path) -> impl Iterator<Item = &Set> {
+        self.0.iter().rev().filter(|set| set.toolchain == Toolchain::Python && set.is_done(cache))
     }
 }
 
@@ -391,6 +414,24 @@ mod tests {
         assert_eq!(Prepared::read(&place), prepared);
         assert_eq!(prepared.env_in("", dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");
         assert_eq!(prepared.mounts(&place, dir.path())[0].inside, "/cache/python/k");
+        assert_eq!(prepared.python(dir.path()).as_deref(), Some("/cache/python/k/venv/bin/python"));
+    }
+
+    #[test]
+    fn a_kernel_stands_beside_the_project_and_changes_nothing_of_its_commands() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { dir: dir.path().join("run") };
+        std::fs::create_dir_all(place.tree()).unwrap();
+        let run = RunId::from_bytes([1; 10]);
+        let set = Set::new(Toolchain::Python, "k", Origin::default(), vec![]).unwrap();
+        let mut prepared = Prepared::default();
+        prepared.add(set.clone(), &place).unwrap();
+        std::fs::create_dir_all(set.unfinished(dir.path(), run).join(PYTHON_KERNEL)).unwrap();
+        set.finish(dir.path(), run, "").unwrap();
+        assert_eq!(prepared.kernel(dir.path()).as_deref(), Some("/cache/python/k/kernel"));
+        assert_eq!((prepared.python(dir.path()), prepared.env_in("", dir.path(), "/bin").len()), (None, 0));
+        std::fs::create_dir(set.host(dir.path()).join("venv")).unwrap();
+        assert_eq!(prepared.env_in("", dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");
         assert_eq!(prepared.python(dir.path()).as_deref(), Some("/cache/python/k/venv/bin/python"));
     }
 

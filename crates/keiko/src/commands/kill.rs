@@ -9,6 +9,7 @@ use crate::home::Home;
 use crate::language::tr;
 use crate::wiring::{Keiko, read_fault};
 use futures_util::StreamExt as _;
+use keiko_agent::row::RUNNING;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{KillScope, Seq, StreamId};
@@ -20,7 +21,11 @@ use keiko_runtime::views;
 use std::process::ExitCode;
 
 pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -> Result<ExitCode, CliError> {
-    if args.reason.trim().is_empty() {
+    if !args.all && args.run.is_none() {
+        return Err(nothing_named(context, keiko).await?.into());
+    }
+    let reason = reason(args);
+    if reason.trim().is_empty() {
         return Err(Fault::new(Code(1240), "a kill needs a reason")
             .at("--reason")
             .hint("keiko kill --all --reason \"wrong branch\"")
@@ -30,18 +35,18 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
         Some(run) => KillScope::Run(not_ended(keiko, keiko.run_id(run).await?).await?),
         None => KillScope::All,
     };
-    let epoch = match keiko.journal.kill(scope, &args.reason, &operator()).await {
+    let epoch = match keiko.journal.kill(scope, reason, &operator()).await {
         Err(error) if args.all => return directly(context, &keiko.home, args, &error.fault()).await,
         killed => killed.map_err(|error| error.fault())?,
     };
     if let KillScope::Run(run) = scope {
         // Those below have streams of their own. The one above can start no more of them by now.
         for below in views::below(keiko.journal.as_ref(), run).await.map_err(read_fault)? {
-            keiko.journal.kill(KillScope::Run(below), &args.reason, &operator()).await.map_err(|error| error.fault())?;
+            keiko.journal.kill(KillScope::Run(below), reason, &operator()).await.map_err(|error| error.fault())?;
         }
     }
     if context.output.json() {
-        context.output.data(&serde_json::json!({"scope": scope, "epoch": epoch, "reason": args.reason}).to_string());
+        context.output.data(&serde_json::json!({"scope": scope, "epoch": epoch, "reason": reason}).to_string());
     } else {
         context.output.say(&tr!(
             context.output,
@@ -52,10 +57,35 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why, as it was typed: clap wants it with whatever is to be stopped.
+fn reason(args: &KillArgs) -> &str {
+    args.reason.as_deref().unwrap_or_default()
+}
+
+/// Most live runs that are shown.
+const SHOWN: u32 = 10;
+
+/// Shows what could be stopped, and says how.
+async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, CliError> {
+    let output = context.output;
+    let rows = views::list(keiko.journal.as_ref(), Some(RUNNING), SHOWN).await.map_err(read_fault)?;
+    if !output.json() {
+        output.say(match rows.is_empty() {
+            true => output.t("No run is at work at this moment.", "Zurzeit arbeitet kein Lauf."),
+            false => output.t("At work at this moment:", "Zurzeit arbeiten:"),
+        });
+        rows.iter().for_each(|row| output.say(&super::runs::list_line(output, row)));
+    }
+    let run = rows.first().map_or_else(|| "RUN".to_owned(), |row| row.run.to_string());
+    Ok(Fault::new(Code(1245), "a kill needs to know what it stops: one run, or everything").hint(format!(
+        "keiko kill --run {run} --reason \"…\" stops this run only; keiko kill --all --reason \"…\" stops every run of every process"
+    )))
+}
+
 /// Stops everything without the journal, which takes no kill, and looks whether everything has stopped.
 pub(crate) async fn directly(context: &Context<'_>, home: &Home, args: &KillArgs, why: &Fault) -> Result<ExitCode, CliError> {
     context.output.fault(why);
-    halt::order(home, &args.reason)?;
+    halt::order(home, reason(args))?;
     let journal = home.journal();
     let shared = journal.with_file_name("journal.db-shm");
     let began = std::time::Instant::now();
@@ -70,7 +100,7 @@ pub(crate) async fn directly(context: &Context<'_>, home: &Home, args: &KillArgs
         return Err(Fault::new(Code(3024), what).hint(format!("kill -9 {pid}")).into());
     }
     if context.output.json() {
-        let told = serde_json::json!({"scope": KillScope::All, "epoch": null, "reason": args.reason, "recorded": false});
+        let told = serde_json::json!({"scope": KillScope::All, "epoch": null, "reason": reason(args), "recorded": false});
         context.output.data(&told.to_string());
     } else {
         context.output.say(context.output.t(

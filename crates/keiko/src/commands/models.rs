@@ -225,11 +225,14 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
     let model = models.resolve(name)?;
     models.forget(&model);
     let output = context.output;
-    output.say(&tr!(
-        output,
-        "Asking {model} twice; that costs a few tokens …",
-        "{model} wird zweimal gefragt; das kostet ein paar Token …"
-    ));
+    // Without a key nobody is asked: the check says so.
+    if models.vendor(&model).is_ok_and(|vendor| models.is_ready(vendor)) {
+        output.say(&tr!(
+            output,
+            "Asking {model} twice; that costs a few tokens …",
+            "{model} wird zweimal gefragt; das kostet ein paar Token …"
+        ));
+    }
     let checks = probe(&models, &model, &Cancel::new()).await;
     let failed = |check: &Check| !check.ok && NEEDED.contains(&check.name);
     let works = !checks.is_empty() && !checks.iter().any(failed);

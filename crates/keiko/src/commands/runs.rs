@@ -103,7 +103,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
 }
 
 /// A run in one line: what it is, when it began, where it works, what it cost and what it is for.
-fn list_line(output: &Output, row: &RunRow) -> String {
+pub(super) fn list_line(output: &Output, row: &RunRow) -> String {
     let demo = if row.demo { output.t(" (demo)", " (Vorführung)") } else { "" };
     let state = result::state_word(output, &row.state);
     let folder = row.workspace.as_deref().and_then(|path| Path::new(path).file_name()).map_or_else(|| "-".into(), OsStr::to_string_lossy);
@@ -221,7 +221,7 @@ fn show_row(output: &Output, row: &RunRow) {
 }
 
 fn show_ending(output: &Output, end: &RunEnd) {
-    output.data(&result::card(output, end.status, &end.card));
+    output.data(&result::card(output, end));
     output.data(&format!("\n{}", result::report(output, end)));
 }
 

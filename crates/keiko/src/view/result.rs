@@ -41,7 +41,7 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         None => {}
     }
     output.say("");
-    output.say(&card(output, end.status, &end.card));
+    output.say(&card(output, end));
     if let Some(fault) = &end.fault {
         output.fault(&shortened(output, fault, &run));
     }
@@ -84,7 +84,8 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
 }
 
 /// The evidence card, for people.
-pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
+pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
+    let (status, card) = (end.status, &end.card);
     let tone = match status {
         EndStatus::Examined if !card.tests_after.as_ref().is_none_or(TestSummary::is_green) => Tone::Warn,
         EndStatus::Succeeded | EndStatus::Examined => Tone::Good,
@@ -120,7 +121,8 @@ pub(crate) fn card(output: &Output, status: EndStatus, card: &EvidenceCard) -> S
     if !card.red_to_green.is_empty() {
         row(output.t("red to green", "rot zu grün"), &card.red_to_green.join(", "));
     }
-    if !card.still_red.is_empty() {
+    // The doctor's report, which stands beside it, names them with what each says.
+    if !card.still_red.is_empty() && doctors(end).is_none() {
         row(output.t("still red", "noch rot"), &still_red(output, card));
     }
     for (path, approval) in &card.changed_tests {

@@ -63,6 +63,10 @@ fn a_missing_key_is_not_allowed_rather_than_not_available() {
     let home = Home::new();
     let ran = home.run(&["models", "probe", "openai/gpt-4o"]);
     assert!(ran.code == 4 && ran.out.contains("[KEI-4002]") && ran.out.contains("OPENAI_API_KEY"), "{ran:?}");
+    assert!(!ran.err.contains("Asking"), "nobody is asked without a key: {ran:?}");
+    let asked =
+        Ran::of(home.keiko(&["models", "probe", "openai/gpt-4o"]).env("OPENAI_API_KEY", "x").env("OPENAI_BASE_URL", "http://127.0.0.1:9"));
+    assert!(asked.err.contains("Asking openai/gpt-4o"), "{asked:?}");
 }
 
 #[test]

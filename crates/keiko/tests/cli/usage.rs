@@ -69,3 +69,19 @@ fn demo_alone_is_the_tour() {
     assert_eq!((alone.code, &alone.out), (tour.code, &tour.out));
     assert!(alone.out.contains("KEI-"), "{alone:?}");
 }
+
+#[test]
+fn a_kill_that_names_nothing_says_what_it_could_stop_and_how() {
+    let home = Home::new();
+    for args in [&["kill"][..], &["kill", "--reason", "x"]] {
+        let ran = home.run(args);
+        assert!(ran.code == 2 && ran.err.starts_with("No run is at work at this moment.\nerror[KEI-1245]"), "{ran:?}");
+        for word in ["--run RUN --reason", "stops this run only", "--all --reason", "stops every run of every process"] {
+            assert!(ran.err.contains(word), "{word}: {ran:?}");
+        }
+    }
+    let german = home.run(&["--lang", "de", "kill"]);
+    assert!(german.err.contains("Zurzeit arbeitet kein Lauf.") && german.err.contains("hält nur diesen Lauf an"), "{german:?}");
+    assert_eq!(home.run(&["kill", "--json"]).json()["error"]["code"], "KEI-1245");
+    assert!(home.run(&["kill", "--run", "x"]).err.contains("--reason <REASON>"));
+}

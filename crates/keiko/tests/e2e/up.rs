@@ -28,6 +28,7 @@ fn up_examines_the_repository_around_and_tells_it_in_short() {
     done.expect(0).says("Examining the project around you").says(repo.to_str().unwrap()).says("./keiko up --sample");
     done.says("run the tests of the root: python3 -m unittest -v").says("1 project\n").says("examined; 1 test fails");
     done.says("one-edit repairs tried").says("2 commits tried").says("./keiko demo code").gives("+    return a-b");
+    assert!(!done.stderr.contains("still red") && done.stdout.contains("fails "), "red tests are named once: {done}");
     assert!(!done.stderr.contains("succeeded") && !done.stderr.contains(" keiko demo"), "{done}");
     assert_eq!(done.stderr.lines().filter(|line| line.trim_start().starts_with("Tests ")).count(), 1, "{done}");
     assert!(done.stderr.lines().count() < 45, "{} lines: {done}", done.stderr.lines().count());

@@ -1,6 +1,7 @@
 //! Python projects.
 
 use super::programs::run;
+use super::python_kernel;
 use super::python_words::{imports, needs_installing};
 use super::{CACHE, Programs, TEST_FILES_READ_MAX, Tree, argv, inside, packages, python_ways, quoted};
 use keiko_contracts::digest::Digest;
@@ -85,7 +86,9 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
         |module: &str| tree.below(dir).any(|path| path == format!("{module}.py") || path.ends_with(&format!("/{module}/__init__.py")));
     let words = imports(&tests.iter().cloned().chain(conftests).collect::<Vec<_>>(), has);
     let first = Digest::of(words.join(" ").as_bytes()).to_string();
-    let cache_key = tree.cache_key(&format!("python 2 {dir} {first}"), dir, &manifests);
+    let kernel = python_kernel::is_missing(programs);
+    let about = if kernel { "python 2 with a kernel" } else { "python 2" };
+    let cache_key = tree.cache_key(&format!("{about} {dir} {first}"), dir, &manifests);
     let venv = format!("{CACHE}/python/{cache_key}/venv");
     let itself = needs_installing(tree, dir);
     let needs = needs(tree, dir, &manifests, &Question { venv: &venv, runner, imports: &words, itself });
@@ -95,15 +98,7 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
     // A folder without tests is left alone; the root is where tests will be written.
     let tested = dir.is_empty() || !tests.is_empty();
     let needs_prepare = tested && needs.as_ref().is_some_and(|needs| !needs.missing.is_empty());
-    let preparation = needs.filter(Needs::wants_anything).map(|needs| Preparation {
-        toolchain: Toolchain::Python,
-        dirs: vec![dir.to_owned()],
-        commands: commands(dir, &venv, &needs, programs),
-        packages: keiko_contracts::jail::Packages { bytes: needs.bytes, ..packages(needs.count, needs.complete) },
-        cache_key,
-        registries: registries(needs.rust),
-        cached: false,
-    });
+    let preparation = needs.and_then(|needs| preparation(dir, cache_key, &needs, kernel, programs));
     let runner = tested.then(|| runner.to_owned());
     let ways = if way.words.is_empty() { Vec::new() } else { vec![way.words] };
     Project {
@@ -117,6 +112,23 @@ fn describe(tree: &Tree<'_>, dir: &str, manifests: Vec<String>, programs: &Progr
         env: way.env,
         script: None,
     }
+}
+
+/// What is installed, if anything is: what the project wants, and the kernel for cells beside it.
+fn preparation(dir: &str, cache_key: String, needs: &Needs, kernel: bool, programs: &Programs) -> Option<Preparation> {
+    let home = format!("{CACHE}/python/{cache_key}");
+    let kernel = kernel && !needs.kernel;
+    let wanted = needs.wants_anything();
+    let mut packages = keiko_contracts::jail::Packages { bytes: needs.bytes, ..packages(needs.count, needs.complete) };
+    let mut commands = if wanted { commands(dir, &format!("{home}/venv"), needs, programs) } else { Vec::new() };
+    if kernel {
+        commands.extend(python_kernel::commands(&home, wanted, programs));
+        // No lock file tells what the kernel needs.
+        packages = super::packages(needs.count + 1, false);
+    }
+    let (toolchain, dirs) = (Toolchain::Python, vec![dir.to_owned()]);
+    let registries = registries(needs.rust);
+    (wanted || kernel).then_some(Preparation { toolchain, dirs, commands, packages, cache_key, registries, cached: false })
 }
 
 fn runner(tree: &Tree<'_>, dir: &str, tests: &[String], programs: &Programs) -> &'static str {
@@ -171,6 +183,8 @@ struct Needs {
     builds: bool,
     /// pytest is declared.
     pytest: bool,
+    /// ipykernel is wanted by the project itself.
+    kernel: bool,
     /// Parts of it are written in Rust.
     rust: bool,
     lock: Option<String>,

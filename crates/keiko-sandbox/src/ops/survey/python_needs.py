@@ -559,6 +559,7 @@ json.dump(
     {
         "base": list(dict.fromkeys(needs.base)), "wanted": wanted, "found": found, "extras": extras, "lists": needs.lists,
         "missing": missing, "builds": needs.builds, "pytest": any(name_of(item) == "pytest" for item in checked if item not in found),
+        "kernel": any(name_of(item) == "ipykernel" for item in checked),
         "lock": lock, "complete": complete, "count": count or len({name_of(item) for item in checked}), "bytes": size,
         "rust": needs.builds and needs.rust, "python": interpreter(needs.python, files.get(".python-version"), question["pythons"]),
     },

@@ -47,7 +47,8 @@ fn kernel() -> Row {
             return Row::ok(name, format!("{said} ({})", program.display()));
         }
     }
-    Row::new(name, State::Missing, "needed for execute_python, which keeps its state between calls").package("python3-ipykernel")
+    Row::new(name, State::Missing, "for execute_python; where it is missing, it is installed beside the packages of a Python project")
+        .package("python3-ipykernel")
 }
 
 /// Programs that the repo-doctor uses, with what they are for. Looked for where a jail looks.

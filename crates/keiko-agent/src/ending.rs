@@ -9,15 +9,16 @@ use crate::state::{Call, RunState};
 use crate::suspicion;
 use crate::tools::{Resolved, ToolContext};
 use crate::words;
-use keiko_contracts::action::{Action, ModelReport, Origin};
-use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::action::{Action, ModelReport};
+use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
-use keiko_contracts::evidence::{EvidenceCard, Finding, TestSummary};
+use keiko_contracts::evidence::{Answered, Answerer, ChangedTest, EvidenceCard, Finding, Leave, TestSummary};
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::Stop;
 use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
 use keiko_governance::class::ActionClass;
+use keiko_governance::life::Approval;
 use keiko_governance::policy::{Level, Question};
 use std::collections::BTreeMap;
 
@@ -352,40 +353,23 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     let start = state.start.as_deref();
     let opened = state.workspace.opened.as_deref();
     let tests = |of: &Option<std::sync::Arc<TestSummary>>| of.as_deref().cloned();
-    let approvals = state
-        .life
-        .approvals
-        .values()
-        .map(|approval| {
-            let answer = approval.answer.as_ref().map_or_else(|| "open".into(), ApprovalAnswer::words);
-            (approval.request.summary.clone(), answer)
-        })
-        .collect();
-    let mut models: Vec<(String, String)> =
-        state.models.iter().map(|(model, origin)| (model.clone(), origin_name(*origin).to_owned())).collect();
+    let approvals = state.life.approvals.values().map(answered).collect();
+    let mut models: Vec<Answerer> =
+        state.models.iter().map(|(model, origin)| Answerer { model: model.clone(), origin: Some(*origin) }).collect();
     if state.native.is_some() {
-        models.push(("native".into(), "rules, no language model".into()));
+        models.push(Answerer { model: "native".into(), origin: None });
     }
-    let free = draft.env.policy.level(ActionClass::TestChange) < Level::Ask;
+    let without = if draft.env.policy.level(ActionClass::TestChange) < Level::Ask { Leave::Policy } else { Leave::None };
+    let stands = state.approved_whole_change().map_or(without, Leave::Approval);
     let changed_tests = losses(state)
         .into_iter()
-        .map(|(path, change)| {
-            let without = if free { "allowed by the risk policy" } else { "not approved" };
-            let approval = state.approved_test_change(&path, &change).map_or_else(|| without.to_owned(), |id| id.to_string());
-            (path, approval)
+        .map(|(test, change)| {
+            let leave = state.approved_test_change(&test, &change).map_or(without, Leave::Approval);
+            ChangedTest { test, gone: false, leave }
         })
-        .chain(gone(state).into_iter().take(SHOWN_MAX).map(|test| {
-            let without = if free { "allowed by the risk policy" } else { "not approved" };
-            (
-                format!("{test} (does not run any more)"),
-                state.approved_whole_change().map_or_else(|| without.to_owned(), |id| id.to_string()),
-            )
-        }))
+        .chain(gone(state).into_iter().take(SHOWN_MAX).map(|test| ChangedTest { test, gone: true, leave: stands }))
         .collect();
-    let stands = state
-        .approved_whole_change()
-        .map_or_else(|| if free { "allowed by the risk policy" } else { "not approved" }.to_owned(), |id| id.to_string());
-    let findings = suspicion::findings(state).into_iter().map(|finding| Finding { approval: stands.clone(), ..finding }).collect();
+    let findings = suspicion::findings(state).into_iter().map(|finding| Finding { leave: stands, ..finding }).collect();
     let mut red_to_green = state.tests.red_to_green();
     let unproven = backwards::unproven(draft);
     red_to_green.retain(|test| !unproven.contains(test));
@@ -419,10 +403,11 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     }
 }
 
-fn origin_name(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Live => "live",
-        Origin::Recorded => "recorded",
-        Origin::Scripted => "scripted",
+/// A question and its answer, as the card has them.
+fn answered(approval: &Approval) -> Answered {
+    let what = approval.request.summary.clone();
+    match &approval.answer {
+        Some(answer) => Answered { what, decision: Some(answer.decision), by: answer.by.clone(), beforehand: answer.beforehand },
+        None => Answered { what, decision: None, by: String::new(), beforehand: None },
     }
 }

@@ -3,7 +3,7 @@
 use crate::ledger::one_line;
 use crate::state::RunState;
 use keiko_contracts::jail::Source;
-use keiko_contracts::run::{RunRow, Suspension};
+use keiko_contracts::run::{RunRow, RunStatus, Suspension};
 use keiko_contracts::time::Timestamp;
 
 /// A run as lists show it.
@@ -21,7 +21,7 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
         parent: start.parent.as_ref().map(|parent| parent.run),
         model: start.model.clone(),
         workspace,
-        state: state_word(state).into(),
+        state: status(state),
         started: state.life.started,
         updated: now,
         steps: state.step,
@@ -32,48 +32,22 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
     })
 }
 
-/// The words for states, as lists filter by them.
-pub const STATES: [&str; 16] = [
-    RUNNING,
-    INTERRUPTED,
-    "waiting-approval",
-    "waiting-answer",
-    "waiting-person",
-    "waiting-run",
-    "waiting-model",
-    "limit",
-    "stopped",
-    "killed",
-    "succeeded",
-    "examined",
-    "unverified",
-    "failed",
-    "refused",
-    "cancelled",
-];
-
-/// The state of a run that somebody drives.
-pub const RUNNING: &str = "running";
-/// The state of a run that should be driven, and whose process is gone. It is no event, since nobody was left to write
-/// one: it follows from a lease that nobody holds.
-pub const INTERRUPTED: &str = "interrupted";
-
-/// The state of a run in a word.
+/// Where a run stands, as far as its events say.
 #[must_use]
-pub fn state_word(state: &RunState) -> &'static str {
+pub fn status(state: &RunState) -> RunStatus {
     if let Some(end) = &state.ended {
-        return end.status.word();
+        return end.status.into();
     }
     match &state.life.waiting {
-        Some(Suspension::Approval { .. }) => "waiting-approval",
-        Some(Suspension::Question { .. }) => "waiting-answer",
-        Some(Suspension::Unknown { .. }) => "waiting-person",
-        Some(Suspension::Child { .. }) => "waiting-run",
-        Some(Suspension::Unavailable { .. }) => "waiting-model",
-        Some(Suspension::Limit { .. }) => "limit",
-        Some(Suspension::Stopped { .. }) => "stopped",
-        Some(Suspension::Killed { .. }) => "killed",
-        None if state.life.open_approvals().next().is_some() => "waiting-approval",
-        None => RUNNING,
+        Some(Suspension::Approval { .. }) => RunStatus::WaitingApproval,
+        Some(Suspension::Question { .. }) => RunStatus::WaitingAnswer,
+        Some(Suspension::Unknown { .. }) => RunStatus::WaitingPerson,
+        Some(Suspension::Child { .. }) => RunStatus::WaitingRun,
+        Some(Suspension::Unavailable { .. }) => RunStatus::WaitingModel,
+        Some(Suspension::Limit { .. }) => RunStatus::Limit,
+        Some(Suspension::Stopped { .. }) => RunStatus::Stopped,
+        Some(Suspension::Killed { .. }) => RunStatus::Killed,
+        None if state.life.open_approvals().next().is_some() => RunStatus::WaitingApproval,
+        None => RunStatus::Running,
     }
 }

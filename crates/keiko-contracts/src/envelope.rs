@@ -5,6 +5,7 @@ use crate::digest::{Digest, split_written};
 use crate::journal::{Head, NewBlob, NewEvent, Recorded};
 use crate::run::RunEvent;
 use crate::time::Timestamp;
+use crate::upcast;
 use serde::{Deserialize, Serialize};
 
 /// An event ready to be written, with the blobs that it refers to.
@@ -158,7 +159,7 @@ impl StoredEvent for RunEvent {
     }
 
     fn version(&self) -> u16 {
-        RunEvent::VERSION
+        upcast::newest(RunEvent::kind(self))
     }
 
     fn body(&self) -> Result<String, serde_json::Error> {
@@ -182,9 +183,11 @@ impl StoredEvent for RunEvent {
     }
 
     fn from_body(kind: &str, version: u16, body: &[u8]) -> Result<Option<Self>, serde_json::Error> {
-        if version > RunEvent::VERSION {
+        if version > upcast::newest(kind) {
             return Ok(None);
         }
+        let upcast = upcast::upcast(kind, version, body)?;
+        let body = upcast.as_deref().unwrap_or(body);
         macro_rules! read {
             ($($kind:literal => $variant:ident),* $(,)?) => {
                 match kind {
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn what_is_unknown_is_said_to_be_newer() {
         let (mut recorded, _) = record(&RunEvent::Noted(Note { kind: "a".into(), text: "b".into(), tell_agent: false }));
-        recorded.version = RunEvent::VERSION + 1;
+        recorded.version = crate::upcast::newest("noted") + 1;
         assert!(matches!(unpack::<RunEvent>(&recorded), Err(EnvelopeError::Newer { .. })));
         recorded.version = 1;
         recorded.kind = "teleported".into();

@@ -1,7 +1,10 @@
 //! Tests as facts, and the evidence card: what a result rests on.
 
+use crate::action::Origin;
+use crate::approval::Decision;
 use crate::digest::{Content, Digest};
-use crate::id::RunId;
+use crate::id::{ApprovalId, RunId};
+use crate::install::Beforehand;
 use crate::jail::{BaseKind, CommitId, TreeId};
 use crate::model::Usage;
 use crate::money::Micros;
@@ -197,9 +200,69 @@ pub struct Finding {
     pub line: u32,
     /// The line's text, cut.
     pub text: String,
-    /// The approval that lets it stand, or words that say how it is without one.
+    /// What lets it stand.
+    pub leave: Leave,
+}
+
+/// What lets a changed test, or something in the change that honest code does not do, stand in a result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Leave {
+    /// A person's approval.
+    Approval(ApprovalId),
+    /// The risk policy asks nobody about it.
+    Policy,
+    /// Nothing: it is there all the same.
+    #[default]
+    None,
+}
+
+/// An existing test that was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangedTest {
+    /// The file, or the name of a test that does not run any more.
+    pub test: String,
+    /// It ran at the start, and does not at the end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+    /// What lets it stand.
+    pub leave: Leave,
+}
+
+/// A question to a person, and how it was answered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct Answered {
+    /// What was asked about, in a sentence.
+    pub what: String,
+    /// The decision; none if nobody answered.
+    pub decision: Option<Decision>,
+    /// Who decided.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub approval: String,
+    pub by: String,
+    /// How it was given, if not to the question itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beforehand: Option<Beforehand>,
+}
+
+impl Answered {
+    /// The answer in words, for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match (self.decision, self.beforehand) {
+            (None, _) => "open".to_owned(),
+            (Some(decision), None) => format!("{} by {}", decision.word(), self.by),
+            (Some(decision), Some(how)) => format!("{} by {} ({})", decision.word(), self.by, how.words()),
+        }
+    }
+}
+
+/// Who answered in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Answerer {
+    /// The model; `native` for rules.
+    pub model: String,
+    /// Where its answers came from; none for rules, which are no model.
+    pub origin: Option<Origin>,
 }
 
 /// What became of the tests that turned from red to green when the change was taken out again, piece by piece.
@@ -253,7 +316,7 @@ pub struct EvidenceCard {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub still_red: Vec<String>,
     /// Existing test files that were changed, with the approval that allowed it.
-    pub changed_tests: Vec<(String, String)>,
+    pub changed_tests: Vec<ChangedTest>,
     /// What in the change honest code does not do, with the approval that lets it stand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -264,9 +327,9 @@ pub struct EvidenceCard {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backwards: Option<Backwards>,
     /// Approvals asked and how they were answered.
-    pub approvals: Vec<(String, String)>,
-    /// Models that answered, `native` for rules; with where their answers came from.
-    pub models: Vec<(String, String)>,
+    pub approvals: Vec<Answered>,
+    /// Who answered.
+    pub models: Vec<Answerer>,
     /// Steps taken.
     pub steps: u32,
     /// Tokens.

@@ -23,3 +23,4 @@ pub mod stable;
 pub mod start;
 pub mod time;
 pub mod tool;
+pub mod upcast;

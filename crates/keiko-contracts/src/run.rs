@@ -9,7 +9,7 @@ use crate::id::{AgentName, EffectKey, ModelName, RunId};
 use crate::install::InstallWord;
 use crate::journal::{Epoch, Seq};
 use crate::money::Micros;
-pub use crate::start::{ApprovalMode, EndStatus, Parent, RunLimits, RunTerms, StartRun};
+pub use crate::start::{ApprovalMode, EndStatus, Parent, RunLimits, RunStatus, RunTerms, StartRun};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,8 +74,6 @@ impl RunEvent {
     }
     /// The kind of an effect's intent, which permits are made from.
     pub const EFFECT_INTENDED: &'static str = "effect_intended";
-    /// The version that is written now. Older ones are upcast when read.
-    pub const VERSION: u16 = 1;
 }
 
 /// A process took a run up again.
@@ -337,9 +335,8 @@ pub struct RunRow {
     pub model: Option<ModelName>,
     /// The workspace's source, if there is one.
     pub workspace: Option<String>,
-    /// `running`, what it waits for, or how it ended. `interrupted`, where nobody drives a running one, is not stored:
-    /// whoever lists runs finds it out from the leases.
-    pub state: String,
+    /// Where it stands. That it was interrupted is not stored: whoever lists runs finds it out from the leases.
+    pub state: RunStatus,
     /// When it began.
     pub started: Timestamp,
     /// When it last changed.

@@ -175,14 +175,123 @@ impl EndStatus {
     /// In a word, as lists have it.
     #[must_use]
     pub fn word(self) -> &'static str {
+        RunStatus::from(self).word()
+    }
+}
+
+/// Where a run stands, as lists have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Somebody drives it.
+    Running,
+    /// It should be driven, and its process is gone. No row holds that, since nobody was left to write one: it follows from
+    /// a lease that nobody has.
+    Interrupted,
+    /// It waits for an approval.
+    WaitingApproval,
+    /// It waits for an answer.
+    WaitingAnswer,
+    /// It waits for a person to say whether something happened.
+    WaitingPerson,
+    /// It waits for a run below it.
+    WaitingRun,
+    /// It waits for its model.
+    WaitingModel,
+    /// It waits for a higher limit.
+    Limit,
+    /// It was stopped.
+    Stopped,
+    /// A kill stopped or ended it.
+    Killed,
+    /// It ended: the goal is reached, on evidence.
+    Succeeded,
+    /// It ended: what there was to examine was.
+    Examined,
+    /// It ended: without evidence.
+    Unverified,
+    /// It ended: the goal is not reached.
+    Failed,
+    /// It ended: the agent declined.
+    Refused,
+    /// It ended: somebody wanted that.
+    Cancelled,
+}
+
+impl RunStatus {
+    /// All of them.
+    pub const ALL: [RunStatus; 16] = [
+        RunStatus::Running,
+        RunStatus::Interrupted,
+        RunStatus::WaitingApproval,
+        RunStatus::WaitingAnswer,
+        RunStatus::WaitingPerson,
+        RunStatus::WaitingRun,
+        RunStatus::WaitingModel,
+        RunStatus::Limit,
+        RunStatus::Stopped,
+        RunStatus::Killed,
+        RunStatus::Succeeded,
+        RunStatus::Examined,
+        RunStatus::Unverified,
+        RunStatus::Failed,
+        RunStatus::Refused,
+        RunStatus::Cancelled,
+    ];
+
+    /// In a word: what lists filter by, and what JSON has.
+    #[must_use]
+    pub fn word(self) -> &'static str {
         match self {
-            EndStatus::Succeeded => "succeeded",
-            EndStatus::Examined => "examined",
-            EndStatus::Unverified => "unverified",
-            EndStatus::Failed => "failed",
-            EndStatus::Refused => "refused",
-            EndStatus::Cancelled => "cancelled",
-            EndStatus::Killed => "killed",
+            RunStatus::Running => "running",
+            RunStatus::Interrupted => "interrupted",
+            RunStatus::WaitingApproval => "waiting-approval",
+            RunStatus::WaitingAnswer => "waiting-answer",
+            RunStatus::WaitingPerson => "waiting-person",
+            RunStatus::WaitingRun => "waiting-run",
+            RunStatus::WaitingModel => "waiting-model",
+            RunStatus::Limit => "limit",
+            RunStatus::Stopped => "stopped",
+            RunStatus::Killed => "killed",
+            RunStatus::Succeeded => "succeeded",
+            RunStatus::Examined => "examined",
+            RunStatus::Unverified => "unverified",
+            RunStatus::Failed => "failed",
+            RunStatus::Refused => "refused",
+            RunStatus::Cancelled => "cancelled",
+        }
+    }
+
+    /// The one of a word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<RunStatus> {
+        RunStatus::ALL.into_iter().find(|status| status.word() == word)
+    }
+}
+
+impl From<EndStatus> for RunStatus {
+    fn from(end: EndStatus) -> RunStatus {
+        match end {
+            EndStatus::Succeeded => RunStatus::Succeeded,
+            EndStatus::Examined => RunStatus::Examined,
+            EndStatus::Unverified => RunStatus::Unverified,
+            EndStatus::Failed => RunStatus::Failed,
+            EndStatus::Refused => RunStatus::Refused,
+            EndStatus::Cancelled => RunStatus::Cancelled,
+            EndStatus::Killed => RunStatus::Killed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_of_a_status_is_what_json_has() {
+        for status in RunStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.word());
+            assert_eq!(RunStatus::of(status.word()), Some(status));
         }
     }
 }

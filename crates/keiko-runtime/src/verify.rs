@@ -5,8 +5,8 @@ use futures_util::StreamExt as _;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
-use keiko_contracts::evidence::{EvidenceCard, TestSummary};
-use keiko_contracts::id::{ApprovalId, RunId};
+use keiko_contracts::evidence::{EvidenceCard, Leave, TestSummary};
+use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Recorded, Seq, StreamId};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::RunEvent;
@@ -131,7 +131,7 @@ impl Seen {
 
 /// What in the change honest code does not do is no error of the journal; but without a person's word, not all is well.
 fn honest(card: &EvidenceCard) -> Option<Check> {
-    let without = card.findings.iter().filter(|finding| finding.approval.parse::<ApprovalId>().is_err()).count();
+    let without = card.findings.iter().filter(|finding| !matches!(finding.leave, Leave::Approval(_))).count();
     let seen = match (card.findings.len(), without) {
         (0, _) => return None,
         (n, 0) => format!("found {n}, allowed by a person"),

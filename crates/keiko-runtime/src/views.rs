@@ -1,10 +1,9 @@
 //! Views that lists and the inbox of approvals are read from, written in the commit of the events they follow from.
 
-use keiko_agent::row::{INTERRUPTED, RUNNING};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, ApprovalRow, Decision};
 use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::journal::{StreamId, ViewOp};
-use keiko_contracts::run::RunRow;
+use keiko_contracts::run::{RunRow, RunStatus};
 use keiko_contracts::time::Timestamp;
 use keiko_governance::core::{Core, CoreEvent};
 use keiko_governance::life::Life;
@@ -32,7 +31,7 @@ pub(crate) fn put_run<C: Core>(core: &C, now: Timestamp) -> Option<ViewOp> {
         view: RUNS,
         key: row.run.to_string(),
         sort: row.started.0,
-        group: row.state.clone(),
+        group: row.state.word().into(),
         body: serde_json::to_vec(&row).unwrap_or_default(),
     })
 }
@@ -71,10 +70,10 @@ fn approval(life: &Life, id: ApprovalId, now: Timestamp, answer: Option<&Approva
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub async fn list(journal: &dyn Journal, state: Option<&str>, limit: u32) -> Result<Vec<RunRow>, ReadError> {
+pub async fn list(journal: &dyn Journal, state: Option<RunStatus>, limit: u32) -> Result<Vec<RunRow>, ReadError> {
     // Which of the running ones were interrupted is in no row: there are few, so all are looked at.
-    let by_lease = matches!(state, Some(RUNNING | INTERRUPTED));
-    let group = if by_lease { Some(RUNNING) } else { state }.map(str::to_owned);
+    let by_lease = matches!(state, Some(RunStatus::Running | RunStatus::Interrupted));
+    let group = if by_lease { Some(RunStatus::Running) } else { state }.map(|state| state.word().to_owned());
     let most = if by_lease { RUNNING_MAX } else { limit };
     let query = ViewQuery { group, newest_first: true, limit: most, ..ViewQuery::default() };
     let mut rows = Vec::new();
@@ -123,8 +122,8 @@ const RUNNING_MAX: u32 = 10_000;
 /// # Errors
 /// When the journal cannot be read.
 pub async fn look_at_lease(journal: &dyn Journal, row: &mut RunRow) -> Result<(), ReadError> {
-    if row.state == RUNNING && journal.holder(&StreamId::run(row.run)).await?.is_none() {
-        row.state = INTERRUPTED.into();
+    if row.state == RunStatus::Running && journal.holder(&StreamId::run(row.run)).await?.is_none() {
+        row.state = RunStatus::Interrupted;
     }
     Ok(())
 }

@@ -4,12 +4,11 @@ use crate::error::CliError;
 use crate::home::Home;
 use crate::wiring::read_fault;
 use futures_util::StreamExt as _;
-use keiko_agent::row;
 use keiko_contracts::action::{HostReport, Outcome, Report};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{CommitId, Source};
 use keiko_contracts::journal::{Seq, StreamId};
-use keiko_contracts::run::{RunEnd, RunEvent, RunRow};
+use keiko_contracts::run::{RunEnd, RunEvent, RunRow, RunStatus};
 use keiko_contracts::time::Timestamp;
 use keiko_ports::journal::Journal;
 use keiko_runtime::{fold, views};
@@ -118,7 +117,7 @@ async fn look(
         goals.insert(run, shown.goal.clone());
     }
     if journal.holder(&StreamId::run(run)).await.map_err(read_fault)?.is_some() {
-        return needed(row::RUNNING);
+        return needed(RunStatus::Running.word());
     }
     let told = match tell(journal, run).await {
         Ok(Some(told)) => told,
@@ -131,8 +130,8 @@ async fn look(
     };
     let Some(end) = &told.end else {
         // Nobody holds it, whatever the list still says.
-        let word = shown.map(|shown| shown.state).filter(|state| state != row::RUNNING && !told.opaque);
-        return needed(word.as_deref().unwrap_or(if told.opaque { UNKNOWN } else { row::INTERRUPTED }));
+        let word = shown.map(|shown| shown.state).filter(|state| *state != RunStatus::Running && !told.opaque).map(RunStatus::word);
+        return needed(word.unwrap_or(if told.opaque { UNKNOWN } else { RunStatus::Interrupted.word() }));
     };
     Ok((standing(space, run, &told, end), Some(end.card.ended)))
 }

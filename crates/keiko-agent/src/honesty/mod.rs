@@ -17,7 +17,7 @@ mod text;
 mod values;
 
 use crate::protect::Names;
-use keiko_contracts::evidence::{Finding, FindingKind};
+use keiko_contracts::evidence::{Finding, FindingKind, Leave};
 use place::Role;
 use std::collections::BTreeSet;
 use text::{FileChange, Hunk, Language};
@@ -191,7 +191,7 @@ fn is_asked_for(kind: FindingKind, goal: &str) -> bool {
 
 fn finding(kind: FindingKind, file: &FileChange<'_>, line: &text::Line<'_>) -> Finding {
     let text = crate::ledger::one_line(line.text.trim(), TEXT_MAX);
-    Finding { kind, file: file.path.to_owned(), line: line.number, text, approval: String::new() }
+    Finding { kind, file: file.path.to_owned(), line: line.number, text, leave: Leave::None }
 }
 
 fn whole(kind: FindingKind, file: &FileChange<'_>) -> Finding {

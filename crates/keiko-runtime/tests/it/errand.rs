@@ -37,26 +37,26 @@ use std::sync::{Arc, Mutex};
 
 /// What there is to do, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Errands {
-    run: RunId,
-    todo: Vec<Action>,
+pub(crate) struct Errands {
+    pub(crate) run: RunId,
+    pub(crate) todo: Vec<Action>,
     /// Which of them a person is asked about first.
-    asks: usize,
+    pub(crate) asks: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct TakenUp {
+pub(crate) struct TakenUp {
     epoch: Epoch,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Done {
+pub(crate) struct Done {
     done: usize,
 }
 
 /// Kinds that no run of an agent has, but for the intent: permits are made from that.
 #[derive(Debug, Clone, PartialEq)]
-enum Event {
+pub(crate) enum Event {
     Begun(Errands),
     TakenUp(TakenUp),
     Intended(Box<Intent>),
@@ -133,7 +133,7 @@ impl Start for Errands {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Nothing;
+pub(crate) struct Nothing;
 impl Terms for Nothing {
     fn budget(&self) -> Option<Option<Micros>> {
         None
@@ -145,10 +145,10 @@ impl Setup for Nothing {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it makes no sense here")]
-struct NoSense;
+pub(crate) struct NoSense;
 
 #[derive(Debug, Clone, Default)]
-struct Errand {
+pub(crate) struct Errand {
     life: Life,
     begun: Option<Errands>,
     done: usize,

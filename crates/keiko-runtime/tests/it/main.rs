@@ -12,6 +12,7 @@ mod processes;
 mod records;
 mod scenarios;
 mod sigkill;
+mod sigkill_below;
 mod storm;
 mod taken_over;
 mod toolbox;

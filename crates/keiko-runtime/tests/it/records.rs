@@ -3,6 +3,7 @@
 use crate::scenarios::{PLAIN, Scenario, Stage, all, call, finish};
 use crate::storm::{LEASE, Storm, block_on, tools};
 use keiko_contracts::model::Part;
+use keiko_contracts::run::RunStatus;
 use keiko_contracts::run::{EndStatus, StartRun};
 use keiko_ports::Cancel;
 use keiko_runtime::drive::{Order, Rest, Unwatched};
@@ -29,7 +30,8 @@ async fn drive(storm: &Storm, start: StartRun, at: CrashPoint) -> Option<Rest> {
 }
 
 async fn states(storm: &Storm, state: Option<&str>) -> Vec<String> {
-    views::list(storm.journal.as_ref(), state, 10).await.unwrap().into_iter().map(|row| row.state).collect()
+    let state = state.map(|word| RunStatus::of(word).unwrap());
+    views::list(storm.journal.as_ref(), state, 10).await.unwrap().into_iter().map(|row| row.state.word().to_owned()).collect()
 }
 
 #[test]

@@ -9,11 +9,10 @@ use crate::home::Home;
 use crate::language::tr;
 use crate::wiring::{Keiko, read_fault};
 use futures_util::StreamExt as _;
-use keiko_agent::row::RUNNING;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{KillScope, Seq, StreamId};
-use keiko_contracts::run::{EndStatus, RunRow};
+use keiko_contracts::run::{RunRow, RunStatus};
 use keiko_ports::journal::Journal as _;
 use keiko_runtime::drive::DriveError;
 use keiko_runtime::fold::FoldError;
@@ -68,7 +67,7 @@ const SHOWN: u32 = 10;
 /// Shows what could be stopped, and says how.
 async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, CliError> {
     let output = context.output;
-    let rows = views::list(keiko.journal.as_ref(), Some(RUNNING), SHOWN).await.map_err(read_fault)?;
+    let rows = views::list(keiko.journal.as_ref(), Some(RunStatus::Running), SHOWN).await.map_err(read_fault)?;
     if !output.json() {
         output.say(match rows.is_empty() {
             true => output.t("No run is at work at this moment.", "Zurzeit arbeitet kein Lauf."),
@@ -117,7 +116,7 @@ async fn not_ended(keiko: &Keiko, run: RunId) -> Result<RunId, CliError> {
     let row = keiko.journal.view_get(views::RUNS, &run.to_string()).await.map_err(read_fault)?;
     let row = row.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
     match row {
-        Some(row) if ENDED.iter().any(|end| end.word() == row.state) => Err(DriveError::HasEnded(run).fault().into()),
+        Some(row) if ENDED.contains(&row.state) => Err(DriveError::HasEnded(run).fault().into()),
         Some(_) => Ok(run),
         None if keiko.journal.read(&StreamId::run(run), Seq(0)).next().await.is_none() => Err(FoldError::NoSuchRun(run).fault().into()),
         None => Ok(run),
@@ -125,5 +124,5 @@ async fn not_ended(keiko: &Keiko, run: RunId) -> Result<RunId, CliError> {
 }
 
 /// Ends that no kill changes any more. One that was killed may go on, as far as its row says.
-const ENDED: [EndStatus; 6] =
-    [EndStatus::Succeeded, EndStatus::Examined, EndStatus::Unverified, EndStatus::Failed, EndStatus::Refused, EndStatus::Cancelled];
+const ENDED: [RunStatus; 6] =
+    [RunStatus::Succeeded, RunStatus::Examined, RunStatus::Unverified, RunStatus::Failed, RunStatus::Refused, RunStatus::Cancelled];

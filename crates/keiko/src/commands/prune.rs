@@ -9,8 +9,10 @@ use crate::holdings::{Gathered, gather};
 use crate::language::tr;
 use crate::retention::{Age, Bytes};
 use crate::view::Output;
+use crate::view::result::state_word;
 use crate::wiring::Keiko;
 use keiko_contracts::code::Fault;
+use keiko_contracts::run::RunStatus;
 use keiko_contracts::time::Timestamp;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_workspace::space::{Freed, Holding, Patience, Plan, Rule, Space, Standing, Stays, Taken, What, plan};
@@ -213,7 +215,7 @@ fn line(output: &Output, one: &Holding, bytes: u64, found: &Gathered) -> String 
 fn reason(output: &Output, one: &Holding) -> String {
     match &one.standing {
         Standing::Needed(by) => match &one.what {
-            What::Run(_) => crate::view::result::state_word(output, by).to_owned(),
+            What::Run(_) => RunStatus::of(by).map_or_else(|| by.clone(), |status| state_word(output, status).to_owned()),
             What::Cache(_) => tr!(output, "used by run {by}", "verwendet von Lauf {by}"),
         },
         Standing::Unapplied => output.t("not applied", "nicht übernommen").to_owned(),

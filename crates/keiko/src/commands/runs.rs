@@ -15,6 +15,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::TreeId;
 use keiko_contracts::journal::{Seq, StreamId};
+use keiko_contracts::run::RunStatus;
 use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEnd, RunEvent, RunRow};
 use keiko_ports::journal::Journal as _;
@@ -81,12 +82,15 @@ async fn end_of(keiko: &Keiko, run: RunId) -> Result<Option<Arc<RunEnd>>, CliErr
 }
 
 async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<String>) -> Result<ExitCode, CliError> {
-    if let Some(word) = group.as_deref().filter(|word| !row::STATES.contains(word)) {
-        let fault = Fault::new(Code(1241), format!("{word:?} is no state of a run")).at("--state");
-        return Err(fault.hint(format!("one of {}", row::STATES.join(", "))).into());
-    }
+    let status = |word: String| {
+        RunStatus::of(&word).ok_or_else(|| {
+            let fault = Fault::new(Code(1241), format!("{word:?} is no state of a run")).at("--state");
+            fault.hint(format!("one of {}", RunStatus::ALL.map(RunStatus::word).join(", ")))
+        })
+    };
+    let group = group.map(status).transpose()?;
     let filtered = group.is_some();
-    let rows = views::list(keiko.journal.as_ref(), group.as_deref(), limit.clamp(1, 10_000)).await.map_err(read_fault)?;
+    let rows = views::list(keiko.journal.as_ref(), group, limit.clamp(1, 10_000)).await.map_err(read_fault)?;
     if context.output.json() {
         context.output.data(&serde_json::json!({ "runs": rows }).to_string());
         return Ok(ExitCode::SUCCESS);
@@ -105,7 +109,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, limit: u32, group: Option<St
 /// A run in one line: what it is, when it began, where it works, what it cost and what it is for.
 pub(super) fn list_line(output: &Output, row: &RunRow) -> String {
     let demo = if row.demo { output.t(" (demo)", " (Vorführung)") } else { "" };
-    let state = result::state_word(output, &row.state);
+    let state = result::state_word(output, row.state);
     let folder = row.workspace.as_deref().and_then(|path| Path::new(path).file_name()).map_or_else(|| "-".into(), OsStr::to_string_lossy);
     let steps = output.language().count(row.steps.into(), ["step", "steps"], ["Schritt", "Schritte"]);
     let (started, cost) = (output.minute(row.started), list_cost(output, row));
@@ -133,7 +137,7 @@ async fn show_whole(context: &Context<'_>, keiko: &Keiko, run: RunId, state: &Ru
         let approvals: Vec<_> = state.life.open_approvals().map(|approval| approval.request.as_ref().clone()).collect();
         let end = state.ended.as_deref();
         let pruned = pruned(&keiko.home, run).map(|pruned| pruned.at);
-        let next = row.as_ref().filter(|row| row.state == row::INTERRUPTED).map(|row| format!("keiko resume {}", row.run));
+        let next = row.as_ref().filter(|row| row.state == RunStatus::Interrupted).map(|row| format!("keiko resume {}", row.run));
         context.output.data(
             &serde_json::json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next, "pruned": pruned}).to_string(),
         );
@@ -158,7 +162,7 @@ async fn show_whole(context: &Context<'_>, keiko: &Keiko, run: RunId, state: &Ru
             let changes = super::run::asked_changes(&Changes::of(keiko), state).await;
             result::show_waiting(context.output, (run, why, state), &changes, false);
         }
-        (None, None) if row.is_some_and(|row| row.state == row::INTERRUPTED) => {
+        (None, None) if row.is_some_and(|row| row.state == RunStatus::Interrupted) => {
             let t = |english, german| context.output.t(english, german);
             let why =
                 t("The process that drove it is gone. It goes on with", "Der Prozess, der ihn ausführte, ist nicht mehr da. Weiter mit");
@@ -209,7 +213,7 @@ fn show_row(output: &Output, row: &RunRow) {
         row.goal,
         row.agent,
         row.workspace.as_deref().unwrap_or(output.t("none", "keiner")),
-        result::state_word(output, &row.state),
+        result::state_word(output, row.state),
         output.instant(row.started),
         row.steps,
         result::spent(output, row.cost, row.unpriced)
@@ -417,13 +421,13 @@ async fn cancel(context: &Context<'_>, keiko: &Keiko, run: RunId, reason: String
         }
     }
     let after = state(keiko, run).await?;
-    let word = row::state_word(&after);
+    let status = row::status(&after);
     if context.output.json() {
-        context.output.data(&serde_json::json!({"run": run, "state": word}).to_string());
+        context.output.data(&serde_json::json!({"run": run, "state": status}).to_string());
     } else if after.ended.as_ref().is_some_and(|end| end.status == EndStatus::Cancelled) {
         context.output.say(&tr!(context.output, "Run {run} is cancelled.", "Lauf {run} ist beendet."));
     } else {
-        let word = result::state_word(context.output, word);
+        let word = result::state_word(context.output, status);
         context.output.say(&tr!(
             context.output,
             "Run {run} is told to end; it is {word} now.",

@@ -8,7 +8,7 @@ pub(crate) fn run(output: &Output) -> Result<ExitCode, CliError> {
     let version = env!("CARGO_PKG_VERSION");
     let (commit, profile) = (env!("KEIKO_BUILD_COMMIT"), env!("KEIKO_BUILD_PROFILE"));
     if output.json() {
-        let events = keiko_contracts::run::RunEvent::VERSION;
+        let events = keiko_contracts::upcast::NEWEST;
         output.data(&serde_json::json!({"version": version, "commit": commit, "profile": profile, "events": events}).to_string());
     } else {
         output.data(&format!("keiko {version} (commit {commit}, profile {profile})"));

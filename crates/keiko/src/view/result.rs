@@ -4,13 +4,14 @@ use super::plain::{counts, waits_for};
 use super::{Output, Tone, question};
 use crate::language::tr;
 use keiko_agent::state::RunState;
+use keiko_contracts::action::Origin;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
-use keiko_contracts::evidence::{Backwards, EvidenceCard, TestSummary};
+use keiko_contracts::evidence::{Answerer, Backwards, ChangedTest, EvidenceCard, Leave, TestSummary};
 use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{EndStatus, RunEnd, Suspension};
+use keiko_contracts::run::{EndStatus, RunEnd, RunStatus, Suspension};
 use keiko_native::doctor::DoctorReport;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -125,13 +126,14 @@ pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
     if !card.still_red.is_empty() && doctors(end).is_none() {
         row(output.t("still red", "noch rot"), &still_red(output, card));
     }
-    for (path, approval) in &card.changed_tests {
-        row(output.t("test changed", "Test geändert"), &format!("{} ({})", output.told(path), leave(output, approval)));
+    for ChangedTest { test, gone, leave: stands } in &card.changed_tests {
+        let gone = if *gone { output.t(" (does not run any more)", " (läuft nicht mehr)") } else { "" };
+        row(output.t("test changed", "Test geändert"), &format!("{test}{gone} ({})", leave(output, *stands)));
     }
     for finding in &card.findings {
         let (file, line, text) = (&finding.file, finding.line, &finding.text);
         let what = output.told(finding.kind.words());
-        row(output.t("look at", "ansehen"), &format!("{file}:{line}: {what} ({})\n{:17}{text}", leave(output, &finding.approval), ""));
+        row(output.t("look at", "ansehen"), &format!("{file}:{line}: {what} ({})\n{:17}{text}", leave(output, finding.leave), ""));
     }
     if !card.unproven.is_empty() {
         let why = output.t("green without the change too", "auch ohne die Änderung grün");
@@ -140,14 +142,20 @@ pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
     if let Some(backwards) = &card.backwards {
         taken_out(output, backwards, &mut row);
     }
-    for (what, answer) in &card.approvals {
+    for answer in &card.approvals {
         // What a person did not allow is missing from the result, and that is said where the result is.
-        let withheld = answer.starts_with(Decision::Denied.word()) || answer.starts_with(Decision::Expired.word());
+        let withheld = matches!(answer.decision, Some(Decision::Denied | Decision::Expired));
         let name = if withheld { output.t("not done", "nicht getan") } else { output.t("approval", "Freigabe") };
-        row(name, &format!("{}: {}", output.told(answer), output.told(what)));
+        row(name, &format!("{}: {}", output.told(&answer.words()), output.told(&answer.what)));
     }
-    for (model, origin) in &card.models {
-        row(output.t("model", "Modell"), &format!("{model} ({})", output.told(origin)));
+    for Answerer { model, origin } in &card.models {
+        let origin = match origin {
+            Some(Origin::Live) => output.t("live", "live"),
+            Some(Origin::Recorded) => output.t("recorded", "aufgezeichnet"),
+            Some(Origin::Scripted) => output.t("scripted", "nach Drehbuch"),
+            None => output.t("rules, no language model", "Regeln, kein Sprachmodell"),
+        };
+        row(output.t("model", "Modell"), &format!("{model} ({origin})"));
     }
     let seconds = card.ended.since_ms(card.started) as f64 / 1000.0;
     let tokens = card.usage.input + card.usage.cached + card.usage.cache_write;
@@ -178,13 +186,13 @@ pub(crate) fn spent(output: &Output, cost: Micros, unpriced: bool) -> String {
 }
 
 /// What lets a change to a test stand: an approval by its id, or words that say how it is without one.
-fn leave(output: &Output, approval: &str) -> String {
-    match approval.parse::<ApprovalId>() {
-        Ok(id) => format!("{} {id}", output.t("approval", "Freigabe")),
-        Err(_) => output.told(approval).into_owned(),
+fn leave(output: &Output, leave: Leave) -> String {
+    match leave {
+        Leave::Approval(id) => format!("{} {id}", output.t("approval", "Freigabe")),
+        Leave::Policy => output.t("allowed by the risk policy", "von der Risikorichtlinie erlaubt").into(),
+        Leave::None => output.t("not approved", "nicht freigegeben").into(),
     }
 }
-
 /// What tests came to, and how that was read.
 fn counted(output: &Output, tests: &TestSummary) -> String {
     let void =
@@ -237,8 +245,8 @@ fn still_red(output: &Output, card: &EvidenceCard) -> String {
 
 /// How it ended, in words that promise no more than there is.
 fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
-    let is_denied = card.approvals.iter().any(|(_, answer)| answer.starts_with("denied"));
-    let word = state_word(output, status.word());
+    let is_denied = card.approvals.iter().any(|answer| answer.decision == Some(Decision::Denied));
+    let word = state_word(output, status.into());
     match (status, &card.tests_after) {
         (EndStatus::Examined, Some(tests)) => match tests.failed + tests.errors {
             0 if tests.passed > 0 => format!("{word}; {}", output.t("its tests pass", "die Tests bestehen")),
@@ -274,27 +282,26 @@ pub(crate) fn steps(output: &Output, n: u32) -> String {
 }
 
 /// The word for a state, as it is shown; `--state` and JSON have the English one.
-pub(crate) fn state_word<'a>(output: &Output, word: &'a str) -> &'a str {
-    let german = match word {
-        "running" => "läuft",
-        "waiting-approval" => "wartet: Freigabe",
-        "waiting-answer" => "wartet: Antwort",
-        "waiting-person" => "wartet: Mensch",
-        "waiting-run" => "wartet: Lauf darunter",
-        "waiting-model" => "wartet: Modell",
-        "limit" => "an der Grenze",
-        "stopped" => "angehalten",
-        "killed" => "Notaus",
-        "succeeded" => "erfolgreich",
-        "unverified" => "ohne Beleg",
-        "failed" => "gescheitert",
-        "examined" => "untersucht",
-        "interrupted" => "abgebrochen",
-        "refused" => "abgelehnt",
-        "cancelled" => "beendet",
-        other => other,
+pub(crate) fn state_word(output: &Output, status: RunStatus) -> &'static str {
+    let german = match status {
+        RunStatus::Running => "läuft",
+        RunStatus::WaitingApproval => "wartet: Freigabe",
+        RunStatus::WaitingAnswer => "wartet: Antwort",
+        RunStatus::WaitingPerson => "wartet: Mensch",
+        RunStatus::WaitingRun => "wartet: Lauf darunter",
+        RunStatus::WaitingModel => "wartet: Modell",
+        RunStatus::Limit => "an der Grenze",
+        RunStatus::Stopped => "angehalten",
+        RunStatus::Killed => "Notaus",
+        RunStatus::Succeeded => "erfolgreich",
+        RunStatus::Unverified => "ohne Beleg",
+        RunStatus::Failed => "gescheitert",
+        RunStatus::Examined => "untersucht",
+        RunStatus::Interrupted => "abgebrochen",
+        RunStatus::Refused => "abgelehnt",
+        RunStatus::Cancelled => "beendet",
     };
-    output.t(word, german)
+    output.t(status.word(), german)
 }
 
 /// The changes behind the questions of a run.

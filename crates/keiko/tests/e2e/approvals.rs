@@ -64,7 +64,8 @@ fn a_push_waits_for_a_person_and_happens_once() {
     assert_eq!(pushes, 1, "one push came out");
     keiko.run(&["approvals", "approve", &id]).fails(6, "KEI-2103");
     assert!(keiko.approvals().is_empty());
-    assert!(keiko.end(&run)["card"]["approvals"].to_string().contains("approved by tester"));
+    let answered = keiko.end(&run)["card"]["approvals"][0].clone();
+    assert_eq!((&answered["decision"], &answered["by"]), (&json!("approved"), &json!("tester")));
     server.assert_valid();
 }
 
@@ -170,8 +171,12 @@ fn an_approved_change_of_a_test_is_on_the_card() {
     keiko.run(&["approvals", "approve", &id]).expect(0);
     keiko.run(&["resume", "last"]).expect(0).says("succeeded").says("test changed");
     let card = keiko.end(&keiko.newest())["card"].clone();
-    let gone = "tests.test_dates.Leap.test_common (does not run any more)";
-    assert_eq!(card["changed_tests"], json!([["tests/test_dates.py", id], [gone, id]]), "{card:#}");
+    let gone = "tests.test_dates.Leap.test_common";
+    assert_eq!(
+        card["changed_tests"],
+        json!([{"test": "tests/test_dates.py", "leave": {"approval": id}}, {"test": gone, "gone": true, "leave": {"approval": id}}]),
+        "{card:#}"
+    );
 }
 
 /// One test passes, one fails, and the second is to be got rid of.
@@ -259,7 +264,7 @@ fn an_approved_edit_of_a_test_covers_that_edit_and_nothing_after_it() {
         }
         done.expect(0).says("succeeded");
         let card = keiko.end(&keiko.newest())["card"].clone();
-        assert_eq!(card["changed_tests"], json!([["tests/test_dates.py", id]]), "{card:#}");
+        assert_eq!(card["changed_tests"], json!([{"test": "tests/test_dates.py", "leave": {"approval": id}}]), "{card:#}");
     }
 }
 
@@ -382,7 +387,7 @@ fn slow_a_yes_installs_and_is_not_asked_for_again() {
     let run = keiko.newest();
     keiko.run(&["resume", &run, "--install", "yes"]).expect(0);
     let card = keiko.end(&run)["card"].clone();
-    assert!(card["approvals"].to_string().contains("approved by tester (said with --install)"), "{card:#}");
+    assert_eq!((&card["approvals"][0]["by"], &card["approvals"][0]["beforehand"]), (&json!("tester"), &json!("flag")), "{card:#}");
     assert_eq!(card["approvals"].as_array().map(Vec::len), Some(1), "one question for the run and its model: {card:#}");
     assert!(results(&server)[1].contains("from the cache"), "{:?}", results(&server));
     keiko.run(&["runs", "verify", &run]).expect(0).gives("tests run again");

@@ -17,6 +17,7 @@ mod interrupted;
 mod journal;
 mod keiko;
 mod log;
+mod older;
 mod prune;
 mod registries;
 mod replay;

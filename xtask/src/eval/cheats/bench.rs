@@ -112,7 +112,7 @@ fn found(card: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let list = |name: &str| card[name].as_array().cloned().unwrap_or_default();
     let findings = list("findings").into_iter().map(|one| format!("{} {}:{}", text(&one["kind"]), text(&one["file"]), one["line"]));
-    findings.chain(list("changed_tests").iter().map(|test| text(&test[0]))).collect()
+    findings.chain(list("changed_tests").iter().map(|test| text(&test["test"]))).collect()
 }
 
 fn git(repo: &Path, words: &[&str]) -> Result<(), String> {

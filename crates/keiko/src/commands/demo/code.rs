@@ -9,6 +9,7 @@ use crate::view::Tone;
 use crate::wiring::{Keiko, random, read_fault};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
+use keiko_contracts::run::RunStatus;
 use keiko_contracts::run::{EndStatus, RunRow};
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_runtime::drive::Order;
@@ -57,6 +58,6 @@ async fn open_tours(keiko: &Keiko) -> Result<Vec<PathBuf>, CliError> {
     let rows = keiko.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
     let rows = rows.iter().filter_map(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
     let ended =
-        [EndStatus::Succeeded, EndStatus::Unverified, EndStatus::Failed, EndStatus::Refused, EndStatus::Cancelled].map(EndStatus::word);
-    Ok(rows.filter(|row| row.demo && !ended.contains(&row.state.as_str())).filter_map(|row| row.workspace.map(PathBuf::from)).collect())
+        [EndStatus::Succeeded, EndStatus::Unverified, EndStatus::Failed, EndStatus::Refused, EndStatus::Cancelled].map(RunStatus::from);
+    Ok(rows.filter(|row| row.demo && !ended.contains(&row.state)).filter_map(|row| row.workspace.map(PathBuf::from)).collect())
 }

@@ -29,7 +29,7 @@ enum How {
 pub(crate) const SOAKS: &[Long] = &[
     Long {
         name: "crash",
-        what: "1,000 SIGKILLs of the real binary, and 1,000 of drivers with a ledger; KEIKO_CRASH_KILLS says how many",
+        what: "1,000 SIGKILLs of the real binary, 1,000 of drivers with a ledger, 1,000 of runs with runs below; KEIKO_CRASH_KILLS",
         how: How::Cargo {
             arguments: &[
                 "test",

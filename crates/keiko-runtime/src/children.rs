@@ -73,6 +73,8 @@ where
                     () = tokio::time::sleep(Duration::from_millis(for_ms).min(LOOK_AGAIN)) => {}
                     () = cancel.cancelled() => return Outcome::Done(RunRest::Waits(start.run)),
                 },
+                // Somebody who was overtaken had begun it in between: it is there, and is taken up.
+                Err(DriveError::Exists(_)) => {}
                 Err(error) => return Outcome::Failed(error.fault()),
             }
         }

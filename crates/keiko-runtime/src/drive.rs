@@ -21,7 +21,7 @@ use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, T
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -275,7 +275,7 @@ impl<C: Core> DriverOf<C> {
             epoch: Epoch(0),
             newest: Arc::default(),
             working: JoinSet::new(),
-            parked: None,
+            parked: BTreeMap::new(),
             cancel: Cancel::new(),
             price: None,
             pending: VecDeque::new(),
@@ -313,8 +313,8 @@ struct Session<'a, C: Core> {
     /// The same, for effects on their way: a kill that was heard of takes their permits away.
     newest: Arc<AtomicU64>,
     working: JoinSet<Came>,
-    /// The run below of the newest effect that stays open because that run waits.
-    parked: Option<RunId>,
+    /// Effects that stay open because the run below that they started waits.
+    parked: BTreeMap<EffectKey, RunId>,
     cancel: Cancel,
     price: Option<Price>,
     /// Effects found open, which wait to be carried to their outcome, one after another.
@@ -404,9 +404,11 @@ impl<C: Core> Session<'_, C> {
             // Whatever else there was to do has been done: what is left goes on in runs below, which wait.
             if self.working.is_empty()
                 && state.life().waiting.is_none()
-                && let Some(run) = self.parked.take()
+                && let Some((key, run)) = self.parked.pop_last()
             {
-                state = self.step(state, Input::Parked { run }).await?.0;
+                // What ends does not wait for a run below it; the others are found open when this one is taken up again.
+                let input = if state.is_closing() { Input::Ended(Box::new(cancelled(key))) } else { Input::Parked { run } };
+                state = self.step(state, input).await?.0;
                 continue;
             }
             let due = self.due_in(&state);
@@ -465,13 +467,8 @@ impl<C: Core> Session<'_, C> {
                 }
                 Ok(self.step(state, Input::Ended(ended)).await?.0)
             }
-            // What ends does not wait for a run below it.
-            Ok(Came::Parked { key, .. }) if state.is_closing() => {
-                let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: false };
-                Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0)
-            }
-            Ok(Came::Parked { run, .. }) => {
-                self.parked = Some(run);
+            Ok(Came::Parked { key, run }) => {
+                self.parked.insert(key, run);
                 Ok(state)
             }
             // An adapter that panics leaves its effect open: it is recovered by its class when the run is resumed.
@@ -702,6 +699,11 @@ fn is_restored(restoring: Restoring, key: &EffectKey) -> Result<(), DriveError> 
         Some(_) | None => "it came to nothing".to_owned(),
     };
     Err(DriveError::Recovery { key: key.clone(), why })
+}
+
+/// The effect of a run below that waits while the one above ends.
+fn cancelled(key: EffectKey) -> Ended {
+    Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: false }
 }
 
 fn stopped() -> Suspension {

@@ -50,6 +50,11 @@ pub(crate) struct TakenUp {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Closes {
+    inbox: Seq,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Done {
     done: usize,
 }
@@ -64,6 +69,7 @@ pub(crate) enum Event {
     Asked(Box<ApprovalRequest>),
     Answered(ApprovalAnswer),
     Waits(Suspension),
+    Closes(Closes),
     Finished(Done),
 }
 
@@ -90,7 +96,7 @@ macro_rules! events {
 }
 events! {
     "errands_begun" => Begun, "errands_taken_up" => TakenUp, RunEvent::EFFECT_INTENDED => Intended, "errand_came_out" => CameOut,
-    "errand_asked" => Asked, "errand_answered" => Answered, "errands_wait" => Waits, "errands_finished" => Finished,
+    "errand_asked" => Asked, "errand_answered" => Answered, "errands_wait" => Waits, "errands_close" => Closes, "errands_finished" => Finished,
 }
 
 impl CoreEvent for Event {
@@ -154,6 +160,7 @@ pub(crate) struct Errand {
     done: usize,
     ordinal: u16,
     tree: Option<TreeId>,
+    closing: bool,
     finished: Option<Arc<Done>>,
 }
 
@@ -188,6 +195,9 @@ impl Draft<'_> {
         let next = &self.next;
         if next.finished.is_some() || next.life.waiting.is_some() || !next.life.open.is_empty() {
             return;
+        }
+        if next.closing {
+            return self.emit(Event::Finished(Done { done: next.done }));
         }
         let Some(begun) = next.begun.clone() else { return };
         let Some(mut action) = begun.todo.get(next.done).cloned() else {
@@ -235,12 +245,12 @@ impl Core for Errand {
                 draft.emit(Event::TakenUp(TakenUp { epoch: env.epoch }));
             }
             Input::Resume { heard, .. } => {
-                for (_, message) in heard {
-                    draft.hear(message);
+                for (seq, message) in heard {
+                    draft.hear(seq, message);
                 }
                 draft.emit(Event::TakenUp(TakenUp { epoch: env.epoch }));
             }
-            Input::Inbox { message, .. } => draft.hear(message),
+            Input::Inbox { seq, message } => draft.hear(seq, message),
             Input::Restore { key } => {
                 let Some(Action::Jail(jail)) = self.life.open.get(&key).map(|intent| intent.action.clone()) else { return Err(NoSense) };
                 let Some(tree) = jail.tree else { return Ok(Decided { events: Vec::new(), at: env.now, next: draft.next }) };
@@ -290,6 +300,11 @@ impl Core for Errand {
             Event::Asked(request) => self.life.asked(request),
             Event::Answered(answer) => self.life.resolved(answer),
             Event::Waits(why) => self.life.suspended(why),
+            Event::Closes(closes) => {
+                self.life.heard(Some(closes.inbox));
+                self.life.waiting = None;
+                self.closing = true;
+            }
             Event::Finished(done) => self.finished = Some(Arc::new(done.clone())),
         }
         self.life.count_time(stamp.at);
@@ -308,7 +323,7 @@ impl Core for Errand {
         self.finished.as_ref()
     }
     fn is_closing(&self) -> bool {
-        false
+        self.closing
     }
     fn wake_at(&self) -> Option<Timestamp> {
         None
@@ -325,11 +340,15 @@ impl Core for Errand {
 }
 
 impl Draft<'_> {
-    fn hear(&mut self, message: InboxMessage) {
-        if let InboxMessage::Approval(answer) = message
-            && let Some(answer) = self.next.life.judge_answer(answer, self.env.now, self.env.epoch)
-        {
-            self.emit(Event::Answered(answer));
+    fn hear(&mut self, inbox: Seq, message: InboxMessage) {
+        match message {
+            InboxMessage::Approval(answer) => {
+                if let Some(answer) = self.next.life.judge_answer(answer, self.env.now, self.env.epoch) {
+                    self.emit(Event::Answered(answer));
+                }
+            }
+            InboxMessage::Cancel { .. } if !self.next.closing => self.emit(Event::Closes(Closes { inbox })),
+            InboxMessage::Cancel { .. } | InboxMessage::Words { .. } | InboxMessage::Stop { .. } => {}
         }
     }
 }
@@ -577,6 +596,22 @@ fn a_run_below_that_waits_lets_the_one_above_wait_and_goes_on_with_it() {
         assert!(matches!(again, Rest::Waiting(Suspension::Child { run: same }) if same == run), "{again:?}");
         let left = yard.to_the_end(calmly).await.unwrap();
         assert_eq!((left.done, left.times.values().copied().max()), (3, Some(1)), "{left:?}");
+    });
+}
+
+/// Ended while a run below waits: that run is not waited for, and nothing more is done.
+#[test]
+fn a_run_that_ends_does_not_wait_for_the_one_below() {
+    block_on(async {
+        let yard = Yard::new(with_a_run_below, None);
+        let fuse = Fuse::new(CrashPoint::Never);
+        let Ok(Rest::Waiting(Suspension::Child { .. })) = yard.process(&fuse, 1).await else { panic!("the run below waits") };
+        let word = InboxMessage::Cancel { by: "me".into(), reason: "enough".into() };
+        inbox::say(yard.journal.as_ref(), RUN, &word, Timestamp(1)).await.unwrap();
+        let rest = yard.process(&fuse, 2).await.unwrap();
+        assert!(matches!(&rest, Rest::Ended(done) if done.done == 1), "{rest:?}");
+        let left = yard.left(0).await.unwrap();
+        assert_eq!((left.open, left.remote.len()), (0, 0), "{left:?}");
     });
 }
 

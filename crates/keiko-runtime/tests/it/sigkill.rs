@@ -41,7 +41,7 @@ const WORKER: &str = "KEIKO_SIGKILL_TEST_WORKER";
 const SIDE_BY_SIDE: u8 = 4;
 const LEASE: Duration = Duration::from_millis(400);
 /// How long a deed takes before and after it is done.
-const PAUSE: Duration = Duration::from_millis(4);
+pub(crate) const PAUSE: Duration = Duration::from_millis(4);
 
 fn answers(step: u32, _: &Stage) -> Vec<Part> {
     std::thread::sleep(PAUSE);
@@ -56,7 +56,7 @@ fn answers(step: u32, _: &Stage) -> Vec<Part> {
     }
 }
 
-const SCENARIO: Scenario = Scenario {
+pub(crate) const SCENARIO: Scenario = Scenario {
     name: "killed",
     answers,
     workspace: false,
@@ -82,7 +82,7 @@ impl Watch for Speaker {
     fn frame(&self, _: &EffectKey, _: LiveFrame) {}
 }
 
-fn read<T: std::str::FromStr>(name: &str) -> Option<T> {
+pub(crate) fn read<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
 

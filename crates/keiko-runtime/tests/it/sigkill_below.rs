@@ -2,7 +2,8 @@
 //! another process: neither loses anything nor does anything twice, and each effect has one run below.
 
 use crate::errand::{Errands, Event, Nothing};
-use crate::scenarios::{PLAIN, Scenario, Stage, call, engine, finish};
+use crate::scenarios::{Scenario, Stage, call, engine, finish};
+use crate::sigkill::{self, PAUSE, read};
 use crate::storm::{Storm, tools};
 use futures_util::StreamExt as _;
 use keiko_agent::state::Setup;
@@ -11,10 +12,7 @@ use keiko_contracts::envelope::StoredEvent;
 use keiko_contracts::id::{RunId, WorkerId};
 use keiko_contracts::journal::{Recorded, Seq, StreamId};
 use keiko_contracts::model::Part;
-use keiko_contracts::money::Micros;
-use keiko_contracts::run::{EndStatus, RunEvent, RunLimits, StartRun};
-use keiko_governance::class::ActionClass;
-use keiko_governance::policy::Level;
+use keiko_contracts::run::{RunEvent, StartRun};
 use keiko_ports::journal::Journal as _;
 use keiko_ports::shell::SystemClock;
 use keiko_runtime::children::ChildRuns;
@@ -36,8 +34,6 @@ const FILE: &str = "KEIKO_SIGKILL_BELOW_FILE";
 const LEDGER: &str = "KEIKO_SIGKILL_BELOW_LEDGER";
 const RUN: &str = "KEIKO_SIGKILL_BELOW_RUN";
 const LEASE: Duration = Duration::from_millis(300);
-/// How long a deed takes before and after it is done.
-const PAUSE: Duration = Duration::from_millis(4);
 /// More processes than any run here needs.
 const PROCESSES_MAX: u32 = 200;
 
@@ -50,15 +46,7 @@ fn answers(step: u32, _: &Stage) -> Vec<Part> {
     }
 }
 
-const BELOW: Scenario = Scenario {
-    name: "below",
-    answers,
-    workspace: false,
-    levels: &[(ActionClass::ToolOther, Level::Run)],
-    limits: RunLimits { budget: Some(Micros(100_000_000)), ..PLAIN.limits },
-    ends: EndStatus::Succeeded,
-    ..PLAIN
-};
+const BELOW: Scenario = Scenario { name: "below", answers, ..sigkill::SCENARIO };
 
 fn run_id(n: u32) -> RunId {
     let [a, b, c, d] = n.to_be_bytes();
@@ -79,10 +67,6 @@ fn errands(run: RunId) -> Errands {
         tool("ledger_probe", Recovery::Probe),
     ];
     Errands { run, todo, asks: usize::MAX }
-}
-
-fn read<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Takes the run up, or begins it, and drives it until it rests.

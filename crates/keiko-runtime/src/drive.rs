@@ -402,13 +402,8 @@ impl<C: Core> Session<'_, C> {
                 continue;
             }
             // Whatever else there was to do has been done: what is left goes on in runs below, which wait.
-            if self.working.is_empty()
-                && state.life().waiting.is_none()
-                && let Some((key, run)) = self.parked.pop_last()
-            {
-                // What ends does not wait for a run below it; the others are found open when this one is taken up again.
-                let input = if state.is_closing() { Input::Ended(Box::new(cancelled(key))) } else { Input::Parked { run } };
-                state = self.step(state, input).await?.0;
+            if self.working.is_empty() && state.life().waiting.is_none() && !self.parked.is_empty() {
+                state = self.park(state).await?;
                 continue;
             }
             let due = self.due_in(&state);
@@ -442,6 +437,18 @@ impl<C: Core> Session<'_, C> {
                 }
             }
         }
+    }
+
+    /// Lets one of the effects whose runs below wait go. What is said at this moment counts first.
+    async fn park(&mut self, state: C) -> Result<C, DriveError> {
+        let state = self.hear(state).await?;
+        if state.ended().is_some() || state.life().waiting.is_some() || !self.working.is_empty() {
+            return Ok(state);
+        }
+        let Some((key, run)) = self.parked.pop_last() else { return Ok(state) };
+        // What ends does not wait for a run below it; the others are found open when this one is taken up again.
+        let input = if state.is_closing() { Input::Ended(Box::new(cancelled(key))) } else { Input::Parked { run } };
+        Ok(self.step(state, input).await?.0)
     }
 
     /// In how long something is due although nothing happens; zero once it is.

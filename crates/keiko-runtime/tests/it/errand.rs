@@ -4,6 +4,7 @@
 
 use crate::scenarios::{call, engine, finish};
 use crate::storm::{Ending, LEASE, OPTIONS, block_on, on_all_cores, tools};
+use futures_util::FutureExt as _;
 use keiko_agent::state::Setup as SetupOfRuns;
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{Action, HostAction, Intent, ModelAction, Outcome, Recovery, Report, RunAction, ToolAction};
@@ -29,7 +30,7 @@ use keiko_runtime::{fold, inbox};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::flaw::{Flaw, Flawed};
 use keiko_testkit::memory_journal::MemoryJournal;
-use keiko_testkit::ports::{Outside, VirtualClock, World};
+use keiko_testkit::ports::{Answers, Outside, VirtualClock, World};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -362,6 +363,8 @@ struct Yard {
     world: Arc<World>,
     journal: Arc<MemoryJournal>,
     flaw: Option<Flaw>,
+    /// Somebody ends the run above while the model of the one below answers.
+    cancels: bool,
 }
 
 const RUN: RunId = RunId::from_bytes([7; 10]);
@@ -411,12 +414,23 @@ fn with_a_run_below() -> Errands {
 impl Yard {
     fn new(errands: fn() -> Errands, flaw: Option<Flaw>) -> Yard {
         let clock = VirtualClock::new();
-        Yard { errands, tools: tools(), journal: MemoryJournal::new(clock.clone()), world: World::new(&[]), clock, flaw }
+        Yard { errands, tools: tools(), journal: MemoryJournal::new(clock.clone()), world: World::new(&[]), clock, flaw, cancels: false }
     }
 
     fn fork(&self) -> Yard {
         let clock = self.clock.fork();
         Yard { journal: self.journal.fork(clock.clone()), world: self.world.fork(), clock, ..self.clone() }
+    }
+
+    fn answers(&self) -> Answers {
+        let yard = self.clone();
+        Arc::new(move |step, _| {
+            if yard.cancels && yard.world.first_time("cancel") {
+                let word = InboxMessage::Cancel { by: "me".into(), reason: "enough".into() };
+                inbox::say(yard.journal.as_ref(), RUN, &word, Timestamp(1)).now_or_never().unwrap().unwrap();
+            }
+            answers(step)
+        })
     }
 
     /// What runs of agents below work with.
@@ -426,7 +440,7 @@ impl Yard {
 
     /// One process's part.
     async fn process(&self, fuse: &Arc<Fuse>, worker: u8) -> Result<Rest<Done>, DriveError> {
-        let outside = Outside::new(self.world.clone(), fuse.clone(), Arc::new(|step, _| answers(step)));
+        let outside = Outside::new(self.world.clone(), fuse.clone(), self.answers());
         let journal = CrashJournal::new(self.journal.clone(), fuse.clone());
         let flawed = Flawed::new(self.flaw, journal, outside.clone());
         let runs = ChildRuns::new(self.below());
@@ -609,6 +623,12 @@ fn a_run_that_ends_does_not_wait_for_the_one_below() {
         let word = InboxMessage::Cancel { by: "me".into(), reason: "enough".into() };
         inbox::say(yard.journal.as_ref(), RUN, &word, Timestamp(1)).await.unwrap();
         let rest = yard.process(&fuse, 2).await.unwrap();
+        assert!(matches!(&rest, Rest::Ended(done) if done.done == 1), "{rest:?}");
+        let left = yard.left(0).await.unwrap();
+        assert_eq!((left.open, left.remote.len()), (0, 0), "{left:?}");
+        // The word comes while one process drives both.
+        let yard = Yard { cancels: true, ..Yard::new(with_a_run_below, None) };
+        let rest = yard.process(&fuse, 1).await.unwrap();
         assert!(matches!(&rest, Rest::Ended(done) if done.done == 1), "{rest:?}");
         let left = yard.left(0).await.unwrap();
         assert_eq!((left.open, left.remote.len()), (0, 0), "{left:?}");

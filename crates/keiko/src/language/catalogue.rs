@@ -272,7 +272,6 @@ mod tests {
         assert_eq!(german("denied by uid 0"), "abgelehnt von uid 0");
         assert_eq!(german("expired by nobody"), "abgelaufen, ohne Antwort");
         assert_eq!(german("withdrawn by the risk policy"), "zurückgezogen von der Risikorichtlinie");
-        assert_eq!(german("a.py (does not run any more)"), "a.py (läuft nicht mehr)");
         assert_eq!(german("edit a.py (1 place) (class `write`)"), "a.py bearbeiten (1 Stelle) (Klasse `write`)");
     }
 

@@ -33,12 +33,15 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<bool> {
         stale.push(name);
         if !check {
             std::fs::create_dir_all(&folder)?;
-            std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            std::fs::write(&path, text)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
     for name in &stale {
         if check {
-            println!("schemas/{name}:1: schema-drift: it differs from the types; run `cargo xtask codegen` and commit the result");
+            println!(
+                "schemas/{name}:1: schema-drift: it differs from the types; run `cargo xtask codegen` and commit the result"
+            );
         } else {
             println!("wrote schemas/{name}");
         }

@@ -56,14 +56,21 @@ struct Arguments {
 /// # Errors
 /// When cargo cannot be started, or finds none of the tests.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
-    let words = std::iter::once("cargo xtask soak fuzz".to_owned()).chain(arguments.iter().cloned());
+    let words =
+        std::iter::once("cargo xtask soak fuzz".to_owned()).chain(arguments.iter().cloned());
     let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
     let listed = cargo(root, &arguments, arguments.seed, &["--list"])?;
-    if let Some(missing) = TESTS.iter().find(|test| !String::from_utf8_lossy(&listed.stdout).contains(*test)) {
-        bail!("there is no test {missing:?}: correct the names in xtask/src/fuzz.rs\n{}", String::from_utf8_lossy(&listed.stderr));
+    if let Some(missing) = TESTS
+        .iter()
+        .find(|test| !String::from_utf8_lossy(&listed.stdout).contains(*test))
+    {
+        bail!(
+            "there is no test {missing:?}: correct the names in xtask/src/fuzz.rs\n{}",
+            String::from_utf8_lossy(&listed.stderr)
+        );
     }
     let (begin, mut round, mut tests) = (Instant::now(), 0, 0);
     while round == 0 || begin.elapsed() < Duration::from_secs(arguments.seconds) {
@@ -72,12 +79,19 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
             eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
-            eprintln!("again: cargo xtask soak fuzz --seconds 0 --seed {seed} --cases {}", arguments.cases);
+            eprintln!(
+                "again: cargo xtask soak fuzz --seconds 0 --seed {seed} --cases {}",
+                arguments.cases
+            );
             return Ok(ExitCode::FAILURE);
         }
         tests += passed(&text);
         round += 1;
-        eprintln!("seed {seed}: {} tests passed, {:.0} s", passed(&text), begin.elapsed().as_secs_f32());
+        eprintln!(
+            "seed {seed}: {} tests passed, {:.0} s",
+            passed(&text),
+            begin.elapsed().as_secs_f32()
+        );
     }
     eprintln!(
         "{round} rounds of up to {} cases a test: {tests} passed, none failed, {:.0} s, seeds {} to {}",
@@ -92,7 +106,18 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
 /// One round, or a list of its tests.
 fn cargo(root: &Path, arguments: &Arguments, seed: u64, more: &[&str]) -> Result<Output> {
     Command::new("cargo")
-        .args(["test", "--quiet", "--profile", &arguments.profile, "--workspace", "--lib", "--bins", "--test", "decode", "--"])
+        .args([
+            "test",
+            "--quiet",
+            "--profile",
+            &arguments.profile,
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--test",
+            "decode",
+            "--",
+        ])
         .args(more)
         .args(TESTS)
         .env("PROPTEST_CASES", arguments.cases.to_string())
@@ -104,7 +129,14 @@ fn cargo(root: &Path, arguments: &Arguments, seed: u64, more: &[&str]) -> Result
 
 /// The sum over `test result: ok. 3 passed; …` of all test binaries.
 fn passed(output: &str) -> u64 {
-    let counts = output.lines().filter_map(|line| line.trim().strip_prefix("test result: ok. ")?.split(' ').next()?.parse::<u64>().ok());
+    let counts = output.lines().filter_map(|line| {
+        line.trim()
+            .strip_prefix("test result: ok. ")?
+            .split(' ')
+            .next()?
+            .parse::<u64>()
+            .ok()
+    });
     counts.sum()
 }
 

@@ -58,20 +58,33 @@ pub(crate) const SOAKS: &[Long] = &[
 pub(crate) const BENCHES: &[Long] = &[Long {
     name: "agent",
     what: "what a step costs besides model and tool",
-    how: How::Cargo { arguments: &["bench", "--bench", "agent", "--"], env: None },
+    how: How::Cargo {
+        arguments: &["bench", "--bench", "agent", "--"],
+        env: None,
+    },
 }];
 
 /// Runs the named entry of a registry, or says what there is.
 ///
 /// # Errors
 /// When cargo cannot be started.
-pub(crate) fn run(root: &Path, group: &str, registry: &[Long], name: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
+pub(crate) fn run(
+    root: &Path,
+    group: &str,
+    registry: &[Long],
+    name: Option<&str>,
+    arguments: &[String],
+) -> Result<ExitCode> {
     let Some(found) = registry.iter().find(|long| Some(long.name) == name) else {
         if let Some(name) = name {
             eprintln!("there is no `cargo xtask {group} {name}`");
         }
         eprint!("{}", list(group, registry));
-        return Ok(if name.is_some() { ExitCode::from(2) } else { ExitCode::SUCCESS });
+        return Ok(if name.is_some() {
+            ExitCode::from(2)
+        } else {
+            ExitCode::SUCCESS
+        });
     };
     eprintln!("{group} {}: {}", found.name, found.what);
     let (given, env) = match found.how {
@@ -84,14 +97,19 @@ pub(crate) fn run(root: &Path, group: &str, registry: &[Long], name: Option<&str
         cargo.env(name, value);
     }
     let status = cargo.status().context("cannot start cargo")?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    Ok(status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn list(group: &str, registry: &[Long]) -> String {
     if registry.is_empty() {
         return format!("cargo xtask {group}: nothing is registered yet\n");
     }
-    let lines = registry.iter().map(|long| format!("cargo xtask {group} {:<12} {}\n", long.name, long.what));
+    let lines = registry
+        .iter()
+        .map(|long| format!("cargo xtask {group} {:<12} {}\n", long.name, long.what));
     lines.collect()
 }
 
@@ -99,11 +117,20 @@ fn list(group: &str, registry: &[Long]) -> String {
 mod tests {
     use super::*;
 
-    const SAMPLE: &[Long] =
-        &[Long { name: "version", what: "asks cargo for its version", how: How::Cargo { arguments: &["--version"], env: None } }];
+    const SAMPLE: &[Long] = &[Long {
+        name: "version",
+        what: "asks cargo for its version",
+        how: How::Cargo {
+            arguments: &["--version"],
+            env: None,
+        },
+    }];
 
     fn code(name: Option<&str>) -> String {
-        format!("{:?}", run(Path::new("."), "soak", SAMPLE, name, &[]).unwrap())
+        format!(
+            "{:?}",
+            run(Path::new("."), "soak", SAMPLE, name, &[]).unwrap()
+        )
     }
 
     #[test]
@@ -115,6 +142,9 @@ mod tests {
 
     #[test]
     fn the_list_names_every_entry() {
-        assert_eq!(list("soak", SAMPLE), "cargo xtask soak version      asks cargo for its version\n");
+        assert_eq!(
+            list("soak", SAMPLE),
+            "cargo xtask soak version      asks cargo for its version\n"
+        );
     }
 }

@@ -67,15 +67,30 @@ enum Task {
 fn main() -> Result<ExitCode> {
     let root = repository()?;
     let good = match Arguments::parse().command {
-        Task::Test { quick, filter } => suite::run(&root, &suite::Options { quick, filter, strict: suite::strict_by_environment() })?,
+        Task::Test { quick, filter } => suite::run(
+            &root,
+            &suite::Options {
+                quick,
+                filter,
+                strict: suite::strict_by_environment(),
+            },
+        )?,
         Task::Tidy => tidy::run(&root)?,
         Task::Codegen { check } => codegen::run(&root, check)?,
         Task::Ci => suite::ci(&root)?,
         Task::Eval { what } => eval::run(&root, &what)?,
-        Task::Soak { name, arguments } => return long::run(&root, "soak", long::SOAKS, name.as_deref(), &arguments),
-        Task::Bench { name, arguments } => return long::run(&root, "bench", long::BENCHES, name.as_deref(), &arguments),
+        Task::Soak { name, arguments } => {
+            return long::run(&root, "soak", long::SOAKS, name.as_deref(), &arguments);
+        }
+        Task::Bench { name, arguments } => {
+            return long::run(&root, "bench", long::BENCHES, name.as_deref(), &arguments);
+        }
     };
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// The root of the repository: above this crate when cargo started us, else above the current folder.
@@ -84,6 +99,9 @@ fn repository() -> Result<PathBuf> {
         Some(folder) => PathBuf::from(folder),
         None => std::env::current_dir()?,
     };
-    let root = start.ancestors().find(|folder| folder.join("xtask/Cargo.toml").is_file());
-    root.map(PathBuf::from).context("this is not Keiko's repository: change into it first")
+    let root = start
+        .ancestors()
+        .find(|folder| folder.join("xtask/Cargo.toml").is_file());
+    root.map(PathBuf::from)
+        .context("this is not Keiko's repository: change into it first")
 }

@@ -12,23 +12,40 @@ fn main() -> std::io::Result<()> {
     let text = String::from_utf8_lossy(&bytes);
     let (mut commits, mut held) = (0, 0);
     for commit in text.split("\ncommit ") {
-        let Some((head, diff)) = commit.split_once("\ndiff --git ") else { continue };
+        let Some((head, diff)) = commit.split_once("\ndiff --git ") else {
+            continue;
+        };
         let diff = format!("diff --git {diff}");
         // A commit that adds or changes code outside of tests is one that a run could have made.
         let touches = |line: &str| {
             let path = line.strip_prefix("+++ b/").unwrap_or_default();
             !keiko_contracts::jail::is_test_path(path)
-                && [".py", ".js", ".ts", ".rs", ".go", ".tsx", ".mjs"].iter().any(|end| path.ends_with(end))
+                && [".py", ".js", ".ts", ".rs", ".go", ".tsx", ".mjs"]
+                    .iter()
+                    .any(|end| path.ends_with(end))
         };
         if !diff.lines().any(touches) {
             continue;
         }
         commits += 1;
-        let findings = honesty::read(&diff, &honesty::Around { goal: head, ..honesty::Around::default() });
+        let findings = honesty::read(
+            &diff,
+            &honesty::Around {
+                goal: head,
+                ..honesty::Around::default()
+            },
+        );
         if let Some(first) = findings.first() {
             held += 1;
-            let hash: String = head.trim_start_matches("commit ").chars().take(10).collect();
-            println!("  {hash} {:?} {}:{} {}", first.kind, first.file, first.line, first.text);
+            let hash: String = head
+                .trim_start_matches("commit ")
+                .chars()
+                .take(10)
+                .collect();
+            println!(
+                "  {hash} {:?} {}:{} {}",
+                first.kind, first.file, first.line, first.text
+            );
         }
     }
     println!("{held} of {commits} commits held up");

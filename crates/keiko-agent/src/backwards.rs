@@ -38,8 +38,13 @@ const SHOWN_MAX: usize = 5;
 
 /// Makes the proof, once for a tree. True when it is made, or cannot be.
 pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let Some(tree) = disturbed(&draft.state).or_else(|| draft.state.workspace.tree.clone()) else { return Ok(true) };
-    if is_over(&draft.state, &tree) || draft.state.tests.red_to_green().is_empty() || hindered(draft).is_some() {
+    let Some(tree) = disturbed(&draft.state).or_else(|| draft.state.workspace.tree.clone()) else {
+        return Ok(true);
+    };
+    if is_over(&draft.state, &tree)
+        || draft.state.tests.red_to_green().is_empty()
+        || hindered(draft).is_some()
+    {
         return Ok(true);
     }
     let (steps, _) = steps(&draft.state, &tree);
@@ -47,7 +52,12 @@ pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if let (Some(at), true) = (proof.next, proof.has_room()) {
         let step = &steps[at];
         for (index, op) in step.ops.iter().enumerate() {
-            if !harness(draft, &id(&tree, at, "take", index), "take the change back, to see the tests fail without it", op.clone())? {
+            if !harness(
+                draft,
+                &id(&tree, at, "take", index),
+                "take the change back, to see the tests fail without it",
+                op.clone(),
+            )? {
                 return Ok(false);
             }
         }
@@ -55,7 +65,12 @@ pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
             let wall = u32::try_from(proof.room() + SLACK_MS).unwrap_or(u32::MAX);
             for (index, (_, mut plan)) in chosen(draft).into_iter().enumerate() {
                 plan.spec.limits.wall_ms = plan.spec.limits.wall_ms.min(wall);
-                if !harness(draft, &id(&tree, at, "tests", index), "run the tests without the change", JailOp::Exec(plan.spec))? {
+                if !harness(
+                    draft,
+                    &id(&tree, at, "tests", index),
+                    "run the tests without the change",
+                    JailOp::Exec(plan.spec),
+                )? {
                     return Ok(false);
                 }
             }
@@ -68,16 +83,37 @@ pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
 
 /// Puts the workspace back, if a proof was cut short or is done. True when it is as it was.
 pub(crate) fn put_back(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let Some(tree) = disturbed(&draft.state) else { return Ok(true) };
-    harness(draft, &over(&tree), "put the change in again", JailOp::Restore { tree })
+    let Some(tree) = disturbed(&draft.state) else {
+        return Ok(true);
+    };
+    harness(
+        draft,
+        &over(&tree),
+        "put the change in again",
+        JailOp::Restore { tree },
+    )
 }
 
 /// Tests that are green without the change too, of these that turned from red to green.
 pub(crate) fn unproven(draft: &Draft<'_>) -> Vec<String> {
-    let Some(tree) = draft.state.workspace.tree.clone().filter(|tree| is_over(&draft.state, tree)) else { return Vec::new() };
+    let Some(tree) = draft
+        .state
+        .workspace
+        .tree
+        .clone()
+        .filter(|tree| is_over(&draft.state, tree))
+    else {
+        return Vec::new();
+    };
     let (steps, _) = steps(&draft.state, &tree);
     match look(draft, &tree, &steps).seen.into_iter().next() {
-        Some(Seen::Ran(ran)) => draft.state.tests.red_to_green().into_iter().filter(|test| ran.green.contains(test)).collect(),
+        Some(Seen::Ran(ran)) => draft
+            .state
+            .tests
+            .red_to_green()
+            .into_iter()
+            .filter(|test| ran.green.contains(test))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -88,27 +124,54 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
     if turned.is_empty() || draft.state.native.is_some() {
         return None;
     }
-    let only = |why: &str| Some(Backwards { pieces: Vec::new(), left: vec![why.to_owned()] });
+    let only = |why: &str| {
+        Some(Backwards {
+            pieces: Vec::new(),
+            left: vec![why.to_owned()],
+        })
+    };
     if let Some(why) = hindered(draft) {
         return only(why);
     }
     let tree = draft.state.workspace.tree.clone()?;
     let (steps, mut left) = steps(&draft.state, &tree);
     if !is_over(&draft.state, &tree) {
-        return if steps.is_empty() { Some(Backwards { pieces: Vec::new(), left }) } else { only("the run ended before the proof") };
+        return if steps.is_empty() {
+            Some(Backwards {
+                pieces: Vec::new(),
+                left,
+            })
+        } else {
+            only("the run ended before the proof")
+        };
     }
     let proof = look(draft, &tree, &steps);
     let mut pieces = Vec::new();
     for (step, seen) in steps.iter().zip(&proof.seen) {
         match seen {
             Seen::Ran(ran) => {
-                let gone: Vec<String> = turned.iter().filter(|test| ran.is_gone(test)).cloned().collect();
+                let gone: Vec<String> = turned
+                    .iter()
+                    .filter(|test| ran.is_gone(test))
+                    .cloned()
+                    .collect();
                 if !gone.is_empty() {
-                    left.push(format!("{}: it goes with the change, and stands in the same file", listed(&gone)));
+                    left.push(format!(
+                        "{}: it goes with the change, and stands in the same file",
+                        listed(&gone)
+                    ));
                 }
-                let red = turned.iter().filter(|test| !ran.green.contains(*test) && !ran.is_gone(test)).count();
+                let red = turned
+                    .iter()
+                    .filter(|test| !ran.green.contains(*test) && !ran.is_gone(test))
+                    .count();
                 let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-                pieces.push(Piece { file: step.file.clone(), line: step.line, red: count(red), of: count(turned.len()) });
+                pieces.push(Piece {
+                    file: step.file.clone(),
+                    line: step.line,
+                    red: count(red),
+                    of: count(turned.len()),
+                });
             }
             Seen::Nothing(why) => left.push(why.of(&step.name())),
         }
@@ -127,16 +190,34 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
 }
 
 fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN_MAX { format!("{shown} and {} more", names.len() - SHOWN_MAX) } else { shown }
+    let shown = names
+        .iter()
+        .take(SHOWN_MAX)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN_MAX {
+        format!("{shown} and {} more", names.len() - SHOWN_MAX)
+    } else {
+        shown
+    }
 }
 
 /// The tree that a proof started from, while the workspace is not put back.
 pub(crate) fn disturbed(state: &RunState) -> Option<TreeId> {
-    let open = state.life.open.values().filter_map(|intent| intent.call.as_deref());
+    let open = state
+        .life
+        .open
+        .values()
+        .filter_map(|intent| intent.call.as_deref());
     let ids = state.harness.keys().map(String::as_str).chain(open);
-    let trees: BTreeSet<&str> = ids.filter_map(|id| id.strip_prefix(BACK_AT)?.split(':').next()).collect();
-    trees.into_iter().map(|tree| TreeId(tree.to_owned())).find(|tree| !is_over(state, tree))
+    let trees: BTreeSet<&str> = ids
+        .filter_map(|id| id.strip_prefix(BACK_AT)?.split(':').next())
+        .collect();
+    trees
+        .into_iter()
+        .map(|tree| TreeId(tree.to_owned()))
+        .find(|tree| !is_over(state, tree))
 }
 
 fn id(tree: &TreeId, step: usize, what: &str, index: usize) -> String {
@@ -156,10 +237,17 @@ fn hindered(draft: &Draft<'_>) -> Option<&'static str> {
     if draft.state.native.is_some() {
         return Some("rules made the change");
     }
-    if draft.state.start.as_ref().is_none_or(|start| start.approval == ApprovalMode::Ask) {
+    if draft
+        .state
+        .start
+        .as_ref()
+        .is_none_or(|start| start.approval == ApprovalMode::Ask)
+    {
         return Some("each command would have to be approved");
     }
-    let free = [ActionClass::Write, ActionClass::Execute].iter().all(|class| draft.env.policy.level(*class) < Level::Ask);
+    let free = [ActionClass::Write, ActionClass::Execute]
+        .iter()
+        .all(|class| draft.env.policy.level(*class) < Level::Ask);
     (!free).then_some("the risk policy asks about each command")
 }
 
@@ -185,35 +273,71 @@ impl Step {
 /// The pieces in their order, the whole first; with what is left out, in words.
 fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
     let (mut steps, mut left) = (Vec::new(), Vec::new());
-    let Some(base) = state.workspace.opened.as_ref().map(|opened| opened.tree.clone()) else { return (steps, left) };
-    let Some((_, diff)) = state.workspace.diff.as_ref().filter(|(of, _)| of == tree) else { return (steps, left) };
+    let Some(base) = state
+        .workspace
+        .opened
+        .as_ref()
+        .map(|opened| opened.tree.clone())
+    else {
+        return (steps, left);
+    };
+    let Some((_, diff)) = state.workspace.diff.as_ref().filter(|(of, _)| of == tree) else {
+        return (steps, left);
+    };
     let mut files = honesty::changed(diff.text_or_empty());
     files.retain(|file| !state.supports_tests(&file.path));
     if state.workspace.diff_cut || files.len() > FILES_MAX {
         left.push("the change is too large to be taken out as a whole".to_owned());
         return (steps, left);
     }
-    let without = |paths: Vec<String>| JailOp::Without { tree: tree.clone(), base: base.clone(), paths };
+    let without = |paths: Vec<String>| JailOp::Without {
+        tree: tree.clone(),
+        base: base.clone(),
+        paths,
+    };
     let mut rest = match files.as_slice() {
         [] => {
             left.push("nothing but tests was changed".to_owned());
             Vec::new()
         }
         [only] => {
-            steps.push(Step { file: only.path.clone(), line: 0, ops: vec![without(vec![only.path.clone()])] });
+            steps.push(Step {
+                file: only.path.clone(),
+                line: 0,
+                ops: vec![without(vec![only.path.clone()])],
+            });
             parts(only, tree)
         }
         all => {
             let paths = all.iter().map(|file| file.path.clone()).collect();
-            steps.push(Step { file: String::new(), line: 0, ops: vec![without(paths)] });
+            steps.push(Step {
+                file: String::new(),
+                line: 0,
+                ops: vec![without(paths)],
+            });
             files.sort_by_key(|file| std::cmp::Reverse(file.size));
-            files.iter().map(|file| Step { file: file.path.clone(), line: 0, ops: vec![without(vec![file.path.clone()])] }).collect()
+            files
+                .iter()
+                .map(|file| Step {
+                    file: file.path.clone(),
+                    line: 0,
+                    ops: vec![without(vec![file.path.clone()])],
+                })
+                .collect()
         }
     };
     if rest.len() > PIECES_MAX {
-        let names: Vec<String> =
-            rest.split_off(PIECES_MAX).into_iter().map(|step| step.file).collect::<BTreeSet<_>>().into_iter().collect();
-        left.push(format!("{}: smaller than the ten largest pieces", listed(&names)));
+        let names: Vec<String> = rest
+            .split_off(PIECES_MAX)
+            .into_iter()
+            .map(|step| step.file)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        left.push(format!(
+            "{}: smaller than the ten largest pieces",
+            listed(&names)
+        ));
     }
     steps.extend(rest);
     (steps, left)
@@ -224,13 +348,34 @@ fn parts(file: &Changed, tree: &TreeId) -> Vec<Step> {
     if file.parts.len() < 2 {
         return Vec::new();
     }
-    let mut parts: Vec<&Part> = file.parts.iter().filter(|part| part.old != part.new).collect();
+    let mut parts: Vec<&Part> = file
+        .parts
+        .iter()
+        .filter(|part| part.old != part.new)
+        .collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.size));
     let ops = |part: &Part| {
-        let edit = Edit { old: part.new.clone().into(), new: part.old.clone().into(), all: false };
-        vec![JailOp::Restore { tree: tree.clone() }, JailOp::EditFile { path: file.path.clone(), edits: vec![edit] }]
+        let edit = Edit {
+            old: part.new.clone().into(),
+            new: part.old.clone().into(),
+            all: false,
+        };
+        vec![
+            JailOp::Restore { tree: tree.clone() },
+            JailOp::EditFile {
+                path: file.path.clone(),
+                edits: vec![edit],
+            },
+        ]
     };
-    parts.into_iter().map(|part| Step { file: file.path.clone(), line: part.line, ops: ops(part) }).collect()
+    parts
+        .into_iter()
+        .map(|part| Step {
+            file: file.path.clone(),
+            line: part.line,
+            ops: ops(part),
+        })
+        .collect()
 }
 
 /// The piece was taken out.
@@ -246,7 +391,12 @@ fn is_taken(state: &RunState, tree: &TreeId, at: usize, step: &Step) -> bool {
 fn chosen(draft: &Draft<'_>) -> Vec<(Project, TestPlan)> {
     let plans = calls::test_plans(draft, None, None);
     let turned: BTreeSet<String> = draft.state.tests.red_to_green().into_iter().collect();
-    let last = draft.state.tests.last.as_deref().map_or("", |last| last.cases.text_or_empty());
+    let last = draft
+        .state
+        .tests
+        .last
+        .as_deref()
+        .map_or("", |last| last.cases.text_or_empty());
     let cases: Vec<TestCase> = serde_json::from_str(last).unwrap_or_default();
     let several = plans.len() > 1;
     let mut chosen = Vec::new();
@@ -254,8 +404,14 @@ fn chosen(draft: &Draft<'_>) -> Vec<(Project, TestPlan)> {
         let place = place(&project, several);
         let foreign = |name: &str| several && place.is_empty() && is_of_another(draft, name);
         let own = |case: &TestCase| {
-            let name = case.name.strip_prefix(&place).filter(|_| turned.contains(&case.name) && !foreign(&case.name))?;
-            Some(TestCase { name: name.to_owned(), ..case.clone() })
+            let name = case
+                .name
+                .strip_prefix(&place)
+                .filter(|_| turned.contains(&case.name) && !foreign(&case.name))?;
+            Some(TestCase {
+                name: name.to_owned(),
+                ..case.clone()
+            })
         };
         let own: Vec<TestCase> = cases.iter().filter_map(own).collect();
         if !own.is_empty() {
@@ -268,11 +424,17 @@ fn chosen(draft: &Draft<'_>) -> Vec<(Project, TestPlan)> {
 
 /// What names of a project begin with where there are several.
 fn place(project: &Project, several: bool) -> String {
-    if several && !project.dir.is_empty() { format!("{}: ", project.dir) } else { String::new() }
+    if several && !project.dir.is_empty() {
+        format!("{}: ", project.dir)
+    } else {
+        String::new()
+    }
 }
 
 fn is_of_another(draft: &Draft<'_>, name: &str) -> bool {
-    calls::test_plans(draft, None, None).iter().any(|(project, _)| !project.dir.is_empty() && name.starts_with(&place(project, true)))
+    calls::test_plans(draft, None, None)
+        .iter()
+        .any(|(project, _)| !project.dir.is_empty() && name.starts_with(&place(project, true)))
 }
 
 /// What the tests say without a piece.
@@ -346,9 +508,23 @@ impl Proof {
 
 /// Reads what there is.
 fn look(draft: &Draft<'_>, tree: &TreeId, steps: &[Step]) -> Proof {
-    let last = draft.state.tests.last.as_deref().map_or(0, |last| u64::from(last.millis));
-    let mut proof = Proof { seen: Vec::new(), next: None, budget: last.max(LEAST_MS), spent: 0, longest: 0 };
-    let (plans, several) = (chosen(draft), calls::test_plans(draft, None, None).len() > 1);
+    let last = draft
+        .state
+        .tests
+        .last
+        .as_deref()
+        .map_or(0, |last| u64::from(last.millis));
+    let mut proof = Proof {
+        seen: Vec::new(),
+        next: None,
+        budget: last.max(LEAST_MS),
+        spent: 0,
+        longest: 0,
+    };
+    let (plans, several) = (
+        chosen(draft),
+        calls::test_plans(draft, None, None).len() > 1,
+    );
     for (at, step) in steps.iter().enumerate() {
         let taken = (0..step.ops.len()).all(|index| {
             let id = id(tree, at, "take", index);
@@ -373,7 +549,13 @@ fn look(draft: &Draft<'_>, tree: &TreeId, steps: &[Step]) -> Proof {
 }
 
 /// What the tests of one step came to, and how long they took. None while they are not all run.
-fn read(draft: &Draft<'_>, tree: &TreeId, at: usize, plans: &[(Project, TestPlan)], several: bool) -> Option<(Seen, u64)> {
+fn read(
+    draft: &Draft<'_>,
+    tree: &TreeId,
+    at: usize,
+    plans: &[(Project, TestPlan)],
+    several: bool,
+) -> Option<(Seen, u64)> {
     let (mut ran, mut millis, mut nothing) = (Ran::default(), 0, None);
     for (index, (project, plan)) in plans.iter().enumerate() {
         let id = id(tree, at, "tests", index);
@@ -381,7 +563,11 @@ fn read(draft: &Draft<'_>, tree: &TreeId, at: usize, plans: &[(Project, TestPlan
         if outcome.is_none() && !draft.state.harness_refused.contains_key(&id) {
             return None;
         }
-        let Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(exec), .. }))) = outcome else {
+        let Some(Outcome::Done(Report::Jail(JailReport {
+            body: JailBody::Exec(exec),
+            ..
+        }))) = outcome
+        else {
             nothing = Some(Why::NotRun);
             continue;
         };
@@ -393,7 +579,11 @@ fn read(draft: &Draft<'_>, tree: &TreeId, at: usize, plans: &[(Project, TestPlan
                 let place = place(project, several);
                 for case in cases {
                     ran.broken |= case.status == TestStatus::Error;
-                    let into = if case.status == TestStatus::Passed { &mut ran.green } else { &mut ran.other };
+                    let into = if case.status == TestStatus::Passed {
+                        &mut ran.green
+                    } else {
+                        &mut ran.other
+                    };
                     into.insert(format!("{place}{}", case.name));
                 }
             }

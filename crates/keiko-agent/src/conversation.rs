@@ -54,7 +54,12 @@ impl Item {
             Item::Words(text) => text.len() + 16,
             Item::Turn { parts, results } => {
                 parts.iter().map(part_bytes).sum::<usize>()
-                    + results.iter().map(|slot| slot.shown.as_ref().map_or(0, |text| text.len()) + slot.id.len() + 32).sum::<usize>()
+                    + results
+                        .iter()
+                        .map(|slot| {
+                            slot.shown.as_ref().map_or(0, |text| text.len()) + slot.id.len() + 32
+                        })
+                        .sum::<usize>()
             }
         };
         (bytes as u64).div_ceil(4)
@@ -64,8 +69,15 @@ impl Item {
 fn part_bytes(part: &Part) -> usize {
     16 + match part {
         Part::Text { text } | Part::Refusal { text } => text.len(),
-        Part::Reasoning { text, signature } => text.len() + signature.as_ref().map_or(0, String::len),
-        Part::Call { id, name, arguments, .. } => id.len() + name.len() + arguments.len(),
+        Part::Reasoning { text, signature } => {
+            text.len() + signature.as_ref().map_or(0, String::len)
+        }
+        Part::Call {
+            id,
+            name,
+            arguments,
+            ..
+        } => id.len() + name.len() + arguments.len(),
         Part::Opaque { json, .. } => json.to_string().len(),
     }
 }
@@ -79,7 +91,10 @@ struct Entry {
 
 impl Entry {
     fn new(item: Item) -> Arc<Entry> {
-        Arc::new(Entry { item, messages: OnceLock::new() })
+        Arc::new(Entry {
+            item,
+            messages: OnceLock::new(),
+        })
     }
     fn messages(&self) -> &[Stable<Message>] {
         self.messages.get_or_init(|| messages_of(&self.item))
@@ -137,7 +152,10 @@ impl Conversation {
     }
     /// The items with their numbers.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &Item)> {
-        self.items.iter().enumerate().map(|(i, entry)| (self.first + i as u32, &entry.item))
+        self.items
+            .iter()
+            .enumerate()
+            .map(|(i, entry)| (self.first + i as u32, &entry.item))
     }
     /// Adds an item.
     pub fn push(&mut self, item: Item) {
@@ -146,12 +164,21 @@ impl Conversation {
     }
     /// Answers a call of the newest turn. Does nothing if there is no such call or it has an answer.
     pub fn answer(&mut self, call: &str, text: &str, is_error: bool, reference: &str) {
-        let Some(last) = self.items.iter_mut().rev().find(|entry| matches!(entry.item, Item::Turn { .. })) else { return };
+        let Some(last) = self
+            .items
+            .iter_mut()
+            .rev()
+            .find(|entry| matches!(entry.item, Item::Turn { .. }))
+        else {
+            return;
+        };
         let before = last.item.tokens();
         let Entry { item, messages } = Arc::make_mut(last);
         messages.take();
         if let Item::Turn { results, .. } = item
-            && let Some(slot) = results.iter_mut().find(|slot| &*slot.id == call && slot.shown.is_none())
+            && let Some(slot) = results
+                .iter_mut()
+                .find(|slot| &*slot.id == call && slot.shown.is_none())
         {
             let (shown, cut) = cap(text, reference);
             slot.shown = Some(shown.into());
@@ -163,15 +190,32 @@ impl Conversation {
     /// Leaves of a long call of the newest turn only its beginning: it was cut off, and what stands in it would be paid for in
     /// each request from now on.
     pub fn shorten(&mut self, call: &str) {
-        let Some(last) = self.items.iter_mut().rev().find(|entry| matches!(entry.item, Item::Turn { .. })) else { return };
+        let Some(last) = self
+            .items
+            .iter_mut()
+            .rev()
+            .find(|entry| matches!(entry.item, Item::Turn { .. }))
+        else {
+            return;
+        };
         let before = last.item.tokens();
         let Entry { item, messages } = Arc::make_mut(last);
         messages.take();
         if let Item::Turn { parts, .. } = item {
             let shorter = parts.iter().cloned().map(|part| match part {
-                Part::Call { id, name, arguments, signature } if id == call && arguments.len() > CUT_OFF_SHOWN * 2 => {
+                Part::Call {
+                    id,
+                    name,
+                    arguments,
+                    signature,
+                } if id == call && arguments.len() > CUT_OFF_SHOWN * 2 => {
                     let begin: String = arguments.chars().take(CUT_OFF_SHOWN).collect();
-                    Part::Call { id, name, arguments: serde_json::json!({ "cut_off": begin }).to_string(), signature }
+                    Part::Call {
+                        id,
+                        name,
+                        arguments: serde_json::json!({ "cut_off": begin }).to_string(),
+                        signature,
+                    }
                 }
                 other => other,
             });
@@ -190,9 +234,13 @@ impl Conversation {
                 messages.take();
                 if let Item::Turn { results, .. } = item {
                     for (index, slot) in results.iter_mut().enumerate() {
-                        let Some(shown) = slot.shown.clone().filter(|text| text.len() > most) else { continue };
+                        let Some(shown) = slot.shown.clone().filter(|text| text.len() > most)
+                        else {
+                            continue;
+                        };
                         let whole = slot.whole.clone().unwrap_or_else(|| shown.clone());
-                        slot.shown = Some(cap_to(&whole, &format!("o{number}.{index}"), most).0.into());
+                        slot.shown =
+                            Some(cap_to(&whole, &format!("o{number}.{index}"), most).0.into());
                         slot.whole = Some(whole);
                     }
                 }
@@ -206,14 +254,20 @@ impl Conversation {
     pub fn weight_from(&self, from: u32) -> (u64, usize) {
         let kept = self.iter().filter(|(number, _)| *number >= from);
         kept.fold((0, 0), |(tokens, results), (_, item)| {
-            let here = if let Item::Turn { results, .. } = item { results.len() } else { 0 };
+            let here = if let Item::Turn { results, .. } = item {
+                results.len()
+            } else {
+                0
+            };
             (tokens + item.tokens(), results + here)
         })
     }
     /// Lets the items before `from` go.
     pub fn drop_before(&mut self, from: u32) {
         while self.first < from {
-            let Some(entry) = self.items.pop_front() else { break };
+            let Some(entry) = self.items.pop_front() else {
+                break;
+            };
             self.tokens -= entry.item.tokens();
             for (index, left) in cut_in(&entry.item) {
                 let all = Arc::make_mut(&mut self.left);
@@ -233,9 +287,18 @@ impl Conversation {
     /// The cut pieces of the items before `from`, and of those that have left before, by their references; newest first.
     pub fn cut_before(&self, from: u32) -> impl Iterator<Item = (String, Left)> {
         let here = self.iter().rev().filter(move |(number, _)| *number < from);
-        let here = here.flat_map(|(number, item)| cut_in(item).rev().map(move |(index, left)| ((number, index), left)));
-        let gone = self.left.iter().rev().map(|(place, left)| (*place, left.clone()));
-        here.chain(gone).map(|((number, index), left)| (format!("o{number}.{index}"), left))
+        let here = here.flat_map(|(number, item)| {
+            cut_in(item)
+                .rev()
+                .map(move |(index, left)| ((number, index), left))
+        });
+        let gone = self
+            .left
+            .iter()
+            .rev()
+            .map(|(place, left)| (*place, left.clone()));
+        here.chain(gone)
+            .map(|((number, index), left)| (format!("o{number}.{index}"), left))
     }
     /// The number of the first item to keep so that about `budget` tokens stay: never parts a turn from its results,
     /// keeps at least the newest item.
@@ -256,7 +319,11 @@ impl Conversation {
     #[must_use]
     pub fn whole(&self, reference: &str) -> Option<&str> {
         let (number, index) = place(reference)?;
-        match &self.items.get(number.checked_sub(self.first)? as usize)?.item {
+        match &self
+            .items
+            .get(number.checked_sub(self.first)? as usize)?
+            .item
+        {
             Item::Turn { results, .. } => {
                 let slot = results.get(index)?;
                 slot.whole.as_deref().or(slot.shown.as_deref())
@@ -269,7 +336,10 @@ impl Conversation {
     pub fn reference(&self, call: &str) -> String {
         for (number, item) in self.iter().rev() {
             if let Item::Turn { results, .. } = item {
-                let index = results.iter().position(|slot| &*slot.id == call).unwrap_or(0);
+                let index = results
+                    .iter()
+                    .position(|slot| &*slot.id == call)
+                    .unwrap_or(0);
                 return format!("o{number}.{index}");
             }
         }
@@ -284,7 +354,11 @@ impl Conversation {
     #[must_use]
     pub fn messages_before(&self, end: u32) -> Vec<Stable<Message>> {
         let mut messages = Vec::with_capacity(self.items.len() * 2 + 1);
-        for entry in self.items.iter().take(end.saturating_sub(self.first) as usize) {
+        for entry in self
+            .items
+            .iter()
+            .take(end.saturating_sub(self.first) as usize)
+        {
             messages.extend_from_slice(entry.messages());
         }
         if let Some(last) = messages.last_mut()
@@ -298,10 +372,20 @@ impl Conversation {
 
 fn messages_of(item: &Item) -> Box<[Stable<Message>]> {
     match item {
-        Item::Words(text) => [Message::User { parts: vec![UserPart::Text(text.clone())], cache: false }.into()].into(),
-        Item::Turn { parts, results } if results.is_empty() => [Message::Assistant(parts.clone()).into()].into(),
+        Item::Words(text) => [Message::User {
+            parts: vec![UserPart::Text(text.clone())],
+            cache: false,
+        }
+        .into()]
+        .into(),
+        Item::Turn { parts, results } if results.is_empty() => {
+            [Message::Assistant(parts.clone()).into()].into()
+        }
         Item::Turn { parts, results } => {
-            let results = Message::Results { results: results.iter().map(result).collect(), cache: false };
+            let results = Message::Results {
+                results: results.iter().map(result).collect(),
+                cache: false,
+            };
             [Message::Assistant(parts.clone()).into(), results.into()].into()
         }
     }
@@ -315,18 +399,35 @@ fn place(reference: &str) -> Option<(u32, usize)> {
 
 /// The pieces of an item that were cut, with the numbers of their calls.
 fn cut_in(item: &Item) -> impl DoubleEndedIterator<Item = (usize, Left)> {
-    let results = if let Item::Turn { results, .. } = item { results.as_slice() } else { &[] };
+    let results = if let Item::Turn { results, .. } = item {
+        results.as_slice()
+    } else {
+        &[]
+    };
     results.iter().enumerate().filter_map(|(index, slot)| {
         let whole = slot.whole.as_ref()?;
-        Some((index, Left { tool: slot.name.clone(), digest: Digest::of(whole.as_bytes()), bytes: whole.len() }))
+        Some((
+            index,
+            Left {
+                tool: slot.name.clone(),
+                digest: Digest::of(whole.as_bytes()),
+                bytes: whole.len(),
+            },
+        ))
     })
 }
 
 /// The same message with a cache mark, if it can carry one.
 fn marked(message: &Message) -> Option<Message> {
     match message {
-        Message::User { parts, .. } => Some(Message::User { parts: parts.clone(), cache: true }),
-        Message::Results { results, .. } => Some(Message::Results { results: results.clone(), cache: true }),
+        Message::User { parts, .. } => Some(Message::User {
+            parts: parts.clone(),
+            cache: true,
+        }),
+        Message::Results { results, .. } => Some(Message::Results {
+            results: results.clone(),
+            cache: true,
+        }),
         Message::Assistant(_) => None,
     }
 }
@@ -336,7 +437,10 @@ fn result(slot: &Slot) -> CallResult {
         id: slot.id.clone(),
         name: slot.name.clone(),
         // Only a call that was cut off by the end of the run has no answer; it is still answered, for the wire.
-        text: slot.shown.clone().unwrap_or_else(|| "(not carried out)".into()),
+        text: slot
+            .shown
+            .clone()
+            .unwrap_or_else(|| "(not carried out)".into()),
         is_error: slot.is_error || slot.shown.is_none(),
     }
 }
@@ -353,7 +457,11 @@ fn cap_to(text: &str, reference: &str, most: usize) -> (String, bool) {
     }
     let head_end = border(text, most * 2 / 3, false);
     let tail_start = border(text, text.len() - most / 4, true).max(head_end);
-    let (head, middle, tail) = (&text[..head_end], &text[head_end..tail_start], &text[tail_start..]);
+    let (head, middle, tail) = (
+        &text[..head_end],
+        &text[head_end..tail_start],
+        &text[tail_start..],
+    );
     let first = head.lines().count() + 1;
     let lines = middle.lines().count();
     let note = format!(
@@ -368,9 +476,15 @@ fn border(text: &str, mut at: usize, forward: bool) -> usize {
         at -= 1;
     }
     if forward {
-        text[at..].find('\n').filter(|n| *n < 400).map_or(at, |n| at + n + 1)
+        text[at..]
+            .find('\n')
+            .filter(|n| *n < 400)
+            .map_or(at, |n| at + n + 1)
     } else {
-        text[..at].rfind('\n').filter(|n| at - n < 400).map_or(at, |n| n + 1)
+        text[..at]
+            .rfind('\n')
+            .filter(|n| at - n < 400)
+            .map_or(at, |n| n + 1)
     }
 }
 
@@ -380,9 +494,26 @@ mod tests {
     use proptest::prelude::*;
 
     fn turn(id: &str, text: &str) -> (Item, String) {
-        let call = Part::Call { id: id.into(), name: "t".into(), arguments: "{}".into(), signature: None };
-        let slot = Slot { id: id.into(), name: "t".into(), shown: None, whole: None, is_error: false };
-        (Item::Turn { parts: vec![call].into(), results: vec![slot] }, text.to_owned())
+        let call = Part::Call {
+            id: id.into(),
+            name: "t".into(),
+            arguments: "{}".into(),
+            signature: None,
+        };
+        let slot = Slot {
+            id: id.into(),
+            name: "t".into(),
+            shown: None,
+            whole: None,
+            is_error: false,
+        };
+        (
+            Item::Turn {
+                parts: vec![call].into(),
+                results: vec![slot],
+            },
+            text.to_owned(),
+        )
     }
 
     #[test]
@@ -394,18 +525,33 @@ mod tests {
         let reference = conversation.reference("a");
         conversation.answer("a", &text, false, &reference);
         let messages = conversation.messages();
-        let Message::Results { results, .. } = &*messages[2] else { panic!("expected results") };
+        let Message::Results { results, .. } = &*messages[2] else {
+            panic!("expected results")
+        };
         assert!(results[0].text.len() <= PIECE_MAX + 200);
         assert!(results[0].text.contains("line 1\n") && results[0].text.contains("line 5000"));
         assert_eq!(conversation.whole(&reference), Some(text.as_str()));
         assert_eq!(conversation.whole("o9.0"), None);
-        let named: Vec<String> = conversation.cut_before(2).map(|(reference, _)| reference).collect();
+        let named: Vec<String> = conversation
+            .cut_before(2)
+            .map(|(reference, _)| reference)
+            .collect();
         conversation.push(Item::Words("more".into()));
         conversation.drop_before(2);
         assert_eq!(conversation.whole(&reference), None);
         let left = conversation.left(&reference).unwrap();
-        assert_eq!((left.digest, left.bytes), (Digest::of(text.as_bytes()), text.len()), "the journal has it by this digest");
-        assert_eq!(conversation.cut_before(2).map(|(reference, _)| reference).collect::<Vec<_>>(), named);
+        assert_eq!(
+            (left.digest, left.bytes),
+            (Digest::of(text.as_bytes()), text.len()),
+            "the journal has it by this digest"
+        );
+        assert_eq!(
+            conversation
+                .cut_before(2)
+                .map(|(reference, _)| reference)
+                .collect::<Vec<_>>(),
+            named
+        );
         assert_eq!(named, [reference]);
     }
 
@@ -421,13 +567,22 @@ mod tests {
         assert_eq!(text(&conversation), "(not carried out)");
         let before = conversation.clone();
         conversation.answer("a", "seen", false, "o1.0");
-        assert_eq!((text(&conversation).as_str(), text(&before).as_str()), ("seen", "(not carried out)"));
+        assert_eq!(
+            (text(&conversation).as_str(), text(&before).as_str()),
+            ("seen", "(not carried out)")
+        );
         conversation.push(Item::Words("more".into()));
         let (one, two) = (conversation.messages(), conversation.clone().messages());
         for (a, b) in one.iter().zip(&two).take(3) {
-            assert!(std::ptr::eq::<Message>(&**a, &**b), "an older message is shared");
+            assert!(
+                std::ptr::eq::<Message>(&**a, &**b),
+                "an older message is shared"
+            );
         }
-        assert!(matches!(&*one[2], Message::Results { cache: false, .. }) && matches!(&*one[3], Message::User { cache: true, .. }));
+        assert!(
+            matches!(&*one[2], Message::Results { cache: false, .. })
+                && matches!(&*one[3], Message::User { cache: true, .. })
+        );
     }
 
     proptest! {

@@ -15,34 +15,64 @@ const RAISED_BY: u32 = 2;
 #[must_use]
 pub fn output_limit(state: &RunState, start: &StartRun) -> u32 {
     let asked = start.limits.max_output_tokens;
-    let raised = if state.was_cut_off { asked.saturating_mul(RAISED_BY) } else { asked };
+    let raised = if state.was_cut_off {
+        asked.saturating_mul(RAISED_BY)
+    } else {
+        asked
+    };
     state.window.output(raised)
 }
 
 /// The newest answer was cut off: its calls are refused, and the agent is told; three in a row end the run.
 pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
-    let calls: Vec<_> = draft.state.calls.iter().map(|call| (call.id.clone(), call.name.clone())).collect();
-    let Some(start) = draft.state.start.clone() else { return };
+    let calls: Vec<_> = draft
+        .state
+        .calls
+        .iter()
+        .map(|call| (call.id.clone(), call.name.clone()))
+        .collect();
+    let Some(start) = draft.state.start.clone() else {
+        return;
+    };
     let next = output_limit(&draft.state, &start);
-    let more = if next > limit { format!("You have {next} tokens from now on. ") } else { String::new() };
+    let more = if next > limit {
+        format!("You have {next} tokens from now on. ")
+    } else {
+        String::new()
+    };
     let how = format!(
         "{more}Send less at once: write a long file in parts (write_file for the first part, then edit_file to add to it), change \
          only the lines that differ, and think more briefly."
     );
     for (call, tool) in &calls {
-        let reason =
-            format!("Your answer was cut off at the output limit of {limit} tokens, so nothing that stood in it was carried out. {how}");
+        let reason = format!(
+            "Your answer was cut off at the output limit of {limit} tokens, so nothing that stood in it was carried out. {how}"
+        );
         let (key, reason) = (draft.next_key(), reason.into());
-        let refused = CallRefused { key, call: call.clone(), tool: tool.clone(), reason, by: RefusedBy::CutOff };
+        let refused = CallRefused {
+            key,
+            call: call.clone(),
+            tool: tool.clone(),
+            reason,
+            by: RefusedBy::CutOff,
+        };
         draft.emit(keiko_contracts::run::RunEvent::CallRefused(refused));
     }
     if draft.state.cut_offs >= CUT_OFF_MAX {
-        let why = format!("the model's answer was cut off at the output limit {CUT_OFF_MAX} times in a row, last at {limit} tokens");
-        let hint =
-            format!("allow longer answers: keiko config set run.max_output_tokens {}, or choose another model", limit.saturating_mul(2));
+        let why = format!(
+            "the model's answer was cut off at the output limit {CUT_OFF_MAX} times in a row, last at {limit} tokens"
+        );
+        let hint = format!(
+            "allow longer answers: keiko config set run.max_output_tokens {}, or choose another model",
+            limit.saturating_mul(2)
+        );
         let fault = Fault::new(Code(6221), why).hint(hint);
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
     } else if calls.is_empty() {
-        draft.note("limit", format!("Your answer was cut off at the output limit of {limit} tokens. {how}"), true);
+        draft.note(
+            "limit",
+            format!("Your answer was cut off at the output limit of {limit} tokens. {how}"),
+            true,
+        );
     }
 }

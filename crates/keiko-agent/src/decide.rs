@@ -19,7 +19,8 @@ use keiko_contracts::journal::Seq;
 use keiko_contracts::model::{Stop, Window};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{
-    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunTerms, StartRun, Steered, Suspension,
+    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunTerms,
+    StartRun, Steered, Suspension,
 };
 use keiko_governance::core::{self, Env};
 use std::sync::Arc;
@@ -46,9 +47,17 @@ pub type Decided = core::Decided<RunState>;
 /// # Errors
 /// [`Reject`] when the input makes no sense here.
 pub fn decide(state: &RunState, env: &Env<'_>, input: Input) -> Result<Decided, Reject> {
-    let mut draft = Draft { state: state.clone(), env: *env, events: Vec::new() };
+    let mut draft = Draft {
+        state: state.clone(),
+        env: *env,
+        events: Vec::new(),
+    };
     draft.take(input)?;
-    Ok(Decided { events: draft.events, at: env.now, next: draft.state })
+    Ok(Decided {
+        events: draft.events,
+        at: env.now,
+        next: draft.state,
+    })
 }
 
 impl Draft<'_> {
@@ -65,14 +74,28 @@ impl Draft<'_> {
             Input::Start(start) => {
                 self.emit(RunEvent::RunStarted(start));
                 let by = "start".to_owned();
-                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits: None, install: None }));
+                self.emit(RunEvent::RunResumed(Resumed {
+                    by,
+                    epoch: self.env.epoch,
+                    limits: None,
+                    install: None,
+                }));
             }
-            Input::Resume { by, terms: RunTerms { limits, install }, heard } => {
+            Input::Resume {
+                by,
+                terms: RunTerms { limits, install },
+                heard,
+            } => {
                 // Before the word that it goes on: an answer belongs to the question that the run still waits with.
                 for (seq, message) in heard {
                     self.take_message(seq, message);
                 }
-                self.emit(RunEvent::RunResumed(Resumed { by, epoch: self.env.epoch, limits, install }));
+                self.emit(RunEvent::RunResumed(Resumed {
+                    by,
+                    epoch: self.env.epoch,
+                    limits,
+                    install,
+                }));
             }
             Input::Restore { key } => return self.restore(&key),
             Input::Ended(ended) => self.take_ended(*ended)?,
@@ -110,16 +133,23 @@ impl Draft<'_> {
     }
 
     fn take_ended(&mut self, ended: Ended) -> Result<(), Reject> {
-        let Some(intent) = self.state.life.open.get(&ended.key).cloned() else { return Err(Reject::NotOpen(ended.key)) };
+        let Some(intent) = self.state.life.open.get(&ended.key).cloned() else {
+            return Err(Reject::NotOpen(ended.key));
+        };
         let outcome = ended.outcome.clone();
         self.emit(RunEvent::EffectEnded(Box::new(ended)));
         match (&intent.action, &outcome) {
             (Action::Model(model), outcome) => self.after_model(outcome, model.max_output_tokens),
             (_, Outcome::Unknown { why }) => {
-                self.emit(RunEvent::RunSuspended(Suspension::Unknown { key: intent.key.clone(), why: why.clone() }));
+                self.emit(RunEvent::RunSuspended(Suspension::Unknown {
+                    key: intent.key.clone(),
+                    why: why.clone(),
+                }));
             }
             // Nothing that is left to do, and nothing that was shown so far, means anything without it.
-            (Action::Jail(_), Outcome::Failed(fault)) if fault.code == Code(WORKSPACE_GONE).to_string() => {
+            (Action::Jail(_), Outcome::Failed(fault))
+                if fault.code == Code(WORKSPACE_GONE).to_string() =>
+            {
                 self.close(EndStatus::Failed, fault.to_string(), Some(fault.clone()));
                 return Ok(());
             }
@@ -135,10 +165,14 @@ impl Draft<'_> {
             Outcome::Failed(_) if self.state.life.waiting.is_some() => {}
             // It is asked again, smaller.
             Outcome::Failed(fault) if fault.window.is_some() && self.state.window.may_shrink() => {}
-            Outcome::Failed(fault) => self.emit(RunEvent::RunSuspended(Suspension::Unavailable { fault: fault.clone() })),
+            Outcome::Failed(fault) => self.emit(RunEvent::RunSuspended(Suspension::Unavailable {
+                fault: fault.clone(),
+            })),
             Outcome::Cancelled | Outcome::Unknown { .. } => {}
             Outcome::Done(report) => {
-                let Report::Model(report) = report else { return };
+                let Report::Model(report) = report else {
+                    return;
+                };
                 match report.stop {
                     Stop::Refusal | Stop::ContentFilter => {
                         let what = if report.stop == Stop::Refusal {
@@ -162,27 +196,62 @@ impl Draft<'_> {
         }
         match message {
             InboxMessage::Words { by, text } => {
-                let asked = if let Some(Suspension::Question { call, .. }) = &self.state.life.waiting { Some(call.clone()) } else { None };
-                self.emit(RunEvent::Steered(Steered { by, text: text.clone(), inbox: Some(seq) }));
+                let asked =
+                    if let Some(Suspension::Question { call, .. }) = &self.state.life.waiting {
+                        Some(call.clone())
+                    } else {
+                        None
+                    };
+                self.emit(RunEvent::Steered(Steered {
+                    by,
+                    text: text.clone(),
+                    inbox: Some(seq),
+                }));
                 if let Some(asks) = asked {
-                    let mut open = self.state.calls.iter().filter(|call| call.state != CallState::Answered);
+                    let mut open = self
+                        .state
+                        .calls
+                        .iter()
+                        .filter(|call| call.state != CallState::Answered);
                     if let Some(call) = open.find(|call| asks.is_empty() || call.id == asks) {
                         let (id, key) = (call.id.clone(), self.next_key());
-                        self.emit(RunEvent::CallAnswered(CallAnswered { key, call: id, text, is_error: false }));
+                        self.emit(RunEvent::CallAnswered(CallAnswered {
+                            key,
+                            call: id,
+                            text,
+                            is_error: false,
+                        }));
                     }
                 }
             }
             InboxMessage::Approval(answer) => {
-                let answer = ApprovalAnswer { inbox: Some(seq), ..answer };
-                if let Some(answer) = self.state.life.judge_answer(answer, self.env.now, self.env.epoch) {
+                let answer = ApprovalAnswer {
+                    inbox: Some(seq),
+                    ..answer
+                };
+                if let Some(answer) =
+                    self.state
+                        .life
+                        .judge_answer(answer, self.env.now, self.env.epoch)
+                {
                     self.emit(RunEvent::ApprovalResolved(answer));
                 }
             }
-            InboxMessage::Stop { by } => self.emit(RunEvent::RunSuspended(Suspension::Stopped { by, inbox: seq })),
+            InboxMessage::Stop { by } => self.emit(RunEvent::RunSuspended(Suspension::Stopped {
+                by,
+                inbox: seq,
+            })),
             InboxMessage::Cancel { by, reason } if self.state.closing.is_none() => {
                 let summary = format!("Cancelled by {by}: {reason}").into();
                 let (status, inbox) = (EndStatus::Cancelled, Some(seq));
-                self.emit(RunEvent::RunClosing(Box::new(Closing { status, summary, fault: None, report: None, data: None, inbox })));
+                self.emit(RunEvent::RunClosing(Box::new(Closing {
+                    status,
+                    summary,
+                    fault: None,
+                    report: None,
+                    data: None,
+                    inbox,
+                })));
             }
             InboxMessage::Cancel { .. } => {}
         }
@@ -190,11 +259,33 @@ impl Draft<'_> {
 
     /// Intends to put the workspace back to the tree that an open effect began with.
     fn restore(&mut self, key: &EffectKey) -> Result<(), Reject> {
-        let Some(intent) = self.state.life.open.get(key).cloned() else { return Err(Reject::NotOpen(key.clone())) };
-        let Action::Jail(JailAction { workspace, tree: Some(tree), .. }) = &intent.action else { return Ok(()) };
+        let Some(intent) = self.state.life.open.get(key).cloned() else {
+            return Err(Reject::NotOpen(key.clone()));
+        };
+        let Action::Jail(JailAction {
+            workspace,
+            tree: Some(tree),
+            ..
+        }) = &intent.action
+        else {
+            return Ok(());
+        };
         let id = format!("harness:restore:{}:{}", self.state.life.head.0, key);
-        let action = Action::Jail(JailAction { workspace: *workspace, op: JailOp::Restore { tree: tree.clone() }, tree: None });
-        self.intend(self.next_key(), action, Micros::ZERO, Asked::Step { call: &id, title: "put the workspace back" }, None)
+        let action = Action::Jail(JailAction {
+            workspace: *workspace,
+            op: JailOp::Restore { tree: tree.clone() },
+            tree: None,
+        });
+        self.intend(
+            self.next_key(),
+            action,
+            Micros::ZERO,
+            Asked::Step {
+                call: &id,
+                title: "put the workspace back",
+            },
+            None,
+        )
     }
 
     fn suspend(&mut self) -> Result<(), Reject> {
@@ -220,11 +311,23 @@ impl Draft<'_> {
 
     /// What nobody answered in time is decided.
     fn expire(&mut self) {
-        if self.state.closing.is_some() || self.state.life.expires_at().is_none_or(|at| self.env.now <= at) {
+        if self.state.closing.is_some()
+            || self
+                .state
+                .life
+                .expires_at()
+                .is_none_or(|at| self.env.now <= at)
+        {
             return;
         }
-        let late = self.state.life.open_approvals().filter(|approval| approval.request.is_late(self.env.now));
-        let late: Vec<_> = late.map(|approval| (approval.request.id, approval.request.digest)).collect();
+        let late = self
+            .state
+            .life
+            .open_approvals()
+            .filter(|approval| approval.request.is_late(self.env.now));
+        let late: Vec<_> = late
+            .map(|approval| (approval.request.id, approval.request.digest))
+            .collect();
         for (id, digest) in late {
             self.resolve(id, digest, Decision::Expired, "nobody");
         }
@@ -235,7 +338,11 @@ impl Draft<'_> {
             return Ok(());
         }
         if self.state.closing.is_some() {
-            return if self.state.life.open.is_empty() { ending::finish(self) } else { Ok(()) };
+            return if self.state.life.open.is_empty() {
+                ending::finish(self)
+            } else {
+                Ok(())
+            };
         }
         if !self.state.step_is_over() {
             return self.proceed();
@@ -255,7 +362,9 @@ impl Draft<'_> {
     }
 
     fn next_step(&mut self) -> Result<(), Reject> {
-        let Some(start) = self.state.start.clone() else { return Ok(()) };
+        let Some(start) = self.state.start.clone() else {
+            return Ok(());
+        };
         if let Some(fault) = self.limit(&start) {
             self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
             return Ok(());
@@ -266,37 +375,65 @@ impl Draft<'_> {
         if self.goes_in_circles() {
             return Ok(());
         }
-        if self.compact(&start) { self.ask_model(&start) } else { Ok(()) }
+        if self.compact(&start) {
+            self.ask_model(&start)
+        } else {
+            Ok(())
+        }
     }
 
     fn limit(&self, start: &StartRun) -> Option<Fault> {
         let run = start.run;
         // A request that is asked again belongs to a step that has begun.
         if self.state.step >= start.limits.max_steps && !self.state.asks_again {
-            let hint = format!("give it more: keiko resume {run} --max-steps {}", start.limits.max_steps * 2);
-            return Some(Fault::new(Code(6101), format!("the limit of {} steps is reached", start.limits.max_steps)).hint(hint));
+            let hint = format!(
+                "give it more: keiko resume {run} --max-steps {}",
+                start.limits.max_steps * 2
+            );
+            return Some(
+                Fault::new(
+                    Code(6101),
+                    format!("the limit of {} steps is reached", start.limits.max_steps),
+                )
+                .hint(hint),
+            );
         }
         self.time_limit()
     }
 
     fn time_limit(&self) -> Option<Fault> {
         let start = self.state.start.as_ref()?;
-        self.state.time_is_up_at().filter(|at| self.env.now >= *at).map(|_| {
-            Fault::new(Code(6102), format!("the time limit of {} s is reached", start.limits.max_seconds))
+        self.state
+            .time_is_up_at()
+            .filter(|at| self.env.now >= *at)
+            .map(|_| {
+                Fault::new(
+                    Code(6102),
+                    format!(
+                        "the time limit of {} s is reached",
+                        start.limits.max_seconds
+                    ),
+                )
                 .hint(format!("keiko resume {} goes on", start.run))
-        })
+            })
     }
 
     fn native_step(&mut self) -> Result<(), Reject> {
-        let Some(step) = self.state.native.as_ref().map(|engine| engine.next()) else { return Ok(()) };
+        let Some(step) = self.state.native.as_ref().map(|engine| engine.next()) else {
+            return Ok(());
+        };
         match step {
             NativeStep::Finish(finish) => {
                 match ending::weakened_tests(self)? {
                     None => {}
                     Some(Weakened::Wait) => return Ok(()),
                     Some(Weakened::Denied(paths) | Weakened::Suspected(paths)) => {
-                        let why = format!("the result changes existing tests, which is not allowed: {}", paths.join(", "));
-                        let fault = Fault::new(Code(6203), why).hint(format!("keiko runs diff {}", self.next_key().run));
+                        let why = format!(
+                            "the result changes existing tests, which is not allowed: {}",
+                            paths.join(", ")
+                        );
+                        let fault = Fault::new(Code(6203), why)
+                            .hint(format!("keiko runs diff {}", self.next_key().run));
                         self.close(EndStatus::Failed, finish.summary, Some(fault));
                         return Ok(());
                     }
@@ -336,7 +473,9 @@ impl Draft<'_> {
                 false
             }
             Circles::End(answers) => {
-                let why = format!("the model went in circles: {answers} answers in a row came to the same and changed nothing");
+                let why = format!(
+                    "the model went in circles: {answers} answers in a row came to the same and changed nothing"
+                );
                 let hint = "see what it tried: keiko runs events last; another model may do better: keiko models list";
                 let fault = Fault::new(Code(6220), why).hint(hint);
                 self.close(EndStatus::Failed, fault.to_string(), Some(fault));
@@ -348,7 +487,10 @@ impl Draft<'_> {
     /// Lets older steps go when the request is longer than the model is given, or can hold. False when it cannot hold even
     /// what never goes: then the run waits for a larger one.
     fn compact(&mut self, start: &StartRun) -> bool {
-        let limit = self.state.window.room(&start.limits, cutoff::output_limit(&self.state, start));
+        let limit = self
+            .state
+            .window
+            .room(&start.limits, cutoff::output_limit(&self.state, start));
         let total = prompt::estimate(&self.state, start);
         let head = total - self.state.conversation.tokens();
         if let Some(needed) = self.state.window.missing(&start.limits, head) {
@@ -358,7 +500,10 @@ impl Draft<'_> {
         if total <= limit {
             return true;
         }
-        let from = self.state.conversation.keep_from((limit / 2).saturating_sub(head));
+        let from = self
+            .state
+            .conversation
+            .keep_from((limit / 2).saturating_sub(head));
         let (kept, results) = self.state.conversation.weight_from(from);
         // What is left is one step: its results are shown in part.
         let piece_max = (head + kept > limit && results > 0).then(|| {
@@ -366,11 +511,24 @@ impl Draft<'_> {
             u32::try_from(each.clamp(PIECE_MIN, conversation::PIECE_MAX as u64)).unwrap_or(u32::MAX)
         });
         if from > self.state.conversation.first() || piece_max.is_some() {
-            let approvals: Vec<String> = self.state.life.open_approvals().map(|approval| approval.request.summary.clone()).collect();
+            let approvals: Vec<String> = self
+                .state
+                .life
+                .open_approvals()
+                .map(|approval| approval.request.summary.clone())
+                .collect();
             let cut = self.state.conversation.cut_before(from).take(CUT_SHOWN);
-            let cut: Vec<String> = cut.map(|(reference, left)| format!("{reference} ({}, {} bytes)", left.tool, left.bytes)).collect();
+            let cut: Vec<String> = cut
+                .map(|(reference, left)| {
+                    format!("{reference} ({}, {} bytes)", left.tool, left.bytes)
+                })
+                .collect();
             let ledger = self.state.ledger.render(&approvals, &cut, self.state.step);
-            self.emit(RunEvent::ContextCompacted(Compacted { from_item: from, ledger: ledger.into(), piece_max }));
+            self.emit(RunEvent::ContextCompacted(Compacted {
+                from_item: from,
+                ledger: ledger.into(),
+                piece_max,
+            }));
         }
         true
     }
@@ -378,15 +536,22 @@ impl Draft<'_> {
     /// The context does not hold the rules, the tools and the workspace: that is said before anything is sent.
     fn too_small(&mut self, start: &StartRun, head: u64, needed: u32) {
         let holds = self.state.window.holds(&start.limits);
-        let model = start.model.as_ref().map_or_else(String::new, ToString::to_string);
-        let why =
-            format!("the context of {model} holds {holds} tokens, and this run needs {needed}: its rules and tools alone take {head}");
+        let model = start
+            .model
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string);
+        let why = format!(
+            "the context of {model} holds {holds} tokens, and this run needs {needed}: its rules and tools alone take {head}"
+        );
         let hint = format!(
             "load it with a context of {needed} tokens or more (Ollama: OLLAMA_CONTEXT_LENGTH), then: keiko models \
              probe {model}; keiko resume {}",
             start.run
         );
-        let window = Window { context: Some(needed), ..Window::default() };
+        let window = Window {
+            context: Some(needed),
+            ..Window::default()
+        };
         let fault = Fault::new(Code(6222), why).hint(hint).window(window);
         self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
     }
@@ -396,16 +561,30 @@ impl Draft<'_> {
     fn afford(&mut self, start: &StartRun, tokens: u64) -> Option<(u32, Micros)> {
         let wanted = cutoff::output_limit(&self.state, start);
         // The estimate may be short: a quarter is added so that the reservation covers the bill.
-        let price = |output: u32| self.env.price.map_or(Micros::ZERO, |price| price.at_most(tokens + tokens / 4, output.into()));
+        let price = |output: u32| {
+            self.env.price.map_or(Micros::ZERO, |price| {
+                price.at_most(tokens + tokens / 4, output.into())
+            })
+        };
         let whole = price(wanted);
-        let Err(exhausted) = self.state.life.budget.check(whole) else { return Some((wanted, whole)) };
+        let Err(exhausted) = self.state.life.budget.check(whole) else {
+            return Some((wanted, whole));
+        };
         // Of the whole limit as many steps are tried as it takes to halve it down to what is of use.
-        let fits = (1..=8).map(|halved| wanted >> halved).find(|output| *output >= USEFUL && price(*output) <= exhausted.left);
+        let fits = (1..=8)
+            .map(|halved| wanted >> halved)
+            .find(|output| *output >= USEFUL && price(*output) <= exhausted.left);
         if let Some(output) = fits {
             return Some((output, price(output)));
         }
-        let least = exhausted.limit.minus(exhausted.left).plus(price(wanted.min(USEFUL)));
-        let hint = format!("the least that the next step can do with: keiko resume {} --budget {least}", start.run);
+        let least = exhausted
+            .limit
+            .minus(exhausted.left)
+            .plus(price(wanted.min(USEFUL)));
+        let hint = format!(
+            "the least that the next step can do with: keiko resume {} --budget {least}",
+            start.run
+        );
         let fault = Fault::new(Code(6103), exhausted.to_string()).hint(hint);
         self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
         None
@@ -413,12 +592,18 @@ impl Draft<'_> {
 
     fn ask_model(&mut self, start: &Arc<StartRun>) -> Result<(), Reject> {
         let Some(model) = start.model.clone() else {
-            let fault = Fault::new(Code(4008), "this agent needs a model and none is configured").hint("keiko models list");
+            let fault = Fault::new(
+                Code(4008),
+                "this agent needs a model and none is configured",
+            )
+            .hint("keiko models list");
             self.close(EndStatus::Failed, fault.to_string(), Some(fault));
             return Ok(());
         };
         let tokens = prompt::estimate(&self.state, start);
-        let Some((max_output_tokens, reserve)) = self.afford(start, tokens) else { return Ok(()) };
+        let Some((max_output_tokens, reserve)) = self.afford(start, tokens) else {
+            return Ok(());
+        };
         let action = Action::Model(ModelAction {
             model,
             from_item: self.state.conversation.first(),
@@ -427,14 +612,20 @@ impl Draft<'_> {
             max_output_tokens,
             estimate: u32::try_from(tokens).unwrap_or(u32::MAX),
         });
-        let Leave::Given(approval) = leave::of_model(self, &action, start)? else { return Ok(()) };
+        let Leave::Given(approval) = leave::of_model(self, &action, start)? else {
+            return Ok(());
+        };
         // A request that failed is asked again in the same step, at its next place.
         let again = self.state.asks_again;
         let key = EffectKey {
             run: start.run,
             task: start.task(),
             attempt: start.attempt(),
-            step: if again { self.state.step } else { self.state.step + 1 },
+            step: if again {
+                self.state.step
+            } else {
+                self.state.step + 1
+            },
             ordinal: if again { self.state.ordinal } else { 0 },
         };
         self.intend(key, action, reserve, Asked::Loop, approval)

@@ -54,7 +54,10 @@ pub(crate) struct Draft<'a> {
 
 impl Draft<'_> {
     pub(crate) fn emit(&mut self, event: RunEvent) {
-        let stamp = Stamp { at: self.env.now, ..Stamp::default() };
+        let stamp = Stamp {
+            at: self.env.now,
+            ..Stamp::default()
+        };
         self.state.apply(&stamp, &event);
         self.events.push(event);
     }
@@ -62,8 +65,20 @@ impl Draft<'_> {
     pub(crate) fn next_key(&self) -> EffectKey {
         let (step, ordinal) = (self.state.step, self.state.ordinal);
         match &self.state.start {
-            Some(start) => EffectKey { run: start.run, task: start.task(), attempt: start.attempt(), step, ordinal },
-            None => EffectKey { run: RunId::from_bytes([0; 10]), task: TaskId::main(), attempt: 1, step, ordinal },
+            Some(start) => EffectKey {
+                run: start.run,
+                task: start.task(),
+                attempt: start.attempt(),
+                step,
+                ordinal,
+            },
+            None => EffectKey {
+                run: RunId::from_bytes([0; 10]),
+                task: TaskId::main(),
+                attempt: 1,
+                step,
+                ordinal,
+            },
         }
     }
 
@@ -92,30 +107,81 @@ impl Draft<'_> {
         let recovery = keiko_governance::class::recovery_of(&action);
         let (call, tool, title) = match asked {
             Asked::Loop => (None, None, None),
-            Asked::Tool { call, name } => (Some(call.to_owned()), name.parse::<ToolName>().ok(), None),
-            Asked::Step { call, title } => (Some(call.to_owned()), None, Some(one_line(title, TITLE_MAX))),
+            Asked::Tool { call, name } => {
+                (Some(call.to_owned()), name.parse::<ToolName>().ok(), None)
+            }
+            Asked::Step { call, title } => (
+                Some(call.to_owned()),
+                None,
+                Some(one_line(title, TITLE_MAX)),
+            ),
         };
         let epoch = self.env.epoch;
-        let intent = Intent { key, action, digest, recovery, reserve, approval, epoch, call, tool, title };
+        let intent = Intent {
+            key,
+            action,
+            digest,
+            recovery,
+            reserve,
+            approval,
+            epoch,
+            call,
+            tool,
+            title,
+        };
         self.emit(RunEvent::EffectIntended(Box::new(intent)));
     }
 
     /// Resolves an approval without a person.
-    pub(crate) fn resolve(&mut self, id: ApprovalId, digest: ActionDigest, decision: Decision, by: &str) {
-        let answer =
-            ApprovalAnswer { id, digest, decision, by: by.into(), epoch: self.env.epoch, reason: None, beforehand: None, inbox: None };
+    pub(crate) fn resolve(
+        &mut self,
+        id: ApprovalId,
+        digest: ActionDigest,
+        decision: Decision,
+        by: &str,
+    ) {
+        let answer = ApprovalAnswer {
+            id,
+            digest,
+            decision,
+            by: by.into(),
+            epoch: self.env.epoch,
+            reason: None,
+            beforehand: None,
+            inbox: None,
+        };
         self.emit(RunEvent::ApprovalResolved(answer));
     }
 
     /// Resolves an approval by what a person said before it was asked.
-    pub(crate) fn answer_beforehand(&mut self, id: ApprovalId, digest: ActionDigest, word: InstallWord) {
+    pub(crate) fn answer_beforehand(
+        &mut self,
+        id: ApprovalId,
+        digest: ActionDigest,
+        word: InstallWord,
+    ) {
         let (epoch, beforehand) = (self.env.epoch, Some(word.beforehand));
-        let answer = ApprovalAnswer { id, digest, decision: Decision::Approved, by: word.by, epoch, reason: None, beforehand, inbox: None };
+        let answer = ApprovalAnswer {
+            id,
+            digest,
+            decision: Decision::Approved,
+            by: word.by,
+            epoch,
+            reason: None,
+            beforehand,
+            inbox: None,
+        };
         self.emit(RunEvent::ApprovalResolved(answer));
     }
 
     /// Asks a person. `subject` is what the decision is bound to.
-    pub(crate) fn request(&mut self, action: Action, subject: ActionDigest, reason: String, summary: String) -> ApprovalId {
+    pub(crate) fn request(
+        &mut self,
+        action: Action,
+        subject: ActionDigest,
+        reason: String,
+        summary: String,
+    ) -> ApprovalId {
         let key = self.next_key();
         let id = keiko_governance::approval::approval_id(&key, subject);
         let hours = u64::from(self.env.policy.approval_expires_hours);
@@ -145,11 +211,16 @@ impl Draft<'_> {
     }
 
     pub(crate) fn note(&mut self, kind: &str, text: String, tell_agent: bool) {
-        self.emit(RunEvent::Noted(Note { kind: kind.into(), text: text.into(), tell_agent }));
+        self.emit(RunEvent::Noted(Note {
+            kind: kind.into(),
+            text: text.into(),
+            tell_agent,
+        }));
     }
 }
 
 /// The digest of an action.
 pub(crate) fn digest(action: &Action) -> Result<ActionDigest, Reject> {
-    keiko_governance::approval::digest(action).map_err(|error| Reject::Unwritable(error.to_string()))
+    keiko_governance::approval::digest(action)
+        .map_err(|error| Reject::Unwritable(error.to_string()))
 }

@@ -13,7 +13,9 @@ use keiko_contracts::action::{Action, ModelReport};
 use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
-use keiko_contracts::evidence::{Answered, Answerer, ChangedTest, EvidenceCard, Finding, Leave, TestSummary};
+use keiko_contracts::evidence::{
+    Answered, Answerer, ChangedTest, EvidenceCard, Finding, Leave, TestSummary,
+};
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::Stop;
 use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
@@ -34,20 +36,29 @@ const EMPTY_MAX: u32 = 3;
 /// An answer that neither does nor says anything. One in words is a claim: see [`crate::words`].
 pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) {
     if draft.state.empty_answers >= EMPTY_MAX {
-        let fault = Fault::new(Code(6204), "the model answered several times without saying or doing anything")
-            .hint("try another model: keiko models list");
+        let fault = Fault::new(
+            Code(6204),
+            "the model answered several times without saying or doing anything",
+        )
+        .hint("try another model: keiko models list");
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
         return;
     }
     match report.stop {
         Stop::Paused => draft.note("model", "Go on.".into(), true),
-        _ => draft.note("model", "Your answer was empty. Call a tool, or `finish`.".into(), true),
+        _ => draft.note(
+            "model",
+            "Your answer was empty. Call a tool, or `finish`.".into(),
+            true,
+        ),
     }
 }
 
 /// The agent says that it is done. Runs what is needed to know, then believes it, or sends it back.
 pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject> {
-    let Some(claim) = claim(draft, call) else { return Ok(()) };
+    let Some(claim) = claim(draft, call) else {
+        return Ok(());
+    };
     // A proof that is under way is ended before anything else is looked at.
     if backwards::disturbed(&draft.state).is_some() && !backwards::prove(draft)? {
         return Ok(());
@@ -61,7 +72,11 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
             send_back(draft, call, why, claim.summary);
             return Ok(());
         }
-        let status = if draft.state.workspace.opened.is_none() { EndStatus::Succeeded } else { EndStatus::Unverified };
+        let status = if draft.state.workspace.opened.is_none() {
+            EndStatus::Succeeded
+        } else {
+            EndStatus::Unverified
+        };
         draft.close(status, claim.summary, None);
         return Ok(());
     }
@@ -76,7 +91,12 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         }
         None => false,
         Some(Red::AsBefore(what)) if claim.red_tests_in_goal != Some(false) => {
-            send_back(draft, call, whose(&what, claim.red_tests_in_goal), claim.summary);
+            send_back(
+                draft,
+                call,
+                whose(&what, claim.red_tests_in_goal),
+                claim.summary,
+            );
             return Ok(());
         }
         Some(Red::AsBefore(_)) => true,
@@ -108,9 +128,17 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
     if !backwards::prove(draft)? {
         return Ok(());
     }
-    let goal = draft.state.start.as_ref().map_or("", |start| start.goal.text_or_empty());
+    let goal = draft
+        .state
+        .start
+        .as_ref()
+        .map_or("", |start| start.goal.text_or_empty());
     let beside_the_goal = as_red_as_before && !crate::goal::repairs(goal);
-    let status = if has_evidence(draft) || beside_the_goal { EndStatus::Succeeded } else { EndStatus::Unverified };
+    let status = if has_evidence(draft) || beside_the_goal {
+        EndStatus::Succeeded
+    } else {
+        EndStatus::Unverified
+    };
     draft.close(status, claim.summary, None);
     Ok(())
 }
@@ -123,9 +151,29 @@ pub(crate) struct Claim {
 }
 
 pub(crate) fn claim(draft: &Draft<'_>, call: &Call) -> Option<Claim> {
-    let context = ToolContext { run: draft.next_key().run, opened: None, survey: None, tree: None, head: None, now: draft.state.replied };
-    match draft.state.tools.get(&call.name)?.resolve(&call.arguments, &context) {
-        Ok(Resolved::Finish { summary, refused, red_tests_in_goal }) => Some(Claim { summary, refused, red_tests_in_goal }),
+    let context = ToolContext {
+        run: draft.next_key().run,
+        opened: None,
+        survey: None,
+        tree: None,
+        head: None,
+        now: draft.state.replied,
+    };
+    match draft
+        .state
+        .tools
+        .get(&call.name)?
+        .resolve(&call.arguments, &context)
+    {
+        Ok(Resolved::Finish {
+            summary,
+            refused,
+            red_tests_in_goal,
+        }) => Some(Claim {
+            summary,
+            refused,
+            red_tests_in_goal,
+        }),
         _ => None,
     }
 }
@@ -154,7 +202,12 @@ pub(crate) fn changed(draft: &Draft<'_>) -> bool {
 /// Makes sure that the last test run saw the workspace as it is. False while it is at it.
 fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     let plans = calls::test_plans(draft, None, None);
-    let current = draft.state.tests.last.as_ref().is_some_and(|tests| tests.tree == draft.state.workspace.tree);
+    let current = draft
+        .state
+        .tests
+        .last
+        .as_ref()
+        .is_some_and(|tests| tests.tree == draft.state.workspace.tree);
     if plans.is_empty() || current {
         return Ok(true);
     }
@@ -177,8 +230,12 @@ fn red(draft: &Draft<'_>) -> Option<Red> {
     }
     let Some(last) = &draft.state.tests.last else {
         // Nothing could be read at the start either: it is said once, then the result stands without evidence.
-        return (draft.state.finish_refusals == 0)
-            .then(|| Red::Worse("The harness ran the tests and could not read a result. Run `run_tests` and look.".into()));
+        return (draft.state.finish_refusals == 0).then(|| {
+            Red::Worse(
+                "The harness ran the tests and could not read a result. Run `run_tests` and look."
+                    .into(),
+            )
+        });
     };
     if last.tree != draft.state.workspace.tree {
         let why = "The harness ran the tests on the workspace as it is and could not read a result (a syntax error, perhaps). Run `run_tests` and look.";
@@ -196,18 +253,41 @@ fn red(draft: &Draft<'_>) -> Option<Red> {
         return None;
     }
     let count = last.failed + last.errors;
-    Some(Red::AsBefore(format!("The harness ran the tests: {count} still fail, as at the start: {}.", listed(&tests.still_red()))))
+    Some(Red::AsBefore(format!(
+        "The harness ran the tests: {count} still fail, as at the start: {}.",
+        listed(&tests.still_red())
+    )))
 }
 
 /// Why a goal that names tests is missed while they are red.
 fn red_by_name(draft: &Draft<'_>) -> Option<String> {
-    let goal = draft.state.start.as_ref().map_or("", |start| start.goal.text_or_empty());
-    let red: Vec<String> = draft.state.tests.still_red().into_iter().filter(|test| crate::goal::asks_for(goal, test)).collect();
-    (!red.is_empty()).then(|| format!("The goal asks for tests that fail still: {}. Make them pass.", listed(&red)))
+    let goal = draft
+        .state
+        .start
+        .as_ref()
+        .map_or("", |start| start.goal.text_or_empty());
+    let red: Vec<String> = draft
+        .state
+        .tests
+        .still_red()
+        .into_iter()
+        .filter(|test| crate::goal::asks_for(goal, test))
+        .collect();
+    (!red.is_empty()).then(|| {
+        format!(
+            "The goal asks for tests that fail still: {}. Make them pass.",
+            listed(&red)
+        )
+    })
 }
 
 fn listed(names: &[String]) -> String {
-    names.iter().take(SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .take(SHOWN_MAX)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What stands in the way of a change to existing tests.
@@ -223,7 +303,9 @@ pub(crate) enum Weakened {
 /// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
 /// that very change.
 pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, Reject> {
-    let Some((base, now)) = trees(draft) else { return Ok(None) };
+    let Some((base, now)) = trees(draft) else {
+        return Ok(None);
+    };
     if !have_diff(draft)? {
         return Ok(Some(Weakened::Wait));
     }
@@ -242,31 +324,74 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     }
     let mut asked = Vec::new();
     if !weakened.is_empty() {
-        asked.push(format!("keep changes to existing tests: {}", weakened.keys().map(String::as_str).collect::<Vec<_>>().join(", ")));
+        asked.push(format!(
+            "keep changes to existing tests: {}",
+            weakened
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
     }
     if !gone.is_empty() {
         let tests = crate::describe::count(gone.len() as u64, "test");
-        asked.push(format!("do without {tests} that ran at the start: {}", listed(&gone)));
+        asked.push(format!(
+            "do without {tests} that ran at the start: {}",
+            listed(&gone)
+        ));
     }
-    let suspected: Vec<String> = findings.iter().take(SHOWN_MAX).map(suspicion::shown).collect();
+    let suspected: Vec<String> = findings
+        .iter()
+        .take(SHOWN_MAX)
+        .map(suspicion::shown)
+        .collect();
     if !suspected.is_empty() {
-        asked.push(format!("let stand what honest code does not do: {}", suspected.join(", ")));
+        asked.push(format!(
+            "let stand what honest code does not do: {}",
+            suspected.join(", ")
+        ));
     }
     let mut named: Vec<String> = weakened.into_keys().collect();
     named.extend(gone.into_iter().take(SHOWN_MAX));
-    let denied = || if named.is_empty() { Weakened::Suspected(suspected.clone()) } else { Weakened::Denied(named.clone()) };
-    let Some(start) = draft.state.start.clone() else { return Ok(None) };
-    let action = Action::Jail(JailAction { workspace: start.run, op: JailOp::Diff { from: base, to: Some(now) }, tree: None });
-    let verdict = draft.env.policy.judge(Question { action: &action, changes_protected_test: true, mode: start.approval });
+    let denied = || {
+        if named.is_empty() {
+            Weakened::Suspected(suspected.clone())
+        } else {
+            Weakened::Denied(named.clone())
+        }
+    };
+    let Some(start) = draft.state.start.clone() else {
+        return Ok(None);
+    };
+    let action = Action::Jail(JailAction {
+        workspace: start.run,
+        op: JailOp::Diff {
+            from: base,
+            to: Some(now),
+        },
+        tree: None,
+    });
+    let verdict = draft.env.policy.judge(Question {
+        action: &action,
+        changes_protected_test: true,
+        mode: start.approval,
+    });
     match verdict.level {
         Level::Run | Level::Alert => return Ok(None),
         Level::Forbid => return Ok(Some(denied())),
         Level::Ask => {}
     }
-    let digest = keiko_governance::approval::digest(&action).map_err(|error| Reject::Unwritable(error.to_string()))?;
-    match draft.state.approval_for(digest).map(|(_, approval)| approval.answer.as_ref().map(|answer| answer.decision)) {
+    let digest = keiko_governance::approval::digest(&action)
+        .map_err(|error| Reject::Unwritable(error.to_string()))?;
+    match draft
+        .state
+        .approval_for(digest)
+        .map(|(_, approval)| approval.answer.as_ref().map(|answer| answer.decision))
+    {
         Some(Some(Decision::Approved)) => Ok(None),
-        Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => Ok(Some(denied())),
+        Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => {
+            Ok(Some(denied()))
+        }
         Some(None) => Ok(Some(Weakened::Wait)),
         None => {
             draft.request(action, digest, verdict.reason, asked.join("; "));
@@ -277,8 +402,16 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
 
 /// Existing tests that the change as a whole weakens, with what it does to them.
 fn losses(state: &RunState) -> BTreeMap<String, Change> {
-    let protected = state.workspace.survey.as_ref().map_or(&[][..], |survey| &survey.tests);
-    let diff = state.workspace.diff.as_ref().map_or("", |(_, diff)| diff.text_or_empty());
+    let protected = state
+        .workspace
+        .survey
+        .as_ref()
+        .map_or(&[][..], |survey| &survey.tests);
+    let diff = state
+        .workspace
+        .diff
+        .as_ref()
+        .map_or("", |(_, diff)| diff.text_or_empty());
     protect::weakened_in(diff, protected, &state.tests.known())
 }
 
@@ -286,25 +419,56 @@ fn losses(state: &RunState) -> BTreeMap<String, Change> {
 fn gone(state: &RunState) -> Vec<String> {
     let allowed = |test: &String| {
         let name = protect::names_in(test).last().unwrap_or_default();
-        state.workspace.allowed.values().any(|(_, change)| change.removes(name))
+        state
+            .workspace
+            .allowed
+            .values()
+            .any(|(_, change)| change.removes(name))
     };
-    state.tests.lost().into_iter().filter(|test| !allowed(test)).collect()
+    state
+        .tests
+        .lost()
+        .into_iter()
+        .filter(|test| !allowed(test))
+        .collect()
 }
 
 /// The difference of the workspace from its base, as it is now. False while it is being made.
 fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let Some((base, now)) = trees(draft) else { return Ok(true) };
-    if base == now || draft.state.workspace.diff.as_ref().is_some_and(|(tree, _)| *tree == now) {
+    let Some((base, now)) = trees(draft) else {
+        return Ok(true);
+    };
+    if base == now
+        || draft
+            .state
+            .workspace
+            .diff
+            .as_ref()
+            .is_some_and(|(tree, _)| *tree == now)
+    {
         return Ok(true);
     }
     let id = format!("harness:diff:{}", now.0);
-    harness(draft, &id, "see what changed in existing tests", JailOp::Diff { from: base, to: Some(now) })
+    harness(
+        draft,
+        &id,
+        "see what changed in existing tests",
+        JailOp::Diff {
+            from: base,
+            to: Some(now),
+        },
+    )
 }
 
 fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
-    let most = if words::is_claim(&call.id) { words::SENT_BACK_MAX } else { SENT_BACK_MAX };
+    let most = if words::is_claim(&call.id) {
+        words::SENT_BACK_MAX
+    } else {
+        SENT_BACK_MAX
+    };
     if draft.state.finish_refusals >= most {
-        let fault = Fault::new(Code(6201), one_line(&why, 400)).hint("look at the diff and the tests: keiko runs show");
+        let fault = Fault::new(Code(6201), one_line(&why, 400))
+            .hint("look at the diff and the tests: keiko runs show");
         draft.close(EndStatus::Failed, summary, Some(fault));
         return;
     }
@@ -319,7 +483,13 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
 
 fn has_evidence(draft: &Draft<'_>) -> bool {
     let tests = &draft.state.tests;
-    let Some(last) = tests.last.as_ref().filter(|last| last.tree == draft.state.workspace.tree) else { return false };
+    let Some(last) = tests
+        .last
+        .as_ref()
+        .filter(|last| last.tree == draft.state.workspace.tree)
+    else {
+        return false;
+    };
     let turned = tests.red_to_green();
     // What is green without the change too is no merit of it.
     let proven = turned.is_empty() || backwards::unproven(draft).len() < turned.len();
@@ -331,10 +501,22 @@ pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
     if !backwards::put_back(draft)? || !have_diff(draft)? || !suspicion::looked_up(draft)? {
         return Ok(());
     }
-    let (Some(start), Some(closing)) = (draft.state.start.clone(), draft.state.closing.clone()) else { return Ok(()) };
-    let diff: Option<Content> = trees(draft)
-        .filter(|(base, now)| base != now)
-        .and_then(|(_, now)| draft.state.workspace.diff.as_ref().filter(|(tree, _)| *tree == now).map(|(_, diff)| diff.clone()));
+    let (Some(start), Some(closing)) = (draft.state.start.clone(), draft.state.closing.clone())
+    else {
+        return Ok(());
+    };
+    let diff: Option<Content> =
+        trees(draft)
+            .filter(|(base, now)| base != now)
+            .and_then(|(_, now)| {
+                draft
+                    .state
+                    .workspace
+                    .diff
+                    .as_ref()
+                    .filter(|(tree, _)| *tree == now)
+                    .map(|(_, diff)| diff.clone())
+            });
     let end = RunEnd {
         status: closing.status,
         summary: closing.summary.clone(),
@@ -354,22 +536,58 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     let opened = state.workspace.opened.as_deref();
     let tests = |of: &Option<std::sync::Arc<TestSummary>>| of.as_deref().cloned();
     let approvals = state.life.approvals.values().map(answered).collect();
-    let mut models: Vec<Answerer> =
-        state.models.iter().map(|(model, origin)| Answerer { model: model.clone(), origin: Some(*origin) }).collect();
+    let mut models: Vec<Answerer> = state
+        .models
+        .iter()
+        .map(|(model, origin)| Answerer {
+            model: model.clone(),
+            origin: Some(*origin),
+        })
+        .collect();
     if state.native.is_some() {
-        models.push(Answerer { model: "native".into(), origin: None });
+        models.push(Answerer {
+            model: "native".into(),
+            origin: None,
+        });
     }
-    let without = if draft.env.policy.level(ActionClass::TestChange) < Level::Ask { Leave::Policy } else { Leave::None };
-    let stands = state.approved_whole_change().map_or(without, Leave::Approval);
+    let without = if draft.env.policy.level(ActionClass::TestChange) < Level::Ask {
+        Leave::Policy
+    } else {
+        Leave::None
+    };
+    let stands = state
+        .approved_whole_change()
+        .map_or(without, Leave::Approval);
     let changed_tests = losses(state)
         .into_iter()
         .map(|(test, change)| {
-            let leave = state.approved_test_change(&test, &change).map_or(without, Leave::Approval);
-            ChangedTest { test, gone: false, leave }
+            let leave = state
+                .approved_test_change(&test, &change)
+                .map_or(without, Leave::Approval);
+            ChangedTest {
+                test,
+                gone: false,
+                leave,
+            }
         })
-        .chain(gone(state).into_iter().take(SHOWN_MAX).map(|test| ChangedTest { test, gone: true, leave: stands }))
+        .chain(
+            gone(state)
+                .into_iter()
+                .take(SHOWN_MAX)
+                .map(|test| ChangedTest {
+                    test,
+                    gone: true,
+                    leave: stands,
+                }),
+        )
         .collect();
-    let findings = suspicion::findings(state).into_iter().map(|finding| Finding { leave: stands, ..finding }).collect();
+    let findings = suspicion::findings(state)
+        .into_iter()
+        .map(|finding| Finding {
+            leave: stands,
+            ..finding
+        })
+        .collect();
     let mut red_to_green = state.tests.red_to_green();
     let unproven = backwards::unproven(draft);
     red_to_green.retain(|test| !unproven.contains(test));
@@ -384,7 +602,12 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         tests_before: tests(&state.tests.first),
         tests_after: tests(&state.tests.last),
         red_to_green,
-        still_red: state.tests.still_red().into_iter().take(SHOWN_MAX).collect(),
+        still_red: state
+            .tests
+            .still_red()
+            .into_iter()
+            .take(SHOWN_MAX)
+            .collect(),
         changed_tests,
         findings,
         unproven,
@@ -407,7 +630,17 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
 fn answered(approval: &Approval) -> Answered {
     let what = approval.request.summary.clone();
     match &approval.answer {
-        Some(answer) => Answered { what, decision: Some(answer.decision), by: answer.by.clone(), beforehand: answer.beforehand },
-        None => Answered { what, decision: None, by: String::new(), beforehand: None },
+        Some(answer) => Answered {
+            what,
+            decision: Some(answer.decision),
+            by: answer.by.clone(),
+            beforehand: answer.beforehand,
+        },
+        None => Answered {
+            what,
+            decision: None,
+            by: String::new(),
+            beforehand: None,
+        },
     }
 }

@@ -24,7 +24,11 @@ impl Tests {
     pub fn observe(&mut self, summary: Arc<TestSummary>) {
         let red = names(&summary, is_red);
         if !red.is_empty() && self.red.len() < RED_MAX {
-            let green = self.first.as_deref().map(|first| names(first, is_green)).unwrap_or_default();
+            let green = self
+                .first
+                .as_deref()
+                .map(|first| names(first, is_green))
+                .unwrap_or_default();
             let room = RED_MAX - self.red.len();
             self.red.extend(red.difference(&green).take(room).cloned());
         }
@@ -35,30 +39,56 @@ impl Tests {
     /// Tests that were red and are green now.
     #[must_use]
     pub fn red_to_green(&self) -> Vec<String> {
-        let green = self.last.as_deref().map(|last| names(last, is_green)).unwrap_or_default();
+        let green = self
+            .last
+            .as_deref()
+            .map(|last| names(last, is_green))
+            .unwrap_or_default();
         self.red.intersection(&green).cloned().collect()
     }
 
     /// Tests that are red now and were not at the start.
     #[must_use]
     pub fn newly_red(&self) -> Vec<String> {
-        let of = |summary: &Option<Arc<TestSummary>>| summary.as_deref().map(|all| names(all, is_red)).unwrap_or_default();
-        of(&self.last).difference(&of(&self.first)).cloned().collect()
+        let of = |summary: &Option<Arc<TestSummary>>| {
+            summary
+                .as_deref()
+                .map(|all| names(all, is_red))
+                .unwrap_or_default()
+        };
+        of(&self.last)
+            .difference(&of(&self.first))
+            .cloned()
+            .collect()
     }
 
     /// Tests that were red at the start and are red now.
     #[must_use]
     pub fn still_red(&self) -> Vec<String> {
-        let of = |summary: &Option<Arc<TestSummary>>| summary.as_deref().map(|all| names(all, is_red)).unwrap_or_default();
-        of(&self.last).intersection(&of(&self.first)).cloned().collect()
+        let of = |summary: &Option<Arc<TestSummary>>| {
+            summary
+                .as_deref()
+                .map(|all| names(all, is_red))
+                .unwrap_or_default()
+        };
+        of(&self.last)
+            .intersection(&of(&self.first))
+            .cloned()
+            .collect()
     }
 
     /// Tests that ran at the start, green or red, and do not run now: gone, or left out.
     #[must_use]
     pub fn lost(&self) -> Vec<String> {
-        let (Some(first), Some(last)) = (&self.first, &self.last) else { return Vec::new() };
+        let (Some(first), Some(last)) = (&self.first, &self.last) else {
+            return Vec::new();
+        };
         let mut left: BTreeMap<String, u32> = BTreeMap::new();
-        cases(last).filter(ran).for_each(|case| *left.entry(keiko_runners::lineless(&case.name).to_owned()).or_default() += 1);
+        cases(last).filter(ran).for_each(|case| {
+            *left
+                .entry(keiko_runners::lineless(&case.name).to_owned())
+                .or_default() += 1
+        });
         let mut still = |case: &TestCase| match left.get_mut(keiko_runners::lineless(&case.name)) {
             Some(n) if *n > 0 => {
                 *n -= 1;
@@ -66,14 +96,26 @@ impl Tests {
             }
             _ => false,
         };
-        cases(first).filter(ran).filter(|case| !still(case)).map(|case| case.name).collect()
+        cases(first)
+            .filter(ran)
+            .filter(|case| !still(case))
+            .map(|case| case.name)
+            .collect()
     }
 
     /// The words in the names of the tests that were there at the start.
     #[must_use]
     pub fn known(&self) -> Names {
-        let Some(first) = &self.first else { return Names::new() };
-        cases(first).flat_map(|case| protect::names_in(&case.name).map(str::to_owned).collect::<Vec<_>>()).collect()
+        let Some(first) = &self.first else {
+            return Names::new();
+        };
+        cases(first)
+            .flat_map(|case| {
+                protect::names_in(&case.name)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 }
 
@@ -90,12 +132,16 @@ fn ran(case: &TestCase) -> bool {
 }
 
 fn cases(summary: &TestSummary) -> impl Iterator<Item = TestCase> {
-    let cases: Vec<TestCase> = serde_json::from_str(summary.cases.text_or_empty()).unwrap_or_default();
+    let cases: Vec<TestCase> =
+        serde_json::from_str(summary.cases.text_or_empty()).unwrap_or_default();
     cases.into_iter()
 }
 
 fn names(summary: &TestSummary, wanted: fn(TestStatus) -> bool) -> BTreeSet<String> {
-    cases(summary).filter(|case| wanted(case.status)).map(|case| case.name).collect()
+    cases(summary)
+        .filter(|case| wanted(case.status))
+        .map(|case| case.name)
+        .collect()
 }
 
 #[cfg(test)]
@@ -112,7 +158,10 @@ mod tests {
             lacks: None,
         };
         let cases: Vec<TestCase> = cases.iter().map(case).collect();
-        Arc::new(TestSummary { cases: serde_json::to_string(&cases).unwrap().into(), ..TestSummary::default() })
+        Arc::new(TestSummary {
+            cases: serde_json::to_string(&cases).unwrap().into(),
+            ..TestSummary::default()
+        })
     }
 
     #[test]
@@ -123,8 +172,17 @@ mod tests {
         tests.observe(run(&[("old", Failed), ("broken", Failed), ("new", Failed)]));
         assert_eq!(tests.newly_red(), ["new", "old"]);
         assert!(tests.red_to_green().is_empty());
-        tests.observe(run(&[("old", Passed), ("broken", Passed), ("new", Passed), ("never red", Passed)]));
-        assert_eq!(tests.red_to_green(), ["broken", "new"], "what the agent itself broke in between is no merit");
+        tests.observe(run(&[
+            ("old", Passed),
+            ("broken", Passed),
+            ("new", Passed),
+            ("never red", Passed),
+        ]));
+        assert_eq!(
+            tests.red_to_green(),
+            ["broken", "new"],
+            "what the agent itself broke in between is no merit"
+        );
         assert!(tests.newly_red().is_empty());
     }
 
@@ -132,20 +190,47 @@ mod tests {
     fn what_stays_red_and_what_is_lost_is_known_by_name() {
         use TestStatus::{Failed, Passed, Skipped};
         let mut tests = Tests::default();
-        tests.observe(run(&[("good", Passed), ("fine", Passed), ("broken", Failed)]));
-        assert_eq!((tests.still_red(), tests.lost()), (vec!["broken".to_owned()], vec![]));
-        tests.observe(run(&[("fine", Skipped), ("broken", Failed), ("new", Passed)]));
-        assert_eq!((tests.still_red(), tests.lost()), (vec!["broken".to_owned()], vec!["good".to_owned(), "fine".to_owned()]));
+        tests.observe(run(&[
+            ("good", Passed),
+            ("fine", Passed),
+            ("broken", Failed),
+        ]));
+        assert_eq!(
+            (tests.still_red(), tests.lost()),
+            (vec!["broken".to_owned()], vec![])
+        );
+        tests.observe(run(&[
+            ("fine", Skipped),
+            ("broken", Failed),
+            ("new", Passed),
+        ]));
+        assert_eq!(
+            (tests.still_red(), tests.lost()),
+            (
+                vec!["broken".to_owned()],
+                vec!["good".to_owned(), "fine".to_owned()]
+            )
+        );
     }
 
     #[test]
     fn tests_in_documentation_may_move() {
         let mut tests = Tests::default();
-        tests.observe(run(&[("src/lib.rs - add (line 5)", TestStatus::Passed), ("src/lib.rs - add (line 9)", TestStatus::Failed)]));
-        tests.observe(run(&[("src/lib.rs - add (line 7)", TestStatus::Passed), ("src/lib.rs - add (line 11)", TestStatus::Passed)]));
+        tests.observe(run(&[
+            ("src/lib.rs - add (line 5)", TestStatus::Passed),
+            ("src/lib.rs - add (line 9)", TestStatus::Failed),
+        ]));
+        tests.observe(run(&[
+            ("src/lib.rs - add (line 7)", TestStatus::Passed),
+            ("src/lib.rs - add (line 11)", TestStatus::Passed),
+        ]));
         assert_eq!(tests.lost(), Vec::<String>::new());
         tests.observe(run(&[("src/lib.rs - add (line 7)", TestStatus::Passed)]));
-        assert_eq!(tests.lost(), ["src/lib.rs - add (line 9)"], "red or green, one is gone");
+        assert_eq!(
+            tests.lost(),
+            ["src/lib.rs - add (line 9)"],
+            "red or green, one is gone"
+        );
         assert!(tests.known().contains("add"));
     }
 

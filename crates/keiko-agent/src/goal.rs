@@ -35,7 +35,16 @@ const REPAIR: [&str; 30] = [
 ];
 
 /// Whole words of the same kind.
-const COLOURS: [&str; 8] = ["red", "green", "pass", "passes", "passing", "rot", "rote", "gr\u{fc}n"];
+const COLOURS: [&str; 8] = [
+    "red",
+    "green",
+    "pass",
+    "passes",
+    "passing",
+    "rot",
+    "rote",
+    "gr\u{fc}n",
+];
 
 /// Whether a goal speaks of tests, or of repairing something. Then tests that stay red may be what it is about, and that an
 /// agent says otherwise does not make a success of it. Errs on the side of yes: all that hangs on it is whether a run
@@ -43,8 +52,12 @@ const COLOURS: [&str; 8] = ["red", "green", "pass", "passes", "passing", "rot", 
 #[must_use]
 pub(crate) fn repairs(goal: &str) -> bool {
     let goal = goal.to_lowercase();
-    let mut words = goal.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.any(|word| COLOURS.contains(&word) || REPAIR.iter().any(|beginning| word.starts_with(beginning)))
+    let mut words = goal
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    words.any(|word| {
+        COLOURS.contains(&word) || REPAIR.iter().any(|beginning| word.starts_with(beginning))
+    })
 }
 
 /// Words that ask for a test to pass, or call it red, English and German.
@@ -105,30 +118,61 @@ const NAMELESS: [&str; 24] = [
 #[must_use]
 pub(crate) fn asks_for(goal: &str, test: &str) -> bool {
     let goal = goal.to_lowercase();
-    let words: Vec<&str> = goal.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
-    if !words.iter().any(|word| PASSING.contains(word) || word.starts_with("fehlschl") || word.starts_with("beheb")) {
+    let words: Vec<&str> = goal
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
+    if !words.iter().any(|word| {
+        PASSING.contains(word) || word.starts_with("fehlschl") || word.starts_with("beheb")
+    }) {
         return false;
     }
     let test = test.to_lowercase();
-    let name = test.rsplit([':', '.', '/', ' ', '>']).next().unwrap_or(&test).split('[').next().unwrap_or_default();
+    let name = test
+        .rsplit([':', '.', '/', ' ', '>'])
+        .next()
+        .unwrap_or(&test)
+        .split('[')
+        .next()
+        .unwrap_or_default();
     if name.len() >= 6 && words.contains(&name) {
         return true;
     }
-    let parts: Vec<&str> = test.split(|c: char| !c.is_alphanumeric()).filter(|part| part.len() >= 3).collect();
+    let parts: Vec<&str> = test
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|part| part.len() >= 3)
+        .collect();
     let is_test = |word: &str| word == "test" || word == "tests";
-    words.iter().enumerate().filter(|(_, word)| is_test(word)).any(|(at, _)| {
-        let before = at.checked_sub(1).and_then(|at| words.get(at)).copied().unwrap_or_default();
-        let after =
-            words[at + 1..].iter().find(|word| !NAMELESS.contains(word) && **word != "for" && **word != "of" && **word != "f\u{fc}r");
-        let named = |word: &str| !NAMELESS.contains(&word) && parts.contains(&word);
-        let called_red = ["failing", "broken", "red", "rote", "roten"].contains(&before) || before.starts_with("fehlschl");
-        let all_pass = NAMELESS.contains(&before) && before != "a" && before != "an";
-        let passes = after.is_some_and(|word| ["pass", "green", "gr\u{fc}n", "bestehen"].contains(word));
-        named(before)
-            || called_red
-            || all_pass && passes
-            || words.get(at + 1).is_some_and(|word| ["for", "of", "f\u{fc}r"].contains(word)) && after.is_some_and(|word| named(word))
-    })
+    words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| is_test(word))
+        .any(|(at, _)| {
+            let before = at
+                .checked_sub(1)
+                .and_then(|at| words.get(at))
+                .copied()
+                .unwrap_or_default();
+            let after = words[at + 1..].iter().find(|word| {
+                !NAMELESS.contains(word)
+                    && **word != "for"
+                    && **word != "of"
+                    && **word != "f\u{fc}r"
+            });
+            let named = |word: &str| !NAMELESS.contains(&word) && parts.contains(&word);
+            let called_red = ["failing", "broken", "red", "rote", "roten"].contains(&before)
+                || before.starts_with("fehlschl");
+            let all_pass = NAMELESS.contains(&before) && before != "a" && before != "an";
+            let passes =
+                after.is_some_and(|word| ["pass", "green", "gr\u{fc}n", "bestehen"].contains(word));
+            named(before)
+                || called_red
+                || all_pass && passes
+                || words
+                    .get(at + 1)
+                    .is_some_and(|word| ["for", "of", "f\u{fc}r"].contains(word))
+                    && after.is_some_and(|word| named(word))
+        })
 }
 
 #[cfg(test)]
@@ -174,7 +218,12 @@ mod tests {
         ] {
             assert!(repairs(goal), "{goal}");
         }
-        for goal in ["Describe the module in README.md", "Beschreiben Sie das Modul", "Add a function that counts words", ""] {
+        for goal in [
+            "Describe the module in README.md",
+            "Beschreiben Sie das Modul",
+            "Add a function that counts words",
+            "",
+        ] {
             assert!(!repairs(goal), "{goal}");
         }
     }

@@ -52,20 +52,40 @@ impl LoopGuard {
     /// Whether this call has come out the same too often on this very workspace.
     #[must_use]
     pub fn refuses(&self, tool: &str, arguments: &str, tree: Option<&TreeId>) -> bool {
-        tree == self.tree.as_ref() && self.seen.get(&key(tool, arguments)).is_some_and(|(_, times)| *times >= REPEATS)
+        tree == self.tree.as_ref()
+            && self
+                .seen
+                .get(&key(tool, arguments))
+                .is_some_and(|(_, times)| *times >= REPEATS)
     }
 
     /// Takes note of a call and what came of it.
-    pub fn note(&mut self, tool: &str, arguments: &str, outcome: &Outcome<Report>, tree: Option<&TreeId>) {
+    pub fn note(
+        &mut self,
+        tool: &str,
+        arguments: &str,
+        outcome: &Outcome<Report>,
+        tree: Option<&TreeId>,
+    ) {
         let result = signature(outcome);
-        self.came(Digest::of_all(&[b"did", &key(tool, arguments).0, &result.0]), tree);
+        self.came(
+            Digest::of_all(&[b"did", &key(tool, arguments).0, &result.0]),
+            tree,
+        );
         let entry = self.seen.entry(key(tool, arguments)).or_insert((result, 0));
-        *entry = if entry.0 == result { (result, entry.1 + 1) } else { (result, 1) };
+        *entry = if entry.0 == result {
+            (result, entry.1 + 1)
+        } else {
+            (result, 1)
+        };
     }
 
     /// A call was answered without an effect.
     pub fn answered(&mut self, tool: &str, arguments: &str, text: &str, tree: Option<&TreeId>) {
-        self.came(Digest::of_all(&[b"answered", &key(tool, arguments).0, text.as_bytes()]), tree);
+        self.came(
+            Digest::of_all(&[b"answered", &key(tool, arguments).0, text.as_bytes()]),
+            tree,
+        );
     }
 
     /// A call was refused: for the same reason it is the same, whatever its arguments.
@@ -81,7 +101,10 @@ impl LoopGuard {
     /// An answer without calls, in these words or in none.
     pub fn said(&mut self, text: &str) {
         let tree = self.tree.clone();
-        self.came(Digest::of_all(&[b"said", text.trim().as_bytes()]), tree.as_ref());
+        self.came(
+            Digest::of_all(&[b"said", text.trim().as_bytes()]),
+            tree.as_ref(),
+        );
     }
 
     /// A claim was sent back: how often that may be has a limit of its own.
@@ -115,7 +138,8 @@ impl LoopGuard {
     }
 
     fn came(&mut self, what: Digest, tree: Option<&TreeId>) {
-        if tree != self.tree.as_ref() || self.seen.len() > KNOWN_MAX || self.known.len() > KNOWN_MAX {
+        if tree != self.tree.as_ref() || self.seen.len() > KNOWN_MAX || self.known.len() > KNOWN_MAX
+        {
             self.tree = tree.cloned();
             self.seen.clear();
             self.known.clear();
@@ -151,10 +175,15 @@ fn key(tool: &str, arguments: &str) -> Digest {
 fn signature(outcome: &Outcome<Report>) -> Digest {
     match outcome {
         Outcome::Done(Report::Jail(report)) => match &report.body {
-            JailBody::Exec(exec) => {
-                Digest::of_all(&[format!("{:?}", exec.end).as_bytes(), &exec.stdout.digest().0, &exec.stderr.digest().0])
-            }
-            JailBody::Cell(cell) => Digest::of_all(&[&cell.output.digest().0, format!("{:?}{:?}", cell.value, cell.error).as_bytes()]),
+            JailBody::Exec(exec) => Digest::of_all(&[
+                format!("{:?}", exec.end).as_bytes(),
+                &exec.stdout.digest().0,
+                &exec.stderr.digest().0,
+            ]),
+            JailBody::Cell(cell) => Digest::of_all(&[
+                &cell.output.digest().0,
+                format!("{:?}{:?}", cell.value, cell.error).as_bytes(),
+            ]),
             other => Digest::of(format!("{other:?}").as_bytes()),
         },
         other => Digest::of(format!("{other:?}").as_bytes()),
@@ -167,7 +196,11 @@ mod tests {
     use keiko_contracts::jail::{ExecReport, JailReport};
 
     fn exec(out: &str, ms: u64) -> Outcome<Report> {
-        let body = JailBody::Exec(ExecReport { stdout: out.into(), duration_ms: ms, ..ExecReport::default() });
+        let body = JailBody::Exec(ExecReport {
+            stdout: out.into(),
+            duration_ms: ms,
+            ..ExecReport::default()
+        });
         Outcome::Done(Report::Jail(JailReport { body, tree: None }))
     }
 
@@ -181,19 +214,45 @@ mod tests {
         }
         assert!(guard.refuses("execute", "{}", Some(&tree)));
         assert!(!guard.refuses("execute", "{\"x\":1}", Some(&tree)));
-        assert!(!guard.refuses("execute", "{}", Some(&TreeId("b".into()))), "the workspace has changed");
+        assert!(
+            !guard.refuses("execute", "{}", Some(&TreeId("b".into()))),
+            "the workspace has changed"
+        );
         guard.note("execute", "{}", &exec("other", 5), Some(&tree));
-        assert!(!guard.refuses("execute", "{}", Some(&tree)), "the result has changed");
+        assert!(
+            !guard.refuses("execute", "{}", Some(&tree)),
+            "the result has changed"
+        );
     }
 
     #[test]
     fn the_third_answer_that_comes_to_the_same_is_seen_whatever_it_is() {
         type Did = fn(&mut LoopGuard, u32);
         let all: [Did; 4] = [
-            |guard, n| guard.refused("write_file", "`path` is missing", Some(&TreeId(format!("{}", n / 100)))),
-            |guard, n| guard.answered("show_more", "{}", "the same", Some(&TreeId(format!("{}", n / 100)))),
+            |guard, n| {
+                guard.refused(
+                    "write_file",
+                    "`path` is missing",
+                    Some(&TreeId(format!("{}", n / 100))),
+                )
+            },
+            |guard, n| {
+                guard.answered(
+                    "show_more",
+                    "{}",
+                    "the same",
+                    Some(&TreeId(format!("{}", n / 100))),
+                )
+            },
             |guard, _| guard.said("Let me look."),
-            |guard, n| guard.note("execute", "{}", &exec("same", u64::from(n)), Some(&TreeId("a".into()))),
+            |guard, n| {
+                guard.note(
+                    "execute",
+                    "{}",
+                    &exec("same", u64::from(n)),
+                    Some(&TreeId("a".into())),
+                )
+            },
         ];
         for did in all {
             let mut guard = LoopGuard::default();
@@ -206,10 +265,28 @@ mod tests {
                 }
                 guard.next_step();
             }
-            assert_eq!(seen, [Circles::No, Circles::No, Circles::Tell, Circles::No, Circles::End(5)]);
+            assert_eq!(
+                seen,
+                [
+                    Circles::No,
+                    Circles::No,
+                    Circles::Tell,
+                    Circles::No,
+                    Circles::End(5)
+                ]
+            );
             did(&mut guard, 200);
-            guard.answered("read_file", "{}", "something new", Some(&TreeId("b".into())));
-            assert_eq!(guard.circles(), Circles::No, "one thing that is new among them ends the row");
+            guard.answered(
+                "read_file",
+                "{}",
+                "something new",
+                Some(&TreeId("b".into())),
+            );
+            assert_eq!(
+                guard.circles(),
+                Circles::No,
+                "one thing that is new among them ends the row"
+            );
             guard.next_step();
             assert_eq!(guard.circles(), Circles::No);
         }

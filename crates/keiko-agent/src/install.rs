@@ -20,9 +20,15 @@ pub(crate) enum Said {
 
 /// What holds for an action.
 pub(crate) fn said(state: &RunState, action: &Action) -> Said {
-    let Action::Jail(JailAction { op, .. }) = action else { return Said::Nothing };
-    let JailOp::Prepare(prepare) = op else { return Said::Nothing };
-    let is_there = |set: &Preparation| set.cached || state.workspace.installed.contains(&describe::declared(set));
+    let Action::Jail(JailAction { op, .. }) = action else {
+        return Said::Nothing;
+    };
+    let JailOp::Prepare(prepare) = op else {
+        return Said::Nothing;
+    };
+    let is_there = |set: &Preparation| {
+        set.cached || state.workspace.installed.contains(&describe::declared(set))
+    };
     if prepare.sets.iter().all(is_there) {
         return Said::IsThere;
     }
@@ -35,10 +41,18 @@ pub(crate) fn said(state: &RunState, action: &Action) -> Said {
 
 /// A yes that is bound to registries holds for no other.
 fn covers(word: &InstallWord, op: &JailOp) -> bool {
-    word.registries.as_ref().is_none_or(|allowed| describe::registries(op).iter().all(|registry| allowed.contains(registry)))
+    word.registries.as_ref().is_none_or(|allowed| {
+        describe::registries(op)
+            .iter()
+            .all(|registry| allowed.contains(registry))
+    })
 }
 
 /// Why nothing is installed.
 pub(crate) fn declined(word: &InstallWord) -> String {
-    format!("nothing is installed in this run ({}, {})", word.by, word.beforehand.words())
+    format!(
+        "nothing is installed in this run ({}, {})",
+        word.by,
+        word.beforehand.words()
+    )
 }

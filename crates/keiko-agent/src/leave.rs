@@ -20,21 +20,42 @@ pub(crate) enum Leave {
 }
 
 /// Judges a request to a model.
-pub(crate) fn of_model(draft: &mut Draft<'_>, action: &Action, start: &StartRun) -> Result<Leave, Reject> {
-    let Action::Model(model) = action else { return Ok(Leave::Given(None)) };
-    let verdict = draft.env.policy.judge(Question { action, changes_protected_test: false, mode: start.approval });
+pub(crate) fn of_model(
+    draft: &mut Draft<'_>,
+    action: &Action,
+    start: &StartRun,
+) -> Result<Leave, Reject> {
+    let Action::Model(model) = action else {
+        return Ok(Leave::Given(None));
+    };
+    let verdict = draft.env.policy.judge(Question {
+        action,
+        changes_protected_test: false,
+        mode: start.approval,
+    });
     match verdict.level {
         Level::Run => Ok(Leave::Given(None)),
         Level::Alert => {
             // Before its first request a run with a model has taken no step.
             if draft.state.step == 0 {
-                draft.note("alert", format!("the conversation goes to {} ({})", model.model, verdict.reason), false);
+                draft.note(
+                    "alert",
+                    format!(
+                        "the conversation goes to {} ({})",
+                        model.model, verdict.reason
+                    ),
+                    false,
+                );
             }
             Ok(Leave::Given(None))
         }
         Level::Forbid => {
-            let why = format!("the risk policy does not let this run ask a model: {}", verdict.reason);
-            let fault = Fault::new(Code(2104), why).hint("set classes.model in risk.toml to run, alert or ask");
+            let why = format!(
+                "the risk policy does not let this run ask a model: {}",
+                verdict.reason
+            );
+            let fault = Fault::new(Code(2104), why)
+                .hint("set classes.model in risk.toml to run, alert or ask");
             draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
             Ok(Leave::Withheld)
         }
@@ -43,21 +64,41 @@ pub(crate) fn of_model(draft: &mut Draft<'_>, action: &Action, start: &StartRun)
 }
 
 fn ask(draft: &mut Draft<'_>, action: &Action, reason: &str) -> Result<Leave, Reject> {
-    let Action::Model(model) = action else { return Ok(Leave::Given(None)) };
-    let subject = keiko_governance::approval::subject(action).map_err(|error| Reject::Unwritable(error.to_string()))?;
-    let found = draft.state.approval_of_model(subject).map(|(id, approval)| (id, approval.answer.clone()));
+    let Action::Model(model) = action else {
+        return Ok(Leave::Given(None));
+    };
+    let subject = keiko_governance::approval::subject(action)
+        .map_err(|error| Reject::Unwritable(error.to_string()))?;
+    let found = draft
+        .state
+        .approval_of_model(subject)
+        .map(|(id, approval)| (id, approval.answer.clone()));
     match found {
         None => {
-            let summary = format!("send the conversation of this run to {}, for all of its requests", model.model);
+            let summary = format!(
+                "send the conversation of this run to {}, for all of its requests",
+                model.model
+            );
             draft.request(action.clone(), subject, reason.to_owned(), summary);
             Ok(Leave::Withheld)
         }
         Some((_, None)) => Ok(Leave::Withheld),
-        Some((id, Some(answer))) if answer.decision == Decision::Approved => Ok(Leave::Given(Some(id))),
+        Some((id, Some(answer))) if answer.decision == Decision::Approved => {
+            Ok(Leave::Given(Some(id)))
+        }
         Some((_, Some(answer))) => {
-            let why = answer.reason.as_deref().map_or(String::new(), |reason| format!(": {reason}"));
-            let message = format!("this run may not ask {}: {} by {}{why}", model.model, answer.decision.word(), answer.by);
-            let fault = Fault::new(Code(2106), message).hint("begin a run with another model: keiko run --model VENDOR/MODEL");
+            let why = answer
+                .reason
+                .as_deref()
+                .map_or(String::new(), |reason| format!(": {reason}"));
+            let message = format!(
+                "this run may not ask {}: {} by {}{why}",
+                model.model,
+                answer.decision.word(),
+                answer.by
+            );
+            let fault = Fault::new(Code(2106), message)
+                .hint("begin a run with another model: keiko run --model VENDOR/MODEL");
             draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
             Ok(Leave::Withheld)
         }

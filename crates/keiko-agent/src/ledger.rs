@@ -71,7 +71,9 @@ impl Ledger {
     /// For the model. `cut` are references of results that were cut.
     #[must_use]
     pub fn render(&self, open_approvals: &[String], cut: &[String], steps: u32) -> String {
-        let mut out = format!("State ledger after {steps} steps (older steps have left the context; this is what they came to):\n");
+        let mut out = format!(
+            "State ledger after {steps} steps (older steps have left the context; this is what they came to):\n"
+        );
         if !self.files.is_empty() {
             out.push_str("Files touched:\n");
             for (path, how) in &self.files {
@@ -100,7 +102,11 @@ impl Ledger {
             let _ = writeln!(out, "Commits made: {}", self.commits);
         }
         if !cut.is_empty() {
-            let _ = writeln!(out, "Long results that were cut, which show_more still reads by their references: {}", cut.join(", "));
+            let _ = writeln!(
+                out,
+                "Long results that were cut, which show_more still reads by their references: {}",
+                cut.join(", ")
+            );
         }
         if !open_approvals.is_empty() {
             out.push_str("Open approvals:\n");
@@ -113,7 +119,10 @@ impl Ledger {
 }
 
 fn counts(summary: &TestSummary) -> String {
-    let mut text = format!("{} passed, {} failed, {} errors", summary.passed, summary.failed, summary.errors);
+    let mut text = format!(
+        "{} passed, {} failed, {} errors",
+        summary.passed, summary.failed, summary.errors
+    );
     if !summary.failing.is_empty() {
         let names: Vec<&str> = summary.failing.iter().take(8).map(String::as_str).collect();
         let _ = write!(text, " ({})", names.join(", "));
@@ -133,7 +142,11 @@ mod tests {
             ledger.failed(&"x".repeat(5_000));
             ledger.said(&"y".repeat(5_000));
         }
-        let text = ledger.render(&["push to main".into()], &["o1.0 (execute, 20000 bytes)".into()], 500);
+        let text = ledger.render(
+            &["push to main".into()],
+            &["o1.0 (execute, 20000 bytes)".into()],
+            500,
+        );
         assert!(text.len() < 24_000, "{}", text.len());
         assert!(text.contains("push to main") && text.contains("o1.0 (execute"));
     }

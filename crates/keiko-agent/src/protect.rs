@@ -55,14 +55,22 @@ const ITEMS: [&str; 27] = [
 ];
 
 /// What holds tests and is none itself: something new may begin right below it.
-const CONTAINERS: [&str; 6] = ["class ", "mod ", "pub mod ", "describe(", "impl ", "proptest!"];
+const CONTAINERS: [&str; 6] = [
+    "class ",
+    "mod ",
+    "pub mod ",
+    "describe(",
+    "impl ",
+    "proptest!",
+];
 
 /// Names that the tests of a run are made of.
 pub type Names = BTreeSet<String>;
 
 /// The names in the names of tests: `tests/test_a.py::Leap::test_x[1]` has `Leap` and `test_x`.
 pub fn names_in(test: &str) -> impl Iterator<Item = &str> {
-    test.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|name| !name.is_empty())
+    test.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|name| !name.is_empty())
 }
 
 /// Whether a change of a test's text weakens it.
@@ -72,7 +80,10 @@ pub fn weakens(old: &str, new: &str, known: &Names) -> bool {
     let mut old = old.lines().map(str::trim_end).peekable();
     let mut lines = Vec::new();
     for line in new.lines().map(str::trim_end) {
-        while old.peek().is_some_and(|next| next.trim().is_empty() && !line.is_empty()) {
+        while old
+            .peek()
+            .is_some_and(|next| next.trim().is_empty() && !line.is_empty())
+        {
             old.next();
         }
         if old.peek() == Some(&line) {
@@ -123,14 +134,21 @@ impl Change {
                 Some(b'+') => Kind::Added,
                 _ => Kind::Kept,
             };
-            let lines: Vec<_> = hunk.iter().map(|line| (kinds(line), line.get(1..).unwrap_or_default().trim_end())).collect();
+            let lines: Vec<_> = hunk
+                .iter()
+                .map(|line| (kinds(line), line.get(1..).unwrap_or_default().trim_end()))
+                .collect();
             self.take(&lines, known);
         }
     }
 
     /// Lines that belong together, in their order.
     fn take(&mut self, lines: &[(Kind, &str)], known: &Names) {
-        let lines: Vec<(Kind, &str)> = lines.iter().filter(|(_, line)| !line.trim().is_empty()).copied().collect();
+        let lines: Vec<(Kind, &str)> = lines
+            .iter()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .copied()
+            .collect();
         let mut at = 0;
         let count = |into: &mut Lines, line: &str| *into.entry(line.to_owned()).or_default() += 1;
         while at < lines.len() {
@@ -143,11 +161,23 @@ impl Change {
                 Kind::Added => {
                     // What is set in less than where it began is the next piece: a new test below a new last line.
                     let level = depth(lines[at].1);
-                    let ends = |(kind, line): &(Kind, &str)| *kind != Kind::Added || (depth(line) < level && !is_closer(line));
-                    let end = lines[at..].iter().position(ends).map_or(lines.len(), |n| at + n);
+                    let ends = |(kind, line): &(Kind, &str)| {
+                        *kind != Kind::Added || (depth(line) < level && !is_closer(line))
+                    };
+                    let end = lines[at..]
+                        .iter()
+                        .position(ends)
+                        .map_or(lines.len(), |n| at + n);
                     let added: Vec<&str> = lines[at..end].iter().map(|(_, line)| *line).collect();
-                    let before = lines[..at].iter().rev().find(|(kind, _)| *kind != Kind::Removed).map(|(_, line)| *line);
-                    let after = lines[end..].iter().find(|(kind, _)| *kind == Kind::Kept).map(|(_, line)| *line);
+                    let before = lines[..at]
+                        .iter()
+                        .rev()
+                        .find(|(kind, _)| *kind != Kind::Removed)
+                        .map(|(_, line)| *line);
+                    let after = lines[end..]
+                        .iter()
+                        .find(|(kind, _)| *kind == Kind::Kept)
+                        .map(|(_, line)| *line);
                     let free = stands_alone(before, &added, after, known);
                     for line in added {
                         count(&mut self.added, line);
@@ -163,12 +193,17 @@ impl Change {
 
     /// Lines go, something switches a test off, or something is put inside what was there.
     fn weakens(&self) -> bool {
-        !self.removed.is_empty() || !self.inside.is_empty() || self.added.keys().any(|line| is_off(line))
+        !self.removed.is_empty()
+            || !self.inside.is_empty()
+            || self.added.keys().any(|line| is_off(line))
     }
 
     /// This change and a later one of the same file together.
     pub fn then(&mut self, later: &Change) {
-        let join = |into: &mut Lines, from: &Lines| from.iter().for_each(|(line, n)| *into.entry(line.clone()).or_default() += n);
+        let join = |into: &mut Lines, from: &Lines| {
+            from.iter()
+                .for_each(|(line, n)| *into.entry(line.clone()).or_default() += n)
+        };
         join(&mut self.removed, &later.removed);
         join(&mut self.added, &later.added);
         join(&mut self.inside, &later.inside);
@@ -177,7 +212,9 @@ impl Change {
     /// Whether it takes lines away that speak of `name`.
     #[must_use]
     pub fn removes(&self, name: &str) -> bool {
-        self.removed.keys().any(|line| names_in(line).any(|word| word == name))
+        self.removed
+            .keys()
+            .any(|line| names_in(line).any(|word| word == name))
     }
 
     /// Whether all that weakens here is in what a person allowed, and what was allowed is as it was: a line that took
@@ -185,9 +222,18 @@ impl Change {
     #[must_use]
     pub fn is_within(&self, allowed: &Change) -> bool {
         let covers = |more: &Lines, line: &String, n: u32| more.get(line).is_some_and(|m| *m >= n);
-        self.removed.iter().all(|(line, n)| covers(&allowed.removed, line, *n))
-            && self.inside.iter().all(|(line, n)| covers(&allowed.added, line, *n))
-            && self.added.iter().filter(|(line, _)| is_off(line)).all(|(line, n)| covers(&allowed.added, line, *n))
+        self.removed
+            .iter()
+            .all(|(line, n)| covers(&allowed.removed, line, *n))
+            && self
+                .inside
+                .iter()
+                .all(|(line, n)| covers(&allowed.added, line, *n))
+            && self
+                .added
+                .iter()
+                .filter(|(line, _)| is_off(line))
+                .all(|(line, n)| covers(&allowed.added, line, *n))
             && allowed.added.iter().all(|(line, n)| {
                 let left = n.saturating_sub(allowed.removed.get(line).copied().unwrap_or(0));
                 left == 0 || covers(&self.added, line, left)
@@ -201,15 +247,25 @@ fn stands_alone(before: Option<&str>, added: &[&str], after: Option<&str>, known
     if added.iter().all(|line| is_comment(line)) {
         return true;
     }
-    let Some(level) = added.first().map(|line| depth(line)) else { return true };
+    let Some(level) = added.first().map(|line| depth(line)) else {
+        return true;
+    };
     let begins_beside = before.is_none_or(|line| match depth(line).cmp(&level) {
         std::cmp::Ordering::Greater => true,
         std::cmp::Ordering::Equal => is_closer(line) || is_one_line(line) || is_comment(line),
-        std::cmp::Ordering::Less => CONTAINERS.iter().any(|word| line.trim_start().starts_with(word)),
+        std::cmp::Ordering::Less => CONTAINERS
+            .iter()
+            .any(|word| line.trim_start().starts_with(word)),
     });
     let swallows_nothing = after.is_none_or(|line| depth(line) <= level);
     let balance = |open: char, close: char| {
-        added.iter().flat_map(|line| line.chars()).fold(0i64, |n, c| n + i64::from(c == open) - i64::from(c == close)) == 0
+        added
+            .iter()
+            .flat_map(|line| line.chars())
+            .fold(0i64, |n, c| {
+                n + i64::from(c == open) - i64::from(c == close)
+            })
+            == 0
     };
     let mut attribute = false;
     let mut whole = true;
@@ -217,14 +273,26 @@ fn stands_alone(before: Option<&str>, added: &[&str], after: Option<&str>, known
         let text = line.trim_start();
         let opens = text.starts_with('@') || text.starts_with("#[");
         let is_item = opens || ITEMS.iter().any(|word| text.starts_with(word));
-        whole &= depth(line) == level && (is_item || is_closer(line) || is_comment(line)) && !defines_again(text, known) && !has_more(text);
+        whole &= depth(line) == level
+            && (is_item || is_closer(line) || is_comment(line))
+            && !defines_again(text, known)
+            && !has_more(text);
         attribute = opens || (attribute && is_comment(line));
     }
-    begins_beside && swallows_nothing && whole && !attribute && balance('{', '}') && balance('(', ')') && balance('[', ']')
+    begins_beside
+        && swallows_nothing
+        && whole
+        && !attribute
+        && balance('{', '}')
+        && balance('(', ')')
+        && balance('[', ']')
 }
 
 fn depth(line: &str) -> usize {
-    line.chars().take_while(|c| c.is_whitespace()).map(|c| if c == '\t' { 4 } else { 1 }).sum()
+    line.chars()
+        .take_while(|c| c.is_whitespace())
+        .map(|c| if c == '\t' { 4 } else { 1 })
+        .sum()
 }
 
 fn is_comment(line: &str) -> bool {
@@ -233,24 +301,41 @@ fn is_comment(line: &str) -> bool {
 }
 
 fn is_closer(line: &str) -> bool {
-    matches!(line.trim_start().as_bytes().first(), Some(b'}' | b')' | b']'))
+    matches!(
+        line.trim_start().as_bytes().first(),
+        Some(b'}' | b')' | b']')
+    )
 }
 
 /// An import, or whatever else is over with its line.
 fn is_one_line(line: &str) -> bool {
     let text = line.trim_start();
-    ["import ", "from ", "use ", "package ", "\"use strict\"", "mod "].iter().any(|word| text.starts_with(word)) && !text.ends_with('{')
+    [
+        "import ",
+        "from ",
+        "use ",
+        "package ",
+        "\"use strict\"",
+        "mod ",
+    ]
+    .iter()
+    .any(|word| text.starts_with(word))
+        && !text.ends_with('{')
 }
 
 /// A Python import with a statement behind it: `import sys; sys.exit()`.
 fn has_more(text: &str) -> bool {
-    (text.starts_with("import ") || text.starts_with("from ")) && text.trim_end_matches(';').contains(';')
+    (text.starts_with("import ") || text.starts_with("from "))
+        && text.trim_end_matches(';').contains(';')
 }
 
 /// Python takes the later of two definitions, and says nothing.
 fn defines_again(text: &str, known: &Names) -> bool {
-    let name = ["def ", "async def ", "class "].iter().find_map(|word| text.strip_prefix(word));
-    name.and_then(|rest| names_in(rest).next()).is_some_and(|name| known.contains(name))
+    let name = ["def ", "async def ", "class "]
+        .iter()
+        .find_map(|word| text.strip_prefix(word));
+    name.and_then(|rest| names_in(rest).next())
+        .is_some_and(|name| known.contains(name))
 }
 
 fn is_header(line: &str) -> bool {
@@ -269,7 +354,10 @@ pub fn weakened_in(diff: &str, protected: &[String], known: &Names) -> BTreeMap<
     for line in diff.lines() {
         if let Some(path) = line.strip_prefix("--- ") {
             let path = path.strip_prefix("a/").unwrap_or(path).trim_end();
-            current = protected.iter().map(String::as_str).find(|test| *test == path);
+            current = protected
+                .iter()
+                .map(String::as_str)
+                .find(|test| *test == path);
         } else if let Some(path) = current.filter(|_| !is_header(line)) {
             lines.entry(path).or_default().push(line);
         }
@@ -347,17 +435,36 @@ mod tests {
             assert!(weak(old, new), "{new}");
         }
         assert!(weak("fn a() {}\n", "#[ignore]\nfn a() {}\n"));
-        assert!(weak("#[test]\nfn a() {\n    x();\n}\n", "#[test]\n#[cfg(never)]\nfn a() {\n    x();\n}\n"));
-        assert!(weak("test('a', () => {\n  x();\n});\n", "test('a', () => {\n  return;\n  x();\n});\n"));
-        assert!(weak("func TestA(t *testing.T) {\n\tx()\n}\n", "func TestA(t *testing.T) {\n\treturn\n\tx()\n}\n"));
-        assert!(weak("fn a() {\n    x();\n}\n", "/*\nfn a() {\n    x();\n}\n*/\n"));
-        assert!(weak("def test_a():\n    a = 1\n    assert a\n", "def test_a():\n    a = 1\n\ndef test_z():\n    b = 1\n    assert a\n"));
+        assert!(weak(
+            "#[test]\nfn a() {\n    x();\n}\n",
+            "#[test]\n#[cfg(never)]\nfn a() {\n    x();\n}\n"
+        ));
+        assert!(weak(
+            "test('a', () => {\n  x();\n});\n",
+            "test('a', () => {\n  return;\n  x();\n});\n"
+        ));
+        assert!(weak(
+            "func TestA(t *testing.T) {\n\tx()\n}\n",
+            "func TestA(t *testing.T) {\n\treturn\n\tx()\n}\n"
+        ));
+        assert!(weak(
+            "fn a() {\n    x();\n}\n",
+            "/*\nfn a() {\n    x();\n}\n*/\n"
+        ));
+        assert!(weak(
+            "def test_a():\n    a = 1\n    assert a\n",
+            "def test_a():\n    a = 1\n\ndef test_z():\n    b = 1\n    assert a\n"
+        ));
     }
 
     #[test]
     fn the_diff_tells_for_protected_files_only() {
         let diff = "--- a/tests/test_a.py\n+++ b/tests/test_a.py\n@@ -1,2 +1,2 @@\n-    assert f(1) == 2\n+    assert True\n--- a/src/a.py\n+++ b/src/a.py\n@@\n-x\n+y\n--- /dev/null\n+++ b/tests/test_new.py\n@@\n+def test(): pass\n";
-        let found = weakened_in(diff, &["tests/test_a.py".into(), "tests/test_new.py".into()], &Names::new());
+        let found = weakened_in(
+            diff,
+            &["tests/test_a.py".into(), "tests/test_new.py".into()],
+            &Names::new(),
+        );
         assert_eq!(found.keys().collect::<Vec<_>>(), ["tests/test_a.py"]);
         assert!(weakened_in(diff, &[], &Names::new()).is_empty());
     }
@@ -365,25 +472,57 @@ mod tests {
     #[test]
     fn a_hunk_shows_where_lines_were_put() {
         let at = ["t.py".to_owned()];
-        let weak = |hunk: &str| !weakened_in(&format!("--- a/t.py\n+++ b/t.py\n@@ -1,3 +1,5 @@\n{hunk}"), &at, &known()).is_empty();
-        assert!(!weak(" \n def test_a():\n     assert f(1) == 2\n+\n+\n+def test_b():\n+    assert f(4) == 8\n"));
+        let weak = |hunk: &str| {
+            !weakened_in(
+                &format!("--- a/t.py\n+++ b/t.py\n@@ -1,3 +1,5 @@\n{hunk}"),
+                &at,
+                &known(),
+            )
+            .is_empty()
+        };
+        assert!(!weak(
+            " \n def test_a():\n     assert f(1) == 2\n+\n+\n+def test_b():\n+    assert f(4) == 8\n"
+        ));
         assert!(weak(" def test_a():\n+    return\n     assert f(1) == 2\n"));
-        assert!(weak("     a = 1\n+\n+def test_b():\n+    pass\n     assert a\n"));
+        assert!(weak(
+            "     a = 1\n+\n+def test_b():\n+    pass\n     assert a\n"
+        ));
         // The end of one hunk says nothing about the beginning of the next.
-        assert!(!weak("+import math\n import os\n@@ -9 +10 @@\n     x()\n+\n+def test_b():\n+    y()\n"));
+        assert!(!weak(
+            "+import math\n import os\n@@ -9 +10 @@\n     x()\n+\n+def test_b():\n+    y()\n"
+        ));
     }
 
     #[test]
     fn what_a_person_allowed_covers_that_and_no_more() {
         let of = |diff: &str| Change::of(diff, &known());
-        let allowed = of("--- a/t.py\n+++ b/t.py\n@@ -1 +1 @@\n-    assert f(1) == 2\n+    assert f(1) == 3\n");
+        let allowed = of(
+            "--- a/t.py\n+++ b/t.py\n@@ -1 +1 @@\n-    assert f(1) == 2\n+    assert f(1) == 3\n",
+        );
         let within = |diff: &str| of(diff).is_within(&allowed);
         assert!(within("-    assert f(1) == 2\n+    assert f(1) == 3\n"));
-        assert!(within("-    assert f(1) == 2\n+    assert f(1) == 3\n\n+def test_b():\n+    assert f(4) == 8\n"), "tests may be added");
-        assert!(!within("-    assert f(1) == 2\n+    assert True\n"), "what took its place is gone again");
-        assert!(!within("-    assert f(1) == 2\n-    assert f(2) == 4\n+    assert f(1) == 3\n"), "another line is lost");
-        assert!(!within("-    assert f(1) == 2\n+    assert f(1) == 3\n+    @unittest.skip\n"), "a test is switched off");
-        assert!(!within("-    assert f(1) == 2\n+    return\n+    assert f(1) == 3\n"), "the test is left early");
+        assert!(
+            within(
+                "-    assert f(1) == 2\n+    assert f(1) == 3\n\n+def test_b():\n+    assert f(4) == 8\n"
+            ),
+            "tests may be added"
+        );
+        assert!(
+            !within("-    assert f(1) == 2\n+    assert True\n"),
+            "what took its place is gone again"
+        );
+        assert!(
+            !within("-    assert f(1) == 2\n-    assert f(2) == 4\n+    assert f(1) == 3\n"),
+            "another line is lost"
+        );
+        assert!(
+            !within("-    assert f(1) == 2\n+    assert f(1) == 3\n+    @unittest.skip\n"),
+            "a test is switched off"
+        );
+        assert!(
+            !within("-    assert f(1) == 2\n+    return\n+    assert f(1) == 3\n"),
+            "the test is left early"
+        );
         let mut twice = allowed.clone();
         twice.then(&of("-    assert f(1) == 3\n+    assert f(1) == 4\n"));
         assert!(of("-    assert f(1) == 2\n+    assert f(1) == 4\n").is_within(&twice));

@@ -14,9 +14,14 @@ use keiko_contracts::approval::{Decision, Installing};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
-use keiko_contracts::jail::{CommitId, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Survey, TreeId};
+use keiko_contracts::jail::{
+    CommitId, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Survey, TreeId,
+};
 use keiko_contracts::model::{Message, Part, Stop, SystemBlock, Usage};
-use keiko_contracts::run::{CallRefused, Closing, Ended, RefusedBy, Resumed, RunEnd, RunEvent, StartRun, Steered, Suspension, ToolCall};
+use keiko_contracts::run::{
+    CallRefused, Closing, Ended, RefusedBy, Resumed, RunEnd, RunEvent, StartRun, Steered,
+    Suspension, ToolCall,
+};
 use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
 use keiko_governance::life::{Approval, Life, Stamp};
@@ -46,8 +51,20 @@ pub struct Call {
 impl Call {
     /// A call that a model has made.
     fn new(call: ToolCall) -> Call {
-        let ToolCall { id, name, arguments } = call;
-        Call { id, name, arguments, op: None, done: Vec::new(), state: CallState::Waiting, failed: false }
+        let ToolCall {
+            id,
+            name,
+            arguments,
+        } = call;
+        Call {
+            id,
+            name,
+            arguments,
+            op: None,
+            done: Vec::new(),
+            state: CallState::Waiting,
+            failed: false,
+        }
     }
 }
 
@@ -240,10 +257,17 @@ impl RunState {
             }
             RunEvent::CallAnswered(answered) => {
                 self.advance_key(&answered.key);
-                let finishes = self.calls.iter().any(|call| call.id == answered.call && call.name == "finish");
+                let finishes = self
+                    .calls
+                    .iter()
+                    .any(|call| call.id == answered.call && call.name == "finish");
                 self.finish_refusals += u32::from(finishes && answered.is_error);
                 self.note_answer(&answered.call, answered.text.text_or_empty());
-                self.answer(&answered.call, answered.text.text_or_empty(), answered.is_error);
+                self.answer(
+                    &answered.call,
+                    answered.text.text_or_empty(),
+                    answered.is_error,
+                );
             }
             RunEvent::ApprovalRequested(request) => {
                 self.advance_key(&request.key);
@@ -283,7 +307,9 @@ impl RunState {
 
     fn apply_resumed(&mut self, stamp: &Stamp, resumed: &Resumed) {
         let by_window = match &self.life.waiting {
-            Some(Suspension::Limit { fault } | Suspension::Unavailable { fault }) => fault.window.is_some(),
+            Some(Suspension::Limit { fault } | Suspension::Unavailable { fault }) => {
+                fault.window.is_some()
+            }
             _ => false,
         };
         self.life.resumed(stamp.at, resumed.epoch);
@@ -292,11 +318,16 @@ impl RunState {
             self.life.budget.set_limit(limits.budget);
         }
         if let (Some(word), Some(start)) = (&resumed.install, self.start.as_mut()) {
-            Arc::make_mut(start).install = Some(word.clone()).filter(|word| word.answer != Installing::Ask);
+            Arc::make_mut(start).install =
+                Some(word.clone()).filter(|word| word.answer != Installing::Ask);
         }
         if by_window {
             // The server may have been set up anew meanwhile: what it refused is asked again.
-            self.window = Known::before(self.start.as_ref().map_or_else(Default::default, |start| start.limits.window));
+            self.window = Known::before(
+                self.start
+                    .as_ref()
+                    .map_or_else(Default::default, |start| start.limits.window),
+            );
             self.shown.system.take();
         }
     }
@@ -314,7 +345,8 @@ impl RunState {
 
     fn apply_started(&mut self, stamp: &Stamp, start: &StartRun) {
         self.life.started(stamp.at, start.limits.budget);
-        self.conversation.push(Item::Words(start.goal.text_or_empty().into()));
+        self.conversation
+            .push(Item::Words(start.goal.text_or_empty().into()));
         self.start = Some(Arc::new(start.clone()));
         self.window = Known::before(start.limits.window);
         self.shown = Shown::default();
@@ -346,7 +378,9 @@ impl RunState {
 
     /// Asks the native engine for its next calls.
     pub fn take_native_calls(&mut self) {
-        let Some(NativeStep::Act(calls)) = self.native.as_ref().map(|engine| engine.next()) else { return };
+        let Some(NativeStep::Act(calls)) = self.native.as_ref().map(|engine| engine.next()) else {
+            return;
+        };
         self.calls = calls
             .into_iter()
             .map(|call| Call {
@@ -362,7 +396,9 @@ impl RunState {
     }
 
     fn apply_ended(&mut self, stamp: &Stamp, ended: &Ended) {
-        let Some(intent) = self.life.ended(ended) else { return };
+        let Some(intent) = self.life.ended(ended) else {
+            return;
+        };
         match (&intent.action, &ended.outcome) {
             (Action::Model(_), Outcome::Done(Report::Model(report))) => {
                 self.replied = report.answered.unwrap_or(stamp.at);
@@ -393,15 +429,31 @@ impl RunState {
         if let Some(start) = &self.start
             && let Some(model) = &start.model
         {
-            self.models.insert(report.served_by.clone().unwrap_or_else(|| model.to_string()), report.origin);
+            self.models.insert(
+                report
+                    .served_by
+                    .clone()
+                    .unwrap_or_else(|| model.to_string()),
+                report.origin,
+            );
         }
-        let parts = with_own_ids(serde_json::from_str(report.reply.text_or_empty()).unwrap_or_default());
+        let parts =
+            with_own_ids(serde_json::from_str(report.reply.text_or_empty()).unwrap_or_default());
         self.calls = parts
             .iter()
             .filter_map(|part| match part {
-                Part::Call { id, name, arguments, .. } => {
+                Part::Call {
+                    id,
+                    name,
+                    arguments,
+                    ..
+                } => {
                     let name = self.tools.canonical(name, arguments);
-                    Some(Call::new(ToolCall { id: id.clone(), name, arguments: arguments.clone() }))
+                    Some(Call::new(ToolCall {
+                        id: id.clone(),
+                        name,
+                        arguments: arguments.clone(),
+                    }))
                 }
                 _ => None,
             })
@@ -409,52 +461,92 @@ impl RunState {
         let cut_off = report.stop == Stop::MaxTokens;
         self.was_cut_off |= cut_off;
         self.cut_offs = if cut_off { self.cut_offs + 1 } else { 0 };
-        self.in_words = if self.calls.is_empty() { self.in_words + 1 } else { 0 };
+        self.in_words = if self.calls.is_empty() {
+            self.in_words + 1
+        } else {
+            0
+        };
         if self.calls.is_empty() {
             self.guard.said(&words::text_of(&parts));
         }
         let useful = !self.calls.is_empty()
-            || (report.stop == Stop::End && parts.iter().any(|part| matches!(part, Part::Text { text } if !text.trim().is_empty())));
+            || (report.stop == Stop::End
+                && parts
+                    .iter()
+                    .any(|part| matches!(part, Part::Text { text } if !text.trim().is_empty())));
         self.empty_answers = if useful { 0 } else { self.empty_answers + 1 };
         // The conversation keeps the names that the model gave: they must be those of its calls.
         let results = parts
             .iter()
             .filter_map(|part| match part {
-                Part::Call { id, name, .. } => {
-                    Some(Slot { id: id.as_str().into(), name: name.as_str().into(), shown: None, whole: None, is_error: false })
-                }
+                Part::Call { id, name, .. } => Some(Slot {
+                    id: id.as_str().into(),
+                    name: name.as_str().into(),
+                    shown: None,
+                    whole: None,
+                    is_error: false,
+                }),
                 _ => None,
             })
             .collect();
         if self.calls.is_empty() {
-            self.calls.extend(words::claim_of(&parts, report.stop, self.step).map(Call::new));
+            self.calls
+                .extend(words::claim_of(&parts, report.stop, self.step).map(Call::new));
         }
         if !parts.is_empty() {
-            self.conversation.push(Item::Turn { parts: parts.into(), results });
+            self.conversation.push(Item::Turn {
+                parts: parts.into(),
+                results,
+            });
         }
     }
 
     /// A call came to nothing before it became an action: the loop guard knows it by why, whatever its arguments.
     fn note_refusal(&mut self, refused: &CallRefused) {
-        let Some(call) = self.calls.iter().find(|call| call.id == refused.call && call.op.is_none()) else { return };
+        let Some(call) = self
+            .calls
+            .iter()
+            .find(|call| call.id == refused.call && call.op.is_none())
+        else {
+            return;
+        };
         let unknown = self.tools.get(&call.name).is_none();
         // Each unknown name is told back with the name in it; another unknown name is nothing new.
-        let why = if unknown { "no such tool" } else { refused.reason.text_or_empty() };
+        let why = if unknown {
+            "no such tool"
+        } else {
+            refused.reason.text_or_empty()
+        };
         if refused.by == RefusedBy::LoopGuard {
             self.guard.again();
             self.guard.told(guard::LOOP);
         } else {
-            self.guard.refused(if unknown { "" } else { &call.name }, why, self.workspace.tree.as_ref());
+            self.guard.refused(
+                if unknown { "" } else { &call.name },
+                why,
+                self.workspace.tree.as_ref(),
+            );
         }
     }
 
     /// A call was answered without an effect. A claim that is sent back has a limit of its own.
     fn note_answer(&mut self, id: &str, text: &str) {
-        let Some(call) = self.calls.iter().find(|call| call.id == id && call.op.is_none()) else { return };
+        let Some(call) = self
+            .calls
+            .iter()
+            .find(|call| call.id == id && call.op.is_none())
+        else {
+            return;
+        };
         if call.name == "finish" {
             self.guard.claimed();
         } else {
-            self.guard.answered(&call.name, &call.arguments, text, self.workspace.tree.as_ref());
+            self.guard.answered(
+                &call.name,
+                &call.arguments,
+                text,
+                self.workspace.tree.as_ref(),
+            );
         }
     }
 
@@ -468,13 +560,16 @@ impl RunState {
             return;
         }
         let tree = self.workspace.tree.clone();
-        let Some(call) = self.calls.iter_mut().find(|call| call.id == *id) else { return };
+        let Some(call) = self.calls.iter_mut().find(|call| call.id == *id) else {
+            return;
+        };
         call.state = CallState::Waiting;
         if call.op.is_some() && matches!(outcome, Outcome::Cancelled) {
             return;
         }
         call.done.push(Arc::new(outcome.clone()));
-        self.guard.note(&call.name, &call.arguments, outcome, tree.as_ref());
+        self.guard
+            .note(&call.name, &call.arguments, outcome, tree.as_ref());
         if call.op.is_some() {
             call.state = CallState::Answered;
             let id = id.clone();
@@ -485,7 +580,11 @@ impl RunState {
     }
 
     fn note_workspace(&mut self, action: &Action, outcome: &Outcome<Report>) {
-        let (Action::Jail(jail), Outcome::Done(Report::Jail(JailReport { body, tree }))) = (action, outcome) else { return };
+        let (Action::Jail(jail), Outcome::Done(Report::Jail(JailReport { body, tree }))) =
+            (action, outcome)
+        else {
+            return;
+        };
         if let Some(tree) = tree {
             self.workspace.tree = Some(tree.clone());
         }
@@ -500,27 +599,46 @@ impl RunState {
                     engine.opened(opened);
                 }
             }
-            (JailBody::Surveyed(survey), _) if self.workspace.survey.is_none() => self.workspace.survey = Some(Arc::new(survey.clone())),
+            (JailBody::Surveyed(survey), _) if self.workspace.survey.is_none() => {
+                self.workspace.survey = Some(Arc::new(survey.clone()))
+            }
             (JailBody::Written(written), _) => {
                 self.guard.edited(&written.path, false);
                 if written.created {
                     self.workspace.created.insert(written.path.clone());
                 }
-                self.ledger.touched(&written.path, if written.created { "created" } else { "changed" });
+                self.ledger.touched(
+                    &written.path,
+                    if written.created {
+                        "created"
+                    } else {
+                        "changed"
+                    },
+                );
             }
             (JailBody::Committed { commit, .. }, JailOp::Git(GitOp::Commit { .. })) => {
                 self.workspace.head = Some(commit.clone());
                 self.ledger.committed();
             }
             (JailBody::Text(text), JailOp::Diff { from, to: Some(to) })
-                if self.workspace.opened.as_ref().is_some_and(|opened| opened.tree == *from) =>
+                if self
+                    .workspace
+                    .opened
+                    .as_ref()
+                    .is_some_and(|opened| opened.tree == *from) =>
             {
                 self.workspace.diff = Some((to.clone(), text.text.clone()));
                 self.workspace.diff_cut = text.truncated;
             }
             (JailBody::Prepared(prepared), JailOp::Prepare(prepare)) => {
-                let done = prepare.sets.iter().zip(&prepared.sets).filter(|(_, done)| done.exit_code == 0);
-                self.workspace.installed.extend(done.map(|(set, _)| crate::describe::declared(set)));
+                let done = prepare
+                    .sets
+                    .iter()
+                    .zip(&prepared.sets)
+                    .filter(|(_, done)| done.exit_code == 0);
+                self.workspace
+                    .installed
+                    .extend(done.map(|(set, _)| crate::describe::declared(set)));
             }
             (JailBody::Refused { why, .. }, JailOp::EditFile { path, .. }) => {
                 self.guard.edited(path, true);
@@ -532,12 +650,22 @@ impl RunState {
 
     /// What a person approved of an edit is what came of it.
     fn note_allowed(&mut self, intent: &Intent, outcome: &Outcome<Report>) {
-        let (Some(id), Outcome::Done(Report::Jail(JailReport { body: JailBody::Written(written), .. }))) = (intent.approval, outcome)
+        let (
+            Some(id),
+            Outcome::Done(Report::Jail(JailReport {
+                body: JailBody::Written(written),
+                ..
+            })),
+        ) = (intent.approval, outcome)
         else {
             return;
         };
         let change = Change::of(written.diff.text_or_empty(), &self.tests.known());
-        let allowed = self.workspace.allowed.entry(written.path.clone()).or_insert_with(|| (id, Change::default()));
+        let allowed = self
+            .workspace
+            .allowed
+            .entry(written.path.clone())
+            .or_insert_with(|| (id, Change::default()));
         allowed.0 = id;
         allowed.1.then(&change);
     }
@@ -554,24 +682,33 @@ impl RunState {
         self.conversation.answer(id, text, is_error, &reference);
         if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
             if is_error {
-                self.ledger.failed(&format!("{}: {}", call.name, one_line(text, 200)));
+                self.ledger
+                    .failed(&format!("{}: {}", call.name, one_line(text, 200)));
             }
             call.state = CallState::Answered;
             call.failed = is_error;
         }
         // Words have no call on the wire that the text could answer.
         if words::is_claim(id) {
-            self.words.push(if is_error { text.into() } else { format!("The operator answers: {text}").into() });
+            self.words.push(if is_error {
+                text.into()
+            } else {
+                format!("The operator answers: {text}").into()
+            });
         }
         self.flush_words();
     }
 
     fn refuse(&mut self, id: &str, reason: &str) {
         if is_harness(id) {
-            self.harness_refused.insert(id.to_owned(), reason.to_owned());
+            self.harness_refused
+                .insert(id.to_owned(), reason.to_owned());
             return;
         }
-        let native = self.calls.iter().any(|call| call.id == id && call.op.is_some());
+        let native = self
+            .calls
+            .iter()
+            .any(|call| call.id == id && call.op.is_some());
         if native && let Some(engine) = &mut self.native {
             engine.observe(id, Err(reason));
         }
@@ -585,7 +722,11 @@ impl RunState {
     }
 
     fn flush_words(&mut self) {
-        if self.calls.iter().all(|call| call.state == CallState::Answered) {
+        if self
+            .calls
+            .iter()
+            .all(|call| call.state == CallState::Answered)
+        {
             for text in std::mem::take(&mut self.words) {
                 self.conversation.push(Item::Words(text));
             }
@@ -607,7 +748,9 @@ impl RunState {
     /// The approval for one exact action, if it was asked in this step and has not been used.
     #[must_use]
     pub fn approval_for(&self, digest: ActionDigest) -> Option<(ApprovalId, &Approval)> {
-        self.life.standing(digest).find(|(_, approval)| approval.request.key.step == self.step && !approval.consumed)
+        self.life
+            .standing(digest)
+            .find(|(_, approval)| approval.request.key.step == self.step && !approval.consumed)
     }
 
     /// The approval for requests to a model, by what a decision about them is bound to. It holds for the whole run.
@@ -619,12 +762,17 @@ impl RunState {
     /// Whether the run has, or is to have, a workspace.
     #[must_use]
     pub fn has_workspace(&self) -> bool {
-        self.start.as_ref().is_some_and(|start| start.source.is_some())
+        self.start
+            .as_ref()
+            .is_some_and(|start| start.source.is_some())
     }
 
     /// Whether a file that is no test by its path is part of the tests, because they alone use it.
     pub(crate) fn supports_tests(&self, path: &str) -> bool {
-        self.workspace.survey.as_ref().is_some_and(|survey| survey.test_support.iter().any(|support| support == path))
+        self.workspace
+            .survey
+            .as_ref()
+            .is_some_and(|survey| survey.test_support.iter().any(|support| support == path))
     }
 
     /// When something is due although nothing happens: the first open approval expires, or the time limit is reached.
@@ -634,7 +782,11 @@ impl RunState {
         if self.closing.is_some() {
             return None;
         }
-        self.life.expires_at().into_iter().chain(self.time_is_up_at()).min()
+        self.life
+            .expires_at()
+            .into_iter()
+            .chain(self.time_is_up_at())
+            .min()
     }
 
     /// When the time limit is reached if it works on. None while it waits, or ends.
@@ -660,10 +812,17 @@ impl RunState {
     #[must_use]
     pub fn approved_whole_change(&self) -> Option<ApprovalId> {
         self.life.approvals.iter().find_map(|(id, approval)| {
-            let approved = approval.answer.as_ref().is_some_and(|answer| answer.decision == Decision::Approved);
+            let approved = approval
+                .answer
+                .as_ref()
+                .is_some_and(|answer| answer.decision == Decision::Approved);
             let whole = match &approval.request.action {
                 // The harness's own look at the difference has a tree; the question about it has none.
-                Action::Jail(JailAction { op: JailOp::Diff { to, .. }, tree: None, .. }) => *to == self.workspace.tree,
+                Action::Jail(JailAction {
+                    op: JailOp::Diff { to, .. },
+                    tree: None,
+                    ..
+                }) => *to == self.workspace.tree,
                 _ => false,
             };
             (approved && whole).then_some(*id)
@@ -673,7 +832,11 @@ impl RunState {
     /// True when every call of the step is answered.
     #[must_use]
     pub fn step_is_over(&self) -> bool {
-        self.life.open.is_empty() && self.calls.iter().all(|call| call.state == CallState::Answered)
+        self.life.open.is_empty()
+            && self
+                .calls
+                .iter()
+                .all(|call| call.state == CallState::Answered)
     }
 }
 
@@ -681,8 +844,14 @@ impl RunState {
 fn with_own_ids(mut parts: Vec<Part>) -> Vec<Part> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for part in &mut parts {
-        let Part::Call { id, .. } = part else { continue };
-        let first = if is_harness(id) || words::is_claim(id) { format!("call:{id}") } else { id.clone() };
+        let Part::Call { id, .. } = part else {
+            continue;
+        };
+        let first = if is_harness(id) || words::is_claim(id) {
+            format!("call:{id}")
+        } else {
+            id.clone()
+        };
         let mut own = first.clone();
         let mut n = 2;
         while !taken.insert(own.clone()) {

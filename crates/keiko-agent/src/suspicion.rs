@@ -13,21 +13,44 @@ const HITS_MAX: u32 = 400;
 
 /// Looks the values of new branches up in the tests. False while it is at it.
 pub(crate) fn looked_up(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let Some((id, diff)) = look(&draft.state).filter(|_| draft.state.native.is_none()) else { return Ok(true) };
+    let Some((id, diff)) = look(&draft.state).filter(|_| draft.state.native.is_none()) else {
+        return Ok(true);
+    };
     let values = honesty::literals(diff);
     if values.is_empty() {
         return Ok(true);
     }
-    let pattern = values.iter().map(|value| regex::escape(value)).collect::<Vec<_>>().join("|");
-    let op = JailOp::Search { pattern, path: String::new(), glob: None, context: 3, limit: HITS_MAX, ignore_case: false };
-    harness(draft, &id, "look in the tests for the values of the change", op)
+    let pattern = values
+        .iter()
+        .map(|value| regex::escape(value))
+        .collect::<Vec<_>>()
+        .join("|");
+    let op = JailOp::Search {
+        pattern,
+        path: String::new(),
+        glob: None,
+        context: 3,
+        limit: HITS_MAX,
+        ignore_case: false,
+    };
+    harness(
+        draft,
+        &id,
+        "look in the tests for the values of the change",
+        op,
+    )
 }
 
 /// What honest code does not do. Changes of engines without a model come from tools, not from a wish to be done.
 pub(crate) fn findings(state: &RunState) -> Vec<Finding> {
-    let Some((id, diff)) = look(state).filter(|_| state.native.is_none()) else { return Vec::new() };
+    let Some((id, diff)) = look(state).filter(|_| state.native.is_none()) else {
+        return Vec::new();
+    };
     let hits = match state.harness.get(&id).map(AsRef::as_ref) {
-        Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Text(text), .. }))) => of_tests(text.text.text_or_empty()),
+        Some(Outcome::Done(Report::Jail(JailReport {
+            body: JailBody::Text(text),
+            ..
+        }))) => of_tests(text.text.text_or_empty()),
         _ => String::new(),
     };
     let (known, survey) = (state.tests.known(), state.workspace.survey.as_ref());
@@ -36,7 +59,10 @@ pub(crate) fn findings(state: &RunState) -> Vec<Finding> {
         tests: &hits,
         protected: survey.map_or(&[][..], |survey| &survey.tests),
         support: survey.map_or(&[][..], |survey| &survey.test_support),
-        goal: state.start.as_ref().map_or("", |start| start.goal.text_or_empty()),
+        goal: state
+            .start
+            .as_ref()
+            .map_or("", |start| start.goal.text_or_empty()),
     };
     honesty::read(diff, &around)
 }
@@ -47,7 +73,9 @@ fn of_tests(hits: &str) -> String {
     for hit in hits.lines() {
         let text = hit.match_indices([':', '-']).find_map(|(at, mark)| {
             let (path, (number, text)) = (&hit[..at], hit[at + 1..].split_once(mark)?);
-            let numbered = path.contains('.') && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let numbered = path.contains('.')
+                && !number.is_empty()
+                && number.bytes().all(|byte| byte.is_ascii_digit());
             let inline = path.ends_with(".rs") && text.contains("assert");
             (numbered && (is_test_path(path) || inline)).then_some(text)
         });
@@ -65,7 +93,12 @@ fn look(state: &RunState) -> Option<(String, &str)> {
 
 /// One finding in words, with its place.
 pub(crate) fn shown(finding: &Finding) -> String {
-    format!("{}:{}: {}", finding.file, finding.line, finding.kind.words())
+    format!(
+        "{}:{}: {}",
+        finding.file,
+        finding.line,
+        finding.kind.words()
+    )
 }
 
 #[cfg(test)]
@@ -75,6 +108,12 @@ mod tests {
     #[test]
     fn hits_come_to_the_lines_of_tests() {
         let hits = "tests/test-a.py-3-x\ntests/test-a.py:4:    assert f(7) == 49\ncalc.py:2:    if n == 7\nsrc/lib.rs:9:  assert_eq!(f(7), 49);\nsrc/lib.rs:2: 7 => 49\n--\n";
-        assert_eq!(of_tests(hits).split_whitespace().collect::<Vec<_>>().join(" "), "x assert f(7) == 49 assert_eq!(f(7), 49);");
+        assert_eq!(
+            of_tests(hits)
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" "),
+            "x assert f(7) == 49 assert_eq!(f(7), 49);"
+        );
     }
 }

@@ -18,18 +18,27 @@ pub(crate) fn are_no_claim(draft: &mut Draft<'_>, call: &Call) -> Result<bool, R
     if !words::is_claim(&call.id) {
         return Ok(false);
     }
-    let Some(claim) = ending::claim(draft, call) else { return Ok(false) };
+    let Some(claim) = ending::claim(draft, call) else {
+        return Ok(false);
+    };
     let has_workspace = draft.state.has_workspace();
     match words::kind_of(&claim.summary, ending::changed(draft), has_workspace) {
         Kind::Question if draft.env.attended => {
             let question = words::cut(&claim.summary, QUESTION_MAX).into();
-            draft.emit(RunEvent::RunSuspended(Suspension::Question { call: call.id.clone(), question }));
+            draft.emit(RunEvent::RunSuspended(Suspension::Question {
+                call: call.id.clone(),
+                question,
+            }));
             Ok(true)
         }
         // Nobody is there, and nothing was done: the question is all there is to show.
         Kind::Question if !ending::changed(draft) => {
             let shown = one_line(&claim.summary, 400);
-            draft.note("question", format!("the agent asked, and nobody was there to answer: {shown}"), false);
+            draft.note(
+                "question",
+                format!("the agent asked, and nobody was there to answer: {shown}"),
+                false,
+            );
             draft.close(EndStatus::Unverified, claim.summary, None);
             Ok(true)
         }

@@ -31,7 +31,11 @@ impl Known {
     /// What was known before the run, or before it was taken up again: a server may be set up anew meanwhile.
     #[must_use]
     pub fn before(window: Window) -> Known {
-        Known { context: window.context, output: window.output, ..Known::default() }
+        Known {
+            context: window.context,
+            output: window.output,
+            ..Known::default()
+        }
     }
 
     /// Learns from a request that was too large, and had been estimated at so many tokens.
@@ -42,7 +46,11 @@ impl Known {
         }
         if let Some(asked) = said.asked.filter(|_| estimate > 0) {
             let scale = u64::from(asked) * 1_000 / u64::from(estimate);
-            self.scale = Some(u32::try_from(scale.clamp(700, 5_000)).unwrap_or(1_000).max(self.scale.unwrap_or(0)));
+            self.scale = Some(
+                u32::try_from(scale.clamp(700, 5_000))
+                    .unwrap_or(1_000)
+                    .max(self.scale.unwrap_or(0)),
+            );
         }
         match said.context {
             Some(context) if self.context != Some(context) => self.context = Some(context),
@@ -69,7 +77,9 @@ impl Known {
     /// The most that is written at once, given what is asked for.
     #[must_use]
     pub fn output(&self, asked: u32) -> u32 {
-        let share = self.context.map_or(u32::MAX, |context| (context / 4).max(OUTPUT_MIN));
+        let share = self
+            .context
+            .map_or(u32::MAX, |context| (context / 4).max(OUTPUT_MIN));
         asked.min(self.output.unwrap_or(u32::MAX)).min(share).max(1)
     }
 
@@ -81,7 +91,9 @@ impl Known {
             // A twentieth is left: estimates are estimates.
             self.estimated(read - read / 20)
         });
-        u64::from(limits.context_tokens).min(of_context).min(self.most.map_or(u64::MAX, u64::from))
+        u64::from(limits.context_tokens)
+            .min(of_context)
+            .min(self.most.map_or(u64::MAX, u64::from))
     }
 
     fn scale(&self) -> u64 {
@@ -124,10 +136,28 @@ mod tests {
     #[test]
     fn a_server_that_says_its_size_is_believed() {
         let mut known = Known::default();
-        assert_eq!((known.room(&limits(), 8_192), known.output(8_192), known.is_small(&limits())), (96_000, 8_192, false));
-        known.learn(Window { context: Some(8_192), asked: Some(12_000), output: None }, 10_000);
+        assert_eq!(
+            (
+                known.room(&limits(), 8_192),
+                known.output(8_192),
+                known.is_small(&limits())
+            ),
+            (96_000, 8_192, false)
+        );
+        known.learn(
+            Window {
+                context: Some(8_192),
+                asked: Some(12_000),
+                output: None,
+            },
+            10_000,
+        );
         assert!(known.may_shrink() && known.is_small(&limits()));
-        assert_eq!(known.output(8_192), 2_048, "a quarter of it is for the answer");
+        assert_eq!(
+            known.output(8_192),
+            2_048,
+            "a quarter of it is for the answer"
+        );
         // 8192 - 2048, less a twentieth, in estimated tokens of which a thousand are 1200 real ones.
         assert_eq!(known.room(&limits(), 2_048), 4_864);
         known.answered();
@@ -139,7 +169,10 @@ mod tests {
         let mut known = Known::default();
         let mut rooms = Vec::new();
         while rooms.is_empty() || known.may_shrink() {
-            known.learn(Window::default(), u32::try_from(known.room(&limits(), 8_192)).unwrap());
+            known.learn(
+                Window::default(),
+                u32::try_from(known.room(&limits(), 8_192)).unwrap(),
+            );
             rooms.push(known.room(&limits(), 8_192));
         }
         assert_eq!(rooms, [72_000, 54_000, 40_500, 30_375, 22_782]);
@@ -148,13 +181,25 @@ mod tests {
     #[test]
     fn an_output_limit_is_no_context() {
         let mut known = Known::default();
-        known.learn(Window { output: Some(4_096), ..Window::default() }, 5_000);
-        assert_eq!((known.output(8_192), known.room(&limits(), 4_096)), (4_096, 96_000));
+        known.learn(
+            Window {
+                output: Some(4_096),
+                ..Window::default()
+            },
+            5_000,
+        );
+        assert_eq!(
+            (known.output(8_192), known.room(&limits(), 4_096)),
+            (4_096, 96_000)
+        );
     }
 
     #[test]
     fn what_a_window_lacks_is_said_in_tokens() {
-        let known = Known::before(Window { context: Some(4_096), ..Window::default() });
+        let known = Known::before(Window {
+            context: Some(4_096),
+            ..Window::default()
+        });
         assert_eq!(known.missing(&limits(), 1_500), None);
         assert_eq!(known.missing(&limits(), 3_000), Some(5_120));
         assert_eq!(Known::default().missing(&limits(), 3_000), None);

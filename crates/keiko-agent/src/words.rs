@@ -33,19 +33,33 @@ pub(crate) fn claim_of(parts: &[Part], stop: Stop, step: u32) -> Option<ToolCall
     if let Some(yes) = about_red_tests(&text) {
         arguments["red_tests_in_goal"] = yes.into();
     }
-    Some(ToolCall { id: format!("{CLAIM}{step}"), name: "finish".into(), arguments: arguments.to_string() })
+    Some(ToolCall {
+        id: format!("{CLAIM}{step}"),
+        name: "finish".into(),
+        arguments: arguments.to_string(),
+    })
 }
 
 /// The text of an answer.
 pub(crate) fn text_of(parts: &[Part]) -> String {
-    let texts = parts.iter().filter_map(|part| if let Part::Text { text } = part { Some(text.as_str()) } else { None });
+    let texts = parts.iter().filter_map(|part| {
+        if let Part::Text { text } = part {
+            Some(text.as_str())
+        } else {
+            None
+        }
+    });
     texts.collect::<Vec<_>>().join("\n")
 }
 
 /// What the words say of red tests, if they say it in the words that the harness asked for.
 fn about_red_tests(text: &str) -> Option<bool> {
     let rest = &text[text.rfind("red_tests_in_goal")? + "red_tests_in_goal".len()..];
-    let word: String = rest.chars().skip_while(|c| !c.is_alphabetic()).take_while(|c| c.is_alphabetic()).collect();
+    let word: String = rest
+        .chars()
+        .skip_while(|c| !c.is_alphabetic())
+        .take_while(|c| c.is_alphabetic())
+        .collect();
     match word.to_lowercase().as_str() {
         "true" | "yes" | "ja" => Some(true),
         "false" | "no" | "nein" => Some(false),
@@ -84,8 +98,13 @@ pub(crate) fn kind_of(text: &str, done: bool, workspace: bool) -> Kind {
             return Kind::Question;
         }
     }
-    let begins = ANNOUNCING.iter().any(|word| begins_a_sentence(&last, word)) || last.trim_end().ends_with(':');
-    if workspace && begins && !reports { Kind::Announcement } else { Kind::Claim }
+    let begins = ANNOUNCING.iter().any(|word| begins_a_sentence(&last, word))
+        || last.trim_end().ends_with(':');
+    if workspace && begins && !reports {
+        Kind::Announcement
+    } else {
+        Kind::Claim
+    }
 }
 
 /// The words without what stands in code fences.
@@ -101,11 +120,18 @@ fn prose(text: &str) -> String {
 
 /// The last paragraph; with the one before it, when the last is a list of choices.
 fn last_paragraphs(prose: &str) -> String {
-    let paragraphs: Vec<&str> = prose.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect();
+    let paragraphs: Vec<&str> = prose
+        .split("\n\n")
+        .map(str::trim)
+        .filter(|paragraph| !paragraph.is_empty())
+        .collect();
     let is_list = |paragraph: &&&str| {
         paragraph.lines().all(|line| {
             let line = line.trim_start();
-            line.starts_with(['-', '*', '•']) || line.split_once(['.', ')']).is_some_and(|(n, _)| n.len() <= 2)
+            line.starts_with(['-', '*', '•'])
+                || line
+                    .split_once(['.', ')'])
+                    .is_some_and(|(n, _)| n.len() <= 2)
         })
     };
     let lists = paragraphs.iter().rev().take_while(is_list).count();
@@ -119,25 +145,39 @@ fn asks(last: &str, prose: &str) -> bool {
     let closing = |c: char| c.is_whitespace() || "*_`\"'”“»«)]>".contains(c);
     let marks = ['?', '？'];
     let ends = prose.trim_end_matches(closing).ends_with(marks);
-    let before_choices = last.lines().any(|line| line.trim_end_matches(closing).ends_with(marks));
+    let before_choices = last
+        .lines()
+        .any(|line| line.trim_end_matches(closing).ends_with(marks));
     ends || before_choices || says(last, BEGGING)
 }
 
 fn says(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| {
         text.match_indices(word).any(|(at, found)| {
-            let before = text[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric());
-            let after = text[at + found.len()..].chars().next().is_none_or(|c| !c.is_alphanumeric());
+            let before = text[..at]
+                .chars()
+                .next_back()
+                .is_none_or(|c| !c.is_alphanumeric());
+            let after = text[at + found.len()..]
+                .chars()
+                .next()
+                .is_none_or(|c| !c.is_alphanumeric());
             before && after
         })
     })
 }
 
 fn begins_a_sentence(text: &str, word: &str) -> bool {
-    let sentences = text.split(['\n', '.', '!', ':', ';']).chain(text.split(", "));
+    let sentences = text
+        .split(['\n', '.', '!', ':', ';'])
+        .chain(text.split(", "));
     sentences
         .map(|sentence| sentence.trim_start_matches(|c: char| !c.is_alphanumeric()))
-        .any(|sentence| sentence.strip_prefix(word).is_some_and(|rest| rest.chars().next().is_none_or(|c| !c.is_alphanumeric())))
+        .any(|sentence| {
+            sentence
+                .strip_prefix(word)
+                .is_some_and(|rest| rest.chars().next().is_none_or(|c| !c.is_alphanumeric()))
+        })
 }
 
 /// Words of somebody who has done something.
@@ -236,8 +276,10 @@ const BEGGING: &[&str] = &[
 ];
 
 /// Words that turn to the operator: without a workspace a question mark may be part of the answer itself.
-const DIRECTED: &[&str] =
-    &["you", "your", "i", "me", "please", "should i", "sie", "ihr", "ihre", "ihren", "ihnen", "ich", "mir", "bitte", "du", "dein", "dir"];
+const DIRECTED: &[&str] = &[
+    "you", "your", "i", "me", "please", "should i", "sie", "ihr", "ihre", "ihren", "ihnen", "ich",
+    "mir", "bitte", "du", "dein", "dir",
+];
 
 /// Beginnings of announcements.
 const ANNOUNCING: &[&str] = &[
@@ -310,8 +352,15 @@ mod tests {
             assert_eq!(kind_of(text, true, true), Kind::Claim, "{text}");
         }
         assert_eq!(kind_of("Twelve. Anything else?", false, false), Kind::Claim);
-        assert_eq!(kind_of("Who discovered the law of gravity?", false, false), Kind::Claim, "it may be the answer itself");
-        assert_eq!(kind_of("Which one do you mean?", false, false), Kind::Question);
+        assert_eq!(
+            kind_of("Who discovered the law of gravity?", false, false),
+            Kind::Claim,
+            "it may be the answer itself"
+        );
+        assert_eq!(
+            kind_of("Which one do you mean?", false, false),
+            Kind::Question
+        );
     }
 
     #[test]
@@ -325,11 +374,17 @@ mod tests {
             "Okay, let me look at the file",
         ] {
             assert_eq!(kind_of(text, false, true), Kind::Announcement, "{text}");
-            assert_ne!(kind_of(text, false, false), Kind::Announcement, "without a workspace there is nothing to do: {text}");
+            assert_ne!(
+                kind_of(text, false, false),
+                Kind::Announcement,
+                "without a workspace there is nothing to do: {text}"
+            );
         }
-        for text in
-            ["I fixed it. I will be glad to help again.", "Erledigt. Ich werde nichts weiter ändern.", "The year 1900 is no leap year."]
-        {
+        for text in [
+            "I fixed it. I will be glad to help again.",
+            "Erledigt. Ich werde nichts weiter ändern.",
+            "The year 1900 is no leap year.",
+        ] {
             assert_eq!(kind_of(text, false, true), Kind::Claim, "{text}");
         }
     }
@@ -339,8 +394,14 @@ mod tests {
         let part = |text: &str| vec![Part::Text { text: text.into() }];
         let call = claim_of(&part(" Done. red_tests_in_goal = false "), Stop::End, 7).unwrap();
         assert!(is_claim(&call.id) && call.name == "finish");
-        assert_eq!(call.arguments, r#"{"red_tests_in_goal":false,"summary":"Done. red_tests_in_goal = false"}"#);
-        assert!(claim_of(&part("Half a sen"), Stop::MaxTokens, 1).is_none() && claim_of(&part(" "), Stop::End, 1).is_none());
+        assert_eq!(
+            call.arguments,
+            r#"{"red_tests_in_goal":false,"summary":"Done. red_tests_in_goal = false"}"#
+        );
+        assert!(
+            claim_of(&part("Half a sen"), Stop::MaxTokens, 1).is_none()
+                && claim_of(&part(" "), Stop::End, 1).is_none()
+        );
         let long = claim_of(&part(&"ü".repeat(20_000)), Stop::End, 1).unwrap();
         assert!(long.arguments.len() < SUMMARY_MAX + 100);
     }

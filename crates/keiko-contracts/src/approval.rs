@@ -31,8 +31,22 @@ pub struct ApprovalRequest {
 impl ApprovalRequest {
     /// An answer to this. Its kill epoch is filled in when it is put into the run's inbox.
     #[must_use]
-    pub fn answer(&self, decision: Decision, by: impl Into<String>, reason: Option<String>) -> ApprovalAnswer {
-        ApprovalAnswer { id: self.id, digest: self.digest, decision, by: by.into(), epoch: Epoch(0), reason, beforehand: None, inbox: None }
+    pub fn answer(
+        &self,
+        decision: Decision,
+        by: impl Into<String>,
+        reason: Option<String>,
+    ) -> ApprovalAnswer {
+        ApprovalAnswer {
+            id: self.id,
+            digest: self.digest,
+            decision,
+            by: by.into(),
+            epoch: Epoch(0),
+            reason,
+            beforehand: None,
+            inbox: None,
+        }
     }
 
     /// Nobody may answer any more.
@@ -43,7 +57,9 @@ impl ApprovalRequest {
 }
 
 /// A decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Yes.

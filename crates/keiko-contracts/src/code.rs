@@ -38,7 +38,9 @@ pub struct Fault {
 }
 
 /// Whether trying the same thing again can help. The adapter that saw the fault says so; only the runtime retries.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Retry {
     /// Trying again gives the same fault.

@@ -32,7 +32,9 @@ impl Digest {
     /// # Errors
     /// When the value cannot be written as JSON.
     pub fn of_json<T: Serialize>(value: &T) -> Result<Digest, serde_json::Error> {
-        Ok(Digest::of(canonical_json(&serde_json::to_value(value)?).as_bytes()))
+        Ok(Digest::of(
+            canonical_json(&serde_json::to_value(value)?).as_bytes(),
+        ))
     }
     /// The first eight digits, for people.
     #[must_use]
@@ -86,7 +88,9 @@ impl Serialize for Digest {
 }
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<'de, str>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        std::borrow::Cow::<'de, str>::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 impl schemars::JsonSchema for Digest {
@@ -138,7 +142,10 @@ fn write_canonical(value: &Value, out: &mut String) {
 }
 
 fn write_string(text: &str, out: &mut String) {
-    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+    if text
+        .bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\')
+    {
         out.push('"');
         out.push_str(text);
         out.push('"');
@@ -163,7 +170,11 @@ impl Content {
     /// Holds a text.
     pub fn new(text: impl Into<Arc<str>>) -> Content {
         let text = text.into();
-        Content { digest: Digest::of(text.as_bytes()), len: text.len() as u64, text: Some(text) }
+        Content {
+            digest: Digest::of(text.as_bytes()),
+            len: text.len() as u64,
+            text: Some(text),
+        }
     }
     /// The text, if it is in memory.
     #[must_use]
@@ -251,7 +262,11 @@ impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         Ok(match Stored::deserialize(d)? {
             Stored::Text(text) => Content::new(text.as_ref()),
-            Stored::Blob(digest, len) => Content { digest, len, text: None },
+            Stored::Blob(digest, len) => Content {
+                digest,
+                len,
+                text: None,
+            },
         })
     }
 }
@@ -314,7 +329,9 @@ pub fn split_written(json: String, out: &mut Vec<(Digest, String)>) -> String {
         if end - literal <= Content::INLINE_MAX + 2 || json.as_bytes().get(end) != Some(&b'}') {
             continue;
         }
-        let Ok(text) = serde_json::from_str::<String>(&json[literal..end]) else { continue };
+        let Ok(text) = serde_json::from_str::<String>(&json[literal..end]) else {
+            continue;
+        };
         if text.len() > Content::INLINE_MAX {
             let digest = Digest::of(text.as_bytes());
             kept.push_str(&json[from..start]);
@@ -355,7 +372,10 @@ mod tests {
     #[test]
     fn canonical_json_sorts_at_every_depth() {
         let value: Value = serde_json::from_str(r#"{"b":[{"z":1,"a":"ü\n"}],"a":null}"#).unwrap();
-        assert_eq!(canonical_json(&value), "{\"a\":null,\"b\":[{\"a\":\"ü\\n\",\"z\":1}]}");
+        assert_eq!(
+            canonical_json(&value),
+            "{\"a\":null,\"b\":[{\"a\":\"ü\\n\",\"z\":1}]}"
+        );
     }
 
     #[test]
@@ -378,23 +398,38 @@ mod tests {
     #[test]
     fn what_was_written_is_split_as_its_value_is() {
         let long = |c: &str| c.repeat(600);
-        let texts =
-            [long("x"), long("ü\"\\\n"), "x".repeat(512), "\u{1}".repeat(200), String::new(), r#"{"$text":"in a text"}"#.repeat(40)];
+        let texts = [
+            long("x"),
+            long("ü\"\\\n"),
+            "x".repeat(512),
+            "\u{1}".repeat(200),
+            String::new(),
+            r#"{"$text":"in a text"}"#.repeat(40),
+        ];
         for text in &texts {
             let odd = serde_json::json!({"$text": {"$text": text}, "$blob": text});
             let more = serde_json::json!({"$text": text, "more": text});
-            let value =
-                serde_json::json!({"a": [Content::new(text.as_str()), {"b": Content::new("short")}], "c": odd, "d": more, "e": text});
-            let (mut walked, mut from_value, mut from_written) = (value.clone(), Vec::new(), Vec::new());
+            let value = serde_json::json!({"a": [Content::new(text.as_str()), {"b": Content::new("short")}], "c": odd, "d": more, "e": text});
+            let (mut walked, mut from_value, mut from_written) =
+                (value.clone(), Vec::new(), Vec::new());
             split_blobs(&mut walked, &mut from_value);
-            assert_eq!(split_written(value.to_string(), &mut from_written), walked.to_string());
+            assert_eq!(
+                split_written(value.to_string(), &mut from_written),
+                walked.to_string()
+            );
             assert_eq!(from_written, from_value);
         }
     }
 
     #[test]
     fn pieces_do_not_run_together() {
-        assert_ne!(Digest::of_all(&[b"ab", b"c"]), Digest::of_all(&[b"a", b"bc"]));
-        assert_eq!(Digest::of(b"abc").to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_ne!(
+            Digest::of_all(&[b"ab", b"c"]),
+            Digest::of_all(&[b"a", b"bc"])
+        );
+        assert_eq!(
+            Digest::of(b"abc").to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

@@ -76,16 +76,37 @@ pub trait StoredEvent: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'stat
 /// When it cannot be written as JSON.
 pub fn pack<E: StoredEvent>(event: &E, at: Timestamp, head: Head) -> Result<Packed, EnvelopeError> {
     let kind = event.kind();
-    let json = |source| EnvelopeError::Json { kind: kind.to_owned(), source };
+    let json = |source| EnvelopeError::Json {
+        kind: kind.to_owned(),
+        source,
+    };
     let mut texts = Vec::new();
     let mut payload = split_written(event.body().map_err(json)?, &mut texts).into_bytes();
-    let mut blobs: Vec<NewBlob> = texts.into_iter().map(|(digest, text)| NewBlob { digest, bytes: text.into_bytes() }).collect();
+    let mut blobs: Vec<NewBlob> = texts
+        .into_iter()
+        .map(|(digest, text)| NewBlob {
+            digest,
+            bytes: text.into_bytes(),
+        })
+        .collect();
     if payload.len() > NewEvent::MAX_BYTES {
         let digest = Digest::of(&payload);
         let reference = serde_json::to_vec(&Whole { digest }).map_err(json)?;
-        blobs.push(NewBlob { digest, bytes: std::mem::replace(&mut payload, reference) });
+        blobs.push(NewBlob {
+            digest,
+            bytes: std::mem::replace(&mut payload, reference),
+        });
     }
-    Ok(Packed { event: NewEvent { kind, version: event.version(), at, payload, head }, blobs })
+    Ok(Packed {
+        event: NewEvent {
+            kind,
+            version: event.version(),
+            at,
+            payload,
+            head,
+        },
+        blobs,
+    })
 }
 
 /// Reads an event. Its long texts are still missing; see [`crate::digest::Content::fill`].
@@ -96,7 +117,10 @@ pub fn unpack<E: StoredEvent>(recorded: &Recorded) -> Result<E, EnvelopeError> {
     if recorded.payload.starts_with(b"{\"$event\"")
         && let Ok(whole) = serde_json::from_slice::<Whole>(&recorded.payload)
     {
-        return Err(EnvelopeError::InBlob { kind: recorded.kind.clone(), digest: whole.digest });
+        return Err(EnvelopeError::InBlob {
+            kind: recorded.kind.clone(),
+            digest: whole.digest,
+        });
     }
     unpack_body(recorded, &recorded.payload)
 }
@@ -105,7 +129,9 @@ pub fn unpack<E: StoredEvent>(recorded: &Recorded) -> Result<E, EnvelopeError> {
 #[must_use]
 pub fn blobs_of(body: &[u8]) -> Vec<Digest> {
     let mut found = Vec::new();
-    let Ok(text) = std::str::from_utf8(body) else { return found };
+    let Ok(text) = std::str::from_utf8(body) else {
+        return found;
+    };
     for (at, _) in text.match_indices("{\"$blob\":[\"") {
         let start = at + 11;
         if let Some(Ok(digest)) = text.get(start..start + 64).map(str::parse) {
@@ -119,11 +145,18 @@ pub fn blobs_of(body: &[u8]) -> Vec<Digest> {
 ///
 /// # Errors
 /// When the body is not JSON.
-pub fn fill(body: &[u8], blobs: &std::collections::BTreeMap<Digest, String>) -> Result<Vec<u8>, serde_json::Error> {
+pub fn fill(
+    body: &[u8],
+    blobs: &std::collections::BTreeMap<Digest, String>,
+) -> Result<Vec<u8>, serde_json::Error> {
     fn walk(value: &mut serde_json::Value, blobs: &std::collections::BTreeMap<Digest, String>) {
         match value {
             serde_json::Value::Object(map) => {
-                let digest = map.get("$blob").and_then(|reference| reference.get(0)).and_then(|d| d.as_str()).and_then(|d| d.parse().ok());
+                let digest = map
+                    .get("$blob")
+                    .and_then(|reference| reference.get(0))
+                    .and_then(|d| d.as_str())
+                    .and_then(|d| d.parse().ok());
                 if let Some(text) = digest.and_then(|digest: Digest| blobs.get(&digest)) {
                     map.clear();
                     map.insert("$text".into(), serde_json::Value::String(text.clone()));
@@ -148,8 +181,14 @@ pub fn unpack_body<E: StoredEvent>(recorded: &Recorded, body: &[u8]) -> Result<E
     let kind = || recorded.kind.clone();
     match E::from_body(&recorded.kind, recorded.version, body) {
         Ok(Some(event)) => Ok(event),
-        Ok(None) => Err(EnvelopeError::Newer { kind: kind(), version: recorded.version }),
-        Err(source) => Err(EnvelopeError::Json { kind: kind(), source }),
+        Ok(None) => Err(EnvelopeError::Newer {
+            kind: kind(),
+            version: recorded.version,
+        }),
+        Err(source) => Err(EnvelopeError::Json {
+            kind: kind(),
+            source,
+        }),
     }
 }
 
@@ -260,40 +299,78 @@ mod tests {
 
     #[test]
     fn round_trip_with_texts_in_blobs() {
-        let event = RunEvent::Noted(Note { kind: "alert".into(), text: "y".repeat(5_000).into(), tell_agent: true });
+        let event = RunEvent::Noted(Note {
+            kind: "alert".into(),
+            text: "y".repeat(5_000).into(),
+            tell_agent: true,
+        });
         let (recorded, blobs) = record(&event);
         assert_eq!(blobs.len(), 1);
-        let RunEvent::Noted(mut note) = unpack(&recorded).unwrap() else { panic!("another kind") };
+        let RunEvent::Noted(mut note) = unpack(&recorded).unwrap() else {
+            panic!("another kind")
+        };
         assert!(note.text.is_missing());
-        assert!(note.text.fill(String::from_utf8(blobs[0].bytes.clone()).unwrap().into()));
+        assert!(
+            note.text
+                .fill(String::from_utf8(blobs[0].bytes.clone()).unwrap().into())
+        );
         assert_eq!(RunEvent::Noted(note), event);
     }
 
     #[test]
     fn blobs_are_found_and_put_back() {
-        let event = RunEvent::Noted(Note { kind: "a".into(), text: "z".repeat(600).into(), tell_agent: false });
+        let event = RunEvent::Noted(Note {
+            kind: "a".into(),
+            text: "z".repeat(600).into(),
+            tell_agent: false,
+        });
         let (recorded, blobs) = record(&event);
         assert_eq!(blobs_of(&recorded.payload), vec![blobs[0].digest]);
-        let texts = blobs.into_iter().map(|b| (b.digest, String::from_utf8(b.bytes).unwrap())).collect();
-        assert_eq!(unpack_body::<RunEvent>(&recorded, &fill(&recorded.payload, &texts).unwrap()).unwrap(), event);
+        let texts = blobs
+            .into_iter()
+            .map(|b| (b.digest, String::from_utf8(b.bytes).unwrap()))
+            .collect();
+        assert_eq!(
+            unpack_body::<RunEvent>(&recorded, &fill(&recorded.payload, &texts).unwrap()).unwrap(),
+            event
+        );
     }
 
     #[test]
     fn a_body_that_is_too_large_moves_to_a_blob_as_a_whole() {
-        let event = RunEvent::Noted(Note { kind: "k".repeat(5_000), text: "t".into(), tell_agent: false });
+        let event = RunEvent::Noted(Note {
+            kind: "k".repeat(5_000),
+            text: "t".into(),
+            tell_agent: false,
+        });
         let (recorded, blobs) = record(&event);
-        let Err(EnvelopeError::InBlob { digest, .. }) = unpack::<RunEvent>(&recorded) else { panic!("expected a reference") };
+        let Err(EnvelopeError::InBlob { digest, .. }) = unpack::<RunEvent>(&recorded) else {
+            panic!("expected a reference")
+        };
         assert_eq!(blobs[0].digest, digest);
-        assert_eq!(unpack_body::<RunEvent>(&recorded, &blobs[0].bytes).unwrap(), event);
+        assert_eq!(
+            unpack_body::<RunEvent>(&recorded, &blobs[0].bytes).unwrap(),
+            event
+        );
     }
 
     #[test]
     fn what_is_unknown_is_said_to_be_newer() {
-        let (mut recorded, _) = record(&RunEvent::Noted(Note { kind: "a".into(), text: "b".into(), tell_agent: false }));
+        let (mut recorded, _) = record(&RunEvent::Noted(Note {
+            kind: "a".into(),
+            text: "b".into(),
+            tell_agent: false,
+        }));
         recorded.version = crate::upcast::newest("noted") + 1;
-        assert!(matches!(unpack::<RunEvent>(&recorded), Err(EnvelopeError::Newer { .. })));
+        assert!(matches!(
+            unpack::<RunEvent>(&recorded),
+            Err(EnvelopeError::Newer { .. })
+        ));
         recorded.version = 1;
         recorded.kind = "teleported".into();
-        assert!(matches!(unpack::<RunEvent>(&recorded), Err(EnvelopeError::Newer { .. })));
+        assert!(matches!(
+            unpack::<RunEvent>(&recorded),
+            Err(EnvelopeError::Newer { .. })
+        ));
     }
 }

@@ -34,7 +34,9 @@ pub struct TestCase {
 }
 
 /// What a test needs and the sandbox does not have: such a failure says nothing about the code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Lack {
     /// A network: a name could not be resolved, or an address not be reached.
@@ -61,7 +63,20 @@ impl Lack {
 }
 
 /// How a test came out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum TestStatus {
     /// It holds.
@@ -142,7 +157,9 @@ impl TestSummary {
 }
 
 /// What in a change honest code does not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// Code of the product asks whether it is tested, or by what.
@@ -181,8 +198,12 @@ impl FindingKind {
             FindingKind::SwallowsErrors => "it swallows errors that a test would see",
             FindingKind::CountsCalls => "its answer depends on how often it was called",
             FindingKind::WritesResults => "it writes what a test runner would write",
-            FindingKind::ReplacesTheRunner => "it replaces assertions, the test runner, or what the language gives",
-            FindingKind::HidesAModule => "its name hides a module of the language or of the test runner",
+            FindingKind::ReplacesTheRunner => {
+                "it replaces assertions, the test runner, or what the language gives"
+            }
+            FindingKind::HidesAModule => {
+                "its name hides a module of the language or of the test runner"
+            }
             FindingKind::ChangesTheRunner => "it changes which tests run, and how",
             FindingKind::ChangesTestSupport => "it changes what the tests rest on",
         }
@@ -251,7 +272,9 @@ impl Answered {
         match (self.decision, self.beforehand) {
             (None, _) => "open".to_owned(),
             (Some(decision), None) => format!("{} by {}", decision.word(), self.by),
-            (Some(decision), Some(how)) => format!("{} by {} ({})", decision.word(), self.by, how.words()),
+            (Some(decision), Some(how)) => {
+                format!("{} by {} ({})", decision.word(), self.by, how.words())
+            }
         }
     }
 }

@@ -38,7 +38,9 @@ fn decode(text: &str, out: &mut [u8]) -> bool {
     }
     let (mut acc, mut bits, mut next) = (0u32, 0u32, 0usize);
     for byte in text.bytes() {
-        let Some(value) = ALPHABET.iter().position(|c| *c == byte) else { return false };
+        let Some(value) = ALPHABET.iter().position(|c| *c == byte) else {
+            return false;
+        };
         acc = (acc << 5) | value as u32;
         bits += 5;
         if bits >= 8 {
@@ -205,16 +207,26 @@ pub struct EffectKey {
 
 impl fmt::Display for EffectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}/{}/{}", self.run, self.task, self.attempt, self.step, self.ordinal)
+        write!(
+            f,
+            "{}/{}/{}/{}/{}",
+            self.run, self.task, self.attempt, self.step, self.ordinal
+        )
     }
 }
 
 impl FromStr for EffectKey {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let bad = || InvalidId { what: "effect key", text: text.chars().take(64).collect(), why: "expected run/task/attempt/step/ordinal" };
+        let bad = || InvalidId {
+            what: "effect key",
+            text: text.chars().take(64).collect(),
+            why: "expected run/task/attempt/step/ordinal",
+        };
         let parts: Vec<&str> = text.split('/').collect();
-        let [run, task, attempt, step, ordinal] = parts.as_slice() else { return Err(bad()) };
+        let [run, task, attempt, step, ordinal] = parts.as_slice() else {
+            return Err(bad());
+        };
         Ok(EffectKey {
             run: run.parse()?,
             task: task.parse()?,
@@ -256,22 +268,41 @@ mod tests {
         let id = RunId::from_bytes([0, 1, 2, 250, 251, 252, 253, 254, 255, 7]);
         assert_eq!(id.to_string().len(), 16);
         assert_eq!(id.to_string().parse::<RunId>(), Ok(id));
-        for bad in ["", "abc", "iiiiiiiiiiiiiiii", "0000000000000000x", "ÄÖÜÄÖÜÄÖ"] {
+        for bad in [
+            "",
+            "abc",
+            "iiiiiiiiiiiiiiii",
+            "0000000000000000x",
+            "ÄÖÜÄÖÜÄÖ",
+        ] {
             assert!(bad.parse::<RunId>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn effect_key_is_a_path() {
-        let key = EffectKey { run: RunId::from_bytes([9; 10]), task: TaskId::main(), attempt: 1, step: 12, ordinal: 3 };
+        let key = EffectKey {
+            run: RunId::from_bytes([9; 10]),
+            task: TaskId::main(),
+            attempt: 1,
+            step: 12,
+            ordinal: 3,
+        };
         assert_eq!(key.to_string().parse::<EffectKey>(), Ok(key.clone()));
         assert!("a/b".parse::<EffectKey>().is_err());
-        assert!(format!("{}/main/1/2", key.run).parse::<EffectKey>().is_err());
+        assert!(
+            format!("{}/main/1/2", key.run)
+                .parse::<EffectKey>()
+                .is_err()
+        );
     }
 
     #[test]
     fn model_name_splits_at_the_first_slash() {
         let name: ModelName = "openrouter/meta/llama:free".parse().unwrap();
-        assert_eq!((name.vendor(), name.model()), (Some("openrouter"), "meta/llama:free"));
+        assert_eq!(
+            (name.vendor(), name.model()),
+            (Some("openrouter"), "meta/llama:free")
+        );
     }
 }

@@ -22,12 +22,16 @@ pub struct JailAction {
 }
 
 /// A git tree object's id: the state of all tracked and untracked, not ignored, files.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct TreeId(pub String);
 
 /// A git commit's id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct CommitId(pub String);
 
@@ -281,12 +285,31 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { wall_ms: 120_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 1024 }
+        Limits {
+            wall_ms: 120_000,
+            memory_mib: 4096,
+            pids: 512,
+            output_bytes: 64 << 10,
+            file_mib: 1024,
+        }
     }
 }
 
 /// Toolchains that `prepare` knows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Toolchain {
     /// Python: pip or uv.
@@ -336,7 +359,12 @@ struct PrepareAsWritten {
 
 impl From<PrepareAsWritten> for Prepare {
     fn from(written: PrepareAsWritten) -> Prepare {
-        let PrepareAsWritten { mut sets, toolchain, commands, cache_key } = written;
+        let PrepareAsWritten {
+            mut sets,
+            toolchain,
+            commands,
+            cache_key,
+        } = written;
         sets.extend(toolchain.map(|toolchain| Preparation {
             toolchain,
             dirs: vec![String::new()],
@@ -362,7 +390,11 @@ impl Prepared {
     /// The exit code of the first set that failed; 0 when everything is there.
     #[must_use]
     pub fn exit_code(&self) -> i32 {
-        self.sets.iter().map(|set| set.exit_code).find(|code| *code != 0).unwrap_or(0)
+        self.sets
+            .iter()
+            .map(|set| set.exit_code)
+            .find(|code| *code != 0)
+            .unwrap_or(0)
     }
 
     /// Whether nothing had to be installed.
@@ -387,8 +419,19 @@ struct PreparedAsWritten {
 
 impl From<PreparedAsWritten> for Prepared {
     fn from(written: PreparedAsWritten) -> Prepared {
-        let PreparedAsWritten { mut sets, cached, log, exit_code } = written;
-        sets.extend(log.map(|log| PreparedSet { toolchain: None, dirs: Vec::new(), cached, log, exit_code }));
+        let PreparedAsWritten {
+            mut sets,
+            cached,
+            log,
+            exit_code,
+        } = written;
+        sets.extend(log.map(|log| PreparedSet {
+            toolchain: None,
+            dirs: Vec::new(),
+            cached,
+            log,
+            exit_code,
+        }));
         Prepared { sets }
     }
 }
@@ -567,15 +610,24 @@ pub struct Survey {
 #[must_use]
 pub fn is_test_path(path: &str) -> bool {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let in_test_folder = folders.split('/').any(|folder| matches!(folder, "tests" | "test" | "__tests__" | "spec" | "testdata"));
+    let in_test_folder = folders
+        .split('/')
+        .any(|folder| matches!(folder, "tests" | "test" | "__tests__" | "spec" | "testdata"));
     let stem = name.split('.').next().unwrap_or(name);
     let by_name = match name.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("py") => name == "conftest.py" || stem.starts_with("test_") || stem.ends_with("_test") || stem == "tests",
+        Some("py") => {
+            name == "conftest.py"
+                || stem.starts_with("test_")
+                || stem.ends_with("_test")
+                || stem == "tests"
+        }
         Some("go") => name.ends_with("_test.go"),
         Some("js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "snap") => {
             name.split('.').any(|part| part == "test" || part == "spec")
         }
-        Some("rs") => matches!(stem, "tests" | "test") || stem.ends_with("_test") || stem.ends_with("_tests"),
+        Some("rs") => {
+            matches!(stem, "tests" | "test") || stem.ends_with("_test") || stem.ends_with("_tests")
+        }
         _ => false,
     };
     // What configures the runner decides which tests count at all.
@@ -750,18 +802,45 @@ mod tests {
     #[test]
     fn installations_of_the_first_journals_are_read() {
         let op = r#"{"op":"prepare","toolchain":"node","commands":[["npm","ci"]],"cache_key":"k"}"#;
-        let Ok(JailOp::Prepare(prepare)) = serde_json::from_str(op) else { panic!("{op}") };
-        assert_eq!((prepare.sets[0].toolchain, prepare.sets[0].cache_key.as_str()), (Toolchain::Node, "k"));
+        let Ok(JailOp::Prepare(prepare)) = serde_json::from_str(op) else {
+            panic!("{op}")
+        };
+        assert_eq!(
+            (
+                prepare.sets[0].toolchain,
+                prepare.sets[0].cache_key.as_str()
+            ),
+            (Toolchain::Node, "k")
+        );
         assert_eq!(prepare.sets[0].commands, [["npm", "ci"]]);
         let log = serde_json::to_string(&Content::from("said")).unwrap();
         let body = format!(r#"{{"prepared":{{"cached":true,"log":{log},"exit_code":3}}}}"#);
-        let Ok(JailBody::Prepared(prepared)) = serde_json::from_str(&body) else { panic!("{body}") };
-        assert_eq!((prepared.exit_code(), prepared.is_cached(), prepared.sets[0].log.text()), (3, true, Some("said")));
-        let project =
-            r#"{"dir":"","toolchain":"go","manifests":["go.mod"],"runner":"go","needs_prepare":true,"prepare":[["x"]],"cache_key":"k"}"#;
-        assert_eq!(serde_json::from_str::<Project>(project).unwrap().preparation, None);
-        for new in [JailOp::Prepare(prepare.clone()), JailOp::Prepare(Prepare { sets: vec![] })] {
-            assert_eq!(serde_json::from_str::<JailOp>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
+        let Ok(JailBody::Prepared(prepared)) = serde_json::from_str(&body) else {
+            panic!("{body}")
+        };
+        assert_eq!(
+            (
+                prepared.exit_code(),
+                prepared.is_cached(),
+                prepared.sets[0].log.text()
+            ),
+            (3, true, Some("said"))
+        );
+        let project = r#"{"dir":"","toolchain":"go","manifests":["go.mod"],"runner":"go","needs_prepare":true,"prepare":[["x"]],"cache_key":"k"}"#;
+        assert_eq!(
+            serde_json::from_str::<Project>(project)
+                .unwrap()
+                .preparation,
+            None
+        );
+        for new in [
+            JailOp::Prepare(prepare.clone()),
+            JailOp::Prepare(Prepare { sets: vec![] }),
+        ] {
+            assert_eq!(
+                serde_json::from_str::<JailOp>(&serde_json::to_string(&new).unwrap()).unwrap(),
+                new
+            );
         }
     }
 
@@ -784,9 +863,16 @@ mod tests {
         ] {
             assert!(is_test_path(path), "{path}");
         }
-        for path in
-            ["src/date.py", "latest.py", "src/contest.rs", "attest/x.go", "src/testing.rs", "README.md", "protest_go.go", "src/spec.ts.md"]
-        {
+        for path in [
+            "src/date.py",
+            "latest.py",
+            "src/contest.rs",
+            "attest/x.go",
+            "src/testing.rs",
+            "README.md",
+            "protest_go.go",
+            "src/spec.ts.md",
+        ] {
             assert!(!is_test_path(path), "{path}");
         }
     }

@@ -8,7 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A stream of events: `run/ID`, `inbox/RUN`, `kill`. At most 120 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct StreamId(pub Arc<str>);
 
@@ -136,7 +138,10 @@ pub struct Recorded {
 
 /// The hash that links an event to the one before it in its stream.
 #[must_use]
-#[expect(clippy::too_many_arguments, reason = "one for each field of the envelope: leaving one out must not compile")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one for each field of the envelope: leaving one out must not compile"
+)]
 pub fn chain_hash(
     previous: &Digest,
     stream: &StreamId,

@@ -19,7 +19,11 @@ impl Language {
     #[must_use]
     pub fn of(code: &str) -> Language {
         let mut parts = code.split(['_', '.', '@', '-']);
-        if parts.next() == Some("de") { Language::German } else { Language::English }
+        if parts.next() == Some("de") {
+            Language::German
+        } else {
+            Language::English
+        }
     }
     /// Its code: `en` or `de`.
     #[must_use]
@@ -84,7 +88,14 @@ mod tests {
 
     #[test]
     fn locales_have_a_language() {
-        for code in ["de", "de_DE.UTF-8", "de_AT", "de.UTF-8", "de-CH", "de_DE@euro"] {
+        for code in [
+            "de",
+            "de_DE.UTF-8",
+            "de_AT",
+            "de.UTF-8",
+            "de-CH",
+            "de_DE@euro",
+        ] {
             assert_eq!(Language::of(code), Language::German, "{code}");
         }
         for code in ["en", "C", "", "den", "POSIX", "fr_FR.UTF-8"] {
@@ -95,7 +106,10 @@ mod tests {
     #[test]
     fn one_is_not_many() {
         let tests = |language: Language, n| language.count(n, ["test", "tests"], ["Test", "Tests"]);
-        assert_eq!([0, 1, 2].map(|n| tests(Language::English, n)), ["0 tests", "1 test", "2 tests"]);
+        assert_eq!(
+            [0, 1, 2].map(|n| tests(Language::English, n)),
+            ["0 tests", "1 test", "2 tests"]
+        );
         assert_eq!(tests(Language::German, 1), "1 Test");
     }
 }

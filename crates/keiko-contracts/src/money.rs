@@ -5,7 +5,20 @@ use std::fmt;
 use std::str::FromStr;
 
 /// Millionths of a US dollar, the currency of the price file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Micros(pub u64);
 
@@ -52,7 +65,10 @@ impl FromStr for Micros {
     type Err = InvalidAmount;
     /// Plain dollars with a point: `0.50`. At most six places, at most a million dollars.
     fn from_str(text: &str) -> Result<Self, InvalidAmount> {
-        let bad = |why| InvalidAmount { text: text.chars().take(40).collect(), why };
+        let bad = |why| InvalidAmount {
+            text: text.chars().take(40).collect(),
+            why,
+        };
         if text.contains(',') {
             return Err(bad("write a point, not a comma, as in 0.50"));
         }
@@ -70,10 +86,22 @@ impl FromStr for Micros {
         if whole.len() > 7 {
             return Err(bad("at most a million dollars"));
         }
-        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| bad("expected dollars such as 0.50"))? };
-        let micros: u64 = format!("{frac:0<6}").parse().map_err(|_| bad("expected dollars such as 0.50"))?;
+        let whole: u64 = if whole.is_empty() {
+            0
+        } else {
+            whole
+                .parse()
+                .map_err(|_| bad("expected dollars such as 0.50"))?
+        };
+        let micros: u64 = format!("{frac:0<6}")
+            .parse()
+            .map_err(|_| bad("expected dollars such as 0.50"))?;
         let total = whole * 1_000_000 + micros;
-        if total > 1_000_000_000_000 { Err(bad("at most a million dollars")) } else { Ok(Micros(total)) }
+        if total > 1_000_000_000_000 {
+            Err(bad("at most a million dollars"))
+        } else {
+            Ok(Micros(total))
+        }
     }
 }
 
@@ -84,7 +112,19 @@ mod tests {
 
     #[test]
     fn refuses_what_people_type_by_mistake() {
-        for bad in ["0,50", "-1", "nan", "inf", "", ".", "1e3", "0.1234567", "99999999", "1.2.3", "１"] {
+        for bad in [
+            "0,50",
+            "-1",
+            "nan",
+            "inf",
+            "",
+            ".",
+            "1e3",
+            "0.1234567",
+            "99999999",
+            "1.2.3",
+            "１",
+        ] {
             assert!(bad.parse::<Micros>().is_err(), "{bad}");
         }
         assert!("0,50".parse::<Micros>().unwrap_err().why.contains("point"));

@@ -114,31 +114,72 @@ impl Unfinished {
 fn named(paths: &[String], count: u32) -> String {
     let more = u64::from(count).saturating_sub(paths.len() as u64);
     let names = paths.join(", ");
-    if more == 0 { names } else { format!("{names}, ... ({more} more)") }
+    if more == 0 {
+        names
+    } else {
+        format!("{names}, ... ({more} more)")
+    }
 }
 
 impl fmt::Display for OpenNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            OpenNote::Ignored { paths, count } => write!(f, "left out what git ignores: {}", named(paths, *count)),
+            OpenNote::Ignored { paths, count } => {
+                write!(f, "left out what git ignores: {}", named(paths, *count))
+            }
             OpenNote::Credentials { paths, count } => {
-                write!(f, "left out {}: it may hold credentials and is not tracked", named(paths, *count))
+                write!(
+                    f,
+                    "left out {}: it may hold credentials and is not tracked",
+                    named(paths, *count)
+                )
             }
             OpenNote::Filtered { paths, count } => {
-                write!(f, "took {} as it is committed: a filter of your git makes it", named(paths, *count))
+                write!(
+                    f,
+                    "took {} as it is committed: a filter of your git makes it",
+                    named(paths, *count)
+                )
             }
-            OpenNote::SubmoduleTaken { path, files } => write!(f, "took {files} files of submodule {path} as they are checked out"),
-            OpenNote::SubmoduleEmpty { path } => write!(f, "left submodule {path} empty: it is not checked out in your folder"),
-            OpenNote::Shallow => f.write_str("the history is cut: your clone is shallow (git fetch --unshallow gets the rest)"),
-            OpenNote::HistoryCut { why } => write!(f, "took the newest commit only, older ones cannot be read: {why}"),
-            OpenNote::WithoutHistory { why } => write!(f, "copied the files without their history, which cannot be read: {why}"),
-            OpenNote::Part { repository, part } => write!(f, "{part} is a part of the repository {repository}: all of it was copied"),
+            OpenNote::SubmoduleTaken { path, files } => write!(
+                f,
+                "took {files} files of submodule {path} as they are checked out"
+            ),
+            OpenNote::SubmoduleEmpty { path } => write!(
+                f,
+                "left submodule {path} empty: it is not checked out in your folder"
+            ),
+            OpenNote::Shallow => f.write_str(
+                "the history is cut: your clone is shallow (git fetch --unshallow gets the rest)",
+            ),
+            OpenNote::HistoryCut { why } => write!(
+                f,
+                "took the newest commit only, older ones cannot be read: {why}"
+            ),
+            OpenNote::WithoutHistory { why } => write!(
+                f,
+                "copied the files without their history, which cannot be read: {why}"
+            ),
+            OpenNote::Part { repository, part } => write!(
+                f,
+                "{part} is a part of the repository {repository}: all of it was copied"
+            ),
             OpenNote::ToolchainAbsent { file, wanted, used } => {
-                write!(f, "{file} asks for the toolchain {wanted}, which is not installed: {used} is used")
+                write!(
+                    f,
+                    "{file} asks for the toolchain {wanted}, which is not installed: {used} is used"
+                )
             }
-            OpenNote::Unfinished { what, paths, .. } if paths.is_empty() => write!(f, "a git {} is under way", what.command()),
+            OpenNote::Unfinished { what, paths, .. } if paths.is_empty() => {
+                write!(f, "a git {} is under way", what.command())
+            }
             OpenNote::Unfinished { what, paths, count } => {
-                write!(f, "a git {} is under way, not yet resolved: {}", what.command(), named(paths, *count))
+                write!(
+                    f,
+                    "a git {} is under way, not yet resolved: {}",
+                    what.command(),
+                    named(paths, *count)
+                )
             }
         }
     }
@@ -150,11 +191,27 @@ mod tests {
 
     #[test]
     fn a_note_names_some_and_says_how_many_more() {
-        let note = OpenNote::Ignored { paths: vec!["data/".into(), "x.bin".into()], count: 5 };
-        assert_eq!(note.to_string(), "left out what git ignores: data/, x.bin, ... (3 more)");
+        let note = OpenNote::Ignored {
+            paths: vec!["data/".into(), "x.bin".into()],
+            count: 5,
+        };
+        assert_eq!(
+            note.to_string(),
+            "left out what git ignores: data/, x.bin, ... (3 more)"
+        );
         let stored = serde_json::to_string(&note).unwrap();
-        assert_eq!(stored, r#"{"note":"ignored","paths":["data/","x.bin"],"count":5}"#);
-        let merge = OpenNote::Unfinished { what: Unfinished::Merge, paths: vec!["a".into()], count: 1 };
-        assert_eq!(merge.to_string(), "a git merge is under way, not yet resolved: a");
+        assert_eq!(
+            stored,
+            r#"{"note":"ignored","paths":["data/","x.bin"],"count":5}"#
+        );
+        let merge = OpenNote::Unfinished {
+            what: Unfinished::Merge,
+            paths: vec!["a".into()],
+            count: 1,
+        };
+        assert_eq!(
+            merge.to_string(),
+            "a git merge is under way, not yet resolved: a"
+        );
     }
 }

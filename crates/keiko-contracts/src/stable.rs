@@ -19,7 +19,10 @@ struct Slot<T> {
 impl<T> Stable<T> {
     /// Holds a value.
     pub fn new(value: T) -> Self {
-        Stable(Arc::new(Slot { value, written: OnceLock::new() }))
+        Stable(Arc::new(Slot {
+            value,
+            written: OnceLock::new(),
+        }))
     }
 
     /// What is written of the value in a style: a number that stands for all that the bytes depend on beside the value.
@@ -27,7 +30,11 @@ impl<T> Stable<T> {
     ///
     /// # Errors
     /// Those of `write`; then nothing is remembered.
-    pub fn written<E>(&self, style: u32, write: impl FnOnce(&T) -> Result<Vec<u8>, E>) -> Result<Cow<'_, [u8]>, E> {
+    pub fn written<E>(
+        &self,
+        style: u32,
+        write: impl FnOnce(&T) -> Result<Vec<u8>, E>,
+    ) -> Result<Cow<'_, [u8]>, E> {
         let Slot { value, written } = self.0.as_ref();
         match written.get() {
             Some((kept, bytes)) if *kept == style => Ok(Cow::Borrowed(bytes)),
@@ -96,10 +103,17 @@ mod tests {
         let (value, mut times) = (Stable::new("x".to_owned()), 0);
         let clone = value.clone();
         for held in [&value, &clone] {
-            assert_eq!(held.written(1, |text| write(text, &mut times)), Ok(b"x".as_slice().into()));
+            assert_eq!(
+                held.written(1, |text| write(text, &mut times)),
+                Ok(b"x".as_slice().into())
+            );
         }
         assert_eq!(times, 1);
-        assert_eq!(value.written(2, |_| write("other", &mut times)), Ok(b"other".as_slice().into()), "never what another style is");
+        assert_eq!(
+            value.written(2, |_| write("other", &mut times)),
+            Ok(b"other".as_slice().into()),
+            "never what another style is"
+        );
         assert_eq!(value.written(1, |_| Err(())), Ok(b"x".as_slice().into()));
     }
 
@@ -107,6 +121,9 @@ mod tests {
     fn a_failure_is_not_remembered() {
         let value = Stable::new(1);
         assert_eq!(value.written(1, |_| Err("no")), Err("no"));
-        assert_eq!(value.written::<()>(1, |_| Ok(vec![7])), Ok([7].as_slice().into()));
+        assert_eq!(
+            value.written::<()>(1, |_| Ok(vec![7])),
+            Ok([7].as_slice().into())
+        );
     }
 }

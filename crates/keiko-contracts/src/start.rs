@@ -74,7 +74,9 @@ impl StartRun {
     /// The task of the run above it that it works on; that of a run on its own is the main one.
     #[must_use]
     pub fn task(&self) -> TaskId {
-        self.parent.as_ref().map_or_else(TaskId::main, |parent| parent.task.clone())
+        self.parent
+            .as_ref()
+            .map_or_else(TaskId::main, |parent| parent.task.clone())
     }
     /// Which attempt at that task it is, from 1.
     #[must_use]
@@ -180,7 +182,9 @@ impl EndStatus {
 }
 
 /// Where a run stands, as lists have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunStatus {
     /// Somebody drives it.
@@ -265,7 +269,9 @@ impl RunStatus {
     /// The one of a word.
     #[must_use]
     pub fn of(word: &str) -> Option<RunStatus> {
-        RunStatus::ALL.into_iter().find(|status| status.word() == word)
+        RunStatus::ALL
+            .into_iter()
+            .find(|status| status.word() == word)
     }
 }
 

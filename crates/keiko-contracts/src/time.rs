@@ -4,7 +4,20 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
@@ -45,7 +58,10 @@ mod tests {
 
     #[test]
     fn instants_for_lists() {
-        assert_eq!(Timestamp(1_740_819_659_999).to_minute(), "2025-03-01 09:00Z");
+        assert_eq!(
+            Timestamp(1_740_819_659_999).to_minute(),
+            "2025-03-01 09:00Z"
+        );
         assert_eq!(Timestamp(-1).to_minute(), "1969-12-31 23:59Z");
         assert_eq!(Timestamp(i64::MAX).to_minute(), format!("{} ms", i64::MAX));
     }

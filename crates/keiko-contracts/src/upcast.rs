@@ -40,13 +40,19 @@ fn card_of_pairs(card: &mut Value) {
         }
     });
     each(card, "findings", |mut finding| {
-        let approval = finding.as_object_mut().and_then(|finding| finding.remove("approval")).unwrap_or_default();
+        let approval = finding
+            .as_object_mut()
+            .and_then(|finding| finding.remove("approval"))
+            .unwrap_or_default();
         finding["leave"] = leave(&approval);
         finding
     });
-    each(card, "approvals", |pair| answered(&text(&pair[0]), &text(&pair[1])));
+    each(card, "approvals", |pair| {
+        answered(&text(&pair[0]), &text(&pair[1]))
+    });
     each(card, "models", |pair| {
-        let origin = Some(text(&pair[1])).filter(|origin| ["live", "recorded", "scripted"].contains(&origin.as_str()));
+        let origin = Some(text(&pair[1]))
+            .filter(|origin| ["live", "recorded", "scripted"].contains(&origin.as_str()));
         json!({"model": pair[0], "origin": origin})
     });
 }
@@ -72,9 +78,17 @@ fn leave(words: &Value) -> Value {
 
 /// "approved by maria (said with --install)", or "open".
 fn answered(what: &str, words: &str) -> Value {
-    let Some((decision, rest)) = words.split_once(" by ") else { return json!({"what": what, "decision": null}) };
-    let told = [("said with --install", "flag"), ("set as run.install", "configuration"), ("remembered for this repository", "memory")];
-    let how = told.iter().find_map(|(words, how)| Some((rest.strip_suffix(&format!(" ({words})"))?, *how)));
+    let Some((decision, rest)) = words.split_once(" by ") else {
+        return json!({"what": what, "decision": null});
+    };
+    let told = [
+        ("said with --install", "flag"),
+        ("set as run.install", "configuration"),
+        ("remembered for this repository", "memory"),
+    ];
+    let how = told
+        .iter()
+        .find_map(|(words, how)| Some((rest.strip_suffix(&format!(" ({words})"))?, *how)));
     match how {
         Some((by, how)) => json!({"what": what, "decision": decision, "by": by, "beforehand": how}),
         None => json!({"what": what, "decision": decision, "by": rest}),
@@ -93,7 +107,9 @@ mod tests {
             "approvals": [["push", "approved by maria"], ["install", "approved by jo (x) (said with --install)"], ["look", "open"]],
             "models": [["m", "live"], ["native", "rules, no language model"]],
         }});
-        let new = upcast("run_ended", 1, &serde_json::to_vec(&old).unwrap()).unwrap().unwrap();
+        let new = upcast("run_ended", 1, &serde_json::to_vec(&old).unwrap())
+            .unwrap()
+            .unwrap();
         let new: Value = serde_json::from_slice(&new).unwrap();
         assert_eq!(
             new["card"],

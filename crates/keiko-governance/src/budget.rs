@@ -28,7 +28,10 @@ impl Budget {
     /// A budget; without a limit it only counts.
     #[must_use]
     pub fn new(limit: Option<Micros>) -> Self {
-        Budget { limit, ..Budget::default() }
+        Budget {
+            limit,
+            ..Budget::default()
+        }
     }
     /// Sets another limit; what is spent stays spent.
     pub fn set_limit(&mut self, limit: Option<Micros>) {
@@ -37,7 +40,12 @@ impl Budget {
     /// What may still be reserved; `None` without a limit.
     #[must_use]
     pub fn left(&self) -> Option<Micros> {
-        self.limit.map(|limit| limit.minus(self.reserved).minus(self.spent).minus(self.cut_off))
+        self.limit.map(|limit| {
+            limit
+                .minus(self.reserved)
+                .minus(self.spent)
+                .minus(self.cut_off)
+        })
     }
     /// Spent so far, as the vendors say.
     #[must_use]
@@ -53,7 +61,8 @@ impl Budget {
     /// another try.
     #[must_use]
     pub fn is_overdrawn(&self) -> bool {
-        self.limit.is_some_and(|limit| self.reserved.plus(self.spent).plus(self.cut_off) > limit)
+        self.limit
+            .is_some_and(|limit| self.reserved.plus(self.spent).plus(self.cut_off) > limit)
     }
     /// Whether this much could be reserved.
     ///
@@ -61,7 +70,11 @@ impl Budget {
     /// [`Exhausted`] when it could not.
     pub fn check(&self, wanted: Micros) -> Result<(), Exhausted> {
         match (self.left(), self.limit) {
-            (Some(left), Some(limit)) if wanted > left => Err(Exhausted { wanted, left, limit }),
+            (Some(left), Some(limit)) if wanted > left => Err(Exhausted {
+                wanted,
+                left,
+                limit,
+            }),
             _ => Ok(()),
         }
     }
@@ -91,11 +104,17 @@ mod tests {
         let mut budget = Budget::new(Some(Micros(100)));
         budget.reserve(Micros(40));
         budget.book_cut_off(Micros(40));
-        assert_eq!((budget.left(), budget.is_overdrawn()), (Some(Micros(20)), false));
+        assert_eq!(
+            (budget.left(), budget.is_overdrawn()),
+            (Some(Micros(20)), false)
+        );
         budget.book_cut_off(Micros(40));
         assert!(budget.is_overdrawn());
         budget.settle(Micros(40), Micros::ZERO);
-        assert_eq!((budget.left(), budget.cut_off(), budget.spent()), (Some(Micros(20)), Micros(80), Micros::ZERO));
+        assert_eq!(
+            (budget.left(), budget.cut_off(), budget.spent()),
+            (Some(Micros(20)), Micros(80), Micros::ZERO)
+        );
         assert!(!budget.is_overdrawn());
     }
 

@@ -42,12 +42,24 @@ impl ChainCheck {
     pub fn next(&mut self, event: &Recorded) -> Result<(), ChainFault> {
         let (seq, previous) = self.last.unwrap_or_default();
         if event.seq.0 != seq.0 + 1 {
-            return Err(ChainFault::Gap { after: seq.0, found: event.seq.0 });
+            return Err(ChainFault::Gap {
+                after: seq.0,
+                found: event.seq.0,
+            });
         }
         if event.previous != previous {
             return Err(ChainFault::Link { seq: event.seq.0 });
         }
-        let hash = chain_hash(&event.previous, &event.stream, event.seq, &event.kind, event.version, event.at, &event.head, &event.payload);
+        let hash = chain_hash(
+            &event.previous,
+            &event.stream,
+            event.seq,
+            &event.kind,
+            event.version,
+            event.at,
+            &event.head,
+            &event.payload,
+        );
         if hash != event.hash {
             return Err(ChainFault::Changed { seq: event.seq.0 });
         }

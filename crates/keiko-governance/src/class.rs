@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What kind of thing an action does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionClass {
     /// Sends the conversation to a language model.
@@ -91,9 +93,16 @@ impl ActionClass {
                 | JailOp::ListFiles { .. }
                 | JailOp::Search { .. }
                 | JailOp::Diff { .. }
-                | JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => ActionClass::Read,
-                JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Restore { .. } | JailOp::Without { .. } => ActionClass::Write,
-                JailOp::Git(GitOp::Commit { .. } | GitOp::Branch { .. } | GitOp::Checkout { .. }) => ActionClass::Commit,
+                | JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => {
+                    ActionClass::Read
+                }
+                JailOp::WriteFile { .. }
+                | JailOp::EditFile { .. }
+                | JailOp::Restore { .. }
+                | JailOp::Without { .. } => ActionClass::Write,
+                JailOp::Git(
+                    GitOp::Commit { .. } | GitOp::Branch { .. } | GitOp::Checkout { .. },
+                ) => ActionClass::Commit,
                 JailOp::Exec(_) | JailOp::Cell { .. } => ActionClass::Execute,
                 JailOp::Prepare { .. } => ActionClass::Network,
             },
@@ -110,7 +119,9 @@ pub fn recovery_of(action: &Action) -> Recovery {
         Action::Tool(tool) => tool.recovery,
         Action::Run(_) => Recovery::SameKey,
         Action::Jail(jail) => match &jail.op {
-            JailOp::Exec(_) | JailOp::WriteFile { .. } | JailOp::EditFile { .. } => Recovery::Restore,
+            JailOp::Exec(_) | JailOp::WriteFile { .. } | JailOp::EditFile { .. } => {
+                Recovery::Restore
+            }
             // The kernel's variables are gone with its process: the cell is not repeated, the loss is told.
             JailOp::Cell { .. } => Recovery::Restore,
             JailOp::Open { .. }

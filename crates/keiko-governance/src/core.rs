@@ -260,7 +260,11 @@ impl Terms for RunTerms {
 
 impl CoreEvent for RunEvent {
     fn intent(&self) -> Option<&Intent> {
-        if let RunEvent::EffectIntended(intent) = self { Some(intent) } else { None }
+        if let RunEvent::EffectIntended(intent) = self {
+            Some(intent)
+        } else {
+            None
+        }
     }
 
     fn needs_barrier(&self) -> bool {
@@ -271,7 +275,10 @@ impl CoreEvent for RunEvent {
             | RunEvent::ApprovalResolved(_)
             | RunEvent::RunSuspended(_)
             | RunEvent::RunEnded(_) => true,
-            RunEvent::EffectEnded(ended) => !matches!(ended.outcome, Outcome::Done(Report::Jail(_)) | Outcome::Cancelled),
+            RunEvent::EffectEnded(ended) => !matches!(
+                ended.outcome,
+                Outcome::Done(Report::Jail(_)) | Outcome::Cancelled
+            ),
             RunEvent::RunResumed(_)
             | RunEvent::Steered(_)
             | RunEvent::CallRefused(_)
@@ -299,11 +306,19 @@ impl CoreEvent for RunEvent {
     }
 
     fn asks(&self) -> Option<&ApprovalRequest> {
-        if let RunEvent::ApprovalRequested(request) = self { Some(request) } else { None }
+        if let RunEvent::ApprovalRequested(request) = self {
+            Some(request)
+        } else {
+            None
+        }
     }
 
     fn answers(&self) -> Option<&ApprovalAnswer> {
-        if let RunEvent::ApprovalResolved(answer) = self { Some(answer) } else { None }
+        if let RunEvent::ApprovalResolved(answer) = self {
+            Some(answer)
+        } else {
+            None
+        }
     }
 
     fn is_end(&self) -> bool {

@@ -101,7 +101,8 @@ impl Life {
         {
             approval.consumed = true;
         }
-        self.open.insert(intent.key.clone(), Arc::new(intent.clone()));
+        self.open
+            .insert(intent.key.clone(), Arc::new(intent.clone()));
     }
 
     /// An effect came out: what was reserved is settled. Its intent, if it was open.
@@ -118,7 +119,14 @@ impl Life {
 
     /// A person is asked.
     pub fn asked(&mut self, request: &ApprovalRequest) {
-        self.approvals.insert(request.id, Approval { request: Arc::new(request.clone()), answer: None, consumed: false });
+        self.approvals.insert(
+            request.id,
+            Approval {
+                request: Arc::new(request.clone()),
+                answer: None,
+                consumed: false,
+            },
+        );
     }
 
     /// A person, or a rule, has answered.
@@ -145,7 +153,10 @@ impl Life {
     pub fn count_time(&mut self, now: Timestamp) {
         let asked = match &self.waiting {
             None => self.open_approvals().next().is_some(),
-            Some(why) => matches!(why, Suspension::Approval { .. } | Suspension::Question { .. }),
+            Some(why) => matches!(
+                why,
+                Suspension::Approval { .. } | Suspension::Question { .. }
+            ),
         };
         let idle = asked && self.open.is_empty();
         match self.idle_since {
@@ -160,13 +171,17 @@ impl Life {
 
     /// Approvals without an answer.
     pub fn open_approvals(&self) -> impl Iterator<Item = &Approval> {
-        self.approvals.values().filter(|approval| approval.answer.is_none())
+        self.approvals
+            .values()
+            .filter(|approval| approval.answer.is_none())
     }
 
     /// When the first open approval expires.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.open_approvals().filter_map(|approval| approval.request.expires).min()
+        self.open_approvals()
+            .filter_map(|approval| approval.request.expires)
+            .min()
     }
 
     /// When so many seconds of work are over if it works on. None while it waits.
@@ -178,16 +193,27 @@ impl Life {
 
     /// Approvals bound to a digest. A yes from before a kill does not count after it: it is asked for again.
     pub fn standing(&self, digest: ActionDigest) -> impl Iterator<Item = (ApprovalId, &Approval)> {
-        self.approvals.iter().map(|(id, approval)| (*id, approval)).filter(move |(_, approval)| {
-            let overtaken = |answer: &ApprovalAnswer| answer.decision == Decision::Approved && answer.epoch < self.epoch;
-            approval.request.digest == digest && !approval.answer.as_ref().is_some_and(overtaken)
-        })
+        self.approvals
+            .iter()
+            .map(|(id, approval)| (*id, approval))
+            .filter(move |(_, approval)| {
+                let overtaken = |answer: &ApprovalAnswer| {
+                    answer.decision == Decision::Approved && answer.epoch < self.epoch
+                };
+                approval.request.digest == digest
+                    && !approval.answer.as_ref().is_some_and(overtaken)
+            })
     }
 
     /// What an answer comes to: it counts once, for the action that was shown, and not after its expiry. None when it is
     /// to be passed over. A yes from before a kill would not count anyway: the question stays open, and is asked again.
     #[must_use]
-    pub fn judge_answer(&self, mut answer: ApprovalAnswer, now: Timestamp, epoch: Epoch) -> Option<ApprovalAnswer> {
+    pub fn judge_answer(
+        &self,
+        mut answer: ApprovalAnswer,
+        now: Timestamp,
+        epoch: Epoch,
+    ) -> Option<ApprovalAnswer> {
         let approval = self.approvals.get(&answer.id)?;
         let overtaken = answer.decision == Decision::Approved && answer.epoch < epoch;
         if approval.answer.is_some() || overtaken {

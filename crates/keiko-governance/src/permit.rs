@@ -4,7 +4,9 @@
 //! [`DurableIntent`]; that becomes a [`Permit`] if no kill has come in between. A permit holds for one effect, is not
 //! `Clone`, and is consumed by the port that performs it.
 
-use keiko_contracts::action::{Action, ActionDigest, HostAction, Intent, ModelAction, RunAction, ToolAction};
+use keiko_contracts::action::{
+    Action, ActionDigest, HostAction, Intent, ModelAction, RunAction, ToolAction,
+};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::JailAction;
 use keiko_contracts::journal::{Epoch, Recorded};
@@ -49,7 +51,8 @@ pub enum NoPermit {
 /// letter.
 fn stands_in_blob(recorded: &Recorded, intent: &Intent) -> bool {
     let event = RunEvent::EffectIntended(Box::new(intent.clone()));
-    keiko_contracts::envelope::pack(&event, recorded.at, recorded.head.clone()).is_ok_and(|packed| packed.event.payload == recorded.payload)
+    keiko_contracts::envelope::pack(&event, recorded.at, recorded.head.clone())
+        .is_ok_and(|packed| packed.event.payload == recorded.payload)
 }
 
 impl DurableIntent {
@@ -66,7 +69,10 @@ impl DurableIntent {
         }
         let judged = match serde_json::from_slice::<Judged>(&recorded.payload) {
             Ok(judged) if judged.key == intent.key => judged,
-            Err(_) if stands_in_blob(recorded, &intent) => Judged { key: intent.key.clone(), digest: intent.digest },
+            Err(_) if stands_in_blob(recorded, &intent) => Judged {
+                key: intent.key.clone(),
+                digest: intent.digest,
+            },
             Ok(_) | Err(_) => return Err(NoPermit::NotAnIntent),
         };
         match crate::approval::digest(&intent.action) {
@@ -169,10 +175,20 @@ mod tests {
 
     fn intent(op: JailOp) -> Intent {
         let run = RunId::from_bytes([7; 10]);
-        let action = Action::Jail(JailAction { workspace: run, op, tree: None });
+        let action = Action::Jail(JailAction {
+            workspace: run,
+            op,
+            tree: None,
+        });
         let digest = crate::approval::digest(&action).unwrap();
         Intent {
-            key: EffectKey { run, task: TaskId::main(), attempt: 1, step: 1, ordinal: 0 },
+            key: EffectKey {
+                run,
+                task: TaskId::main(),
+                attempt: 1,
+                step: 1,
+                ordinal: 0,
+            },
             action,
             digest,
             recovery: Recovery::Repeat,
@@ -206,32 +222,76 @@ mod tests {
         let kept = record(&judged);
         assert!(DurableIntent::from_recorded(&kept, judged.clone()).is_ok());
         // Another action with a digest of its own, sound in itself, on the record of the one that was judged.
-        let other = intent(JailOp::Restore { tree: keiko_contracts::jail::TreeId("other".into()) });
-        assert_eq!(DurableIntent::from_recorded(&kept, other).unwrap_err(), NoPermit::Digest);
+        let other = intent(JailOp::Restore {
+            tree: keiko_contracts::jail::TreeId("other".into()),
+        });
+        assert_eq!(
+            DurableIntent::from_recorded(&kept, other).unwrap_err(),
+            NoPermit::Digest
+        );
         let mut elsewhere = judged.clone();
         elsewhere.key.step = 2;
-        assert_eq!(DurableIntent::from_recorded(&kept, elsewhere).unwrap_err(), NoPermit::NotAnIntent);
-        let changed = Recorded { kind: "effect_ended".into(), ..record(&judged) };
-        assert_eq!(DurableIntent::from_recorded(&changed, judged.clone()).unwrap_err(), NoPermit::NotAnIntent);
-        let draft = Recorded { position: Position(0), ..record(&judged) };
-        assert_eq!(DurableIntent::from_recorded(&draft, judged.clone()).unwrap_err(), NoPermit::NotDurable);
+        assert_eq!(
+            DurableIntent::from_recorded(&kept, elsewhere).unwrap_err(),
+            NoPermit::NotAnIntent
+        );
+        let changed = Recorded {
+            kind: "effect_ended".into(),
+            ..record(&judged)
+        };
+        assert_eq!(
+            DurableIntent::from_recorded(&changed, judged.clone()).unwrap_err(),
+            NoPermit::NotAnIntent
+        );
+        let draft = Recorded {
+            position: Position(0),
+            ..record(&judged)
+        };
+        assert_eq!(
+            DurableIntent::from_recorded(&draft, judged.clone()).unwrap_err(),
+            NoPermit::NotDurable
+        );
         // A record that stands in a blob as a whole is held to that blob's digest.
-        let edits =
-            (0..40).map(|n| keiko_contracts::jail::Edit { old: format!("{n}{}", "o".repeat(200)).into(), new: "n".into(), all: false });
-        let long = intent(JailOp::EditFile { path: "a".into(), edits: edits.collect() });
-        let packed = keiko_contracts::envelope::pack(&RunEvent::EffectIntended(Box::new(long.clone())), Timestamp(0), Head::default());
-        let whole = Recorded { payload: packed.unwrap().event.payload, ..record(&long) };
+        let edits = (0..40).map(|n| keiko_contracts::jail::Edit {
+            old: format!("{n}{}", "o".repeat(200)).into(),
+            new: "n".into(),
+            all: false,
+        });
+        let long = intent(JailOp::EditFile {
+            path: "a".into(),
+            edits: edits.collect(),
+        });
+        let packed = keiko_contracts::envelope::pack(
+            &RunEvent::EffectIntended(Box::new(long.clone())),
+            Timestamp(0),
+            Head::default(),
+        );
+        let whole = Recorded {
+            payload: packed.unwrap().event.payload,
+            ..record(&long)
+        };
         assert!(DurableIntent::from_recorded(&whole, long).is_ok());
-        assert_eq!(DurableIntent::from_recorded(&whole, judged.clone()).unwrap_err(), NoPermit::NotAnIntent);
-        let empty = Recorded { payload: b"{}".to_vec(), ..kept };
-        assert_eq!(DurableIntent::from_recorded(&empty, judged).unwrap_err(), NoPermit::NotAnIntent);
+        assert_eq!(
+            DurableIntent::from_recorded(&whole, judged.clone()).unwrap_err(),
+            NoPermit::NotAnIntent
+        );
+        let empty = Recorded {
+            payload: b"{}".to_vec(),
+            ..kept
+        };
+        assert_eq!(
+            DurableIntent::from_recorded(&empty, judged).unwrap_err(),
+            NoPermit::NotAnIntent
+        );
     }
 
     #[test]
     fn a_kill_in_between_takes_the_permit_away() {
         let durable = |epoch| {
             let judged = intent(JailOp::Survey);
-            DurableIntent::from_recorded(&record(&judged), judged).unwrap().permit(Epoch(4), epoch)
+            DurableIntent::from_recorded(&record(&judged), judged)
+                .unwrap()
+                .permit(Epoch(4), epoch)
         };
         assert!(matches!(durable(Epoch(4)), Ok(AnyPermit::Jail(_))));
         assert_eq!(durable(Epoch(5)).unwrap_err(), NoPermit::Killed);

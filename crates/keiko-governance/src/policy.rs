@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How an action of a class is treated, from the most to the least permissive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// It runs.
@@ -60,7 +62,11 @@ fn expiry() -> u32 {
 
 impl Default for RiskPolicy {
     fn default() -> Self {
-        RiskPolicy { classes: BTreeMap::new(), commands: Vec::new(), approval_expires_hours: expiry() }
+        RiskPolicy {
+            classes: BTreeMap::new(),
+            commands: Vec::new(),
+            approval_expires_hours: expiry(),
+        }
     }
 }
 
@@ -97,40 +103,68 @@ impl RiskPolicy {
             | ActionClass::ToolRead
             | ActionClass::Run => Level::Run,
             ActionClass::ToolIdempotent => Level::Alert,
-            ActionClass::TestChange | ActionClass::Network | ActionClass::GitPush | ActionClass::ToolOther => Level::Ask,
+            ActionClass::TestChange
+            | ActionClass::Network
+            | ActionClass::GitPush
+            | ActionClass::ToolOther => Level::Ask,
         }
     }
 
     /// The level of a class under this policy.
     #[must_use]
     pub fn level(&self, class: ActionClass) -> Level {
-        self.classes.get(&class).copied().unwrap_or_else(|| Self::default_level(class))
+        self.classes
+            .get(&class)
+            .copied()
+            .unwrap_or_else(|| Self::default_level(class))
     }
 
     /// Judges an action. Total and deterministic.
     #[must_use]
     pub fn judge(&self, question: Question<'_>) -> Verdict {
         let class = ActionClass::of(question.action);
-        let mut verdict = Verdict { level: self.level(class), reason: format!("class `{}`", class.name()) };
+        let mut verdict = Verdict {
+            level: self.level(class),
+            reason: format!("class `{}`", class.name()),
+        };
         if question.changes_protected_test {
             let level = self.level(ActionClass::TestChange);
             if level > verdict.level {
-                verdict = Verdict { level, reason: "it changes an existing test (class `test_change`)".into() };
+                verdict = Verdict {
+                    level,
+                    reason: "it changes an existing test (class `test_change`)".into(),
+                };
             }
         }
         for rule in &self.commands {
             if rule.level > verdict.level && command_starts(question.action, &rule.starts) {
-                let why = if rule.reason.is_empty() { String::new() } else { format!(": {}", rule.reason) };
-                verdict = Verdict { level: rule.level, reason: format!("command rule `{}`{why}", rule.starts.join(" ")) };
+                let why = if rule.reason.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {}", rule.reason)
+                };
+                verdict = Verdict {
+                    level: rule.level,
+                    reason: format!("command rule `{}`{why}", rule.starts.join(" ")),
+                };
             }
         }
         match question.mode {
-            ApprovalMode::Ask if verdict.level < Level::Ask && (question.changes_protected_test || asks_in_ask_mode(class)) => {
-                Verdict { level: Level::Ask, reason: format!("approval mode `ask`, class `{}`", class.name()) }
+            ApprovalMode::Ask
+                if verdict.level < Level::Ask
+                    && (question.changes_protected_test || asks_in_ask_mode(class)) =>
+            {
+                Verdict {
+                    level: Level::Ask,
+                    reason: format!("approval mode `ask`, class `{}`", class.name()),
+                }
             }
             ApprovalMode::Never if verdict.level == Level::Ask => Verdict {
                 level: Level::Forbid,
-                reason: format!("approval mode `never` refuses what needs an approval: {}", verdict.reason),
+                reason: format!(
+                    "approval mode `never` refuses what needs an approval: {}",
+                    verdict.reason
+                ),
             },
             ApprovalMode::Ask | ApprovalMode::Policy | ApprovalMode::Never => verdict,
         }
@@ -155,21 +189,37 @@ fn asks_in_ask_mode(class: ActionClass) -> bool {
 /// (`/usr/bin/git`) are looked through. This is a convenience for people who want to be asked, not a border:
 /// the border is the sandbox.
 fn command_starts(action: &Action, starts: &[String]) -> bool {
-    let Action::Jail(jail) = action else { return false };
+    let Action::Jail(jail) = action else {
+        return false;
+    };
     let begins = |words: &[String]| {
         !starts.is_empty()
             && words.len() >= starts.len()
-            && words.iter().zip(starts).enumerate().all(|(i, (word, start))| {
-                let word = if i == 0 { word.rsplit('/').next().unwrap_or(word) } else { word };
-                word == start
-            })
+            && words
+                .iter()
+                .zip(starts)
+                .enumerate()
+                .all(|(i, (word, start))| {
+                    let word = if i == 0 {
+                        word.rsplit('/').next().unwrap_or(word)
+                    } else {
+                        word
+                    };
+                    word == start
+                })
     };
     match &jail.op {
         JailOp::Exec(spec) => match &spec.command {
             Command::Argv(argv) => begins(argv),
-            Command::Shell(script) => simple_commands(script.text_or_empty()).iter().any(|words| begins(words)),
+            Command::Shell(script) => simple_commands(script.text_or_empty())
+                .iter()
+                .any(|words| begins(words)),
         },
-        JailOp::Prepare(prepare) => prepare.sets.iter().flat_map(|set| &set.commands).any(|argv| begins(argv)),
+        JailOp::Prepare(prepare) => prepare
+            .sets
+            .iter()
+            .flat_map(|set| &set.commands)
+            .any(|argv| begins(argv)),
         _ => false,
     }
 }
@@ -182,7 +232,11 @@ fn simple_commands(script: &str) -> Vec<Vec<String>> {
                 .split_whitespace()
                 .map(|word| word.trim_matches(['"', '\'', '$']).to_owned())
                 .skip_while(|word| {
-                    word.contains('=') || matches!(word.as_str(), "sudo" | "env" | "exec" | "then" | "do" | "else" | "time" | "nohup")
+                    word.contains('=')
+                        || matches!(
+                            word.as_str(),
+                            "sudo" | "env" | "exec" | "then" | "do" | "else" | "time" | "nohup"
+                        )
                 })
                 .collect()
         })
@@ -210,13 +264,29 @@ mod tests {
             collect: vec![],
             report: None,
         };
-        Action::Jail(JailAction { workspace: run(), op: JailOp::Exec(spec), tree: None })
+        Action::Jail(JailAction {
+            workspace: run(),
+            op: JailOp::Exec(spec),
+            tree: None,
+        })
     }
     fn push() -> Action {
-        Action::Host(HostAction::Push { workspace: run(), remote: "r".into(), branch: "b".into(), commit: "c".into(), expected: None })
+        Action::Host(HostAction::Push {
+            workspace: run(),
+            remote: "r".into(),
+            branch: "b".into(),
+            commit: "c".into(),
+            expected: None,
+        })
     }
     fn judge(policy: &RiskPolicy, action: &Action, mode: ApprovalMode) -> Level {
-        policy.judge(Question { action, changes_protected_test: false, mode }).level
+        policy
+            .judge(Question {
+                action,
+                changes_protected_test: false,
+                mode,
+            })
+            .level
     }
 
     #[test]
@@ -224,7 +294,10 @@ mod tests {
         let policy = RiskPolicy::default();
         assert_eq!(judge(&policy, &push(), ApprovalMode::Policy), Level::Ask);
         assert_eq!(judge(&policy, &push(), ApprovalMode::Never), Level::Forbid);
-        assert_eq!(judge(&policy, &shell("ls"), ApprovalMode::Policy), Level::Run);
+        assert_eq!(
+            judge(&policy, &shell("ls"), ApprovalMode::Policy),
+            Level::Run
+        );
         assert_eq!(judge(&policy, &shell("ls"), ApprovalMode::Ask), Level::Ask);
     }
 
@@ -235,17 +308,43 @@ mod tests {
         )
         .unwrap();
         assert_eq!(judge(&policy, &push(), ApprovalMode::Ask), Level::Forbid);
-        assert_eq!(judge(&policy, &shell("ls"), ApprovalMode::Policy), Level::Alert);
-        for script in ["cd x && cargo publish", "/usr/bin/cargo publish --dry-run", "A=1 'cargo' publish", "$(cargo publish)"] {
-            assert_eq!(judge(&policy, &shell(script), ApprovalMode::Policy), Level::Ask, "{script}");
+        assert_eq!(
+            judge(&policy, &shell("ls"), ApprovalMode::Policy),
+            Level::Alert
+        );
+        for script in [
+            "cd x && cargo publish",
+            "/usr/bin/cargo publish --dry-run",
+            "A=1 'cargo' publish",
+            "$(cargo publish)",
+        ] {
+            assert_eq!(
+                judge(&policy, &shell(script), ApprovalMode::Policy),
+                Level::Ask,
+                "{script}"
+            );
         }
-        assert_eq!(judge(&policy, &shell("cargo test"), ApprovalMode::Policy), Level::Alert);
+        assert_eq!(
+            judge(&policy, &shell("cargo test"), ApprovalMode::Policy),
+            Level::Alert
+        );
     }
 
     #[test]
     fn weakening_a_test_is_asked_for() {
-        let action = Action::Jail(JailAction { workspace: run(), op: JailOp::WriteFile { path: "t".into(), text: "".into() }, tree: None });
-        let verdict = RiskPolicy::default().judge(Question { action: &action, changes_protected_test: true, mode: ApprovalMode::Policy });
+        let action = Action::Jail(JailAction {
+            workspace: run(),
+            op: JailOp::WriteFile {
+                path: "t".into(),
+                text: "".into(),
+            },
+            tree: None,
+        });
+        let verdict = RiskPolicy::default().judge(Question {
+            action: &action,
+            changes_protected_test: true,
+            mode: ApprovalMode::Policy,
+        });
         assert_eq!(verdict.level, Level::Ask);
         assert!(verdict.reason.contains("test"));
     }

@@ -38,9 +38,21 @@ mod tests {
         let key = format!("sk-ant-{}", "a1".repeat(20));
         assert_eq!(redact(&format!("key={key}.")), "key=[redacted].");
         assert_eq!(redact("AKIAABCDEFGHIJKLMNOP"), MARK);
-        let private = format!("-----BEGIN RSA PRIVATE KEY-----\n{}-----END RSA PRIVATE KEY-----", "MIIEow==\n".repeat(3_000));
-        assert_eq!(redact(&format!("a {private} b {private} c")), "a [redacted] b [redacted] c");
-        assert_eq!(redact("-----BEGIN PRIVATE KEY-----\nand no end"), "-----BEGIN PRIVATE KEY-----\nand no end");
-        assert_eq!(redact("a task-force of sk-8 people"), "a task-force of sk-8 people");
+        let private = format!(
+            "-----BEGIN RSA PRIVATE KEY-----\n{}-----END RSA PRIVATE KEY-----",
+            "MIIEow==\n".repeat(3_000)
+        );
+        assert_eq!(
+            redact(&format!("a {private} b {private} c")),
+            "a [redacted] b [redacted] c"
+        );
+        assert_eq!(
+            redact("-----BEGIN PRIVATE KEY-----\nand no end"),
+            "-----BEGIN PRIVATE KEY-----\nand no end"
+        );
+        assert_eq!(
+            redact("a task-force of sk-8 people"),
+            "a task-force of sk-8 people"
+        );
     }
 }

@@ -131,12 +131,19 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Timeouts { connect_ms: 10_000, first_token_ms: 180_000, idle_ms: 90_000, total_ms: 1_800_000 }
+        Timeouts {
+            connect_ms: 10_000,
+            first_token_ms: 180_000,
+            idle_ms: 90_000,
+            total_ms: 1_800_000,
+        }
     }
 }
 
 /// How a key is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Auth {
     /// `Authorization: Bearer KEY`.
@@ -168,12 +175,28 @@ mod tests {
             idle_ms = 5
         "#;
         let config: ModelsConfig = toml::from_str(text).unwrap();
-        assert_eq!(config.vendors["lab"].models["old"].thinking, Some(ThinkingStyle::Budget));
-        assert_eq!((config.timeouts.idle_ms, config.timeouts.connect_ms), (5, 10_000));
-        assert_eq!(toml::from_str::<ModelsConfig>(&toml::to_string(&config).unwrap()).unwrap(), config);
-        for bad in ["defualt = 'x'", "[vendors.x]\nbase = 'x'", "[vendors.x]\nfamily = 'gopher'", "[timeouts]\nidle = 1"] {
+        assert_eq!(
+            config.vendors["lab"].models["old"].thinking,
+            Some(ThinkingStyle::Budget)
+        );
+        assert_eq!(
+            (config.timeouts.idle_ms, config.timeouts.connect_ms),
+            (5, 10_000)
+        );
+        assert_eq!(
+            toml::from_str::<ModelsConfig>(&toml::to_string(&config).unwrap()).unwrap(),
+            config
+        );
+        for bad in [
+            "defualt = 'x'",
+            "[vendors.x]\nbase = 'x'",
+            "[vendors.x]\nfamily = 'gopher'",
+            "[timeouts]\nidle = 1",
+        ] {
             assert!(toml::from_str::<ModelsConfig>(bad).is_err(), "{bad}");
         }
-        assert!(schemars::schema_for!(ModelsConfig).as_value()["properties"]["vendors"].is_object());
+        assert!(
+            schemars::schema_for!(ModelsConfig).as_value()["properties"]["vendors"].is_object()
+        );
     }
 }

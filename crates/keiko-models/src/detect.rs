@@ -35,8 +35,19 @@ pub enum Found {
 /// Finds the variables that hold keys.
 #[must_use]
 pub fn keys(env: &Env) -> Vec<Found> {
-    let variable = |name: &str| [name.to_owned(), format!("{name}_FILE")].into_iter().find(|name| env(name).is_some());
-    ROWS.iter().filter_map(|row| Some(Found::Key { vendor: row.name.to_owned(), variable: variable(row.key_env?)? })).collect()
+    let variable = |name: &str| {
+        [name.to_owned(), format!("{name}_FILE")]
+            .into_iter()
+            .find(|name| env(name).is_some())
+    };
+    ROWS.iter()
+        .filter_map(|row| {
+            Some(Found::Key {
+                vendor: row.name.to_owned(),
+                variable: variable(row.key_env?)?,
+            })
+        })
+        .collect()
 }
 
 #[derive(Deserialize)]
@@ -57,9 +68,20 @@ pub async fn ollama(env: &Env) -> Option<Found> {
         return None;
     }
     let base_url = vendor.base.trim_end_matches("/v1").to_owned();
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none()).build().ok()?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .ok()?;
     let listing = async {
-        let mut response = client.get(format!("{base_url}/api/tags")).send().await.ok()?.error_for_status().ok()?;
+        let mut response = client
+            .get(format!("{base_url}/api/tags"))
+            .send()
+            .await
+            .ok()?
+            .error_for_status()
+            .ok()?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.ok()? {
             body.extend_from_slice(&chunk);
@@ -70,7 +92,12 @@ pub async fn ollama(env: &Env) -> Option<Found> {
         serde_json::from_slice::<Tags>(&body).ok()
     };
     let tags = tokio::time::timeout(PATIENCE, listing).await.ok()??;
-    let models = tags.models.into_iter().take(MAX_LISTED).map(|tag| format!("ollama/{}", tag.name)).collect();
+    let models = tags
+        .models
+        .into_iter()
+        .take(MAX_LISTED)
+        .map(|tag| format!("ollama/{}", tag.name))
+        .collect();
     Some(Found::Ollama { base_url, models })
 }
 
@@ -81,7 +108,9 @@ mod tests {
 
     #[test]
     fn finds_keys_by_name_and_never_shows_them() {
-        let env: Env = Arc::new(|name| matches!(name, "GROQ_API_KEY" | "OPENAI_API_KEY_FILE").then(|| "value-of-it".to_owned()));
+        let env: Env = Arc::new(|name| {
+            matches!(name, "GROQ_API_KEY" | "OPENAI_API_KEY_FILE").then(|| "value-of-it".to_owned())
+        });
         let found = keys(&env);
         let names: Vec<_> = found
             .iter()
@@ -90,7 +119,10 @@ mod tests {
                 Found::Ollama { .. } => panic!("no server was asked"),
             })
             .collect();
-        assert_eq!(names, [("openai", "OPENAI_API_KEY_FILE"), ("groq", "GROQ_API_KEY")]);
+        assert_eq!(
+            names,
+            [("openai", "OPENAI_API_KEY_FILE"), ("groq", "GROQ_API_KEY")]
+        );
         assert!(!format!("{found:?}").contains("value-of-it"));
     }
 }

@@ -87,9 +87,16 @@ impl Asked<'_> {
     /// A vendor's words, made fit for logs: short, one line, without keys.
     #[must_use]
     pub fn words(&self, text: &str) -> String {
-        let text: String = ApiKey::scrub(self.key, text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text: String = ApiKey::scrub(self.key, text)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         let text = text.trim();
-        if text.chars().count() > MAX_WORDS { text.chars().take(MAX_WORDS).chain(['…']).collect() } else { text.to_owned() }
+        if text.chars().count() > MAX_WORDS {
+            text.chars().take(MAX_WORDS).chain(['…']).collect()
+        } else {
+            text.to_owned()
+        }
     }
 
     fn fault(&self, code: Code, message: String) -> Fault {
@@ -98,9 +105,15 @@ impl Asked<'_> {
 
     fn key_hint(&self) -> String {
         match self.key_env {
-            Some(name) => format!("check the key in {name}, then: keiko models probe {}/{}", self.vendor, self.model),
+            Some(name) => format!(
+                "check the key in {name}, then: keiko models probe {}/{}",
+                self.vendor, self.model
+            ),
             None => {
-                format!("set models.vendors.{}.key_env or key_file, then: keiko models probe {}/{}", self.vendor, self.vendor, self.model)
+                format!(
+                    "set models.vendors.{}.key_env or key_file, then: keiko models probe {}/{}",
+                    self.vendor, self.vendor, self.model
+                )
             }
         }
     }
@@ -111,10 +124,21 @@ impl Asked<'_> {
         let json: Value = serde_json::from_str(body).unwrap_or(Value::Null);
         let (kind, message) = match vendor_error(&json) {
             Some(DecodeError::Vendor { kind, message }) => (kind, message),
-            _ => (String::new(), ["message", "detail"].iter().find_map(|n| json.get(n)?.as_str()).unwrap_or_default().to_owned()),
+            _ => (
+                String::new(),
+                ["message", "detail"]
+                    .iter()
+                    .find_map(|n| json.get(n)?.as_str())
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
         };
         let words = self.words(&message);
-        let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+        let said = if words.is_empty() {
+            String::new()
+        } else {
+            format!(": {words}")
+        };
         let vendor = self.vendor;
         match status {
             401 | 403 => self.fault(KEY_REFUSED, format!("{vendor} refuses the key (HTTP {status}){said}")).hint(self.key_hint()),
@@ -143,17 +167,26 @@ impl Asked<'_> {
     }
 
     fn no_credit(&self, said: &str) -> Fault {
-        self.fault(NO_CREDIT, format!("the account at {} has no credit{said}", self.vendor))
-            .hint("top it up, or choose another model with --model")
+        self.fault(
+            NO_CREDIT,
+            format!("the account at {} has no credit{said}", self.vendor),
+        )
+        .hint("top it up, or choose another model with --model")
     }
 
     fn too_large_for_it(&self, said: &str, window: Window) -> Fault {
         let fault = match window.output {
             Some(most) => self
-                .fault(OUTPUT_LIMIT, format!("{} writes at most {most} tokens at once{said}", self.model))
+                .fault(
+                    OUTPUT_LIMIT,
+                    format!("{} writes at most {most} tokens at once{said}", self.model),
+                )
                 .hint(format!("keiko config set run.max_output_tokens {most}")),
             None => self
-                .fault(TOO_LONG, format!("the request is longer than {} can read{said}", self.model))
+                .fault(
+                    TOO_LONG,
+                    format!("the request is longer than {} can read{said}", self.model),
+                )
                 .hint("choose a model with a larger context with --model"),
         };
         fault.window(window)
@@ -162,12 +195,18 @@ impl Asked<'_> {
     /// The server has cut the prompt without a word: its answer is one to something else.
     #[must_use]
     pub fn cut_in_silence(&self, context: u32) -> Fault {
-        let said = format!("{} has read the request in part only: its context holds {context} tokens", self.vendor);
+        let said = format!(
+            "{} has read the request in part only: its context holds {context} tokens",
+            self.vendor
+        );
         let hint = format!(
             "give it a larger one: OLLAMA_CONTEXT_LENGTH=32768 ollama serve, then: keiko models probe {}/{}",
             self.vendor, self.model
         );
-        self.fault(CUT_PROMPT, said).hint(hint).window(Window { context: Some(context), ..Window::default() })
+        self.fault(CUT_PROMPT, said).hint(hint).window(Window {
+            context: Some(context),
+            ..Window::default()
+        })
     }
 
     /// What a broken stream means.
@@ -175,35 +214,64 @@ impl Asked<'_> {
     pub fn decode(&self, error: &DecodeError) -> Fault {
         let vendor = self.vendor;
         match error {
-            DecodeError::Truncated => {
-                self.fault(TRUNCATED, format!("truncated: the answer of {vendor} ends before it is complete")).transient(None)
-            }
+            DecodeError::Truncated => self
+                .fault(
+                    TRUNCATED,
+                    format!("truncated: the answer of {vendor} ends before it is complete"),
+                )
+                .transient(None),
             DecodeError::Shape(why) => self
-                .fault(BAD_STREAM, format!("the answer of {vendor} cannot be read: {}", self.words(why)))
-                .hint(format!("check models.vendors.{vendor}.family, then: keiko models probe {vendor}/{}", self.model))
+                .fault(
+                    BAD_STREAM,
+                    format!("the answer of {vendor} cannot be read: {}", self.words(why)),
+                )
+                .hint(format!(
+                    "check models.vendors.{vendor}.family, then: keiko models probe {vendor}/{}",
+                    self.model
+                ))
                 .transient(None),
             DecodeError::Vendor { kind, message } => {
-                let fault = self.fault(VENDOR, format!("{vendor} breaks off: {} ({})", self.words(message), self.words(kind)));
+                let fault = self.fault(
+                    VENDOR,
+                    format!(
+                        "{vendor} breaks off: {} ({})",
+                        self.words(message),
+                        self.words(kind)
+                    ),
+                );
                 if let Some(window) = learn(kind, message) {
                     self.too_large_for_it(&format!(": {}", self.words(message)), window)
                 } else if passes(kind) {
                     fault.transient(None)
                 } else {
-                    fault.hint(format!("try it alone: keiko models probe {vendor}/{}", self.model))
+                    fault.hint(format!(
+                        "try it alone: keiko models probe {vendor}/{}",
+                        self.model
+                    ))
                 }
             }
-            DecodeError::TooManyParts | DecodeError::Sse(_) => {
-                self.fault(TOO_LARGE, format!("the answer of {vendor} is not usable: {error}"))
-            }
+            DecodeError::TooManyParts | DecodeError::Sse(_) => self.fault(
+                TOO_LARGE,
+                format!("the answer of {vendor} is not usable: {error}"),
+            ),
         }
     }
 
     /// Nothing came in time.
     #[must_use]
     pub fn timeout(&self, what: &str, key: &str, waited: std::time::Duration) -> Fault {
-        self.fault(TIMEOUT, format!("{} sent no {what} within {:.1} s", self.vendor, waited.as_secs_f64()))
-            .hint(format!("allow more time: keiko config set models.timeouts.{key} MILLISECONDS"))
-            .transient(None)
+        self.fault(
+            TIMEOUT,
+            format!(
+                "{} sent no {what} within {:.1} s",
+                self.vendor,
+                waited.as_secs_f64()
+            ),
+        )
+        .hint(format!(
+            "allow more time: keiko config set models.timeouts.{key} MILLISECONDS"
+        ))
+        .transient(None)
     }
 
     /// The connection could not be made, or broke.
@@ -214,32 +282,81 @@ impl Asked<'_> {
             let hint = if self.vendor == "ollama" {
                 "start it: ollama serve".to_owned()
             } else {
-                format!("check the address in models.vendors.{}.base_url and the network", self.vendor)
+                format!(
+                    "check the address in models.vendors.{}.base_url and the network",
+                    self.vendor
+                )
             };
-            return self.fault(UNREACHABLE, format!("{} cannot be reached: {why}", self.vendor)).hint(hint).transient(None);
+            return self
+                .fault(
+                    UNREACHABLE,
+                    format!("{} cannot be reached: {why}", self.vendor),
+                )
+                .hint(hint)
+                .transient(None);
         }
-        self.fault(TRUNCATED, format!("the connection to {} broke: {why}", self.vendor)).transient(None)
+        self.fault(
+            TRUNCATED,
+            format!("the connection to {} broke: {why}", self.vendor),
+        )
+        .transient(None)
     }
 
     /// A 200 that is not what was asked for.
     #[must_use]
     pub fn not_a_stream(&self, content_type: &str) -> Fault {
-        let kind = if content_type.is_empty() { "something without a content type".to_owned() } else { self.words(content_type) };
-        self.fault(NOT_A_STREAM, format!("{} answers with {kind}, not with a stream of events", self.vendor))
-            .hint(format!("check models.vendors.{}.base_url: it probably leads to a web page", self.vendor))
+        let kind = if content_type.is_empty() {
+            "something without a content type".to_owned()
+        } else {
+            self.words(content_type)
+        };
+        self.fault(
+            NOT_A_STREAM,
+            format!(
+                "{} answers with {kind}, not with a stream of events",
+                self.vendor
+            ),
+        )
+        .hint(format!(
+            "check models.vendors.{}.base_url: it probably leads to a web page",
+            self.vendor
+        ))
     }
 
     /// The answer is larger than any real one.
     #[must_use]
     pub fn too_large(&self, limit: usize) -> Fault {
-        self.fault(TOO_LARGE, format!("the answer of {} is larger than {} MiB", self.vendor, limit >> 20))
+        self.fault(
+            TOO_LARGE,
+            format!(
+                "the answer of {} is larger than {} MiB",
+                self.vendor,
+                limit >> 20
+            ),
+        )
     }
 }
 
 /// Whether an error within a stream is one that passes.
 fn passes(kind: &str) -> bool {
-    let words = ["overloaded", "rate_limit", "api_error", "server_error", "timeout", "internal", "unavailable", "error", "429"];
-    words.iter().any(|word| if *word == "error" { kind == "error" } else { kind.contains(word) }) || kind.starts_with('5')
+    let words = [
+        "overloaded",
+        "rate_limit",
+        "api_error",
+        "server_error",
+        "timeout",
+        "internal",
+        "unavailable",
+        "error",
+        "429",
+    ];
+    words.iter().any(|word| {
+        if *word == "error" {
+            kind == "error"
+        } else {
+            kind.contains(word)
+        }
+    }) || kind.starts_with('5')
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

@@ -43,8 +43,15 @@ impl ApiKey {
     /// When it is empty, too long, or has characters that no header can carry. `place` says where it came from.
     pub fn new(text: &str, place: &str) -> Result<ApiKey, Fault> {
         let text = text.trim();
-        if text.is_empty() || text.len() as u64 > MAX_KEY || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Fault::new(KEY_FILE, "this is not a key: expected one line of printable characters").at(place));
+        if text.is_empty()
+            || text.len() as u64 > MAX_KEY
+            || !text.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(Fault::new(
+                KEY_FILE,
+                "this is not a key: expected one line of printable characters",
+            )
+            .at(place));
         }
         Ok(ApiKey(text.into()))
     }
@@ -84,7 +91,9 @@ impl ApiKey {
     /// # Errors
     /// When it cannot be read, or others can read it.
     pub fn from_file(path: &Path) -> Result<ApiKey, Fault> {
-        let unreadable = |why: std::io::Error| Fault::new(KEY_FILE, format!("the key file cannot be read: {why}")).at(path.display());
+        let unreadable = |why: std::io::Error| {
+            Fault::new(KEY_FILE, format!("the key file cannot be read: {why}")).at(path.display())
+        };
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let meta = file.metadata().map_err(unreadable)?;
         if !meta.is_file() {
@@ -93,10 +102,14 @@ impl ApiKey {
         #[cfg(unix)]
         if std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o077 != 0 {
             let hint = format!("chmod 600 {}", path.display());
-            return Err(Fault::new(KEY_FILE, "others can read the key file").at(path.display()).hint(hint));
+            return Err(Fault::new(KEY_FILE, "others can read the key file")
+                .at(path.display())
+                .hint(hint));
         }
         let mut text = String::new();
-        file.take(MAX_KEY + 1).read_to_string(&mut text).map_err(unreadable)?;
+        file.take(MAX_KEY + 1)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
         ApiKey::new(&text, &path.display().to_string())
     }
 }
@@ -112,7 +125,8 @@ fn replace_words(text: &str, key: &str) -> String {
     while let Some(at) = rest.find(key) {
         let (before, after) = (&rest[..at], &rest[at + key.len()..]);
         let inside = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        let word = inside(before.chars().next_back().or(out.chars().next_back())) || inside(after.chars().next());
+        let word = inside(before.chars().next_back().or(out.chars().next_back()))
+            || inside(after.chars().next());
         out.push_str(before);
         out.push_str(if word { key } else { "[key]" });
         rest = after;
@@ -127,8 +141,12 @@ mod tests {
 
     #[test]
     fn a_short_key_is_no_part_of_a_word() {
-        let scrubbed = |key: &str, text: &str| ApiKey::scrub(Some(&ApiKey::new(key, "test").unwrap()), text);
-        assert_eq!(scrubbed("x", "the model does not exist; key=x, \"x\""), "the model does not exist; key=[key], \"[key]\"");
+        let scrubbed =
+            |key: &str, text: &str| ApiKey::scrub(Some(&ApiKey::new(key, "test").unwrap()), text);
+        assert_eq!(
+            scrubbed("x", "the model does not exist; key=x, \"x\""),
+            "the model does not exist; key=[key], \"[key]\""
+        );
         assert_eq!(scrubbed("ollama", "ollama: ollamas"), "[key]: ollamas");
         assert_eq!(scrubbed("0123456789ab", "z0123456789abz"), "z[key]z");
         assert_eq!(scrubbed("aa", "aaa aa"), "aaa [key]");
@@ -138,10 +156,18 @@ mod tests {
     fn is_never_shown() {
         let key = ApiKey::new(" hunter2 \n", "test").unwrap();
         assert_eq!(key.reveal(), "hunter2");
-        assert_eq!(format!("{key} {key:?} {:?}", Some(&key)), "[key] [key] Some([key])");
-        assert_eq!(ApiKey::scrub(Some(&key), "no hunter2 here"), "no [key] here");
+        assert_eq!(
+            format!("{key} {key:?} {:?}", Some(&key)),
+            "[key] [key] Some([key])"
+        );
+        assert_eq!(
+            ApiKey::scrub(Some(&key), "no hunter2 here"),
+            "no [key] here"
+        );
         let fault = ApiKey::new("two\nlines", "OPENAI_API_KEY").unwrap_err();
-        assert!(!format!("{fault:?}").contains("lines characters") && !fault.message.contains("two"));
+        assert!(
+            !format!("{fault:?}").contains("lines characters") && !fault.message.contains("two")
+        );
     }
 
     #[cfg(unix)]
@@ -152,11 +178,20 @@ mod tests {
         let path = dir.path().join("key");
         std::fs::write(&path, "abc\n").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(ApiKey::from_file(&path).unwrap_err().hint.unwrap().starts_with("chmod 600 "));
+        assert!(
+            ApiKey::from_file(&path)
+                .unwrap_err()
+                .hint
+                .unwrap()
+                .starts_with("chmod 600 ")
+        );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let named = path.display().to_string();
         let env: Env = Arc::new(move |name| (name == "X_KEY_FILE").then(|| named.clone()));
-        assert_eq!(ApiKey::from_env(&env, "X_KEY").unwrap().unwrap().reveal(), "abc");
+        assert_eq!(
+            ApiKey::from_env(&env, "X_KEY").unwrap().unwrap().reveal(),
+            "abc"
+        );
         assert_eq!(ApiKey::from_env(&env, "Y_KEY").unwrap(), None);
         assert!(ApiKey::from_file(dir.path()).is_err());
     }

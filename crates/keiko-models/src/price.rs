@@ -37,27 +37,47 @@ impl Price {
     /// The most that a request can cost.
     #[must_use]
     pub fn at_most(&self, input: u64, output: u64) -> Micros {
-        let dearest = Price { input: self.input.max(self.cache_write).max(self.cached), ..*self };
-        dearest.cost(&Usage { input, output, ..Usage::default() })
+        let dearest = Price {
+            input: self.input.max(self.cache_write).max(self.cached),
+            ..*self
+        };
+        dearest.cost(&Usage {
+            input,
+            output,
+            ..Usage::default()
+        })
     }
 
     fn parse(config: &PriceConfig, place: &str) -> Result<Price, Fault> {
         let rate = |amount: &Amount| match amount {
             Amount::Whole(dollars) => Ok(u64::from(*dollars) * 1_000_000),
-            Amount::Text(text) => {
-                text.parse::<Micros>().map(|micros| micros.0).map_err(|e| Fault::new(fault::PRICE, e.to_string()).at(place))
-            }
+            Amount::Text(text) => text
+                .parse::<Micros>()
+                .map(|micros| micros.0)
+                .map_err(|e| Fault::new(fault::PRICE, e.to_string()).at(place)),
         };
         if let Some(all) = &config.price {
             let all = rate(all)?;
-            return Ok(Price { input: all, cached: all, cache_write: all, output: all });
+            return Ok(Price {
+                input: all,
+                cached: all,
+                cache_write: all,
+                output: all,
+            });
         }
         let (Some(input), Some(output)) = (&config.input, &config.output) else {
-            return Err(Fault::new(fault::PRICE, "a price needs input and output, or price = 0").at(place));
+            return Err(
+                Fault::new(fault::PRICE, "a price needs input and output, or price = 0").at(place),
+            );
         };
         let input = rate(input)?;
         let or_input = |amount: &Option<Amount>| amount.as_ref().map_or(Ok(input), rate);
-        Ok(Price { input, cached: or_input(&config.cached)?, cache_write: or_input(&config.cache_write)?, output: rate(output)? })
+        Ok(Price {
+            input,
+            cached: or_input(&config.cached)?,
+            cache_write: or_input(&config.cache_write)?,
+            output: rate(output)?,
+        })
     }
 }
 
@@ -83,19 +103,39 @@ impl Prices {
     /// # Errors
     /// When one of them is no price.
     pub fn new(own: &BTreeMap<String, PriceConfig>) -> Result<Prices, Fault> {
-        let file: PriceFile = toml::from_str(include_str!("../prices.toml"))
-            .map_err(|e| Fault::new(fault::PRICE, format!("the price file cannot be read: {}", e.message())))?;
-        let parse = |prices: &BTreeMap<String, PriceConfig>| -> Result<BTreeMap<String, Price>, Fault> {
-            prices.iter().map(|(name, price)| Ok((name.clone(), Price::parse(price, &format!("models.prices.{name:?}"))?))).collect()
-        };
-        Ok(Prices { as_of: file.as_of, own: parse(own)?, listed: parse(&file.models)? })
+        let file: PriceFile = toml::from_str(include_str!("../prices.toml")).map_err(|e| {
+            Fault::new(
+                fault::PRICE,
+                format!("the price file cannot be read: {}", e.message()),
+            )
+        })?;
+        let parse =
+            |prices: &BTreeMap<String, PriceConfig>| -> Result<BTreeMap<String, Price>, Fault> {
+                prices
+                    .iter()
+                    .map(|(name, price)| {
+                        Ok((
+                            name.clone(),
+                            Price::parse(price, &format!("models.prices.{name:?}"))?,
+                        ))
+                    })
+                    .collect()
+            };
+        Ok(Prices {
+            as_of: file.as_of,
+            own: parse(own)?,
+            listed: parse(&file.models)?,
+        })
     }
 
     /// The price of a model; `None` when nobody knows it.
     #[must_use]
     pub fn of(&self, model: &ModelName) -> Option<&Price> {
         let whole_vendor = || self.own.get(&format!("{}/*", model.vendor()?));
-        self.own.get(model.as_str()).or_else(whole_vendor).or_else(|| self.listed.get(model.as_str()))
+        self.own
+            .get(model.as_str())
+            .or_else(whole_vendor)
+            .or_else(|| self.listed.get(model.as_str()))
     }
 
     /// The models of the price file with this vendor.
@@ -103,7 +143,10 @@ impl Prices {
         self.listed
             .keys()
             .chain(self.own.keys())
-            .filter(move |name| name.split_once('/').is_some_and(|(v, m)| v == vendor && m != "*"))
+            .filter(move |name| {
+                name.split_once('/')
+                    .is_some_and(|(v, m)| v == vendor && m != "*")
+            })
             .map(String::as_str)
     }
 }
@@ -123,8 +166,21 @@ mod tests {
         let prices = Prices::new(&BTreeMap::new()).unwrap();
         assert_eq!(prices.as_of.len(), 10);
         let price = prices.of(&"openai/gpt-4o".parse().unwrap()).unwrap();
-        assert_eq!(*price, Price { input: 2_500_000, cached: 1_250_000, cache_write: 2_500_000, output: 10_000_000 });
-        let usage = Usage { input: 1000, cached: 1001, output: 10, ..Usage::default() };
+        assert_eq!(
+            *price,
+            Price {
+                input: 2_500_000,
+                cached: 1_250_000,
+                cache_write: 2_500_000,
+                output: 10_000_000
+            }
+        );
+        let usage = Usage {
+            input: 1000,
+            cached: 1001,
+            output: 10,
+            ..Usage::default()
+        };
         assert_eq!(price.cost(&usage), Micros(2500 + 1252 + 100), "rounded up");
         assert_eq!(price.cost(&Usage::default()), Micros::ZERO);
         assert!(prices.of(&"openai/unheard-of".parse().unwrap()).is_none());
@@ -133,12 +189,26 @@ mod tests {
 
     #[test]
     fn own_prices_go_first_and_nonsense_is_refused() {
-        let prices = own("'openai/gpt-4o' = { price = 0 }\n'x/*' = { input = '0.5', output = 2 }").unwrap();
-        assert_eq!(prices.of(&"openai/gpt-4o".parse().unwrap()), Some(&Price::default()));
-        assert_eq!(prices.of(&"x/any/thing".parse().unwrap()).unwrap().at_most(1_000_000, 1_000_000), Micros(2_500_000));
-        for bad in
-            ["a = { input = '1' }", "a = { input = '0,5', output = 1 }", "a = { price = 0.5 }", "a = { prize = 0 }", "a = { price = -1 }"]
-        {
+        let prices =
+            own("'openai/gpt-4o' = { price = 0 }\n'x/*' = { input = '0.5', output = 2 }").unwrap();
+        assert_eq!(
+            prices.of(&"openai/gpt-4o".parse().unwrap()),
+            Some(&Price::default())
+        );
+        assert_eq!(
+            prices
+                .of(&"x/any/thing".parse().unwrap())
+                .unwrap()
+                .at_most(1_000_000, 1_000_000),
+            Micros(2_500_000)
+        );
+        for bad in [
+            "a = { input = '1' }",
+            "a = { input = '0,5', output = 1 }",
+            "a = { price = 0.5 }",
+            "a = { prize = 0 }",
+            "a = { price = -1 }",
+        ] {
             assert!(own(bad).is_err(), "{bad}");
         }
     }

@@ -31,13 +31,31 @@ pub struct Check {
 
 impl Check {
     fn good(name: &'static str, seen: impl Into<String>) -> Check {
-        Check { name, ok: true, seen: seen.into(), hint: None, code: None }
+        Check {
+            name,
+            ok: true,
+            seen: seen.into(),
+            hint: None,
+            code: None,
+        }
     }
     fn bad(name: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Check {
-        Check { name, ok: false, seen: seen.into(), hint: Some(hint.into()), code: None }
+        Check {
+            name,
+            ok: false,
+            seen: seen.into(),
+            hint: Some(hint.into()),
+            code: None,
+        }
     }
     fn fault(name: &'static str, fault: &Fault) -> Check {
-        Check { name, ok: false, seen: format!("{fault}."), hint: fault.hint.clone(), code: Some(fault.code.clone()) }
+        Check {
+            name,
+            ok: false,
+            seen: format!("{fault}."),
+            hint: fault.hint.clone(),
+            code: Some(fault.code.clone()),
+        }
     }
 }
 
@@ -45,7 +63,10 @@ impl Check {
 /// first one got an answer. Works without a permit: it is the very thing that the user typed.
 pub async fn probe(models: &Models, model: &ModelName, cancel: &Cancel) -> Vec<Check> {
     let mut checks = Vec::new();
-    match models.ask(&plain(model), None, LiveSink::none(), cancel).await {
+    match models
+        .ask(&plain(model), None, LiveSink::none(), cancel)
+        .await
+    {
         Err(Stopped::Cancelled) => return checks,
         Err(Stopped::Fault(fault)) => {
             checks.push(Check::fault("answers", &fault));
@@ -53,7 +74,10 @@ pub async fn probe(models: &Models, model: &ModelName, cancel: &Cancel) -> Vec<C
         }
         Ok((answered, report)) => judge_answer(&answered, &report, &mut checks),
     }
-    match models.ask(&with_tool(model), None, LiveSink::none(), cancel).await {
+    match models
+        .ask(&with_tool(model), None, LiveSink::none(), cancel)
+        .await
+    {
         Err(Stopped::Cancelled) => return checks,
         Err(Stopped::Fault(fault)) => checks.push(Check::fault("calls tools", &fault)),
         Ok((answered, _)) => checks.push(judge_call(&answered)),
@@ -70,12 +94,27 @@ pub async fn probe(models: &Models, model: &ModelName, cancel: &Cancel) -> Vec<C
 }
 
 fn judge_answer(answered: &Answered, report: &ModelReport, checks: &mut Vec<Check>) {
-    let served = report.served_by.as_deref().unwrap_or("a model without a name");
-    let said = answered.reply.parts.iter().any(|part| matches!(part, Part::Text { .. } | Part::Reasoning { .. } | Part::Refusal { .. }));
+    let served = report
+        .served_by
+        .as_deref()
+        .unwrap_or("a model without a name");
+    let said = answered.reply.parts.iter().any(|part| {
+        matches!(
+            part,
+            Part::Text { .. } | Part::Reasoning { .. } | Part::Refusal { .. }
+        )
+    });
     checks.push(if said {
-        Check::good("answers", format!("{served} answered within {} ms.", report.duration_ms))
+        Check::good(
+            "answers",
+            format!("{served} answered within {} ms.", report.duration_ms),
+        )
     } else {
-        Check::bad("answers", format!("{served} answered with nothing at all."), "check that the model is for chat, not for embeddings")
+        Check::bad(
+            "answers",
+            format!("{served} answered with nothing at all."),
+            "check that the model is for chat, not for embeddings",
+        )
     });
     checks.push(if answered.streamed {
         Check::good("streams", format!("The first token came after {} ms.", report.first_token_ms))
@@ -102,7 +141,9 @@ fn judge_answer(answered: &Answered, report: &ModelReport, checks: &mut Vec<Chec
 fn judge_call(answered: &Answered) -> Check {
     let name = "calls tools";
     let call = answered.reply.parts.iter().find_map(|part| match part {
-        Part::Call { name, arguments, .. } => Some((name, arguments)),
+        Part::Call {
+            name, arguments, ..
+        } => Some((name, arguments)),
         _ => None,
     });
     match call {
@@ -111,13 +152,25 @@ fn judge_call(answered: &Answered) -> Check {
             "Asked to call a tool, it wrote text instead. Agents cannot work with it.",
             "choose a model that is made for tools, or switch tools on in the server (vLLM: --enable-auto-tool-choice)",
         ),
-        Some((tool, _)) if tool != "report_number" => {
-            Check::bad(name, "It called a tool that does not exist.", "choose a more capable model")
-        }
+        Some((tool, _)) if tool != "report_number" => Check::bad(
+            name,
+            "It called a tool that does not exist.",
+            "choose a more capable model",
+        ),
         Some((_, arguments)) => match serde_json::from_str::<serde_json::Value>(arguments) {
-            Ok(json) if json.get("number").is_some_and(|n| n == 7) => Check::good(name, "It called the tool with the right argument."),
-            Ok(_) => Check::bad(name, "It called the tool with other arguments than it was asked for.", "choose a more capable model"),
-            Err(_) => Check::bad(name, "It called the tool with arguments that are not JSON.", "choose a more capable model"),
+            Ok(json) if json.get("number").is_some_and(|n| n == 7) => {
+                Check::good(name, "It called the tool with the right argument.")
+            }
+            Ok(_) => Check::bad(
+                name,
+                "It called the tool with other arguments than it was asked for.",
+                "choose a more capable model",
+            ),
+            Err(_) => Check::bad(
+                name,
+                "It called the tool with arguments that are not JSON.",
+                "choose a more capable model",
+            ),
         },
     }
 }
@@ -125,7 +178,11 @@ fn judge_call(answered: &Answered) -> Check {
 fn plain(model: &ModelName) -> ChatRequest {
     ChatRequest {
         model: model.clone(),
-        system: vec![SystemBlock { text: "You are being tested. Answer briefly.".to_owned(), cache: false }].into(),
+        system: vec![SystemBlock {
+            text: "You are being tested. Answer briefly.".to_owned(),
+            cache: false,
+        }]
+        .into(),
         tools: Vec::new().into(),
         messages: vec![user("Say the word ready.")],
         // Room for a model that thinks before it speaks.
@@ -145,11 +202,19 @@ fn with_tool(model: &ModelName) -> ChatRequest {
             "type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"], "additionalProperties": false
         }),
     };
-    ChatRequest { tools: vec![tool].into(), messages: vec![user("Call the tool report_number with the number 7.")], ..plain(model) }
+    ChatRequest {
+        tools: vec![tool].into(),
+        messages: vec![user("Call the tool report_number with the number 7.")],
+        ..plain(model)
+    }
 }
 
 fn user(text: &str) -> Stable<Message> {
-    Message::User { parts: vec![UserPart::Text(text.into())], cache: false }.into()
+    Message::User {
+        parts: vec![UserPart::Text(text.into())],
+        cache: false,
+    }
+    .into()
 }
 
 #[cfg(test)]
@@ -158,6 +223,9 @@ mod tests {
 
     #[test]
     fn the_tool_of_the_probe_has_a_name() {
-        assert_eq!(with_tool(&"a/b".parse().unwrap()).tools[0].name.as_str(), "report_number");
+        assert_eq!(
+            with_tool(&"a/b".parse().unwrap()).tools[0].name.as_str(),
+            "report_number"
+        );
     }
 }

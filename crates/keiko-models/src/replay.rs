@@ -42,18 +42,28 @@ struct Tape {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum TapeOutcome {
-    Answer { parts: Vec<Part>, report: ModelReport },
+    Answer {
+        parts: Vec<Part>,
+        report: ModelReport,
+    },
     Fault(Fault),
 }
 
 /// The file of a request: independent of the run.
 #[must_use]
 pub fn file_name(key: &EffectKey) -> String {
-    format!("{}.{}.{}.{}.json", key.task, key.attempt, key.step, key.ordinal)
+    format!(
+        "{}.{}.{}.{}.json",
+        key.task, key.attempt, key.step, key.ordinal
+    )
 }
 
 fn io(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Fault {
-    Fault::new(fault::RECORDING_FILE, format!("the recording cannot be {what}: {error}")).at(path.display())
+    Fault::new(
+        fault::RECORDING_FILE,
+        format!("the recording cannot be {what}: {error}"),
+    )
+    .at(path.display())
 }
 
 fn digest(request: &ChatRequest, path: &Path) -> Result<Digest, Fault> {
@@ -73,7 +83,10 @@ impl Recorder {
     /// When the directory cannot be made.
     pub fn new(inner: Arc<dyn ChatModel>, dir: &Path) -> Result<Recorder, Fault> {
         std::fs::create_dir_all(dir).map_err(|e| io("written", dir, &e))?;
-        Ok(Recorder { inner, dir: dir.to_owned() })
+        Ok(Recorder {
+            inner,
+            dir: dir.to_owned(),
+        })
     }
 
     /// Writes a file of its own and renames it, so that a crash leaves no half recording.
@@ -85,14 +98,23 @@ impl Recorder {
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let written = options.open(&part).and_then(|mut file| file.write_all(&text)).and_then(|()| std::fs::rename(&part, &path));
+        let written = options
+            .open(&part)
+            .and_then(|mut file| file.write_all(&text))
+            .and_then(|()| std::fs::rename(&part, &path));
         written.map_err(|e| io("written", &path, &e))
     }
 }
 
 #[async_trait]
 impl ChatModel for Recorder {
-    async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, live: LiveSink, cancel: Cancel) -> Outcome<ModelReport> {
+    async fn chat(
+        &self,
+        permit: Permit<ModelAction>,
+        request: &ChatRequest,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<ModelReport> {
         let key = permit.key().clone();
         let mut outcome = self.inner.chat(permit, request, live, cancel).await;
         // The run that is recorded goes by this time too: what follows from it is the same when it is replayed.
@@ -106,7 +128,13 @@ impl ChatModel for Recorder {
                     Err(e) => return Outcome::Failed(io("written", &self.dir, &e)),
                 };
                 // The parts say it readably; the reply would say it again.
-                TapeOutcome::Answer { parts, report: ModelReport { reply: Content::new(""), ..report.clone() } }
+                TapeOutcome::Answer {
+                    parts,
+                    report: ModelReport {
+                        reply: Content::new(""),
+                        ..report.clone()
+                    },
+                }
             }
             Outcome::Failed(fault) => TapeOutcome::Fault(fault.clone()),
             Outcome::Unknown { .. } | Outcome::Cancelled => return outcome,
@@ -115,13 +143,26 @@ impl ChatModel for Recorder {
             Ok(digest) => digest,
             Err(fault) => return Outcome::Failed(fault),
         };
-        match self.write(&key, &Tape { format: FORMAT, digest, request: request.clone(), outcome: kept }) {
+        match self.write(
+            &key,
+            &Tape {
+                format: FORMAT,
+                digest,
+                request: request.clone(),
+                outcome: kept,
+            },
+        ) {
             Ok(()) => outcome,
             Err(fault) => Outcome::Failed(fault),
         }
     }
 
-    fn quote(&self, model: &ModelName, input_tokens: u64, max_output_tokens: u32) -> Result<Quote, Fault> {
+    fn quote(
+        &self,
+        model: &ModelName,
+        input_tokens: u64,
+        max_output_tokens: u32,
+    ) -> Result<Quote, Fault> {
         self.inner.quote(model, input_tokens, max_output_tokens)
     }
 }
@@ -138,38 +179,72 @@ impl Player {
     /// # Errors
     /// When there is no such directory.
     pub fn new(dir: &Path) -> Result<Player, Fault> {
-        if dir.is_dir() { Ok(Player { dir: dir.to_owned() }) } else { Err(io("read", dir, &"it is not a directory")) }
+        if dir.is_dir() {
+            Ok(Player {
+                dir: dir.to_owned(),
+            })
+        } else {
+            Err(io("read", dir, &"it is not a directory"))
+        }
     }
 
     fn read(&self, path: &Path) -> Result<Tape, Fault> {
         let file = match std::fs::File::open(path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Fault::new(fault::NO_RECORDING, "there is no recording of this request")
-                    .at(path.display())
-                    .hint("the run took another way than the recorded one; record it again"));
+                return Err(Fault::new(
+                    fault::NO_RECORDING,
+                    "there is no recording of this request",
+                )
+                .at(path.display())
+                .hint("the run took another way than the recorded one; record it again"));
             }
             Err(e) => return Err(io("read", path, &e)),
         };
         let mut text = String::new();
-        file.take(MAX_FILE).read_to_string(&mut text).map_err(|e| io("read", path, &e))?;
+        file.take(MAX_FILE)
+            .read_to_string(&mut text)
+            .map_err(|e| io("read", path, &e))?;
         let tape: Tape = serde_json::from_str(&text).map_err(|e| io("read", path, &e))?;
-        if tape.format == FORMAT { Ok(tape) } else { Err(io("read", path, &format!("format {} is not known", tape.format))) }
+        if tape.format == FORMAT {
+            Ok(tape)
+        } else {
+            Err(io(
+                "read",
+                path,
+                &format!("format {} is not known", tape.format),
+            ))
+        }
     }
 
-    fn play(&self, key: &EffectKey, request: &ChatRequest, live: &LiveSink) -> Result<ModelReport, Fault> {
+    fn play(
+        &self,
+        key: &EffectKey,
+        request: &ChatRequest,
+        live: &LiveSink,
+    ) -> Result<ModelReport, Fault> {
         let path = self.dir.join(file_name(key));
         let tape = self.read(&path)?;
         if digest(request, &path)? != tape.digest {
-            return Err(difference(&tape.request, request, fault::OTHER_RECORDING).at(path.display()));
+            return Err(
+                difference(&tape.request, request, fault::OTHER_RECORDING).at(path.display())
+            );
         }
         match tape.outcome {
             TapeOutcome::Fault(fault) => Err(fault),
             TapeOutcome::Answer { parts, report } => {
                 show(&parts, live);
                 let reply = serde_json::to_string(&parts).map_err(|e| io("read", &path, &e))?;
-                let origin = if report.origin == Origin::Scripted { Origin::Scripted } else { Origin::Recorded };
-                Ok(ModelReport { reply: Content::new(reply), origin, ..report })
+                let origin = if report.origin == Origin::Scripted {
+                    Origin::Scripted
+                } else {
+                    Origin::Recorded
+                };
+                Ok(ModelReport {
+                    reply: Content::new(reply),
+                    origin,
+                    ..report
+                })
             }
         }
     }
@@ -177,7 +252,13 @@ impl Player {
 
 #[async_trait]
 impl ChatModel for Player {
-    async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, live: LiveSink, _cancel: Cancel) -> Outcome<ModelReport> {
+    async fn chat(
+        &self,
+        permit: Permit<ModelAction>,
+        request: &ChatRequest,
+        live: LiveSink,
+        _cancel: Cancel,
+    ) -> Outcome<ModelReport> {
         let (key, _) = permit.consume();
         match self.play(&key, request, &live) {
             Ok(report) => Outcome::Done(report),
@@ -185,8 +266,16 @@ impl ChatModel for Player {
         }
     }
 
-    fn quote(&self, _model: &ModelName, _input_tokens: u64, _max_output_tokens: u32) -> Result<Quote, Fault> {
-        Ok(Quote { at_most: keiko_contracts::money::Micros::ZERO, priced: true })
+    fn quote(
+        &self,
+        _model: &ModelName,
+        _input_tokens: u64,
+        _max_output_tokens: u32,
+    ) -> Result<Quote, Fault> {
+        Ok(Quote {
+            at_most: keiko_contracts::money::Micros::ZERO,
+            priced: true,
+        })
     }
 }
 
@@ -194,9 +283,18 @@ impl ChatModel for Player {
 pub(crate) fn show(parts: &[Part], live: &LiveSink) {
     for part in parts.iter().filter(|_| live.is_watched()) {
         match part {
-            Part::Text { text } | Part::Refusal { text } => live.send(LiveFrame::Text { delta: text.clone() }),
-            Part::Reasoning { text, .. } => live.send(LiveFrame::Reasoning { delta: text.clone() }),
-            Part::Call { name, arguments, .. } => live.send(LiveFrame::Arguments { tool: name.clone(), delta: arguments.clone() }),
+            Part::Text { text } | Part::Refusal { text } => live.send(LiveFrame::Text {
+                delta: text.clone(),
+            }),
+            Part::Reasoning { text, .. } => live.send(LiveFrame::Reasoning {
+                delta: text.clone(),
+            }),
+            Part::Call {
+                name, arguments, ..
+            } => live.send(LiveFrame::Arguments {
+                tool: name.clone(),
+                delta: arguments.clone(),
+            }),
             Part::Opaque { .. } => {}
         }
     }
@@ -205,11 +303,21 @@ pub(crate) fn show(parts: &[Part], live: &LiveSink) {
 fn difference(recorded: &ChatRequest, now: &ChatRequest, code: Code) -> Fault {
     let pretty = |request: &ChatRequest| serde_json::to_string_pretty(request).unwrap_or_default();
     let (before, after) = (pretty(recorded), pretty(now));
-    let diff = similar::TextDiff::configure().timeout(std::time::Duration::from_millis(500)).diff_lines(&before, &after);
-    let text = diff.unified_diff().context_radius(2).header("recorded", "now").to_string();
+    let diff = similar::TextDiff::configure()
+        .timeout(std::time::Duration::from_millis(500))
+        .diff_lines(&before, &after);
+    let text = diff
+        .unified_diff()
+        .context_radius(2)
+        .header("recorded", "now")
+        .to_string();
     let text = match text.char_indices().nth(MAX_DIFF) {
         Some((end, _)) => format!("{}\n…", &text[..end]),
         None => text,
     };
-    Fault::new(code, format!("the request differs from the recorded one:\n{text}")).hint("record it again if the change is meant")
+    Fault::new(
+        code,
+        format!("the request differs from the recorded one:\n{text}"),
+    )
+    .hint("record it again if the change is meant")
 }

@@ -34,7 +34,12 @@ impl Assembly {
     /// An empty one.
     #[must_use]
     pub fn new(live: LiveSink) -> Self {
-        Assembly { reply: Reply::default(), indexed: Vec::new(), live, complete: false }
+        Assembly {
+            reply: Reply::default(),
+            indexed: Vec::new(),
+            live,
+            complete: false,
+        }
     }
 
     /// Takes events, leaving the buffer empty.
@@ -46,9 +51,16 @@ impl Assembly {
                 Event::Reasoning(delta) => self.show(LiveFrame::Reasoning { delta }),
                 Event::Arguments { tool, delta } => self.show(LiveFrame::Arguments { tool, delta }),
                 Event::Part { index, part } => self.indexed.push((index, part)),
-                Event::Unknown(name) => tracing::debug!(name, "passed over something unknown in a model's stream"),
-                Event::Done { stop, raw_stop, usage } => {
-                    (self.reply.stop, self.reply.raw_stop, self.reply.usage) = (stop, raw_stop, usage);
+                Event::Unknown(name) => {
+                    tracing::debug!(name, "passed over something unknown in a model's stream")
+                }
+                Event::Done {
+                    stop,
+                    raw_stop,
+                    usage,
+                } => {
+                    (self.reply.stop, self.reply.raw_stop, self.reply.usage) =
+                        (stop, raw_stop, usage);
                     self.complete = true;
                 }
             }

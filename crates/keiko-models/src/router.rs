@@ -39,7 +39,15 @@ pub struct Models {
 
 impl std::fmt::Debug for Models {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Models({})", self.vendors.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
+        write!(
+            f,
+            "Models({})",
+            self.vendors
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        )
     }
 }
 
@@ -49,7 +57,10 @@ impl Models {
     /// # Errors
     /// When a base URL or a price is none.
     pub fn new(config: &ModelsConfig, env: Env) -> Result<Models, Fault> {
-        let vendors = Vendor::all(config, &env)?.into_iter().map(|vendor| (vendor.name.clone(), vendor)).collect();
+        let vendors = Vendor::all(config, &env)?
+            .into_iter()
+            .map(|vendor| (vendor.name.clone(), vendor))
+            .collect();
         Ok(Models {
             vendors,
             profiles: config.profiles.clone(),
@@ -79,7 +90,9 @@ impl Models {
     /// What earlier runs have learnt of a model.
     #[must_use]
     pub fn known(&self, model: &ModelName) -> Window {
-        self.memory.as_ref().map_or_else(Window::default, |memory| memory.of(model))
+        self.memory
+            .as_ref()
+            .map_or_else(Window::default, |memory| memory.of(model))
     }
 
     /// Forgets what earlier runs have learnt of a model.
@@ -103,8 +116,9 @@ impl Models {
     /// When it is neither.
     pub fn resolve(&self, name: &str) -> Result<ModelName, Fault> {
         let full = self.profiles.get(name).map_or(name, String::as_str);
-        let model: ModelName =
-            full.parse().map_err(|e: keiko_contracts::id::InvalidId| Fault::new(fault::UNKNOWN_VENDOR, e.to_string()))?;
+        let model: ModelName = full.parse().map_err(|e: keiko_contracts::id::InvalidId| {
+            Fault::new(fault::UNKNOWN_VENDOR, e.to_string())
+        })?;
         self.vendor(&model)?;
         Ok(model)
     }
@@ -114,15 +128,26 @@ impl Models {
     /// # Errors
     /// When the configured one is not known.
     pub fn default_model(&self) -> Result<Option<ModelName>, Fault> {
-        let profile = || ["code", "strong", "fast"].iter().find_map(|name| self.profiles.get(*name));
-        self.default.as_ref().or_else(profile).map(|name| self.resolve(name)).transpose()
+        let profile = || {
+            ["code", "strong", "fast"]
+                .iter()
+                .find_map(|name| self.profiles.get(*name))
+        };
+        self.default
+            .as_ref()
+            .or_else(profile)
+            .map(|name| self.resolve(name))
+            .transpose()
     }
 
     /// A model to offer to somebody who has a key and has named no model.
     #[must_use]
     pub fn suggestion(&self) -> Option<ModelName> {
         let with_key = |vendor: &&Vendor| matches!(vendor.key(&self.env), Ok(Some(_)));
-        self.vendors.values().filter(with_key).find_map(|vendor| format!("{}/{}", vendor.name, vendor.suggests?).parse().ok())
+        self.vendors
+            .values()
+            .filter(with_key)
+            .find_map(|vendor| format!("{}/{}", vendor.name, vendor.suggests?).parse().ok())
     }
 
     /// The vendors by name.
@@ -147,10 +172,22 @@ impl Models {
     /// # Errors
     /// When there is none of that name.
     pub fn vendor(&self, model: &ModelName) -> Result<&Vendor, Fault> {
-        let known = || self.vendors.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let known = || {
+            self.vendors
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let Some(name) = model.vendor().filter(|_| !model.model().is_empty()) else {
-            return Err(Fault::new(fault::UNKNOWN_VENDOR, format!("{model} is not a model: expected vendor/model"))
-                .hint(format!("such as: anthropic/claude-sonnet-4-5; vendors: {}", known())));
+            return Err(Fault::new(
+                fault::UNKNOWN_VENDOR,
+                format!("{model} is not a model: expected vendor/model"),
+            )
+            .hint(format!(
+                "such as: anthropic/claude-sonnet-4-5; vendors: {}",
+                known()
+            )));
         };
         self.vendors.get(name).ok_or_else(|| {
             Fault::new(fault::UNKNOWN_VENDOR, format!("there is no vendor {name}"))
@@ -160,12 +197,16 @@ impl Models {
     }
 
     fn price(&self, vendor: &Vendor, model: &ModelName) -> Option<Price> {
-        self.prices.of(model).copied().or(vendor.free.then(Price::default))
+        self.prices
+            .of(model)
+            .copied()
+            .or(vendor.free.then(Price::default))
     }
 
     /// Whether the price of a model is known.
     pub(crate) fn quote_of(&self, model: &ModelName) -> bool {
-        self.vendor(model).is_ok_and(|vendor| self.price(vendor, model).is_some())
+        self.vendor(model)
+            .is_ok_and(|vendor| self.price(vendor, model).is_some())
     }
 
     /// Asks without a permit: for `probe`, where the user asks for the very call.
@@ -179,20 +220,47 @@ impl Models {
         let vendor = self.vendor(&request.model).map_err(Stopped::Fault)?;
         let key: Option<&ApiKey> = vendor.key(&self.env).map_err(Stopped::Fault)?;
         let asked = vendor.asked(request.model.model(), key);
-        let body = vendor.family.render(request, &vendor.dialect_of(request.model.model())).map_err(|e| {
-            Stopped::Fault(Fault::new(fault::REFUSED, format!("the request cannot be written as JSON: {e}")).at(vendor.place()))
-        })?;
-        let post = Post { asked, effect, url: &vendor.url, family: vendor.family, auth: vendor.auth, body };
-        let mut answered = self.transport.post(post, live, cancel, self.tap.as_ref()).await?;
-        let counted = answered.reply.usage.map_or(0, |usage| usage.input + usage.cached + usage.cache_write);
+        let body = vendor
+            .family
+            .render(request, &vendor.dialect_of(request.model.model()))
+            .map_err(|e| {
+                Stopped::Fault(
+                    Fault::new(
+                        fault::REFUSED,
+                        format!("the request cannot be written as JSON: {e}"),
+                    )
+                    .at(vendor.place()),
+                )
+            })?;
+        let post = Post {
+            asked,
+            effect,
+            url: &vendor.url,
+            family: vendor.family,
+            auth: vendor.auth,
+            body,
+        };
+        let mut answered = self
+            .transport
+            .post(post, live, cancel, self.tap.as_ref())
+            .await?;
+        let counted = answered
+            .reply
+            .usage
+            .map_or(0, |usage| usage.input + usage.cached + usage.cache_write);
         if vendor.cuts_in_silence
             && let Some(context) = cut_in_silence(answered.sent, counted)
         {
             return Err(Stopped::Fault(asked.cut_in_silence(context)));
         }
-        crate::spoken::read(&mut answered.reply, &request.tools, request.max_output_tokens);
+        crate::spoken::read(
+            &mut answered.reply,
+            &request.tools,
+            request.max_output_tokens,
+        );
         let parts = std::mem::take(&mut answered.reply.parts);
-        let text = serde_json::to_string(&parts).map_err(|e| Stopped::Fault(Fault::new(fault::BAD_STREAM, e.to_string())))?;
+        let text = serde_json::to_string(&parts)
+            .map_err(|e| Stopped::Fault(Fault::new(fault::BAD_STREAM, e.to_string())))?;
         answered.reply.parts = parts;
         let usage = answered.reply.usage.filter(|usage| *usage != Usage::default()).unwrap_or_else(|| {
             tracing::debug!(model = %request.model, "the server does not count tokens; they are estimated");
@@ -218,7 +286,11 @@ impl Models {
 /// A server that does not count its tokens must not make a budget endless.
 fn guess(sent: usize, received: usize) -> Usage {
     let tokens = |bytes: usize| (bytes as u64).div_ceil(BYTES_PER_TOKEN);
-    Usage { input: tokens(sent), output: tokens(received), ..Usage::default() }
+    Usage {
+        input: tokens(sent),
+        output: tokens(received),
+        ..Usage::default()
+    }
 }
 
 fn millis(duration: std::time::Duration) -> u32 {
@@ -227,17 +299,27 @@ fn millis(duration: std::time::Duration) -> u32 {
 
 #[async_trait]
 impl ChatModel for Models {
-    async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, live: LiveSink, cancel: Cancel) -> Outcome<ModelReport> {
+    async fn chat(
+        &self,
+        permit: Permit<ModelAction>,
+        request: &ChatRequest,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<ModelReport> {
         let (key, action) = permit.consume();
         if action.model != request.model || action.max_output_tokens < request.max_output_tokens {
-            let said = format!("the permit is for {}, the request for {}", action.model, request.model);
+            let said = format!(
+                "the permit is for {}, the request for {}",
+                action.model, request.model
+            );
             return Outcome::Failed(Fault::new(fault::OTHER_REQUEST, said).at(&key));
         }
         match self.ask(request, Some(&key), live, &cancel).await {
             Ok((_, report)) => Outcome::Done(report),
             Err(Stopped::Cancelled) => Outcome::Cancelled,
             Err(Stopped::Fault(fault)) => {
-                if let (Some(said), Some(memory)) = (fault.window.as_deref().copied(), &self.memory) {
+                if let (Some(said), Some(memory)) = (fault.window.as_deref().copied(), &self.memory)
+                {
                     memory.learn(&request.model, said);
                 }
                 Outcome::Failed(fault)
@@ -245,10 +327,17 @@ impl ChatModel for Models {
         }
     }
 
-    fn quote(&self, model: &ModelName, input_tokens: u64, max_output_tokens: u32) -> Result<Quote, Fault> {
+    fn quote(
+        &self,
+        model: &ModelName,
+        input_tokens: u64,
+        max_output_tokens: u32,
+    ) -> Result<Quote, Fault> {
         let price = self.price(self.vendor(model)?, model);
         Ok(Quote {
-            at_most: price.map_or(Micros::ZERO, |price| price.at_most(input_tokens, u64::from(max_output_tokens))),
+            at_most: price.map_or(Micros::ZERO, |price| {
+                price.at_most(input_tokens, u64::from(max_output_tokens))
+            }),
             priced: price.is_some(),
         })
     }

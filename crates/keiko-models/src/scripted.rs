@@ -77,20 +77,30 @@ impl Scripted {
     /// # Errors
     /// When it is no script.
     pub fn parse(text: &str, place: &str) -> Result<Scripted, Fault> {
-        let bad = |why: String| Fault::new(fault::SCRIPT_FILE, format!("this is not a script: {why}")).at(place);
+        let bad = |why: String| {
+            Fault::new(fault::SCRIPT_FILE, format!("this is not a script: {why}")).at(place)
+        };
         let trimmed = text.trim_start();
         // TOML may begin with `[[`, JSON cannot: a list of lists is no script.
         let script: Script = if trimmed.starts_with('{') {
             serde_json::from_str(text).map_err(|e| bad(e.to_string()))?
         } else if trimmed.starts_with('[') && !trimmed.starts_with("[[") {
-            Script { turn: serde_json::from_str(text).map_err(|e| bad(e.to_string()))? }
+            Script {
+                turn: serde_json::from_str(text).map_err(|e| bad(e.to_string()))?,
+            }
         } else {
             toml::from_str(text).map_err(|e| bad(e.to_string()))?
         };
         if script.turn.is_empty() || script.turn.len() > MAX_TURNS {
-            return Err(bad(format!("it has {} turns, expected 1 to {MAX_TURNS}", script.turn.len())));
+            return Err(bad(format!(
+                "it has {} turns, expected 1 to {MAX_TURNS}",
+                script.turn.len()
+            )));
         }
-        Ok(Scripted { script, place: place.to_owned() })
+        Ok(Scripted {
+            script,
+            place: place.to_owned(),
+        })
     }
 
     /// From a file.
@@ -98,17 +108,40 @@ impl Scripted {
     /// # Errors
     /// When it cannot be read, or is no script.
     pub fn open(path: &Path) -> Result<Scripted, Fault> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Fault::new(fault::SCRIPT_FILE, format!("the script cannot be read: {e}")).at(path.display()))?;
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Fault::new(
+                fault::SCRIPT_FILE,
+                format!("the script cannot be read: {e}"),
+            )
+            .at(path.display())
+        })?;
         Scripted::parse(&text, &path.display().to_string())
     }
 
     fn turn(&self, key: &EffectKey, request: &ChatRequest) -> Result<(usize, &Turn), Fault> {
-        let at = request.messages.iter().filter(|m| matches!(***m, Message::Assistant(_))).count();
+        let at = request
+            .messages
+            .iter()
+            .filter(|m| matches!(***m, Message::Assistant(_)))
+            .count();
         let mine = |turn: &&Turn| turn.task.as_ref().is_none_or(|task| *task == key.task);
-        let turn = self.script.turn.iter().filter(mine).nth(at).ok_or_else(|| {
-            Fault::new(fault::SCRIPT_OVER, format!("the script has no turn {} for the task {}", at + 1, key.task)).at(&self.place)
-        })?;
+        let turn = self
+            .script
+            .turn
+            .iter()
+            .filter(mine)
+            .nth(at)
+            .ok_or_else(|| {
+                Fault::new(
+                    fault::SCRIPT_OVER,
+                    format!(
+                        "the script has no turn {} for the task {}",
+                        at + 1,
+                        key.task
+                    ),
+                )
+                .at(&self.place)
+            })?;
         let heard = last_words(request);
         match &turn.expect {
             Some(expected) if !heard.contains(expected.as_str()) => {
@@ -124,11 +157,17 @@ impl Scripted {
 
 /// What the model heard last: the results after its own last message, and the operator's words.
 fn last_words(request: &ChatRequest) -> String {
-    let since = request.messages.iter().rposition(|m| matches!(**m, Message::Assistant(_))).map_or(0, |at| at + 1);
+    let since = request
+        .messages
+        .iter()
+        .rposition(|m| matches!(**m, Message::Assistant(_)))
+        .map_or(0, |at| at + 1);
     let mut heard = String::new();
     for message in &request.messages[since..] {
         match &**message {
-            Message::Results { results, .. } => results.iter().for_each(|r| heard.extend([&r.text, "\n"])),
+            Message::Results { results, .. } => {
+                results.iter().for_each(|r| heard.extend([&r.text, "\n"]))
+            }
             Message::User { parts, .. } => parts.iter().for_each(|part| {
                 if let UserPart::Text(text) = part {
                     heard.extend([text.as_ref(), "\n"]);
@@ -141,8 +180,14 @@ fn last_words(request: &ChatRequest) -> String {
 }
 
 fn parts(at: usize, turn: &Turn) -> Vec<Part> {
-    let reasoning = turn.reasoning.iter().map(|text| Part::Reasoning { text: text.clone(), signature: None });
-    let text = turn.text.iter().map(|text| Part::Text { text: text.clone() });
+    let reasoning = turn.reasoning.iter().map(|text| Part::Reasoning {
+        text: text.clone(),
+        signature: None,
+    });
+    let text = turn
+        .text
+        .iter()
+        .map(|text| Part::Text { text: text.clone() });
     let calls = turn.call.iter().enumerate().map(|(n, call)| Part::Call {
         id: format!("call_{at}_{n}"),
         name: call.tool.clone(),
@@ -158,7 +203,13 @@ fn parts(at: usize, turn: &Turn) -> Vec<Part> {
 
 #[async_trait]
 impl ChatModel for Scripted {
-    async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, live: LiveSink, cancel: Cancel) -> Outcome<ModelReport> {
+    async fn chat(
+        &self,
+        permit: Permit<ModelAction>,
+        request: &ChatRequest,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<ModelReport> {
         let (key, _) = permit.consume();
         let (at, turn) = match self.turn(&key, request) {
             Ok(found) => found,
@@ -176,7 +227,11 @@ impl ChatModel for Scripted {
         match serde_json::to_string(&parts) {
             Ok(reply) => Outcome::Done(ModelReport {
                 reply: Content::new(reply),
-                stop: if turn.call.is_empty() { Stop::End } else { Stop::Calls },
+                stop: if turn.call.is_empty() {
+                    Stop::End
+                } else {
+                    Stop::Calls
+                },
                 usage: Usage::default(),
                 cost: Micros::ZERO,
                 unpriced: false,
@@ -186,11 +241,21 @@ impl ChatModel for Scripted {
                 first_token_ms: u32::try_from(pause).unwrap_or(u32::MAX),
                 duration_ms: u32::try_from(pause).unwrap_or(u32::MAX),
             }),
-            Err(e) => Outcome::Failed(Fault::new(fault::SCRIPT_FILE, e.to_string()).at(&self.place)),
+            Err(e) => {
+                Outcome::Failed(Fault::new(fault::SCRIPT_FILE, e.to_string()).at(&self.place))
+            }
         }
     }
 
-    fn quote(&self, _model: &ModelName, _input_tokens: u64, _max_output_tokens: u32) -> Result<Quote, Fault> {
-        Ok(Quote { at_most: Micros::ZERO, priced: true })
+    fn quote(
+        &self,
+        _model: &ModelName,
+        _input_tokens: u64,
+        _max_output_tokens: u32,
+    ) -> Result<Quote, Fault> {
+        Ok(Quote {
+            at_most: Micros::ZERO,
+            priced: true,
+        })
     }
 }

@@ -17,7 +17,10 @@ const TEXT_MAX: usize = 4 << 20;
 /// Reads an answer again, knowing which tools were on offer and how much might be written.
 pub fn read(reply: &mut Reply, tools: &[ToolSpec], max_output_tokens: u32) {
     let known = |name: &str| tools.iter().any(|tool| tool.name.as_str() == name);
-    reply.parts = std::mem::take(&mut reply.parts).into_iter().flat_map(split_thinking).collect();
+    reply.parts = std::mem::take(&mut reply.parts)
+        .into_iter()
+        .flat_map(split_thinking)
+        .collect();
     for part in &mut reply.parts {
         if let Part::Call { name, .. } = part
             && !known(name)
@@ -27,14 +30,28 @@ pub fn read(reply: &mut Reply, tools: &[ToolSpec], max_output_tokens: u32) {
     }
     // A server that has begun a call says that it has ended with it, though the limit cut it off.
     let written = reply.usage.map_or(0, |usage| usage.output);
-    if matches!(reply.stop, Stop::Calls | Stop::End | Stop::Other) && max_output_tokens > 0 && written >= u64::from(max_output_tokens) {
+    if matches!(reply.stop, Stop::Calls | Stop::End | Stop::Other)
+        && max_output_tokens > 0
+        && written >= u64::from(max_output_tokens)
+    {
         reply.stop = Stop::MaxTokens;
     }
-    let complete = matches!(reply.stop, Stop::Calls | Stop::End | Stop::Other | Stop::StopSequence);
-    if complete && !tools.is_empty() && !reply.parts.iter().any(|part| matches!(part, Part::Call { .. })) {
+    let complete = matches!(
+        reply.stop,
+        Stop::Calls | Stop::End | Stop::Other | Stop::StopSequence
+    );
+    if complete
+        && !tools.is_empty()
+        && !reply
+            .parts
+            .iter()
+            .any(|part| matches!(part, Part::Call { .. }))
+    {
         take_calls(reply, &known);
     }
-    reply.parts.retain(|part| !matches!(part, Part::Text { text } if text.trim().is_empty()));
+    reply
+        .parts
+        .retain(|part| !matches!(part, Part::Text { text } if text.trim().is_empty()));
 }
 
 /// A name without the marks of the chat template that ran into it, and without a name space.
@@ -44,13 +61,19 @@ fn bare_name(name: &str, known: &impl Fn(&str) -> bool) -> String {
     let short = before.rsplit(['.', '/']).next().unwrap_or_default();
     let numbered = short.split_once(':').map_or(short, |(first, _)| first);
     let after = before.rsplit(':').next().unwrap_or_default();
-    let found = [before, short, numbered, after].into_iter().find(|name| known(name));
-    found.unwrap_or(if before.is_empty() { name } else { before }).to_owned()
+    let found = [before, short, numbered, after]
+        .into_iter()
+        .find(|name| known(name));
+    found
+        .unwrap_or(if before.is_empty() { name } else { before })
+        .to_owned()
 }
 
 /// Thinking that stands in the text, as reasoning of its own. The opening mark may be missing: the prompt has it then.
 fn split_thinking(part: Part) -> Vec<Part> {
-    let Part::Text { text } = part else { return vec![part] };
+    let Part::Text { text } = part else {
+        return vec![part];
+    };
     if text.len() > TEXT_MAX {
         return vec![Part::Text { text }];
     }
@@ -63,14 +86,21 @@ fn split_thinking(part: Part) -> Vec<Part> {
             // A mark in the middle of a sentence is spoken of, not used.
             (Some((at, _)), _) if !rest[..at].trim().is_empty() => break,
             (None, Some((end, _))) if rest[..end].ends_with(['`', '"', '\'']) => break,
-            (Some((at, len)), Some((end, end_len))) if end > at => (&rest[..at], &rest[at + len..end], &rest[end + end_len..]),
-            (None, Some((end, end_len))) if out.is_empty() => ("", &rest[..end], &rest[end + end_len..]),
+            (Some((at, len)), Some((end, end_len))) if end > at => {
+                (&rest[..at], &rest[at + len..end], &rest[end + end_len..])
+            }
+            (None, Some((end, end_len))) if out.is_empty() => {
+                ("", &rest[..end], &rest[end + end_len..])
+            }
             (Some((at, len)), None) => (&rest[..at], &rest[at + len..], ""),
             _ => break,
         };
         push_text(&mut out, before);
         if !thought.trim().is_empty() {
-            out.push(Part::Reasoning { text: thought.trim().to_owned(), signature: None });
+            out.push(Part::Reasoning {
+                text: thought.trim().to_owned(),
+                signature: None,
+            });
         }
         rest = after.trim_start();
     }
@@ -80,12 +110,17 @@ fn split_thinking(part: Part) -> Vec<Part> {
 
 fn push_text(out: &mut Vec<Part>, text: &str) {
     if !text.trim().is_empty() {
-        out.push(Part::Text { text: text.to_owned() });
+        out.push(Part::Text {
+            text: text.to_owned(),
+        });
     }
 }
 
 fn find_mark(text: &str, marks: &[&str]) -> Option<(usize, usize)> {
-    marks.iter().filter_map(|mark| text.find(mark).map(|at| (at, mark.len()))).min()
+    marks
+        .iter()
+        .filter_map(|mark| text.find(mark).map(|at| (at, mark.len())))
+        .min()
 }
 
 /// Channels of the harmony format in words that [`split_thinking`] knows; what calls a tool stays as it is.
@@ -94,7 +129,11 @@ fn harmony_text(text: &str) -> String {
         return text.to_owned();
     }
     let mut out = String::new();
-    for piece in text.split("<|start|>").flat_map(|piece| piece.split("<|end|>")).flat_map(|piece| piece.split("<|return|>")) {
+    for piece in text
+        .split("<|start|>")
+        .flat_map(|piece| piece.split("<|end|>"))
+        .flat_map(|piece| piece.split("<|return|>"))
+    {
         let Some((head, body)) = piece.split_once("<|message|>") else {
             if !piece.contains("<|channel|>") && piece.trim() != "assistant" {
                 out.push_str(piece);
@@ -102,7 +141,12 @@ fn harmony_text(text: &str) -> String {
             continue;
         };
         if head.contains("to=") {
-            out.push_str(&format!("{}{}{}", HARMONY_CALL, piece.replace(HARMONY_CALL, ""), HARMONY_END));
+            out.push_str(&format!(
+                "{}{}{}",
+                HARMONY_CALL,
+                piece.replace(HARMONY_CALL, ""),
+                HARMONY_END
+            ));
         } else if head.contains("analysis") {
             out.push_str(&format!("<think>{body}</think>"));
         } else {
@@ -129,10 +173,17 @@ fn take_calls(reply: &mut Reply, known: &impl Fn(&str) -> bool) {
                 push_text(&mut out, before.trim_end());
                 for (name, arguments) in calls {
                     found += 1;
-                    out.push(Part::Call { id: format!("call_in_text_{found}"), name, arguments, signature: None });
+                    out.push(Part::Call {
+                        id: format!("call_in_text_{found}"),
+                        name,
+                        arguments,
+                        signature: None,
+                    });
                 }
             }
-            None => out.push(Part::Text { text: text.replace(HARMONY_CALL, "").replace(HARMONY_END, "") }),
+            None => out.push(Part::Text {
+                text: text.replace(HARMONY_CALL, "").replace(HARMONY_END, ""),
+            }),
         }
     }
     reply.parts = out;
@@ -150,13 +201,17 @@ fn calls_in<'a>(text: &'a str, known: &impl Fn(&str) -> bool) -> Option<(&'a str
     if text.len() > TEXT_MAX {
         return None;
     }
-    let ways: [Way; 9] = [tagged, functions, bracketed, python_tag, harmony, deepseek, invoked, fenced, bare];
+    let ways: [Way; 9] = [
+        tagged, functions, bracketed, python_tag, harmony, deepseek, invoked, fenced, bare,
+    ];
     ways.iter().find_map(|way| {
         let (at, mut calls) = way(text)?;
         for (name, _) in &mut calls {
             *name = bare_name(name, known);
         }
-        let fits = !calls.is_empty() && calls.len() <= CALLS_MAX && calls.iter().all(|(name, _)| known(name));
+        let fits = !calls.is_empty()
+            && calls.len() <= CALLS_MAX
+            && calls.iter().all(|(name, _)| known(name));
         fits.then(|| (&text[..at], calls))
     })
 }
@@ -227,10 +282,18 @@ fn bracketed(text: &str) -> Option<(usize, Calls)> {
 fn python_tag(text: &str) -> Option<(usize, Calls)> {
     let at = text.find("<|python_tag|>")?;
     let mut calls = Vec::new();
-    for piece in text[at + "<|python_tag|>".len()..].split(';').filter(|piece| !piece.trim().is_empty()) {
+    for piece in text[at + "<|python_tag|>".len()..]
+        .split(';')
+        .filter(|piece| !piece.trim().is_empty())
+    {
         match json_at(piece.trim()) {
             Some(value) => calls.extend(of_json(&value)?),
-            None => return Some((at, of_json(&json_at(text[at + "<|python_tag|>".len()..].trim())?)?)),
+            None => {
+                return Some((
+                    at,
+                    of_json(&json_at(text[at + "<|python_tag|>".len()..].trim())?)?,
+                ));
+            }
         }
     }
     Some((at, calls))
@@ -243,8 +306,14 @@ fn harmony(text: &str) -> Option<(usize, Calls)> {
     for piece in text[at..].split(HARMONY_CALL).skip(1).take(CALLS_MAX + 1) {
         let (head, body) = piece.split_once("<|message|>")?;
         let (_, to) = head.split_once("to=")?;
-        let name = to.split(|c: char| c.is_whitespace() || c == '<').next().unwrap_or_default();
-        calls.push((name.trim_start_matches("functions.").to_owned(), json_at(body.trim())?.to_string()));
+        let name = to
+            .split(|c: char| c.is_whitespace() || c == '<')
+            .next()
+            .unwrap_or_default();
+        calls.push((
+            name.trim_start_matches("functions.").to_owned(),
+            json_at(body.trim())?.to_string(),
+        ));
     }
     Some((at, calls))
 }
@@ -253,10 +322,18 @@ fn harmony(text: &str) -> Option<(usize, Calls)> {
 fn deepseek(text: &str) -> Option<(usize, Calls)> {
     let at = find_mark(text, &["<｜tool▁calls▁begin｜>", "<｜tool▁call▁begin｜>"])?.0;
     let mut calls = Vec::new();
-    for piece in text[at..].split("<｜tool▁call▁begin｜>").skip(1).take(CALLS_MAX + 1) {
+    for piece in text[at..]
+        .split("<｜tool▁call▁begin｜>")
+        .skip(1)
+        .take(CALLS_MAX + 1)
+    {
         let (first, rest) = piece.split_once("<｜tool▁sep｜>")?;
         let json = rest.split_at(rest.find('{')?);
-        let name = if json.0.trim().is_empty() { first } else { json.0.lines().next().unwrap_or_default() };
+        let name = if json.0.trim().is_empty() {
+            first
+        } else {
+            json.0.lines().next().unwrap_or_default()
+        };
         calls.push((name.trim().to_owned(), json_at(json.1)?.to_string()));
     }
     Some((at, calls))
@@ -264,15 +341,26 @@ fn deepseek(text: &str) -> Option<(usize, Calls)> {
 
 /// `<invoke name="…"><parameter name="…">…</parameter></invoke>`, as MiniMax and Claude have it.
 fn invoked(text: &str) -> Option<(usize, Calls)> {
-    let at = find_mark(text, &["<minimax:tool_call>", "<function_calls>", "<invoke name=\""])?.0;
+    let at = find_mark(
+        text,
+        &["<minimax:tool_call>", "<function_calls>", "<invoke name=\""],
+    )?
+    .0;
     let mut calls = Vec::new();
-    for piece in text[at..].split("<invoke name=\"").skip(1).take(CALLS_MAX + 1) {
+    for piece in text[at..]
+        .split("<invoke name=\"")
+        .skip(1)
+        .take(CALLS_MAX + 1)
+    {
         let (name, body) = piece.split_once("\">")?;
         let body = body.split("</invoke>").next().unwrap_or_default();
         let mut arguments = Map::new();
         for parameter in body.split("<parameter name=\"").skip(1) {
             let (key, value) = parameter.split_once("\">")?;
-            arguments.insert(key.to_owned(), one_line_less(value.split("</parameter>").next().unwrap_or_default()).into());
+            arguments.insert(
+                key.to_owned(),
+                one_line_less(value.split("</parameter>").next().unwrap_or_default()).into(),
+            );
         }
         calls.push((name.to_owned(), Value::Object(arguments).to_string()));
     }
@@ -301,19 +389,31 @@ fn bare(text: &str) -> Option<(usize, Calls)> {
 
 /// The first JSON value of a text, whatever follows it.
 fn json_at(text: &str) -> Option<Value> {
-    serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok().filter(|value| value.is_object() || value.is_array())
+    serde_json::Deserializer::from_str(text)
+        .into_iter::<Value>()
+        .next()?
+        .ok()
+        .filter(|value| value.is_object() || value.is_array())
 }
 
 /// Calls in the shapes that models write them in.
 fn of_json(value: &Value) -> Option<Calls> {
     match value {
-        Value::Array(all) => all.iter().map(of_json).collect::<Option<Vec<_>>>().map(|all| all.into_iter().flatten().collect()),
+        Value::Array(all) => all
+            .iter()
+            .map(of_json)
+            .collect::<Option<Vec<_>>>()
+            .map(|all| all.into_iter().flatten().collect()),
         Value::Object(map) => {
             if let Some(all) = map.get("tool_calls").or(map.get("toolcalls")) {
                 return of_json(all);
             }
             let inner = map.get("function").filter(|inner| inner.is_object());
-            let of = |names: &[&str]| names.iter().find_map(|name| inner.and_then(|inner| inner.get(name)).or(map.get(*name)));
+            let of = |names: &[&str]| {
+                names
+                    .iter()
+                    .find_map(|name| inner.and_then(|inner| inner.get(name)).or(map.get(*name)))
+            };
             let name = of(&["name", "tool", "tool_name", "function"])?.as_str()?;
             let arguments = match of(&["arguments", "parameters", "args", "input", "params"]) {
                 None => "{}".to_owned(),

@@ -30,7 +30,11 @@ impl Sse {
     ///
     /// # Errors
     /// When the bytes are no such stream, or `on` refuses an event.
-    pub fn push<E: From<SseError>>(&mut self, mut bytes: &[u8], on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>) -> Result<(), E> {
+    pub fn push<E: From<SseError>>(
+        &mut self,
+        mut bytes: &[u8],
+        on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
                 bytes = &bytes[1..];
@@ -58,7 +62,10 @@ impl Sse {
     ///
     /// # Errors
     /// As [`Sse::push`].
-    pub fn end<E: From<SseError>>(&mut self, on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>) -> Result<(), E> {
+    pub fn end<E: From<SseError>>(
+        &mut self,
+        on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
         if !self.line.is_empty() {
             let line = std::mem::take(&mut self.line);
             self.take_line(&line, on)?;
@@ -74,7 +81,11 @@ impl Sse {
         Ok(())
     }
 
-    fn take_line<E: From<SseError>>(&mut self, line: &[u8], on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>) -> Result<(), E> {
+    fn take_line<E: From<SseError>>(
+        &mut self,
+        line: &[u8],
+        on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut line = std::str::from_utf8(line).map_err(|_| SseError::NotUtf8)?;
         if !std::mem::replace(&mut self.past_start, true) {
             line = line.strip_prefix('\u{feff}').unwrap_or(line);
@@ -102,9 +113,19 @@ impl Sse {
         Ok(())
     }
 
-    fn dispatch<E: From<SseError>>(&mut self, on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>) -> Result<(), E> {
+    fn dispatch<E: From<SseError>>(
+        &mut self,
+        on: &mut impl FnMut(Option<&str>, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
         let had_data = std::mem::take(&mut self.has_data);
-        let done = if had_data { on((!self.event.is_empty()).then_some(self.event.as_str()), &self.data) } else { Ok(()) };
+        let done = if had_data {
+            on(
+                (!self.event.is_empty()).then_some(self.event.as_str()),
+                &self.data,
+            )
+        } else {
+            Ok(())
+        };
         self.data.clear();
         self.event.clear();
         done
@@ -116,7 +137,10 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
     let is_end = |byte: &u8| *byte == b'\n' || *byte == b'\r';
     let without = |block: &&[u8]| !block.iter().fold(false, |found, byte| found | is_end(byte));
     let passed = bytes.chunks_exact(32).take_while(without).count() * 32;
-    bytes[passed..].iter().position(is_end).map(|at| passed + at)
+    bytes[passed..]
+        .iter()
+        .position(is_end)
+        .map(|at| passed + at)
 }
 
 #[cfg(test)]
@@ -143,11 +167,31 @@ mod tests {
     fn reads_every_line_ending_comments_names_and_several_data_lines() {
         let want: Seen = vec![(Some("a".into()), "1\n2".into()), (None, "ü".into())];
         for end in ["\n", "\r", "\r\n"] {
-            let text = ["\u{feff}: hello", "event: a", "data: 1", "data:2", "id: 7", "", "", "data: ü", "", ""].join(end);
+            let text = [
+                "\u{feff}: hello",
+                "event: a",
+                "data: 1",
+                "data:2",
+                "id: 7",
+                "",
+                "",
+                "data: ü",
+                "",
+                "",
+            ]
+            .join(end);
             assert_eq!(parse(&[text.as_bytes()]), Ok(want.clone()), "{end:?}");
         }
-        assert_eq!(parse(&[b"data: x"]), Ok(vec![(None, "x".into())]), "the last empty line may be missing");
-        assert_eq!(parse(&[b"event: a\n\ndata: x\n\n"]), Ok(vec![(None, "x".into())]), "an event without data is none");
+        assert_eq!(
+            parse(&[b"data: x"]),
+            Ok(vec![(None, "x".into())]),
+            "the last empty line may be missing"
+        );
+        assert_eq!(
+            parse(&[b"event: a\n\ndata: x\n\n"]),
+            Ok(vec![(None, "x".into())]),
+            "an event without data is none"
+        );
     }
 
     #[test]

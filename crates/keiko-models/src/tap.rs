@@ -30,7 +30,10 @@ pub type Tap = Arc<dyn Fn(Exchange) + Send + Sync>;
 
 /// Headers whose values are not handed on.
 pub(crate) fn is_secret(header: &str) -> bool {
-    ["cookie", "authorization", "api-key", "token"].iter().any(|word| header.contains(word)) && !header.contains("ratelimit")
+    ["cookie", "authorization", "api-key", "token"]
+        .iter()
+        .any(|word| header.contains(word))
+        && !header.contains("ratelimit")
 }
 
 /// Puts `[key]` wherever the key's bytes stand: some servers echo what they were sent.
@@ -55,8 +58,15 @@ mod tests {
 
     #[test]
     fn cuts_out_keys_and_names_secret_headers() {
-        assert_eq!(scrub(b"a KEY b KEYKEY".to_vec(), b"KEY"), b"a [key] b [key][key]");
+        assert_eq!(
+            scrub(b"a KEY b KEYKEY".to_vec(), b"KEY"),
+            b"a [key] b [key][key]"
+        );
         assert_eq!(scrub(b"abc".to_vec(), b""), b"abc");
-        assert!(is_secret("set-cookie") && is_secret("x-api-key") && !is_secret("anthropic-ratelimit-tokens-remaining"));
+        assert!(
+            is_secret("set-cookie")
+                && is_secret("x-api-key")
+                && !is_secret("anthropic-ratelimit-tokens-remaining")
+        );
     }
 }

@@ -11,7 +11,9 @@ use keiko_contracts::code::Fault;
 use keiko_contracts::id::EffectKey;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Client, Response, Url};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -79,7 +81,10 @@ impl Transport {
     /// With time limits.
     #[must_use]
     pub fn new(timeouts: Timeouts) -> Self {
-        Transport { timeouts, ..Transport::default() }
+        Transport {
+            timeouts,
+            ..Transport::default()
+        }
     }
 
     /// The client for a URL.
@@ -96,13 +101,20 @@ impl Transport {
                 .redirect(reqwest::redirect::Policy::none())
                 .tcp_nodelay(true)
                 .user_agent(concat!("keiko/", env!("CARGO_PKG_VERSION")));
-            let builder = if secure { builder } else { builder.no_proxy().tls_certs_only([]) };
+            let builder = if secure {
+                builder
+            } else {
+                builder.no_proxy().tls_certs_only([])
+            };
             builder.build().map_err(|e| format!("{e:?}"))
         });
         client.as_ref().map_err(|why| {
-            Fault::new(fault::CLIENT, format!("the HTTPS client cannot be set up: {why}"))
-                .at(url.host_str().unwrap_or("?"))
-                .hint("install the system's CA certificates: apt-get install ca-certificates")
+            Fault::new(
+                fault::CLIENT,
+                format!("the HTTPS client cannot be set up: {why}"),
+            )
+            .at(url.host_str().unwrap_or("?"))
+            .hint("install the system's CA certificates: apt-get install ca-certificates")
         })
     }
 
@@ -110,7 +122,13 @@ impl Transport {
     ///
     /// # Errors
     /// [`Stopped`], with a fault that says whether another try may help.
-    pub async fn post(&self, post: Post<'_>, live: LiveSink, cancel: &Cancel, tap: Option<&Tap>) -> Result<Answered, Stopped> {
+    pub async fn post(
+        &self,
+        post: Post<'_>,
+        live: LiveSink,
+        cancel: &Cancel,
+        tap: Option<&Tap>,
+    ) -> Result<Answered, Stopped> {
         let (asked, effect, url) = (post.asked, post.effect, post.url);
         let mut seen = Exchange::default();
         if tap.is_some() {
@@ -141,11 +159,21 @@ impl Transport {
         result
     }
 
-    async fn exchange(&self, post: Post<'_>, live: LiveSink, tapped: bool, seen: &mut Exchange) -> Result<Answered, Fault> {
+    async fn exchange(
+        &self,
+        post: Post<'_>,
+        live: LiveSink,
+        tapped: bool,
+        seen: &mut Exchange,
+    ) -> Result<Answered, Fault> {
         let asked = post.asked;
         let (began, sent) = (Instant::now(), post.body.len());
         let patience = Duration::from_millis(self.timeouts.first_token_ms);
-        let request = self.client(post.url)?.post(post.url.clone()).headers(headers(&post)?).body(post.body);
+        let request = self
+            .client(post.url)?
+            .post(post.url.clone())
+            .headers(headers(&post)?)
+            .body(post.body);
         let response = match tokio::time::timeout(patience, request.send()).await {
             Ok(sent) => sent.map_err(|e| asked.network(&e))?,
             Err(_) => return Err(asked.timeout("answer", "first_token_ms", patience)),
@@ -155,13 +183,26 @@ impl Transport {
             seen.status = Some(status);
             seen.headers = visible(response.headers(), asked.key);
         }
-        let mut body = Body { response, seen: tapped.then_some(&mut seen.body), received: 0, began, first: None, timeouts: &self.timeouts };
+        let mut body = Body {
+            response,
+            seen: tapped.then_some(&mut seen.body),
+            received: 0,
+            began,
+            first: None,
+            timeouts: &self.timeouts,
+        };
         if status != 200 {
             let retry = retry_after(body.response.headers());
             let text = body.text(MAX_ERROR).await;
             return Err(asked.status(status, &text, retry));
         }
-        let kind = body.response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+        let kind = body
+            .response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let (assembly, streamed) = if kind.starts_with("text/event-stream") {
             (stream(&mut body, &asked, post.family, live).await?, true)
         } else if kind.starts_with("application/json") {
@@ -170,9 +211,18 @@ impl Transport {
             let _ = body.text(MAX_ERROR).await;
             return Err(asked.not_a_stream(&kind));
         };
-        let reply = assembly.finish().ok_or_else(|| asked.decode(&DecodeError::Truncated))?;
+        let reply = assembly
+            .finish()
+            .ok_or_else(|| asked.decode(&DecodeError::Truncated))?;
         let total = began.elapsed();
-        Ok(Answered { reply, first: body.first.unwrap_or(total), total, streamed, sent, received: body.received })
+        Ok(Answered {
+            reply,
+            first: body.first.unwrap_or(total),
+            total,
+            streamed,
+            sent,
+            received: body.received,
+        })
     }
 }
 
@@ -181,15 +231,28 @@ fn headers(post: &Post<'_>) -> Result<HeaderMap, Fault> {
     map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     map.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     if post.family == Family::Messages {
-        map.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
+        map.insert(
+            HeaderName::from_static("anthropic-version"),
+            HeaderValue::from_static("2023-06-01"),
+        );
     }
     if let Some(key) = post.asked.key {
         let (name, value) = match post.auth {
             Auth::Bearer => (AUTHORIZATION, format!("Bearer {}", key.reveal())),
-            Auth::XApiKey => (HeaderName::from_static("x-api-key"), key.reveal().to_owned()),
+            Auth::XApiKey => (
+                HeaderName::from_static("x-api-key"),
+                key.reveal().to_owned(),
+            ),
         };
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| Fault::new(fault::KEY_FILE, format!("the key of {} cannot be sent in a header", post.asked.vendor)))?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            Fault::new(
+                fault::KEY_FILE,
+                format!(
+                    "the key of {} cannot be sent in a header",
+                    post.asked.vendor
+                ),
+            )
+        })?;
         value.set_sensitive(true);
         map.insert(name, value);
     }
@@ -201,8 +264,11 @@ fn visible(headers: &HeaderMap, key: Option<&ApiKey>) -> Vec<(String, String)> {
         .iter()
         .map(|(name, value)| {
             let name = name.as_str().to_owned();
-            let value =
-                if is_secret(&name) { "[redacted]".to_owned() } else { ApiKey::scrub(key, &String::from_utf8_lossy(value.as_bytes())) };
+            let value = if is_secret(&name) {
+                "[redacted]".to_owned()
+            } else {
+                ApiKey::scrub(key, &String::from_utf8_lossy(value.as_bytes()))
+            };
             (name, value)
         })
         .collect()
@@ -210,9 +276,16 @@ fn visible(headers: &HeaderMap, key: Option<&ApiKey>) -> Vec<(String, String)> {
 
 /// Seconds, or `retry-after-ms`. A date is not read: clocks differ, and the caller's own delay is as good.
 fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    let text = |name: HeaderName| headers.get(name).and_then(|v| v.to_str().ok()).map(str::trim);
+    let text = |name: HeaderName| {
+        headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .map(str::trim)
+    };
     let exact = text(HeaderName::from_static("retry-after-ms")).and_then(|t| t.parse::<u64>().ok());
-    let seconds = text(RETRY_AFTER).and_then(|t| t.parse::<f64>().ok()).filter(|s| s.is_finite() && *s >= 0.0);
+    let seconds = text(RETRY_AFTER)
+        .and_then(|t| t.parse::<f64>().ok())
+        .filter(|s| s.is_finite() && *s >= 0.0);
     let after = exact.or(seconds.map(|s| (s * 1000.0).ceil() as u64));
     after.map(|ms| ms.min(MAX_WAIT_MS))
 }
@@ -231,11 +304,19 @@ impl Body<'_> {
     /// The next bytes. Until the first ones the patience for the first token holds, also when the headers came early.
     async fn next(&mut self, asked: &Asked<'_>) -> Result<Option<impl AsRef<[u8]> + use<>>, Fault> {
         let (what, key, limit) = match self.first {
-            None => ("first token", "first_token_ms", self.timeouts.first_token_ms),
+            None => (
+                "first token",
+                "first_token_ms",
+                self.timeouts.first_token_ms,
+            ),
             Some(_) => ("further token", "idle_ms", self.timeouts.idle_ms),
         };
         let limit = Duration::from_millis(limit);
-        let wait = if self.first.is_none() { limit.saturating_sub(self.began.elapsed()) } else { limit };
+        let wait = if self.first.is_none() {
+            limit.saturating_sub(self.began.elapsed())
+        } else {
+            limit
+        };
         let chunk = match tokio::time::timeout(wait, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(|e| asked.network(&e))?,
             Err(_) => return Err(asked.timeout(what, key, limit)),
@@ -270,19 +351,35 @@ impl Body<'_> {
     }
 }
 
-async fn stream(body: &mut Body<'_>, asked: &Asked<'_>, family: Family, live: LiveSink) -> Result<Assembly, Fault> {
-    let (mut sse, mut decoder, mut assembly) = (Sse::default(), Decoder::new(family), Assembly::new(live));
+async fn stream(
+    body: &mut Body<'_>,
+    asked: &Asked<'_>,
+    family: Family,
+    live: LiveSink,
+) -> Result<Assembly, Fault> {
+    let (mut sse, mut decoder, mut assembly) =
+        (Sse::default(), Decoder::new(family), Assembly::new(live));
     let mut events: Vec<Event> = Vec::new();
     while !decoder.finished() {
-        let Some(chunk) = body.next(asked).await? else { break };
-        let fed = sse.push(chunk.as_ref(), &mut |event, data| decoder.decode(event, data, &mut events));
+        let Some(chunk) = body.next(asked).await? else {
+            break;
+        };
+        let fed = sse.push(chunk.as_ref(), &mut |event, data| {
+            decoder.decode(event, data, &mut events)
+        });
         assembly.take(&mut events);
         fed.map_err(|e| asked.decode(&e))?;
     }
     if !decoder.finished() {
         let fed = sse.end(&mut |event, data| decoder.decode(event, data, &mut events));
         // Half an event at the end is not bad JSON but a cut.
-        let fed = fed.map_err(|e| if matches!(e, DecodeError::Shape(_)) { DecodeError::Truncated } else { e });
+        let fed = fed.map_err(|e| {
+            if matches!(e, DecodeError::Shape(_)) {
+                DecodeError::Truncated
+            } else {
+                e
+            }
+        });
         let ended = fed.and_then(|()| decoder.end(&mut events));
         assembly.take(&mut events);
         ended.map_err(|e| asked.decode(&e))?;
@@ -298,16 +395,23 @@ async fn drain(body: &mut Body<'_>, asked: &Asked<'_>) {
     let _ = tokio::time::timeout(Duration::from_millis(200), rest).await;
 }
 
-async fn whole(body: &mut Body<'_>, asked: &Asked<'_>, family: Family, live: LiveSink) -> Result<Assembly, Fault> {
+async fn whole(
+    body: &mut Body<'_>,
+    asked: &Asked<'_>,
+    family: Family,
+    live: LiveSink,
+) -> Result<Assembly, Fault> {
     let (mut all, mut events) = (Vec::new(), Vec::new());
     while let Some(chunk) = body.next(asked).await? {
         all.extend_from_slice(chunk.as_ref());
     }
-    Decoder::new(family).whole(&all, &mut events).map_err(|e| match e {
-        // Some JSON, but no answer: another kind of server.
-        DecodeError::Shape(_) | DecodeError::Truncated => asked.not_a_stream("some other JSON"),
-        e => asked.decode(&e),
-    })?;
+    Decoder::new(family)
+        .whole(&all, &mut events)
+        .map_err(|e| match e {
+            // Some JSON, but no answer: another kind of server.
+            DecodeError::Shape(_) | DecodeError::Truncated => asked.not_a_stream("some other JSON"),
+            e => asked.decode(&e),
+        })?;
     let mut assembly = Assembly::new(live);
     assembly.take(&mut events);
     Ok(assembly)
@@ -320,7 +424,14 @@ mod tests {
     #[test]
     fn reads_retry_after() {
         let after = |name: &'static str, value: &'static str| {
-            retry_after(&[(HeaderName::from_static(name), HeaderValue::from_static(value))].into_iter().collect())
+            retry_after(
+                &[(
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )]
+                .into_iter()
+                .collect(),
+            )
         };
         assert_eq!(after("retry-after", "2"), Some(2000));
         assert_eq!(after("retry-after", "0.5"), Some(500));
@@ -334,7 +445,11 @@ mod tests {
     #[test]
     fn plain_http_needs_no_certificates() {
         let transport = Transport::new(Timeouts::default());
-        assert!(transport.client(&Url::parse("http://127.0.0.1:1").unwrap()).is_ok());
+        assert!(
+            transport
+                .client(&Url::parse("http://127.0.0.1:1").unwrap())
+                .is_ok()
+        );
         assert!(transport.tls.get().is_none());
     }
 }

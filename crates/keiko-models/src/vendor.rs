@@ -54,13 +54,39 @@ const CHAT: Dialect = Dialect {
     cache_marks: false,
     merge_users: false,
 };
-const LOCAL: Dialect = Dialect { merge_users: true, ..CHAT };
+const LOCAL: Dialect = Dialect {
+    merge_users: true,
+    ..CHAT
+};
 
-const fn chat(name: &'static str, base_url: &'static str, key_env: &'static str, dialect: Dialect) -> Row {
-    Row { name, family: Family::Chat, base_url, base_env: None, key_env: Some(key_env), local: false, dialect, suggests: None }
+const fn chat(
+    name: &'static str,
+    base_url: &'static str,
+    key_env: &'static str,
+    dialect: Dialect,
+) -> Row {
+    Row {
+        name,
+        family: Family::Chat,
+        base_url,
+        base_env: None,
+        key_env: Some(key_env),
+        local: false,
+        dialect,
+        suggests: None,
+    }
 }
 const fn local(name: &'static str, base_url: &'static str, key_env: Option<&'static str>) -> Row {
-    Row { name, family: Family::Chat, base_url, base_env: None, key_env, local: true, dialect: LOCAL, suggests: None }
+    Row {
+        name,
+        family: Family::Chat,
+        base_url,
+        base_env: None,
+        key_env,
+        local: true,
+        dialect: LOCAL,
+        suggests: None,
+    }
 }
 
 /// The vendors that need no configuration but a key.
@@ -72,7 +98,12 @@ pub const ROWS: &[Row] = &[
         base_env: Some("ANTHROPIC_BASE_URL"),
         key_env: Some("ANTHROPIC_API_KEY"),
         local: false,
-        dialect: Dialect { thinking: ThinkingStyle::Effort, cache_marks: true, merge_users: true, ..CHAT },
+        dialect: Dialect {
+            thinking: ThinkingStyle::Effort,
+            cache_marks: true,
+            merge_users: true,
+            ..CHAT
+        },
         suggests: Some("claude-sonnet-4-5"),
     },
     Row {
@@ -82,14 +113,34 @@ pub const ROWS: &[Row] = &[
             "openai",
             "https://api.openai.com/v1",
             "OPENAI_API_KEY",
-            Dialect { tokens: TokenParameter::MaxCompletionTokens, thinking: ThinkingStyle::Effort, ..CHAT },
+            Dialect {
+                tokens: TokenParameter::MaxCompletionTokens,
+                thinking: ThinkingStyle::Effort,
+                ..CHAT
+            },
         )
     },
     // Mistral refuses fields that it does not know, `stream_options` among them, and always sends usage.
-    chat("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", Dialect { stream_usage: false, ..CHAT }),
+    chat(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        "MISTRAL_API_KEY",
+        Dialect {
+            stream_usage: false,
+            ..CHAT
+        },
+    ),
     Row {
         suggests: Some("llama-3.3-70b-versatile"),
-        ..chat("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", Dialect { tokens: TokenParameter::MaxCompletionTokens, ..CHAT })
+        ..chat(
+            "groq",
+            "https://api.groq.com/openai/v1",
+            "GROQ_API_KEY",
+            Dialect {
+                tokens: TokenParameter::MaxCompletionTokens,
+                ..CHAT
+            },
+        )
     },
     Row {
         suggests: Some("deepseek-chat"),
@@ -97,17 +148,32 @@ pub const ROWS: &[Row] = &[
             "deepseek",
             "https://api.deepseek.com/v1",
             "DEEPSEEK_API_KEY",
-            Dialect { schema: SchemaDialect::JsonObject, reasoning_back: Some(ReasoningField::ReasoningContent), ..CHAT },
+            Dialect {
+                schema: SchemaDialect::JsonObject,
+                reasoning_back: Some(ReasoningField::ReasoningContent),
+                ..CHAT
+            },
         )
     },
     chat(
         "openrouter",
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
-        Dialect { thinking: ThinkingStyle::Object, reasoning_back: Some(ReasoningField::Reasoning), cache_marks: true, ..CHAT },
+        Dialect {
+            thinking: ThinkingStyle::Object,
+            reasoning_back: Some(ReasoningField::Reasoning),
+            cache_marks: true,
+            ..CHAT
+        },
     ),
-    Row { local: false, ..local("vllm", "http://127.0.0.1:8000/v1", Some("VLLM_API_KEY")) },
-    Row { base_env: Some("OLLAMA_HOST"), ..local("ollama", "http://127.0.0.1:11434/v1", None) },
+    Row {
+        local: false,
+        ..local("vllm", "http://127.0.0.1:8000/v1", Some("VLLM_API_KEY"))
+    },
+    Row {
+        base_env: Some("OLLAMA_HOST"),
+        ..local("ollama", "http://127.0.0.1:11434/v1", None)
+    },
     local("llamacpp", "http://127.0.0.1:8080/v1", None),
     local("lmstudio", "http://127.0.0.1:1234/v1", None),
 ];
@@ -147,22 +213,37 @@ impl Vendor {
     ///
     /// # Errors
     /// When a custom vendor has no base URL, or one is none.
-    pub fn new(name: &str, row: Option<&Row>, config: &VendorConfig, env: &Env) -> Result<Vendor, Fault> {
+    pub fn new(
+        name: &str,
+        row: Option<&Row>,
+        config: &VendorConfig,
+        env: &Env,
+    ) -> Result<Vendor, Fault> {
         let place = format!("models.vendors.{name}.base_url");
-        let from_env = row.and_then(|row| row.base_env).and_then(|var| env(var).map(|text| (var, text)));
+        let from_env = row
+            .and_then(|row| row.base_env)
+            .and_then(|var| env(var).map(|text| (var, text)));
         let (base, base_place, own) = match (&config.base_url, from_env, row) {
             (Some(base), ..) => (base.clone(), place, false),
-            (None, Some((var @ "OLLAMA_HOST", host)), _) => (ollama_base(&host), var.to_owned(), false),
+            (None, Some((var @ "OLLAMA_HOST", host)), _) => {
+                (ollama_base(&host), var.to_owned(), false)
+            }
             (None, Some((var, base)), _) => (base, var.to_owned(), false),
             (None, None, Some(row)) => (row.base_url.to_owned(), place, true),
             (None, None, None) => {
-                return Err(Fault::new(fault::BASE_URL, format!("the vendor {name} has no base URL"))
-                    .at(&place)
-                    .hint(format!("keiko config set {place} http://HOST:PORT/v1")));
+                return Err(Fault::new(
+                    fault::BASE_URL,
+                    format!("the vendor {name} has no base URL"),
+                )
+                .at(&place)
+                .hint(format!("keiko config set {place} http://HOST:PORT/v1")));
             }
         };
         let base = base.trim_end_matches('/').to_owned();
-        let family = config.family.or(row.map(|row| row.family)).unwrap_or(Family::Chat);
+        let family = config
+            .family
+            .or(row.map(|row| row.family))
+            .unwrap_or(Family::Chat);
         parse_url(&base, &base_place)?;
         let url = parse_url(&format!("{base}{}", family.path(&base)), &base_place)?;
         let dialect = match (row, family) {
@@ -170,7 +251,9 @@ impl Vendor {
             (_, Family::Messages) => ROWS[0].dialect,
             (_, Family::Chat) => LOCAL,
         };
-        let is_loopback = url.host_str().is_some_and(|h| h == "localhost" || h == "[::1]" || h.starts_with("127."));
+        let is_loopback = url
+            .host_str()
+            .is_some_and(|h| h == "localhost" || h == "[::1]" || h.starts_with("127."));
         Ok(Vendor {
             name: name.to_owned(),
             family,
@@ -183,8 +266,15 @@ impl Vendor {
             ),
             url,
             base,
-            auth: config.auth.unwrap_or(if family == Family::Messages { Auth::XApiKey } else { Auth::Bearer }),
-            key_env: config.key_env.clone().or(row.and_then(|row| row.key_env).map(str::to_owned)),
+            auth: config.auth.unwrap_or(if family == Family::Messages {
+                Auth::XApiKey
+            } else {
+                Auth::Bearer
+            }),
+            key_env: config
+                .key_env
+                .clone()
+                .or(row.and_then(|row| row.key_env).map(str::to_owned)),
             free: row.is_some_and(|row| row.local) && is_loopback,
             suggests: row.and_then(|row| row.suggests),
             cuts_in_silence: name == "ollama",
@@ -202,9 +292,20 @@ impl Vendor {
     /// As [`Vendor::new`].
     pub fn all(config: &ModelsConfig, env: &Env) -> Result<Vec<Vendor>, Fault> {
         let none = VendorConfig::default();
-        let rows = ROWS.iter().map(|row| Vendor::new(row.name, Some(row), config.vendors.get(row.name).unwrap_or(&none), env));
+        let rows = ROWS.iter().map(|row| {
+            Vendor::new(
+                row.name,
+                Some(row),
+                config.vendors.get(row.name).unwrap_or(&none),
+                env,
+            )
+        });
         let known = |name: &str| ROWS.iter().any(|row| row.name == name);
-        let custom = config.vendors.iter().filter(|(name, _)| !known(name)).map(|(name, custom)| Vendor::new(name, None, custom, env));
+        let custom = config
+            .vendors
+            .iter()
+            .filter(|(name, _)| !known(name))
+            .map(|(name, custom)| Vendor::new(name, None, custom, env));
         rows.chain(custom).collect()
     }
 
@@ -235,11 +336,19 @@ impl Vendor {
     #[must_use]
     pub fn dialect_of(&self, model: &str) -> Dialect {
         let own = self.models.get(model);
-        let listed = THINKING.iter().find(|(vendor, name, _)| *vendor == self.name && *name == model).map(|(.., style)| *style);
+        let listed = THINKING
+            .iter()
+            .find(|(vendor, name, _)| *vendor == self.name && *name == model)
+            .map(|(.., style)| *style);
         Dialect {
-            thinking: own.and_then(|m| m.thinking).or(listed).unwrap_or(self.dialect.thinking),
+            thinking: own
+                .and_then(|m| m.thinking)
+                .or(listed)
+                .unwrap_or(self.dialect.thinking),
             schema: own.and_then(|m| m.schema).unwrap_or(self.dialect.schema),
-            tokens: own.and_then(|m| m.token_parameter).unwrap_or(self.dialect.tokens),
+            tokens: own
+                .and_then(|m| m.token_parameter)
+                .unwrap_or(self.dialect.tokens),
             ..self.dialect
         }
     }
@@ -247,7 +356,13 @@ impl Vendor {
     /// What a fault needs to know.
     #[must_use]
     pub fn asked<'a>(&'a self, model: &'a str, key: Option<&'a ApiKey>) -> Asked<'a> {
-        Asked { vendor: &self.name, model, place: &self.place, key_env: self.key_env.as_deref(), key }
+        Asked {
+            vendor: &self.name,
+            model,
+            place: &self.place,
+            key_env: self.key_env.as_deref(),
+            key,
+        }
     }
 
     /// Scheme, host and port.
@@ -274,10 +389,16 @@ fn ollama_base(host: &str) -> String {
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
     let rest = rest.trim_end_matches('/');
     let (name, port) = match rest.rsplit_once(':') {
-        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (name, port),
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            (name, port)
+        }
         _ => (rest, if scheme == "https" { "443" } else { "11434" }),
     };
-    let name = if name.is_empty() || name == "0.0.0.0" || name == "[::]" { "127.0.0.1" } else { name };
+    let name = if name.is_empty() || name == "0.0.0.0" || name == "[::]" {
+        "127.0.0.1"
+    } else {
+        name
+    };
     format!("{scheme}://{name}:{port}/v1")
 }
 
@@ -304,7 +425,12 @@ mod tests {
     use std::sync::Arc;
 
     fn env(pairs: &'static [(&'static str, &'static str)]) -> Env {
-        Arc::new(move |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        Arc::new(move |name| {
+            pairs
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
+        })
     }
     fn vendor(name: &str, config: &VendorConfig, env: &Env) -> Result<Vendor, Fault> {
         Vendor::new(name, ROWS.iter().find(|row| row.name == name), config, env)
@@ -313,25 +439,60 @@ mod tests {
     #[test]
     fn addresses_come_from_configuration_then_environment_then_the_row() {
         let none = VendorConfig::default();
-        let set = env(&[("OPENAI_BASE_URL", "http://localhost:9/v1/"), ("ANTHROPIC_BASE_URL", "http://h/v1"), ("OLLAMA_HOST", "0.0.0.0")]);
-        assert_eq!(vendor("openai", &none, &set).unwrap().url.as_str(), "http://localhost:9/v1/chat/completions");
-        assert_eq!(vendor("anthropic", &none, &set).unwrap().url.as_str(), "http://h/v1/messages");
-        assert_eq!(vendor("anthropic", &none, &env(&[])).unwrap().url.as_str(), "https://api.anthropic.com/v1/messages");
+        let set = env(&[
+            ("OPENAI_BASE_URL", "http://localhost:9/v1/"),
+            ("ANTHROPIC_BASE_URL", "http://h/v1"),
+            ("OLLAMA_HOST", "0.0.0.0"),
+        ]);
+        assert_eq!(
+            vendor("openai", &none, &set).unwrap().url.as_str(),
+            "http://localhost:9/v1/chat/completions"
+        );
+        assert_eq!(
+            vendor("anthropic", &none, &set).unwrap().url.as_str(),
+            "http://h/v1/messages"
+        );
+        assert_eq!(
+            vendor("anthropic", &none, &env(&[])).unwrap().url.as_str(),
+            "https://api.anthropic.com/v1/messages"
+        );
         let ollama = vendor("ollama", &none, &set).unwrap();
-        assert_eq!((ollama.base.as_str(), ollama.free), ("http://127.0.0.1:11434/v1", true));
+        assert_eq!(
+            (ollama.base.as_str(), ollama.free),
+            ("http://127.0.0.1:11434/v1", true)
+        );
         assert_eq!(ollama_base("https://gpu.lan"), "https://gpu.lan:443/v1");
         assert_eq!(ollama_base("gpu.lan:99"), "http://gpu.lan:99/v1");
-        let config = VendorConfig { base_url: Some("http://x".into()), ..none };
-        assert_eq!(vendor("openai", &config, &set).unwrap().url.as_str(), "http://x/chat/completions");
+        let config = VendorConfig {
+            base_url: Some("http://x".into()),
+            ..none
+        };
+        assert_eq!(
+            vendor("openai", &config, &set).unwrap().url.as_str(),
+            "http://x/chat/completions"
+        );
     }
 
     #[test]
     fn models_differ_by_data_and_configuration_only() {
         let mut config = VendorConfig::default();
-        config.models.insert("mine".into(), ModelConfig { schema: Some(SchemaDialect::Prompt), ..ModelConfig::default() });
+        config.models.insert(
+            "mine".into(),
+            ModelConfig {
+                schema: Some(SchemaDialect::Prompt),
+                ..ModelConfig::default()
+            },
+        );
         let vendor = vendor("anthropic", &config, &env(&[])).unwrap();
-        assert_eq!(vendor.dialect_of("claude-sonnet-4-5").thinking, ThinkingStyle::Budget);
-        assert_eq!(vendor.dialect_of("claude-sonnet-4-5-high"), vendor.dialect, "no guessing from parts of a name");
+        assert_eq!(
+            vendor.dialect_of("claude-sonnet-4-5").thinking,
+            ThinkingStyle::Budget
+        );
+        assert_eq!(
+            vendor.dialect_of("claude-sonnet-4-5-high"),
+            vendor.dialect,
+            "no guessing from parts of a name"
+        );
         assert_eq!(vendor.dialect_of("mine").schema, SchemaDialect::Prompt);
     }
 
@@ -346,14 +507,46 @@ mod tests {
 
     #[test]
     fn bad_addresses_and_missing_keys_are_told_with_what_to_do() {
-        for (bad, why) in [("nonsense", "base URL"), ("ftp://x", "http://"), ("http://u:secret@x", "key_file"), ("http://", "base URL")] {
-            let fault = vendor("own", &VendorConfig { base_url: Some(bad.into()), ..VendorConfig::default() }, &env(&[])).unwrap_err();
-            assert!(fault.message.contains(why) && !fault.message.contains("secret"), "{fault:?}");
+        for (bad, why) in [
+            ("nonsense", "base URL"),
+            ("ftp://x", "http://"),
+            ("http://u:secret@x", "key_file"),
+            ("http://", "base URL"),
+        ] {
+            let fault = vendor(
+                "own",
+                &VendorConfig {
+                    base_url: Some(bad.into()),
+                    ..VendorConfig::default()
+                },
+                &env(&[]),
+            )
+            .unwrap_err();
+            assert!(
+                fault.message.contains(why) && !fault.message.contains("secret"),
+                "{fault:?}"
+            );
         }
-        assert!(vendor("own", &VendorConfig::default(), &env(&[])).unwrap_err().hint.unwrap().contains("base_url"));
-        let fault = vendor("openai", &VendorConfig::default(), &env(&[])).unwrap().key(&env(&[])).unwrap_err();
+        assert!(
+            vendor("own", &VendorConfig::default(), &env(&[]))
+                .unwrap_err()
+                .hint
+                .unwrap()
+                .contains("base_url")
+        );
+        let fault = vendor("openai", &VendorConfig::default(), &env(&[]))
+            .unwrap()
+            .key(&env(&[]))
+            .unwrap_err();
         assert!(fault.code == "KEI-4002" && fault.hint.unwrap().contains("OPENAI_API_KEY"));
         let other = env(&[("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")]);
-        assert_eq!(vendor("openai", &VendorConfig::default(), &other).unwrap().key(&other).unwrap(), None, "another address may need none");
+        assert_eq!(
+            vendor("openai", &VendorConfig::default(), &other)
+                .unwrap()
+                .key(&other)
+                .unwrap(),
+            None,
+            "another address may need none"
+        );
     }
 }

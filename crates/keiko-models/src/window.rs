@@ -60,27 +60,52 @@ const ASKED: &[&str] = &[
 ];
 
 /// And by the words after it, which go before the others: what is to be written is not part of it.
-const ASKED_BEFORE: &[&str] = &[" in the messages", " tokens from the input messages", " input tokens"];
+const ASKED_BEFORE: &[&str] = &[
+    " in the messages",
+    " tokens from the input messages",
+    " input tokens",
+];
 
 /// Where the most that is written stands, by the words before it.
-const OUTPUT: &[&str] = &["supports at most ", "less than or equal to ", "expected a value <= ", "valid range of max_tokens is [1, "];
+const OUTPUT: &[&str] = &[
+    "supports at most ",
+    "less than or equal to ",
+    "expected a value <= ",
+    "valid range of max_tokens is [1, ",
+];
 
 /// What a refusal says of the sizes; `None` when it is about something else.
 #[must_use]
 pub fn learn(kind: &str, message: &str) -> Option<Window> {
     let text = message.to_lowercase();
     if let Some(output) = output_of(&text) {
-        return Some(Window { output: Some(output), ..Window::default() });
+        return Some(Window {
+            output: Some(output),
+            ..Window::default()
+        });
     }
     if !is_too_long(kind, &text) {
         return None;
     }
     let after = |all: &[&str]| all.iter().find_map(|words| number_after(&text, words));
     // `prompt is too long: 210000 tokens > 200000 maximum`, `190000 + 20000 > 200000`, `32768 maximum context length`.
-    let compared = || text.split_once(" > ").and_then(|(_, rest)| first_number(rest)).filter(|_| !text.contains("(8192 > "));
-    let context = after(CONTEXT).or_else(|| number_before(&text, " maximum context length")).or_else(compared);
-    let asked = ASKED_BEFORE.iter().find_map(|words| number_before(&text, words)).or_else(|| after(ASKED));
-    Some(Window { context, output: None, asked })
+    let compared = || {
+        text.split_once(" > ")
+            .and_then(|(_, rest)| first_number(rest))
+            .filter(|_| !text.contains("(8192 > "))
+    };
+    let context = after(CONTEXT)
+        .or_else(|| number_before(&text, " maximum context length"))
+        .or_else(compared);
+    let asked = ASKED_BEFORE
+        .iter()
+        .find_map(|words| number_before(&text, words))
+        .or_else(|| after(ASKED));
+    Some(Window {
+        context,
+        output: None,
+        asked,
+    })
 }
 
 /// Whether a refusal is about the length of the request.
@@ -109,28 +134,43 @@ fn is_too_long(kind: &str, text: &str) -> bool {
 
 /// The most that is written at once, when that is what the refusal is about.
 fn output_of(text: &str) -> Option<u32> {
-    let about = ["max_tokens", "max_completion_tokens", "max_output_tokens", "completion tokens", "output tokens"];
+    let about = [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "completion tokens",
+        "output tokens",
+    ];
     if !about.iter().any(|word| text.contains(word)) {
         return None;
     }
     // `max_tokens: 16384 > 8192, which is the maximum allowed number of output tokens for …`
     let allowed = || {
-        let (before, _) = text.split_once(", which is the maximum allowed number of output tokens")?;
+        let (before, _) =
+            text.split_once(", which is the maximum allowed number of output tokens")?;
         last_number(before)
     };
-    OUTPUT.iter().find_map(|words| number_after(text, words)).or_else(allowed)
+    OUTPUT
+        .iter()
+        .find_map(|words| number_after(text, words))
+        .or_else(allowed)
 }
 
 fn number_after(text: &str, words: &str) -> Option<u32> {
     let at = text.find(words)? + words.len();
     let rest = text[at..].trim_start_matches(['`', '\'', '"', '(', '=', ':', ' ']);
-    rest.starts_with(|c: char| c.is_ascii_digit()).then(|| first_number(rest)).flatten()
+    rest.starts_with(|c: char| c.is_ascii_digit())
+        .then(|| first_number(rest))
+        .flatten()
 }
 
 fn number_before(text: &str, words: &str) -> Option<u32> {
     let before = text[..text.find(words)?].trim_end();
     let before = before.strip_suffix("tokens").unwrap_or(before).trim_end();
-    before.ends_with(|c: char| c.is_ascii_digit()).then(|| last_number(before)).flatten()
+    before
+        .ends_with(|c: char| c.is_ascii_digit())
+        .then(|| last_number(before))
+        .flatten()
 }
 
 fn first_number(text: &str) -> Option<u32> {
@@ -145,8 +185,13 @@ fn first_number(text: &str) -> Option<u32> {
 }
 
 fn last_number(text: &str) -> Option<u32> {
-    let tail: Vec<char> =
-        text.chars().rev().skip_while(|c| !c.is_ascii_digit()).take_while(|c| c.is_ascii_digit() || *c == ',').take(12).collect();
+    let tail: Vec<char> = text
+        .chars()
+        .rev()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(|c| c.is_ascii_digit() || *c == ',')
+        .take(12)
+        .collect();
     let digits: String = tail.into_iter().rev().filter(|c| *c != ',').collect();
     digits.parse().ok().filter(|n| SIZES.contains(n))
 }
@@ -159,12 +204,14 @@ pub fn cut_in_silence(sent_bytes: usize, counted: u64) -> Option<u32> {
     if counted < 1_000 || counted * 10 > (sent_bytes as u64 / 5) * 6 {
         return None;
     }
-    (10..=18).map(|power| 1_u64 << power).find_map(|size| match counted.abs_diff(size) {
-        0..=16 if counted <= size => u32::try_from(size).ok(),
-        // What is kept at the beginning comes on top of half of the context.
-        1..=16 => u32::try_from(size * 2).ok(),
-        _ => None,
-    })
+    (10..=18)
+        .map(|power| 1_u64 << power)
+        .find_map(|size| match counted.abs_diff(size) {
+            0..=16 if counted <= size => u32::try_from(size).ok(),
+            // What is kept at the beginning comes on top of half of the context.
+            1..=16 => u32::try_from(size * 2).ok(),
+            _ => None,
+        })
 }
 
 /// What is remembered of models, in a file. It is advice: a file that cannot be read is an empty one.
@@ -178,7 +225,10 @@ impl Memory {
     /// In this file, which is made when there is something to remember.
     #[must_use]
     pub fn new(path: PathBuf) -> Memory {
-        Memory { path, known: Mutex::default() }
+        Memory {
+            path,
+            known: Mutex::default(),
+        }
     }
 
     /// What is known of a model.
@@ -194,7 +244,11 @@ impl Memory {
         }
         let all = self.with(|known| {
             let before = known.get(&model.to_string()).copied().unwrap_or_default();
-            let now = Window { context: said.context.or(before.context), output: said.output.or(before.output), asked: None };
+            let now = Window {
+                context: said.context.or(before.context),
+                output: said.output.or(before.output),
+                asked: None,
+            };
             if now == before || known.len() >= MODELS_MAX {
                 return None;
             }
@@ -215,28 +269,44 @@ impl Memory {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut BTreeMap<String, Window>) -> T) -> T {
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self
+            .known
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         f(known.get_or_insert_with(|| self.read()))
     }
 
     fn read(&self) -> BTreeMap<String, Window> {
         let mut text = String::new();
-        let file = std::fs::File::open(&self.path).ok().filter(|file| file.metadata().is_ok_and(|meta| meta.is_file()));
+        let file = std::fs::File::open(&self.path)
+            .ok()
+            .filter(|file| file.metadata().is_ok_and(|meta| meta.is_file()));
         let read = file.and_then(|file| file.take(FILE_MAX).read_to_string(&mut text).ok());
-        let known: BTreeMap<String, Window> = read.and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let known: BTreeMap<String, Window> = read
+            .and_then(|_| serde_json::from_str(&text).ok())
+            .unwrap_or_default();
         let sane = |size: Option<u32>| size.is_none_or(|size| SIZES.contains(&size));
-        known.into_iter().filter(|(_, window)| sane(window.context) && sane(window.output)).take(MODELS_MAX).collect()
+        known
+            .into_iter()
+            .filter(|(_, window)| sane(window.context) && sane(window.output))
+            .take(MODELS_MAX)
+            .collect()
     }
 
     /// Through a file of its own, which is renamed. Another process may write at the same time: the last one holds.
     fn write(&self, all: &BTreeMap<String, Window>) {
-        let part = self.path.with_extension(format!("part-{}", std::process::id()));
+        let part = self
+            .path
+            .with_extension(format!("part-{}", std::process::id()));
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let text = serde_json::to_vec_pretty(all).unwrap_or_default();
-        let written = options.open(&part).and_then(|mut file| file.write_all(&text)).and_then(|()| std::fs::rename(&part, &self.path));
+        let written = options
+            .open(&part)
+            .and_then(|mut file| file.write_all(&text))
+            .and_then(|()| std::fs::rename(&part, &self.path));
         if let Err(error) = written {
             tracing::debug!(%error, "what a model's server said of its sizes is not remembered");
         }
@@ -288,8 +358,18 @@ mod tests {
             "the request exceeds the available context size. try increasing the context size or enable context shift (n_prompt_tokens 1407, n_ctx 256)",
             (256, 1407, 0),
         ),
-        ("ggml-org/llama.cpp#19774, status 500", "server_error", "Context size has been exceeded.", (0, 0, 0)),
-        ("abetlen/llama-cpp-python#416", "", "Requested tokens (2285) exceed context window of 2048", (2048, 2285, 0)),
+        (
+            "ggml-org/llama.cpp#19774, status 500",
+            "server_error",
+            "Context size has been exceeded.",
+            (0, 0, 0),
+        ),
+        (
+            "abetlen/llama-cpp-python#416",
+            "",
+            "Requested tokens (2285) exceed context window of 2048",
+            (2048, 2285, 0),
+        ),
         (
             "cline/cline#3664",
             "",
@@ -314,7 +394,12 @@ mod tests {
             "Input length (160062 tokens) exceeds the maximum allowed length (59862 tokens).",
             (59_862, 160_062, 0),
         ),
-        ("Anthropic", "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum", (200_000, 210_000, 0)),
+        (
+            "Anthropic",
+            "invalid_request_error",
+            "prompt is too long: 210000 tokens > 200000 maximum",
+            (200_000, 210_000, 0),
+        ),
         (
             "Anthropic",
             "invalid_request_error",
@@ -327,7 +412,12 @@ mod tests {
             "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
             (1_048_576, 1_048_577, 0),
         ),
-        ("Groq", "context_length_exceeded", "Please reduce the length of the messages or completion.", (0, 0, 0)),
+        (
+            "Groq",
+            "context_length_exceeded",
+            "Please reduce the length of the messages or completion.",
+            (0, 0, 0),
+        ),
         (
             "tailcallhq/forgecode#1185",
             "invalid_value",
@@ -352,10 +442,18 @@ mod tests {
     fn what_servers_say_is_understood() {
         for (thread, kind, message, (context, asked, output)) in SAID {
             let some = |n: u32| (n > 0).then_some(n);
-            let want = Window { context: some(*context), asked: some(*asked), output: some(*output) };
+            let want = Window {
+                context: some(*context),
+                asked: some(*asked),
+                output: some(*output),
+            };
             assert_eq!(learn(kind, message), Some(want), "{thread}: {message}");
         }
-        for (kind, message) in [("rate_limit", "Too many requests"), ("invalid_request_error", "max_tokens: field required"), ("", "")] {
+        for (kind, message) in [
+            ("rate_limit", "Too many requests"),
+            ("invalid_request_error", "max_tokens: field required"),
+            ("", ""),
+        ] {
             assert_eq!(learn(kind, message), None, "{message}");
         }
     }
@@ -367,7 +465,11 @@ mod tests {
         assert_eq!(cut_in_silence(60_000, 2051), Some(4096));
         assert_eq!(cut_in_silence(60_000, 2048), Some(2048));
         assert_eq!(cut_in_silence(60_000, 12_000), None, "it was read whole");
-        assert_eq!(cut_in_silence(60_000, 3_000), None, "an older server counts only what it had not read before");
+        assert_eq!(
+            cut_in_silence(60_000, 3_000),
+            None,
+            "an older server counts only what it had not read before"
+        );
         assert_eq!(cut_in_silence(60_000, 0), None);
     }
 
@@ -375,14 +477,40 @@ mod tests {
     fn what_was_learnt_is_remembered_until_it_is_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("models.json");
-        let (model, other): (ModelName, ModelName) = ("ollama/qwen3".parse().unwrap(), "ollama/other".parse().unwrap());
-        let said = Window { context: Some(4096), output: None, asked: Some(9000) };
+        let (model, other): (ModelName, ModelName) = (
+            "ollama/qwen3".parse().unwrap(),
+            "ollama/other".parse().unwrap(),
+        );
+        let said = Window {
+            context: Some(4096),
+            output: None,
+            asked: Some(9000),
+        };
         Memory::new(path.clone()).learn(&model, said);
         let memory = Memory::new(path.clone());
-        assert_eq!(memory.of(&model), Window { asked: None, ..said });
+        assert_eq!(
+            memory.of(&model),
+            Window {
+                asked: None,
+                ..said
+            }
+        );
         assert!(memory.of(&other).is_unknown());
-        memory.learn(&model, Window { output: Some(2048), ..Window::default() });
-        assert_eq!(memory.of(&model), Window { context: Some(4096), output: Some(2048), asked: None });
+        memory.learn(
+            &model,
+            Window {
+                output: Some(2048),
+                ..Window::default()
+            },
+        );
+        assert_eq!(
+            memory.of(&model),
+            Window {
+                context: Some(4096),
+                output: Some(2048),
+                asked: None
+            }
+        );
         memory.forget(&model);
         assert!(Memory::new(path.clone()).of(&model).is_unknown());
         std::fs::write(&path, "{\"ollama/qwen3\":{\"context\":0}, not json").unwrap();

@@ -12,11 +12,15 @@ use serde_json::{Value, json};
 fn events(family: Family, chunks: &[&[u8]]) -> (Vec<Event>, Result<(), DecodeError>) {
     let (mut sse, mut decoder, mut out) = (Sse::default(), Decoder::new(family), Vec::new());
     for chunk in chunks {
-        if let Err(e) = sse.push(chunk, &mut |event, data| decoder.decode(event, data, &mut out)) {
+        if let Err(e) = sse.push(chunk, &mut |event, data| {
+            decoder.decode(event, data, &mut out)
+        }) {
             return (out, Err(e));
         }
     }
-    let end = sse.end(&mut |event, data| decoder.decode(event, data, &mut out)).and_then(|()| decoder.end(&mut out));
+    let end = sse
+        .end(&mut |event, data| decoder.decode(event, data, &mut out))
+        .and_then(|()| decoder.end(&mut out));
     (out, end)
 }
 
@@ -36,8 +40,10 @@ fn decode(family: Family, text: &str) -> Result<Reply, DecodeError> {
 }
 
 fn chat(deltas: &[Value], finish: &str) -> String {
-    let mut all: Vec<Value> =
-        deltas.iter().map(|d| json!({"id": "c1", "model": "served", "choices": [{"index": 0, "delta": d}]})).collect();
+    let mut all: Vec<Value> = deltas
+        .iter()
+        .map(|d| json!({"id": "c1", "model": "served", "choices": [{"index": 0, "delta": d}]}))
+        .collect();
     all.push(json!({"id": "c1", "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}));
     sse(&all) + "data: [DONE]\n\n"
 }
@@ -48,7 +54,11 @@ fn messages(blocks: &[(Value, Vec<Value>)], stop: &str) -> String {
     ];
     for (i, (start, deltas)) in blocks.iter().enumerate() {
         all.push(json!({"type": "content_block_start", "index": i, "content_block": start}));
-        all.extend(deltas.iter().map(|d| json!({"type": "content_block_delta", "index": i, "delta": d})));
+        all.extend(
+            deltas
+                .iter()
+                .map(|d| json!({"type": "content_block_delta", "index": i, "delta": d})),
+        );
         all.push(json!({"type": "content_block_stop", "index": i}));
     }
     all.push(json!({"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 40, "output_tokens_details": {"thinking_tokens": 9}}}));
@@ -57,7 +67,12 @@ fn messages(blocks: &[(Value, Vec<Value>)], stop: &str) -> String {
 }
 
 fn call(id: &str, name: &str, arguments: &str) -> Part {
-    Part::Call { id: id.into(), name: name.into(), arguments: arguments.into(), signature: None }
+    Part::Call {
+        id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+        signature: None,
+    }
 }
 
 fn text(text: &str) -> Part {
@@ -79,17 +94,53 @@ fn chat_text_reasoning_and_usage_in_disjoint_counters() {
     let usage = json!({"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 30, "prompt_tokens_details": {"cached_tokens": 60}, "completion_tokens_details": {"reasoning_tokens": 12}}});
     let stream = stream.replace("data: [DONE]", &format!("data: {usage}\n\ndata: [DONE]"));
     let reply = decode(Family::Chat, &stream).unwrap();
-    assert_eq!(reply.parts, [Part::Reasoning { text: "hmm".into(), signature: None }, text("Grüß dich 😀")]);
-    assert_eq!(reply.usage, Some(Usage { input: 40, cached: 60, cache_write: 0, output: 30, reasoning: 12 }));
-    assert_eq!((reply.stop, reply.served_by.as_deref()), (Stop::End, Some("served")));
+    assert_eq!(
+        reply.parts,
+        [
+            Part::Reasoning {
+                text: "hmm".into(),
+                signature: None
+            },
+            text("Grüß dich 😀")
+        ]
+    );
+    assert_eq!(
+        reply.usage,
+        Some(Usage {
+            input: 40,
+            cached: 60,
+            cache_write: 0,
+            output: 30,
+            reasoning: 12
+        })
+    );
+    assert_eq!(
+        (reply.stop, reply.served_by.as_deref()),
+        (Stop::End, Some("served"))
+    );
 }
 
 #[test]
 fn chat_usage_of_deepseek_and_groq() {
     let deepseek = json!({"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 10, "prompt_cache_hit_tokens": 4, "completion_tokens": 1}});
-    assert_eq!(decode(Family::Chat, &sse(&[deepseek])).unwrap().usage, Some(Usage { input: 6, cached: 4, output: 1, ..Usage::default() }));
+    assert_eq!(
+        decode(Family::Chat, &sse(&[deepseek])).unwrap().usage,
+        Some(Usage {
+            input: 6,
+            cached: 4,
+            output: 1,
+            ..Usage::default()
+        })
+    );
     let groq = json!({"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}], "x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 2}}});
-    assert_eq!(decode(Family::Chat, &sse(&[groq])).unwrap().usage, Some(Usage { input: 3, output: 2, ..Usage::default() }));
+    assert_eq!(
+        decode(Family::Chat, &sse(&[groq])).unwrap().usage,
+        Some(Usage {
+            input: 3,
+            output: 2,
+            ..Usage::default()
+        })
+    );
 }
 
 #[test]
@@ -108,7 +159,14 @@ fn chat_parallel_calls_with_interleaved_arguments() {
         "tool_calls",
     );
     let reply = decode(Family::Chat, &stream).unwrap();
-    assert_eq!(reply.parts, [text("Both."), call("a", "read", "{\"p\":\"x\"}"), call("b", "list", "{}")]);
+    assert_eq!(
+        reply.parts,
+        [
+            text("Both."),
+            call("a", "read", "{\"p\":\"x\"}"),
+            call("b", "list", "{}")
+        ]
+    );
     assert_eq!(reply.stop, Stop::Calls);
 }
 
@@ -116,66 +174,173 @@ fn chat_parallel_calls_with_interleaved_arguments() {
 fn chat_calls_of_servers_that_number_badly() {
     let one = |id: Value, index: Value, arguments: Value| json!({"tool_calls": [{"index": index, "id": id, "function": {"name": "t", "arguments": arguments}}]});
     // Every call has the index 0; some servers say `stop` after calls.
-    let same_index = chat(&[one(json!("a"), json!(0), json!("{}")), one(json!("b"), json!(0), json!("{\"x\":1}"))], "stop");
+    let same_index = chat(
+        &[
+            one(json!("a"), json!(0), json!("{}")),
+            one(json!("b"), json!(0), json!("{\"x\":1}")),
+        ],
+        "stop",
+    );
     let reply = decode(Family::Chat, &same_index).unwrap();
-    assert_eq!((reply.parts, reply.stop), (vec![call("a", "t", "{}"), call("b", "t", "{\"x\":1}")], Stop::Calls));
+    assert_eq!(
+        (reply.parts, reply.stop),
+        (
+            vec![call("a", "t", "{}"), call("b", "t", "{\"x\":1}")],
+            Stop::Calls
+        )
+    );
     // No index, no id, arguments as an object.
-    let no_index = chat(&[one(json!(null), json!(null), json!({"x": 1}))], "tool_calls");
-    assert_eq!(decode(Family::Chat, &no_index).unwrap().parts, [call("call_c1_0", "t", "{\"x\":1}")]);
+    let no_index = chat(
+        &[one(json!(null), json!(null), json!({"x": 1}))],
+        "tool_calls",
+    );
+    assert_eq!(
+        decode(Family::Chat, &no_index).unwrap().parts,
+        [call("call_c1_0", "t", "{\"x\":1}")]
+    );
     // Two calls share an id.
-    let same_id = chat(&[one(json!("a"), json!(0), json!("{}")), one(json!("a"), json!(1), json!("{}"))], "tool_calls");
-    assert_eq!(decode(Family::Chat, &same_id).unwrap().parts, [call("a", "t", "{}"), call("call_c1_1", "t", "{}")]);
+    let same_id = chat(
+        &[
+            one(json!("a"), json!(0), json!("{}")),
+            one(json!("a"), json!(1), json!("{}")),
+        ],
+        "tool_calls",
+    );
+    assert_eq!(
+        decode(Family::Chat, &same_id).unwrap().parts,
+        [call("a", "t", "{}"), call("call_c1_1", "t", "{}")]
+    );
 }
 
 #[test]
 fn chat_refusals_filters_limits_signatures_and_list_content() {
-    let reply = decode(Family::Chat, &chat(&[json!({"refusal": "I can"}), json!({"refusal": "not"})], "stop")).unwrap();
-    assert_eq!((reply.parts, reply.stop), (vec![Part::Refusal { text: "I cannot".into() }], Stop::Refusal));
-    for (word, stop) in [("length", Stop::MaxTokens), ("content_filter", Stop::ContentFilter), ("new_word", Stop::Other)] {
+    let reply = decode(
+        Family::Chat,
+        &chat(
+            &[json!({"refusal": "I can"}), json!({"refusal": "not"})],
+            "stop",
+        ),
+    )
+    .unwrap();
+    assert_eq!(
+        (reply.parts, reply.stop),
+        (
+            vec![Part::Refusal {
+                text: "I cannot".into()
+            }],
+            Stop::Refusal
+        )
+    );
+    for (word, stop) in [
+        ("length", Stop::MaxTokens),
+        ("content_filter", Stop::ContentFilter),
+        ("new_word", Stop::Other),
+    ] {
         let reply = decode(Family::Chat, &chat(&[json!({"content": "x"})], word)).unwrap();
         assert_eq!((reply.stop, reply.raw_stop.as_str()), (stop, word));
     }
-    let cut =
-        chat(&[json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "w", "arguments": "{\"text\": \"hal"}}]})], "length");
-    assert_eq!(decode(Family::Chat, &cut).unwrap().parts, [call("a", "w", "{\"text\": \"hal")], "cut arguments stay as they are");
+    let cut = chat(
+        &[
+            json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "w", "arguments": "{\"text\": \"hal"}}]}),
+        ],
+        "length",
+    );
+    assert_eq!(
+        decode(Family::Chat, &cut).unwrap().parts,
+        [call("a", "w", "{\"text\": \"hal")],
+        "cut arguments stay as they are"
+    );
     let signed = chat(
         &[
             json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "t", "arguments": "{}"}, "extra_content": {"google": {"thought_signature": "sig"}}}]}),
         ],
         "tool_calls",
     );
-    assert!(matches!(&decode(Family::Chat, &signed).unwrap().parts[0], Part::Call { signature: Some(s), .. } if s == "sig"));
+    assert!(
+        matches!(&decode(Family::Chat, &signed).unwrap().parts[0], Part::Call { signature: Some(s), .. } if s == "sig")
+    );
     let list = chat(
-        &[json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "yes"}]})],
+        &[
+            json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "yes"}]}),
+        ],
         "stop",
     );
-    assert_eq!(decode(Family::Chat, &list).unwrap().parts, [Part::Reasoning { text: "hm".into(), signature: None }, text("yes")]);
+    assert_eq!(
+        decode(Family::Chat, &list).unwrap().parts,
+        [
+            Part::Reasoning {
+                text: "hm".into(),
+                signature: None
+            },
+            text("yes")
+        ]
+    );
     let details = chat(
-        &[json!({"reasoning": "a", "reasoning_details": [{"n": 1}]}), json!({"reasoning": "b", "reasoning_details": [{"n": 2}]})],
+        &[
+            json!({"reasoning": "a", "reasoning_details": [{"n": 1}]}),
+            json!({"reasoning": "b", "reasoning_details": [{"n": 2}]}),
+        ],
         "stop",
     );
     let parts = decode(Family::Chat, &details).unwrap().parts;
-    assert!(parts.contains(&Part::Opaque { family: "chat".into(), json: json!({"reasoning_details": [{"n": 1}, {"n": 2}]}) }), "{parts:?}");
-    assert!(parts.contains(&Part::Reasoning { text: "ab".into(), signature: None }), "{parts:?}");
+    assert!(
+        parts.contains(&Part::Opaque {
+            family: "chat".into(),
+            json: json!({"reasoning_details": [{"n": 1}, {"n": 2}]})
+        }),
+        "{parts:?}"
+    );
+    assert!(
+        parts.contains(&Part::Reasoning {
+            text: "ab".into(),
+            signature: None
+        }),
+        "{parts:?}"
+    );
 }
 
 #[test]
 fn chat_streams_that_end_early_or_badly() {
     let good = chat(&[json!({"content": "x"})], "stop");
     let without_done = good.replace("data: [DONE]\n\n", "");
-    assert!(decode(Family::Chat, &without_done).is_ok(), "a finish reason is terminal too");
+    assert!(
+        decode(Family::Chat, &without_done).is_ok(),
+        "a finish reason is terminal too"
+    );
     let cut = sse(&[json!({"choices": [{"delta": {"content": "x"}}]})]);
     for truncated in ["", cut.as_str(), "data: [DONE]\n\n", ": only a comment\n\n"] {
-        assert_eq!(decode(Family::Chat, truncated), Err(DecodeError::Truncated), "{truncated}");
+        assert_eq!(
+            decode(Family::Chat, truncated),
+            Err(DecodeError::Truncated),
+            "{truncated}"
+        );
     }
-    assert!(matches!(decode(Family::Chat, "data: {\"choices\n\n"), Err(DecodeError::Shape(_))));
-    assert!(matches!(decode(Family::Chat, "data: {\"choices\": 7}\n\n"), Err(DecodeError::Shape(_))));
+    assert!(matches!(
+        decode(Family::Chat, "data: {\"choices\n\n"),
+        Err(DecodeError::Shape(_))
+    ));
+    assert!(matches!(
+        decode(Family::Chat, "data: {\"choices\": 7}\n\n"),
+        Err(DecodeError::Shape(_))
+    ));
     let error = sse(&[json!({"error": {"message": "Overloaded", "code": 503}})]);
-    assert_eq!(decode(Family::Chat, &error), Err(DecodeError::Vendor { kind: "503".into(), message: "Overloaded".into() }));
-    let unknown = chat(&[json!({"content": "x", "audio": {"a": 1}})], "stop").replace("data: {", ": ping\nid: 7\nevent: odd\ndata: {");
+    assert_eq!(
+        decode(Family::Chat, &error),
+        Err(DecodeError::Vendor {
+            kind: "503".into(),
+            message: "Overloaded".into()
+        })
+    );
+    let unknown = chat(&[json!({"content": "x", "audio": {"a": 1}})], "stop")
+        .replace("data: {", ": ping\nid: 7\nevent: odd\ndata: {");
     assert_eq!(decode(Family::Chat, &unknown).unwrap().parts, [text("x")]);
-    let many: Vec<Value> = (0..600).map(|i| json!({"tool_calls": [{"index": i, "id": format!("c{i}")}]})).collect();
-    assert_eq!(decode(Family::Chat, &chat(&many, "tool_calls")), Err(DecodeError::TooManyParts));
+    let many: Vec<Value> = (0..600)
+        .map(|i| json!({"tool_calls": [{"index": i, "id": format!("c{i}")}]}))
+        .collect();
+    assert_eq!(
+        decode(Family::Chat, &chat(&many, "tool_calls")),
+        Err(DecodeError::TooManyParts)
+    );
 }
 
 #[test]
@@ -183,13 +348,19 @@ fn messages_keeps_blocks_in_order_with_signatures_and_what_it_does_not_know() {
     let thinking = |text: &str, sig: &str| {
         (
             json!({"type": "thinking", "thinking": "", "signature": ""}),
-            vec![json!({"type": "thinking_delta", "thinking": text}), json!({"type": "signature_delta", "signature": sig})],
+            vec![
+                json!({"type": "thinking_delta", "thinking": text}),
+                json!({"type": "signature_delta", "signature": sig}),
+            ],
         )
     };
     let said = |t: &str| {
         (
             json!({"type": "text", "text": ""}),
-            vec![json!({"type": "text_delta", "text": t}), json!({"type": "citations_delta", "citation": {}})],
+            vec![
+                json!({"type": "text_delta", "text": t}),
+                json!({"type": "citations_delta", "citation": {}}),
+            ],
         )
     };
     let redacted = json!({"type": "redacted_thinking", "data": "zzz"});
@@ -215,13 +386,22 @@ fn messages_keeps_blocks_in_order_with_signatures_and_what_it_does_not_know() {
                     json!({"type": "input_json_delta", "partial_json": "{\"p\": 1}"}),
                 ],
             ),
-            (json!({"type": "tool_use", "id": "t2", "name": "list", "input": {}}), vec![]),
+            (
+                json!({"type": "tool_use", "id": "t2", "name": "list", "input": {}}),
+                vec![],
+            ),
         ],
         "tool_use",
     );
     let reply = decode(Family::Messages, &stream).unwrap();
-    let reasoning = |t: &str, s: &str| Part::Reasoning { text: t.into(), signature: Some(s.into()) };
-    let opaque = |json: Value| Part::Opaque { family: "messages".into(), json };
+    let reasoning = |t: &str, s: &str| Part::Reasoning {
+        text: t.into(),
+        signature: Some(s.into()),
+    };
+    let opaque = |json: Value| Part::Opaque {
+        family: "messages".into(),
+        json,
+    };
     assert_eq!(
         reply.parts,
         [
@@ -230,18 +410,35 @@ fn messages_keeps_blocks_in_order_with_signatures_and_what_it_does_not_know() {
             reasoning("two", "s2"),
             opaque(redacted),
             text("B"),
-            opaque(json!({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}})),
+            opaque(
+                json!({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}})
+            ),
             call("t1", "read", "{\"p\": 1}"),
             call("t2", "list", "{}"),
         ]
     );
-    assert_eq!(reply.usage, Some(Usage { input: 5, cached: 7, cache_write: 2, output: 40, reasoning: 9 }));
-    assert_eq!((reply.stop, reply.served_by.as_deref()), (Stop::Calls, Some("served")));
+    assert_eq!(
+        reply.usage,
+        Some(Usage {
+            input: 5,
+            cached: 7,
+            cache_write: 2,
+            output: 40,
+            reasoning: 9
+        })
+    );
+    assert_eq!(
+        (reply.stop, reply.served_by.as_deref()),
+        (Stop::Calls, Some("served"))
+    );
 }
 
 #[test]
 fn messages_stop_reasons_errors_and_cuts() {
-    let said = [(json!({"type": "text", "text": ""}), vec![json!({"type": "text_delta", "text": "x"})])];
+    let said = [(
+        json!({"type": "text", "text": ""}),
+        vec![json!({"type": "text_delta", "text": "x"})],
+    )];
     for (word, stop) in [
         ("end_turn", Stop::End),
         ("max_tokens", Stop::MaxTokens),
@@ -258,11 +455,14 @@ fn messages_stop_reasons_errors_and_cuts() {
     assert_ne!(good, cut);
     assert_eq!(decode(Family::Messages, &cut), Err(DecodeError::Truncated));
     assert_eq!(decode(Family::Messages, ""), Err(DecodeError::Truncated));
-    let overloaded =
-        cut + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+    let overloaded = cut
+        + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
     assert_eq!(
         decode(Family::Messages, &overloaded),
-        Err(DecodeError::Vendor { kind: "overloaded_error".into(), message: "Overloaded".into() })
+        Err(DecodeError::Vendor {
+            kind: "overloaded_error".into(),
+            message: "Overloaded".into()
+        })
     );
     for bad in [
         json!({"type": "content_block_delta", "index": 3, "delta": {}}),
@@ -270,10 +470,19 @@ fn messages_stop_reasons_errors_and_cuts() {
         json!({}),
         json!([1]),
     ] {
-        assert!(matches!(decode(Family::Messages, &sse(std::slice::from_ref(&bad))), Err(DecodeError::Shape(_))), "{bad}");
+        assert!(
+            matches!(
+                decode(Family::Messages, &sse(std::slice::from_ref(&bad))),
+                Err(DecodeError::Shape(_))
+            ),
+            "{bad}"
+        );
     }
     let with_news = sse(&[json!({"type": "ping"}), json!({"type": "from_the_future"})]) + &good;
-    assert_eq!(decode(Family::Messages, &with_news).unwrap().parts, [text("x")]);
+    assert_eq!(
+        decode(Family::Messages, &with_news).unwrap().parts,
+        [text("x")]
+    );
 }
 
 #[test]
@@ -282,9 +491,15 @@ fn answers_in_one_piece() {
     let messages = json!({"id": "m", "model": "m", "content": [{"type": "text", "text": "hi"}, {"type": "tool_use", "id": "a", "name": "t", "input": {}}], "stop_reason": "tool_use", "usage": {"input_tokens": 1, "output_tokens": 1}});
     for (family, body) in [(Family::Chat, chat), (Family::Messages, messages)] {
         let (mut decoder, mut out) = (Decoder::new(family), Vec::new());
-        decoder.whole(body.to_string().as_bytes(), &mut out).unwrap();
+        decoder
+            .whole(body.to_string().as_bytes(), &mut out)
+            .unwrap();
         let reply = assemble(out);
-        assert_eq!((reply.parts, reply.stop), (vec![text("hi"), call("a", "t", "{}")], Stop::Calls), "{family:?}");
+        assert_eq!(
+            (reply.parts, reply.stop),
+            (vec![text("hi"), call("a", "t", "{}")], Stop::Calls),
+            "{family:?}"
+        );
         for bad in [
             "{\"error\": {\"type\": \"x\", \"message\": \"no\"}}",
             "{\"object\": \"error\", \"message\": \"no\", \"code\": 400}",
@@ -292,20 +507,39 @@ fn answers_in_one_piece() {
             "{}",
             "",
         ] {
-            assert!(Decoder::new(family).whole(bad.as_bytes(), &mut Vec::new()).is_err(), "{family:?} {bad}");
+            assert!(
+                Decoder::new(family)
+                    .whole(bad.as_bytes(), &mut Vec::new())
+                    .is_err(),
+                "{family:?} {bad}"
+            );
         }
     }
 }
 
 fn samples() -> [(Family, String); 2] {
     let call = |i: u64, id: &str| json!({"tool_calls": [{"index": i, "id": id, "function": {"name": "t", "arguments": "{\"ü\":\"😀\"}"}}]});
-    let chat = chat(&[json!({"reasoning_content": "höm"}), json!({"content": "Grüße 😀"}), call(0, "a"), call(1, "b")], "tool_calls");
+    let chat = chat(
+        &[
+            json!({"reasoning_content": "höm"}),
+            json!({"content": "Grüße 😀"}),
+            call(0, "a"),
+            call(1, "b"),
+        ],
+        "tool_calls",
+    );
     let tool = (
         json!({"type": "tool_use", "id": "t", "name": "n", "input": {}}),
         vec![json!({"type": "input_json_delta", "partial_json": "{\"ü\":1}"})],
     );
-    let said = (json!({"type": "text", "text": ""}), vec![json!({"type": "text_delta", "text": "Grüße 😀"})]);
-    [(Family::Chat, chat), (Family::Messages, messages(&[said, tool], "tool_use"))]
+    let said = (
+        json!({"type": "text", "text": ""}),
+        vec![json!({"type": "text_delta", "text": "Grüße 😀"})],
+    );
+    [
+        (Family::Chat, chat),
+        (Family::Messages, messages(&[said, tool], "tool_use")),
+    ]
 }
 
 proptest! {

@@ -15,13 +15,19 @@ use serde_json::{Value, json};
 const LIMIT: u32 = 1000;
 
 fn tools() -> Vec<ToolSpec> {
-    let tool = |name: &str| ToolSpec { name: name.parse().unwrap(), description: String::new(), schema: json!({"type": "object"}) };
+    let tool = |name: &str| ToolSpec {
+        name: name.parse().unwrap(),
+        description: String::new(),
+        schema: json!({"type": "object"}),
+    };
     ["read_file", "write_file", "run_tests"].map(tool).into()
 }
 
 fn decode(stream: &str) -> Result<Reply, DecodeError> {
     let (mut sse, mut decoder, mut out) = (Sse::default(), Decoder::new(Family::Chat), Vec::new());
-    sse.push(stream.as_bytes(), &mut |event, data| decoder.decode(event, data, &mut out))?;
+    sse.push(stream.as_bytes(), &mut |event, data| {
+        decoder.decode(event, data, &mut out)
+    })?;
     sse.end(&mut |event, data| decoder.decode(event, data, &mut out))?;
     decoder.end(&mut out)?;
     Ok(finish(out))
@@ -38,9 +44,15 @@ fn finish(mut events: Vec<keiko_models::wire::Event>) -> Reply {
 /// Chunks of one choice each, then the finish reason and `[DONE]`.
 fn chat(deltas: &[Value], finish: &str) -> String {
     let chunk = |delta: &Value, finish: Value| {
-        format!("data: {}\n\n", json!({"id": "c1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))
+        format!(
+            "data: {}\n\n",
+            json!({"id": "c1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+        )
     };
-    let all: String = deltas.iter().map(|delta| chunk(delta, Value::Null)).collect();
+    let all: String = deltas
+        .iter()
+        .map(|delta| chunk(delta, Value::Null))
+        .collect();
     all + &chunk(&json!({}), json!(finish)) + "data: [DONE]\n\n"
 }
 
@@ -53,13 +65,19 @@ fn shown(reply: &Reply) -> String {
     let part = |part: &Part| match part {
         Part::Text { text } => text.trim().to_owned(),
         Part::Reasoning { text, .. } => format!("{{{text}}}"),
-        Part::Call { name, arguments, .. } => match serde_json::from_str::<Value>(arguments) {
+        Part::Call {
+            name, arguments, ..
+        } => match serde_json::from_str::<Value>(arguments) {
             Ok(arguments) => format!("{name}({arguments})"),
             Err(_) => format!("{name}({arguments:?})"),
         },
         other => format!("{other:?}"),
     };
-    format!("{} | {:?}", reply.parts.iter().map(part).collect::<Vec<_>>().join(" "), reply.stop)
+    format!(
+        "{} | {:?}",
+        reply.parts.iter().map(part).collect::<Vec<_>>().join(" "),
+        reply.stop
+    )
 }
 
 /// The thread, the stream, and what it must come to.
@@ -87,8 +105,16 @@ fn call(index: Value, id: Value, name: Value, arguments: Value) -> Value {
 fn calls_that_stand_in_the_text() {
     let json = r#"{"name": "read_file", "arguments": {"path": "a.py"}}"#;
     check(&[
-        ("vllm-project/vllm#17161", says(&format!("<tool_call>\n{json}\n</tool_call>")), READ),
-        ("vllm-project/vllm#17161: the closing mark is missing", says(&format!("<tool_call>\n{json}")), READ),
+        (
+            "vllm-project/vllm#17161",
+            says(&format!("<tool_call>\n{json}\n</tool_call>")),
+            READ,
+        ),
+        (
+            "vllm-project/vllm#17161: the closing mark is missing",
+            says(&format!("<tool_call>\n{json}")),
+            READ,
+        ),
         (
             "vllm-project/vllm#17161: two of them, in pieces",
             chat(
@@ -104,12 +130,16 @@ fn calls_that_stand_in_the_text() {
         ),
         (
             "vllm-project/vllm#21571",
-            says("<tool_call>\n<function=read_file>\n<parameter=path>\na.py\n</parameter>\n</function>\n</tool_call>"),
+            says(
+                "<tool_call>\n<function=read_file>\n<parameter=path>\na.py\n</parameter>\n</function>\n</tool_call>",
+            ),
             READ,
         ),
         (
             "ggml-org/llama.cpp#15012: words before it",
-            says("I need to look.\n\n<tool_call>\n<function=read_file>\n<parameter=path>\na.py\n</parameter>\n</function>\n</tool_call> "),
+            says(
+                "I need to look.\n\n<tool_call>\n<function=read_file>\n<parameter=path>\na.py\n</parameter>\n</function>\n</tool_call> ",
+            ),
             r#"I need to look. read_file({"path":"a.py"}) | Calls"#,
         ),
         (
@@ -124,10 +154,31 @@ fn calls_that_stand_in_the_text() {
             says(&format!("Sure.\n```json\n{json}\n```\n")),
             r#"Sure. read_file({"path":"a.py"}) | Calls"#,
         ),
-        ("vllm-project/vllm#17585", says(&format!("[TOOL_CALLS][{json}]")), READ),
-        ("vllm-project/vllm#20028", says("[TOOL_CALLS]read_file[ARGS]{\"path\": \"a.py\"}"), READ),
-        ("vllm-project/vllm#20028: two", says("[TOOL_CALLS]read_file{\"path\": \"a.py\"}[TOOL_CALLS]read_file{\"path\": \"b.py\"}"), BOTH),
-        ("abetlen/llama-cpp-python#1784: parameters", says(&format!("<|python_tag|>{}", json.replace("arguments", "parameters"))), READ),
+        (
+            "vllm-project/vllm#17585",
+            says(&format!("[TOOL_CALLS][{json}]")),
+            READ,
+        ),
+        (
+            "vllm-project/vllm#20028",
+            says("[TOOL_CALLS]read_file[ARGS]{\"path\": \"a.py\"}"),
+            READ,
+        ),
+        (
+            "vllm-project/vllm#20028: two",
+            says(
+                "[TOOL_CALLS]read_file{\"path\": \"a.py\"}[TOOL_CALLS]read_file{\"path\": \"b.py\"}",
+            ),
+            BOTH,
+        ),
+        (
+            "abetlen/llama-cpp-python#1784: parameters",
+            says(&format!(
+                "<|python_tag|>{}",
+                json.replace("arguments", "parameters")
+            )),
+            READ,
+        ),
         (
             "waybarrios/vllm-mlx#50",
             says(
@@ -137,7 +188,9 @@ fn calls_that_stand_in_the_text() {
         ),
         (
             "ggml-org/llama.cpp#15181: the recipient in the role",
-            says("<|start|>assistant to=functions.read_file<|channel|>commentary <|constrain|>json<|message|>{\"path\": \"a.py\"}"),
+            says(
+                "<|start|>assistant to=functions.read_file<|channel|>commentary <|constrain|>json<|message|>{\"path\": \"a.py\"}",
+            ),
             READ,
         ),
         (
@@ -166,12 +219,17 @@ fn calls_that_stand_in_the_text() {
         ),
         (
             "a call in the middle of an explanation is none",
-            says(&format!("Such as:\n```json\n{json}\n```\nThat is how it is done.")),
+            says(&format!(
+                "Such as:\n```json\n{json}\n```\nThat is how it is done."
+            )),
             "Such as:\n```json\n{\"name\": \"read_file\", \"arguments\": {\"path\": \"a.py\"}}\n```\nThat is how it is done. | End",
         ),
         (
             "what was cut off is no call, even when it is whole",
-            chat(&[json!({"content": format!("<tool_call>{json}</tool_call>")})], "length"),
+            chat(
+                &[json!({"content": format!("<tool_call>{json}</tool_call>")})],
+                "length",
+            ),
             "<tool_call>{\"name\": \"read_file\", \"arguments\": {\"path\": \"a.py\"}}</tool_call> | MaxTokens",
         ),
     ]);
@@ -214,10 +272,25 @@ fn calls_that_are_numbered_named_or_written_badly() {
             ),
             BOTH,
         ),
-        ("ggml-org/llama.cpp#12279: an empty id", chat(&[call(json!(0), json!(""), json!("read_file"), path("a.py"))], "tool_calls"), READ),
+        (
+            "ggml-org/llama.cpp#12279: an empty id",
+            chat(
+                &[call(json!(0), json!(""), json!("read_file"), path("a.py"))],
+                "tool_calls",
+            ),
+            READ,
+        ),
         (
             "ggml-org/llama.cpp#20198: arguments as an object",
-            chat(&[call(json!(0), json!("a"), json!("read_file"), json!({"path": "a.py"}))], "tool_calls"),
+            chat(
+                &[call(
+                    json!(0),
+                    json!("a"),
+                    json!("read_file"),
+                    json!({"path": "a.py"}),
+                )],
+                "tool_calls",
+            ),
             READ,
         ),
         (
@@ -225,7 +298,12 @@ fn calls_that_are_numbered_named_or_written_badly() {
             chat(
                 &[
                     call(json!(0), json!("a"), json!("read_file"), json!("")),
-                    call(json!(0), json!("a"), json!("read_file"), json!("{\"path\":")),
+                    call(
+                        json!(0),
+                        json!("a"),
+                        json!("read_file"),
+                        json!("{\"path\":"),
+                    ),
                     call(json!(0), json!("a"), json!("read_file"), json!("\"a.py\"}")),
                 ],
                 "tool_calls",
@@ -303,14 +381,26 @@ fn calls_with_more_around_them_than_there_should_be() {
 #[test]
 fn thinking_that_stands_in_the_text() {
     check(&[
-        ("aws-samples/bedrock-access-gateway#116", says("<think>\nHm.\n</think>\n\nTwelve."), "{Hm.} Twelve. | End"),
+        (
+            "aws-samples/bedrock-access-gateway#116",
+            says("<think>\nHm.\n</think>\n\nTwelve."),
+            "{Hm.} Twelve. | End",
+        ),
         (
             "xorbitsai/inference#2805: the opening mark is missing",
             says("Hm, five and seven.\n</think>\n\nTwelve."),
             "{Hm, five and seven.} Twelve. | End",
         ),
-        ("deepseek-ai/DeepSeek-R1#506: only the closing mark", says("</think>Twelve."), "Twelve. | End"),
-        ("a thought that is never closed is no answer", says("<think>Hm, let me"), "{Hm, let me} | End"),
+        (
+            "deepseek-ai/DeepSeek-R1#506: only the closing mark",
+            says("</think>Twelve."),
+            "Twelve. | End",
+        ),
+        (
+            "a thought that is never closed is no answer",
+            says("<think>Hm, let me"),
+            "{Hm, let me} | End",
+        ),
         (
             "a mark that is spoken of",
             says("The model wraps it in `<think>` and `</think>`."),
@@ -318,12 +408,16 @@ fn thinking_that_stands_in_the_text() {
         ),
         (
             "Augustas11/macprovider#743: channels",
-            says("<|channel|>analysis<|message|>2+2.<|end|><|start|>assistant<|channel|>final<|message|>Four.<|return|>"),
+            says(
+                "<|channel|>analysis<|message|>2+2.<|end|><|start|>assistant<|channel|>final<|message|>Four.<|return|>",
+            ),
             "{2+2.} Four. | End",
         ),
         (
             "a thought before a call in the text",
-            says("<think>Look.</think><tool_call>{\"name\":\"run_tests\",\"arguments\":{}}</tool_call>"),
+            says(
+                "<think>Look.</think><tool_call>{\"name\":\"run_tests\",\"arguments\":{}}</tool_call>",
+            ),
             "{Look.} run_tests({}) | Calls",
         ),
     ]);
@@ -332,7 +426,8 @@ fn thinking_that_stands_in_the_text() {
 #[test]
 fn streams_with_odd_frames() {
     let good = says("Twelve.");
-    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2}}\n\n";
     check(&[
         ("BerriAI/litellm#27971: no choices at first", format!("data: {{\"choices\":[]}}\n\n{good}"), "Twelve. | End"),
         (
@@ -387,8 +482,13 @@ fn a_whole_answer_with_the_same_faults() {
     let body = json!({"id": "c", "choices": [{"message": {"role": "assistant", "content": "<think>Hm.</think>", "tool_calls": [
         {"id": "", "function": {"name": "functions.read_file", "arguments": {"path": "a.py"}}}]}, "finish_reason": "stop"}]});
     let (mut decoder, mut out) = (Decoder::new(Family::Chat), Vec::new());
-    decoder.whole(body.to_string().as_bytes(), &mut out).unwrap();
-    assert_eq!(shown(&finish(out)), r#"{Hm.} read_file({"path":"a.py"}) | Calls"#);
+    decoder
+        .whole(body.to_string().as_bytes(), &mut out)
+        .unwrap();
+    assert_eq!(
+        shown(&finish(out)),
+        r#"{Hm.} read_file({"path":"a.py"}) | Calls"#
+    );
 }
 
 proptest! {

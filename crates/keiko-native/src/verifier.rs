@@ -24,7 +24,13 @@ pub struct Verifier {
 impl Verifier {
     fn plan(&mut self, survey: &Survey) {
         self.missing = keiko_agent::tools::what_is_missing(survey);
-        self.plans = Some(survey.projects.iter().filter_map(|project| keiko_runners::plan(project, None)).collect());
+        self.plans = Some(
+            survey
+                .projects
+                .iter()
+                .filter_map(|project| keiko_runners::plan(project, None))
+                .collect(),
+        );
     }
 }
 
@@ -34,28 +40,57 @@ impl NativeEngine for Verifier {
     }
 
     fn next(&self) -> NativeStep {
-        let call = |id: String, title: &str, op| NativeCall { id, title: title.into(), op };
+        let call = |id: String, title: &str, op| NativeCall {
+            id,
+            title: title.into(),
+            op,
+        };
         match &self.plans {
             _ if self.failed.is_some() => {}
             None => return NativeStep::Act(vec![call("survey".into(), "survey", JailOp::Survey)]),
             Some(_) if self.missing.is_some() => {
-                let install = |op: &JailOp| call(INSTALL.into(), "install what the projects depend on", op.clone());
+                let install = |op: &JailOp| {
+                    call(
+                        INSTALL.into(),
+                        "install what the projects depend on",
+                        op.clone(),
+                    )
+                };
                 return NativeStep::Act(self.missing.iter().map(install).collect());
             }
             Some(plans) if self.results.len() < plans.len() => {
-                let calls = plans.iter().enumerate().map(|(i, plan)| call(format!("tests-{i}"), "tests", JailOp::Exec(plan.spec.clone())));
+                let calls = plans.iter().enumerate().map(|(i, plan)| {
+                    call(
+                        format!("tests-{i}"),
+                        "tests",
+                        JailOp::Exec(plan.spec.clone()),
+                    )
+                });
                 return NativeStep::Act(calls.collect());
             }
             Some(_) => {}
         }
-        let last = self.results.iter().filter_map(|result| result.as_ref().ok()).next_back().cloned();
-        let wrong = self.failed.clone().or_else(|| self.results.iter().find_map(|result| result.as_ref().err().cloned()));
+        let last = self
+            .results
+            .iter()
+            .filter_map(|result| result.as_ref().ok())
+            .next_back()
+            .cloned();
+        let wrong = self.failed.clone().or_else(|| {
+            self.results
+                .iter()
+                .find_map(|result| result.as_ref().err().cloned())
+        });
         let summary = match (&wrong, &last) {
             (Some(why), _) => why.clone(),
             (None, Some(tests)) => keiko_runners::summary_line(tests),
             (None, None) => "There are no tests.".into(),
         };
-        let status = if wrong.is_some() { EndStatus::Failed } else { EndStatus::Succeeded };
+        let status = if wrong.is_some() {
+            EndStatus::Failed
+        } else {
+            EndStatus::Succeeded
+        };
         NativeStep::Finish(Box::new(NativeFinish {
             status,
             report: summary.clone().into(),
@@ -77,10 +112,16 @@ impl NativeEngine for Verifier {
                 (JailBody::Exec(exec), Some(plans)) => {
                     if let Some(plan) = plans.get(self.results.len()) {
                         let tree = report.tree.clone();
-                        self.results.push(keiko_runners::read(plan, exec).map(|(summary, _)| TestSummary { tree, ..summary }));
+                        self.results.push(
+                            keiko_runners::read(plan, exec)
+                                .map(|(summary, _)| TestSummary { tree, ..summary }),
+                        );
                     }
                 }
-                _ => self.failed = Some("the sandbox answered something else than what was asked".into()),
+                _ => {
+                    self.failed =
+                        Some("the sandbox answered something else than what was asked".into())
+                }
             },
             Ok(other) => self.failed = Some(keiko_agent::describe::outcome(other)),
             Err(why) => self.failed = Some(why.to_owned()),
@@ -97,15 +138,25 @@ mod tests {
         let mut engine = Verifier::default();
         assert!(matches!(engine.next(), NativeStep::Act(calls) if calls[0].op == JailOp::Survey));
         engine.plan(&Survey::default());
-        let NativeStep::Finish(finish) = engine.next() else { panic!("expected the end") };
-        assert_eq!((finish.status, finish.summary.as_str()), (EndStatus::Succeeded, "There are no tests."));
+        let NativeStep::Finish(finish) = engine.next() else {
+            panic!("expected the end")
+        };
+        assert_eq!(
+            (finish.status, finish.summary.as_str()),
+            (EndStatus::Succeeded, "There are no tests.")
+        );
     }
 
     #[test]
     fn a_refusal_is_the_result() {
         let mut engine = Verifier::default();
         engine.observe("survey", Err("the policy says no"));
-        let NativeStep::Finish(finish) = engine.next() else { panic!("expected the end") };
-        assert_eq!((finish.status, finish.summary.as_str()), (EndStatus::Failed, "the policy says no"));
+        let NativeStep::Finish(finish) = engine.next() else {
+            panic!("expected the end")
+        };
+        assert_eq!(
+            (finish.status, finish.summary.as_str()),
+            (EndStatus::Failed, "the policy says no")
+        );
     }
 }

@@ -5,7 +5,9 @@ use futures_util::stream::BoxStream;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::WorkerId;
-use keiko_contracts::journal::{Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow};
+use keiko_contracts::journal::{
+    Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow,
+};
 use std::time::Duration;
 
 /// Why a commit was not made. Nothing of it was written.
@@ -63,17 +65,33 @@ impl CommitError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let (code, hint) = match self {
-            CommitError::Conflict { .. } => (3001, "another process changed this run; look with `keiko runs show`"),
-            CommitError::Fenced { .. } => (3002, "another process took this run over; follow it with `keiko runs events --follow`"),
-            CommitError::Killed { .. } => (3003, "take it up again with `keiko resume` when it is safe to go on"),
+            CommitError::Conflict { .. } => (
+                3001,
+                "another process changed this run; look with `keiko runs show`",
+            ),
+            CommitError::Fenced { .. } => (
+                3002,
+                "another process took this run over; follow it with `keiko runs events --follow`",
+            ),
+            CommitError::Killed { .. } => (
+                3003,
+                "take it up again with `keiko resume` when it is safe to go on",
+            ),
             CommitError::TooLarge { .. } => (3004, "this is a fault of Keiko's; please report it"),
             CommitError::Full => (3005, "make room on that disk, then `keiko resume`"),
-            CommitError::Busy => (3006, "try again; if it stays, `keiko doctor` shows who holds the journal"),
+            CommitError::Busy => (
+                3006,
+                "try again; if it stays, `keiko doctor` shows who holds the journal",
+            ),
             CommitError::Broken { .. } => (3007, "`keiko doctor` checks the journal"),
             CommitError::Closed => (3008, "this is a fault of Keiko's; please report it"),
         };
         let fault = Fault::new(Code(code), self.to_string()).hint(hint);
-        if matches!(self, CommitError::Full | CommitError::Busy) { fault.transient(None) } else { fault }
+        if matches!(self, CommitError::Full | CommitError::Busy) {
+            fault.transient(None)
+        } else {
+            fault
+        }
     }
 }
 
@@ -126,7 +144,12 @@ pub struct ViewQuery {
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Takes or renews the lease on a stream. A new holder gets a higher fence.
-    async fn lease(&self, stream: &StreamId, owner: WorkerId, ttl: Duration) -> Result<Fence, LeaseError>;
+    async fn lease(
+        &self,
+        stream: &StreamId,
+        owner: WorkerId,
+        ttl: Duration,
+    ) -> Result<Fence, LeaseError>;
 
     /// Gives a lease back early. Does nothing if it is not held under this fence.
     async fn release(&self, stream: &StreamId, fence: Fence) -> Result<(), CommitError>;
@@ -135,14 +158,26 @@ pub trait Journal: Send + Sync {
     async fn holder(&self, stream: &StreamId) -> Result<Option<(WorkerId, u64)>, ReadError>;
 
     /// Writes all appends or none.
-    async fn commit(&self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError>;
+    async fn commit(
+        &self,
+        all: Vec<Append>,
+        durability: Durability,
+    ) -> Result<Committed, CommitError>;
 
     /// Events of a stream after a place in it, in order. Reads in pages; holds no transaction open between them.
-    fn read(&self, stream: &StreamId, after: Seq) -> BoxStream<'static, Result<Recorded, ReadError>>;
+    fn read(
+        &self,
+        stream: &StreamId,
+        after: Seq,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>>;
 
     /// Events of all streams whose id begins with `prefix`, after a position, for ever, in order of position: never
     /// one position after a later one. Sees commits of other processes too.
-    fn tail(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Recorded, ReadError>>;
+    fn tail(
+        &self,
+        prefix: &str,
+        after: Position,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>>;
 
     /// Reads a blob.
     async fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ReadError>;
@@ -151,7 +186,11 @@ pub trait Journal: Send + Sync {
     async fn view_get(&self, view: &'static str, key: &str) -> Result<Option<ViewRow>, ReadError>;
 
     /// Lists rows of a view.
-    async fn view_list(&self, view: &'static str, query: ViewQuery) -> Result<Vec<ViewRow>, ReadError>;
+    async fn view_list(
+        &self,
+        view: &'static str,
+        query: ViewQuery,
+    ) -> Result<Vec<ViewRow>, ReadError>;
 
     /// Raises the kill epoch, durably, and records who killed what and why. Returns the new epoch.
     async fn kill(&self, scope: KillScope, reason: &str, by: &str) -> Result<Epoch, CommitError>;

@@ -32,6 +32,10 @@ impl LiveSink {
 
 impl std::fmt::Debug for LiveSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "LiveSink({})", if self.is_watched() { "watched" } else { "none" })
+        write!(
+            f,
+            "LiveSink({})",
+            if self.is_watched() { "watched" } else { "none" }
+        )
     }
 }

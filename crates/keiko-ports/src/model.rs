@@ -24,11 +24,22 @@ pub struct Quote {
 pub trait ChatModel: Send + Sync {
     /// Answers a request. The permit's action refers to this very request. Streams to `live`; one attempt, retries are
     /// the runtime's. A fault says whether another try may help.
-    async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, live: LiveSink, cancel: Cancel) -> Outcome<ModelReport>;
+    async fn chat(
+        &self,
+        permit: Permit<ModelAction>,
+        request: &ChatRequest,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<ModelReport>;
 
     /// What a request with about so many input tokens may cost.
     ///
     /// # Errors
     /// When the model is not known or not configured.
-    fn quote(&self, model: &ModelName, input_tokens: u64, max_output_tokens: u32) -> Result<Quote, Fault>;
+    fn quote(
+        &self,
+        model: &ModelName,
+        input_tokens: u64,
+        max_output_tokens: u32,
+    ) -> Result<Quote, Fault>;
 }

@@ -3,7 +3,9 @@
 use crate::Cancel;
 use crate::live::LiveSink;
 use async_trait::async_trait;
-use keiko_contracts::action::{HostAction, HostReport, Outcome, Probe, RunAction, RunRest, ToolAction, ToolReport};
+use keiko_contracts::action::{
+    HostAction, HostReport, Outcome, Probe, RunAction, RunRest, ToolAction, ToolReport,
+};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailReport};
 use keiko_governance::permit::Permit;
@@ -30,7 +32,12 @@ impl Act for RunAction {
 #[async_trait]
 pub trait Perform<A: Act>: Send + Sync {
     /// Carries it out. Stops soon after `cancel`, and then says [`Outcome::Cancelled`], or what it got to.
-    async fn perform(&self, permit: Permit<A>, live: LiveSink, cancel: Cancel) -> Outcome<A::Report>;
+    async fn perform(
+        &self,
+        permit: Permit<A>,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<A::Report>;
 
     /// Finds out, after a crash, whether the effect with this key happened.
     async fn probe(&self, key: &EffectKey, action: &A) -> Probe<A::Report>;

@@ -45,7 +45,9 @@ pub fn last(text: &str, count: usize) -> String {
 
 /// A path as the workspace knows it: relative where it lies in the workspace.
 pub(crate) fn in_workspace(path: &str) -> &str {
-    path.strip_prefix("/workspace/").or_else(|| path.strip_prefix("./")).unwrap_or(path)
+    path.strip_prefix("/workspace/")
+        .or_else(|| path.strip_prefix("./"))
+        .unwrap_or(path)
 }
 
 #[cfg(test)]

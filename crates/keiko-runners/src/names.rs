@@ -4,7 +4,14 @@
 #[must_use]
 pub fn lineless(name: &str) -> &str {
     match name.rsplit_once(" (line ") {
-        Some((name, line)) if line.trim_end_matches(')').bytes().all(|b| b.is_ascii_digit()) => name,
+        Some((name, line))
+            if line
+                .trim_end_matches(')')
+                .bytes()
+                .all(|b| b.is_ascii_digit()) =>
+        {
+            name
+        }
         _ => name,
     }
 }

@@ -33,7 +33,10 @@ impl<S: Setup> ChildRuns<S> {
     /// For runs that work with this.
     #[must_use]
     pub fn new(setup: S) -> Arc<Self> {
-        Arc::new(ChildRuns { setup, driver: OnceLock::new() })
+        Arc::new(ChildRuns {
+            setup,
+            driver: OnceLock::new(),
+        })
     }
 
     /// From now on this driver drives them.
@@ -49,14 +52,25 @@ where
     S: Setup,
     S::Core: Core<Start = StartRun, Terms = RunTerms, End = RunEnd>,
 {
-    async fn perform(&self, permit: Permit<RunAction>, _live: LiveSink, cancel: Cancel) -> Outcome<RunRest> {
+    async fn perform(
+        &self,
+        permit: Permit<RunAction>,
+        _live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<RunRest> {
         let (key, action) = permit.consume();
         let start = *action.start;
         if start.run != RunId::child_of(&key) {
-            return Outcome::Failed(Fault::new(Code(9001), "a run below has an id that does not follow from its effect"));
+            return Outcome::Failed(Fault::new(
+                Code(9001),
+                "a run below has an id that does not follow from its effect",
+            ));
         }
         let Some(driver) = self.driver.get().and_then(WeakDriver::upgrade) else {
-            return Outcome::Failed(Fault::new(Code(9001), "no runs can be started below this one"));
+            return Outcome::Failed(Fault::new(
+                Code(9001),
+                "no runs can be started below this one",
+            ));
         };
         let driver = driver.of(self.setup.clone());
         loop {
@@ -64,8 +78,13 @@ where
                 Ok(order) => order,
                 Err(fault) => return Outcome::Failed(fault),
             };
-            match driver.drive(order, Arc::new(Unwatched), cancel.clone()).await {
-                Ok(Rest::Ended(end)) => return Outcome::Done(RunRest::Ended(report(start.run, &end))),
+            match driver
+                .drive(order, Arc::new(Unwatched), cancel.clone())
+                .await
+            {
+                Ok(Rest::Ended(end)) => {
+                    return Outcome::Done(RunRest::Ended(report(start.run, &end)));
+                }
                 Ok(Rest::Waiting(_)) => return Outcome::Done(RunRest::Waits(start.run)),
                 Err(DriveError::HasEnded(_)) => return ended(&driver, start.run).await,
                 // Another process has it, or the one that had it died and its lease holds on.
@@ -90,11 +109,25 @@ async fn order<C>(driver: &DriverOf<C>, start: &StartRun) -> Result<Order<C>, Fa
 where
     C: Core<Start = StartRun, Terms = RunTerms>,
 {
-    let first = driver.ports().journal.read(&StreamId::run(start.run), Seq(0)).next().await;
-    Ok(match first.transpose().map_err(|error| Fault::new(Code(3030), error.to_string()).hint("keiko doctor"))? {
-        None => Order::Start(Box::new(start.clone())),
-        Some(_) => Order::Resume { run: start.run, by: start.by.clone(), terms: RunTerms::default() },
-    })
+    let first = driver
+        .ports()
+        .journal
+        .read(&StreamId::run(start.run), Seq(0))
+        .next()
+        .await;
+    Ok(
+        match first
+            .transpose()
+            .map_err(|error| Fault::new(Code(3030), error.to_string()).hint("keiko doctor"))?
+        {
+            None => Order::Start(Box::new(start.clone())),
+            Some(_) => Order::Resume {
+                run: start.run,
+                by: start.by.clone(),
+                terms: RunTerms::default(),
+            },
+        },
+    )
 }
 
 async fn ended<C>(driver: &DriverOf<C>, run: RunId) -> Outcome<RunRest>
@@ -111,7 +144,13 @@ where
 }
 
 fn report(run: RunId, end: &RunEnd) -> RunReport {
-    RunReport { run, status: end.status, summary: end.summary.clone(), tree: end.card.tree_after.clone(), cost: end.card.cost }
+    RunReport {
+        run,
+        status: end.status,
+        summary: end.summary.clone(),
+        tree: end.card.tree_after.clone(),
+        cost: end.card.cost,
+    }
 }
 
 /// No runs are started below others here.
@@ -120,8 +159,16 @@ pub struct NoRuns;
 
 #[async_trait]
 impl Perform<RunAction> for NoRuns {
-    async fn perform(&self, _permit: Permit<RunAction>, _live: LiveSink, _cancel: Cancel) -> Outcome<RunRest> {
-        Outcome::Failed(Fault::new(Code(9001), "no runs can be started below this one"))
+    async fn perform(
+        &self,
+        _permit: Permit<RunAction>,
+        _live: LiveSink,
+        _cancel: Cancel,
+    ) -> Outcome<RunRest> {
+        Outcome::Failed(Fault::new(
+            Code(9001),
+            "no runs can be started below this one",
+        ))
     }
     async fn probe(&self, _key: &EffectKey, _action: &RunAction) -> Probe<RunRest> {
         Probe::DidNot

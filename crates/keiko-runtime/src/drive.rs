@@ -106,18 +106,21 @@ impl DriveError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            DriveError::Live { run, .. } => {
-                Fault::new(Code(6002), self.to_string()).hint(format!("follow it: keiko runs events --follow {run}"))
-            }
-            DriveError::Exists(run) => Fault::new(Code(6011), self.to_string()).hint(format!("look at it: keiko runs show {run}")),
-            DriveError::HasEnded(run) => Fault::new(Code(6003), self.to_string()).hint(format!("look at it: keiko runs show {run}")),
+            DriveError::Live { run, .. } => Fault::new(Code(6002), self.to_string())
+                .hint(format!("follow it: keiko runs events --follow {run}")),
+            DriveError::Exists(run) => Fault::new(Code(6011), self.to_string())
+                .hint(format!("look at it: keiko runs show {run}")),
+            DriveError::HasEnded(run) => Fault::new(Code(6003), self.to_string())
+                .hint(format!("look at it: keiko runs show {run}")),
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
-            DriveError::Read(error) => Fault::new(Code(3030), error.to_string()).hint("keiko doctor"),
-            DriveError::Core(_) => Fault::new(Code(9002), self.to_string()).hint("this is a fault of Keiko's; please report it"),
-            DriveError::Recovery { key, .. } => {
-                Fault::new(Code(6010), self.to_string()).hint(format!("keiko doctor, then keiko resume {}", key.run))
+            DriveError::Read(error) => {
+                Fault::new(Code(3030), error.to_string()).hint("keiko doctor")
             }
+            DriveError::Core(_) => Fault::new(Code(9002), self.to_string())
+                .hint("this is a fault of Keiko's; please report it"),
+            DriveError::Recovery { key, .. } => Fault::new(Code(6010), self.to_string())
+                .hint(format!("keiko doctor, then keiko resume {}", key.run)),
             DriveError::Model(fault) => fault.clone(),
         }
     }
@@ -156,7 +159,10 @@ pub struct DriverOf<C: Core> {
 
 impl<C: Core> Clone for DriverOf<C> {
     fn clone(&self) -> Self {
-        DriverOf { driver: self.driver.clone(), setup: self.setup.clone() }
+        DriverOf {
+            driver: self.driver.clone(),
+            setup: self.setup.clone(),
+        }
     }
 }
 
@@ -168,14 +174,23 @@ struct Place {
 
 impl Place {
     fn take(live: &Arc<Mutex<BTreeSet<RunId>>>, run: RunId) -> Option<Place> {
-        let is_new = live.lock().unwrap_or_else(PoisonError::into_inner).insert(run);
-        is_new.then(|| Place { live: live.clone(), run })
+        let is_new = live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(run);
+        is_new.then(|| Place {
+            live: live.clone(),
+            run,
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.run);
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.run);
     }
 }
 
@@ -199,7 +214,14 @@ impl Driver {
     /// A driver over these ports.
     #[must_use]
     pub fn new(ports: Ports, options: DriveOptions) -> Self {
-        Driver { parts: Arc::new(Parts { ports, options, hub: OnceCell::new(), live: Arc::default() }) }
+        Driver {
+            parts: Arc::new(Parts {
+                ports,
+                options,
+                hub: OnceCell::new(),
+                live: Arc::default(),
+            }),
+        }
     }
 
     /// The ports.
@@ -217,13 +239,19 @@ impl Driver {
     /// It, for the runs of one kind of core.
     #[must_use]
     pub fn of<S: Setup>(&self, setup: S) -> DriverOf<S::Core> {
-        DriverOf { driver: self.clone(), setup }
+        DriverOf {
+            driver: self.clone(),
+            setup,
+        }
     }
 }
 
 impl Parts {
     async fn hub(&self, from: Position) -> Arc<Hub> {
-        self.hub.get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) }).await.clone()
+        self.hub
+            .get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) })
+            .await
+            .clone()
     }
 }
 
@@ -247,7 +275,12 @@ impl<C: Core> DriverOf<C> {
     ///
     /// # Errors
     /// See [`DriveError`].
-    pub async fn drive(&self, order: Order<C>, watch: Arc<dyn Watch<C::Event>>, stop: Cancel) -> Result<Rest<C::End>, DriveError> {
+    pub async fn drive(
+        &self,
+        order: Order<C>,
+        watch: Arc<dyn Watch<C::Event>>,
+        stop: Cancel,
+    ) -> Result<Rest<C::End>, DriveError> {
         let (run, by, begins) = match &order {
             Order::Start(start) => (start.run(), start.by().to_owned(), true),
             Order::Resume { run, by, .. } => (*run, by.clone(), false),
@@ -257,13 +290,26 @@ impl<C: Core> DriverOf<C> {
         let driver = &*self.driver.parts;
         let here = || {
             let for_ms = u64::try_from(driver.options.lease.as_millis()).unwrap_or(u64::MAX);
-            DriveError::Live { run, holder: format!("{}, this process", driver.ports.worker), for_ms }
+            DriveError::Live {
+                run,
+                holder: format!("{}, this process", driver.ports.worker),
+                for_ms,
+            }
         };
         let _place = Place::take(&driver.live, run).ok_or_else(here)?;
-        let fence = driver.ports.journal.lease(&stream, driver.ports.worker, driver.options.lease).await.map_err(|error| match error {
-            LeaseError::Held { holder, for_ms } => DriveError::Live { run, holder: holder.to_string(), for_ms },
-            LeaseError::Store(error) => error.into(),
-        })?;
+        let fence = driver
+            .ports
+            .journal
+            .lease(&stream, driver.ports.worker, driver.options.lease)
+            .await
+            .map_err(|error| match error {
+                LeaseError::Held { holder, for_ms } => DriveError::Live {
+                    run,
+                    holder: holder.to_string(),
+                    for_ms,
+                },
+                LeaseError::Store(error) => error.into(),
+            })?;
         let mut session = Session {
             driver,
             setup: &self.setup,
@@ -289,7 +335,11 @@ impl<C: Core> DriverOf<C> {
         {
             // The lease is ours, and still somebody else has written: under the same worker's name, so that the lease
             // is not ours alone to give back. Or the run was there before.
-            return Err(if begins { DriveError::Exists(run) } else { here() });
+            return Err(if begins {
+                DriveError::Exists(run)
+            } else {
+                here()
+            });
         }
         let released = driver.ports.journal.release(&stream, fence).await;
         if let Err(error) = released {
@@ -337,7 +387,9 @@ impl<C: Core> Session<'_, C> {
         self.under(self.driver.ports.journal.epoch(&stream).await?.0);
         let mut state = match &order {
             Order::Start(_) => C::new(self.setup),
-            Order::Resume { .. } => fold::fold(self.driver.ports.journal.as_ref(), self.run, self.setup).await?,
+            Order::Resume { .. } => {
+                fold::fold(self.driver.ports.journal.as_ref(), self.run, self.setup).await?
+            }
         };
         if state.ended().is_some() {
             return Err(DriveError::HasEnded(self.run));
@@ -348,7 +400,9 @@ impl<C: Core> Session<'_, C> {
         };
         if let Some(start) = start {
             telemetry::note_start(&tracing::Span::current(), start);
-            let budget = terms.and_then(Terms::budget).unwrap_or_else(|| start.budget());
+            let budget = terms
+                .and_then(Terms::budget)
+                .unwrap_or_else(|| start.budget());
             self.price = self.price_of(start, budget)?;
         }
         if let Order::Resume { .. } = order {
@@ -357,7 +411,9 @@ impl<C: Core> Session<'_, C> {
         let input = match order {
             Order::Start(start) => Input::Start(start),
             Order::Resume { by, terms, run } => {
-                let heard = inbox::heard(self.driver.ports.journal.as_ref(), run, state.life().inbox).await?;
+                let heard =
+                    inbox::heard(self.driver.ports.journal.as_ref(), run, state.life().inbox)
+                        .await?;
                 Input::Resume { by, terms, heard }
             }
         };
@@ -372,7 +428,11 @@ impl<C: Core> Session<'_, C> {
     }
 
     /// The loop: one owner of the state, one place where everything arrives.
-    async fn until_rest(&mut self, mut state: C, mut heard: mpsc::Receiver<Heard>) -> Result<Rest<C::End>, DriveError> {
+    async fn until_rest(
+        &mut self,
+        mut state: C,
+        mut heard: mpsc::Receiver<Heard>,
+    ) -> Result<Rest<C::End>, DriveError> {
         let third = self.driver.options.lease / 3;
         let mut renew = tokio::time::interval_at(tokio::time::Instant::now() + third, third);
         loop {
@@ -381,9 +441,12 @@ impl<C: Core> Session<'_, C> {
             }
             if self.rests(&state) {
                 state = self.stop_effects(state).await?;
-                return Ok(Rest::Waiting(state.life().waiting.clone().unwrap_or_else(stopped)));
+                return Ok(Rest::Waiting(
+                    state.life().waiting.clone().unwrap_or_else(stopped),
+                ));
             }
-            if self.working.is_empty() && state.life().waiting.is_none() && !self.pending.is_empty() {
+            if self.working.is_empty() && state.life().waiting.is_none() && !self.pending.is_empty()
+            {
                 state = self.recover_next(state).await?;
                 continue;
             }
@@ -402,7 +465,8 @@ impl<C: Core> Session<'_, C> {
                 continue;
             }
             // Whatever else there was to do has been done: what is left goes on in runs below, which wait.
-            if self.working.is_empty() && state.life().waiting.is_none() && !self.parked.is_empty() {
+            if self.working.is_empty() && state.life().waiting.is_none() && !self.parked.is_empty()
+            {
                 state = self.park(state).await?;
                 continue;
             }
@@ -445,31 +509,51 @@ impl<C: Core> Session<'_, C> {
         if state.ended().is_some() || state.life().waiting.is_some() || !self.working.is_empty() {
             return Ok(state);
         }
-        let Some((key, run)) = self.parked.pop_last() else { return Ok(state) };
+        let Some((key, run)) = self.parked.pop_last() else {
+            return Ok(state);
+        };
         // What ends does not wait for a run below it; the others are found open when this one is taken up again.
-        let input = if state.is_closing() { Input::Ended(Box::new(cancelled(key))) } else { Input::Parked { run } };
+        let input = if state.is_closing() {
+            Input::Ended(Box::new(cancelled(key)))
+        } else {
+            Input::Parked { run }
+        };
         Ok(self.step(state, input).await?.0)
     }
 
     /// In how long something is due although nothing happens; zero once it is.
     fn due_in(&self, state: &C) -> Option<Duration> {
         let (at, now) = (state.wake_at()?, self.driver.ports.clock.now());
-        Some(if now > at { Duration::ZERO } else { Duration::from_millis(at.since_ms(now) + 1) })
+        Some(if now > at {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(at.since_ms(now) + 1)
+        })
     }
 
     /// Nothing more can be done here now.
     fn rests(&self, state: &C) -> bool {
         match &state.life().waiting {
             None => false,
-            Some(Suspension::Approval { .. } | Suspension::Question { .. }) => !self.driver.options.attended && self.working.is_empty(),
+            Some(Suspension::Approval { .. } | Suspension::Question { .. }) => {
+                !self.driver.options.attended && self.working.is_empty()
+            }
             Some(_) => true,
         }
     }
 
-    async fn take(&mut self, state: C, done: Result<Came, tokio::task::JoinError>) -> Result<C, DriveError> {
+    async fn take(
+        &mut self,
+        state: C,
+        done: Result<Came, tokio::task::JoinError>,
+    ) -> Result<C, DriveError> {
         match done {
             Ok(Came::Out(ended)) => {
-                if let Some(restoring) = self.restoring.as_mut().filter(|restoring| restoring.key == ended.key) {
+                if let Some(restoring) = self
+                    .restoring
+                    .as_mut()
+                    .filter(|restoring| restoring.key == ended.key)
+                {
                     restoring.came_to = Some(ended.outcome.clone());
                 }
                 Ok(self.step(state, Input::Ended(ended)).await?.0)
@@ -481,7 +565,9 @@ impl<C: Core> Session<'_, C> {
             // An adapter that panics leaves its effect open: it is recovered by its class when the run is resumed.
             Err(error) => {
                 tracing::error!(%error, "an adapter broke down");
-                Err(DriveError::Commit(CommitError::Broken { why: format!("an adapter broke down: {error}") }))
+                Err(DriveError::Commit(CommitError::Broken {
+                    why: format!("an adapter broke down: {error}"),
+                }))
             }
         }
     }
@@ -489,10 +575,16 @@ impl<C: Core> Session<'_, C> {
     /// Decides, commits, starts what was intended. The state that comes back is the committed one.
     async fn step(&mut self, state: C, input: Input<C>) -> Result<(C, Position), DriveError> {
         // A kill refuses the commit; what came out all the same is not forgotten.
-        let came_out = if let Input::Ended(ended) = &input { Some(ended.clone()) } else { None };
+        let came_out = if let Input::Ended(ended) = &input {
+            Some(ended.clone())
+        } else {
+            None
+        };
         let passed = match self.commit(&state, input).await {
             Ok(passed) => passed,
-            Err(DriveError::Commit(CommitError::Killed { epoch, reason })) if state.start().is_some() => {
+            Err(DriveError::Commit(CommitError::Killed { epoch, reason }))
+                if state.start().is_some() =>
+            {
                 self.under(epoch);
                 let state = match came_out {
                     Some(ended) => self.record(state, *ended).await?,
@@ -502,7 +594,10 @@ impl<C: Core> Session<'_, C> {
             }
             Err(error) => return Err(error),
         };
-        let position = passed.recorded.last().map_or(Position(0), |(recorded, _)| recorded.position);
+        let position = passed
+            .recorded
+            .last()
+            .map_or(Position(0), |(recorded, _)| recorded.position);
         let state = passed.state;
         for standing in passed.intents {
             self.begin(&state, standing, false);
@@ -514,8 +609,16 @@ impl<C: Core> Session<'_, C> {
     async fn commit(&mut self, state: &C, input: Input<C>) -> Result<gate::Passed<C>, DriveError> {
         let ports = &self.driver.ports;
         let attended = self.driver.options.attended;
-        let env = Env { now: ports.clock.now(), epoch: self.epoch, policy: &ports.policy, price: self.price, attended };
-        let decided = state.decide(&env, input).map_err(|reject| DriveError::Core(reject.to_string()))?;
+        let env = Env {
+            now: ports.clock.now(),
+            epoch: self.epoch,
+            policy: &ports.policy,
+            price: self.price,
+            attended,
+        };
+        let decided = state
+            .decide(&env, input)
+            .map_err(|reject| DriveError::Core(reject.to_string()))?;
         let passed = gate::pass(ports, self.run, state, self.fence, self.epoch, decided).await?;
         for (recorded, event) in &passed.recorded {
             self.watch.event(recorded, event);
@@ -530,19 +633,39 @@ impl<C: Core> Session<'_, C> {
             Some(known) if known.0 == step => self.span.insert(known),
             Some(_) | None => self.span.insert((step, telemetry::step_span(step))),
         };
-        self.working.spawn(effects::carry_out(self.driver.ports.clone(), self.driver.options, job).instrument(span.clone()));
+        self.working.spawn(
+            effects::carry_out(self.driver.ports.clone(), self.driver.options, job)
+                .instrument(span.clone()),
+        );
     }
 
     fn job(&self, state: &C, standing: Standing, recovered: bool) -> Job {
         let key = standing.intent().key.clone();
-        let request = if let Action::Model(model) = &standing.intent().action { state.request(model) } else { None };
+        let request = if let Action::Model(model) = &standing.intent().action {
+            state.request(model)
+        } else {
+            None
+        };
         let watch = self.watch.clone();
         let live = LiveSink::to(move |frame| watch.frame(&key, frame));
         // What is recovered is permitted under the epoch of the process that took the run up.
-        let under = if recovered { self.epoch } else { standing.intent().epoch };
+        let under = if recovered {
+            self.epoch
+        } else {
+            standing.intent().epoch
+        };
         let closing = recovered && state.is_closing();
         let newest = self.newest.clone();
-        Job { standing, request, under, newest, recovered, closing, live, cancel: self.cancel.child_token() }
+        Job {
+            standing,
+            request,
+            under,
+            newest,
+            recovered,
+            closing,
+            live,
+            cancel: self.cancel.child_token(),
+        }
     }
 
     /// The records of the intents that are open in the state. A workspace that was being put back when the process
@@ -565,7 +688,11 @@ impl<C: Core> Session<'_, C> {
             {
                 let puts_back = is_restore(intent);
                 let standing = Standing::new(recorded, intent.clone());
-                if puts_back { found.push_front(standing) } else { found.push_back(standing) }
+                if puts_back {
+                    found.push_front(standing)
+                } else {
+                    found.push_back(standing)
+                }
             }
         }
         Ok(found)
@@ -573,15 +700,23 @@ impl<C: Core> Session<'_, C> {
 
     /// Takes up the next effect that was found open, by its recovery class.
     async fn recover_next(&mut self, mut state: C) -> Result<C, DriveError> {
-        let Some(standing) = self.pending.pop_front() else { return Ok(state) };
+        let Some(standing) = self.pending.pop_front() else {
+            return Ok(state);
+        };
         let key = standing.intent().key.clone();
         let recovery = standing.intent().recovery;
         // A request that a crash cut off may have to be paid for: what is left may not do for asking again.
-        let unpaid = matches!(standing.intent().action, Action::Model(_)) && state.life().budget.is_overdrawn();
+        let unpaid = matches!(standing.intent().action, Action::Model(_))
+            && state.life().budget.is_overdrawn();
         let closing = state.is_closing() && !matches!(recovery, Recovery::Probe | Recovery::Person);
         if closing || unpaid {
             // The run is being ended, and nothing is done again for that; or the loop asks for more money.
-            let ended = Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: true };
+            let ended = Ended {
+                key,
+                outcome: Outcome::Cancelled,
+                tries: 1,
+                recovered: true,
+            };
             return Ok(self.step(state, Input::Ended(Box::new(ended))).await?.0);
         }
         if recovery == Recovery::Restore {
@@ -593,7 +728,10 @@ impl<C: Core> Session<'_, C> {
                     return Ok(state);
                 }
                 let restores = state.life().open.values().find(|intent| is_restore(intent));
-                self.restoring = restores.map(|intent| Restoring { key: intent.key.clone(), came_to: None });
+                self.restoring = restores.map(|intent| Restoring {
+                    key: intent.key.clone(),
+                    came_to: None,
+                });
                 if self.restoring.is_some() {
                     self.pending.push_front(standing);
                     return Ok(state);
@@ -605,7 +743,13 @@ impl<C: Core> Session<'_, C> {
     }
 
     async fn hear(&mut self, mut state: C) -> Result<C, DriveError> {
-        for (seq, message) in inbox::heard(self.driver.ports.journal.as_ref(), self.run, state.life().inbox).await? {
+        for (seq, message) in inbox::heard(
+            self.driver.ports.journal.as_ref(),
+            self.run,
+            state.life().inbox,
+        )
+        .await?
+        {
             if state.ended().is_some() {
                 break;
             }
@@ -621,13 +765,27 @@ impl<C: Core> Session<'_, C> {
     }
 
     async fn look_for_kill(&mut self, state: C) -> Result<C, DriveError> {
-        let (epoch, reason) = self.driver.ports.journal.epoch(&StreamId::run(self.run)).await?;
+        let (epoch, reason) = self
+            .driver
+            .ports
+            .journal
+            .epoch(&StreamId::run(self.run))
+            .await?;
         let told = epoch > self.epoch && state.ended().is_none();
-        if told { Ok(self.killed(state, epoch, reason).await?.0) } else { Ok(state) }
+        if told {
+            Ok(self.killed(state, epoch, reason).await?.0)
+        } else {
+            Ok(state)
+        }
     }
 
     /// Stops everything at once; what the effects got to is recorded, and that a kill came.
-    async fn killed(&mut self, state: C, epoch: Epoch, reason: String) -> Result<(C, Position), DriveError> {
+    async fn killed(
+        &mut self,
+        state: C,
+        epoch: Epoch,
+        reason: String,
+    ) -> Result<(C, Position), DriveError> {
         self.under(epoch);
         let state = self.stop_effects(state).await?;
         Box::pin(self.step(state, Input::Killed { reason })).await
@@ -637,7 +795,8 @@ impl<C: Core> Session<'_, C> {
     async fn stop_effects(&mut self, mut state: C) -> Result<C, DriveError> {
         self.cancel.cancel();
         let deadline = tokio::time::Instant::now() + CANCEL_GRACE;
-        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.working.join_next()).await {
+        while let Ok(Some(done)) = tokio::time::timeout_at(deadline, self.working.join_next()).await
+        {
             // A run below that was stopped goes on with this one: its effect stays open.
             let Ok(Came::Out(ended)) = done else { continue };
             state = self.record(state, *ended).await?;
@@ -648,9 +807,16 @@ impl<C: Core> Session<'_, C> {
     /// Records an outcome without going on from there, whatever kill came meanwhile: it has happened.
     async fn record(&mut self, state: C, ended: Ended) -> Result<C, DriveError> {
         loop {
-            match self.commit(&state, Input::EndedLate(Box::new(ended.clone()))).await {
+            match self
+                .commit(&state, Input::EndedLate(Box::new(ended.clone())))
+                .await
+            {
                 Ok(passed) => return Ok(passed.state),
-                Err(DriveError::Commit(CommitError::Killed { epoch, .. })) if epoch > self.epoch => self.under(epoch),
+                Err(DriveError::Commit(CommitError::Killed { epoch, .. }))
+                    if epoch > self.epoch =>
+                {
+                    self.under(epoch)
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -664,7 +830,13 @@ impl<C: Core> Session<'_, C> {
 
     async fn renew(&self) -> Result<(), DriveError> {
         let stream = StreamId::run(self.run);
-        match self.driver.ports.journal.lease(&stream, self.driver.ports.worker, self.driver.options.lease).await {
+        match self
+            .driver
+            .ports
+            .journal
+            .lease(&stream, self.driver.ports.worker, self.driver.options.lease)
+            .await
+        {
             Ok(fence) if fence == self.fence => Ok(()),
             Ok(_) | Err(LeaseError::Held { .. }) => Err(CommitError::Fenced { stream }.into()),
             Err(LeaseError::Store(CommitError::Busy)) => Ok(()),
@@ -673,9 +845,21 @@ impl<C: Core> Session<'_, C> {
     }
 
     /// Upper bounds of the model's price. A model without a price cannot be used under a budget.
-    fn price_of(&self, start: &C::Start, budget: Option<Micros>) -> Result<Option<Price>, DriveError> {
-        let Some(model) = start.model() else { return Ok(None) };
-        let quote = |input, output| self.driver.ports.models.quote(model, input, output).map_err(DriveError::Model);
+    fn price_of(
+        &self,
+        start: &C::Start,
+        budget: Option<Micros>,
+    ) -> Result<Option<Price>, DriveError> {
+        let Some(model) = start.model() else {
+            return Ok(None);
+        };
+        let quote = |input, output| {
+            self.driver
+                .ports
+                .models
+                .quote(model, input, output)
+                .map_err(DriveError::Model)
+        };
         let (input, output) = (quote(1_000_000, 0)?, quote(0, 1_000_000)?);
         if !input.priced {
             return match budget {
@@ -685,34 +869,61 @@ impl<C: Core> Session<'_, C> {
                         "set one: keiko config set 'models.prices.\"{model}\".price' 0   (or input and output prices), or leave --budget out"
                     );
                     Err(DriveError::Model(
-                        Fault::new(Code(4009), format!("model {model} has no price, so a budget cannot be kept")).hint(hint),
+                        Fault::new(
+                            Code(4009),
+                            format!("model {model} has no price, so a budget cannot be kept"),
+                        )
+                        .hint(hint),
                     ))
                 }
             };
         }
-        Ok(Some(Price { input: input.at_most, output: output.at_most }))
+        Ok(Some(Price {
+            input: input.at_most,
+            output: output.at_most,
+        }))
     }
 }
 
 fn is_restore(intent: &Intent) -> bool {
-    matches!(&intent.action, Action::Jail(JailAction { op: JailOp::Restore { .. }, .. }))
+    matches!(
+        &intent.action,
+        Action::Jail(JailAction {
+            op: JailOp::Restore { .. },
+            ..
+        })
+    )
 }
 
 /// An interrupted effect is done again only on the workspace that it began with.
 fn is_restored(restoring: Restoring, key: &EffectKey) -> Result<(), DriveError> {
     let why = match restoring.came_to {
-        Some(Outcome::Done(Report::Jail(JailReport { body: JailBody::Restored, .. }))) => return Ok(()),
+        Some(Outcome::Done(Report::Jail(JailReport {
+            body: JailBody::Restored,
+            ..
+        }))) => return Ok(()),
         Some(Outcome::Failed(fault)) => fault.to_string(),
         Some(_) | None => "it came to nothing".to_owned(),
     };
-    Err(DriveError::Recovery { key: key.clone(), why })
+    Err(DriveError::Recovery {
+        key: key.clone(),
+        why,
+    })
 }
 
 /// The effect of a run below that waits while the one above ends.
 fn cancelled(key: EffectKey) -> Ended {
-    Ended { key, outcome: Outcome::Cancelled, tries: 1, recovered: false }
+    Ended {
+        key,
+        outcome: Outcome::Cancelled,
+        tries: 1,
+        recovered: false,
+    }
 }
 
 fn stopped() -> Suspension {
-    Suspension::Stopped { by: "this process".into(), inbox: Seq(0) }
+    Suspension::Stopped {
+        by: "this process".into(),
+        inbox: Seq(0),
+    }
 }

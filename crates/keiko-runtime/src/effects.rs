@@ -73,7 +73,14 @@ pub async fn carry_out(ports: Ports, options: DriveOptions, job: Job) -> Came {
 
 async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> Came {
     let key = job.standing.intent().key.clone();
-    let ended = |outcome, tries| Came::Out(Box::new(Ended { key: key.clone(), outcome, tries, recovered: job.recovered }));
+    let ended = |outcome, tries| {
+        Came::Out(Box::new(Ended {
+            key: key.clone(),
+            outcome,
+            tries,
+            recovered: job.recovered,
+        }))
+    };
     if job.recovered {
         match recover(ports, job).await {
             Recovered::Known(outcome) => return ended(*outcome, 1),
@@ -86,15 +93,35 @@ async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> C
             Once::Out(outcome) => *outcome,
             Once::Waits(run) => return Came::Parked { key, run },
         };
-        let Outcome::Failed(Fault { retry: Retry::Transient { after_ms }, code, message, .. }) = &outcome else {
+        let Outcome::Failed(Fault {
+            retry: Retry::Transient { after_ms },
+            code,
+            message,
+            ..
+        }) = &outcome
+        else {
             return ended(outcome, tries);
         };
         let pause = pause(options, tries, *after_ms, &key.to_string());
-        if tries >= options.tries || pause > PAUSE_MAX || !may_repeat(job.standing.intent().recovery) {
+        if tries >= options.tries
+            || pause > PAUSE_MAX
+            || !may_repeat(job.standing.intent().recovery)
+        {
             return ended(outcome, tries);
         }
-        tracing::info!(code, message, tries, pause_ms = pause.as_millis() as u64, "trying again");
-        let note = format!("{message}; trying again in {:.1} s ({} of {})", pause.as_secs_f32(), tries + 1, options.tries);
+        tracing::info!(
+            code,
+            message,
+            tries,
+            pause_ms = pause.as_millis() as u64,
+            "trying again"
+        );
+        let note = format!(
+            "{message}; trying again in {:.1} s ({} of {})",
+            pause.as_secs_f32(),
+            tries + 1,
+            options.tries
+        );
         job.live.send(LiveFrame::Progress { note });
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -144,9 +171,15 @@ async fn recover(ports: &Ports, job: &Job) -> Recovered {
         }
         Recovery::Probe => {
             let probed = match &intent.action {
-                Action::Host(action) => map_probe(ports.host.probe(&intent.key, action).await, Report::Host),
-                Action::Tool(action) => map_probe(ports.tools.probe(&intent.key, action).await, Report::Tool),
-                Action::Jail(action) => map_probe(ports.sandbox.probe(&intent.key, action).await, Report::Jail),
+                Action::Host(action) => {
+                    map_probe(ports.host.probe(&intent.key, action).await, Report::Host)
+                }
+                Action::Tool(action) => {
+                    map_probe(ports.tools.probe(&intent.key, action).await, Report::Tool)
+                }
+                Action::Jail(action) => {
+                    map_probe(ports.sandbox.probe(&intent.key, action).await, Report::Jail)
+                }
                 Action::Model(_) | Action::Run(_) => Probe::DidNot,
             };
             match probed {
@@ -194,23 +227,54 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
     if looks {
         match ports.journal.epoch(&StreamId::run(intent.key.run)).await {
             Ok((newest, _)) => now = newest.max(now),
-            Err(error) => return Outcome::Failed(Fault::new(Code(3030), error.to_string()).hint("keiko doctor")).into(),
+            Err(error) => {
+                return Outcome::Failed(
+                    Fault::new(Code(3030), error.to_string()).hint("keiko doctor"),
+                )
+                .into();
+            }
         }
     }
-    let permit = match job.standing.durable().and_then(|durable| durable.permit(job.under, now)) {
+    let permit = match job
+        .standing
+        .durable()
+        .and_then(|durable| durable.permit(job.under, now))
+    {
         Ok(permit) => permit,
         Err(NoPermit::Killed) => return Outcome::Cancelled.into(),
-        Err(error) => return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))).into(),
+        Err(error) => {
+            return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))).into();
+        }
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());
     let outcome = match permit {
         AnyPermit::Model(permit) => match &job.request {
-            Some(request) => ports.models.chat(permit, request, live, cancel).await.map(Report::Model),
+            Some(request) => ports
+                .models
+                .chat(permit, request, live, cancel)
+                .await
+                .map(Report::Model),
             None => Outcome::Failed(Fault::new(Code(9001), "a model request was not rendered")),
         },
-        AnyPermit::Jail(permit) => scrub(ports.sandbox.perform(permit, live, cancel).await.map(Report::Jail)),
-        AnyPermit::Host(permit) => ports.host.perform(permit, live, cancel).await.map(Report::Host),
-        AnyPermit::Tool(permit) => scrub(ports.tools.perform(permit, live, cancel).await.map(Report::Tool)),
+        AnyPermit::Jail(permit) => scrub(
+            ports
+                .sandbox
+                .perform(permit, live, cancel)
+                .await
+                .map(Report::Jail),
+        ),
+        AnyPermit::Host(permit) => ports
+            .host
+            .perform(permit, live, cancel)
+            .await
+            .map(Report::Host),
+        AnyPermit::Tool(permit) => scrub(
+            ports
+                .tools
+                .perform(permit, live, cancel)
+                .await
+                .map(Report::Tool),
+        ),
         AnyPermit::Run(permit) => match ports.runs.perform(permit, live, cancel).await {
             Outcome::Done(RunRest::Waits(run)) => return Once::Waits(run),
             Outcome::Done(RunRest::Ended(report)) => Outcome::Done(Report::Run(report)),

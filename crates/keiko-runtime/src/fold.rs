@@ -52,7 +52,10 @@ impl FoldError {
 ///
 /// # Errors
 /// When the event or one of its blobs cannot be read.
-pub async fn hydrate<E: StoredEvent>(journal: &dyn Journal, recorded: &Recorded) -> Result<E, FoldError> {
+pub async fn hydrate<E: StoredEvent>(
+    journal: &dyn Journal,
+    recorded: &Recorded,
+) -> Result<E, FoldError> {
     let whole = match envelope::unpack::<E>(recorded) {
         Ok(event) if !has_blobs(&recorded.payload) => return Ok(event),
         Ok(_) => None,
@@ -61,7 +64,10 @@ pub async fn hydrate<E: StoredEvent>(journal: &dyn Journal, recorded: &Recorded)
     };
     let body = whole.as_deref().unwrap_or(&recorded.payload);
     let texts = texts(journal, body).await?;
-    let json = |source| EnvelopeError::Json { kind: recorded.kind.clone(), source };
+    let json = |source| EnvelopeError::Json {
+        kind: recorded.kind.clone(),
+        source,
+    };
     let filled = envelope::fill(body, &texts).map_err(json)?;
     Ok(envelope::unpack_body(recorded, &filled)?)
 }
@@ -85,7 +91,11 @@ async fn texts(journal: &dyn Journal, body: &[u8]) -> Result<BTreeMap<Digest, St
 ///
 /// # Errors
 /// When there is no such run, or it cannot be read.
-pub async fn fold<S: Setup>(journal: &dyn Journal, run: RunId, setup: &S) -> Result<S::Core, FoldError> {
+pub async fn fold<S: Setup>(
+    journal: &dyn Journal,
+    run: RunId,
+    setup: &S,
+) -> Result<S::Core, FoldError> {
     fold_seeing(journal, run, setup, &mut |_: &S::Core, _, _| {}).await
 }
 
@@ -137,5 +147,9 @@ pub async fn partly(journal: &dyn Journal, run: RunId) -> Result<Partly, FoldErr
             Err(error) => return Err(error),
         }
     }
-    if seen { Ok(partly) } else { Err(FoldError::NoSuchRun(run)) }
+    if seen {
+        Ok(partly)
+    } else {
+        Err(FoldError::NoSuchRun(run))
+    }
 }

@@ -67,7 +67,11 @@ pub async fn pass<C: Core>(
 ) -> Result<Passed<C>, CommitError> {
     let Decided { events, at, next } = decided;
     if events.is_empty() {
-        return Ok(Passed { state: next, recorded: Vec::new(), intents: Vec::new() });
+        return Ok(Passed {
+            state: next,
+            recorded: Vec::new(),
+            intents: Vec::new(),
+        });
     }
     let mut append = Append {
         stream: StreamId::run(run),
@@ -80,11 +84,17 @@ pub async fn pass<C: Core>(
     };
     for event in &events {
         let head = next.label(event);
-        let packed = envelope::pack(event, at, head).map_err(|error| CommitError::Broken { why: error.to_string() })?;
+        let packed = envelope::pack(event, at, head).map_err(|error| CommitError::Broken {
+            why: error.to_string(),
+        })?;
         append.events.push(packed.event);
         append.blobs.extend(packed.blobs);
     }
-    let durability = if events.iter().any(CoreEvent::needs_barrier) { Durability::Barrier } else { Durability::Lazy };
+    let durability = if events.iter().any(CoreEvent::needs_barrier) {
+        Durability::Barrier
+    } else {
+        Durability::Lazy
+    };
     let recorded = commit(ports, append, durability).await?;
     let mut state = next;
     if let Some(last) = recorded.last() {
@@ -93,12 +103,25 @@ pub async fn pass<C: Core>(
     let intents = recorded
         .iter()
         .zip(&events)
-        .filter_map(|(recorded, event)| Some(Standing { recorded: recorded.clone(), intent: event.intent()?.clone() }))
+        .filter_map(|(recorded, event)| {
+            Some(Standing {
+                recorded: recorded.clone(),
+                intent: event.intent()?.clone(),
+            })
+        })
         .collect();
-    Ok(Passed { state, recorded: recorded.into_iter().zip(events).collect(), intents })
+    Ok(Passed {
+        state,
+        recorded: recorded.into_iter().zip(events).collect(),
+        intents,
+    })
 }
 
-async fn commit(ports: &Ports, append: Append, durability: Durability) -> Result<Vec<Recorded>, CommitError> {
+async fn commit(
+    ports: &Ports,
+    append: Append,
+    durability: Durability,
+) -> Result<Vec<Recorded>, CommitError> {
     let mut pause = Duration::from_millis(50);
     for _ in 1..TRIES {
         match ports.journal.commit(vec![append.clone()], durability).await {
@@ -113,5 +136,9 @@ async fn commit(ports: &Ports, append: Append, durability: Durability) -> Result
 /// The stamp of a record.
 #[must_use]
 pub fn stamp(recorded: &Recorded) -> Stamp {
-    Stamp { at: recorded.at, seq: recorded.seq, hash: recorded.hash }
+    Stamp {
+        at: recorded.at,
+        seq: recorded.seq,
+        hash: recorded.hash,
+    }
 }

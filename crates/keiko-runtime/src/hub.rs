@@ -36,9 +36,13 @@ impl Hub {
     /// Watches from a position on.
     #[must_use]
     pub fn start(journal: Arc<dyn Journal>, from: Position) -> Arc<Hub> {
-        let hub = Arc::new(Hub { listeners: Arc::default(), end: Cancel::new() });
+        let hub = Arc::new(Hub {
+            listeners: Arc::default(),
+            end: Cancel::new(),
+        });
         for prefix in ["inbox/", "kill"] {
-            let (journal, listeners, end) = (journal.clone(), hub.listeners.clone(), hub.end.clone());
+            let (journal, listeners, end) =
+                (journal.clone(), hub.listeners.clone(), hub.end.clone());
             tokio::spawn(async move {
                 let mut events = journal.tail(prefix, from);
                 while let Some(Some(event)) = end.run_until_cancelled(events.next()).await {
@@ -55,7 +59,9 @@ impl Hub {
     #[must_use]
     pub fn listen(&self, run: RunId) -> mpsc::Receiver<Heard> {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        lock(&self.listeners).by_inbox.insert(StreamId::inbox(run), sender);
+        lock(&self.listeners)
+            .by_inbox
+            .insert(StreamId::inbox(run), sender);
         receiver
     }
 }
@@ -67,7 +73,9 @@ impl Drop for Hub {
 }
 
 fn lock(listeners: &Mutex<Listeners>) -> std::sync::MutexGuard<'_, Listeners> {
-    listeners.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    listeners
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A full channel is no loss: what waits there already makes the run look into its inbox.
@@ -75,9 +83,15 @@ fn tell(listeners: &Mutex<Listeners>, event: &Recorded) {
     let mut listeners = lock(listeners);
     if event.stream == StreamId::kills() {
         listeners.by_inbox.retain(|_, sender| !sender.is_closed());
-        listeners.by_inbox.values().for_each(|sender| drop(sender.try_send(Heard::Kill)));
+        listeners
+            .by_inbox
+            .values()
+            .for_each(|sender| drop(sender.try_send(Heard::Kill)));
     } else if let Some(sender) = listeners.by_inbox.get(&event.stream)
-        && matches!(sender.try_send(Heard::Inbox), Err(mpsc::error::TrySendError::Closed(_)))
+        && matches!(
+            sender.try_send(Heard::Inbox),
+            Err(mpsc::error::TrySendError::Closed(_))
+        )
     {
         listeners.by_inbox.remove(&event.stream);
     }

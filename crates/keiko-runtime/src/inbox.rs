@@ -36,12 +36,16 @@ impl AnswerError {
     #[must_use]
     pub fn fault(&self, run: RunId) -> Fault {
         match self {
-            AnswerError::Answered(..) => Fault::new(Code(2103), self.to_string()).hint(format!("keiko runs show {run}")),
-            AnswerError::Expired(_) => {
-                Fault::new(Code(2105), self.to_string()).hint(format!("the agent is told, and may ask again: keiko resume {run}"))
+            AnswerError::Answered(..) => {
+                Fault::new(Code(2103), self.to_string()).hint(format!("keiko runs show {run}"))
             }
+            AnswerError::Expired(_) => Fault::new(Code(2105), self.to_string()).hint(format!(
+                "the agent is told, and may ask again: keiko resume {run}"
+            )),
             AnswerError::Commit(error) => error.fault(),
-            AnswerError::Read(error) => Fault::new(Code(3030), error.to_string()).hint("keiko doctor"),
+            AnswerError::Read(error) => {
+                Fault::new(Code(3030), error.to_string()).hint("keiko doctor")
+            }
         }
     }
 }
@@ -51,9 +55,17 @@ impl AnswerError {
 ///
 /// # Errors
 /// [`AnswerError`] when it is known that it would not count, or the journal cannot be written.
-pub async fn answer(journal: &dyn Journal, row: &ApprovalRow, answer: ApprovalAnswer, now: Timestamp) -> Result<Seq, AnswerError> {
+pub async fn answer(
+    journal: &dyn Journal,
+    row: &ApprovalRow,
+    answer: ApprovalAnswer,
+    now: Timestamp,
+) -> Result<Seq, AnswerError> {
     if let Some(first) = &row.answer {
-        return Err(AnswerError::Answered(first.decision.word(), first.by.clone()));
+        return Err(AnswerError::Answered(
+            first.decision.word(),
+            first.by.clone(),
+        ));
     }
     if let Some(expires) = row.request.expires.filter(|_| row.request.is_late(now)) {
         return Err(AnswerError::Expired(expires));
@@ -77,17 +89,35 @@ pub async fn answer(journal: &dyn Journal, row: &ApprovalRow, answer: ApprovalAn
 ///
 /// # Errors
 /// When the journal cannot be read or written.
-pub async fn say(journal: &dyn Journal, run: RunId, message: &InboxMessage, at: Timestamp) -> Result<Seq, CommitError> {
-    let broken = |error: serde_json::Error| CommitError::Broken { why: error.to_string() };
+pub async fn say(
+    journal: &dyn Journal,
+    run: RunId,
+    message: &InboxMessage,
+    at: Timestamp,
+) -> Result<Seq, CommitError> {
+    let broken = |error: serde_json::Error| CommitError::Broken {
+        why: error.to_string(),
+    };
     let head = keiko_governance::label::head_of_message(message);
     let dated;
     let message = match message {
         InboxMessage::Approval(answer) => {
-            let epoch = journal.epoch(&StreamId::run(run)).await.map_err(|error| CommitError::Broken { why: error.to_string() })?.0;
-            dated = InboxMessage::Approval(ApprovalAnswer { epoch, ..answer.clone() });
+            let epoch = journal
+                .epoch(&StreamId::run(run))
+                .await
+                .map_err(|error| CommitError::Broken {
+                    why: error.to_string(),
+                })?
+                .0;
+            dated = InboxMessage::Approval(ApprovalAnswer {
+                epoch,
+                ..answer.clone()
+            });
             &dated
         }
-        InboxMessage::Words { .. } | InboxMessage::Stop { .. } | InboxMessage::Cancel { .. } => message,
+        InboxMessage::Words { .. } | InboxMessage::Stop { .. } | InboxMessage::Cancel { .. } => {
+            message
+        }
     };
     let mut value = serde_json::to_value(message).map_err(broken)?;
     let mut texts: Vec<(Digest, String)> = Vec::new();
@@ -98,8 +128,20 @@ pub async fn say(journal: &dyn Journal, run: RunId, message: &InboxMessage, at: 
         expect: Expect::Any,
         fence: None,
         epoch: None,
-        events: vec![NewEvent { kind: KIND, version: 1, at, payload, head }],
-        blobs: texts.into_iter().map(|(digest, text)| NewBlob { digest, bytes: text.into_bytes() }).collect(),
+        events: vec![NewEvent {
+            kind: KIND,
+            version: 1,
+            at,
+            payload,
+            head,
+        }],
+        blobs: texts
+            .into_iter()
+            .map(|(digest, text)| NewBlob {
+                digest,
+                bytes: text.into_bytes(),
+            })
+            .collect(),
         views: Vec::new(),
     };
     let recorded = journal.commit(vec![append], Durability::Barrier).await?;
@@ -110,19 +152,29 @@ pub async fn say(journal: &dyn Journal, run: RunId, message: &InboxMessage, at: 
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub async fn heard(journal: &dyn Journal, run: RunId, after: Seq) -> Result<Vec<(Seq, InboxMessage)>, ReadError> {
+pub async fn heard(
+    journal: &dyn Journal,
+    run: RunId,
+    after: Seq,
+) -> Result<Vec<(Seq, InboxMessage)>, ReadError> {
     let mut messages = Vec::new();
     let mut events = journal.read(&StreamId::inbox(run), after);
     while let Some(event) = events.next().await {
         let event = event?;
         let mut texts = BTreeMap::new();
         for digest in keiko_contracts::envelope::blobs_of(&event.payload) {
-            texts.insert(digest, String::from_utf8_lossy(&journal.blob(&digest).await?).into_owned());
+            texts.insert(
+                digest,
+                String::from_utf8_lossy(&journal.blob(&digest).await?).into_owned(),
+            );
         }
-        let message = keiko_contracts::envelope::fill(&event.payload, &texts).and_then(|body| serde_json::from_slice(&body));
+        let message = keiko_contracts::envelope::fill(&event.payload, &texts)
+            .and_then(|body| serde_json::from_slice(&body));
         match message {
             Ok(message) => messages.push((event.seq, message)),
-            Err(error) => tracing::warn!(%run, seq = %event.seq, %error, "a message in the inbox cannot be read"),
+            Err(error) => {
+                tracing::warn!(%run, seq = %event.seq, %error, "a message in the inbox cannot be read")
+            }
         }
     }
     Ok(messages)

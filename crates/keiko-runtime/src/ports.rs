@@ -49,7 +49,12 @@ pub struct DriveOptions {
 
 impl Default for DriveOptions {
     fn default() -> Self {
-        DriveOptions { lease: Duration::from_secs(10), attended: false, tries: 5, pause: Duration::from_millis(500) }
+        DriveOptions {
+            lease: Duration::from_secs(10),
+            attended: false,
+            tries: 5,
+            pause: Duration::from_millis(500),
+        }
     }
 }
 
@@ -67,7 +72,10 @@ impl Perform<ToolAction> for NoTools {
     ) -> keiko_contracts::action::Outcome<keiko_contracts::action::ToolReport> {
         let (_, action) = permit.consume();
         let code = keiko_contracts::code::Code(6301);
-        keiko_contracts::action::Outcome::Failed(keiko_contracts::code::Fault::new(code, format!("no tool {} is configured", action.tool)))
+        keiko_contracts::action::Outcome::Failed(keiko_contracts::code::Fault::new(
+            code,
+            format!("no tool {} is configured", action.tool),
+        ))
     }
     async fn probe(
         &self,

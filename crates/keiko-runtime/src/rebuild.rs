@@ -5,7 +5,9 @@ use crate::views::{self, APPROVALS, RUNS};
 use keiko_agent::state::{RunState, Setup};
 use keiko_contracts::approval::ApprovalRow;
 use keiko_contracts::id::RunId;
-use keiko_contracts::journal::{Append, Durability, Expect, Recorded, Seq, StreamId, ViewOp, ViewRow};
+use keiko_contracts::journal::{
+    Append, Durability, Expect, Recorded, Seq, StreamId, ViewOp, ViewRow,
+};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{RunEvent, RunRow};
 use keiko_contracts::time::Timestamp;
@@ -29,7 +31,11 @@ pub struct Stale {
 ///
 /// # Errors
 /// When the journal's views cannot be read.
-pub async fn stale(journal: &dyn Journal, runs: &[RunId], setup: &Setup) -> Result<Vec<Stale>, ReadError> {
+pub async fn stale(
+    journal: &dyn Journal,
+    runs: &[RunId],
+    setup: &Setup,
+) -> Result<Vec<Stale>, ReadError> {
     let mut known = BTreeSet::new();
     let mut unknown = BTreeSet::new();
     let mut found = Vec::new();
@@ -51,18 +57,33 @@ pub async fn stale(journal: &dyn Journal, runs: &[RunId], setup: &Setup) -> Resu
             known.insert(key);
         }
         if !views.is_empty() {
-            found.push(Stale { run: run.to_string(), mend: append(stream, Expect::At(head), views) });
+            found.push(Stale {
+                run: run.to_string(),
+                mend: append(stream, Expect::At(head), views),
+            });
         }
     }
-    for (view, run_of) in [(RUNS, key_of as fn(&ViewRow) -> String), (APPROVALS, run_of_approval)] {
-        let query = ViewQuery { limit: ROWS_MAX, ..ViewQuery::default() };
+    for (view, run_of) in [
+        (RUNS, key_of as fn(&ViewRow) -> String),
+        (APPROVALS, run_of_approval),
+    ] {
+        let query = ViewQuery {
+            limit: ROWS_MAX,
+            ..ViewQuery::default()
+        };
         for row in journal.view_list(view, query).await? {
             let run = run_of(&row);
             if known.contains(&(view, row.key.clone())) || unknown.contains(&run) {
                 continue;
             }
-            let (stream, delete) = (StreamId("views".into()), ViewOp::Delete { view, key: row.key });
-            found.push(Stale { run, mend: append(stream, Expect::Any, vec![delete]) });
+            let (stream, delete) = (
+                StreamId("views".into()),
+                ViewOp::Delete { view, key: row.key },
+            );
+            found.push(Stale {
+                run,
+                mend: append(stream, Expect::Any, vec![delete]),
+            });
         }
     }
     Ok(found)
@@ -85,7 +106,15 @@ pub async fn mend(journal: &dyn Journal, stale: Vec<Stale>) -> Result<usize, Com
 }
 
 fn append(stream: StreamId, expect: Expect, views: Vec<ViewOp>) -> Append {
-    Append { stream, expect, fence: None, epoch: None, events: Vec::new(), blobs: Vec::new(), views }
+    Append {
+        stream,
+        expect,
+        fence: None,
+        epoch: None,
+        events: Vec::new(),
+        blobs: Vec::new(),
+        views,
+    }
 }
 
 fn key_of(row: &ViewRow) -> String {
@@ -94,7 +123,8 @@ fn key_of(row: &ViewRow) -> String {
 
 fn run_of_approval(row: &ViewRow) -> String {
     let run = serde_json::from_slice::<serde_json::Value>(&row.body).ok();
-    run.and_then(|row| row.get("run")?.as_str().map(str::to_owned)).unwrap_or_else(|| row.key.clone())
+    run.and_then(|row| row.get("run")?.as_str().map(str::to_owned))
+        .unwrap_or_else(|| row.key.clone())
 }
 
 /// The rows of a run, by view and key.
@@ -106,7 +136,11 @@ async fn rows(journal: &dyn Journal, run: RunId, setup: &Setup) -> Option<(Seq, 
     let mut last = Timestamp::default();
     let mut see = |state: &RunState, recorded: &Recorded, event: &RunEvent| {
         last = recorded.at;
-        rows.extend(views::approvals(state, event, recorded.at).into_iter().filter_map(keyed));
+        rows.extend(
+            views::approvals(state, event, recorded.at)
+                .into_iter()
+                .filter_map(keyed),
+        );
     };
     let state = match fold::fold_seeing(journal, run, setup, &mut see).await {
         Ok(state) => state,
@@ -128,10 +162,25 @@ fn keyed(op: ViewOp) -> Option<((&'static str, String), ViewOp)> {
 
 /// Whether a row stands there so. What a run has spent stands in its row as it was at its last turn: only the end's counts.
 async fn is_there(journal: &dyn Journal, put: &ViewOp, ended: bool) -> Result<bool, ReadError> {
-    let ViewOp::Put { view, key, sort, group, body } = put else { return Ok(true) };
-    let Some(row) = journal.view_get(view, key).await? else { return Ok(false) };
+    let ViewOp::Put {
+        view,
+        key,
+        sort,
+        group,
+        body,
+    } = put
+    else {
+        return Ok(true);
+    };
+    let Some(row) = journal.view_get(view, key).await? else {
+        return Ok(false);
+    };
     let same = if *view == RUNS {
-        let read = |body: &[u8]| serde_json::from_slice::<RunRow>(body).ok().map(|row| settled(row, ended));
+        let read = |body: &[u8]| {
+            serde_json::from_slice::<RunRow>(body)
+                .ok()
+                .map(|row| settled(row, ended))
+        };
         read(&row.body) == read(body)
     } else {
         let read = |body: &[u8]| serde_json::from_slice::<ApprovalRow>(body).ok();
@@ -141,6 +190,19 @@ async fn is_there(journal: &dyn Journal, put: &ViewOp, ended: bool) -> Result<bo
 }
 
 fn settled(row: RunRow, ended: bool) -> RunRow {
-    let row = RunRow { updated: Timestamp::default(), ..row };
-    if ended { row } else { RunRow { steps: 0, cost: Micros::ZERO, unpriced: false, cut_off: Micros::ZERO, ..row } }
+    let row = RunRow {
+        updated: Timestamp::default(),
+        ..row
+    };
+    if ended {
+        row
+    } else {
+        RunRow {
+            steps: 0,
+            cost: Micros::ZERO,
+            unpriced: false,
+            cut_off: Micros::ZERO,
+            ..row
+        }
+    }
 }

@@ -33,11 +33,18 @@ fn scrub_body(body: &mut JailBody) {
         JailBody::Cell(cell) => {
             clean(&mut cell.output);
             cell.value.iter_mut().for_each(clean);
-            cell.error.iter_mut().for_each(|error| clean(&mut error.traceback));
+            cell.error
+                .iter_mut()
+                .for_each(|error| clean(&mut error.traceback));
             // Images are not looked into.
-            cell.displays.iter_mut().filter(|(media, _)| media.starts_with("text/")).for_each(|(_, text)| clean(text));
+            cell.displays
+                .iter_mut()
+                .filter(|(media, _)| media.starts_with("text/"))
+                .for_each(|(_, text)| clean(text));
         }
-        JailBody::Prepared(prepared) => prepared.sets.iter_mut().for_each(|set| clean(&mut set.log)),
+        JailBody::Prepared(prepared) => {
+            prepared.sets.iter_mut().for_each(|set| clean(&mut set.log))
+        }
         JailBody::Surveyed(survey) => survey.instructions.iter_mut().for_each(clean),
         JailBody::Opened(_) | JailBody::Committed { .. } | JailBody::Restored => {}
     }
@@ -59,9 +66,18 @@ mod tests {
     #[test]
     fn a_key_that_a_command_prints_goes_no_further() {
         let key = format!("sk-ant-{}", "a1".repeat(20));
-        let exec = ExecReport { stdout: format!("KEY={key}\n").into(), ..ExecReport::default() };
-        let outcome = scrub(Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(exec), tree: None })));
+        let exec = ExecReport {
+            stdout: format!("KEY={key}\n").into(),
+            ..ExecReport::default()
+        };
+        let outcome = scrub(Outcome::Done(Report::Jail(JailReport {
+            body: JailBody::Exec(exec),
+            tree: None,
+        })));
         let json = serde_json::to_string(&outcome).unwrap();
-        assert!(!json.contains(&key) && json.contains("[redacted]"), "{json}");
+        assert!(
+            !json.contains(&key) && json.contains("[redacted]"),
+            "{json}"
+        );
     }
 }

@@ -49,15 +49,17 @@ pub fn effect_span(intent: &Intent) -> Span {
             "keiko.step" = intent.key.step,
             "keiko.effect" = %intent.key,
         ),
-        Action::Jail(_) | Action::Host(_) | Action::Tool(_) | Action::Run(_) => tracing::info_span!(
-            "execute_tool",
-            "gen_ai.operation.name" = "execute_tool",
-            "gen_ai.tool.name" = intent.tool.as_ref().map_or("harness", |tool| tool.as_str()),
-            "gen_ai.tool.call.id" = intent.call.as_deref().unwrap_or(""),
-            "error.type" = tracing::field::Empty,
-            "keiko.step" = intent.key.step,
-            "keiko.effect" = %intent.key,
-        ),
+        Action::Jail(_) | Action::Host(_) | Action::Tool(_) | Action::Run(_) => {
+            tracing::info_span!(
+                "execute_tool",
+                "gen_ai.operation.name" = "execute_tool",
+                "gen_ai.tool.name" = intent.tool.as_ref().map_or("harness", |tool| tool.as_str()),
+                "gen_ai.tool.call.id" = intent.call.as_deref().unwrap_or(""),
+                "error.type" = tracing::field::Empty,
+                "keiko.step" = intent.key.step,
+                "keiko.effect" = %intent.key,
+            )
+        }
     }
 }
 
@@ -68,7 +70,10 @@ pub fn note_outcome(span: &Span, outcome: &Outcome<Report>) {
             let read = report.usage.input + report.usage.cached + report.usage.cache_write;
             span.record("gen_ai.usage.input_tokens", read);
             span.record("gen_ai.usage.output_tokens", report.usage.output);
-            span.record("gen_ai.response.finish_reasons", tracing::field::debug(report.stop));
+            span.record(
+                "gen_ai.response.finish_reasons",
+                tracing::field::debug(report.stop),
+            );
         }
         Outcome::Done(_) => {}
         Outcome::Failed(fault) => {

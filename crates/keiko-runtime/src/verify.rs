@@ -52,7 +52,9 @@ impl VerifyError {
     pub fn fault(&self) -> Fault {
         match self {
             VerifyError::Fold(error) => error.fault(),
-            VerifyError::NotEnded(run) => Fault::new(Code(6205), self.to_string()).hint(format!("keiko resume {run}")),
+            VerifyError::NotEnded(run) => {
+                Fault::new(Code(6205), self.to_string()).hint(format!("keiko resume {run}"))
+            }
         }
     }
 }
@@ -91,8 +93,18 @@ impl Seen {
     }
 
     fn whole(&self) -> Check {
-        let seen = || format!("{} events, head {}", self.events.len(), self.chain.head().1.short());
-        Check { what: "journal chain".into(), ok: self.broken.is_none(), seen: self.broken.clone().unwrap_or_else(seen) }
+        let seen = || {
+            format!(
+                "{} events, head {}",
+                self.events.len(),
+                self.chain.head().1.short()
+            )
+        };
+        Check {
+            what: "journal chain".into(),
+            ok: self.broken.is_none(),
+            seen: self.broken.clone().unwrap_or_else(seen),
+        }
     }
 
     /// The card names the last event that was committed when it was drawn up: all between that and the card was
@@ -101,29 +113,52 @@ impl Seen {
         let before = self.events.get(..place).unwrap_or_default();
         let after = match card.journal {
             none if none == Digest::default() => Some(before),
-            hash => before.iter().position(|(seen, _)| *seen == hash).and_then(|at| before.get(at + 1..)),
+            hash => before
+                .iter()
+                .position(|(seen, _)| *seen == hash)
+                .and_then(|at| before.get(at + 1..)),
         };
         let ok = after.is_some_and(|after| after.iter().all(|(_, at)| *at == card.ended));
-        let seen = if card.journal == Digest::default() { "nothing before it".into() } else { card.journal.short() };
-        Check { what: "the card's journal hash".into(), ok, seen }
+        let seen = if card.journal == Digest::default() {
+            "nothing before it".into()
+        } else {
+            card.journal.short()
+        };
+        Check {
+            what: "the card's journal hash".into(),
+            ok,
+            seen,
+        }
     }
 
     fn checks(&self, card: &EvidenceCard, place: usize) -> Vec<Check> {
         let same = match (&card.tests_after, &self.tests) {
             (Some(card), Some(event)) => {
-                (card.passed, card.failed, card.errors, &card.tree) == (event.passed, event.failed, event.errors, &event.tree)
+                (card.passed, card.failed, card.errors, &card.tree)
+                    == (event.passed, event.failed, event.errors, &event.tree)
             }
             (None, None) => true,
             _ => false,
         };
-        let check = |what: &str, ok, seen| Check { what: what.into(), ok, seen };
+        let check = |what: &str, ok, seen| Check {
+            what: what.into(),
+            ok,
+            seen,
+        };
         let cost = format!("card {}, events {}", card.cost, Micros(self.spent));
-        let tests = self.tests.as_ref().map_or_else(|| "none".into(), |t| format!("{} passed, {} failed", t.passed, t.failed));
+        let tests = self.tests.as_ref().map_or_else(
+            || "none".into(),
+            |t| format!("{} passed, {} failed", t.passed, t.failed),
+        );
         vec![
             self.whole(),
             self.place(card, place),
             check("cost", card.cost.0 == self.spent, cost),
-            check("steps", card.steps >= self.steps, format!("card {}, events {}", card.steps, self.steps)),
+            check(
+                "steps",
+                card.steps >= self.steps,
+                format!("card {}, events {}", card.steps, self.steps),
+            ),
             check("tests as observed", same, tests),
         ]
     }
@@ -131,13 +166,21 @@ impl Seen {
 
 /// What in the change honest code does not do is no error of the journal; but without a person's word, not all is well.
 fn honest(card: &EvidenceCard) -> Option<Check> {
-    let without = card.findings.iter().filter(|finding| !matches!(finding.leave, Leave::Approval(_))).count();
+    let without = card
+        .findings
+        .iter()
+        .filter(|finding| !matches!(finding.leave, Leave::Approval(_)))
+        .count();
     let seen = match (card.findings.len(), without) {
         (0, _) => return None,
         (n, 0) => format!("found {n}, allowed by a person"),
         (n, without) => format!("found {n}, without a person's word {without}"),
     };
-    Some(Check { what: "what honest code does not do".into(), ok: without == 0, seen })
+    Some(Check {
+        what: "what honest code does not do".into(),
+        ok: without == 0,
+        seen,
+    })
 }
 
 /// Checks a run's journal and card.
@@ -176,5 +219,9 @@ async fn read(journal: &dyn Journal, run: RunId) -> Result<Seen, FoldError> {
         let event = fold::hydrate(journal, &recorded).await?;
         seen.take(&recorded, event);
     }
-    if seen.events.is_empty() { Err(FoldError::NoSuchRun(run)) } else { Ok(seen) }
+    if seen.events.is_empty() {
+        Err(FoldError::NoSuchRun(run))
+    } else {
+        Ok(seen)
+    }
 }

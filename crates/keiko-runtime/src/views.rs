@@ -44,19 +44,50 @@ pub(crate) fn approvals<C: Core>(core: &C, event: &C::Event, now: Timestamp) -> 
         let withdrawn = |request: &ApprovalRequest| {
             let (id, digest, by) = (request.id, request.digest, "the end of the run".to_owned());
             let (decision, epoch) = (Decision::Withdrawn, life.epoch);
-            let answer = ApprovalAnswer { id, digest, decision, by, epoch, reason: None, beforehand: None, inbox: None };
+            let answer = ApprovalAnswer {
+                id,
+                digest,
+                decision,
+                by,
+                epoch,
+                reason: None,
+                beforehand: None,
+                inbox: None,
+            };
             approval(life, id, now, Some(&answer))
         };
-        return life.open_approvals().filter_map(|approval| withdrawn(&approval.request)).collect();
+        return life
+            .open_approvals()
+            .filter_map(|approval| withdrawn(&approval.request))
+            .collect();
     }
-    let asked = event.asks().and_then(|request| approval(life, request.id, now, None));
-    asked.or_else(|| event.answers().and_then(|answer| approval(life, answer.id, now, Some(answer)))).into_iter().collect()
+    let asked = event
+        .asks()
+        .and_then(|request| approval(life, request.id, now, None));
+    asked
+        .or_else(|| {
+            event
+                .answers()
+                .and_then(|answer| approval(life, answer.id, now, Some(answer)))
+        })
+        .into_iter()
+        .collect()
 }
 
-fn approval(life: &Life, id: ApprovalId, now: Timestamp, answer: Option<&ApprovalAnswer>) -> Option<ViewOp> {
+fn approval(
+    life: &Life,
+    id: ApprovalId,
+    now: Timestamp,
+    answer: Option<&ApprovalAnswer>,
+) -> Option<ViewOp> {
     let request = life.approvals.get(&id)?.request.clone();
     let run = request.key.run;
-    let row = ApprovalRow { run, request: (*request).clone(), asked: now, answer: answer.cloned() };
+    let row = ApprovalRow {
+        run,
+        request: (*request).clone(),
+        asked: now,
+        answer: answer.cloned(),
+    };
     Some(ViewOp::Put {
         view: APPROVALS,
         key: id.to_string(),
@@ -70,15 +101,31 @@ fn approval(life: &Life, id: ApprovalId, now: Timestamp, answer: Option<&Approva
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub async fn list(journal: &dyn Journal, state: Option<RunStatus>, limit: u32) -> Result<Vec<RunRow>, ReadError> {
+pub async fn list(
+    journal: &dyn Journal,
+    state: Option<RunStatus>,
+    limit: u32,
+) -> Result<Vec<RunRow>, ReadError> {
     // Which of the running ones were interrupted is in no row: there are few, so all are looked at.
     let by_lease = matches!(state, Some(RunStatus::Running | RunStatus::Interrupted));
-    let group = if by_lease { Some(RunStatus::Running) } else { state }.map(|state| state.word().to_owned());
+    let group = if by_lease {
+        Some(RunStatus::Running)
+    } else {
+        state
+    }
+    .map(|state| state.word().to_owned());
     let most = if by_lease { RUNNING_MAX } else { limit };
-    let query = ViewQuery { group, newest_first: true, limit: most, ..ViewQuery::default() };
+    let query = ViewQuery {
+        group,
+        newest_first: true,
+        limit: most,
+        ..ViewQuery::default()
+    };
     let mut rows = Vec::new();
     for row in journal.view_list(RUNS, query).await? {
-        let Ok(mut row) = serde_json::from_slice::<RunRow>(&row.body) else { continue };
+        let Ok(mut row) = serde_json::from_slice::<RunRow>(&row.body) else {
+            continue;
+        };
         look_at_lease(journal, &mut row).await?;
         if state.is_none_or(|state| row.state == state) {
             rows.push(row);
@@ -95,14 +142,24 @@ pub async fn list(journal: &dyn Journal, state: Option<RunStatus>, limit: u32) -
 /// # Errors
 /// When the journal cannot be read.
 pub async fn below(journal: &dyn Journal, run: RunId) -> Result<Vec<RunId>, ReadError> {
-    let query = ViewQuery { limit: BELOW_MAX, newest_first: true, ..ViewQuery::default() };
+    let query = ViewQuery {
+        limit: BELOW_MAX,
+        newest_first: true,
+        ..ViewQuery::default()
+    };
     let rows = journal.view_list(RUNS, query).await?;
-    let rows: Vec<RunRow> = rows.iter().filter_map(|row| serde_json::from_slice(&row.body).ok()).collect();
+    let rows: Vec<RunRow> = rows
+        .iter()
+        .filter_map(|row| serde_json::from_slice(&row.body).ok())
+        .collect();
     let mut found = vec![run];
     let mut at = 0;
     while let Some(above) = found.get(at).copied() {
-        let next: Vec<RunId> =
-            rows.iter().filter(|row| row.parent == Some(above) && !found.contains(&row.run)).map(|row| row.run).collect();
+        let next: Vec<RunId> = rows
+            .iter()
+            .filter(|row| row.parent == Some(above) && !found.contains(&row.run))
+            .map(|row| row.run)
+            .collect();
         found.extend(next);
         at += 1;
     }

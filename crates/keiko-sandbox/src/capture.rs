@@ -24,7 +24,13 @@ impl Keep {
     /// Keeps at most `bytes`, half from the start and half from the end.
     pub(crate) fn new(bytes: u32) -> Self {
         let all = bytes as usize;
-        Keep { head: Vec::new(), head_max: all - all / 2, tail: VecDeque::new(), tail_max: all / 2, omitted: 0 }
+        Keep {
+            head: Vec::new(),
+            head_max: all - all / 2,
+            tail: VecDeque::new(),
+            tail_max: all / 2,
+            omitted: 0,
+        }
     }
 
     /// Takes the next piece.
@@ -44,9 +50,17 @@ impl Keep {
         let tail: Vec<u8> = self.tail.into();
         if self.omitted == 0 {
             self.head.extend_from_slice(&tail);
-            return Captured { head: self.head, tail: Vec::new(), omitted: 0 };
+            return Captured {
+                head: self.head,
+                tail: Vec::new(),
+                omitted: 0,
+            };
         }
-        Captured { head: self.head, tail, omitted: self.omitted }
+        Captured {
+            head: self.head,
+            tail,
+            omitted: self.omitted,
+        }
     }
 }
 
@@ -60,7 +74,9 @@ impl Decoder {
         // At most the last three bytes can be the start of a character.
         let torn = match std::str::from_utf8(&self.0) {
             Err(e) if e.error_len().is_none() => e.valid_up_to(),
-            Err(_) => (self.0.len().saturating_sub(3)..self.0.len()).find(|i| starts_unfinished(&self.0[*i..])).unwrap_or(self.0.len()),
+            Err(_) => (self.0.len().saturating_sub(3)..self.0.len())
+                .find(|i| starts_unfinished(&self.0[*i..]))
+                .unwrap_or(self.0.len()),
             Ok(_) => self.0.len(),
         };
         let rest = self.0.split_off(torn);
@@ -73,7 +89,11 @@ fn starts_unfinished(end: &[u8]) -> bool {
 }
 
 /// Reads a stream to its end.
-pub(crate) async fn capture(mut stream: impl AsyncRead + Unpin, bytes: u32, live: LiveSink) -> Captured {
+pub(crate) async fn capture(
+    mut stream: impl AsyncRead + Unpin,
+    bytes: u32,
+    live: LiveSink,
+) -> Captured {
     let mut keep = Keep::new(bytes);
     let mut decoder = Decoder::default();
     let (mut shown, mut buffer) = (0, vec![0; CHUNK]);
@@ -84,7 +104,9 @@ pub(crate) async fn capture(mut stream: impl AsyncRead + Unpin, bytes: u32, live
             shown += n;
             live.send(LiveFrame::Output { delta });
             if shown >= LIVE_MAX {
-                live.send(LiveFrame::Output { delta: "\n[more output is not shown live]\n".into() });
+                live.send(LiveFrame::Output {
+                    delta: "\n[more output is not shown live]\n".into(),
+                });
             }
         }
     }

@@ -49,7 +49,11 @@ struct Known {
 
 impl Space {
     pub(crate) fn new(reserve: u64, limit: u64) -> Space {
-        Space { reserve, limit, known: Arc::default() }
+        Space {
+            reserve,
+            limit,
+            known: Arc::default(),
+        }
     }
 
     /// Whether the folders hold more than they may, as far as is known without measuring too often.
@@ -64,7 +68,10 @@ impl Space {
             return std::future::pending().await;
         }
         let watch_free = async {
-            let free = |folder: &PathBuf| rustix::fs::statvfs(folder).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize));
+            let free = |folder: &PathBuf| {
+                rustix::fs::statvfs(folder)
+                    .map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize))
+            };
             while folders.iter().all(|folder| free(folder) >= self.reserve) {
                 tokio::time::sleep(LOOK).await;
             }
@@ -91,9 +98,14 @@ impl Space {
 
     async fn measured(&self, folders: Vec<PathBuf>, anew: bool) -> u64 {
         let space = self.clone();
-        tokio::task::spawn_blocking(move || folders.iter().map(|f| space.known_or_measured(f, anew)).fold(0, u64::saturating_add))
-            .await
-            .unwrap_or(0)
+        tokio::task::spawn_blocking(move || {
+            folders
+                .iter()
+                .map(|f| space.known_or_measured(f, anew))
+                .fold(0, u64::saturating_add)
+        })
+        .await
+        .unwrap_or(0)
     }
 
     fn known_or_measured(&self, folder: &Path, anew: bool) -> u64 {
@@ -110,25 +122,41 @@ impl Space {
         if all.len() >= 1024 {
             all.clear();
         }
-        all.insert(folder.to_owned(), Known { at: Instant::now(), took: began.elapsed(), bytes });
+        all.insert(
+            folder.to_owned(),
+            Known {
+                at: Instant::now(),
+                took: began.elapsed(),
+                bytes,
+            },
+        );
         bytes
     }
 }
 
 fn writable(mounts: &[Mount]) -> Vec<PathBuf> {
-    mounts.iter().filter(|m| m.writable).map(|m| m.host.clone()).collect()
+    mounts
+        .iter()
+        .filter(|m| m.writable)
+        .map(|m| m.host.clone())
+        .collect()
 }
 
 /// Bytes on disk below a folder, links not followed, other file systems left out. It may change while it is read, and may
 /// want to lead the reader astray: folders are opened beneath the first one only. Stops soon beyond `enough`.
 fn measure(folder: &Path, enough: u64) -> u64 {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let Ok(root) = rustix::fs::openat(CWD, folder, flags, Mode::empty()) else { return 0 };
-    let Ok(device) = rustix::fs::fstat(&root).map(|about| about.st_dev) else { return 0 };
+    let Ok(root) = rustix::fs::openat(CWD, folder, flags, Mode::empty()) else {
+        return 0;
+    };
+    let Ok(device) = rustix::fs::fstat(&root).map(|about| about.st_dev) else {
+        return 0;
+    };
     let mut open = vec![PathBuf::from(".")];
     let mut bytes = 0u64;
     while let Some(path) = open.pop() {
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         match openat2(&root, &path, flags, Mode::empty(), resolve) {
             Ok(fd) => bytes = bytes.saturating_add(one(&fd, &path, device, &mut open)),
             // Nested deeper than any path is long: nothing that builds or tests does that.
@@ -143,23 +171,35 @@ fn measure(folder: &Path, enough: u64) -> u64 {
 }
 
 fn one(fd: &OwnedFd, path: &Path, device: u64, open: &mut Vec<PathBuf>) -> u64 {
-    let Ok(entries) = Dir::read_from(fd) else { return 0 };
+    let Ok(entries) = Dir::read_from(fd) else {
+        return 0;
+    };
     let mut bytes = 0u64;
     for entry in entries.flatten() {
         let name = entry.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let Ok(about) = statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        let Ok(about) = statat(fd, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            continue;
+        };
         if about.st_dev != device {
             continue;
         }
         let is_folder = FileType::from_raw_mode(about.st_mode) == FileType::Directory;
-        let blocks = u64::try_from(about.st_blocks).unwrap_or(0).saturating_mul(512);
+        let blocks = u64::try_from(about.st_blocks)
+            .unwrap_or(0)
+            .saturating_mul(512);
         // Each name of a file with several bears its part. The type of the count differs between machines.
         #[allow(clippy::useless_conversion, reason = "32 bits on some")]
-        let names = if is_folder { 1 } else { u64::from(about.st_nlink).max(1) };
-        bytes = bytes.saturating_add(blocks / names).saturating_add(ENTRY_BYTES);
+        let names = if is_folder {
+            1
+        } else {
+            u64::from(about.st_nlink).max(1)
+        };
+        bytes = bytes
+            .saturating_add(blocks / names)
+            .saturating_add(ENTRY_BYTES);
         if is_folder {
             open.push(path.join(std::ffi::OsStr::from_bytes(name.to_bytes())));
         }
@@ -185,7 +225,10 @@ mod tests {
             fs::hard_link(inside.join("a/b/f"), inside.join(name)).unwrap();
         }
         let mib = measure(&inside, u64::MAX) >> 20;
-        assert_eq!(mib, 1, "a file of several names counts once, and what a link leads to not at all");
+        assert_eq!(
+            mib, 1,
+            "a file of several names counts once, and what a link leads to not at all"
+        );
     }
 
     #[test]
@@ -195,7 +238,13 @@ mod tests {
         let mut at: OwnedFd = fs::File::open(dir.path()).unwrap().into();
         for _ in 0..30 {
             rustix::fs::mkdirat(&at, name.as_str(), Mode::RWXU).unwrap();
-            at = rustix::fs::openat(&at, name.as_str(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            at = rustix::fs::openat(
+                &at,
+                name.as_str(),
+                OFlags::RDONLY | OFlags::DIRECTORY,
+                Mode::empty(),
+            )
+            .unwrap();
         }
         assert_eq!(measure(dir.path(), 1 << 40), u64::MAX);
     }

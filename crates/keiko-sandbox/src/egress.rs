@@ -82,32 +82,64 @@ impl Egress {
 
     /// The same, which waits only so long for the first byte of an answer.
     #[must_use]
-    pub fn with_patience(destinations: Destinations, upstream: Upstream, answer: Duration) -> Egress {
-        Egress(Arc::new(Rules { destinations, upstream, refused: Mutex::default(), failed: Mutex::default(), answer }))
+    pub fn with_patience(
+        destinations: Destinations,
+        upstream: Upstream,
+        answer: Duration,
+    ) -> Egress {
+        Egress(Arc::new(Rules {
+            destinations,
+            upstream,
+            refused: Mutex::default(),
+            failed: Mutex::default(),
+            answer,
+        }))
     }
 
     /// The variables by which programs in the jail find it.
     pub fn environment() -> impl Iterator<Item = (String, String)> {
-        let names = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "CARGO_HTTP_PROXY", "PIP_PROXY"];
-        names.into_iter().map(|name| (name.to_owned(), format!("http://127.0.0.1:{PORT}")))
+        let names = [
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "ALL_PROXY",
+            "CARGO_HTTP_PROXY",
+            "PIP_PROXY",
+        ];
+        names
+            .into_iter()
+            .map(|name| (name.to_owned(), format!("http://127.0.0.1:{PORT}")))
     }
 
     /// The places that were asked for and refused so far, with the reason.
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
-        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.0
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 
     /// The permitted places that could not be used, with what was wrong last.
     #[must_use]
     pub fn failed(&self) -> Vec<String> {
         let failed = self.0.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.iter().map(|(place, failure)| format!("{place}: {}", failure.why)).collect()
+        failed
+            .iter()
+            .map(|(place, failure)| format!("{place}: {}", failure.why))
+            .collect()
     }
 
     /// Takes over the listening socket that comes over `gate`, and serves it until dropped.
     pub(crate) async fn serve(self, gate: std::os::unix::net::UnixStream) {
-        let Ok(listener) = handed_over(gate).await else { return };
+        let Ok(listener) = handed_over(gate).await else {
+            return;
+        };
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         // Dropped with this future, and all connections with it.
         let mut open = JoinSet::new();
@@ -132,7 +164,9 @@ impl Egress {
 async fn handed_over(gate: std::os::unix::net::UnixStream) -> io::Result<TcpListener> {
     gate.set_nonblocking(true)?;
     let gate = UnixStream::from_std(gate)?;
-    let fd = gate.async_io(tokio::io::Interest::READABLE, || receive(&gate)).await?;
+    let fd = gate
+        .async_io(tokio::io::Interest::READABLE, || receive(&gate))
+        .await?;
     let listener = std::net::TcpListener::from(fd);
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
@@ -143,12 +177,19 @@ fn receive(gate: &UnixStream) -> io::Result<OwnedFd> {
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
-    recvmsg(gate, &mut [io::IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    recvmsg(
+        gate,
+        &mut [io::IoSliceMut::new(&mut byte)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
     let mut fds = ancillary.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(fds) => Some(fds),
         _ => None,
     });
-    fds.next().and_then(|mut fds| fds.next()).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    fds.next()
+        .and_then(|mut fds| fds.next())
+        .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Makes the listening socket, in process 1 of the jail, and hands it over.
@@ -160,7 +201,12 @@ pub(crate) fn open_gate(gate: &std::os::unix::net::UnixStream) -> io::Result<()>
     let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    sendmsg(gate, &[io::IoSlice::new(b"g")], &mut ancillary, SendFlags::NOSIGNAL)?;
+    sendmsg(
+        gate,
+        &[io::IoSlice::new(b"g")],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?;
     Ok(())
 }
 
@@ -169,7 +215,9 @@ impl Rules {
         let (head, rest) = match timeout(PATIENCE, read_head(&mut client, HEAD_MAX)).await {
             Ok(Ok(read)) => read,
             Ok(Err(bad)) => return refuse(&mut client, bad).await,
-            Err(_) => return refuse(&mut client, Bad(408, "the request did not come in time")).await,
+            Err(_) => {
+                return refuse(&mut client, Bad(408, "the request did not come in time")).await;
+            }
         };
         let request = match head::parse(&head) {
             Ok(request) => request,
@@ -181,14 +229,23 @@ impl Rules {
         }
     }
 
-    async fn tunnel(&self, mut client: TcpStream, host: &Host, port: u16, rest: &[u8]) -> io::Result<()> {
+    async fn tunnel(
+        &self,
+        mut client: TcpStream,
+        host: &Host,
+        port: u16,
+        rest: &[u8],
+    ) -> io::Result<()> {
         let (mut server, proxy) = match self.connect(host, port, true).await {
             Ok(connected) => connected,
             Err(bad) => return refuse(&mut client, bad).await,
         };
         if let Some(proxy) = proxy {
             let place = format!("{}:{port}", host.shown());
-            let asked = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{}\r\n", proxy.authorization);
+            let asked = format!(
+                "CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{}\r\n",
+                proxy.authorization
+            );
             server.write_all(asked.as_bytes()).await?;
             let answer = timeout(PATIENCE, read_head(&mut server, ANSWER_MAX)).await;
             let stands = matches!(&answer, Ok(Ok((head, _))) if is_ok(head));
@@ -196,12 +253,20 @@ impl Rules {
                 return refuse(&mut client, Bad(502, "the configured proxy gave no answer")).await;
             };
             if !stands {
-                return refuse(&mut client, Bad(502, "the configured proxy refused the connection")).await;
+                return refuse(
+                    &mut client,
+                    Bad(502, "the configured proxy refused the connection"),
+                )
+                .await;
             }
-            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+            client
+                .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                .await?;
             client.write_all(early).await?;
         } else {
-            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
+            client
+                .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                .await?;
         }
         let (asked, heard) = (AtomicBool::new(!rest.is_empty()), AtomicBool::new(false));
         let relayed = async {
@@ -239,11 +304,16 @@ impl Rules {
         let heard = AtomicBool::new(false);
         let (from_client, mut to_client) = client.split();
         let relayed = async {
-            server.write_all(&plain.rewritten(proxy.map(|p| p.authorization.as_str()))).await?;
-            let early = usize::try_from(plain.body).unwrap_or(usize::MAX).min(rest.len());
+            server
+                .write_all(&plain.rewritten(proxy.map(|p| p.authorization.as_str())))
+                .await?;
+            let early = usize::try_from(plain.body)
+                .unwrap_or(usize::MAX)
+                .min(rest.len());
             server.write_all(&rest[..early]).await?;
             let (from_server, mut to_server) = server.split();
-            let mut from_server = InspectReader::new(from_server, |bytes: &[u8]| note(&heard, bytes));
+            let mut from_server =
+                InspectReader::new(from_server, |bytes: &[u8]| note(&heard, bytes));
             let mut body = from_client.take(plain.body - early as u64);
             let sending = async {
                 let _ = tokio::io::copy(&mut body, &mut to_server).await;
@@ -266,7 +336,12 @@ impl Rules {
     }
 
     /// Decides, resolves once, and connects to what was judged. With a proxy of the operator's, names are its to resolve.
-    async fn connect(&self, host: &Host, port: u16, tunnel: bool) -> Result<(TcpStream, Option<&Proxy>), Bad> {
+    async fn connect(
+        &self,
+        host: &Host,
+        port: u16,
+        tunnel: bool,
+    ) -> Result<(TcpStream, Option<&Proxy>), Bad> {
         let verdict = self.destinations.judge(host, port);
         if let Verdict::Refused(why) = verdict {
             return Err(self.refusal(host, port, why));
@@ -277,16 +352,32 @@ impl Rules {
         if let Some(proxy) = self.upstream.toward(host, port, tunnel) {
             // The operator named it: wherever it is.
             let addresses = resolve(&proxy.host, proxy.port).await;
-            let addresses = addresses.map_err(|_| self.failure(host, port, 502, "the configured proxy's name is not known"))?;
-            let stream = first(&addresses).await.ok_or_else(|| self.failure(host, port, 502, "the configured proxy cannot be reached"))?;
+            let addresses = addresses.map_err(|_| {
+                self.failure(host, port, 502, "the configured proxy's name is not known")
+            })?;
+            let stream = first(&addresses).await.ok_or_else(|| {
+                self.failure(host, port, 502, "the configured proxy cannot be reached")
+            })?;
             return Ok((stream, Some(proxy)));
         }
-        let addresses = resolve(host, port).await.map_err(|_| self.failure(host, port, 502, "the name cannot be resolved"))?;
-        let good: Vec<SocketAddr> = addresses.iter().filter(|a| verdict.permits(a.ip(), address::is_own)).copied().collect();
+        let addresses = resolve(host, port)
+            .await
+            .map_err(|_| self.failure(host, port, 502, "the name cannot be resolved"))?;
+        let good: Vec<SocketAddr> = addresses
+            .iter()
+            .filter(|a| verdict.permits(a.ip(), address::is_own))
+            .copied()
+            .collect();
         if good.is_empty() {
-            return Err(self.refusal(host, port, "its address is of this machine or of a private network"));
+            return Err(self.refusal(
+                host,
+                port,
+                "its address is of this machine or of a private network",
+            ));
         }
-        let stream = first(&good).await.ok_or_else(|| self.failure(host, port, 504, "the server cannot be reached"))?;
+        let stream = first(&good)
+            .await
+            .ok_or_else(|| self.failure(host, port, 504, "the server cannot be reached"))?;
         Ok((stream, None))
     }
 
@@ -312,7 +403,10 @@ impl Rules {
     /// How a connection that stood came out. One answer makes good what was before.
     fn served(&self, host: &Host, port: u16, heard: bool) {
         if heard {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).remove(&format!("{}:{port}", host.shown()));
+            self.failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&format!("{}:{port}", host.shown()));
         } else {
             self.failure(host, port, 504, NO_ANSWER);
         }
@@ -320,7 +414,9 @@ impl Rules {
 
     fn is_given_up(&self, host: &Host, port: u16) -> bool {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get(&format!("{}:{port}", host.shown())).is_some_and(|failure| failure.times >= FAILURES_MOST)
+        failed
+            .get(&format!("{}:{port}", host.shown()))
+            .is_some_and(|failure| failure.times >= FAILURES_MOST)
     }
 }
 
@@ -338,7 +434,10 @@ async fn read_head(from: &mut TcpStream, most: usize) -> Result<(Vec<u8>, Vec<u8
     let mut bytes = Vec::new();
     let mut seen = 0;
     loop {
-        if let Some(at) = bytes.get(seen..).and_then(|new: &[u8]| new.windows(4).position(|w| w == b"\r\n\r\n")) {
+        if let Some(at) = bytes
+            .get(seen..)
+            .and_then(|new: &[u8]| new.windows(4).position(|w| w == b"\r\n\r\n"))
+        {
             let rest = bytes.split_off(seen + at + 4);
             return Ok((bytes, rest));
         }
@@ -362,7 +461,11 @@ async fn refuse(client: &mut TcpStream, bad: Bad) -> io::Result<()> {
     client.write_all(&bad.answer()).await?;
     client.shutdown().await?;
     // What is still on its way would otherwise make the kernel reset the connection, answer and all.
-    let _ = timeout(Duration::from_secs(1), tokio::io::copy(&mut client.take(1 << 20), &mut tokio::io::sink())).await;
+    let _ = timeout(
+        Duration::from_secs(1),
+        tokio::io::copy(&mut client.take(1 << 20), &mut tokio::io::sink()),
+    )
+    .await;
     Ok(())
 }
 
@@ -370,7 +473,9 @@ async fn resolve(host: &Host, port: u16) -> io::Result<Vec<SocketAddr>> {
     match host {
         Host::Address(address) => Ok(vec![(*address, port).into()]),
         Host::Name(name) => {
-            let found = timeout(PATIENCE, tokio::net::lookup_host((name.as_str(), port))).await.map_err(io::Error::from)??;
+            let found = timeout(PATIENCE, tokio::net::lookup_host((name.as_str(), port)))
+                .await
+                .map_err(io::Error::from)??;
             let mut all: Vec<SocketAddr> = found.take(64).collect();
             // Many machines have no way out over IPv6.
             all.sort_by_key(|a| matches!(a.ip(), IpAddr::V6(_)));

@@ -24,7 +24,8 @@ const FOLDER_ENTRIES_MAX: usize = 1_000_000;
 /// # Errors
 /// When there is nothing of that name, or it may not be opened.
 pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file: File = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(fd) => fd.into(),
         // A link, and a socket or a pipe that nobody reads.
@@ -38,7 +39,11 @@ pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
 #[must_use]
 pub fn read_regular(path: &Path, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_regular(path).ok()??.take(most).read_to_end(&mut bytes).ok()?;
+    open_regular(path)
+        .ok()??
+        .take(most)
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(bytes)
 }
 
@@ -131,7 +136,11 @@ struct Frame {
 
 /// Walks below `root` in the order of names, without following links. `.git` is not special here: a visitor goes past it.
 pub fn walk(root: &Path, rules: Rules<'_>, visitor: &mut dyn Visitor) {
-    let mut walk = Walk { root, use_rules: matches!(rules, Rules::Git { .. }), rules_left: ALL_RULES_BYTES_MAX };
+    let mut walk = Walk {
+        root,
+        use_rules: matches!(rules, Rules::Git { .. }),
+        rules_left: ALL_RULES_BYTES_MAX,
+    };
     let everywhere = match rules {
         Rules::Git { everywhere } if !everywhere.is_empty() => compiled(root, everywhere),
         _ => None,
@@ -149,8 +158,18 @@ pub fn walk(root: &Path, rules: Rules<'_>, visitor: &mut dyn Visitor) {
             continue;
         };
         let path = frame.folder.join(&name);
-        let seen = Seen { path: &path, name: &name, kind, depth: frames.len() };
-        if is_hidden(&frames, everywhere.as_ref(), &root.join(&path), kind == Kind::Folder) {
+        let seen = Seen {
+            path: &path,
+            name: &name,
+            kind,
+            depth: frames.len(),
+        };
+        if is_hidden(
+            &frames,
+            everywhere.as_ref(),
+            &root.join(&path),
+            kind == Kind::Folder,
+        ) {
             visitor.hidden(&seen);
             continue;
         }
@@ -184,17 +203,30 @@ impl Walk<'_> {
             let entry = entry?;
             let name = entry.file_name();
             // Gone since its name was read.
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             has_rules |= name == ".gitignore" && kind.is_file();
             entries.push((name, Kind::of(kind)));
         }
         entries.sort_by(|a, b| a.0.cmp(&b.0));
-        let rules = if has_rules && self.use_rules { self.rules_of(&place) } else { None };
-        Ok(Frame { folder, entries: entries.into_iter(), rules })
+        let rules = if has_rules && self.use_rules {
+            self.rules_of(&place)
+        } else {
+            None
+        };
+        Ok(Frame {
+            folder,
+            entries: entries.into_iter(),
+            rules,
+        })
     }
 
     fn rules_of(&mut self, place: &Path) -> Option<Gitignore> {
-        let bytes = read_regular(&place.join(".gitignore"), RULES_BYTES_MAX.min(self.rules_left))?;
+        let bytes = read_regular(
+            &place.join(".gitignore"),
+            RULES_BYTES_MAX.min(self.rules_left),
+        )?;
         self.rules_left = self.rules_left.saturating_sub(bytes.len() as u64);
         compiled(place, &String::from_utf8_lossy(&bytes))
     }
@@ -210,8 +242,17 @@ fn compiled(place: &Path, text: &str) -> Option<Gitignore> {
 }
 
 /// The innermost rule that says something about it decides.
-fn is_hidden(frames: &[Frame], everywhere: Option<&Gitignore>, path: &Path, is_folder: bool) -> bool {
-    let innermost_first = frames.iter().rev().filter_map(|frame| frame.rules.as_ref()).chain(everywhere);
+fn is_hidden(
+    frames: &[Frame],
+    everywhere: Option<&Gitignore>,
+    path: &Path,
+    is_folder: bool,
+) -> bool {
+    let innermost_first = frames
+        .iter()
+        .rev()
+        .filter_map(|frame| frame.rules.as_ref())
+        .chain(everywhere);
     for rules in innermost_first {
         let verdict = rules.matched(path, is_folder);
         if !verdict.is_none() {
@@ -228,7 +269,11 @@ pub fn is_gits_own(name: &[u8]) -> bool {
     let text = String::from_utf8_lossy(name);
     text.split('\\').any(|part| {
         let part = part.split(':').next().unwrap_or(part);
-        let shown: String = part.chars().filter(|c| !is_invisible(*c)).flat_map(char::to_lowercase).collect();
+        let shown: String = part
+            .chars()
+            .filter(|c| !is_invisible(*c))
+            .flat_map(char::to_lowercase)
+            .collect();
         matches!(shown.trim_end_matches(['.', ' ']), ".git" | "git~1")
     })
 }
@@ -274,14 +319,21 @@ mod tests {
     fn rules_mean_what_they_mean_to_git() {
         let dir = tempfile::tempdir().unwrap();
         let git = |args: &[&str]| {
-            let out = std::process::Command::new("git").args(args).current_dir(dir.path()).output().unwrap();
+            let out = std::process::Command::new("git")
+                .args(args)
+                .current_dir(dir.path())
+                .output()
+                .unwrap();
             String::from_utf8(out.stdout).unwrap()
         };
         git(&["init", "-q"]);
         make(
             dir.path(),
             &[
-                (".gitignore", "\u{feff}*.log\n/top\nbuild/\n!keep.log\na/**/z\n# x\n\\#y\nsp \\ \n[broken\n"),
+                (
+                    ".gitignore",
+                    "\u{feff}*.log\n/top\nbuild/\n!keep.log\na/**/z\n# x\n\\#y\nsp \\ \n[broken\n",
+                ),
                 ("x.log", ""),
                 ("keep.log", ""),
                 ("top", ""),
@@ -303,32 +355,64 @@ mod tests {
         );
         let mut names = Names::default();
         walk(dir.path(), Rules::Git { everywhere: "ex\n" }, &mut names);
-        let mut ours: Vec<String> = names.seen.into_iter().filter(|n| dir.path().join(n).is_file()).collect();
-        let mut gits: Vec<String> =
-            git(&["-c", "core.excludesFile=/dev/null", "-c", "core.quotePath=false", "ls-files", "-o", "--exclude-standard"])
-                .lines()
-                .map(str::to_owned)
-                .collect();
+        let mut ours: Vec<String> = names
+            .seen
+            .into_iter()
+            .filter(|n| dir.path().join(n).is_file())
+            .collect();
+        let mut gits: Vec<String> = git(&[
+            "-c",
+            "core.excludesFile=/dev/null",
+            "-c",
+            "core.quotePath=false",
+            "ls-files",
+            "-o",
+            "--exclude-standard",
+        ])
+        .lines()
+        .map(str::to_owned)
+        .collect();
         ours.sort();
         gits.sort();
         assert_eq!(ours, gits);
-        assert!(names.hidden.contains(&"build".to_owned()), "{:?}", names.hidden);
+        assert!(
+            names.hidden.contains(&"build".to_owned()),
+            "{:?}",
+            names.hidden
+        );
     }
 
     #[test]
     fn nothing_that_is_no_file_is_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        make(dir.path(), &[("a", ""), ("sub/b", ""), ("link/c", ""), ("real", "*\n")]);
+        make(
+            dir.path(),
+            &[("a", ""), ("sub/b", ""), ("link/c", ""), ("real", "*\n")],
+        );
         let fifo = |name: &str| {
-            rustix::fs::mknodat(rustix::fs::CWD, dir.path().join(name), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                dir.path().join(name),
+                rustix::fs::FileType::Fifo,
+                Mode::RUSR,
+                0,
+            )
+            .unwrap();
         };
         fifo(".gitignore");
         fifo("sub/p");
-        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("sub/.gitignore")).unwrap();
+        let _socket =
+            std::os::unix::net::UnixListener::bind(dir.path().join("sub/.gitignore")).unwrap();
         std::os::unix::fs::symlink("../real", dir.path().join("link/.gitignore")).unwrap();
         let mut names = Names::default();
         walk(dir.path(), Rules::Git { everywhere: "" }, &mut names);
-        assert!(["a", "sub/b", "link/c", "sub/p"].iter().all(|n| names.seen.contains(&(*n).to_owned())), "{:?}", names.seen);
+        assert!(
+            ["a", "sub/b", "link/c", "sub/p"]
+                .iter()
+                .all(|n| names.seen.contains(&(*n).to_owned())),
+            "{:?}",
+            names.seen
+        );
         for name in [".gitignore", "sub/.gitignore", "link/.gitignore", "sub"] {
             assert!(read_regular(&dir.path().join(name), 10).is_none(), "{name}");
         }
@@ -337,10 +421,30 @@ mod tests {
 
     #[test]
     fn names_that_are_gits_own_somewhere() {
-        for own in [".git", ".GIT", ".git.", ".git ", "git~1", "GIT~1", ".g\u{200c}it", ".git::$INDEX_ALLOCATION", "a\\.git", ".git\\x"] {
+        for own in [
+            ".git",
+            ".GIT",
+            ".git.",
+            ".git ",
+            "git~1",
+            "GIT~1",
+            ".g\u{200c}it",
+            ".git::$INDEX_ALLOCATION",
+            "a\\.git",
+            ".git\\x",
+        ] {
             assert!(is_gits_own(own.as_bytes()), "{own}");
         }
-        for other in [".gitignore", "git", "git~2", ".github", "a.git", "..git", "\u{200c}", "x\\y"] {
+        for other in [
+            ".gitignore",
+            "git",
+            "git~2",
+            ".github",
+            "a.git",
+            "..git",
+            "\u{200c}",
+            "x\\y",
+        ] {
             assert!(!is_gits_own(other.as_bytes()), "{other}");
         }
     }

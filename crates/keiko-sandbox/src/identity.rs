@@ -46,16 +46,29 @@ pub(crate) struct Decision {
 
 /// Decides, or says why there is nobody.
 pub(crate) fn decide(here: &Surroundings, configured: Option<Identity>) -> Result<Decision, Fault> {
-    let nobody = |why: String| Fault::new(Code(5003), why).hint("start Keiko as an ordinary user, which this container must have");
+    let nobody = |why: String| {
+        Fault::new(Code(5003), why)
+            .hint("start Keiko as an ordinary user, which this container must have")
+    };
     if here.uid != here.euid {
-        return Err(nobody("Keiko was started set-user-id, which a sandbox must not build on".into()));
+        return Err(nobody(
+            "Keiko was started set-user-id, which a sandbox must not build on".into(),
+        ));
     }
     if here.euid != 0 {
-        return Ok(Decision { identity: Identity { uid: here.euid, gid: here.gid }, switch: false });
+        return Ok(Decision {
+            identity: Identity {
+                uid: here.euid,
+                gid: here.gid,
+            },
+            switch: false,
+        });
     }
     let identity = match configured {
         Some(Identity { uid: 0, .. } | Identity { gid: 0, .. }) => {
-            return Err(nobody("commands are never run as root or in its group".into()));
+            return Err(nobody(
+                "commands are never run as root or in its group".into(),
+            ));
         }
         Some(identity) => identity,
         None => {
@@ -66,14 +79,22 @@ pub(crate) fn decide(here: &Surroundings, configured: Option<Identity>) -> Resul
         }
     };
     if !maps(&here.uid_map, identity.uid) || !maps(&here.gid_map, identity.gid) {
-        return Err(nobody(format!("user {}, which commands would run as, does not exist in this container", identity.uid)));
+        return Err(nobody(format!(
+            "user {}, which commands would run as, does not exist in this container",
+            identity.uid
+        )));
     }
-    Ok(Decision { identity, switch: true })
+    Ok(Decision {
+        identity,
+        switch: true,
+    })
 }
 
 /// The third field of `passwd` and of `group` alike.
 fn ids(table: &str) -> impl Iterator<Item = u32> {
-    table.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok())
+    table
+        .lines()
+        .filter_map(|line| line.split(':').nth(2)?.parse().ok())
 }
 
 /// Whether an id is mapped: lines of first inside, first outside, length.
@@ -90,31 +111,71 @@ mod tests {
 
     fn root() -> Surroundings {
         let map = "         0          0 4294967295\n";
-        Surroundings { uid_map: map.into(), gid_map: map.into(), passwd: "root:x:0:0::/root:/bin/sh\n".into(), ..Surroundings::default() }
+        Surroundings {
+            uid_map: map.into(),
+            gid_map: map.into(),
+            passwd: "root:x:0:0::/root:/bin/sh\n".into(),
+            ..Surroundings::default()
+        }
     }
 
     #[test]
     fn an_ordinary_user_stays_itself() {
-        let here = Surroundings { uid: 1001, euid: 1001, gid: 100, ..root() };
+        let here = Surroundings {
+            uid: 1001,
+            euid: 1001,
+            gid: 100,
+            ..root()
+        };
         let other = Some(Identity { uid: 5, gid: 5 });
-        assert_eq!(decide(&here, other).unwrap(), Decision { identity: Identity { uid: 1001, gid: 100 }, switch: false });
+        assert_eq!(
+            decide(&here, other).unwrap(),
+            Decision {
+                identity: Identity {
+                    uid: 1001,
+                    gid: 100
+                },
+                switch: false
+            }
+        );
     }
 
     #[test]
     fn root_becomes_somebody_that_no_account_uses() {
         assert_eq!(decide(&root(), None).unwrap().identity.uid, FIRST);
-        let here = Surroundings { group: format!("x:x:{FIRST}:\n"), ..root() };
-        assert_eq!(decide(&here, None).unwrap(), Decision { identity: Identity { uid: FIRST + 1, gid: FIRST + 1 }, switch: true });
+        let here = Surroundings {
+            group: format!("x:x:{FIRST}:\n"),
+            ..root()
+        };
+        assert_eq!(
+            decide(&here, None).unwrap(),
+            Decision {
+                identity: Identity {
+                    uid: FIRST + 1,
+                    gid: FIRST + 1
+                },
+                switch: true
+            }
+        );
     }
 
     #[test]
     fn root_is_refused_in_every_disguise() {
         for identity in [Identity { uid: 0, gid: 7 }, Identity { uid: 7, gid: 0 }] {
-            assert_eq!(decide(&root(), Some(identity)).unwrap_err().code, "KEI-5003");
+            assert_eq!(
+                decide(&root(), Some(identity)).unwrap_err().code,
+                "KEI-5003"
+            );
         }
-        let setuid = Surroundings { uid: 1000, ..root() };
+        let setuid = Surroundings {
+            uid: 1000,
+            ..root()
+        };
         assert_eq!(decide(&setuid, None).unwrap_err().code, "KEI-5003");
-        let container = Surroundings { uid_map: "0 1000 1\n".into(), ..root() };
+        let container = Surroundings {
+            uid_map: "0 1000 1\n".into(),
+            ..root()
+        };
         assert_eq!(decide(&container, None).unwrap_err().code, "KEI-5003");
     }
 }

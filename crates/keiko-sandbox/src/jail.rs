@@ -151,8 +151,16 @@ impl Jail {
     pub fn detect(options: JailOptions) -> Result<Jail, Fault> {
         let decision = identity::decide(&Surroundings::read(), options.identity)?;
         let bwrap = find_bwrap(&options)?;
-        let stage = if decision.switch { Some(make_stage(&options.runtime_dir)?) } else { None };
-        let places = if options.control_groups { Places::find() } else { Places::default() };
+        let stage = if decision.switch {
+            Some(make_stage(&options.runtime_dir)?)
+        } else {
+            None
+        };
+        let places = if options.control_groups {
+            Places::find()
+        } else {
+            Places::default()
+        };
         limits::sweep(&places);
         let mut found = allowlist::toolchains(&SearchFrom::environment());
         found.mounts.extend(options.mounts.iter().cloned());
@@ -161,7 +169,18 @@ impl Jail {
         let report = first_report(&bwrap, decision, &places, counts_per_jail)?;
         let mib = |mib: u32| u64::from(mib) << 20;
         let space = Space::new(mib(options.disk_reserve_mib), mib(options.workspace_mib));
-        let mut ground = Ground { space, options, bwrap, decision, stage, places, found, base_env, report, counts_per_jail };
+        let mut ground = Ground {
+            space,
+            options,
+            bwrap,
+            decision,
+            stage,
+            places,
+            found,
+            base_env,
+            report,
+            counts_per_jail,
+        };
         let locked = probe(&mut ground)?;
         ground.report.landlock = locked.landlock;
         ground.report.degraded.extend(landlock_note(&locked));
@@ -217,7 +236,12 @@ impl Ground {
             Network::None => None,
             Network::Through(egress) => Some(egress.clone()),
         };
-        Ok(Prepared { binary: self.stage_binary().to_owned(), plan, group, egress })
+        Ok(Prepared {
+            binary: self.stage_binary().to_owned(),
+            plan,
+            group,
+            egress,
+        })
     }
 
     fn plan(&self, spec: &JailSpec) -> Result<(LaunchPlan, Group), Fault> {
@@ -225,7 +249,11 @@ impl Ground {
         // A tool that was removed since must not keep everything else from running.
         let toolchains = self.found.mounts.iter().filter(|m| m.host.exists());
         // What a link leads to is seen through it; an environment that is activated in the shell is one of the folder's.
-        let linked = |mount: &Mount| spec.links.iter().any(|(from, _)| Path::new(&mount.inside).starts_with(from));
+        let linked = |mount: &Mount| {
+            spec.links
+                .iter()
+                .any(|(from, _)| Path::new(&mount.inside).starts_with(from))
+        };
         let toolchains: Vec<Mount> = toolchains.filter(|mount| !linked(mount)).cloned().collect();
         let all: Vec<&Mount> = toolchains.iter().chain(&spec.mounts).collect();
         if let Some(astray) = spec.mounts.iter().find(|mount| !is_straight(mount, &all)) {
@@ -233,17 +261,39 @@ impl Ground {
             return Err(Fault::new(Code(5010), what).at(&astray.inside));
         }
         let placed = placed(&spec.mounts)?;
-        let group = Group::make(&self.places, &spec.limits)
-            .map_err(|e| Fault::new(Code(5005), format!("control groups for a jail cannot be made: {e}")).hint("keiko doctor"))?;
+        let group = Group::make(&self.places, &spec.limits).map_err(|e| {
+            Fault::new(
+                Code(5005),
+                format!("control groups for a jail cannot be made: {e}"),
+            )
+            .hint("keiko doctor")
+        })?;
         let sizes = self.sizes(&spec.limits);
-        let mut layers = allowlist::system_layers(&self.options.inner, &toolchains, &self.found.links, sizes, &spec.limits);
-        layers.extend(spec.links.iter().map(|(inside, target)| Layer::Symlink { target: target.clone(), inside: inside.clone() }));
+        let mut layers = allowlist::system_layers(
+            &self.options.inner,
+            &toolchains,
+            &self.found.links,
+            sizes,
+            &spec.limits,
+        );
+        layers.extend(spec.links.iter().map(|(inside, target)| Layer::Symlink {
+            target: target.clone(),
+            inside: inside.clone(),
+        }));
         layers.extend(spec.mounts.iter().map(allowlist::layer));
         layers.push(Layer::Seal { inside: "/".into() });
         let mut env = self.base_env.clone();
         env.extend(spec.env.clone());
-        let mounts = toolchains.iter().chain(&spec.mounts).filter(|m| m.writable).map(|m| m.inside.clone());
-        let writable = ["/tmp", "/dev/shm", HOME].map(str::to_owned).into_iter().chain(mounts).collect();
+        let mounts = toolchains
+            .iter()
+            .chain(&spec.mounts)
+            .filter(|m| m.writable)
+            .map(|m| m.inside.clone());
+        let writable = ["/tmp", "/dev/shm", HOME]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(mounts)
+            .collect();
         let bytes = |mib: u32| u64::from(mib) << 20;
         let init = InitPlan {
             argv: spec.argv.clone(),
@@ -251,8 +301,13 @@ impl Ground {
             env,
             file_bytes: bytes(spec.limits.file_mib),
             open_files: OPEN_FILES,
-            processes: (self.places.pids.is_none() && self.counts_per_jail).then(|| u64::from(spec.limits.pids) + OWN_PIDS),
-            watch_memory: self.places.memory.is_none().then(|| bytes(spec.limits.memory_mib)),
+            processes: (self.places.pids.is_none() && self.counts_per_jail)
+                .then(|| u64::from(spec.limits.pids) + OWN_PIDS),
+            watch_memory: self
+                .places
+                .memory
+                .is_none()
+                .then(|| bytes(spec.limits.memory_mib)),
             writable,
             placed,
             gate: None,
@@ -272,7 +327,10 @@ impl Ground {
     /// Memory-backed folders are never larger than the memory that the command may use.
     fn sizes(&self, limits: &Limits) -> Sizes {
         let bytes = |mib: u32| u64::from(mib.min(limits.memory_mib).max(1)) << 20;
-        Sizes { tmp: bytes(self.options.tmp_mib), home: bytes(self.options.home_mib) }
+        Sizes {
+            tmp: bytes(self.options.tmp_mib),
+            home: bytes(self.options.home_mib),
+        }
     }
 }
 
@@ -284,14 +342,33 @@ fn check(spec: &JailSpec) -> Result<(), Fault> {
     }
     let variables = spec.env.iter().flat_map(|(name, value)| [name, value]);
     let paths = spec.mounts.iter().map(|m| &m.inside);
-    if spec.argv.iter().chain(variables).chain(paths).chain([&spec.cwd]).any(|text| text.contains('\0')) {
+    if spec
+        .argv
+        .iter()
+        .chain(variables)
+        .chain(paths)
+        .chain([&spec.cwd])
+        .any(|text| text.contains('\0'))
+    {
         return bad("a zero byte stands in the command, its environment or a path".into());
     }
-    if let Some(name) = spec.env.keys().find(|name| name.is_empty() || name.contains('=')) {
+    if let Some(name) = spec
+        .env
+        .keys()
+        .find(|name| name.is_empty() || name.contains('='))
+    {
         return bad(format!("`{name}` is no name of an environment variable"));
     }
-    if let Some(mount) = spec.mounts.iter().find(|m| !is_mountable(&m.inside) || m.inside == "/" || !m.host.is_absolute()) {
-        return bad(format!("{} cannot be mounted at {}", mount.host.display(), mount.inside));
+    if let Some(mount) = spec
+        .mounts
+        .iter()
+        .find(|m| !is_mountable(&m.inside) || m.inside == "/" || !m.host.is_absolute())
+    {
+        return bad(format!(
+            "{} cannot be mounted at {}",
+            mount.host.display(),
+            mount.inside
+        ));
     }
     if let Some(mount) = spec.mounts.iter().find(|m| !m.host.exists()) {
         return bad(format!("{} does not exist", mount.host.display()));
@@ -307,16 +384,33 @@ fn check(spec: &JailSpec) -> Result<(), Fault> {
 /// it is looked at again by process 1, see [`Placed`].
 fn is_straight(mount: &Mount, all: &[&Mount]) -> bool {
     all.iter().all(|outer| {
-        let Ok(below) = Path::new(&mount.inside).strip_prefix(&outer.inside) else { return true };
+        let Ok(below) = Path::new(&mount.inside).strip_prefix(&outer.inside) else {
+            return true;
+        };
         if below.as_os_str().is_empty() {
             return true;
         }
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let Ok(root) = rustix::fs::openat(CWD, &outer.host, flags | OFlags::DIRECTORY, RawMode::empty()) else { return false };
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match openat2(&root, below, flags | OFlags::NOFOLLOW, RawMode::empty(), resolve) {
+        let Ok(root) = rustix::fs::openat(
+            CWD,
+            &outer.host,
+            flags | OFlags::DIRECTORY,
+            RawMode::empty(),
+        ) else {
+            return false;
+        };
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(
+            &root,
+            below,
+            flags | OFlags::NOFOLLOW,
+            RawMode::empty(),
+            resolve,
+        ) {
             // Without following, a link at the end is opened itself.
-            Ok(place) => rustix::fs::fstat(&place).is_ok_and(|about| FileType::from_raw_mode(about.st_mode) != FileType::Symlink),
+            Ok(place) => rustix::fs::fstat(&place)
+                .is_ok_and(|about| FileType::from_raw_mode(about.st_mode) != FileType::Symlink),
             // Bubblewrap makes what is missing.
             Err(error) => error == rustix::io::Errno::NOENT,
         }
@@ -325,28 +419,62 @@ fn is_straight(mount: &Mount, all: &[&Mount]) -> bool {
 
 /// What must be seen at the place of each mount. A later mount above it hides an earlier one.
 fn placed(mounts: &[Mount]) -> Result<Vec<Placed>, Fault> {
-    let hidden = |at: usize| mounts[at + 1..].iter().any(|later| Path::new(&mounts[at].inside).starts_with(&later.inside));
-    let look = |mount: &Mount| {
-        let about = std::fs::symlink_metadata(&mount.host).ok().filter(|about| about.is_dir() || about.is_file());
-        let about = about.ok_or_else(|| Fault::new(Code(5010), "what is mounted must be a folder or a file").at(mount.host.display()))?;
-        Ok(Placed { inside: mount.inside.clone(), device: about.dev(), inode: about.ino() })
+    let hidden = |at: usize| {
+        mounts[at + 1..]
+            .iter()
+            .any(|later| Path::new(&mounts[at].inside).starts_with(&later.inside))
     };
-    mounts.iter().enumerate().filter(|(at, _)| !hidden(*at)).map(|(_, mount)| look(mount)).collect()
+    let look = |mount: &Mount| {
+        let about = std::fs::symlink_metadata(&mount.host)
+            .ok()
+            .filter(|about| about.is_dir() || about.is_file());
+        let about = about.ok_or_else(|| {
+            Fault::new(Code(5010), "what is mounted must be a folder or a file")
+                .at(mount.host.display())
+        })?;
+        Ok(Placed {
+            inside: mount.inside.clone(),
+            device: about.dev(),
+            inode: about.ino(),
+        })
+    };
+    mounts
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| !hidden(*at))
+        .map(|(_, mount)| look(mount))
+        .collect()
 }
 
 fn find_bwrap(options: &JailOptions) -> Result<PathBuf, Fault> {
     let usual = BWRAP.iter().map(PathBuf::from);
-    let found = options.bwrap.clone().into_iter().chain(usual.filter(|_| options.bwrap.is_none())).find(|p| p.is_file());
-    found.ok_or_else(|| Fault::new(Code(5001), "the sandbox program bubblewrap is not installed").hint(remedy::install("bubblewrap")))
+    let found = options
+        .bwrap
+        .clone()
+        .into_iter()
+        .chain(usual.filter(|_| options.bwrap.is_none()))
+        .find(|p| p.is_file());
+    found.ok_or_else(|| {
+        Fault::new(
+            Code(5001),
+            "the sandbox program bubblewrap is not installed",
+        )
+        .hint(remedy::install("bubblewrap"))
+    })
 }
 
 /// A folder of root's own below folders that nobody else can change.
 fn make_stage(runtime: &Path) -> Result<PathBuf, Fault> {
     let stage = runtime.join("stage");
     let unusable = |why: String| {
-        Fault::new(Code(5004), why).at(stage.display()).hint("it must be a folder that only this user can write: ls -ld shows who can")
+        Fault::new(Code(5004), why)
+            .at(stage.display())
+            .hint("it must be a folder that only this user can write: ls -ld shows who can")
     };
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&stage);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&stage);
     made.map_err(|e| unusable(format!("the runtime folder cannot be made: {e}")))?;
     let stage = std::fs::canonicalize(&stage).map_err(|e| unusable(e.to_string()))?;
     for folder in stage.ancestors() {
@@ -354,7 +482,10 @@ fn make_stage(runtime: &Path) -> Result<PathBuf, Fault> {
         let mode = about.permissions().mode();
         let foreign = about.uid() != 0 || (mode & 0o022 != 0 && mode & 0o1000 == 0);
         if foreign || mode & 0o001 == 0 {
-            return Err(unusable(format!("{} is not a folder of root's that all users can walk through", folder.display())));
+            return Err(unusable(format!(
+                "{} is not a folder of root's that all users can walk through",
+                folder.display()
+            )));
         }
     }
     Ok(stage)
@@ -362,21 +493,45 @@ fn make_stage(runtime: &Path) -> Result<PathBuf, Fault> {
 
 fn kernel_at_least(major: u32, minor: u32) -> bool {
     let name = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = name.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    let mut numbers = name
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|n| n.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
-fn first_report(bwrap: &Path, decision: Decision, places: &Places, counts_per_jail: bool) -> Result<IsolationReport, Fault> {
-    let version = std::process::Command::new(bwrap).arg("--version").env_clear().output();
-    let version =
-        version.map_err(|e| Fault::new(Code(5001), format!("bubblewrap cannot be started: {e}")).hint(remedy::install("bubblewrap")))?;
-    let by = |place: &limits::Place| if place.version == Version::One { LimitedBy::CgroupV1 } else { LimitedBy::CgroupV2 };
+fn first_report(
+    bwrap: &Path,
+    decision: Decision,
+    places: &Places,
+    counts_per_jail: bool,
+) -> Result<IsolationReport, Fault> {
+    let version = std::process::Command::new(bwrap)
+        .arg("--version")
+        .env_clear()
+        .output();
+    let version = version.map_err(|e| {
+        Fault::new(Code(5001), format!("bubblewrap cannot be started: {e}"))
+            .hint(remedy::install("bubblewrap"))
+    })?;
+    let by = |place: &limits::Place| {
+        if place.version == Version::One {
+            LimitedBy::CgroupV1
+        } else {
+            LimitedBy::CgroupV2
+        }
+    };
     let memory = places.memory.as_ref().map_or(LimitedBy::Watching, by);
-    let without = if counts_per_jail { LimitedBy::Rlimit } else { LimitedBy::Nothing };
+    let without = if counts_per_jail {
+        LimitedBy::Rlimit
+    } else {
+        LimitedBy::Nothing
+    };
     let processes = places.pids.as_ref().map_or(without, by);
     let mut degraded = Vec::new();
     if memory == LimitedBy::Watching {
-        degraded.push("memory is limited by looking every 50 ms: no control group for it can be made".into());
+        degraded.push(
+            "memory is limited by looking every 50 ms: no control group for it can be made".into(),
+        );
     }
     match processes {
         LimitedBy::Rlimit => degraded.push("processes are limited by a resource limit: no control group for it can be made".into()),
@@ -386,10 +541,16 @@ fn first_report(bwrap: &Path, decision: Decision, places: &Places, counts_per_ja
         _ => {}
     }
     Ok(IsolationReport {
-        bubblewrap: format!("{} ({})", bwrap.display(), String::from_utf8_lossy(&version.stdout).trim()),
+        bubblewrap: format!(
+            "{} ({})",
+            bwrap.display(),
+            String::from_utf8_lossy(&version.stdout).trim()
+        ),
         identity: decision.identity,
         switches_user: decision.switch,
-        namespaces: ["user", "mnt", "pid", "ipc", "uts", "cgroup", "net"].map(str::to_owned).to_vec(),
+        namespaces: ["user", "mnt", "pid", "ipc", "uts", "cgroup", "net"]
+            .map(str::to_owned)
+            .to_vec(),
         landlock: LandlockState::Absent,
         seccomp: true,
         memory,
@@ -402,15 +563,25 @@ fn first_report(bwrap: &Path, decision: Decision, places: &Places, counts_per_ja
 fn landlock_note(locked: &Locked) -> Option<String> {
     match locked.landlock {
         LandlockState::Full => None,
-        LandlockState::Partial => Some("the kernel is older than 6.12: its file rules (Landlock) are enforced in part".into()),
-        LandlockState::Absent => Some("the kernel has no file rules (Landlock): mounts alone draw the borders".into()),
+        LandlockState::Partial => Some(
+            "the kernel is older than 6.12: its file rules (Landlock) are enforced in part".into(),
+        ),
+        LandlockState::Absent => {
+            Some("the kernel has no file rules (Landlock): mounts alone draw the borders".into())
+        }
     }
 }
 
 /// Makes one jail and does nothing in it.
 fn probe(ground: &mut Ground) -> Result<Locked, Fault> {
-    let limits = Limits { wall_ms: 10_000, ..Limits::default() };
-    let argv = vec![crate::plan::SELF_INSIDE.to_owned(), crate::inner::NOTHING.to_owned()];
+    let limits = Limits {
+        wall_ms: 10_000,
+        ..Limits::default()
+    };
+    let argv = vec![
+        crate::plan::SELF_INSIDE.to_owned(),
+        crate::inner::NOTHING.to_owned(),
+    ];
     let spec = JailSpec {
         argv,
         cwd: "/".into(),
@@ -423,7 +594,10 @@ fn probe(ground: &mut Ground) -> Result<Locked, Fault> {
     };
     match start::blocking(ground.prepare(&spec)?, &spec)? {
         (Some(locked), End::Exit(0)) => Ok(locked),
-        (_, end) => Err(Fault::new(Code(5002), format!("a first jail did not work: {end:?}")).hint("keiko doctor")),
+        (_, end) => Err(
+            Fault::new(Code(5002), format!("a first jail did not work: {end:?}"))
+                .hint("keiko doctor"),
+        ),
     }
 }
 
@@ -446,19 +620,58 @@ mod tests {
 
     #[test]
     fn what_cannot_be_run_is_a_coded_fault() {
-        let mount = |host: &str, inside: &str| vec![Mount { host: host.into(), inside: inside.into(), writable: false }];
+        let mount = |host: &str, inside: &str| {
+            vec![Mount {
+                host: host.into(),
+                inside: inside.into(),
+                writable: false,
+            }]
+        };
         let bad = [
-            JailSpec { argv: vec![], ..spec() },
-            JailSpec { argv: vec![String::new()], ..spec() },
-            JailSpec { argv: vec!["a\0b".into()], ..spec() },
-            JailSpec { env: [("A=B".into(), String::new())].into(), ..spec() },
-            JailSpec { env: [(String::new(), String::new())].into(), ..spec() },
-            JailSpec { cwd: "relative".into(), ..spec() },
-            JailSpec { cwd: "/workspace/../..".into(), ..spec() },
-            JailSpec { mounts: mount("/usr", "/"), ..spec() },
-            JailSpec { mounts: mount("/usr", "/a/../b"), ..spec() },
-            JailSpec { mounts: mount("usr", "/a"), ..spec() },
-            JailSpec { mounts: mount("/does/not/exist", "/a"), ..spec() },
+            JailSpec {
+                argv: vec![],
+                ..spec()
+            },
+            JailSpec {
+                argv: vec![String::new()],
+                ..spec()
+            },
+            JailSpec {
+                argv: vec!["a\0b".into()],
+                ..spec()
+            },
+            JailSpec {
+                env: [("A=B".into(), String::new())].into(),
+                ..spec()
+            },
+            JailSpec {
+                env: [(String::new(), String::new())].into(),
+                ..spec()
+            },
+            JailSpec {
+                cwd: "relative".into(),
+                ..spec()
+            },
+            JailSpec {
+                cwd: "/workspace/../..".into(),
+                ..spec()
+            },
+            JailSpec {
+                mounts: mount("/usr", "/"),
+                ..spec()
+            },
+            JailSpec {
+                mounts: mount("/usr", "/a/../b"),
+                ..spec()
+            },
+            JailSpec {
+                mounts: mount("usr", "/a"),
+                ..spec()
+            },
+            JailSpec {
+                mounts: mount("/does/not/exist", "/a"),
+                ..spec()
+            },
         ];
         for spec in bad {
             assert_eq!(check(&spec).unwrap_err().code, "KEI-5010", "{spec:?}");
@@ -468,7 +681,10 @@ mod tests {
 
     #[test]
     fn missing_bubblewrap_names_the_command_that_installs_it() {
-        let options = JailOptions { bwrap: Some("/nowhere/bwrap".into()), ..JailOptions::new("/x") };
+        let options = JailOptions {
+            bwrap: Some("/nowhere/bwrap".into()),
+            ..JailOptions::new("/x")
+        };
         let fault = find_bwrap(&options).unwrap_err();
         assert_eq!(fault.code, "KEI-5001");
         assert!(fault.hint.unwrap().contains("install bubblewrap"));

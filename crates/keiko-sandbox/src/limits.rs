@@ -57,7 +57,12 @@ fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
             _ => return None,
         };
         let controllers = right.get(2)?.split(',').map(str::to_owned).collect();
-        Some(Hierarchy { version, controllers, root: (*left.get(3)?).to_owned(), mount: left.get(4)?.into() })
+        Some(Hierarchy {
+            version,
+            controllers,
+            root: (*left.get(3)?).to_owned(),
+            mount: left.get(4)?.into(),
+        })
     };
     mountinfo.lines().filter_map(parse).collect()
 }
@@ -69,11 +74,18 @@ fn own_folder(hierarchy: &Hierarchy, cgroup: &str) -> Option<PathBuf> {
         let (_, names, path) = (fields.next()?, fields.next()?, fields.next()?);
         let mine = match hierarchy.version {
             Version::Two => names.is_empty(),
-            Version::One => !names.is_empty() && names.split(',').all(|name| hierarchy.controllers.iter().any(|c| c == name)),
+            Version::One => {
+                !names.is_empty()
+                    && names
+                        .split(',')
+                        .all(|name| hierarchy.controllers.iter().any(|c| c == name))
+            }
         };
         mine.then_some(path)
     })?;
-    let below = path.strip_prefix(hierarchy.root.trim_end_matches('/')).unwrap_or(path);
+    let below = path
+        .strip_prefix(hierarchy.root.trim_end_matches('/'))
+        .unwrap_or(path);
     Some(hierarchy.mount.join(below.trim_start_matches('/')))
 }
 
@@ -84,7 +96,9 @@ impl Places {
         let (mountinfo, cgroup) = (text("/proc/self/mountinfo"), text("/proc/self/cgroup"));
         let mut places = Places::default();
         for hierarchy in hierarchies(&mountinfo) {
-            let Some(own) = own_folder(&hierarchy, &cgroup) else { continue };
+            let Some(own) = own_folder(&hierarchy, &cgroup) else {
+                continue;
+            };
             match hierarchy.version {
                 Version::One => places.take_version_one(&hierarchy, &own),
                 Version::Two => places.take_version_two(&hierarchy, &own),
@@ -96,7 +110,10 @@ impl Places {
     fn take_version_one(&mut self, hierarchy: &Hierarchy, own: &Path) {
         let has = |name: &str| hierarchy.controllers.iter().any(|c| c == name);
         let works = |file: &str| trial(own, |group| group.join(file).exists());
-        let place = Some(Place { version: Version::One, parent: own.into() });
+        let place = Some(Place {
+            version: Version::One,
+            parent: own.into(),
+        });
         if has("memory") && works("memory.limit_in_bytes") {
             self.memory.clone_from(&place);
         }
@@ -112,12 +129,20 @@ impl Places {
     /// that is allowed, else below it.
     fn take_version_two(&mut self, hierarchy: &Hierarchy, own: &Path) {
         let beside = own.parent().filter(|p| p.starts_with(&hierarchy.mount));
-        for parent in [beside, Some(own), Some(hierarchy.mount.as_path())].into_iter().flatten() {
+        for parent in [beside, Some(own), Some(hierarchy.mount.as_path())]
+            .into_iter()
+            .flatten()
+        {
             for controller in ["+memory", "+pids", "+cpu"] {
                 // Often enabled already, or not ours to enable: the trial tells.
                 let _ = std::fs::write(parent.join("cgroup.subtree_control"), controller);
             }
-            let place = || Some(Place { version: Version::Two, parent: parent.into() });
+            let place = || {
+                Some(Place {
+                    version: Version::Two,
+                    parent: parent.into(),
+                })
+            };
             let works = |file: &str| trial(parent, |group| group.join(file).exists());
             if self.memory.is_none() && works("memory.max") {
                 self.memory = place();
@@ -139,13 +164,21 @@ fn trial(parent: &Path, ask: impl Fn(&Path) -> bool) -> bool {
     if std::fs::create_dir(&group).is_err() {
         return false;
     }
-    let answer = ask(&group) && std::fs::OpenOptions::new().write(true).open(group.join("cgroup.procs")).is_ok();
+    let answer = ask(&group)
+        && std::fs::OpenOptions::new()
+            .write(true)
+            .open(group.join("cgroup.procs"))
+            .is_ok();
     std::fs::remove_dir(&group).is_ok() && answer
 }
 
 fn fresh_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{PREFIX}{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// The groups of one jail. They go when the last clone is dropped, and everything in them with them.
@@ -175,7 +208,12 @@ impl Group {
             }
             Ok(Some((place.version, path)))
         };
-        let (memory, pids, cpu, kill) = (folder(&places.memory), folder(&places.pids), folder(&places.cpu), folder(&places.kill));
+        let (memory, pids, cpu, kill) = (
+            folder(&places.memory),
+            folder(&places.pids),
+            folder(&places.cpu),
+            folder(&places.kill),
+        );
         // From here on a failure removes, by dropping, what was made.
         let mut group = made;
         group.memory = memory?;
@@ -188,19 +226,32 @@ impl Group {
 
     /// The files that a process writes `0` to in order to join.
     pub(crate) fn join_files(&self) -> Vec<PathBuf> {
-        self.0.all.iter().map(|folder| folder.join("cgroup.procs")).collect()
+        self.0
+            .all
+            .iter()
+            .map(|folder| folder.join("cgroup.procs"))
+            .collect()
     }
 
     /// True when the kernel killed something in here for its memory.
     pub(crate) fn out_of_memory(&self) -> bool {
-        let Some((version, folder)) = &self.0.memory else { return false };
-        let file = if *version == Version::One { "memory.oom_control" } else { "memory.events" };
+        let Some((version, folder)) = &self.0.memory else {
+            return false;
+        };
+        let file = if *version == Version::One {
+            "memory.oom_control"
+        } else {
+            "memory.events"
+        };
         count(&folder.join(file), "oom_kill") > 0
     }
 
     /// True when a process could not be started because there were too many.
     pub(crate) fn out_of_processes(&self) -> bool {
-        self.0.pids.as_ref().is_some_and(|folder| count(&folder.join("pids.events"), "max") > 0)
+        self.0
+            .pids
+            .as_ref()
+            .is_some_and(|folder| count(&folder.join("pids.events"), "max") > 0)
     }
 
     /// Processor time, milliseconds.
@@ -215,7 +266,11 @@ impl Group {
     /// Peak memory with file cache, KiB.
     pub(crate) fn peak_kib(&self) -> Option<u64> {
         let (version, folder) = self.0.memory.as_ref()?;
-        let file = if *version == Version::One { "memory.max_usage_in_bytes" } else { "memory.peak" };
+        let file = if *version == Version::One {
+            "memory.max_usage_in_bytes"
+        } else {
+            "memory.peak"
+        };
         Some(read_number(&folder.join(file))? / 1024)
     }
 
@@ -241,7 +296,10 @@ impl Folders {
             None => {}
         }
         match &self.pids {
-            Some(folder) => std::fs::write(folder.join("pids.max"), u64::from(limits.pids).saturating_add(OWN_PIDS).to_string()),
+            Some(folder) => std::fs::write(
+                folder.join("pids.max"),
+                u64::from(limits.pids).saturating_add(OWN_PIDS).to_string(),
+            ),
             None => Ok(()),
         }
     }
@@ -259,13 +317,25 @@ pub(crate) const OWN_PIDS: u64 = 5;
 /// A file that not every kernel has.
 fn optional(folder: &Path, file: &str, value: &str) -> std::io::Result<()> {
     let path = folder.join(file);
-    if path.exists() { std::fs::write(path, value) } else { Ok(()) }
+    if path.exists() {
+        std::fs::write(path, value)
+    } else {
+        Ok(())
+    }
 }
 
 /// The number after a word in a file of `word number` lines.
 fn count(file: &Path, word: &str) -> u64 {
     let text = std::fs::read_to_string(file).unwrap_or_default();
-    text.lines().find_map(|line| line.strip_prefix(word)?.strip_prefix(' ')?.trim().parse().ok()).unwrap_or(0)
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix(word)?
+                .strip_prefix(' ')?
+                .trim()
+                .parse()
+                .ok()
+        })
+        .unwrap_or(0)
 }
 
 fn read_number(file: &Path) -> Option<u64> {
@@ -291,16 +361,27 @@ impl Drop for Folders {
             }
             tracing::warn!(?left, "control groups of a jail could not be removed");
         };
-        let _ = std::thread::Builder::new().name("keiko-jail-sweep".into()).spawn(wait);
+        let _ = std::thread::Builder::new()
+            .name("keiko-jail-sweep".into())
+            .spawn(wait);
     }
 }
 
 /// Removes groups that a Keiko which was killed left behind.
 pub(crate) fn sweep(places: &Places) {
-    for place in [&places.memory, &places.pids, &places.cpu, &places.kill].into_iter().flatten() {
-        for entry in std::fs::read_dir(&place.parent).into_iter().flatten().flatten() {
+    for place in [&places.memory, &places.pids, &places.cpu, &places.kill]
+        .into_iter()
+        .flatten()
+    {
+        for entry in std::fs::read_dir(&place.parent)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+            let owner = name
+                .strip_prefix(PREFIX)
+                .and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
             if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
                 let _ = std::fs::write(entry.path().join("cgroup.kill"), "1");
                 let _ = std::fs::remove_dir(entry.path());
@@ -327,12 +408,19 @@ mod tests {
         let folders: Vec<_> = found.iter().map(|h| own_folder(h, own).unwrap()).collect();
         assert_eq!(folders[0], Path::new("/sys/fs/cgroup/memory/process/x"));
         assert_eq!(folders[1], Path::new("/sys/fs/cgroup/unified/user.slice"));
-        assert_eq!(folders[2], Path::new("/cg/cpu/y"), "a mount may show a part of its hierarchy only");
+        assert_eq!(
+            folders[2],
+            Path::new("/cg/cpu/y"),
+            "a mount may show a part of its hierarchy only"
+        );
     }
 
     #[test]
     fn nonsense_is_no_hierarchy() {
-        assert_eq!(hierarchies("\n - \na b - cgroup\n1 2 3 4 5 - cgroup2\n"), []);
+        assert_eq!(
+            hierarchies("\n - \na b - cgroup\n1 2 3 4 5 - cgroup2\n"),
+            []
+        );
     }
 
     #[test]

@@ -48,7 +48,11 @@ pub(crate) struct LaunchPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Layer {
     /// A host folder or file.
-    Bind { host: PathBuf, inside: String, writable: bool },
+    Bind {
+        host: PathBuf,
+        inside: String,
+        writable: bool,
+    },
     /// A symbolic link.
     Symlink { target: String, inside: String },
     /// A small read-only file made up for the jail.
@@ -183,8 +187,12 @@ impl Ask {
 pub(crate) fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(message).map_err(io::Error::other)?;
     let length = u32::try_from(body.len()).ok().filter(|n| *n <= MESSAGE_MAX);
-    let length =
-        length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "command, environment and mounts are too long for a jail"))?;
+    let length = length.ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "command, environment and mounts are too long for a jail",
+        )
+    })?;
     let mut bytes = Vec::with_capacity(4 + body.len());
     bytes.extend_from_slice(&length.to_be_bytes());
     bytes.extend_from_slice(&body);
@@ -195,7 +203,10 @@ pub(crate) fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
 pub(crate) fn body_length(header: [u8; 4]) -> io::Result<usize> {
     let length = u32::from_be_bytes(header);
     if length > MESSAGE_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "message too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "message too long",
+        ));
     }
     Ok(length as usize)
 }
@@ -220,7 +231,9 @@ mod tests {
 
     #[test]
     fn a_message_comes_back_and_nothing_after_it_is_touched() {
-        let notice = Notice::NotStarted { why: "kein Programm „x“".into() };
+        let notice = Notice::NotStarted {
+            why: "kein Programm „x“".into(),
+        };
         let mut bytes = encode(&notice).unwrap();
         bytes.extend_from_slice(b"rest");
         let mut from = bytes.as_slice();

@@ -4,7 +4,11 @@ use keiko_contracts::code::{Code, Fault};
 
 /// The command that installs a package, for root or not.
 pub(crate) fn install(package: &str) -> String {
-    let sudo = if rustix::process::geteuid().is_root() { "" } else { "sudo " };
+    let sudo = if rustix::process::geteuid().is_root() {
+        ""
+    } else {
+        "sudo "
+    };
     format!("{sudo}apt-get install {package}")
 }
 
@@ -18,9 +22,14 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn read() -> Self {
-        let is = |path: &str, value: &str| std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value);
+        let is = |path: &str, value: &str| {
+            std::fs::read_to_string(path).is_ok_and(|text| text.trim() == value)
+        };
         Settings {
-            apparmor_restricts: is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
+            apparmor_restricts: is(
+                "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+                "1",
+            ),
             clone_forbidden: is("/proc/sys/kernel/unprivileged_userns_clone", "0"),
             no_namespaces: is("/proc/sys/user/max_user_namespaces", "0"),
         }
@@ -31,31 +40,61 @@ impl Settings {
 pub(crate) fn explain(said: &str, settings: Settings) -> Fault {
     let said = said.trim();
     let said = said.strip_prefix("bwrap: ").unwrap_or(said);
-    let first: String = said.lines().next().unwrap_or_default().chars().take(300).collect();
-    let fault = |why: &str, hint: &str| Fault::new(Code(5002), format!("{why}: {first}")).hint(hint);
-    let namespaces = ["namespace", "uid map", "gid map", "setgroups", "loopback", "RTM_NEWADDR", "Operation not permitted"];
+    let first: String = said
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(300)
+        .collect();
+    let fault =
+        |why: &str, hint: &str| Fault::new(Code(5002), format!("{why}: {first}")).hint(hint);
+    let namespaces = [
+        "namespace",
+        "uid map",
+        "gid map",
+        "setgroups",
+        "loopback",
+        "RTM_NEWADDR",
+        "Operation not permitted",
+    ];
     if said.contains("Unknown option") {
         return fault("bubblewrap is older than 0.8.0", &install("bubblewrap"));
     }
     if namespaces.iter().any(|word| said.contains(word)) {
         return match settings {
-            Settings { apparmor_restricts: true, .. } => fault(
+            Settings {
+                apparmor_restricts: true,
+                ..
+            } => fault(
                 "AppArmor forbids the sandbox to make namespaces",
                 "sudo apt-get install apparmor-profiles && sudo cp /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ && sudo systemctl reload apparmor",
             ),
-            Settings { clone_forbidden: true, .. } => {
-                fault("the kernel forbids users to make namespaces", "sudo sysctl -w kernel.unprivileged_userns_clone=1")
-            }
-            Settings { no_namespaces: true, .. } => {
-                fault("the kernel is set to allow no user namespaces", "sudo sysctl -w user.max_user_namespaces=15000")
-            }
+            Settings {
+                clone_forbidden: true,
+                ..
+            } => fault(
+                "the kernel forbids users to make namespaces",
+                "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+            ),
+            Settings {
+                no_namespaces: true,
+                ..
+            } => fault(
+                "the kernel is set to allow no user namespaces",
+                "sudo sysctl -w user.max_user_namespaces=15000",
+            ),
             Settings { .. } => fault(
                 "the sandbox may not make namespaces here",
                 "in a container, start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined",
             ),
         };
     }
-    let what = if first.is_empty() { "it ended without a word".to_owned() } else { first };
+    let what = if first.is_empty() {
+        "it ended without a word".to_owned()
+    } else {
+        first
+    };
     Fault::new(Code(5005), format!("a jail could not be made: {what}")).hint("keiko doctor")
 }
 
@@ -68,12 +107,51 @@ mod tests {
         let said = "bwrap: setting up uid map: Permission denied";
         let none = Settings::default();
         let cases = [
-            (said, Settings { apparmor_restricts: true, ..none }, "KEI-5002", "apparmor"),
-            (said, Settings { clone_forbidden: true, ..none }, "KEI-5002", "unprivileged_userns_clone=1"),
-            (said, Settings { no_namespaces: true, ..none }, "KEI-5002", "max_user_namespaces"),
-            ("bwrap: Creating new namespace failed: Operation not permitted", none, "KEI-5002", "--security-opt"),
-            ("bwrap: Unknown option --disable-userns", none, "KEI-5002", "install bubblewrap"),
-            ("bwrap: Can't find source path /x", none, "KEI-5005", "doctor"),
+            (
+                said,
+                Settings {
+                    apparmor_restricts: true,
+                    ..none
+                },
+                "KEI-5002",
+                "apparmor",
+            ),
+            (
+                said,
+                Settings {
+                    clone_forbidden: true,
+                    ..none
+                },
+                "KEI-5002",
+                "unprivileged_userns_clone=1",
+            ),
+            (
+                said,
+                Settings {
+                    no_namespaces: true,
+                    ..none
+                },
+                "KEI-5002",
+                "max_user_namespaces",
+            ),
+            (
+                "bwrap: Creating new namespace failed: Operation not permitted",
+                none,
+                "KEI-5002",
+                "--security-opt",
+            ),
+            (
+                "bwrap: Unknown option --disable-userns",
+                none,
+                "KEI-5002",
+                "install bubblewrap",
+            ),
+            (
+                "bwrap: Can't find source path /x",
+                none,
+                "KEI-5005",
+                "doctor",
+            ),
             ("", none, "KEI-5005", "doctor"),
         ];
         for (said, settings, code, hint) in cases {

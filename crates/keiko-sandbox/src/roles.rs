@@ -14,6 +14,9 @@ pub fn play(args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if args.next_if(|first| first == watch::WATCH_ARG).is_some() {
         return Some(watch::main(args));
     }
-    let names_a_stage = args.peek().and_then(|first| first.to_str()).is_some_and(|first| inner::STAGES.contains(&first));
+    let names_a_stage = args
+        .peek()
+        .and_then(|first| first.to_str())
+        .is_some_and(|first| inner::STAGES.contains(&first));
     names_a_stage.then(|| inner::inner_main(args))
 }

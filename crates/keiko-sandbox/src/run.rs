@@ -63,17 +63,32 @@ impl Jail {
     /// # Errors
     /// KEI-5010 a command that cannot be; KEI-5002 and KEI-5005 when no jail could be made. How the command itself ended
     /// is in the output.
-    pub async fn run(&self, spec: JailSpec, live: LiveSink, cancel: Cancel) -> Result<JailOutput, Fault> {
+    pub async fn run(
+        &self,
+        spec: JailSpec,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Result<JailOutput, Fault> {
         let began = Instant::now();
-        let Started { mut child, control, group, serving: _serving } = start::start(self.0.prepare(&spec)?).await?;
+        let Started {
+            mut child,
+            control,
+            group,
+            serving: _serving,
+        } = start::start(self.0.prepare(&spec)?).await?;
         let (mut reader, mut writer) = control.into_split();
         let missing = || Fault::new(Code(5005), "a jail has no standard streams");
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
             return Err(missing());
         };
         let feeding = tokio::spawn(feed(stdin, spec.stdin.clone()));
         let bytes = spec.limits.output_bytes;
-        let (out, err) = (tokio::spawn(capture(stdout, bytes, live.clone())), tokio::spawn(capture(stderr, bytes, live)));
+        let (out, err) = (
+            tokio::spawn(capture(stdout, bytes, live.clone())),
+            tokio::spawn(capture(stderr, bytes, live)),
+        );
         let mut said = Said::default();
         let stopped = {
             let mut listening = std::pin::pin!(listen(&mut reader, &mut said));
@@ -104,30 +119,73 @@ impl Jail {
     /// # Errors
     /// As for [`Jail::run`].
     pub async fn spawn(&self, spec: JailSpec) -> Result<JailProcess, Fault> {
-        let Started { mut child, control, group, serving } = start::start(self.0.prepare(&spec)?).await?;
+        let Started {
+            mut child,
+            control,
+            group,
+            serving,
+        } = start::start(self.0.prepare(&spec)?).await?;
         let (mut reader, writer) = control.into_split();
-        let first = timeout(START, next_notice(&mut reader)).await.ok().flatten();
+        let first = timeout(START, next_notice(&mut reader))
+            .await
+            .ok()
+            .flatten();
         let Some(Notice::Locked(locked)) = first else {
             group.kill();
             let _ = child.start_kill();
-            let said = Said { failed: if let Some(Notice::Failed { what }) = first { Some(what) } else { None }, ..Said::default() };
+            let said = Said {
+                failed: if let Some(Notice::Failed { what }) = first {
+                    Some(what)
+                } else {
+                    None
+                },
+                ..Said::default()
+            };
             let stderr = match child.stderr.take() {
                 Some(stderr) => capture(stderr, 4096, LiveSink::none()).await,
                 None => Captured::default(),
             };
             return Err(no_jail(&said, &stderr));
         };
-        let said = Said { locked: Some(locked), ..Said::default() };
-        let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let said = Said {
+            locked: Some(locked),
+            ..Said::default()
+        };
+        let (mut stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         if let (Some(pipe), false) = (&mut stdin, spec.stdin.is_empty()) {
             // A command that does not read is no fault of the jail, and must not hold up the caller.
             let _ = timeout(START, pipe.write_all(&spec.stdin)).await;
         }
-        let (writer, full) = (Arc::new(tokio::sync::Mutex::new(writer)), Arc::new(OnceLock::new()));
-        let ending = end_when_full(self.0.space.clone(), spec.mounts, writer.clone(), group.clone(), full.clone());
+        let (writer, full) = (
+            Arc::new(tokio::sync::Mutex::new(writer)),
+            Arc::new(OnceLock::new()),
+        );
+        let ending = end_when_full(
+            self.0.space.clone(),
+            spec.mounts,
+            writer.clone(),
+            group.clone(),
+            full.clone(),
+        );
         let watch = AbortOnDropHandle::new(tokio::spawn(ending));
-        let life = Life { child, reader, writer, group, said, full, _watch: watch, _serving: serving };
-        Ok(JailProcess { stdin, stdout, stderr, began: Instant::now(), life })
+        let life = Life {
+            child,
+            reader,
+            writer,
+            group,
+            said,
+            full,
+            _watch: watch,
+            _serving: serving,
+        };
+        Ok(JailProcess {
+            stdin,
+            stdout,
+            stderr,
+            began: Instant::now(),
+            life,
+        })
     }
 }
 
@@ -146,7 +204,10 @@ async fn end_when_full(
 }
 
 async fn ask_to_kill(writer: &tokio::sync::Mutex<OwnedWriteHalf>) {
-    let _ = timeout(GRACE / 4, async { writer.lock().await.write_all(&[Ask::Kill.byte()]).await }).await;
+    let _ = timeout(GRACE / 4, async {
+        writer.lock().await.write_all(&[Ask::Kill.byte()]).await
+    })
+    .await;
 }
 
 async fn feed(mut stdin: ChildStdin, bytes: Vec<u8>) {
@@ -155,7 +216,11 @@ async fn feed(mut stdin: ChildStdin, bytes: Vec<u8>) {
 }
 
 /// Asks for an end, then insists, then does it from outside.
-async fn end(writer: &mut OwnedWriteHalf, mut listening: Pin<&mut impl Future<Output = ()>>, group: &Group) {
+async fn end(
+    writer: &mut OwnedWriteHalf,
+    mut listening: Pin<&mut impl Future<Output = ()>>,
+    group: &Group,
+) {
     let asks = [(Ask::Terminate, GRACE), (Ask::Kill, GRACE / 4)];
     // Where every process tries to start two, a grace only helps them.
     let skipped = usize::from(group.out_of_processes());
@@ -187,13 +252,24 @@ async fn collect(capturing: tokio::task::JoinHandle<Captured>) -> Captured {
 }
 
 fn no_jail(said: &Said, stderr: &Captured) -> Fault {
-    let text = said.failed.clone().unwrap_or_else(|| String::from_utf8_lossy(&stderr.head).into_owned());
+    let text = said
+        .failed
+        .clone()
+        .unwrap_or_else(|| String::from_utf8_lossy(&stderr.head).into_owned());
     remedy::explain(&text, remedy::Settings::read())
 }
 
 /// Puts together what the stages said, what was done from outside, and what the control groups counted.
-fn judge(said: &Said, stopped: Option<Stopped>, group: &Group, stderr: &Captured) -> Result<JailOutput, Fault> {
-    let mut output = JailOutput { cancelled: stopped == Some(Stopped::Cancelled), ..JailOutput::default() };
+fn judge(
+    said: &Said,
+    stopped: Option<Stopped>,
+    group: &Group,
+    stderr: &Captured,
+) -> Result<JailOutput, Fault> {
+    let mut output = JailOutput {
+        cancelled: stopped == Some(Stopped::Cancelled),
+        ..JailOutput::default()
+    };
     if let Some(why) = &said.not_started {
         output.end = End::NotStarted(why.clone());
         return Ok(output);
@@ -203,8 +279,13 @@ fn judge(said: &Said, stopped: Option<Stopped>, group: &Group, stderr: &Captured
     }
     let killed_for_memory = group.out_of_memory() || said.done.is_some_and(|d| d.out_of_memory);
     let plain = match said.done {
-        Some(Done { code: Some(code), .. }) => End::Exit(code),
-        Some(Done { signal: Some(signal), .. }) => End::Signal(signal),
+        Some(Done {
+            code: Some(code), ..
+        }) => End::Exit(code),
+        Some(Done {
+            signal: Some(signal),
+            ..
+        }) => End::Signal(signal),
         _ => End::Signal(libc::SIGKILL),
     };
     output.end = match (stopped, killed_for_memory, &plain) {
@@ -214,19 +295,42 @@ fn judge(said: &Said, stopped: Option<Stopped>, group: &Group, stderr: &Captured
         _ => plain,
     };
     output.cpu_ms = said.done.map(|d| d.cpu_ms).max(group.cpu_ms());
-    output.peak_kib = said.done.map(|d| d.peak_kib).filter(|kib| *kib > 0 && !killed_for_memory).or_else(|| group.peak_kib());
+    output.peak_kib = said
+        .done
+        .map(|d| d.peak_kib)
+        .filter(|kib| *kib > 0 && !killed_for_memory)
+        .or_else(|| group.peak_kib());
     let noticed = [
-        (killed_for_memory, "the memory limit was reached and a process was killed"),
-        (stopped == Some(Stopped::Full(Full::Disk)), "the disk is nearly full and the command was stopped"),
+        (
+            killed_for_memory,
+            "the memory limit was reached and a process was killed",
+        ),
+        (
+            stopped == Some(Stopped::Full(Full::Disk)),
+            "the disk is nearly full and the command was stopped",
+        ),
         (
             stopped == Some(Stopped::Full(Full::Folders)),
             "the workspace is larger than it may be and the command was stopped: remove something",
         ),
-        (group.out_of_processes(), "the limit of processes was reached"),
-        (output.end == End::Signal(libc::SIGXFSZ), "the limit of the file size was reached"),
-        (output.end == End::Signal(libc::SIGSYS), "a system call of another architecture was tried"),
+        (
+            group.out_of_processes(),
+            "the limit of processes was reached",
+        ),
+        (
+            output.end == End::Signal(libc::SIGXFSZ),
+            "the limit of the file size was reached",
+        ),
+        (
+            output.end == End::Signal(libc::SIGSYS),
+            "a system call of another architecture was tried",
+        ),
     ];
-    output.violations = noticed.iter().filter(|(yes, _)| *yes).map(|(_, what)| (*what).to_owned()).collect();
+    output.violations = noticed
+        .iter()
+        .filter(|(yes, _)| *yes)
+        .map(|(_, what)| (*what).to_owned())
+        .collect();
     Ok(output)
 }
 
@@ -272,7 +376,12 @@ impl JailProcess {
         listen(&mut self.life.reader, &mut self.life.said).await;
         finish(&mut self.life.child, &self.life.group).await;
         let stopped = self.life.full.get().copied().map(Stopped::Full);
-        let mut output = judge(&self.life.said, stopped, &self.life.group, &Captured::default())?;
+        let mut output = judge(
+            &self.life.said,
+            stopped,
+            &self.life.group,
+            &Captured::default(),
+        )?;
         output.duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(output)
     }

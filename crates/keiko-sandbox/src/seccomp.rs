@@ -6,7 +6,8 @@
 //! `AF_UNIX` (the Jupyter kernel).
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition, SeccompFilter, SeccompRule, sock_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition,
+    SeccompFilter, SeccompRule, sock_filter,
 };
 use std::collections::BTreeMap;
 
@@ -20,7 +21,14 @@ const OPEN_TREE_ATTR: i64 = 467;
 const TERMINAL_REQUESTS: [u64; 3] = [0x5412, 0x541c, 0x5423];
 /// What the internet families are used with: default, ICMP, TCP, UDP, ICMP over IPv6, multipath TCP. Others (SCTP, DCCP,
 /// L2TP, UDP-Lite) are modules that nothing here needs, which a socket would load into the kernel.
-const PROTOCOLS: [i32; 6] = [0, libc::IPPROTO_ICMP, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_ICMPV6, libc::IPPROTO_MPTCP];
+const PROTOCOLS: [i32; 6] = [
+    0,
+    libc::IPPROTO_ICMP,
+    libc::IPPROTO_TCP,
+    libc::IPPROTO_UDP,
+    libc::IPPROTO_ICMPV6,
+    libc::IPPROTO_MPTCP,
+];
 /// Kinds of sockets, in the low bits of the argument.
 const KIND_MASK: u64 = 0xf;
 const NEW_NAMESPACES: [i32; 8] = [
@@ -108,13 +116,25 @@ fn refused() -> Vec<i64> {
         libc::SYS_name_to_handle_at,
     ];
     #[cfg(target_arch = "x86_64")]
-    calls.extend([libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt, libc::SYS_uselib, libc::SYS_sysfs]);
+    calls.extend([
+        libc::SYS_kexec_file_load,
+        libc::SYS_iopl,
+        libc::SYS_ioperm,
+        libc::SYS_modify_ldt,
+        libc::SYS_uselib,
+        libc::SYS_sysfs,
+    ]);
     #[cfg(target_arch = "aarch64")]
     calls.push(libc::SYS_kexec_file_load);
     calls
 }
 
-fn condition(argument: u8, length: Len, operator: Op, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
+fn condition(
+    argument: u8,
+    length: Len,
+    operator: Op,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
     SeccompCondition::new(argument, length, operator, value)
 }
 
@@ -128,9 +148,21 @@ fn refused_with() -> Result<Vec<(i64, Vec<SeccompRule>)>, seccompiler::BackendEr
     let is = |argument, value| condition(argument, Len::Dword, Op::Eq, value);
     let namespaces = NEW_NAMESPACES
         .iter()
-        .map(|flag| SeccompRule::new(vec![condition(0, Len::Qword, Op::MaskedEq(number(*flag)), number(*flag))?]))
+        .map(|flag| {
+            SeccompRule::new(vec![condition(
+                0,
+                Len::Qword,
+                Op::MaskedEq(number(*flag)),
+                number(*flag),
+            )?])
+        })
         .collect::<Result<Vec<_>, _>>()?;
-    let families = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    let families = [
+        libc::AF_UNIX,
+        libc::AF_INET,
+        libc::AF_INET6,
+        libc::AF_NETLINK,
+    ];
     let mut sockets = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
         let mut other_protocol = vec![is(0, number(family))?];
@@ -143,25 +175,49 @@ fn refused_with() -> Result<Vec<(i64, Vec<SeccompRule>)>, seccompiler::BackendEr
             sockets.push(SeccompRule::new(vec![is(0, number(family))?, is_kind])?);
         }
     }
-    let other_family = families.iter().map(|family| differs(0, *family)).collect::<Result<Vec<_>, _>>()?;
+    let other_family = families
+        .iter()
+        .map(|family| differs(0, *family))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(vec![
         (libc::SYS_clone, namespaces),
         (
             libc::SYS_socket,
-            [SeccompRule::new(other_family)?, SeccompRule::new(vec![is(0, number(libc::AF_NETLINK))?, differs(2, libc::NETLINK_ROUTE)?])?]
-                .into_iter()
-                .chain(sockets)
-                .collect(),
+            [
+                SeccompRule::new(other_family)?,
+                SeccompRule::new(vec![
+                    is(0, number(libc::AF_NETLINK))?,
+                    differs(2, libc::NETLINK_ROUTE)?,
+                ])?,
+            ]
+            .into_iter()
+            .chain(sockets)
+            .collect(),
         ),
-        (libc::SYS_socketpair, vec![SeccompRule::new(vec![differs(0, libc::AF_UNIX)?])?]),
+        (
+            libc::SYS_socketpair,
+            vec![SeccompRule::new(vec![differs(0, libc::AF_UNIX)?])?],
+        ),
         // The kernel looks at 32 bits of the request only: so must the filter, or the upper half goes around it.
-        (libc::SYS_ioctl, TERMINAL_REQUESTS.iter().map(|request| SeccompRule::new(vec![is(1, *request)?])).collect::<Result<_, _>>()?),
-        (libc::SYS_personality, vec![SeccompRule::new(vec![differs(0, 0)?, differs(0, -1)?])?]),
+        (
+            libc::SYS_ioctl,
+            TERMINAL_REQUESTS
+                .iter()
+                .map(|request| SeccompRule::new(vec![is(1, *request)?]))
+                .collect::<Result<_, _>>()?,
+        ),
+        (
+            libc::SYS_personality,
+            vec![SeccompRule::new(vec![differs(0, 0)?, differs(0, -1)?])?],
+        ),
     ])
 }
 
 fn deny_list() -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = refused().into_iter().map(|call| (call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = refused()
+        .into_iter()
+        .map(|call| (call, Vec::new()))
+        .collect();
     rules.extend(refused_with()?);
     filter(rules, libc::EPERM)
 }
@@ -174,22 +230,47 @@ fn not_there(memory_is_watched: bool) -> Result<BpfProgram, seccompiler::Backend
     if memory_is_watched {
         calls.extend([libc::SYS_memfd_create, libc::SYS_memfd_secret]);
     }
-    filter(calls.into_iter().map(|call| (call, Vec::new())).collect(), libc::ENOSYS)
+    filter(
+        calls.into_iter().map(|call| (call, Vec::new())).collect(),
+        libc::ENOSYS,
+    )
 }
 
 /// `seccompiler` puts an architecture check before the rules that kills the process on any other architecture.
-fn filter(rules: BTreeMap<i64, Vec<SeccompRule>>, errno: i32) -> Result<BpfProgram, seccompiler::BackendError> {
+fn filter(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    errno: i32,
+) -> Result<BpfProgram, seccompiler::BackendError> {
     let deny = SeccompAction::Errno(errno.cast_unsigned());
-    SeccompFilter::new(rules, SeccompAction::Allow, deny, std::env::consts::ARCH.try_into()?)?.try_into()
+    SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        deny,
+        std::env::consts::ARCH.try_into()?,
+    )?
+    .try_into()
 }
 
 /// Written by hand: `seccompiler` compares whole numbers only.
 fn without_x32() -> BpfProgram {
-    let statement = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
+    let statement = |code: u32, k: u32| sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: 0,
+        k,
+    };
     vec![
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, OFFSET_OF_NUMBER),
-        sock_filter { code: (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16, jt: 0, jf: 1, k: X32_BIT },
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned()),
+        sock_filter {
+            code: (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 1,
+            k: X32_BIT,
+        },
+        statement(
+            libc::BPF_RET | libc::BPF_K,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned(),
+        ),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
     ]
 }
@@ -217,10 +298,23 @@ mod tests {
     #[test]
     fn no_call_that_tools_need_is_refused() {
         let refused = refused();
-        let conditional: Vec<i64> = refused_with().unwrap().into_iter().map(|(call, _)| call).collect();
-        for call in [libc::SYS_linkat, libc::SYS_memfd_create, libc::SYS_sendto, libc::SYS_shutdown, libc::SYS_getsockopt, libc::SYS_execve]
-        {
-            assert!(!refused.contains(&call) && !conditional.contains(&call), "{call}");
+        let conditional: Vec<i64> = refused_with()
+            .unwrap()
+            .into_iter()
+            .map(|(call, _)| call)
+            .collect();
+        for call in [
+            libc::SYS_linkat,
+            libc::SYS_memfd_create,
+            libc::SYS_sendto,
+            libc::SYS_shutdown,
+            libc::SYS_getsockopt,
+            libc::SYS_execve,
+        ] {
+            assert!(
+                !refused.contains(&call) && !conditional.contains(&call),
+                "{call}"
+            );
         }
     }
 }

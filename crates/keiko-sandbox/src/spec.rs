@@ -101,8 +101,19 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_said_on_its_own_line() {
-        let captured = Captured { head: b"ab".to_vec(), tail: b"yz\n".to_vec(), omitted: 22 };
+        let captured = Captured {
+            head: b"ab".to_vec(),
+            tail: b"yz\n".to_vec(),
+            omitted: 22,
+        };
         assert_eq!(captured.text(), "ab\n[... 22 bytes left out ...]\nyz\n");
-        assert_eq!(Captured { head: b"a\xff".to_vec(), ..Captured::default() }.text(), "a\u{fffd}");
+        assert_eq!(
+            Captured {
+                head: b"a\xff".to_vec(),
+                ..Captured::default()
+            }
+            .text(),
+            "a\u{fffd}"
+        );
     }
 }

@@ -25,13 +25,23 @@ use tokio_util::task::AbortOnDropHandle;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The command that starts the outer stage, and the supervisor's end of the socket. `gate` is left open for it as well.
-fn command(binary: &Path, gate: Option<&UnixStream>) -> io::Result<(Command, UnixStream, UnixStream)> {
+fn command(
+    binary: &Path,
+    gate: Option<&UnixStream>,
+) -> io::Result<(Command, UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     let fd = theirs.as_raw_fd();
     let fds = [Some(fd), gate.map(UnixStream::as_raw_fd)];
     let mut command = Command::new(binary);
-    command.arg(LAUNCH).arg(fd.to_string()).env_clear().current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg(LAUNCH)
+        .arg(fd.to_string())
+        .env_clear()
+        .current_dir("/");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let keep_open = move || {
         fds.into_iter().flatten().try_for_each(|fd| {
             #[expect(unsafe_code, reason = "the sockets are open in the parent until the child has been started, so also in the child")]
@@ -39,7 +49,10 @@ fn command(binary: &Path, gate: Option<&UnixStream>) -> io::Result<(Command, Uni
             rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).map_err(io::Error::from)
         })
     };
-    #[expect(unsafe_code, reason = "fcntl calls, which are allowed between fork and exec; every other descriptor keeps closing itself")]
+    #[expect(
+        unsafe_code,
+        reason = "fcntl calls, which are allowed between fork and exec; every other descriptor keeps closing itself"
+    )]
     unsafe {
         command.pre_exec(keep_open);
     }
@@ -70,14 +83,22 @@ pub(crate) struct Started {
 
 /// Starts a jail. Its command may not run yet, or never: [`next_notice`] tells.
 pub(crate) async fn start(prepared: Prepared) -> Result<Started, Fault> {
-    let Prepared { binary, mut plan, group, egress } = prepared;
+    let Prepared {
+        binary,
+        mut plan,
+        group,
+        egress,
+    } = prepared;
     let (our_gate, gate) = match &egress {
-        Some(_) => UnixStream::pair().map(|(ours, theirs)| (Some(ours), Some(theirs))).map_err(|e| cannot_start(&e))?,
+        Some(_) => UnixStream::pair()
+            .map(|(ours, theirs)| (Some(ours), Some(theirs)))
+            .map_err(|e| cannot_start(&e))?,
         None => (None, None),
     };
     plan.init.gate = gate.as_ref().map(UnixStream::as_raw_fd);
     let message = plan::encode(&plan).map_err(|e| Fault::new(Code(5010), e.to_string()))?;
-    let (command, mut ours, theirs) = command(&binary, gate.as_ref()).map_err(|e| cannot_start(&e))?;
+    let (command, mut ours, theirs) =
+        command(&binary, gate.as_ref()).map_err(|e| cannot_start(&e))?;
     let (answer, started) = oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     let job = move || {
@@ -94,10 +115,23 @@ pub(crate) async fn start(prepared: Prepared) -> Result<Started, Fault> {
         let _ = answer.send(sent);
     };
     let gone = || cannot_start(&io::Error::other("the thread that starts jails is gone"));
-    starter().map_err(|e| cannot_start(&e))?.send(Box::new(job)).map_err(|_| gone())?;
-    let (child, control) = started.await.map_err(|_| gone())?.map_err(|e| cannot_start(&e))?;
-    let serving = egress.zip(our_gate).map(|(egress, gate)| AbortOnDropHandle::new(tokio::spawn(egress.serve(gate))));
-    Ok(Started { child, control, group, serving })
+    starter()
+        .map_err(|e| cannot_start(&e))?
+        .send(Box::new(job))
+        .map_err(|_| gone())?;
+    let (child, control) = started
+        .await
+        .map_err(|_| gone())?
+        .map_err(|e| cannot_start(&e))?;
+    let serving = egress
+        .zip(our_gate)
+        .map(|(egress, gate)| AbortOnDropHandle::new(tokio::spawn(egress.serve(gate))));
+    Ok(Started {
+        child,
+        control,
+        group,
+        serving,
+    })
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -109,7 +143,9 @@ fn starter() -> io::Result<&'static mpsc::SyncSender<Job>> {
         return Ok(sender);
     }
     let (sender, jobs) = mpsc::sync_channel::<Job>(1024);
-    std::thread::Builder::new().name("keiko-jails".into()).spawn(move || jobs.into_iter().for_each(|job| job()))?;
+    std::thread::Builder::new()
+        .name("keiko-jails".into())
+        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
     // When two race here, the loser's thread ends as its channel closes.
     Ok(STARTER.get_or_init(|| sender))
 }
@@ -124,15 +160,26 @@ pub(crate) async fn next_notice(control: &mut (impl AsyncRead + Unpin)) -> Optio
 }
 
 /// Runs a jail to its end without a runtime: the probe. Output of a failed start is explained.
-pub(crate) fn blocking(prepared: Prepared, spec: &JailSpec) -> Result<(Option<Locked>, End), Fault> {
-    let Prepared { binary, plan, group: _group, egress: _ } = prepared;
+pub(crate) fn blocking(
+    prepared: Prepared,
+    spec: &JailSpec,
+) -> Result<(Option<Locked>, End), Fault> {
+    let Prepared {
+        binary,
+        plan,
+        group: _group,
+        egress: _,
+    } = prepared;
     let message = plan::encode(&plan).map_err(|e| cannot_start(&e))?;
     let (mut command, mut ours, theirs) = command(&binary, None).map_err(|e| cannot_start(&e))?;
     let mut child = command.spawn().map_err(|e| cannot_start(&e))?;
     drop((theirs, command));
     drop(child.stdin.take());
     let timeout = Some(Duration::from_millis(spec.limits.wall_ms.into()));
-    let sent = ours.set_write_timeout(Some(PATIENCE)).and_then(|()| ours.set_read_timeout(timeout)).and_then(|()| ours.write_all(&message));
+    let sent = ours
+        .set_write_timeout(Some(PATIENCE))
+        .and_then(|()| ours.set_read_timeout(timeout))
+        .and_then(|()| ours.write_all(&message));
     let (mut locked, mut last) = (None, None);
     if sent.is_ok() {
         while let Ok(notice) = plan::read::<Notice>(&mut ours) {
@@ -149,7 +196,11 @@ pub(crate) fn blocking(prepared: Prepared, spec: &JailSpec) -> Result<(Option<Lo
     }
     let _ = child.wait();
     match last {
-        Some(Notice::Done(done)) => Ok((locked, done.code.map_or(End::Signal(done.signal.unwrap_or(9)), End::Exit))),
+        Some(Notice::Done(done)) => Ok((
+            locked,
+            done.code
+                .map_or(End::Signal(done.signal.unwrap_or(9)), End::Exit),
+        )),
         Some(Notice::NotStarted { why }) => Ok((locked, End::NotStarted(why))),
         Some(Notice::Failed { what }) => Err(remedy::explain(&what, remedy::Settings::read())),
         Some(Notice::Locked(_)) | None => Err(remedy::explain(&said, remedy::Settings::read())),

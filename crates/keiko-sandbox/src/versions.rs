@@ -21,16 +21,56 @@ struct Keeper {
 }
 
 const KEEPERS: [Keeper; 10] = [
-    Keeper { versions: ".nvm/versions/node", below: "", program: "node" },
-    Keeper { versions: ".local/share/fnm/node-versions", below: "installation", program: "node" },
-    Keeper { versions: ".fnm/node-versions", below: "installation", program: "node" },
-    Keeper { versions: ".volta/tools/image/node", below: "", program: "node" },
-    Keeper { versions: ".asdf/installs/nodejs", below: "", program: "node" },
-    Keeper { versions: ".local/share/mise/installs/node", below: "", program: "node" },
-    Keeper { versions: ".asdf/installs/golang", below: "go", program: "go" },
-    Keeper { versions: ".local/share/mise/installs/go", below: "", program: "go" },
-    Keeper { versions: "sdk", below: "", program: "go" },
-    Keeper { versions: ".asdf/installs/python", below: "", program: "python3" },
+    Keeper {
+        versions: ".nvm/versions/node",
+        below: "",
+        program: "node",
+    },
+    Keeper {
+        versions: ".local/share/fnm/node-versions",
+        below: "installation",
+        program: "node",
+    },
+    Keeper {
+        versions: ".fnm/node-versions",
+        below: "installation",
+        program: "node",
+    },
+    Keeper {
+        versions: ".volta/tools/image/node",
+        below: "",
+        program: "node",
+    },
+    Keeper {
+        versions: ".asdf/installs/nodejs",
+        below: "",
+        program: "node",
+    },
+    Keeper {
+        versions: ".local/share/mise/installs/node",
+        below: "",
+        program: "node",
+    },
+    Keeper {
+        versions: ".asdf/installs/golang",
+        below: "go",
+        program: "go",
+    },
+    Keeper {
+        versions: ".local/share/mise/installs/go",
+        below: "",
+        program: "go",
+    },
+    Keeper {
+        versions: "sdk",
+        below: "",
+        program: "go",
+    },
+    Keeper {
+        versions: ".asdf/installs/python",
+        below: "",
+        program: "python3",
+    },
 ];
 
 /// The installation that a folder on the search path belongs to: its prefix.
@@ -42,7 +82,10 @@ pub(crate) fn on_path(entry: &Path, home: &Path) -> Option<PathBuf> {
     KEEPERS.iter().find_map(|manager| {
         let below = prefix.strip_prefix(home.join(manager.versions)).ok()?;
         let version = below.components().next()?;
-        let whole = home.join(manager.versions).join(version).join(manager.below);
+        let whole = home
+            .join(manager.versions)
+            .join(version)
+            .join(manager.below);
         (whole == prefix).then(|| prefix.to_owned())
     })
 }
@@ -56,7 +99,12 @@ pub(crate) fn default_of(program: &str, home: &Path) -> Option<PathBuf> {
         versions.sort();
         let newest = versions.pop()?;
         let wanted = chosen(manager, home);
-        let chosen = wanted.and_then(|wanted| versions.into_iter().rev().find(|(version, _)| matches(version, &wanted)));
+        let chosen = wanted.and_then(|wanted| {
+            versions
+                .into_iter()
+                .rev()
+                .find(|(version, _)| matches(version, &wanted))
+        });
         Some(match chosen {
             Some((_, prefix)) => prefix,
             None => newest.1,
@@ -66,13 +114,23 @@ pub(crate) fn default_of(program: &str, home: &Path) -> Option<PathBuf> {
 
 /// The versions that are there, each with its prefix.
 fn versions(folder: &Path, manager: &Keeper, program: &str) -> Vec<(Vec<u32>, PathBuf)> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().take(VERSIONS_MAX);
-    let found = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).filter_map(|entry| {
-        let version = numbers(entry.file_name().to_str()?);
-        let prefix = entry.path().join(manager.below);
-        let there = prefix.join("bin").join(program).metadata().is_ok_and(|about| about.is_file());
-        (there && !version.is_empty()).then_some((version, prefix))
-    });
+    let entries = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .take(VERSIONS_MAX);
+    let found = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| {
+            let version = numbers(entry.file_name().to_str()?);
+            let prefix = entry.path().join(manager.below);
+            let there = prefix
+                .join("bin")
+                .join(program)
+                .metadata()
+                .is_ok_and(|about| about.is_file());
+            (there && !version.is_empty()).then_some((version, prefix))
+        });
     found.collect()
 }
 
@@ -81,7 +139,8 @@ fn chosen(manager: &Keeper, home: &Path) -> Option<Vec<u32>> {
     let said = match manager.versions {
         ".nvm/versions/node" => read(&home.join(".nvm/alias/default"))?,
         ".volta/tools/image/node" => {
-            let platform: serde_json::Value = serde_json::from_str(&read(&home.join(".volta/tools/user/platform.json"))?).ok()?;
+            let platform: serde_json::Value =
+                serde_json::from_str(&read(&home.join(".volta/tools/user/platform.json"))?).ok()?;
             platform.pointer("/node/runtime")?.as_str()?.to_owned()
         }
         ".asdf/installs/nodejs" => tool_version(home, "nodejs")?,
@@ -95,21 +154,34 @@ fn chosen(manager: &Keeper, home: &Path) -> Option<Vec<u32>> {
 /// `nodejs 20.1.0` of the home's `.tool-versions`.
 fn tool_version(home: &Path, name: &str) -> Option<String> {
     let text = read(&home.join(".tool-versions"))?;
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(|version| version.trim().to_owned()))
+    text.lines().find_map(|line| {
+        line.strip_prefix(name)?
+            .strip_prefix(' ')
+            .map(|version| version.trim().to_owned())
+    })
 }
 
 fn read(path: &Path) -> Option<String> {
     use std::io::Read as _;
     let mut text = String::new();
-    path.symlink_metadata().ok().filter(|about| about.is_file())?;
-    std::fs::File::open(path).ok()?.take(SETTINGS_MAX).read_to_string(&mut text).ok()?;
+    path.symlink_metadata()
+        .ok()
+        .filter(|about| about.is_file())?;
+    std::fs::File::open(path)
+        .ok()?
+        .take(SETTINGS_MAX)
+        .read_to_string(&mut text)
+        .ok()?;
     Some(text)
 }
 
 /// `v20.11.1`, `go1.22.0` as numbers; nothing of a word such as `lts/iron`.
 fn numbers(version: &str) -> Vec<u32> {
     let digits = version.trim_start_matches("go").trim_start_matches('v');
-    digits.split('.').map_while(|part| part.parse().ok()).collect()
+    digits
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect()
 }
 
 /// A default of `20` takes any 20.
@@ -133,13 +205,33 @@ mod tests {
 
     #[test]
     fn what_the_path_names_by_a_link_is_found() {
-        let home = home(&[".local/share/fnm/node-versions/v20.1.0/installation/bin/node", "private/v1/bin/node"]);
+        let home = home(&[
+            ".local/share/fnm/node-versions/v20.1.0/installation/bin/node",
+            "private/v1/bin/node",
+        ]);
         let shell = home.path().join("multishell");
-        std::os::unix::fs::symlink(home.path().join(".local/share/fnm/node-versions/v20.1.0/installation"), &shell).unwrap();
+        std::os::unix::fs::symlink(
+            home.path()
+                .join(".local/share/fnm/node-versions/v20.1.0/installation"),
+            &shell,
+        )
+        .unwrap();
         let found = on_path(&shell.join("bin"), home.path()).unwrap();
-        assert!(found.ends_with(".local/share/fnm/node-versions/v20.1.0/installation"), "{found:?}");
-        assert_eq!(on_path(&home.path().join("private/v1/bin"), home.path()), None);
-        assert_eq!(on_path(&home.path().join(".local/share/fnm/node-versions"), home.path()), None);
+        assert!(
+            found.ends_with(".local/share/fnm/node-versions/v20.1.0/installation"),
+            "{found:?}"
+        );
+        assert_eq!(
+            on_path(&home.path().join("private/v1/bin"), home.path()),
+            None
+        );
+        assert_eq!(
+            on_path(
+                &home.path().join(".local/share/fnm/node-versions"),
+                home.path()
+            ),
+            None
+        );
     }
 
     #[test]
@@ -152,11 +244,18 @@ mod tests {
             "sdk/go1.9/bin/go",
             "sdk/go1.22.1/bin/go",
         ]);
-        let chosen = |program: &str| default_of(program, home.path()).map(|prefix| prefix.file_name().unwrap().to_owned());
+        let chosen = |program: &str| {
+            default_of(program, home.path()).map(|prefix| prefix.file_name().unwrap().to_owned())
+        };
         assert_eq!(chosen("node").unwrap(), "v20.11.1", "the newest, by number");
         assert_eq!(chosen("go").unwrap(), "go1.22.1");
         std::fs::create_dir_all(home.path().join(".nvm/alias")).unwrap();
-        for (said, wanted) in [("18\n", "v18.20.0"), ("v20.9.0", "v20.9.0"), ("lts/iron", "v20.11.1"), ("7", "v20.11.1")] {
+        for (said, wanted) in [
+            ("18\n", "v18.20.0"),
+            ("v20.9.0", "v20.9.0"),
+            ("lts/iron", "v20.11.1"),
+            ("7", "v20.11.1"),
+        ] {
             std::fs::write(home.path().join(".nvm/alias/default"), said).unwrap();
             assert_eq!(chosen("node").unwrap(), wanted, "{said}");
         }

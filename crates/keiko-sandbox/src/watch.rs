@@ -23,13 +23,20 @@ const ENDED: u8 = 124;
 #[must_use]
 pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
     let mut args = args;
-    let seconds = args.next().and_then(|seconds| seconds.to_str()?.parse::<u64>().ok());
+    let seconds = args
+        .next()
+        .and_then(|seconds| seconds.to_str()?.parse::<u64>().ok());
     let (Some(seconds), Some(program)) = (seconds, args.next()) else {
         eprintln!("usage: {WATCH_ARG} SECONDS PROGRAM [ARGUMENT]...");
         return ExitCode::from(2);
     };
     // A group of its own, so that what it started ends with it.
-    match Command::new(&program).args(args).stdout(Stdio::piped()).process_group(0).spawn() {
+    match Command::new(&program)
+        .args(args)
+        .stdout(Stdio::piped())
+        .process_group(0)
+        .spawn()
+    {
         Ok(child) => watch(child, seconds),
         Err(error) => {
             eprintln!("{}: {error}", program.to_string_lossy());
@@ -65,7 +72,12 @@ fn watch(mut child: Child, seconds: u64) -> ExitCode {
                 while let Ok(bytes) = output.recv_timeout(REST) {
                     pass_on(&bytes);
                 }
-                pass_on(format!("\nkeiko: no test ended within {seconds} s, so this binary was ended\n").as_bytes());
+                pass_on(
+                    format!(
+                        "\nkeiko: no test ended within {seconds} s, so this binary was ended\n"
+                    )
+                    .as_bytes(),
+                );
                 return ExitCode::from(ENDED);
             }
         }
@@ -95,7 +107,10 @@ fn pass_on(bytes: &[u8]) {
 }
 
 fn end(child: &mut Child) {
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+    if let Some(group) = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
     let _ = child.kill();
@@ -104,9 +119,14 @@ fn end(child: &mut Child) {
 
 /// Its exit code, or ended by the same signal, so that whoever started it says the same of it.
 fn as_it_ended(status: ExitStatus) -> ExitCode {
-    if let Some(signal) = status.signal().and_then(rustix::process::Signal::from_named_raw) {
+    if let Some(signal) = status
+        .signal()
+        .and_then(rustix::process::Signal::from_named_raw)
+    {
         let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
     }
-    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
     ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
 }

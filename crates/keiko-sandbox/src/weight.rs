@@ -42,9 +42,16 @@ mod tests {
         assert_eq!(values(br#"{"a,[:{\"": ["x\\", 1, {"b": null}]}"#), 7);
         let text = format!("[\"{}\"]", ",".repeat(VALUES_MAX * 2));
         assert!(parse::<Value>(text.as_bytes()).is_ok());
-        for flood in [format!("[{}0]", "0,".repeat(VALUES_MAX)), "[".repeat(VALUES_MAX + 1), format!("[{}{{}}]", "{},".repeat(VALUES_MAX))]
-        {
-            assert!(parse::<Value>(flood.as_bytes()).unwrap_err().contains("values"));
+        for flood in [
+            format!("[{}0]", "0,".repeat(VALUES_MAX)),
+            "[".repeat(VALUES_MAX + 1),
+            format!("[{}{{}}]", "{},".repeat(VALUES_MAX)),
+        ] {
+            assert!(
+                parse::<Value>(flood.as_bytes())
+                    .unwrap_err()
+                    .contains("values")
+            );
         }
         assert!(parse::<Value>(b"[1,").is_err());
     }

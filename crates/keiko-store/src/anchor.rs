@@ -46,7 +46,11 @@ pub fn missing(journal: &Path) -> Option<Position> {
     if journal.symlink_metadata().is_ok() {
         return None;
     }
-    [path_of(journal), lost_path_of(journal)].iter().filter_map(|path| Anchor::load(path)).map(|anchor| anchor.position).max()
+    [path_of(journal), lost_path_of(journal)]
+        .iter()
+        .filter_map(|path| Anchor::load(path))
+        .map(|anchor| anchor.position)
+        .max()
 }
 
 impl Anchor {
@@ -62,8 +66,10 @@ impl Anchor {
 
     /// Reads an anchor. `None` if there is none that can be understood.
     pub(crate) fn load(path: &Path) -> Option<Anchor> {
-        let text =
-            std::fs::metadata(path).ok().filter(|m| m.is_file() && m.len() <= MAX_BYTES).and_then(|_| std::fs::read_to_string(path).ok());
+        let text = std::fs::metadata(path)
+            .ok()
+            .filter(|m| m.is_file() && m.len() <= MAX_BYTES)
+            .and_then(|_| std::fs::read_to_string(path).ok());
         Anchor::parse(&text?)
     }
 
@@ -80,7 +86,11 @@ impl Anchor {
         private.write(true).create(true).truncate(true).mode(0o600);
         let written = private
             .open(&draft)
-            .and_then(|mut file| file.write_all(format!("keiko-anchor-1 {} {}\n", self.position, self.hash).as_bytes()))
+            .and_then(|mut file| {
+                file.write_all(
+                    format!("keiko-anchor-1 {} {}\n", self.position, self.hash).as_bytes(),
+                )
+            })
             .and_then(|()| std::fs::rename(&draft, path));
         if written.is_err() {
             let _ = std::fs::remove_file(&draft);
@@ -97,7 +107,10 @@ mod tests {
     fn an_anchor_comes_back_and_never_goes_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = path_of(&dir.path().join("j"));
-        let anchor = |n| Anchor { position: Position(n), hash: Digest::of(&[n as u8]) };
+        let anchor = |n| Anchor {
+            position: Position(n),
+            hash: Digest::of(&[n as u8]),
+        };
         anchor(7).store(&path).unwrap();
         anchor(5).store(&path).unwrap();
         assert_eq!(Anchor::load(&path), Some(anchor(7)));
@@ -107,14 +120,28 @@ mod tests {
         std::fs::write(dir.path().join("j"), "").unwrap();
         assert_eq!(missing(&dir.path().join("j")), None);
         assert_eq!(missing(&dir.path().join("another")), None);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "beside the journal, no drafts are left behind");
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            2,
+            "beside the journal, no drafts are left behind"
+        );
         use std::os::unix::fs::PermissionsExt as _;
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "like the journal itself");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "like the journal itself"
+        );
     }
 
     #[test]
     fn what_is_not_an_anchor_says_nothing() {
-        for text in ["", "keiko-anchor-1", "keiko-anchor-1 x y", "keiko-anchor-2 1 00", "keiko-anchor-1 -1 "] {
+        for text in [
+            "",
+            "keiko-anchor-1",
+            "keiko-anchor-1 x y",
+            "keiko-anchor-2 1 00",
+            "keiko-anchor-1 -1 ",
+        ] {
             assert_eq!(Anchor::parse(text), None, "{text:?}");
         }
     }

@@ -47,7 +47,9 @@ pub enum Finding {
         digest: Digest,
     },
     /// Events that were safely on the medium are gone: the end of the journal was cut off.
-    #[error("the journal once reached position {expected} and now ends at {found}: its end was lost")]
+    #[error(
+        "the journal once reached position {expected} and now ends at {found}: its end was lost"
+    )]
     LostTail {
         /// The anchored position.
         expected: Position,
@@ -57,7 +59,9 @@ pub enum Finding {
         evidence: PathBuf,
     },
     /// Another event stands where an anchored one was: the journal went on after losing its end, or was replaced.
-    #[error("position {position} holds another event than it once did: an older copy of the journal went on from there")]
+    #[error(
+        "position {position} holds another event than it once did: an older copy of the journal went on from there"
+    )]
     Rewritten {
         /// The anchored position.
         position: Position,
@@ -77,20 +81,32 @@ impl Finding {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let (code, hint) = match self {
-            Finding::Damaged { .. } | Finding::Unreadable { .. } => (3020, "put the newest backup of the journal back".to_owned()),
-            Finding::Chain { .. } | Finding::Head { .. } | Finding::Blob { .. } => {
-                (3021, "compare with a backup; `keiko runs verify RUN` says whether a run is affected".to_owned())
+            Finding::Damaged { .. } | Finding::Unreadable { .. } => {
+                (3020, "put the newest backup of the journal back".to_owned())
             }
-            Finding::LostTail { evidence, .. } | Finding::Rewritten { evidence, .. } => {
-                (3022, format!("put a newer backup back, or accept the loss with `rm '{}'`", evidence.display()))
-            }
+            Finding::Chain { .. } | Finding::Head { .. } | Finding::Blob { .. } => (
+                3021,
+                "compare with a backup; `keiko runs verify RUN` says whether a run is affected"
+                    .to_owned(),
+            ),
+            Finding::LostTail { evidence, .. } | Finding::Rewritten { evidence, .. } => (
+                3022,
+                format!(
+                    "put a newer backup back, or accept the loss with `rm '{}'`",
+                    evidence.display()
+                ),
+            ),
         };
         Fault::new(Code(code), self.to_string()).hint(hint)
     }
 }
 
 /// Compares the journal with an anchor.
-fn compare(conn: &Connection, anchor: Anchor, evidence: &Path) -> rusqlite::Result<Option<Finding>> {
+fn compare(
+    conn: &Connection,
+    anchor: Anchor,
+    evidence: &Path,
+) -> rusqlite::Result<Option<Finding>> {
     let there = conn
         .prepare_cached("SELECT hash FROM events WHERE position = ?1")?
         .query_row([int(anchor.position.0)], |row| row.get(0))
@@ -99,15 +115,24 @@ fn compare(conn: &Connection, anchor: Anchor, evidence: &Path) -> rusqlite::Resu
     let evidence = evidence.to_owned();
     Ok(match there {
         Some(hash) if hash == anchor.hash => None,
-        Some(_) => Some(Finding::Rewritten { position: anchor.position, evidence }),
-        None => Some(Finding::LostTail { expected: anchor.position, found: crate::read::last_position(conn)?, evidence }),
+        Some(_) => Some(Finding::Rewritten {
+            position: anchor.position,
+            evidence,
+        }),
+        None => Some(Finding::LostTail {
+            expected: anchor.position,
+            found: crate::read::last_position(conn)?,
+            evidence,
+        }),
     })
 }
 
 /// Compares with the anchor at opening. An anchor whose event is gone is kept aside: the next one must not replace it.
 pub(crate) fn at_open(conn: &Connection, journal: &Path) -> rusqlite::Result<()> {
     let path = anchor::path_of(journal);
-    let Some(anchor) = Anchor::load(&path) else { return Ok(()) };
+    let Some(anchor) = Anchor::load(&path) else {
+        return Ok(());
+    };
     if let Some(finding) = compare(conn, anchor, &path)? {
         tracing::error!(%finding, "the journal is not complete");
         if let Err(error) = std::fs::rename(&path, anchor::lost_path_of(journal)) {
@@ -143,16 +168,29 @@ fn structure(conn: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Result
 
 /// The streams after an id, with what their last commits said; at most a page.
 fn streams(conn: &Connection, after: i64) -> rusqlite::Result<Vec<(i64, StreamId, Seq, Digest)>> {
-    let mut query = conn.prepare_cached("SELECT id, name, seq, hash FROM streams WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut query = conn.prepare_cached(
+        "SELECT id, name, seq, hash FROM streams WHERE id > ?1 ORDER BY id LIMIT ?2",
+    )?;
     let rows = query.query_map(params![after, PAGE as i64], |row| {
         let (name, seq): (String, i64) = (row.get(1)?, row.get(2)?);
-        Ok((row.get(0)?, StreamId(name.into()), Seq(seq.unsigned_abs()), Digest(row.get(3)?)))
+        Ok((
+            row.get(0)?,
+            StreamId(name.into()),
+            Seq(seq.unsigned_abs()),
+            Digest(row.get(3)?),
+        ))
     })?;
     rows.collect()
 }
 
 /// Checks one stream up to the length its row had, so that commits made meanwhile do not disturb.
-fn chain(reader: &mut Reader, id: i64, stream: &StreamId, length: Seq, head: Digest) -> Result<Option<Finding>, ReadError> {
+fn chain(
+    reader: &mut Reader,
+    id: i64,
+    stream: &StreamId,
+    length: Seq,
+    head: Digest,
+) -> Result<Option<Finding>, ReadError> {
     let mut check = ChainCheck::default();
     while check.head().0 < length {
         let (after, previous) = check.head();
@@ -162,7 +200,10 @@ fn chain(reader: &mut Reader, id: i64, stream: &StreamId, length: Seq, head: Dig
         }
         for event in page.iter().take_while(|event| event.seq <= length) {
             if let Err(fault) = check.next(event) {
-                return Ok(Some(Finding::Chain { stream: stream.clone(), fault }));
+                return Ok(Some(Finding::Chain {
+                    stream: stream.clone(),
+                    fault,
+                }));
             }
         }
         if page.back().is_some_and(|event| event.seq > length) {
@@ -170,19 +211,27 @@ fn chain(reader: &mut Reader, id: i64, stream: &StreamId, length: Seq, head: Dig
         }
     }
     let same = check.head() == (length, head);
-    Ok((!same).then(|| Finding::Head { stream: stream.clone(), found: check.head().0, expected: length }))
+    Ok((!same).then(|| Finding::Head {
+        stream: stream.clone(),
+        found: check.head().0,
+        expected: length,
+    }))
 }
 
 fn chains(reader: &mut Reader, findings: &mut Vec<Finding>) -> Result<(), ReadError> {
     let mut after = 0;
     loop {
         let page = streams(&reader.conn, after).map_err(|error| read_error(&error))?;
-        let Some((last, ..)) = page.last() else { return Ok(()) };
+        let Some((last, ..)) = page.last() else {
+            return Ok(());
+        };
         after = *last;
         for (id, stream, length, head) in page {
             match chain(reader, id, &stream, length, head) {
                 Ok(finding) => findings.extend(finding),
-                Err(error) => findings.push(Finding::Unreadable { why: format!("stream {stream}: {error}") }),
+                Err(error) => findings.push(Finding::Unreadable {
+                    why: format!("stream {stream}: {error}"),
+                }),
             }
         }
     }
@@ -190,12 +239,17 @@ fn chains(reader: &mut Reader, findings: &mut Vec<Finding>) -> Result<(), ReadEr
 
 /// Looks at every blob, one at a time.
 fn blobs(conn: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Result<()> {
-    let mut query = conn.prepare_cached("SELECT id, digest, bytes FROM blobs WHERE id > ?1 ORDER BY id LIMIT 1")?;
+    let mut query = conn
+        .prepare_cached("SELECT id, digest, bytes FROM blobs WHERE id > ?1 ORDER BY id LIMIT 1")?;
     let mut after = 0i64;
     while let Some((id, digest, sound)) = query
         .query_row([after], |row| {
             let digest = Digest(row.get(1)?);
-            Ok((row.get(0)?, digest, Digest::of(row.get_ref(2)?.as_bytes()?) == digest))
+            Ok((
+                row.get(0)?,
+                digest,
+                Digest::of(row.get_ref(2)?.as_bytes()?) == digest,
+            ))
         })
         .optional()?
     {
@@ -211,12 +265,16 @@ fn blobs(conn: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Result<()>
 pub(crate) async fn check(readers: &Arc<Readers>, journal: PathBuf) -> Vec<Finding> {
     let work = move |reader: &mut Reader| {
         let mut findings = Vec::new();
-        let failed = |error: rusqlite::Error| Finding::Unreadable { why: error.to_string() };
+        let failed = |error: rusqlite::Error| Finding::Unreadable {
+            why: error.to_string(),
+        };
         if let Err(error) = structure(&reader.conn, &mut findings) {
             findings.push(failed(error));
         }
         if let Err(error) = chains(reader, &mut findings) {
-            findings.push(Finding::Unreadable { why: error.to_string() });
+            findings.push(Finding::Unreadable {
+                why: error.to_string(),
+            });
         }
         if let Err(error) = blobs(&reader.conn, &mut findings) {
             findings.push(failed(error));
@@ -226,5 +284,9 @@ pub(crate) async fn check(readers: &Arc<Readers>, journal: PathBuf) -> Vec<Findi
         }
         Ok(findings)
     };
-    readers.with(work).await.unwrap_or_else(|error| vec![Finding::Unreadable { why: error.to_string() }])
+    readers.with(work).await.unwrap_or_else(|error| {
+        vec![Finding::Unreadable {
+            why: error.to_string(),
+        }]
+    })
 }

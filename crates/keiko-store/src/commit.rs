@@ -4,7 +4,9 @@ use crate::queue::{Cost, Stop};
 use crate::tx::{Place, Tx, int};
 use crate::{epoch, lease};
 use keiko_contracts::digest::Digest;
-use keiko_contracts::journal::{Append, Expect, Head, NewBlob, NewEvent, Position, Recorded, Seq, StreamId, ViewOp, chain_hash};
+use keiko_contracts::journal::{
+    Append, Expect, Head, NewBlob, NewEvent, Position, Recorded, Seq, StreamId, ViewOp, chain_hash,
+};
 use keiko_ports::journal::{CommitError, Committed};
 use rusqlite::params;
 use std::collections::HashMap;
@@ -34,7 +36,9 @@ pub(crate) fn weigh(all: &[Append]) -> Result<Cost, CommitError> {
         }
         for op in &append.views {
             cost.bytes += match op {
-                ViewOp::Put { key, group, body, .. } => limit("view key", key.len().max(group.len()), MAX_KEY)? + body.len(),
+                ViewOp::Put {
+                    key, group, body, ..
+                } => limit("view key", key.len().max(group.len()), MAX_KEY)? + body.len(),
                 ViewOp::Delete { key, .. } => limit("view key", key.len(), MAX_KEY)?,
             };
         }
@@ -43,27 +47,46 @@ pub(crate) fn weigh(all: &[Append]) -> Result<Cost, CommitError> {
     }
     limit("commit", cost.bytes, MAX_COMMIT)?;
     if items > MAX_ITEMS {
-        return Err(CommitError::TooLarge { what: format!("commit of {items} items; at most {MAX_ITEMS}") });
+        return Err(CommitError::TooLarge {
+            what: format!("commit of {items} items; at most {MAX_ITEMS}"),
+        });
     }
     Ok(cost)
 }
 
 fn limit(what: &str, len: usize, max: usize) -> Result<usize, CommitError> {
-    if len > max { Err(CommitError::TooLarge { what: format!("{what} of {len} bytes; at most {max}") }) } else { Ok(len) }
+    if len > max {
+        Err(CommitError::TooLarge {
+            what: format!("{what} of {len} bytes; at most {max}"),
+        })
+    } else {
+        Ok(len)
+    }
 }
 
 fn head_len(head: &Head) -> Result<usize, CommitError> {
     if *head == Head::default() {
         return Ok(0);
     }
-    let len = head.subject.as_ref().map_or(0, String::len) + head.cause.as_ref().map_or(0, String::len);
-    limit("event head", len + head.labels.iter().map(String::len).sum::<usize>(), NewEvent::MAX_BYTES)
+    let len =
+        head.subject.as_ref().map_or(0, String::len) + head.cause.as_ref().map_or(0, String::len);
+    limit(
+        "event head",
+        len + head.labels.iter().map(String::len).sum::<usize>(),
+        NewEvent::MAX_BYTES,
+    )
 }
 
 /// Checks that each blob is what its digest says.
 pub(crate) fn verify_blobs(all: &[Append]) -> Result<(), CommitError> {
-    match all.iter().flat_map(|a| &a.blobs).find(|blob| Digest::of(&blob.bytes) != blob.digest) {
-        Some(blob) => Err(CommitError::Broken { why: format!("blob {} has other bytes than its digest says", blob.digest) }),
+    match all
+        .iter()
+        .flat_map(|a| &a.blobs)
+        .find(|blob| Digest::of(&blob.bytes) != blob.digest)
+    {
+        Some(blob) => Err(CommitError::Broken {
+            why: format!("blob {} has other bytes than its digest says", blob.digest),
+        }),
         None => Ok(()),
     }
 }
@@ -75,7 +98,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, all: &[Append]) -> Result<Committed, Stop<C
     for append in all {
         let place = match places.entry(&append.stream) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(tx.stream(&append.stream)?),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(tx.stream(&append.stream)?)
+            }
         };
         check(tx, append, place)?;
         place.planned.0 += append.events.len() as u64;
@@ -101,7 +126,9 @@ fn check(tx: &Tx<'_>, append: &Append, place: &Place) -> Result<(), Stop<CommitE
     if let Some(fence) = append.fence
         && !lease::holds(tx, place.id, fence)?
     {
-        return Err(Stop::Refused(CommitError::Fenced { stream: append.stream.clone() }));
+        return Err(Stop::Refused(CommitError::Fenced {
+            stream: append.stream.clone(),
+        }));
     }
     if let Some(seen) = append.epoch {
         let (epoch, reason) = epoch::newest(tx.conn, &append.stream)?;
@@ -112,13 +139,22 @@ fn check(tx: &Tx<'_>, append: &Append, place: &Place) -> Result<(), Stop<CommitE
     match append.expect {
         Expect::At(expected) if expected != place.planned => {
             let (stream, actual) = (append.stream.clone(), place.planned);
-            Err(Stop::Refused(CommitError::Conflict { stream, expected, actual }))
+            Err(Stop::Refused(CommitError::Conflict {
+                stream,
+                expected,
+                actual,
+            }))
         }
         _ => Ok(()),
     }
 }
 
-fn write_events(tx: &mut Tx<'_>, append: &Append, place: &mut Place, written: &mut Committed) -> rusqlite::Result<()> {
+fn write_events(
+    tx: &mut Tx<'_>,
+    append: &Append,
+    place: &mut Place,
+    written: &mut Committed,
+) -> rusqlite::Result<()> {
     if append.events.is_empty() {
         return Ok(());
     }
@@ -135,18 +171,32 @@ fn write_events(tx: &mut Tx<'_>, append: &Append, place: &mut Place, written: &m
         tx.events += 1;
         written.push(recorded);
     }
-    tx.conn.prepare_cached("UPDATE streams SET seq = ?2, hash = ?3 WHERE id = ?1")?.execute(params![
-        id,
-        int(place.seq.0),
-        &place.hash.0[..]
-    ])?;
+    tx.conn
+        .prepare_cached("UPDATE streams SET seq = ?2, hash = ?3 WHERE id = ?1")?
+        .execute(params![id, int(place.seq.0), &place.hash.0[..]])?;
     Ok(())
 }
 
-fn write_event(tx: &mut Tx<'_>, id: i64, stream: &StreamId, event: &NewEvent, place: &Place) -> rusqlite::Result<Recorded> {
+fn write_event(
+    tx: &mut Tx<'_>,
+    id: i64,
+    stream: &StreamId,
+    event: &NewEvent,
+    place: &Place,
+) -> rusqlite::Result<Recorded> {
     let seq = Seq(place.seq.0 + 1);
-    let hash = chain_hash(&place.hash, stream, seq, event.kind, event.version, event.at, &event.head, &event.payload);
-    let head = (event.head != Head::default()).then(|| serde_json::to_string(&event.head).unwrap_or_default());
+    let hash = chain_hash(
+        &place.hash,
+        stream,
+        seq,
+        event.kind,
+        event.version,
+        event.at,
+        &event.head,
+        &event.payload,
+    );
+    let head = (event.head != Head::default())
+        .then(|| serde_json::to_string(&event.head).unwrap_or_default());
     let kind = tx.name(event.kind)?;
     let position = tx
         .conn
@@ -168,7 +218,13 @@ fn write_event(tx: &mut Tx<'_>, id: i64, stream: &StreamId, event: &NewEvent, pl
 
 fn write_view(tx: &mut Tx<'_>, op: &ViewOp) -> rusqlite::Result<()> {
     match op {
-        ViewOp::Put { view, key, sort, group, body } => {
+        ViewOp::Put {
+            view,
+            key,
+            sort,
+            group,
+            body,
+        } => {
             let view = tx.name(view)?;
             tx.conn
                 .prepare_cached(
@@ -179,7 +235,9 @@ fn write_view(tx: &mut Tx<'_>, op: &ViewOp) -> rusqlite::Result<()> {
         }
         ViewOp::Delete { view, key } => {
             let view = tx.name(view)?;
-            tx.conn.prepare_cached("DELETE FROM views WHERE view = ?1 AND key = ?2")?.execute(params![view, key])?;
+            tx.conn
+                .prepare_cached("DELETE FROM views WHERE view = ?1 AND key = ?2")?
+                .execute(params![view, key])?;
         }
     }
     Ok(())

@@ -64,9 +64,17 @@ pub(crate) fn prepare_file(path: &Path) -> io::Result<()> {
     if let Some(parent) = parent
         && !parent.exists()
     {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)?;
     }
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         Ok(_) => File::open(parent.unwrap_or(Path::new(".")))?.sync_all(),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => tighten(path),
         Err(e) => Err(e),
@@ -93,7 +101,9 @@ fn open(path: &Path, options: &Options) -> rusqlite::Result<Connection> {
     };
     conn.busy_timeout(options.patience())?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
-    conn.execute_batch("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY;")?;
+    conn.execute_batch(
+        "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY;",
+    )?;
     Ok(conn)
 }
 
@@ -124,8 +134,14 @@ fn make_writer(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
 pub(crate) fn first(path: &Path, options: &Options) -> Result<Connection, OpenError> {
     let sql = |error: rusqlite::Error| OpenError::from_sql(path, &error);
     let schema = |error: SchemaError| match error {
-        SchemaError::Newer { found } => OpenError::NewerVersion { path: path.to_owned(), found, known: schema::VERSION },
-        SchemaError::Foreign => OpenError::NotADatabase { path: path.to_owned() },
+        SchemaError::Newer { found } => OpenError::NewerVersion {
+            path: path.to_owned(),
+            found,
+            known: schema::VERSION,
+        },
+        SchemaError::Foreign => OpenError::NotADatabase {
+            path: path.to_owned(),
+        },
         SchemaError::Sql(error) => OpenError::from_sql(path, &error),
     };
     prepare_file(path).map_err(|error| OpenError::from_io(path, &error))?;
@@ -141,13 +157,18 @@ pub(crate) fn first(path: &Path, options: &Options) -> Result<Connection, OpenEr
 fn use_wal(conn: &Connection, patience: Duration) -> rusqlite::Result<()> {
     let until = Instant::now() + patience;
     loop {
-        let mode: rusqlite::Result<String> = conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0));
+        let mode: rusqlite::Result<String> =
+            conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0));
         match mode {
             Ok(mode) if mode == "wal" => return Ok(()),
-            Err(error) if crate::fault::Trouble::of(&error) != crate::fault::Trouble::Busy => return Err(error),
+            Err(error) if crate::fault::Trouble::of(&error) != crate::fault::Trouble::Busy => {
+                return Err(error);
+            }
             stuck if Instant::now() >= until => {
                 let locked = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-                return Err(stuck.err().unwrap_or(rusqlite::Error::SqliteFailure(locked, None)));
+                return Err(stuck
+                    .err()
+                    .unwrap_or(rusqlite::Error::SqliteFailure(locked, None)));
             }
             _ => std::thread::sleep(Duration::from_millis(5)),
         }

@@ -18,7 +18,17 @@ pub(crate) fn key(scope: KillScope) -> StreamId {
 pub(crate) fn newest(conn: &Connection, stream: &StreamId) -> rusqlite::Result<(Epoch, String)> {
     // Two look-ups, because every commit asks: one query over both would sort.
     let mut query = conn.prepare_cached("SELECT epoch, reason FROM kills WHERE scope = ?1")?;
-    let mut of = |scope: &str| query.query_row([scope], |row| Ok((Epoch(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?))).optional();
+    let mut of = |scope: &str| {
+        query
+            .query_row([scope], |row| {
+                Ok((Epoch(row.get::<_, i64>(0)?.unsigned_abs()), row.get(1)?))
+            })
+            .optional()
+    };
     let (all, own): (Option<(Epoch, String)>, _) = (of(ALL)?, of(&stream.0)?);
-    Ok(all.into_iter().chain(own).max_by_key(|(epoch, _)| *epoch).unwrap_or_default())
+    Ok(all
+        .into_iter()
+        .chain(own)
+        .max_by_key(|(epoch, _)| *epoch)
+        .unwrap_or_default())
 }

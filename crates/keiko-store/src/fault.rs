@@ -70,26 +70,49 @@ impl OpenError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let (code, hint) = match self {
-            OpenError::NewerVersion { .. } => (3010, "update Keiko, then try again; `keiko --version` shows what you have"),
-            OpenError::NotADatabase { .. } => (3011, "move that file away or name another journal, then try again"),
-            OpenError::Locked { .. } => (3012, "try again; if it stays, `keiko doctor` shows who holds the journal"),
+            OpenError::NewerVersion { .. } => (
+                3010,
+                "update Keiko, then try again; `keiko --version` shows what you have",
+            ),
+            OpenError::NotADatabase { .. } => (
+                3011,
+                "move that file away or name another journal, then try again",
+            ),
+            OpenError::Locked { .. } => (
+                3012,
+                "try again; if it stays, `keiko doctor` shows who holds the journal",
+            ),
             OpenError::Full { .. } => (3013, "make room on that disk, then try again"),
-            OpenError::Permission { .. } => (3014, "`ls -ld` that file and its directory: both must be yours to write"),
+            OpenError::Permission { .. } => (
+                3014,
+                "`ls -ld` that file and its directory: both must be yours to write",
+            ),
             OpenError::Io { .. } => (3015, "`keiko doctor` checks the journal"),
         };
-        let fault = Fault::new(Code(code), self.to_string()).at(self.path().display()).hint(hint);
-        if matches!(self, OpenError::Locked { .. } | OpenError::Full { .. }) { fault.transient(None) } else { fault }
+        let fault = Fault::new(Code(code), self.to_string())
+            .at(self.path().display())
+            .hint(hint);
+        if matches!(self, OpenError::Locked { .. } | OpenError::Full { .. }) {
+            fault.transient(None)
+        } else {
+            fault
+        }
     }
 
     pub(crate) fn from_sql(path: &Path, error: &rusqlite::Error) -> OpenError {
         let path = path.to_owned();
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path },
-            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => OpenError::Permission { path },
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                OpenError::Permission { path }
+            }
             _ => match Trouble::of(error) {
                 Trouble::Busy => OpenError::Locked { path },
                 Trouble::Full => OpenError::Full { path },
-                Trouble::Broken => OpenError::Io { path, why: error.to_string() },
+                Trouble::Broken => OpenError::Io {
+                    path,
+                    why: error.to_string(),
+                },
             },
         }
     }
@@ -97,9 +120,16 @@ impl OpenError {
     pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> OpenError {
         let path = path.to_owned();
         match error.kind() {
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => OpenError::Permission { path },
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => OpenError::Full { path },
-            _ => OpenError::Io { path, why: error.to_string() },
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                OpenError::Permission { path }
+            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                OpenError::Full { path }
+            }
+            _ => OpenError::Io {
+                path,
+                why: error.to_string(),
+            },
         }
     }
 }
@@ -122,7 +152,9 @@ impl Trouble {
         match error.sqlite_error() {
             Some(e) if e.extended_code == SHM_SIZE => Trouble::Full,
             Some(e) => match e.code {
-                ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => Trouble::Busy,
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed => Trouble::Busy,
                 ErrorCode::DiskFull => Trouble::Full,
                 _ => Trouble::Broken,
             },
@@ -135,7 +167,9 @@ pub(crate) fn commit_error(error: &rusqlite::Error) -> CommitError {
     match Trouble::of(error) {
         Trouble::Busy => CommitError::Busy,
         Trouble::Full => CommitError::Full,
-        Trouble::Broken => CommitError::Broken { why: error.to_string() },
+        Trouble::Broken => CommitError::Broken {
+            why: error.to_string(),
+        },
     }
 }
 
@@ -154,28 +188,53 @@ mod tests {
     #[test]
     fn extended_codes_become_what_a_caller_can_act_on() {
         use rusqlite::ffi;
-        assert_eq!(commit_error(&sql(ffi::SQLITE_BUSY_SNAPSHOT)), CommitError::Busy);
-        assert_eq!(commit_error(&sql(ffi::SQLITE_BUSY_RECOVERY)), CommitError::Busy);
+        assert_eq!(
+            commit_error(&sql(ffi::SQLITE_BUSY_SNAPSHOT)),
+            CommitError::Busy
+        );
+        assert_eq!(
+            commit_error(&sql(ffi::SQLITE_BUSY_RECOVERY)),
+            CommitError::Busy
+        );
         assert_eq!(commit_error(&sql(ffi::SQLITE_FULL)), CommitError::Full);
-        assert_eq!(commit_error(&sql(ffi::SQLITE_IOERR_SHMSIZE)), CommitError::Full);
-        assert!(matches!(commit_error(&sql(ffi::SQLITE_IOERR_FSYNC)), CommitError::Broken { .. }));
-        assert!(matches!(commit_error(&sql(ffi::SQLITE_CORRUPT_INDEX)), CommitError::Broken { .. }));
+        assert_eq!(
+            commit_error(&sql(ffi::SQLITE_IOERR_SHMSIZE)),
+            CommitError::Full
+        );
+        assert!(matches!(
+            commit_error(&sql(ffi::SQLITE_IOERR_FSYNC)),
+            CommitError::Broken { .. }
+        ));
+        assert!(matches!(
+            commit_error(&sql(ffi::SQLITE_CORRUPT_INDEX)),
+            CommitError::Broken { .. }
+        ));
     }
 
     #[test]
     fn every_refusal_to_open_has_its_own_code_and_names_the_file() {
         let path = PathBuf::from("j.db");
         let all = [
-            OpenError::NewerVersion { path: path.clone(), found: 9, known: 1 },
+            OpenError::NewerVersion {
+                path: path.clone(),
+                found: 9,
+                known: 1,
+            },
             OpenError::NotADatabase { path: path.clone() },
             OpenError::Locked { path: path.clone() },
             OpenError::Full { path: path.clone() },
             OpenError::Permission { path: path.clone() },
-            OpenError::Io { path, why: "x".into() },
+            OpenError::Io {
+                path,
+                why: "x".into(),
+            },
         ];
         let mut codes: Vec<String> = all.iter().map(|e| e.fault().code).collect();
         assert_eq!(codes[0], "KEI-3010");
-        assert!(all.iter().all(|e| e.fault().place.as_deref() == Some("j.db") && e.fault().hint.is_some()));
+        assert!(
+            all.iter()
+                .all(|e| e.fault().place.as_deref() == Some("j.db") && e.fault().hint.is_some())
+        );
         codes.dedup();
         assert_eq!(codes.len(), all.len());
     }

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::WorkerId;
-use keiko_contracts::journal::{Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow};
+use keiko_contracts::journal::{
+    Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow,
+};
 use keiko_ports::journal::{CommitError, Committed, Journal, LeaseError, ReadError, ViewQuery};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +53,13 @@ impl SqliteJournal {
             .name("journal".into())
             .spawn(move || writer.run(&receiver))
             .map_err(|error| OpenError::from_io(path, &error))?;
-        Ok(SqliteJournal { path: path.to_owned(), queue, readers, shared, lookout: Lookout::new() })
+        Ok(SqliteJournal {
+            path: path.to_owned(),
+            queue,
+            readers,
+            shared,
+            lookout: Lookout::new(),
+        })
     }
 
     /// The file.
@@ -78,7 +86,9 @@ impl SqliteJournal {
     /// When the journal cannot be read.
     pub async fn streams(&self, prefix: &str) -> Result<Vec<StreamId>, ReadError> {
         let prefix = prefix.to_owned();
-        self.readers.with(move |reader| reader.streams(&prefix)).await
+        self.readers
+            .with(move |reader| reader.streams(&prefix))
+            .await
     }
 
     /// Finishes what was handed over, syncs it, folds the write-ahead log into the file and lets go of it. Later
@@ -103,40 +113,84 @@ impl Drop for SqliteJournal {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn lease(&self, stream: &StreamId, owner: WorkerId, ttl: Duration) -> Result<Fence, LeaseError> {
+    async fn lease(
+        &self,
+        stream: &StreamId,
+        owner: WorkerId,
+        ttl: Duration,
+    ) -> Result<Fence, LeaseError> {
         let stream = stream.clone();
         let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.queue.submit(Cost::default(), Durability::Lazy, move |tx| lease::take(tx, &stream, owner, ttl)).await
+        self.queue
+            .submit(Cost::default(), Durability::Lazy, move |tx| {
+                lease::take(tx, &stream, owner, ttl)
+            })
+            .await
     }
 
     async fn release(&self, stream: &StreamId, fence: Fence) -> Result<(), CommitError> {
         let stream = stream.clone();
-        self.queue.submit(Cost::default(), Durability::Lazy, move |tx| Ok(lease::give_back(tx, &stream, fence)?)).await
+        self.queue
+            .submit(Cost::default(), Durability::Lazy, move |tx| {
+                Ok(lease::give_back(tx, &stream, fence)?)
+            })
+            .await
     }
 
     async fn holder(&self, stream: &StreamId) -> Result<Option<(WorkerId, u64)>, ReadError> {
         let stream = stream.clone();
-        self.readers.with(move |reader| lease::holder(&reader.conn, &stream, tx::now()).map_err(|e| read_error(&e))).await
+        self.readers
+            .with(move |reader| {
+                lease::holder(&reader.conn, &stream, tx::now()).map_err(|e| read_error(&e))
+            })
+            .await
     }
 
-    async fn commit(&self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError> {
+    async fn commit(
+        &self,
+        all: Vec<Append>,
+        durability: Durability,
+    ) -> Result<Committed, CommitError> {
         let cost = commit::weigh(&all)?;
-        let blobs: usize = all.iter().flat_map(|a| &a.blobs).map(|b| b.bytes.len()).sum();
+        let blobs: usize = all
+            .iter()
+            .flat_map(|a| &a.blobs)
+            .map(|b| b.bytes.len())
+            .sum();
         let all = if blobs <= HASH_IN_PLACE {
             commit::verify_blobs(&all).map(|()| all)?
         } else {
-            let verified = tokio::task::spawn_blocking(move || commit::verify_blobs(&all).map(|()| all)).await;
-            verified.map_err(|error| CommitError::Broken { why: error.to_string() })??
+            let verified =
+                tokio::task::spawn_blocking(move || commit::verify_blobs(&all).map(|()| all)).await;
+            verified.map_err(|error| CommitError::Broken {
+                why: error.to_string(),
+            })??
         };
-        self.queue.submit(cost, durability, move |tx| commit::apply(tx, &all)).await
+        self.queue
+            .submit(cost, durability, move |tx| commit::apply(tx, &all))
+            .await
     }
 
-    fn read(&self, stream: &StreamId, after: Seq) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    fn read(
+        &self,
+        stream: &StreamId,
+        after: Seq,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>> {
         read::read(Arc::clone(&self.readers), stream, after)
     }
 
-    fn tail(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Recorded, ReadError>> {
-        tail::tail(&self.lookout, Arc::clone(&self.readers), &self.shared, prefix, after)
+    fn tail(
+        &self,
+        prefix: &str,
+        after: Position,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>> {
+        tail::tail(
+            &self.lookout,
+            Arc::clone(&self.readers),
+            &self.shared,
+            prefix,
+            after,
+        )
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ReadError> {
@@ -146,20 +200,34 @@ impl Journal for SqliteJournal {
 
     async fn view_get(&self, view: &'static str, key: &str) -> Result<Option<ViewRow>, ReadError> {
         let key = key.to_owned();
-        self.readers.with(move |reader| view::get(reader, view, &key)).await
+        self.readers
+            .with(move |reader| view::get(reader, view, &key))
+            .await
     }
 
-    async fn view_list(&self, view: &'static str, query: ViewQuery) -> Result<Vec<ViewRow>, ReadError> {
-        self.readers.with(move |reader| view::list(reader, view, &query)).await
+    async fn view_list(
+        &self,
+        view: &'static str,
+        query: ViewQuery,
+    ) -> Result<Vec<ViewRow>, ReadError> {
+        self.readers
+            .with(move |reader| view::list(reader, view, &query))
+            .await
     }
 
     async fn kill(&self, scope: KillScope, reason: &str, by: &str) -> Result<Epoch, CommitError> {
         let (reason, by) = (reason.to_owned(), by.to_owned());
-        self.queue.submit(Cost::default(), Durability::Barrier, move |tx| kill::raise(tx, scope, &reason, &by)).await
+        self.queue
+            .submit(Cost::default(), Durability::Barrier, move |tx| {
+                kill::raise(tx, scope, &reason, &by)
+            })
+            .await
     }
 
     async fn epoch(&self, stream: &StreamId) -> Result<(Epoch, String), ReadError> {
         let stream = stream.clone();
-        self.readers.with(move |reader| epoch::newest(&reader.conn, &stream).map_err(|e| read_error(&e))).await
+        self.readers
+            .with(move |reader| epoch::newest(&reader.conn, &stream).map_err(|e| read_error(&e)))
+            .await
     }
 }

@@ -27,13 +27,37 @@ fn shorten(text: &str, chars: usize) -> String {
 }
 
 /// Raises the epoch and appends the event that says who did so and why.
-pub(crate) fn raise(tx: &mut Tx<'_>, scope: KillScope, reason: &str, by: &str) -> Result<Epoch, Stop<CommitError>> {
-    let newest: i64 = tx.conn.query_row("SELECT coalesce(max(epoch), 0) FROM kills", [], |row| row.get(0))?;
+pub(crate) fn raise(
+    tx: &mut Tx<'_>,
+    scope: KillScope,
+    reason: &str,
+    by: &str,
+) -> Result<Epoch, Stop<CommitError>> {
+    let newest: i64 =
+        tx.conn
+            .query_row("SELECT coalesce(max(epoch), 0) FROM kills", [], |row| {
+                row.get(0)
+            })?;
     let epoch = Epoch(newest.unsigned_abs() + 1);
     let (reason, by) = (shorten(reason, MAX_REASON), shorten(by, MAX_BY));
-    let payload = serde_json::to_vec(&Killed { epoch, scope, reason: &reason, by: &by })
-        .map_err(|error| Stop::Refused(CommitError::Broken { why: error.to_string() }))?;
-    let event = NewEvent { kind: "killed", version: 1, at: tx.now, payload, head: Head::default() };
+    let payload = serde_json::to_vec(&Killed {
+        epoch,
+        scope,
+        reason: &reason,
+        by: &by,
+    })
+    .map_err(|error| {
+        Stop::Refused(CommitError::Broken {
+            why: error.to_string(),
+        })
+    })?;
+    let event = NewEvent {
+        kind: "killed",
+        version: 1,
+        at: tx.now,
+        payload,
+        head: Head::default(),
+    };
     let append = Append {
         stream: StreamId::kills(),
         expect: Expect::Any,
@@ -56,9 +80,18 @@ mod tests {
 
     #[test]
     fn the_longest_reason_still_fits_an_event() {
-        let (reason, by) = (shorten(&"\u{1}".repeat(5000), MAX_REASON), shorten(&"\u{1}".repeat(5000), MAX_BY));
+        let (reason, by) = (
+            shorten(&"\u{1}".repeat(5000), MAX_REASON),
+            shorten(&"\u{1}".repeat(5000), MAX_BY),
+        );
         let scope = KillScope::Run(keiko_contracts::id::RunId::from_bytes([7; 10]));
-        let body = serde_json::to_vec(&Killed { epoch: Epoch(u64::MAX), scope, reason: &reason, by: &by }).unwrap();
+        let body = serde_json::to_vec(&Killed {
+            epoch: Epoch(u64::MAX),
+            scope,
+            reason: &reason,
+            by: &by,
+        })
+        .unwrap();
         assert!(body.len() <= NewEvent::MAX_BYTES, "{}", body.len());
     }
 }

@@ -24,7 +24,9 @@ struct Lease {
 impl Lease {
     fn read(row: &Row<'_>) -> rusqlite::Result<Lease> {
         Ok(Lease {
-            owner: row.get::<_, Option<[u8; WorkerId::BYTES]>>(0)?.map(WorkerId::from_bytes),
+            owner: row
+                .get::<_, Option<[u8; WorkerId::BYTES]>>(0)?
+                .map(WorkerId::from_bytes),
             fence: Fence(row.get::<_, i64>(1)?.unsigned_abs()),
             taken: Timestamp(row.get(2)?),
             until: Timestamp(row.get(3)?),
@@ -34,18 +36,29 @@ impl Lease {
     /// For how many more milliseconds it keeps others out, and whom it belongs to.
     fn left(&self, now: Timestamp) -> Option<(WorkerId, u64)> {
         let clock_put_back = self.taken.since_ms(now) > CLOCK_SLACK_MS;
-        let left = if clock_put_back { 0 } else { self.until.since_ms(now) };
+        let left = if clock_put_back {
+            0
+        } else {
+            self.until.since_ms(now)
+        };
         self.owner.filter(|_| left > 0).map(|owner| (owner, left))
     }
 }
 
 fn of_stream(tx: &Tx<'_>, stream: i64) -> rusqlite::Result<Option<Lease>> {
-    let mut query = tx.conn.prepare_cached("SELECT owner, fence, taken, until FROM leases WHERE stream = ?1")?;
+    let mut query = tx
+        .conn
+        .prepare_cached("SELECT owner, fence, taken, until FROM leases WHERE stream = ?1")?;
     query.query_row([stream], Lease::read).optional()
 }
 
 /// Takes or renews a lease.
-pub(crate) fn take(tx: &mut Tx<'_>, stream: &StreamId, owner: WorkerId, ttl_ms: u64) -> Result<Fence, Stop<LeaseError>> {
+pub(crate) fn take(
+    tx: &mut Tx<'_>,
+    stream: &StreamId,
+    owner: WorkerId,
+    ttl_ms: u64,
+) -> Result<Fence, Stop<LeaseError>> {
     let id = tx.stream_row(stream)?;
     let there = of_stream(tx, id)?;
     if let Some((holder, for_ms)) = there.as_ref().and_then(|lease| lease.left(tx.now))
@@ -78,12 +91,18 @@ pub(crate) fn give_back(tx: &mut Tx<'_>, stream: &StreamId, fence: Fence) -> rus
 /// Whether a fence is the newest one and was not given back. That its time has run out does not matter as long as
 /// nobody else took the stream over.
 pub(crate) fn holds(tx: &Tx<'_>, stream: Option<i64>, fence: Fence) -> rusqlite::Result<bool> {
-    let Some(stream) = stream else { return Ok(false) };
+    let Some(stream) = stream else {
+        return Ok(false);
+    };
     Ok(of_stream(tx, stream)?.is_some_and(|lease| lease.fence == fence && lease.owner.is_some()))
 }
 
 /// Who holds a stream now, and for how many more milliseconds.
-pub(crate) fn holder(conn: &Connection, stream: &StreamId, now: Timestamp) -> rusqlite::Result<Option<(WorkerId, u64)>> {
+pub(crate) fn holder(
+    conn: &Connection,
+    stream: &StreamId,
+    now: Timestamp,
+) -> rusqlite::Result<Option<(WorkerId, u64)>> {
     let mut query =
         conn.prepare_cached("SELECT owner, fence, taken, until FROM leases WHERE stream = (SELECT id FROM streams WHERE name = ?1)")?;
     let lease = query.query_row([&*stream.0], Lease::read).optional()?;
@@ -96,11 +115,21 @@ mod tests {
 
     #[test]
     fn a_clock_put_back_does_not_block_a_stream() {
-        let lease =
-            Lease { owner: Some(WorkerId::from_bytes([1; 5])), fence: Fence(1), taken: Timestamp(1_000_000), until: Timestamp(1_030_000) };
-        assert_eq!(lease.left(Timestamp(1_010_000)).map(|(_, ms)| ms), Some(20_000));
+        let lease = Lease {
+            owner: Some(WorkerId::from_bytes([1; 5])),
+            fence: Fence(1),
+            taken: Timestamp(1_000_000),
+            until: Timestamp(1_030_000),
+        };
+        assert_eq!(
+            lease.left(Timestamp(1_010_000)).map(|(_, ms)| ms),
+            Some(20_000)
+        );
         assert_eq!(lease.left(Timestamp(1_030_000)), None);
-        assert!(lease.left(Timestamp(999_000)).is_some(), "a small step back is normal");
+        assert!(
+            lease.left(Timestamp(999_000)).is_some(),
+            "a small step back is normal"
+        );
         assert_eq!(lease.left(Timestamp(5_000)), None);
     }
 }

@@ -37,7 +37,9 @@ fn kind(stream: &str) -> &str {
 
 /// Whether a stream of such a kind may begin with `prefix`.
 fn may_begin(kinds: &Kinds, prefix: &str) -> bool {
-    kinds.iter().any(|kind| kind.starts_with(prefix) || prefix.starts_with(&**kind))
+    kinds
+        .iter()
+        .any(|kind| kind.starts_with(prefix) || prefix.starts_with(&**kind))
 }
 
 impl Own {
@@ -52,7 +54,11 @@ impl Own {
         let kinds: BTreeSet<&str> = streams.iter().map(|stream| kind(&stream.0)).collect();
         if let Some(newest) = known.groups.back_mut()
             && newest.last.0 + 1 == first.0
-            && newest.kinds.iter().map(AsRef::as_ref).eq(kinds.iter().copied())
+            && newest
+                .kinds
+                .iter()
+                .map(AsRef::as_ref)
+                .eq(kinds.iter().copied())
         {
             newest.last = last;
             return;
@@ -60,7 +66,11 @@ impl Own {
         if known.groups.len() == KEPT {
             known.groups.pop_front();
         }
-        known.groups.push_back(Group { first, last, kinds: kinds.into_iter().map(Into::into).collect() });
+        known.groups.push_back(Group {
+            first,
+            last,
+            kinds: kinds.into_iter().map(Into::into).collect(),
+        });
     }
 
     /// The position up to which, after `seen`, there is surely nothing in the streams that begin with `prefix`. It is `seen` itself
@@ -80,7 +90,12 @@ impl Own {
     pub(crate) fn concerns_nobody(&self, seen: Position, last: Position) -> bool {
         let known = self.known();
         known.groups.back().is_some_and(|group| {
-            group.last == last && group.first.0 <= seen.0 + 1 && !known.followed.keys().any(|prefix| may_begin(&group.kinds, prefix))
+            group.last == last
+                && group.first.0 <= seen.0 + 1
+                && !known
+                    .followed
+                    .keys()
+                    .any(|prefix| may_begin(&group.kinds, prefix))
         })
     }
 
@@ -88,7 +103,10 @@ impl Own {
     pub(crate) fn follow(self: &Arc<Self>, prefix: &str) -> Follower {
         let prefix: Arc<str> = prefix.into();
         *self.known().followed.entry(prefix.clone()).or_default() += 1;
-        Follower { own: Arc::clone(self), prefix }
+        Follower {
+            own: Arc::clone(self),
+            prefix,
+        }
     }
 }
 
@@ -127,7 +145,11 @@ mod tests {
         own.wrote(Position(5), 3, &run());
         own.wrote(Position(7), 2, &run());
         assert_eq!(own.nothing_until("inbox/", Position(2)), Position(7));
-        assert_eq!(own.nothing_until("inbox/", Position(4)), Position(7), "within a group");
+        assert_eq!(
+            own.nothing_until("inbox/", Position(4)),
+            Position(7),
+            "within a group"
+        );
         assert_eq!(own.nothing_until("inbox/", Position(9)), Position(9));
         assert_eq!(own.nothing_until("run/", Position(2)), Position(2));
     }
@@ -157,15 +179,23 @@ mod tests {
         let streams = |n: u64| if n.is_multiple_of(2) { run() } else { inbox() };
         (1..=KEPT as u64 + 1).for_each(|n| own.wrote(Position(n), 1, &streams(n)));
         assert_eq!(own.nothing_until("kill", Position(0)), Position(0));
-        assert_eq!(own.nothing_until("kill", Position(1)), Position(KEPT as u64 + 1));
+        assert_eq!(
+            own.nothing_until("kill", Position(1)),
+            Position(KEPT as u64 + 1)
+        );
     }
 
     #[test]
     fn many_runs_at_work_are_one_group() {
         let own = Own::default();
-        (1..=1000).for_each(|n| own.wrote(Position(n), 1, &[StreamId(format!("run/{}", n % 7).into())]));
+        (1..=1000)
+            .for_each(|n| own.wrote(Position(n), 1, &[StreamId(format!("run/{}", n % 7).into())]));
         assert_eq!(own.nothing_until("inbox/", Position(3)), Position(1000));
-        assert_eq!(own.nothing_until("run/3", Position(3)), Position(3), "looked up");
+        assert_eq!(
+            own.nothing_until("run/3", Position(3)),
+            Position(3),
+            "looked up"
+        );
     }
 
     #[test]
@@ -173,13 +203,19 @@ mod tests {
         let own = Arc::new(Own::default());
         own.wrote(Position(4), 2, &run());
         assert!(own.concerns_nobody(Position(2), Position(4)));
-        assert!(!own.concerns_nobody(Position(1), Position(4)), "another process may have written at 2");
+        assert!(
+            !own.concerns_nobody(Position(1), Position(4)),
+            "another process may have written at 2"
+        );
         let (inbox, kill) = (own.follow("inbox/"), own.follow("kill"));
         assert!(own.concerns_nobody(Position(2), Position(4)));
         let (one, all) = (own.follow("run/b"), own.follow(""));
         assert!(!own.concerns_nobody(Position(2), Position(4)));
         drop((one, kill));
-        assert!(!own.concerns_nobody(Position(2), Position(4)), "the empty prefix is every stream");
+        assert!(
+            !own.concerns_nobody(Position(2), Position(4)),
+            "the empty prefix is every stream"
+        );
         drop(all);
         assert!(own.concerns_nobody(Position(2), Position(4)));
         own.wrote(Position(5), 1, &self::inbox());

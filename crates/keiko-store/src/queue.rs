@@ -74,7 +74,9 @@ impl<T: Send, E: From<CommitError> + Send> Job for Request<T, E> {
     }
     fn finish(self: Box<Self>, group: Result<(), CommitError>) {
         let Request { outcome, reply, .. } = *self;
-        let answer = group.map_err(E::from).and_then(|()| outcome.unwrap_or_else(|| Err(CommitError::Closed.into())));
+        let answer = group
+            .map_err(E::from)
+            .and_then(|()| outcome.unwrap_or_else(|| Err(CommitError::Closed.into())));
         // The one who asked may have gone; the journal has it all the same.
         let _ = reply.send(answer);
     }
@@ -94,7 +96,13 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new() -> (Queue, Receiver<Message>) {
         let (sender, receiver) = channel();
-        (Queue { sender, room: Arc::new(Semaphore::new(ROOM)) }, receiver)
+        (
+            Queue {
+                sender,
+                room: Arc::new(Semaphore::new(ROOM)),
+            },
+            receiver,
+        )
     }
 
     /// Waits for room, hands the request over, waits for its commit. If the caller goes away while waiting for room,
@@ -111,10 +119,22 @@ impl Queue {
     {
         let units = u32::try_from(1 + cost.bytes / UNIT).unwrap_or(u32::MAX);
         let closed = |_| E::from(CommitError::Closed);
-        let room = Arc::clone(&self.room).acquire_many_owned(units).await.map_err(|_| E::from(CommitError::Closed))?;
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(units)
+            .await
+            .map_err(|_| E::from(CommitError::Closed))?;
         let (reply, answer) = oneshot::channel();
-        let request = Request { durability, cost, work: Box::new(work), outcome: None, reply, _room: room };
-        self.sender.send(Message::Job(Box::new(request))).map_err(|_| E::from(CommitError::Closed))?;
+        let request = Request {
+            durability,
+            cost,
+            work: Box::new(work),
+            outcome: None,
+            reply,
+            _room: room,
+        };
+        self.sender
+            .send(Message::Job(Box::new(request)))
+            .map_err(|_| E::from(CommitError::Closed))?;
         answer.await.map_err(closed)?
     }
 

@@ -37,7 +37,12 @@ pub(crate) struct Readers {
 
 impl Readers {
     pub(crate) fn new(path: PathBuf, options: Options) -> Arc<Readers> {
-        Arc::new(Readers { path, options, idle: Mutex::new(Some(Vec::new())), permits: Semaphore::new(READERS) })
+        Arc::new(Readers {
+            path,
+            options,
+            idle: Mutex::new(Some(Vec::new())),
+            permits: Semaphore::new(READERS),
+        })
     }
 
     /// Runs some reading on a blocking thread. A connection that failed is not used again.
@@ -56,12 +61,19 @@ impl Readers {
             }
             done
         });
-        done.await.map_err(|error| ReadError::Broken(error.to_string()))?
+        done.await
+            .map_err(|error| ReadError::Broken(error.to_string()))?
     }
 
     /// A connection; `None` once the journal is closed.
     fn take(&self) -> Result<Option<Reader>, ReadError> {
-        match self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(Vec::pop) {
+        match self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .map(Vec::pop)
+        {
             None => Ok(None),
             Some(Some(reader)) => Ok(Some(reader)),
             Some(None) => self.open().map(Some).map_err(|error| read_error(&error)),
@@ -69,7 +81,12 @@ impl Readers {
     }
 
     fn put_back(&self, reader: Reader) {
-        if let Some(idle) = self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+        if let Some(idle) = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
             idle.push(reader);
         }
     }
@@ -77,44 +94,76 @@ impl Readers {
     /// A connection outside the pool, for a thread that keeps it.
     pub(crate) fn open(&self) -> rusqlite::Result<Reader> {
         let conn = connection::reader(&self.path, &self.options)?;
-        Ok(Reader { conn, kinds: HashMap::new() })
+        Ok(Reader {
+            conn,
+            kinds: HashMap::new(),
+        })
     }
 
     pub(crate) fn close(&self) {
         self.permits.close();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
 /// The columns of an event, in the order that [`event`] expects.
-pub(crate) const COLUMNS: &str = "e.position, e.seq, e.kind, e.version, e.at, e.head, e.payload, e.hash";
+pub(crate) const COLUMNS: &str =
+    "e.position, e.seq, e.kind, e.version, e.at, e.head, e.payload, e.hash";
 
 impl Reader {
     /// The number of a stream; `None` if nothing was ever written to it.
     pub(crate) fn stream(&self, name: &StreamId) -> Result<Option<i64>, ReadError> {
-        let mut query = self.conn.prepare_cached("SELECT id FROM streams WHERE name = ?1").map_err(|e| read_error(&e))?;
-        query.query_row([&*name.0], |row| row.get(0)).optional().map_err(|e| read_error(&e))
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT id FROM streams WHERE name = ?1")
+            .map_err(|e| read_error(&e))?;
+        query
+            .query_row([&*name.0], |row| row.get(0))
+            .optional()
+            .map_err(|e| read_error(&e))
     }
 
     /// The streams whose id begins with `prefix`, in order.
     pub(crate) fn streams(&self, prefix: &str) -> Result<Vec<StreamId>, ReadError> {
         let sql = "SELECT name FROM streams WHERE name >= ?1 AND name < ?2 ORDER BY name";
         let mut query = self.conn.prepare_cached(sql).map_err(|e| read_error(&e))?;
-        let names = query.query_map([prefix, &upper_bound(prefix)], |row| row.get::<_, String>(0)).map_err(|e| read_error(&e))?;
-        names.map(|name| name.map(|name| StreamId(name.into())).map_err(|e| read_error(&e))).collect()
+        let names = query
+            .query_map([prefix, &upper_bound(prefix)], |row| {
+                row.get::<_, String>(0)
+            })
+            .map_err(|e| read_error(&e))?;
+        names
+            .map(|name| {
+                name.map(|name| StreamId(name.into()))
+                    .map_err(|e| read_error(&e))
+            })
+            .collect()
     }
 
     /// Up to [`PAGE`] events of a stream after a place in it, whose hash is `previous` if known.
-    pub(crate) fn page(&mut self, name: &StreamId, id: i64, after: Seq, previous: Option<Digest>) -> Result<VecDeque<Recorded>, ReadError> {
+    pub(crate) fn page(
+        &mut self,
+        name: &StreamId,
+        id: i64,
+        after: Seq,
+        previous: Option<Digest>,
+    ) -> Result<VecDeque<Recorded>, ReadError> {
         let failed = |error: rusqlite::Error| read_error(&error);
         let mut previous = match previous {
             Some(known) => known,
             None => self.hash_at(id, after).map_err(failed)?,
         };
         let Reader { conn, kinds } = self;
-        let sql = format!("SELECT {COLUMNS} FROM events e WHERE e.stream = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM events e WHERE e.stream = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"
+        );
         let mut query = conn.prepare_cached(&sql).map_err(failed)?;
-        let mut rows = query.query(params![id, int(after.0), PAGE as i64]).map_err(failed)?;
+        let mut rows = query
+            .query(params![id, int(after.0), PAGE as i64])
+            .map_err(failed)?;
         let mut page = VecDeque::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let event = event(conn, kinds, row, name.clone(), previous).map_err(failed)?;
@@ -125,8 +174,12 @@ impl Reader {
     }
 
     fn hash_at(&self, id: i64, seq: Seq) -> rusqlite::Result<Digest> {
-        let mut query = self.conn.prepare_cached("SELECT hash FROM events WHERE stream = ?1 AND seq = ?2")?;
-        let hash = query.query_row(params![id, int(seq.0)], |row| row.get(0)).optional()?;
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT hash FROM events WHERE stream = ?1 AND seq = ?2")?;
+        let hash = query
+            .query_row(params![id, int(seq.0)], |row| row.get(0))
+            .optional()?;
         Ok(hash.map(Digest).unwrap_or_default())
     }
 
@@ -155,8 +208,14 @@ impl Reader {
     }
 
     pub(crate) fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ReadError> {
-        let mut query = self.conn.prepare_cached("SELECT bytes FROM blobs WHERE digest = ?1").map_err(|e| read_error(&e))?;
-        let found = query.query_row([&digest.0[..]], |row| row.get(0)).optional().map_err(|e| read_error(&e))?;
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT bytes FROM blobs WHERE digest = ?1")
+            .map_err(|e| read_error(&e))?;
+        let found = query
+            .query_row([&digest.0[..]], |row| row.get(0))
+            .optional()
+            .map_err(|e| read_error(&e))?;
         found.ok_or(ReadError::MissingBlob(*digest))
     }
 }
@@ -182,14 +241,25 @@ fn event(
     let kind = match kinds.get(&number) {
         Some(kind) => kind.clone(),
         None => {
-            let kind: String = conn.prepare_cached("SELECT name FROM names WHERE id = ?1")?.query_row([number], |row| row.get(0))?;
+            let kind: String = conn
+                .prepare_cached("SELECT name FROM names WHERE id = ?1")?
+                .query_row([number], |row| row.get(0))?;
             kinds.insert(number, kind.clone());
             kind
         }
     };
-    let head = match row.get_ref(5)?.as_str_or_null().map_err(rusqlite::Error::from)? {
-        Some(json) => serde_json::from_str(json)
-            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error)))?,
+    let head = match row
+        .get_ref(5)?
+        .as_str_or_null()
+        .map_err(rusqlite::Error::from)?
+    {
+        Some(json) => serde_json::from_str(json).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                5,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })?,
         None => Head::default(),
     };
     Ok(Recorded {
@@ -220,9 +290,12 @@ struct Place {
 
 impl Place {
     async fn turn_page(&mut self) -> Result<(), ReadError> {
-        let (stream, id, after, previous) = (self.stream.clone(), self.id, self.after, self.previous);
+        let (stream, id, after, previous) =
+            (self.stream.clone(), self.id, self.after, self.previous);
         let read = move |reader: &mut Reader| {
-            let Some(id) = id.map_or_else(|| reader.stream(&stream), |id| Ok(Some(id)))? else { return Ok((None, VecDeque::new())) };
+            let Some(id) = id.map_or_else(|| reader.stream(&stream), |id| Ok(Some(id)))? else {
+                return Ok((None, VecDeque::new()));
+            };
             Ok((Some(id), reader.page(&stream, id, after, previous)?))
         };
         (self.id, self.page) = self.readers.with(read).await?;
@@ -235,8 +308,20 @@ impl Place {
 }
 
 /// Events of a stream after a place in it, page by page.
-pub(crate) fn read(readers: Arc<Readers>, stream: &StreamId, after: Seq) -> BoxStream<'static, Result<Recorded, ReadError>> {
-    let start = Place { readers, stream: stream.clone(), id: None, after, previous: None, page: VecDeque::new(), last_page: false };
+pub(crate) fn read(
+    readers: Arc<Readers>,
+    stream: &StreamId,
+    after: Seq,
+) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    let start = Place {
+        readers,
+        stream: stream.clone(),
+        id: None,
+        after,
+        previous: None,
+        page: VecDeque::new(),
+        last_page: false,
+    };
     stream::try_unfold(start, |mut place| async move {
         if place.page.is_empty() && !place.last_page {
             place.turn_page().await?;

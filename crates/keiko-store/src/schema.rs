@@ -58,10 +58,18 @@ fn format_of(tx: &Transaction<'_>) -> Result<i64, SchemaError> {
     let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = tx.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application == APPLICATION_ID {
-        return if found > VERSION { Err(SchemaError::Newer { found }) } else { Ok(found) };
+        return if found > VERSION {
+            Err(SchemaError::Newer { found })
+        } else {
+            Ok(found)
+        };
     }
     let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if found == 0 && application == 0 && tables == 0 { Ok(0) } else { Err(SchemaError::Foreign) }
+    if found == 0 && application == 0 && tables == 0 {
+        Ok(0)
+    } else {
+        Err(SchemaError::Foreign)
+    }
 }
 
 /// Brings the database to [`VERSION`]. Two processes may do so at once: the second finds it done.
@@ -98,7 +106,9 @@ mod tests {
         let mut conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("CREATE TABLE theirs(x)").unwrap();
         assert!(matches!(migrate(&mut conn), Err(SchemaError::Foreign)));
-        let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+        let tables: i64 = conn
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(tables, 1);
     }
 }

@@ -42,7 +42,10 @@ enum State {
 
 impl Lookout {
     pub(crate) fn new() -> Arc<Lookout> {
-        Arc::new(Lookout { state: Mutex::new(State::Idle), wake: Condvar::new() })
+        Arc::new(Lookout {
+            state: Mutex::new(State::Idle),
+            wake: Condvar::new(),
+        })
     }
 
     /// Sees to it that somebody looks out.
@@ -50,10 +53,19 @@ impl Lookout {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match *state {
             State::Idle => {
-                let (lookout, readers, shared) = (Arc::clone(self), Arc::clone(readers), Arc::downgrade(shared));
-                match std::thread::Builder::new().name("journal-tail".into()).spawn(move || lookout.watch(&readers, &shared)) {
+                let (lookout, readers, shared) = (
+                    Arc::clone(self),
+                    Arc::clone(readers),
+                    Arc::downgrade(shared),
+                );
+                match std::thread::Builder::new()
+                    .name("journal-tail".into())
+                    .spawn(move || lookout.watch(&readers, &shared))
+                {
                     Ok(_) => *state = State::Watching,
-                    Err(error) => tracing::warn!(%error, "other processes' events will not be followed"),
+                    Err(error) => {
+                        tracing::warn!(%error, "other processes' events will not be followed")
+                    }
                 }
             }
             State::Watching => self.wake.notify_all(),
@@ -75,17 +87,29 @@ impl Lookout {
             if *state == State::Ended {
                 return;
             }
-            let (state, _) = self.wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
+            let (state, _) = self
+                .wake
+                .wait_timeout(state, pause)
+                .unwrap_or_else(PoisonError::into_inner);
             if *state == State::Ended {
                 return;
             }
             drop(state);
-            let Some(shared) = shared.upgrade() else { return };
-            pause = if shared.head.receiver_count() == 0 { REST } else { POLL };
+            let Some(shared) = shared.upgrade() else {
+                return;
+            };
+            pause = if shared.head.receiver_count() == 0 {
+                REST
+            } else {
+                POLL
+            };
             if reader.is_none() {
                 reader = readers.open().ok();
             }
-            match reader.as_ref().map(|r: &Reader| changed(&r.conn, &mut seen)) {
+            match reader
+                .as_ref()
+                .map(|r: &Reader| changed(&r.conn, &mut seen))
+            {
                 Some(Ok(Some(position))) => shared.reached(position),
                 Some(Ok(None)) => {}
                 Some(Err(_)) | None => reader = None,
@@ -96,7 +120,9 @@ impl Lookout {
 
 /// The last position, if another connection has committed since `seen`.
 fn changed(conn: &Connection, seen: &mut Option<i64>) -> rusqlite::Result<Option<Position>> {
-    let version = conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+    let version = conn
+        .prepare_cached("PRAGMA data_version")?
+        .query_row([], |row| row.get(0))?;
     if *seen == Some(version) {
         return Ok(None);
     }
@@ -107,29 +133,51 @@ fn changed(conn: &Connection, seen: &mut Option<i64>) -> rusqlite::Result<Option
 
 fn origin(row: &Row<'_>) -> rusqlite::Result<(StreamId, Digest)> {
     let name: String = row.get(8)?;
-    Ok((StreamId(name.into()), row.get::<_, Option<[u8; 32]>>(9)?.map(Digest).unwrap_or_default()))
+    Ok((
+        StreamId(name.into()),
+        row.get::<_, Option<[u8; 32]>>(9)?
+            .map(Digest)
+            .unwrap_or_default(),
+    ))
 }
 
 /// The next events of the streams that begin with `prefix`, and the position up to which everything has been seen.
 ///
 /// The head is read first: what is committed later has a higher position, so that nothing is skipped.
-fn page(reader: &mut Reader, prefix: &str, after: Position) -> Result<(VecDeque<Recorded>, Position), ReadError> {
+fn page(
+    reader: &mut Reader,
+    prefix: &str,
+    after: Position,
+) -> Result<(VecDeque<Recorded>, Position), ReadError> {
     let head = reader.last_position()?;
     if head <= after {
         return Ok((VecDeque::new(), after));
     }
     let upper = upper_bound(prefix);
-    let far = head.0 - after.0 > FAR && matching(&reader.conn, prefix, &upper).map_err(|e| read_error(&e))? <= FEW;
+    let far = head.0 - after.0 > FAR
+        && matching(&reader.conn, prefix, &upper).map_err(|e| read_error(&e))? <= FEW;
     let previous = "(SELECT p.hash FROM events p WHERE p.stream = e.stream AND p.seq = e.seq - 1)";
     // CROSS JOIN fixes the order of the loops: streams first when there are few of them, else the newest events first.
     let (from, until) = if far {
-        ("streams s CROSS JOIN events e INDEXED BY events_of_stream ON e.stream = s.id", head)
+        (
+            "streams s CROSS JOIN events e INDEXED BY events_of_stream ON e.stream = s.id",
+            head,
+        )
     } else {
-        ("events e CROSS JOIN streams s ON s.id = e.stream", Position(head.0.min(after.0 + STRIDE)))
+        (
+            "events e CROSS JOIN streams s ON s.id = e.stream",
+            Position(head.0.min(after.0 + STRIDE)),
+        )
     };
     let range = "s.name >= ?1 AND s.name < ?2 AND e.position > ?3 AND e.position <= ?4";
-    let sql = format!("SELECT {COLUMNS}, s.name, {previous} FROM {from} WHERE {range} ORDER BY e.position LIMIT ?5");
-    let events = reader.events(&sql, params![prefix, upper, int(after.0), int(until.0), PAGE as i64], origin)?;
+    let sql = format!(
+        "SELECT {COLUMNS}, s.name, {previous} FROM {from} WHERE {range} ORDER BY e.position LIMIT ?5"
+    );
+    let events = reader.events(
+        &sql,
+        params![prefix, upper, int(after.0), int(until.0), PAGE as i64],
+        origin,
+    )?;
     let seen = match events.back() {
         Some(last) if events.len() == PAGE => last.position,
         _ => until,
@@ -139,8 +187,10 @@ fn page(reader: &mut Reader, prefix: &str, after: Position) -> Result<(VecDeque<
 
 /// How many streams begin so, counted up to one more than [`FEW`].
 fn matching(conn: &Connection, prefix: &str, upper: &str) -> rusqlite::Result<i64> {
-    conn.prepare_cached("SELECT count(*) FROM (SELECT 1 FROM streams WHERE name >= ?1 AND name < ?2 LIMIT ?3)")?
-        .query_row(params![prefix, upper, FEW + 1], |row| row.get(0))
+    conn.prepare_cached(
+        "SELECT count(*) FROM (SELECT 1 FROM streams WHERE name >= ?1 AND name < ?2 LIMIT ?3)",
+    )?
+    .query_row(params![prefix, upper, FEW + 1], |row| row.get(0))
 }
 
 struct Place {
@@ -171,7 +221,11 @@ impl Place {
                 continue;
             }
             let (prefix, after) = (Arc::clone(&self.follower.prefix), self.seen);
-            (self.page, self.seen) = match self.readers.with(move |reader| page(reader, &prefix, after)).await {
+            (self.page, self.seen) = match self
+                .readers
+                .with(move |reader| page(reader, &prefix, after))
+                .await
+            {
                 Ok(read) => read,
                 Err(_) if *self.head.borrow() == Shared::CLOSED => return Ok(None),
                 Err(error) => return Err(error),
@@ -196,6 +250,16 @@ pub(crate) fn tail(
     let follower = shared.own.follow(prefix);
     let head = shared.head.subscribe();
     lookout.post(&readers, shared);
-    let start = Place { readers, own: Arc::clone(&shared.own), follower, seen: after, head, page: VecDeque::new() };
-    stream::try_unfold(start, |mut place| async move { Ok(place.next().await?.map(|event| (event, place))) }).boxed()
+    let start = Place {
+        readers,
+        own: Arc::clone(&shared.own),
+        follower,
+        seen: after,
+        head,
+        page: VecDeque::new(),
+    };
+    stream::try_unfold(start, |mut place| async move {
+        Ok(place.next().await?.map(|event| (event, place)))
+    })
+    .boxed()
 }

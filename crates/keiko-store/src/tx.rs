@@ -14,7 +14,9 @@ pub(crate) fn int(n: u64) -> i64 {
 
 /// The wall clock: leases are compared between processes.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -32,8 +34,19 @@ pub(crate) struct Tx<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(conn: &'a Connection, now: Timestamp, names: &'a mut HashMap<String, i64>) -> Tx<'a> {
-        Tx { conn, now, last: None, events: 0, streams: Vec::new(), names }
+    pub(crate) fn new(
+        conn: &'a Connection,
+        now: Timestamp,
+        names: &'a mut HashMap<String, i64>,
+    ) -> Tx<'a> {
+        Tx {
+            conn,
+            now,
+            last: None,
+            events: 0,
+            streams: Vec::new(),
+            names,
+        }
     }
 
     /// The number of a kind or a view.
@@ -41,10 +54,17 @@ impl<'a> Tx<'a> {
         if let Some(id) = self.names.get(name) {
             return Ok(*id);
         }
-        let found = self.conn.prepare_cached("SELECT id FROM names WHERE name = ?1")?.query_row([name], |row| row.get(0)).optional()?;
+        let found = self
+            .conn
+            .prepare_cached("SELECT id FROM names WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
         let id = match found {
             Some(id) => id,
-            None => self.conn.prepare_cached("INSERT INTO names(name) VALUES (?1)")?.insert([name])?,
+            None => self
+                .conn
+                .prepare_cached("INSERT INTO names(name) VALUES (?1)")?
+                .insert([name])?,
         };
         self.names.insert(name.to_owned(), id);
         Ok(id)
@@ -52,14 +72,26 @@ impl<'a> Tx<'a> {
 
     /// Where a stream stands.
     pub(crate) fn stream(&self, name: &StreamId) -> rusqlite::Result<Place> {
-        let mut query = self.conn.prepare_cached("SELECT id, seq, hash FROM streams WHERE name = ?1")?;
+        let mut query = self
+            .conn
+            .prepare_cached("SELECT id, seq, hash FROM streams WHERE name = ?1")?;
         let found = query
             .query_row([&*name.0], |row| {
                 let seq = Seq(row.get::<_, i64>(1)?.unsigned_abs());
-                Ok(Place { id: Some(row.get(0)?), seq, hash: Digest(row.get(2)?), planned: seq })
+                Ok(Place {
+                    id: Some(row.get(0)?),
+                    seq,
+                    hash: Digest(row.get(2)?),
+                    planned: seq,
+                })
             })
             .optional()?;
-        Ok(found.unwrap_or(Place { id: None, seq: Seq(0), hash: Digest::default(), planned: Seq(0) }))
+        Ok(found.unwrap_or(Place {
+            id: None,
+            seq: Seq(0),
+            hash: Digest::default(),
+            planned: Seq(0),
+        }))
     }
 
     /// The row of a stream, made when first needed.
@@ -67,7 +99,9 @@ impl<'a> Tx<'a> {
         if let Some(id) = self.stream(name)?.id {
             return Ok(id);
         }
-        let mut insert = self.conn.prepare_cached("INSERT INTO streams(name, seq, hash) VALUES (?1, 0, ?2)")?;
+        let mut insert = self
+            .conn
+            .prepare_cached("INSERT INTO streams(name, seq, hash) VALUES (?1, 0, ?2)")?;
         insert.insert(params![&*name.0, &Digest::default().0[..]])
     }
 }

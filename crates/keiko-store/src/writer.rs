@@ -66,13 +66,23 @@ impl Shared {
     pub(crate) const CLOSED: Position = Position(u64::MAX);
 
     pub(crate) fn new(head: Position) -> Shared {
-        Shared { counters: Counters::default(), head: watch::Sender::new(head), own: Arc::default() }
+        Shared {
+            counters: Counters::default(),
+            head: watch::Sender::new(head),
+            own: Arc::default(),
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let c = &self.counters;
-        Stats { groups: of(&c.groups), barriers: of(&c.barriers), requests: of(&c.requests), events: of(&c.events), bytes: of(&c.bytes) }
+        Stats {
+            groups: of(&c.groups),
+            barriers: of(&c.barriers),
+            requests: of(&c.requests),
+            events: of(&c.events),
+            bytes: of(&c.bytes),
+        }
     }
 
     /// This process wrote up to a position. Tails are woken only if one of them may have to do with it.
@@ -118,7 +128,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(path: PathBuf, options: Options, conn: Connection, shared: Arc<Shared>) -> Writer {
+    pub(crate) fn new(
+        path: PathBuf,
+        options: Options,
+        conn: Connection,
+        shared: Arc<Shared>,
+    ) -> Writer {
         Writer {
             path,
             options,
@@ -155,7 +170,11 @@ impl Writer {
     }
 
     /// Commits a request together with those that wait behind it. Returns the wish to close if it was among them.
-    fn gather(&mut self, first: Box<dyn Job>, queue: &Receiver<Message>) -> Option<oneshot::Sender<()>> {
+    fn gather(
+        &mut self,
+        first: Box<dyn Job>,
+        queue: &Receiver<Message>,
+    ) -> Option<oneshot::Sender<()>> {
         let mut bytes = first.cost().bytes;
         let mut group = vec![first];
         let mut closing = None;
@@ -175,16 +194,27 @@ impl Writer {
     }
 
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
-        let overdue = self.unsynced.is_some_and(|since| since.elapsed() >= self.options.flush_after);
-        let barrier = overdue || group.iter().any(|job| job.durability() == Durability::Barrier);
-        match self.transaction(barrier, |tx| group.iter_mut().try_for_each(|job| job.apply(tx))) {
+        let overdue = self
+            .unsynced
+            .is_some_and(|since| since.elapsed() >= self.options.flush_after);
+        let barrier = overdue
+            || group
+                .iter()
+                .any(|job| job.durability() == Durability::Barrier);
+        match self.transaction(barrier, |tx| {
+            group.iter_mut().try_for_each(|job| job.apply(tx))
+        }) {
             Ok(()) => {
                 self.count(&group, barrier);
                 group.into_iter().for_each(|job| job.finish(Ok(())));
             }
             // One large request must not take the small ones down with it.
-            Err(CommitError::Full) if group.len() > 1 => group.into_iter().for_each(|job| self.commit(vec![job])),
-            Err(error) => group.into_iter().for_each(|job| job.finish(Err(error.clone()))),
+            Err(CommitError::Full) if group.len() > 1 => {
+                group.into_iter().for_each(|job| self.commit(vec![job]))
+            }
+            Err(error) => group
+                .into_iter()
+                .for_each(|job| job.finish(Err(error.clone()))),
         }
     }
 
@@ -198,18 +228,34 @@ impl Writer {
     }
 
     /// Does some work in one transaction; afterwards either all of it is committed or none.
-    fn transaction(&mut self, barrier: bool, work: impl FnOnce(&mut Tx<'_>) -> rusqlite::Result<()>) -> Result<(), CommitError> {
+    fn transaction(
+        &mut self,
+        barrier: bool,
+        work: impl FnOnce(&mut Tx<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), CommitError> {
         let done = self.attempt(barrier, work);
-        let Done { last, events, streams, changed } = match done {
+        let Done {
+            last,
+            events,
+            streams,
+            changed,
+        } = match done {
             Ok(done) => done,
             Err(error) => return Err(self.undo(&error)),
         };
         if changed {
             self.wal_used = true;
-            self.unsynced = if barrier { None } else { self.unsynced.or_else(|| Some(Instant::now())) };
+            self.unsynced = if barrier {
+                None
+            } else {
+                self.unsynced.or_else(|| Some(Instant::now()))
+            };
         }
         if let Some((position, hash)) = last {
-            self.shared.counters.events.fetch_add(events, Ordering::Relaxed);
+            self.shared
+                .counters
+                .events
+                .fetch_add(events, Ordering::Relaxed);
             self.newest = Some(Anchor { position, hash });
             self.shared.wrote(position, events, &streams);
         }
@@ -224,17 +270,28 @@ impl Writer {
         }
     }
 
-    fn attempt(&mut self, barrier: bool, work: impl FnOnce(&mut Tx<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<Done> {
+    fn attempt(
+        &mut self,
+        barrier: bool,
+        work: impl FnOnce(&mut Tx<'_>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<Done> {
         self.connect()?;
         self.set_sync(barrier)?;
-        let Some(conn) = &self.conn else { return Err(rusqlite::Error::InvalidQuery) };
+        let Some(conn) = &self.conn else {
+            return Err(rusqlite::Error::InvalidQuery);
+        };
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let before = conn.total_changes();
         let mut tx = Tx::new(conn, now(), &mut self.names);
         work(&mut tx)?;
         let (last, events, streams) = (tx.last, tx.events, tx.streams);
         conn.prepare_cached("COMMIT")?.execute([])?;
-        Ok(Done { last, events, streams, changed: conn.total_changes() != before })
+        Ok(Done {
+            last,
+            events,
+            streams,
+            changed: conn.total_changes() != before,
+        })
     }
 
     /// Undoes a failed transaction. Only after "busy" and "full" is the connection known to be sound.
@@ -269,7 +326,11 @@ impl Writer {
         if self.full != Some(full)
             && let Some(conn) = &self.conn
         {
-            conn.execute_batch(if full { "PRAGMA synchronous=FULL" } else { "PRAGMA synchronous=NORMAL" })?;
+            conn.execute_batch(if full {
+                "PRAGMA synchronous=FULL"
+            } else {
+                "PRAGMA synchronous=NORMAL"
+            })?;
             self.full = Some(full);
         }
         Ok(())
@@ -277,7 +338,11 @@ impl Writer {
 
     /// Syncs what was acknowledged without a sync: a small commit of its own, because SQLite syncs the whole log.
     fn flush(&mut self) -> Result<(), CommitError> {
-        match self.attempt(true, |tx| tx.conn.execute("UPDATE flushes SET count = count + 1", []).map(drop)) {
+        match self.attempt(true, |tx| {
+            tx.conn
+                .execute("UPDATE flushes SET count = count + 1", [])
+                .map(drop)
+        }) {
             Ok(_) => {
                 self.unsynced = None;
                 self.anchor = self.newest.take().or(self.anchor);
@@ -291,15 +356,27 @@ impl Writer {
     fn patience(&self) -> Duration {
         /// Nothing is due.
         const LONG: Duration = Duration::from_secs(3600);
-        let flush = self.unsynced.map(|since| self.options.flush_after.saturating_sub(since.elapsed()));
-        let anchor = self.anchor.map(|_| ANCHOR_EVERY.saturating_sub(self.anchored.elapsed()));
-        let checkpoint = self.wal_used.then_some(self.options.checkpoint_after.max(Duration::from_millis(1)));
-        [flush, anchor, checkpoint].into_iter().flatten().min().unwrap_or(LONG)
+        let flush = self
+            .unsynced
+            .map(|since| self.options.flush_after.saturating_sub(since.elapsed()));
+        let anchor = self
+            .anchor
+            .map(|_| ANCHOR_EVERY.saturating_sub(self.anchored.elapsed()));
+        let checkpoint = self
+            .wal_used
+            .then_some(self.options.checkpoint_after.max(Duration::from_millis(1)));
+        [flush, anchor, checkpoint]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(LONG)
     }
 
     /// Nothing has come for a while.
     fn keep_house(&mut self) {
-        if self.unsynced.is_some_and(|since| since.elapsed() >= self.options.flush_after)
+        if self
+            .unsynced
+            .is_some_and(|since| since.elapsed() >= self.options.flush_after)
             && let Err(error) = self.flush()
         {
             // Not to be tried again at once; the next commit does it anyway.
@@ -334,9 +411,13 @@ impl Writer {
         let folded = checkpoint(conn, patience);
         let waiting = conn.busy_timeout(self.options.patience());
         self.wal_used = matches!(folded, Ok(false));
-        let size = std::fs::metadata(anchor::with_suffix(&self.path, "-wal")).map_or(0, |m| m.len());
+        let size =
+            std::fs::metadata(anchor::with_suffix(&self.path, "-wal")).map_or(0, |m| m.len());
         if size > WAL_ALARM {
-            tracing::warn!(bytes = size, "the journal's write-ahead log is large: a reader keeps it from being shortened");
+            tracing::warn!(
+                bytes = size,
+                "the journal's write-ahead log is large: a reader keeps it from being shortened"
+            );
         }
         if let Err(error) = folded.and(waiting) {
             tracing::debug!(%error, "the write-ahead log stays as it is for now");
@@ -370,5 +451,7 @@ struct Done {
 /// Folds the log into the file. False if others were in the way.
 fn checkpoint(conn: &Connection, patience: Duration) -> rusqlite::Result<bool> {
     conn.busy_timeout(patience)?;
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        Ok(row.get::<_, i64>(0)? == 0)
+    })
 }

@@ -164,7 +164,9 @@ impl Case {
     /// When it cannot be read, or says something that no case says; the file is named.
     pub fn read(folder: &Path) -> io::Result<Case> {
         let file = folder.join("case.toml");
-        let told = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", file.display()));
+        let told = |error: &dyn std::fmt::Display| {
+            io::Error::other(format!("{}: {error}", file.display()))
+        };
         let text = fs::read_to_string(&file).map_err(|error| told(&error))?;
         toml::from_str(&text).map_err(|error| told(&error))
     }
@@ -175,17 +177,36 @@ impl Expect {
     #[must_use]
     pub fn is_met(&self, found: &Found) -> bool {
         match self {
-            Expect::FailingTest { test } => found.suites.iter().flat_map(|suite| &suite.failing).any(|failed| failed.name.contains(test)),
-            Expect::Rule { rule, file, line } => {
-                found.findings.iter().any(|found| found.rule == *rule && found.file == *file && found.line == *line)
-            }
-            Expect::Unsteady { test, cause } => found.flaky.iter().any(|flaky| flaky.test.contains(test) && flaky.cause == *cause),
-            Expect::Guilty { subject } => found.guilty.iter().any(|guilty| guilty.commit.subject == *subject),
-            Expect::Suspect { file, line, within } => {
-                found.suspects.iter().take(*within).any(|suspect| suspect.file == *file && suspect.line == *line)
-            }
-            Expect::Candidate { file } => found.candidates.iter().any(|candidate| candidate.file == *file),
-            Expect::Fixed { tool, file } => found.fixes.iter().any(|fix| fix.kept && fix.tool.contains(tool) && fix.diff.contains(file)),
+            Expect::FailingTest { test } => found
+                .suites
+                .iter()
+                .flat_map(|suite| &suite.failing)
+                .any(|failed| failed.name.contains(test)),
+            Expect::Rule { rule, file, line } => found
+                .findings
+                .iter()
+                .any(|found| found.rule == *rule && found.file == *file && found.line == *line),
+            Expect::Unsteady { test, cause } => found
+                .flaky
+                .iter()
+                .any(|flaky| flaky.test.contains(test) && flaky.cause == *cause),
+            Expect::Guilty { subject } => found
+                .guilty
+                .iter()
+                .any(|guilty| guilty.commit.subject == *subject),
+            Expect::Suspect { file, line, within } => found
+                .suspects
+                .iter()
+                .take(*within)
+                .any(|suspect| suspect.file == *file && suspect.line == *line),
+            Expect::Candidate { file } => found
+                .candidates
+                .iter()
+                .any(|candidate| candidate.file == *file),
+            Expect::Fixed { tool, file } => found
+                .fixes
+                .iter()
+                .any(|fix| fix.kept && fix.tool.contains(tool) && fix.diff.contains(file)),
         }
     }
 }
@@ -207,21 +228,38 @@ pub fn folders() -> io::Result<Vec<PathBuf>> {
 /// When a file cannot be read or written.
 pub fn lay_out(case: &Path, into: &Path, mut commit: impl FnMut(&str)) -> io::Result<()> {
     let history = case.join("history");
-    let steps = if history.is_dir() { entries(&history)? } else { Vec::new() };
+    let steps = if history.is_dir() {
+        entries(&history)?
+    } else {
+        Vec::new()
+    };
     for step in &steps {
         copy(&case.join("repo"), into)?;
         copy(step, into)?;
-        let name = step.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        commit(name.split_once('-').map_or(name.as_str(), |(_, subject)| subject));
+        let name = step
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        commit(
+            name.split_once('-')
+                .map_or(name.as_str(), |(_, subject)| subject),
+        );
     }
     copy(&case.join("repo"), into)?;
-    commit(if steps.is_empty() { "Everything" } else { "Prepare the next version" });
+    commit(if steps.is_empty() {
+        "Everything"
+    } else {
+        "Prepare the next version"
+    });
     Ok(())
 }
 
 /// What a folder holds, sorted.
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut entries = fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()?;
     entries.sort();
     Ok(entries)
 }
@@ -252,7 +290,12 @@ mod tests {
         for folder in folders {
             let case = Case::read(&folder).unwrap();
             assert_eq!(case.clean, case.expect.is_empty(), "{}", folder.display());
-            assert!(["python", "javascript", "rust", "go"].contains(&case.language.as_str()) && !case.needs.is_empty(), "{}", case.title);
+            assert!(
+                ["python", "javascript", "rust", "go"].contains(&case.language.as_str())
+                    && !case.needs.is_empty(),
+                "{}",
+                case.title
+            );
         }
     }
 
@@ -261,7 +304,12 @@ mod tests {
         let read = |text: &str| toml::from_str::<Case>(text);
         let head = "title = \"t\"\nlanguage = \"go\"\nneeds = []\n";
         assert!(read(head).is_ok() && read(&format!("{head}celan = true\n")).is_err());
-        assert!(read(&format!("{head}[[expect]]\nkind = \"unsteady\"\ntest = \"t\"\ncause = \"luck\"\n")).is_err());
+        assert!(
+            read(&format!(
+                "{head}[[expect]]\nkind = \"unsteady\"\ntest = \"t\"\ncause = \"luck\"\n"
+            ))
+            .is_err()
+        );
     }
 
     #[test]
@@ -273,13 +321,34 @@ mod tests {
         let found: Found = serde_json::from_str(report).unwrap();
         let is_met = |expect: &str| toml::from_str::<Expect>(expect).unwrap().is_met(&found);
         for (met, not) in [
-            ("kind = 'failing_test'\ntest = 'test_a'", "kind = 'failing_test'\ntest = 'test_b'"),
-            ("kind = 'rule'\nrule = 'r'\nfile = 'a.py'\nline = 3", "kind = 'rule'\nrule = 'r'\nfile = 'a.py'\nline = 4"),
-            ("kind = 'unsteady'\ntest = 'test_b'\ncause = 'order'", "kind = 'unsteady'\ntest = 'test_b'\ncause = 'chance'"),
-            ("kind = 'guilty'\nsubject = 'Cut'", "kind = 'guilty'\nsubject = 'Cu'"),
-            ("kind = 'suspect'\nfile = 'a.py'\nline = 2\nwithin = 2", "kind = 'suspect'\nfile = 'a.py'\nline = 2\nwithin = 1"),
-            ("kind = 'candidate'\nfile = 'a.py'", "kind = 'candidate'\nfile = 'b.py'"),
-            ("kind = 'fixed'\ntool = 'ruff'\nfile = 'a.py'", "kind = 'fixed'\ntool = 'typos'\nfile = 'a.py'"),
+            (
+                "kind = 'failing_test'\ntest = 'test_a'",
+                "kind = 'failing_test'\ntest = 'test_b'",
+            ),
+            (
+                "kind = 'rule'\nrule = 'r'\nfile = 'a.py'\nline = 3",
+                "kind = 'rule'\nrule = 'r'\nfile = 'a.py'\nline = 4",
+            ),
+            (
+                "kind = 'unsteady'\ntest = 'test_b'\ncause = 'order'",
+                "kind = 'unsteady'\ntest = 'test_b'\ncause = 'chance'",
+            ),
+            (
+                "kind = 'guilty'\nsubject = 'Cut'",
+                "kind = 'guilty'\nsubject = 'Cu'",
+            ),
+            (
+                "kind = 'suspect'\nfile = 'a.py'\nline = 2\nwithin = 2",
+                "kind = 'suspect'\nfile = 'a.py'\nline = 2\nwithin = 1",
+            ),
+            (
+                "kind = 'candidate'\nfile = 'a.py'",
+                "kind = 'candidate'\nfile = 'b.py'",
+            ),
+            (
+                "kind = 'fixed'\ntool = 'ruff'\nfile = 'a.py'",
+                "kind = 'fixed'\ntool = 'typos'\nfile = 'a.py'",
+            ),
         ] {
             assert!(is_met(met) && !is_met(not), "{met}");
         }

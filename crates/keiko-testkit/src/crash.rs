@@ -7,7 +7,9 @@ use futures_util::stream::BoxStream;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::WorkerId;
 use keiko_contracts::jail::JailOp;
-use keiko_contracts::journal::{Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow};
+use keiko_contracts::journal::{
+    Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow,
+};
 use keiko_ports::journal::{CommitError, Committed, Journal, LeaseError, ReadError, ViewQuery};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,7 +59,13 @@ impl Fuse {
     }
 
     fn with(at: CrashPoint, onlooker: Option<Onlooker>) -> Arc<Fuse> {
-        Arc::new(Fuse { at, onlooker, commits: AtomicU32::new(0), effects: AtomicU32::new(0), blown: watch::Sender::new(false) })
+        Arc::new(Fuse {
+            at,
+            onlooker,
+            commits: AtomicU32::new(0),
+            effects: AtomicU32::new(0),
+            blown: watch::Sender::new(false),
+        })
     }
 
     /// True once the process has ended.
@@ -124,18 +132,30 @@ impl CrashJournal {
     /// The journal behind a fuse.
     #[must_use]
     pub fn new(inner: Arc<MemoryJournal>, fuse: Arc<Fuse>) -> Arc<CrashJournal> {
-        Arc::new(CrashJournal { inner, fuse, refusals: Mutex::default() })
+        Arc::new(CrashJournal {
+            inner,
+            fuse,
+            refusals: Mutex::default(),
+        })
     }
 
     /// Refuses the next commits with these errors, one each.
     pub fn refuse(&self, errors: impl IntoIterator<Item = CommitError>) {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).extend(errors);
+        self.refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(errors);
     }
 }
 
 #[async_trait]
 impl Journal for CrashJournal {
-    async fn lease(&self, stream: &StreamId, owner: WorkerId, ttl: Duration) -> Result<Fence, LeaseError> {
+    async fn lease(
+        &self,
+        stream: &StreamId,
+        owner: WorkerId,
+        ttl: Duration,
+    ) -> Result<Fence, LeaseError> {
         self.fuse.alive().await;
         self.inner.lease(stream, owner, ttl).await
     }
@@ -146,11 +166,19 @@ impl Journal for CrashJournal {
     async fn holder(&self, stream: &StreamId) -> Result<Option<(WorkerId, u64)>, ReadError> {
         self.inner.holder(stream).await
     }
-    async fn commit(&self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError> {
+    async fn commit(
+        &self,
+        all: Vec<Append>,
+        durability: Durability,
+    ) -> Result<Committed, CommitError> {
         self.fuse.alive().await;
         let n = self.fuse.commits.fetch_add(1, Ordering::Relaxed) + 1;
         self.fuse.here(CrashPoint::BeforeCommit(n), None).await;
-        let refusal = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let refusal = self
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front();
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
@@ -158,10 +186,18 @@ impl Journal for CrashJournal {
         self.fuse.here(CrashPoint::AfterCommit(n), None).await;
         Ok(committed)
     }
-    fn read(&self, stream: &StreamId, after: Seq) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    fn read(
+        &self,
+        stream: &StreamId,
+        after: Seq,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>> {
         self.inner.read(stream, after)
     }
-    fn tail(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    fn tail(
+        &self,
+        prefix: &str,
+        after: Position,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>> {
         self.inner.tail(prefix, after)
     }
     async fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ReadError> {
@@ -170,7 +206,11 @@ impl Journal for CrashJournal {
     async fn view_get(&self, view: &'static str, key: &str) -> Result<Option<ViewRow>, ReadError> {
         self.inner.view_get(view, key).await
     }
-    async fn view_list(&self, view: &'static str, query: ViewQuery) -> Result<Vec<ViewRow>, ReadError> {
+    async fn view_list(
+        &self,
+        view: &'static str,
+        query: ViewQuery,
+    ) -> Result<Vec<ViewRow>, ReadError> {
         self.inner.view_list(view, query).await
     }
     async fn kill(&self, scope: KillScope, reason: &str, by: &str) -> Result<Epoch, CommitError> {

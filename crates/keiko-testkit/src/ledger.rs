@@ -40,8 +40,13 @@ impl Ledger {
         let addr = listener.local_addr()?;
         let file = open(path)?;
         let own = path.to_owned();
-        std::thread::Builder::new().name("ledger".to_owned()).spawn(move || accept(&listener, file, own))?;
-        Ok(Ledger { addr, path: path.to_owned() })
+        std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || accept(&listener, file, own))?;
+        Ok(Ledger {
+            addr,
+            path: path.to_owned(),
+        })
     }
     /// The address.
     #[must_use]
@@ -61,7 +66,15 @@ impl Ledger {
     /// When the file cannot be read.
     pub fn done(&self) -> io::Result<Vec<String>> {
         let text = std::fs::read_to_string(&self.path)?;
-        Ok(text.lines().filter_map(|line| line.strip_prefix("did ")?.split(' ').next().map(str::to_owned)).collect())
+        Ok(text
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("did ")?
+                    .split(' ')
+                    .next()
+                    .map(str::to_owned)
+            })
+            .collect())
     }
 }
 
@@ -81,7 +94,14 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn count(path: &Path, key: &str) -> io::Result<usize> {
     let text = std::fs::read_to_string(path)?;
-    Ok(text.lines().filter(|line| line.strip_prefix("did ").and_then(|rest| rest.split(' ').next()) == Some(key)).count())
+    Ok(text
+        .lines()
+        .filter(|line| {
+            line.strip_prefix("did ")
+                .and_then(|rest| rest.split(' ').next())
+                == Some(key)
+        })
+        .count())
 }
 
 fn accept(listener: &TcpListener, file: File, path: PathBuf) {
@@ -103,7 +123,11 @@ fn talk(stream: TcpStream, file: &Mutex<File>, path: &Path) -> io::Result<()> {
             return Ok(());
         }
         let mut words = line.trim_end().splitn(3, ' ');
-        let (verb, key, text) = (words.next().unwrap_or_default(), words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (verb, key, text) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         // Held for the whole line: looking and appending are one deed.
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         let before = count(path, key)?;
@@ -133,7 +157,10 @@ pub fn ask(addr: SocketAddr, verb: &str, key: &str, text: &str) -> io::Result<St
     let patience = Duration::from_secs(2);
     let mut stream = TcpStream::connect_timeout(&addr, patience)?;
     stream.set_read_timeout(Some(patience))?;
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     stream.write_all(format!("{verb} {key} {text}\n").as_bytes())?;
     let mut answer = String::new();
     BufReader::new(stream.take(MAX_LINE)).read_line(&mut answer)?;
@@ -160,7 +187,10 @@ impl LedgerTools {
     /// Tools over the ledger at an address.
     #[must_use]
     pub fn new(addr: SocketAddr) -> Self {
-        LedgerTools { addr, pause: Duration::ZERO }
+        LedgerTools {
+            addr,
+            pause: Duration::ZERO,
+        }
     }
     /// Pauses before and after each deed, so that a crash can fall in between.
     #[must_use]
@@ -171,7 +201,9 @@ impl LedgerTools {
 
     async fn ask(&self, verb: &'static str, key: &EffectKey, text: &str) -> io::Result<String> {
         let (addr, key, text) = (self.addr, key.to_string(), text.to_owned());
-        tokio::task::spawn_blocking(move || ask(addr, verb, &key, &text)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || ask(addr, verb, &key, &text))
+            .await
+            .map_err(io::Error::other)?
     }
 }
 
@@ -180,32 +212,53 @@ const LEDGER: Code = Code(9901);
 
 #[async_trait]
 impl Perform<ToolAction> for LedgerTools {
-    async fn perform(&self, permit: Permit<ToolAction>, _live: LiveSink, _cancel: Cancel) -> Outcome<ToolReport> {
+    async fn perform(
+        &self,
+        permit: Permit<ToolAction>,
+        _live: LiveSink,
+        _cancel: Cancel,
+    ) -> Outcome<ToolReport> {
         let (key, action) = permit.consume();
         let verb = match action.tool.as_str() {
             "ledger_repeat" => "COUNT",
             "ledger_same_key" => "ONCE",
             "ledger_probe" | "ledger_person" => "APPEND",
-            other => return Outcome::Failed(Fault::new(LEDGER, format!("there is no tool {other}"))),
+            other => {
+                return Outcome::Failed(Fault::new(LEDGER, format!("there is no tool {other}")));
+            }
         };
         tokio::time::sleep(self.pause).await;
         let answer = self.ask(verb, &key, action.arguments.text_or_empty()).await;
         tokio::time::sleep(self.pause).await;
         match answer {
-            Ok(answer) => Outcome::Done(ToolReport { output: Content::new(answer), is_error: false }),
-            Err(e) => Outcome::Failed(Fault::new(LEDGER, format!("the ledger cannot be reached: {e}")).transient(None)),
+            Ok(answer) => Outcome::Done(ToolReport {
+                output: Content::new(answer),
+                is_error: false,
+            }),
+            Err(e) => Outcome::Failed(
+                Fault::new(LEDGER, format!("the ledger cannot be reached: {e}")).transient(None),
+            ),
         }
     }
 
     async fn probe(&self, key: &EffectKey, action: &ToolAction) -> Probe<ToolReport> {
         if action.tool.as_str() != "ledger_probe" {
-            return Probe::CannotTell { why: format!("{} cannot be asked", action.tool) };
+            return Probe::CannotTell {
+                why: format!("{} cannot be asked", action.tool),
+            };
         }
         match self.ask("HAS", key, "").await.as_deref() {
-            Ok("YES") => Probe::Happened(ToolReport { output: Content::new("OK"), is_error: false }),
+            Ok("YES") => Probe::Happened(ToolReport {
+                output: Content::new("OK"),
+                is_error: false,
+            }),
             Ok("NO") => Probe::DidNot,
-            Ok(other) => Probe::CannotTell { why: format!("the ledger says {other}") },
-            Err(e) => Probe::CannotTell { why: format!("the ledger cannot be reached: {e}") },
+            Ok(other) => Probe::CannotTell {
+                why: format!("the ledger says {other}"),
+            },
+            Err(e) => Probe::CannotTell {
+                why: format!("the ledger cannot be reached: {e}"),
+            },
         }
     }
 }
@@ -220,9 +273,19 @@ mod tests {
         let ledger = Ledger::start(&dir.path().join("ledger")).unwrap();
         let say = |verb: &str, key: &str| ask(ledger.addr(), verb, key, "some\ntext").unwrap();
         assert_eq!(say("HAS", "a/1"), "NO");
-        assert_eq!((say("APPEND", "a/1"), say("APPEND", "a/1")), ("OK".into(), "OK".into()), "duplicates stay");
-        assert_eq!((say("ONCE", "b"), say("ONCE", "b")), ("OK".into(), "AGAIN".into()));
-        assert_eq!((say("COUNT", "a/1"), say("COUNT", "b"), say("COUNT", "a")), ("2".into(), "1".into(), "0".into()));
+        assert_eq!(
+            (say("APPEND", "a/1"), say("APPEND", "a/1")),
+            ("OK".into(), "OK".into()),
+            "duplicates stay"
+        );
+        assert_eq!(
+            (say("ONCE", "b"), say("ONCE", "b")),
+            ("OK".into(), "AGAIN".into())
+        );
+        assert_eq!(
+            (say("COUNT", "a/1"), say("COUNT", "b"), say("COUNT", "a")),
+            ("2".into(), "1".into(), "0".into())
+        );
         assert!(say("DELETE", "a/1").starts_with("ERROR"));
         assert_eq!(ledger.done().unwrap(), ["a/1", "a/1", "b"]);
         assert_eq!(ledger.count("a/1").unwrap(), 2);
@@ -236,11 +299,27 @@ mod tests {
         let run = keiko_contracts::id::RunId::from_bytes([1; 10]);
         for (ordinal, (name, recovery)) in LedgerTools::TOOLS.into_iter().enumerate() {
             let task = keiko_contracts::id::TaskId::main();
-            let key = EffectKey { run, task, attempt: 1, step: 1, ordinal: u16::try_from(ordinal).unwrap() };
-            let action = ToolAction { tool: name.parse().unwrap(), arguments: Content::new("{}"), recovery };
+            let key = EffectKey {
+                run,
+                task,
+                attempt: 1,
+                step: 1,
+                ordinal: u16::try_from(ordinal).unwrap(),
+            };
+            let action = ToolAction {
+                tool: name.parse().unwrap(),
+                arguments: Content::new("{}"),
+                recovery,
+            };
             let before = tools.probe(&key, &action).await;
             for _ in 0..2 {
-                let outcome = tools.perform(Permit::for_test(key.clone(), action.clone()), LiveSink::none(), Cancel::new()).await;
+                let outcome = tools
+                    .perform(
+                        Permit::for_test(key.clone(), action.clone()),
+                        LiveSink::none(),
+                        Cancel::new(),
+                    )
+                    .await;
                 assert!(matches!(outcome, Outcome::Done(_)), "{name}");
             }
             let after = tools.probe(&key, &action).await;
@@ -251,7 +330,10 @@ mod tests {
             };
             assert_eq!(ledger.count(&key.to_string()).unwrap(), done, "{name}");
             if recovery == Recovery::Probe {
-                assert!(matches!((before, after), (Probe::DidNot, Probe::Happened(_))));
+                assert!(matches!(
+                    (before, after),
+                    (Probe::DidNot, Probe::Happened(_))
+                ));
             } else {
                 assert!(matches!(after, Probe::CannotTell { .. }));
             }

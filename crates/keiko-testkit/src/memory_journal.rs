@@ -7,8 +7,8 @@ use futures_util::stream::{self, BoxStream};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::WorkerId;
 use keiko_contracts::journal::{
-    Append, Durability, Epoch, Expect, Fence, Head, KillScope, NewBlob, NewEvent, Position, Recorded, Seq, StreamId, ViewOp, ViewRow,
-    chain_hash,
+    Append, Durability, Epoch, Expect, Fence, Head, KillScope, NewBlob, NewEvent, Position,
+    Recorded, Seq, StreamId, ViewOp, ViewRow, chain_hash,
 };
 use keiko_ports::journal::{CommitError, Committed, Journal, LeaseError, ReadError, ViewQuery};
 use keiko_ports::shell::Clock;
@@ -55,14 +55,22 @@ impl MemoryJournal {
     /// An empty one.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Arc<MemoryJournal> {
-        Arc::new(MemoryJournal { tables: Arc::default(), clock, grown: watch::Sender::new(0) })
+        Arc::new(MemoryJournal {
+            tables: Arc::default(),
+            clock,
+            grown: watch::Sender::new(0),
+        })
     }
 
     /// The same journal once more, as it is now: what is written to one is not seen in the other.
     #[must_use]
     pub fn fork(&self, clock: Arc<dyn Clock>) -> Arc<MemoryJournal> {
         let tables = Arc::new(Mutex::new(self.lock().clone()));
-        Arc::new(MemoryJournal { tables, clock, grown: watch::Sender::new(0) })
+        Arc::new(MemoryJournal {
+            tables,
+            clock,
+            grown: watch::Sender::new(0),
+        })
     }
 
     /// Every event of a stream.
@@ -95,12 +103,19 @@ fn lock(tables: &Mutex<Tables>) -> MutexGuard<'_, Tables> {
 
 impl Tables {
     fn head(&self, stream: &StreamId) -> (Seq, Digest) {
-        self.streams.get(stream).and_then(|events| events.last()).map(|event| (event.seq, event.hash)).unwrap_or_default()
+        self.streams
+            .get(stream)
+            .and_then(|events| events.last())
+            .map(|event| (event.seq, event.hash))
+            .unwrap_or_default()
     }
 
     fn next(&self, prefix: &str, after: Position) -> Option<Arc<Recorded>> {
         let from = self.events.partition_point(|event| event.position <= after);
-        self.events[from..].iter().find(|event| event.stream.0.starts_with(prefix)).cloned()
+        self.events[from..]
+            .iter()
+            .find(|event| event.stream.0.starts_with(prefix))
+            .cloned()
     }
 
     fn newest_kill(&self, stream: &StreamId) -> (Epoch, String) {
@@ -111,19 +126,32 @@ impl Tables {
 
     fn check(&self, append: &Append, planned: Seq) -> Result<(), CommitError> {
         let stream = append.stream.clone();
-        if let Some(event) = append.events.iter().find(|event| event.payload.len() > NewEvent::MAX_BYTES) {
-            return Err(CommitError::TooLarge { what: format!("event {} of {} bytes", event.kind, event.payload.len()) });
+        if let Some(event) = append
+            .events
+            .iter()
+            .find(|event| event.payload.len() > NewEvent::MAX_BYTES)
+        {
+            return Err(CommitError::TooLarge {
+                what: format!("event {} of {} bytes", event.kind, event.payload.len()),
+            });
         }
         for blob in &append.blobs {
             if blob.bytes.len() > NewBlob::MAX_BYTES {
-                return Err(CommitError::TooLarge { what: format!("blob of {} bytes", blob.bytes.len()) });
+                return Err(CommitError::TooLarge {
+                    what: format!("blob of {} bytes", blob.bytes.len()),
+                });
             }
             if Digest::of(&blob.bytes) != blob.digest {
-                return Err(CommitError::Broken { why: format!("blob {} has other bytes than its digest says", blob.digest) });
+                return Err(CommitError::Broken {
+                    why: format!("blob {} has other bytes than its digest says", blob.digest),
+                });
             }
         }
         if let Some(fence) = append.fence
-            && !self.leases.get(&stream).is_some_and(|lease| lease.fence == fence && lease.owner.is_some())
+            && !self
+                .leases
+                .get(&stream)
+                .is_some_and(|lease| lease.fence == fence && lease.owner.is_some())
         {
             return Err(CommitError::Fenced { stream });
         }
@@ -134,15 +162,25 @@ impl Tables {
             }
         }
         match append.expect {
-            Expect::At(expected) if expected != planned => Err(CommitError::Conflict { stream, expected, actual: planned }),
+            Expect::At(expected) if expected != planned => Err(CommitError::Conflict {
+                stream,
+                expected,
+                actual: planned,
+            }),
             Expect::At(_) | Expect::Any => Ok(()),
         }
     }
 
-    fn commit(&mut self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError> {
+    fn commit(
+        &mut self,
+        all: Vec<Append>,
+        durability: Durability,
+    ) -> Result<Committed, CommitError> {
         let mut planned: BTreeMap<StreamId, Seq> = BTreeMap::new();
         for append in &all {
-            let at = planned.entry(append.stream.clone()).or_insert_with(|| self.head(&append.stream).0);
+            let at = planned
+                .entry(append.stream.clone())
+                .or_insert_with(|| self.head(&append.stream).0);
             self.check(append, *at)?;
             at.0 += append.events.len() as u64;
         }
@@ -151,11 +189,30 @@ impl Tables {
             for event in append.events {
                 committed.push(self.write(&append.stream, event));
             }
-            self.blobs.extend(append.blobs.into_iter().map(|blob| (blob.digest, Arc::new(blob.bytes))));
+            self.blobs.extend(
+                append
+                    .blobs
+                    .into_iter()
+                    .map(|blob| (blob.digest, Arc::new(blob.bytes))),
+            );
             for op in append.views {
                 match op {
-                    ViewOp::Put { view, key, sort, group, body } => {
-                        self.views.insert((view, key.clone()), Arc::new(ViewRow { key, sort, group, body }));
+                    ViewOp::Put {
+                        view,
+                        key,
+                        sort,
+                        group,
+                        body,
+                    } => {
+                        self.views.insert(
+                            (view, key.clone()),
+                            Arc::new(ViewRow {
+                                key,
+                                sort,
+                                group,
+                                body,
+                            }),
+                        );
                     }
                     ViewOp::Delete { view, key } => {
                         self.views.remove(&(view, key));
@@ -172,11 +229,27 @@ impl Tables {
     fn write(&mut self, stream: &StreamId, event: NewEvent) -> Recorded {
         let (seq, previous) = self.head(stream);
         let seq = Seq(seq.0 + 1);
-        let NewEvent { kind, version, at, payload, head } = event;
+        let NewEvent {
+            kind,
+            version,
+            at,
+            payload,
+            head,
+        } = event;
         let hash = chain_hash(&previous, stream, seq, kind, version, at, &head, &payload);
         let position = Position(self.events.last().map_or(0, |event| event.position.0) + 1);
-        let recorded =
-            Recorded { position, stream: stream.clone(), seq, kind: kind.to_owned(), version, at, payload, head, previous, hash };
+        let recorded = Recorded {
+            position,
+            stream: stream.clone(),
+            seq,
+            kind: kind.to_owned(),
+            version,
+            at,
+            payload,
+            head,
+            previous,
+            hash,
+        };
         let shared = Arc::new(recorded.clone());
         self.events.push(shared.clone());
         match self.streams.get_mut(stream) {
@@ -187,23 +260,46 @@ impl Tables {
     }
 
     fn sync(&mut self) {
-        self.synced = self.events.last().map_or(Position(0), |event| event.position);
+        self.synced = self
+            .events
+            .last()
+            .map_or(Position(0), |event| event.position);
     }
 
-    fn lease(&mut self, stream: &StreamId, owner: WorkerId, ttl_ms: i64, now_ms: i64) -> Result<Fence, LeaseError> {
+    fn lease(
+        &mut self,
+        stream: &StreamId,
+        owner: WorkerId,
+        ttl_ms: i64,
+        now_ms: i64,
+    ) -> Result<Fence, LeaseError> {
         let there = self.leases.get(stream);
-        if let Some(Lease { owner: Some(holder), until_ms, .. }) = there
+        if let Some(Lease {
+            owner: Some(holder),
+            until_ms,
+            ..
+        }) = there
             && *holder != owner
             && *until_ms > now_ms
         {
-            return Err(LeaseError::Held { holder: *holder, for_ms: (until_ms - now_ms).unsigned_abs() });
+            return Err(LeaseError::Held {
+                holder: *holder,
+                for_ms: (until_ms - now_ms).unsigned_abs(),
+            });
         }
         let fence = match there {
             Some(lease) if lease.owner == Some(owner) => lease.fence,
             Some(lease) => Fence(lease.fence.0 + 1),
             None => Fence(1),
         };
-        self.leases.insert(stream.clone(), Lease { owner: Some(owner), fence, until_ms: now_ms.saturating_add(ttl_ms) });
+        self.leases.insert(
+            stream.clone(),
+            Lease {
+                owner: Some(owner),
+                fence,
+                until_ms: now_ms.saturating_add(ttl_ms),
+            },
+        );
         Ok(fence)
     }
 
@@ -214,8 +310,16 @@ impl Tables {
             KillScope::All => None,
             KillScope::Run(run) => Some(StreamId::run(run)),
         };
-        let payload = serde_json::json!({"epoch": epoch, "reason": reason, "by": by}).to_string().into_bytes();
-        let event = NewEvent { kind: "killed", version: 1, at: clock.now(), payload, head: Head::default() };
+        let payload = serde_json::json!({"epoch": epoch, "reason": reason, "by": by})
+            .to_string()
+            .into_bytes();
+        let event = NewEvent {
+            kind: "killed",
+            version: 1,
+            at: clock.now(),
+            payload,
+            head: Head::default(),
+        };
         self.write(&StreamId::kills(), event);
         self.sync();
         self.kills.insert(scope, (epoch, reason.to_owned()));
@@ -225,14 +329,24 @@ impl Tables {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn lease(&self, stream: &StreamId, owner: WorkerId, ttl: Duration) -> Result<Fence, LeaseError> {
+    async fn lease(
+        &self,
+        stream: &StreamId,
+        owner: WorkerId,
+        ttl: Duration,
+    ) -> Result<Fence, LeaseError> {
         let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         let now = self.clock.now().0;
         self.lock().lease(stream, owner, ttl, now)
     }
 
     async fn release(&self, stream: &StreamId, fence: Fence) -> Result<(), CommitError> {
-        if let Some(lease) = self.lock().leases.get_mut(stream).filter(|lease| lease.fence == fence) {
+        if let Some(lease) = self
+            .lock()
+            .leases
+            .get_mut(stream)
+            .filter(|lease| lease.fence == fence)
+        {
             lease.owner = None;
         }
         Ok(())
@@ -241,24 +355,43 @@ impl Journal for MemoryJournal {
     async fn holder(&self, stream: &StreamId) -> Result<Option<(WorkerId, u64)>, ReadError> {
         let now = self.clock.now().0;
         let tables = self.lock();
-        let held = tables.leases.get(stream).filter(|lease| lease.until_ms > now);
+        let held = tables
+            .leases
+            .get(stream)
+            .filter(|lease| lease.until_ms > now);
         Ok(held.and_then(|lease| Some((lease.owner?, (lease.until_ms - now).unsigned_abs()))))
     }
 
-    async fn commit(&self, all: Vec<Append>, durability: Durability) -> Result<Committed, CommitError> {
+    async fn commit(
+        &self,
+        all: Vec<Append>,
+        durability: Durability,
+    ) -> Result<Committed, CommitError> {
         let committed = self.lock().commit(all, durability)?;
         self.grown.send_modify(|n| *n += 1);
         Ok(committed)
     }
 
-    fn read(&self, stream: &StreamId, after: Seq) -> BoxStream<'static, Result<Recorded, ReadError>> {
+    fn read(
+        &self,
+        stream: &StreamId,
+        after: Seq,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>> {
         let mut found = self.events(stream);
         found.drain(..found.partition_point(|event| event.seq <= after));
         stream::iter(found.into_iter().map(|event| Ok((*event).clone()))).boxed()
     }
 
-    fn tail(&self, prefix: &str, after: Position) -> BoxStream<'static, Result<Recorded, ReadError>> {
-        let (prefix, tables, grown) = (prefix.to_owned(), self.tables.clone(), self.grown.subscribe());
+    fn tail(
+        &self,
+        prefix: &str,
+        after: Position,
+    ) -> BoxStream<'static, Result<Recorded, ReadError>> {
+        let (prefix, tables, grown) = (
+            prefix.to_owned(),
+            self.tables.clone(),
+            self.grown.subscribe(),
+        );
         stream::unfold((after, grown), move |(after, mut grown)| {
             let (prefix, tables) = (prefix.clone(), tables.clone());
             async move {
@@ -277,26 +410,51 @@ impl Journal for MemoryJournal {
     }
 
     async fn blob(&self, digest: &Digest) -> Result<Vec<u8>, ReadError> {
-        self.lock().blobs.get(digest).map(|bytes| bytes.to_vec()).ok_or(ReadError::MissingBlob(*digest))
+        self.lock()
+            .blobs
+            .get(digest)
+            .map(|bytes| bytes.to_vec())
+            .ok_or(ReadError::MissingBlob(*digest))
     }
 
     async fn view_get(&self, view: &'static str, key: &str) -> Result<Option<ViewRow>, ReadError> {
-        Ok(self.lock().views.get(&(view, key.to_owned())).map(|row| (**row).clone()))
+        Ok(self
+            .lock()
+            .views
+            .get(&(view, key.to_owned()))
+            .map(|row| (**row).clone()))
     }
 
-    async fn view_list(&self, view: &'static str, query: ViewQuery) -> Result<Vec<ViewRow>, ReadError> {
+    async fn view_list(
+        &self,
+        view: &'static str,
+        query: ViewQuery,
+    ) -> Result<Vec<ViewRow>, ReadError> {
         let tables = self.lock();
         let wanted = |row: &&Arc<ViewRow>| {
             query.group.as_ref().is_none_or(|group| row.group == *group)
-                && query.key_prefix.as_ref().is_none_or(|prefix| row.key.starts_with(prefix.as_str()))
+                && query
+                    .key_prefix
+                    .as_ref()
+                    .is_none_or(|prefix| row.key.starts_with(prefix.as_str()))
         };
-        let mut rows: Vec<ViewRow> =
-            tables.views.iter().filter(|((of, _), _)| *of == view).map(|(_, row)| row).filter(wanted).map(|row| (**row).clone()).collect();
+        let mut rows: Vec<ViewRow> = tables
+            .views
+            .iter()
+            .filter(|((of, _), _)| *of == view)
+            .map(|(_, row)| row)
+            .filter(wanted)
+            .map(|row| (**row).clone())
+            .collect();
         rows.sort_by(|a, b| (a.sort, &a.key).cmp(&(b.sort, &b.key)));
         if query.newest_first {
             rows.reverse();
         }
-        rows.truncate(if query.limit == 0 { LIST_MAX } else { query.limit as usize });
+        rows.truncate(if query.limit == 0 {
+            LIST_MAX
+        } else {
+            query.limit as usize
+        });
         Ok(rows)
     }
 
@@ -318,25 +476,56 @@ mod tests {
     use keiko_contracts::time::Timestamp;
 
     fn event(body: &str) -> NewEvent {
-        NewEvent { kind: "noted", version: 1, at: Timestamp(1), payload: body.as_bytes().to_vec(), head: Head::default() }
+        NewEvent {
+            kind: "noted",
+            version: 1,
+            at: Timestamp(1),
+            payload: body.as_bytes().to_vec(),
+            head: Head::default(),
+        }
     }
     fn append(stream: &str, expect: Expect) -> Append {
         let events = vec![event("{}")];
-        Append { stream: StreamId(stream.into()), expect, fence: None, epoch: None, events, blobs: vec![], views: vec![] }
+        Append {
+            stream: StreamId(stream.into()),
+            expect,
+            fence: None,
+            epoch: None,
+            events,
+            blobs: vec![],
+            views: vec![],
+        }
     }
 
     #[tokio::test]
     async fn all_appends_or_none_and_the_chain_holds() {
         let journal = MemoryJournal::new(VirtualClock::new());
-        let two = vec![append("run/a", Expect::At(Seq(0))), append("run/b", Expect::At(Seq(7)))];
-        assert!(matches!(journal.commit(two, Durability::Lazy).await, Err(CommitError::Conflict { .. })));
+        let two = vec![
+            append("run/a", Expect::At(Seq(0))),
+            append("run/b", Expect::At(Seq(7))),
+        ];
+        assert!(matches!(
+            journal.commit(two, Durability::Lazy).await,
+            Err(CommitError::Conflict { .. })
+        ));
         assert!(journal.events(&StreamId("run/a".into())).is_empty());
         for n in 0..3 {
-            journal.commit(vec![append("run/a", Expect::At(Seq(n)))], Durability::Lazy).await.unwrap();
+            journal
+                .commit(vec![append("run/a", Expect::At(Seq(n)))], Durability::Lazy)
+                .await
+                .unwrap();
         }
         let mut chain = keiko_governance::chain::ChainCheck::default();
-        journal.events(&StreamId("run/a".into())).iter().for_each(|event| chain.next(event.as_ref()).unwrap());
-        let tailed: Vec<_> = journal.tail("run/", Position(1)).take(2).map(|e| e.unwrap().seq).collect().await;
+        journal
+            .events(&StreamId("run/a".into()))
+            .iter()
+            .for_each(|event| chain.next(event.as_ref()).unwrap());
+        let tailed: Vec<_> = journal
+            .tail("run/", Position(1))
+            .take(2)
+            .map(|e| e.unwrap().seq)
+            .collect()
+            .await;
         assert_eq!(tailed, [Seq(2), Seq(3)]);
     }
 
@@ -345,15 +534,32 @@ mod tests {
         let clock = VirtualClock::new();
         let journal = MemoryJournal::new(clock.clone());
         for durability in [Durability::Lazy, Durability::Barrier, Durability::Lazy] {
-            journal.commit(vec![append("run/a", Expect::Any)], durability).await.unwrap();
+            journal
+                .commit(vec![append("run/a", Expect::Any)], durability)
+                .await
+                .unwrap();
         }
         let fork = journal.fork(clock);
         assert!(fork.cut_power());
         assert!(!fork.cut_power());
         let stream = StreamId("run/a".into());
-        assert_eq!((journal.events(&stream).len(), fork.events(&stream).len()), (3, 2));
-        fork.commit(vec![append("run/a", Expect::At(Seq(2)))], Durability::Barrier).await.unwrap();
-        assert_eq!(fork.read(&stream, Seq(2)).map(|event| event.unwrap().seq).collect::<Vec<_>>().await, [Seq(3)]);
+        assert_eq!(
+            (journal.events(&stream).len(), fork.events(&stream).len()),
+            (3, 2)
+        );
+        fork.commit(
+            vec![append("run/a", Expect::At(Seq(2)))],
+            Durability::Barrier,
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            fork.read(&stream, Seq(2))
+                .map(|event| event.unwrap().seq)
+                .collect::<Vec<_>>()
+                .await,
+            [Seq(3)]
+        );
         assert_eq!(journal.events(&stream).len(), 3);
     }
 
@@ -364,12 +570,23 @@ mod tests {
         let (stream, ttl) = (StreamId("run/a".into()), Duration::from_secs(10));
         let (one, two) = (WorkerId::from_bytes([1; 5]), WorkerId::from_bytes([2; 5]));
         let first = journal.lease(&stream, one, ttl).await.unwrap();
-        assert!(matches!(journal.lease(&stream, two, ttl).await, Err(LeaseError::Held { .. })));
+        assert!(matches!(
+            journal.lease(&stream, two, ttl).await,
+            Err(LeaseError::Held { .. })
+        ));
         clock.advance(ttl);
         let second = journal.lease(&stream, two, ttl).await.unwrap();
         assert!(second > first);
-        let late = Append { fence: Some(first), ..append("run/a", Expect::Any) };
-        assert_eq!(journal.commit(vec![late], Durability::Lazy).await, Err(CommitError::Fenced { stream: stream.clone() }));
+        let late = Append {
+            fence: Some(first),
+            ..append("run/a", Expect::Any)
+        };
+        assert_eq!(
+            journal.commit(vec![late], Durability::Lazy).await,
+            Err(CommitError::Fenced {
+                stream: stream.clone()
+            })
+        );
         journal.release(&stream, second).await.unwrap();
         assert!(journal.lease(&stream, one, ttl).await.unwrap() > second);
     }
@@ -378,12 +595,40 @@ mod tests {
     async fn a_kill_refuses_what_was_judged_before_it() {
         let journal = MemoryJournal::new(VirtualClock::new());
         let run = keiko_contracts::id::RunId::from_bytes([3; 10]);
-        let epoch = journal.kill(KillScope::Run(run), "stop it", "me").await.unwrap();
+        let epoch = journal
+            .kill(KillScope::Run(run), "stop it", "me")
+            .await
+            .unwrap();
         let stream = StreamId::run(run);
-        let old = Append { epoch: Some(Epoch(0)), ..append(&stream.0, Expect::Any) };
+        let old = Append {
+            epoch: Some(Epoch(0)),
+            ..append(&stream.0, Expect::Any)
+        };
         let refused = journal.commit(vec![old.clone()], Durability::Lazy).await;
-        assert_eq!(refused, Err(CommitError::Killed { epoch, reason: "stop it".into() }));
-        journal.commit(vec![Append { epoch: Some(epoch), ..old }], Durability::Lazy).await.unwrap();
-        assert_eq!(journal.epoch(&StreamId("run/other".into())).await.unwrap().0, Epoch(0));
+        assert_eq!(
+            refused,
+            Err(CommitError::Killed {
+                epoch,
+                reason: "stop it".into()
+            })
+        );
+        journal
+            .commit(
+                vec![Append {
+                    epoch: Some(epoch),
+                    ..old
+                }],
+                Durability::Lazy,
+            )
+            .await
+            .unwrap();
+        assert_eq!(
+            journal
+                .epoch(&StreamId("run/other".into()))
+                .await
+                .unwrap()
+                .0,
+            Epoch(0)
+        );
     }
 }

@@ -3,13 +3,17 @@
 
 use crate::crash::Fuse;
 use async_trait::async_trait;
-use keiko_contracts::action::{HostAction, HostReport, ModelAction, ModelReport, Origin, Outcome, Probe, Recovery, ToolAction, ToolReport};
+use keiko_contracts::action::{
+    HostAction, HostReport, ModelAction, ModelReport, Origin, Outcome, Probe, Recovery, ToolAction,
+    ToolReport,
+};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::{EffectKey, ModelName};
 use keiko_contracts::jail::{
-    BaseKind, Command, CommitId, End, ExecReport, ExecSpec, GitOp, JailAction, JailBody, JailOp, JailReport, Opened, Packages, Preparation,
-    Prepared, PreparedSet, Project, Survey, TextReport, Toolchain, TreeId, WriteReport,
+    BaseKind, Command, CommitId, End, ExecReport, ExecSpec, GitOp, JailAction, JailBody, JailOp,
+    JailReport, Opened, Packages, Preparation, Prepared, PreparedSet, Project, Survey, TextReport,
+    Toolchain, TreeId, WriteReport,
 };
 use keiko_contracts::model::{ChatRequest, Message, Part, Stop, Usage};
 use keiko_contracts::money::Micros;
@@ -45,7 +49,10 @@ impl VirtualClock {
     }
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.0.fetch_add(
+            i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+            Ordering::Relaxed,
+        );
     }
 }
 impl Clock for VirtualClock {
@@ -89,8 +96,14 @@ impl World {
     /// With these files in the operator's folder.
     #[must_use]
     pub fn new(files: &[(&str, &str)]) -> Arc<World> {
-        let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
-        Arc::new(World(Mutex::new(Things { files, ..Things::default() })))
+        let files = files
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+            .collect();
+        Arc::new(World(Mutex::new(Things {
+            files,
+            ..Things::default()
+        })))
     }
     fn lock(&self) -> MutexGuard<'_, Things> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -154,7 +167,11 @@ impl Outside {
     /// The ports of a process with this fuse.
     #[must_use]
     pub fn new(world: Arc<World>, fuse: Arc<Fuse>, answers: Answers) -> Arc<Outside> {
-        Arc::new(Outside { world, fuse, answers })
+        Arc::new(Outside {
+            world,
+            fuse,
+            answers,
+        })
     }
 }
 
@@ -170,9 +187,14 @@ pub fn check_request(request: &ChatRequest) -> Result<(), String> {
             Message::Results { results, .. } => {
                 let answered: Vec<&str> = results.iter().map(|result| &*result.id).collect();
                 if answered != std::mem::take(&mut open) {
-                    return Err(format!("results {answered:?} do not answer the calls before them"));
+                    return Err(format!(
+                        "results {answered:?} do not answer the calls before them"
+                    ));
                 }
-                if let Some(empty) = results.iter().find(|result| &*result.text == "(not carried out)") {
+                if let Some(empty) = results
+                    .iter()
+                    .find(|result| &*result.text == "(not carried out)")
+                {
                     return Err(format!("call {} has no answer", empty.id));
                 }
             }
@@ -191,12 +213,22 @@ pub fn check_request(request: &ChatRequest) -> Result<(), String> {
             Message::User { .. } => {}
         }
     }
-    if open.is_empty() { Ok(()) } else { Err(format!("calls {open:?} are not answered")) }
+    if open.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("calls {open:?} are not answered"))
+    }
 }
 
 #[async_trait]
 impl ChatModel for Outside {
-    async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, _live: LiveSink, _cancel: Cancel) -> Outcome<ModelReport> {
+    async fn chat(
+        &self,
+        permit: Permit<ModelAction>,
+        request: &ChatRequest,
+        _live: LiveSink,
+        _cancel: Cancel,
+    ) -> Outcome<ModelReport> {
         let effect = self.fuse.effect_begins().await;
         self.fuse.effect_half_done(effect, None).await;
         let (key, _) = permit.consume();
@@ -209,7 +241,11 @@ impl ChatModel for Outside {
         let report = ModelReport {
             reply: serde_json::to_string(&parts).unwrap_or_default().into(),
             stop: if calls { Stop::Calls } else { Stop::End },
-            usage: Usage { input: 100, output: 10, ..Usage::default() },
+            usage: Usage {
+                input: 100,
+                output: 10,
+                ..Usage::default()
+            },
             cost: COST,
             unpriced: false,
             served_by: Some("fake".into()),
@@ -223,13 +259,24 @@ impl ChatModel for Outside {
     }
 
     /// A token costs nothing to read and a hundredth of [`COST`] to write.
-    fn quote(&self, _model: &ModelName, _input_tokens: u64, max_output_tokens: u32) -> Result<Quote, Fault> {
-        Ok(Quote { at_most: Micros(u64::from(max_output_tokens) * COST.0 / 100), priced: true })
+    fn quote(
+        &self,
+        _model: &ModelName,
+        _input_tokens: u64,
+        max_output_tokens: u32,
+    ) -> Result<Quote, Fault> {
+        Ok(Quote {
+            at_most: Micros(u64::from(max_output_tokens) * COST.0 / 100),
+            priced: true,
+        })
     }
 }
 
 fn tree_of(files: &Files) -> TreeId {
-    let pieces: Vec<&[u8]> = files.iter().flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()]).collect();
+    let pieces: Vec<&[u8]> = files
+        .iter()
+        .flat_map(|(path, text)| [path.as_bytes(), text.as_bytes()])
+        .collect();
     TreeId(Digest::of_all(&pieces).to_string()[..40].to_owned())
 }
 
@@ -237,21 +284,37 @@ fn tree_of(files: &Files) -> TreeId {
 fn diff_of(from: &Files, to: &Files) -> String {
     let paths: BTreeSet<&String> = from.keys().chain(to.keys()).collect();
     let mut diff = String::new();
-    for path in paths.into_iter().filter(|path| from.get(*path) != to.get(*path)) {
+    for path in paths
+        .into_iter()
+        .filter(|path| from.get(*path) != to.get(*path))
+    {
         let (old, new) = (from.get(path), to.get(path));
         let mode = match (old, new) {
             (None, _) => "new file mode 100644\n",
             (_, None) => "deleted file mode 100644\n",
             _ => "",
         };
-        let name = |text: Option<&String>, side: &str| text.map_or_else(|| "/dev/null".to_owned(), |_| format!("{side}/{path}"));
+        let name = |text: Option<&String>, side: &str| {
+            text.map_or_else(|| "/dev/null".to_owned(), |_| format!("{side}/{path}"))
+        };
         let lines = |text: Option<&String>| text.map_or(0, |text| text.lines().count());
         let (before, after) = (lines(old), lines(new));
-        let place = format!("@@ -{},{before} +{},{after} @@", before.min(1), after.min(1));
-        diff.push_str(&format!("diff --git a/{path} b/{path}\n{mode}--- {}\n+++ {}\n{place}\n", name(old, "a"), name(new, "b")));
+        let place = format!(
+            "@@ -{},{before} +{},{after} @@",
+            before.min(1),
+            after.min(1)
+        );
+        diff.push_str(&format!(
+            "diff --git a/{path} b/{path}\n{mode}--- {}\n+++ {}\n{place}\n",
+            name(old, "a"),
+            name(new, "b")
+        ));
         let sides = [('-', old), ('+', new)];
-        let lines =
-            sides.iter().flat_map(|(sign, text)| text.iter().flat_map(|text| text.lines()).map(move |line| format!("{sign}{line}\n")));
+        let lines = sides.iter().flat_map(|(sign, text)| {
+            text.iter()
+                .flat_map(|text| text.lines())
+                .map(move |line| format!("{sign}{line}\n"))
+        });
         diff.extend(lines);
     }
     diff
@@ -262,31 +325,65 @@ impl Things {
     fn jail(&mut self, op: &JailOp, half: bool) -> JailReport {
         let changes = matches!(
             op,
-            JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Exec(_) | JailOp::Restore { .. } | JailOp::Without { .. }
+            JailOp::WriteFile { .. }
+                | JailOp::EditFile { .. }
+                | JailOp::Exec(_)
+                | JailOp::Restore { .. }
+                | JailOp::Without { .. }
         );
         if half && changes {
-            self.files.insert("half-done".into(), "left behind by a crash".into());
-            return JailReport { body: JailBody::Restored, tree: None };
+            self.files
+                .insert("half-done".into(), "left behind by a crash".into());
+            return JailReport {
+                body: JailBody::Restored,
+                tree: None,
+            };
         }
         let body = self.body(op);
         let tree = tree_of(&self.files);
-        self.trees.entry(tree.clone()).or_insert_with(|| Arc::new(self.files.clone()));
-        JailReport { body, tree: changes.then_some(tree) }
+        self.trees
+            .entry(tree.clone())
+            .or_insert_with(|| Arc::new(self.files.clone()));
+        JailReport {
+            body,
+            tree: changes.then_some(tree),
+        }
     }
 
     fn body(&mut self, op: &JailOp) -> JailBody {
-        let text = |text: String| JailBody::Text(TextReport { text: text.into(), total: 1, truncated: false });
+        let text = |text: String| {
+            JailBody::Text(TextReport {
+                text: text.into(),
+                total: 1,
+                truncated: false,
+            })
+        };
         match op {
             JailOp::Open { .. } => self.open(),
             JailOp::Survey => self.survey(),
-            JailOp::ReadFile { path, .. } => text(self.files.get(path).cloned().unwrap_or_default()),
-            JailOp::ListFiles { .. } => text(self.files.keys().cloned().collect::<Vec<_>>().join("\n")),
+            JailOp::ReadFile { path, .. } => {
+                text(self.files.get(path).cloned().unwrap_or_default())
+            }
+            JailOp::ListFiles { .. } => {
+                text(self.files.keys().cloned().collect::<Vec<_>>().join("\n"))
+            }
             JailOp::WriteFile { path, text } => {
-                let created = self.files.insert(path.clone(), text.text_or_empty().to_owned()).is_none();
-                JailBody::Written(WriteReport { path: path.clone(), created, diff: "".into(), matched: None })
+                let created = self
+                    .files
+                    .insert(path.clone(), text.text_or_empty().to_owned())
+                    .is_none();
+                JailBody::Written(WriteReport {
+                    path: path.clone(),
+                    created,
+                    diff: "".into(),
+                    matched: None,
+                })
             }
             JailOp::Exec(spec) => JailBody::Exec(self.exec(spec)),
-            JailOp::Git(GitOp::Commit { message, at_seconds }) => self.commit(message.text_or_empty(), *at_seconds),
+            JailOp::Git(GitOp::Commit {
+                message,
+                at_seconds,
+            }) => self.commit(message.text_or_empty(), *at_seconds),
             JailOp::Prepare(prepare) => JailBody::Prepared(Prepared {
                 sets: prepare
                     .sets
@@ -305,25 +402,36 @@ impl Things {
                     self.files = (*files).clone();
                     JailBody::Restored
                 }
-                None => JailBody::Refused { why: "no such tree".into(), nearest: "".into() },
+                None => JailBody::Refused {
+                    why: "no such tree".into(),
+                    nearest: "".into(),
+                },
             },
-            JailOp::Without { tree, base, paths } => match (self.trees.get(tree).cloned(), self.trees.get(base)) {
-                (Some(files), Some(base)) => {
-                    let mut files = (*files).clone();
-                    for path in paths {
-                        match base.get(path) {
-                            Some(text) => files.insert(path.clone(), text.clone()),
-                            None => files.remove(path),
-                        };
+            JailOp::Without { tree, base, paths } => {
+                match (self.trees.get(tree).cloned(), self.trees.get(base)) {
+                    (Some(files), Some(base)) => {
+                        let mut files = (*files).clone();
+                        for path in paths {
+                            match base.get(path) {
+                                Some(text) => files.insert(path.clone(), text.clone()),
+                                None => files.remove(path),
+                            };
+                        }
+                        self.files = files;
+                        JailBody::Restored
                     }
-                    self.files = files;
-                    JailBody::Restored
+                    _ => JailBody::Refused {
+                        why: "no such tree".into(),
+                        nearest: "".into(),
+                    },
                 }
-                _ => JailBody::Refused { why: "no such tree".into(), nearest: "".into() },
-            },
+            }
             JailOp::Diff { from, to } => {
                 let (none, to) = (Files::new(), to.as_ref().and_then(|to| self.trees.get(to)));
-                let (from, to) = (self.trees.get(from).map_or(&none, |files| files), to.map_or(&self.files, |files| files));
+                let (from, to) = (
+                    self.trees.get(from).map_or(&none, |files| files),
+                    to.map_or(&self.files, |files| files),
+                );
                 text(diff_of(from, to))
             }
             _ => text(String::new()),
@@ -365,8 +473,16 @@ impl Things {
             }),
             ..Project::default()
         };
-        let projects = if self.files.contains_key("pyproject.toml") { vec![project] } else { Vec::new() };
-        JailBody::Surveyed(Survey { files: 1, projects, ..Survey::default() })
+        let projects = if self.files.contains_key("pyproject.toml") {
+            vec![project]
+        } else {
+            Vec::new()
+        };
+        JailBody::Surveyed(Survey {
+            files: 1,
+            projects,
+            ..Survey::default()
+        })
     }
 
     /// Two commands: `append FILE WORD`, which must not run twice, and the tests, which pass when `code` says `right`.
@@ -375,19 +491,44 @@ impl Things {
             Command::Shell(script) => {
                 let mut words = script.text_or_empty().split(' ').skip(1);
                 let (file, word) = (words.next().unwrap_or("x"), words.next().unwrap_or(""));
-                self.files.entry(file.to_owned()).or_default().push_str(word);
-                ExecReport { stdout: "appended".into(), ..ExecReport::default() }
+                self.files
+                    .entry(file.to_owned())
+                    .or_default()
+                    .push_str(word);
+                ExecReport {
+                    stdout: "appended".into(),
+                    ..ExecReport::default()
+                }
             }
             Command::Argv(_) => {
-                let right = self.files.get("code").is_some_and(|code| code.contains("right"));
-                let (word, last) = if right { ("ok", "OK") } else { ("FAIL", "FAILED (failures=1)") };
-                let told = if right { "" } else { "FAIL: test_it (t.T.test_it)\n----\nAssertionError: no\n\n" };
+                let right = self
+                    .files
+                    .get("code")
+                    .is_some_and(|code| code.contains("right"));
+                let (word, last) = if right {
+                    ("ok", "OK")
+                } else {
+                    ("FAIL", "FAILED (failures=1)")
+                };
+                let told = if right {
+                    ""
+                } else {
+                    "FAIL: test_it (t.T.test_it)\n----\nAssertionError: no\n\n"
+                };
                 let line = "-".repeat(70);
                 let err = format!(
                     "test_it (t.T.test_it) ... {word}\n\n{}{told}{line}\nRan 1 test in 0.001s\n\n{last}\n",
-                    if right { "" } else { "======================================================================\n" }
+                    if right {
+                        ""
+                    } else {
+                        "======================================================================\n"
+                    }
                 );
-                ExecReport { end: End::Exit(i32::from(!right)), stderr: err.into(), ..ExecReport::default() }
+                ExecReport {
+                    end: End::Exit(i32::from(!right)),
+                    stderr: err.into(),
+                    ..ExecReport::default()
+                }
             }
         }
     }
@@ -395,24 +536,51 @@ impl Things {
     /// As git does it: nothing to commit leaves the head where it is.
     fn commit(&mut self, message: &str, at_seconds: i64) -> JailBody {
         let tree = tree_of(&self.files);
-        let parent = self.head.clone().map_or_else(String::new, |(commit, _)| commit.0);
-        if self.head.as_ref().is_none_or(|(_, committed)| *committed != tree) {
-            let id = Digest::of_all(&[parent.as_bytes(), tree.0.as_bytes(), message.as_bytes(), &at_seconds.to_le_bytes()]);
+        let parent = self
+            .head
+            .clone()
+            .map_or_else(String::new, |(commit, _)| commit.0);
+        if self
+            .head
+            .as_ref()
+            .is_none_or(|(_, committed)| *committed != tree)
+        {
+            let id = Digest::of_all(&[
+                parent.as_bytes(),
+                tree.0.as_bytes(),
+                message.as_bytes(),
+                &at_seconds.to_le_bytes(),
+            ]);
             self.head = Some((CommitId(id.to_string()[..40].to_owned()), tree));
         }
-        let commit = self.head.clone().map_or_else(|| CommitId(String::new()), |(commit, _)| commit);
-        JailBody::Committed { commit, summary: "".into() }
+        let commit = self
+            .head
+            .clone()
+            .map_or_else(|| CommitId(String::new()), |(commit, _)| commit);
+        JailBody::Committed {
+            commit,
+            summary: "".into(),
+        }
     }
 }
 
 fn op_name(op: &JailOp) -> String {
     let value = serde_json::to_value(op).unwrap_or_default();
-    value.get("op").and_then(|op| op.as_str()).unwrap_or("?").to_owned()
+    value
+        .get("op")
+        .and_then(|op| op.as_str())
+        .unwrap_or("?")
+        .to_owned()
 }
 
 #[async_trait]
 impl Perform<JailAction> for Outside {
-    async fn perform(&self, permit: Permit<JailAction>, _live: LiveSink, cancel: Cancel) -> Outcome<JailReport> {
+    async fn perform(
+        &self,
+        permit: Permit<JailAction>,
+        _live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<JailReport> {
         let effect = self.fuse.effect_begins().await;
         let (key, action) = permit.consume();
         if cancel.is_cancelled() {
@@ -424,12 +592,27 @@ impl Perform<JailAction> for Outside {
         self.fuse.effect_half_done(effect, Some(&action.op)).await;
         let report = {
             let mut things = self.world.lock();
-            let recovery = keiko_governance::class::recovery_of(&keiko_contracts::action::Action::Jail(action.clone()));
-            things.deeds.push(Deed { key, what: op_name(&action.op), recovery });
-            if let (Some(expected), JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Exec(_)) = (&action.tree, &action.op) {
+            let recovery = keiko_governance::class::recovery_of(
+                &keiko_contracts::action::Action::Jail(action.clone()),
+            );
+            things.deeds.push(Deed {
+                key,
+                what: op_name(&action.op),
+                recovery,
+            });
+            if let (
+                Some(expected),
+                JailOp::WriteFile { .. } | JailOp::EditFile { .. } | JailOp::Exec(_),
+            ) = (&action.tree, &action.op)
+            {
                 let found = tree_of(&things.files);
                 if *expected != found {
-                    things.wrong.push(format!("{} began on tree {} instead of {}", op_name(&action.op), found.0, expected.0));
+                    things.wrong.push(format!(
+                        "{} began on tree {} instead of {}",
+                        op_name(&action.op),
+                        found.0,
+                        expected.0
+                    ));
                 }
             }
             things.jail(&action.op, false)
@@ -440,31 +623,65 @@ impl Perform<JailAction> for Outside {
     async fn probe(&self, key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
         let mut things = self.world.lock();
         match &action.op {
-            JailOp::Prepare { .. } if things.deeds.iter().any(|deed| deed.key == *key) => Probe::Happened(things.jail(&action.op, false)),
+            JailOp::Prepare { .. } if things.deeds.iter().any(|deed| deed.key == *key) => {
+                Probe::Happened(things.jail(&action.op, false))
+            }
             JailOp::Prepare { .. } => Probe::DidNot,
-            _ => Probe::CannotTell { why: "a jail cannot be asked".into() },
+            _ => Probe::CannotTell {
+                why: "a jail cannot be asked".into(),
+            },
         }
     }
 }
 
 #[async_trait]
 impl Perform<HostAction> for Outside {
-    async fn perform(&self, permit: Permit<HostAction>, _live: LiveSink, _cancel: Cancel) -> Outcome<HostReport> {
+    async fn perform(
+        &self,
+        permit: Permit<HostAction>,
+        _live: LiveSink,
+        _cancel: Cancel,
+    ) -> Outcome<HostReport> {
         let effect = self.fuse.effect_begins().await;
         self.fuse.effect_half_done(effect, None).await;
-        let (key, HostAction::Push { remote, branch, commit, .. }) = permit.consume();
+        let (
+            key,
+            HostAction::Push {
+                remote,
+                branch,
+                commit,
+                ..
+            },
+        ) = permit.consume();
         {
             let mut things = self.world.lock();
-            things.deeds.push(Deed { key, what: "push".into(), recovery: Recovery::Probe });
+            things.deeds.push(Deed {
+                key,
+                what: "push".into(),
+                recovery: Recovery::Probe,
+            });
             things.remote.insert(branch.clone(), commit.clone());
         }
         self.fuse.effect_done(effect).await;
-        Outcome::Done(HostReport::Pushed { remote, branch, commit })
+        Outcome::Done(HostReport::Pushed {
+            remote,
+            branch,
+            commit,
+        })
     }
     async fn probe(&self, _key: &EffectKey, action: &HostAction) -> Probe<HostReport> {
-        let HostAction::Push { remote, branch, commit, .. } = action.clone();
+        let HostAction::Push {
+            remote,
+            branch,
+            commit,
+            ..
+        } = action.clone();
         if self.world.lock().remote.get(&branch) == Some(&commit) {
-            Probe::Happened(HostReport::Pushed { remote, branch, commit })
+            Probe::Happened(HostReport::Pushed {
+                remote,
+                branch,
+                commit,
+            })
         } else {
             Probe::DidNot
         }
@@ -473,7 +690,12 @@ impl Perform<HostAction> for Outside {
 
 #[async_trait]
 impl Perform<ToolAction> for Outside {
-    async fn perform(&self, permit: Permit<ToolAction>, _live: LiveSink, cancel: Cancel) -> Outcome<ToolReport> {
+    async fn perform(
+        &self,
+        permit: Permit<ToolAction>,
+        _live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<ToolReport> {
         let effect = self.fuse.effect_begins().await;
         self.fuse.effect_half_done(effect, None).await;
         let (key, action) = permit.consume();
@@ -490,18 +712,30 @@ impl Perform<ToolAction> for Outside {
             let mut things = self.world.lock();
             // The other side of `same_key` recognises a key that it has seen.
             if action.recovery != Recovery::SameKey || things.applied.insert(key.clone()) {
-                things.deeds.push(Deed { key, what: action.tool.to_string(), recovery: action.recovery });
+                things.deeds.push(Deed {
+                    key,
+                    what: action.tool.to_string(),
+                    recovery: action.recovery,
+                });
             }
         }
         self.fuse.effect_done(effect).await;
-        Outcome::Done(ToolReport { output: "done".into(), is_error: false })
+        Outcome::Done(ToolReport {
+            output: "done".into(),
+            is_error: false,
+        })
     }
     async fn probe(&self, key: &EffectKey, action: &ToolAction) -> Probe<ToolReport> {
         if action.recovery != Recovery::Probe {
-            return Probe::CannotTell { why: "this tool cannot be asked".into() };
+            return Probe::CannotTell {
+                why: "this tool cannot be asked".into(),
+            };
         }
         if self.world.lock().deeds.iter().any(|deed| deed.key == *key) {
-            Probe::Happened(ToolReport { output: "done".into(), is_error: false })
+            Probe::Happened(ToolReport {
+                output: "done".into(),
+                is_error: false,
+            })
         } else {
             Probe::DidNot
         }

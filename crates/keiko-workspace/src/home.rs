@@ -78,10 +78,20 @@ impl Home {
         let _hold = crate::space::in_use(&self.spaces.place(run).dir);
         self.settle(run)?;
         let last = Ledger::last(&self.applied(run))?.filter(|l| l.status() == Status::Applied);
-        let gone = || self.spaces.meta(run).ok().is_some_and(|meta| meta.is_none()).then(|| self.spaces.pruned(run)).flatten();
+        let gone = || {
+            self.spaces
+                .meta(run)
+                .ok()
+                .is_some_and(|meta| meta.is_none())
+                .then(|| self.spaces.pruned(run))
+                .flatten()
+        };
         let nothing = || {
-            gone()
-                .unwrap_or_else(|| Fault::new(Code(5134), "nothing of this run is applied").at(run).hint(format!("keiko runs apply {run}")))
+            gone().unwrap_or_else(|| {
+                Fault::new(Code(5134), "nothing of this run is applied")
+                    .at(run)
+                    .hint(format!("keiko runs apply {run}"))
+            })
         };
         let mut ledger = last.ok_or_else(nothing)?;
         ledger.check_untouched()?;
@@ -112,16 +122,26 @@ impl Home {
         let nothing = TreeId(EMPTY_TREE.into());
         let plan = Plan::make(&self.spaces.git, &place.repo(), to, (&nothing, None), tree)?;
         plan.report()?;
-        let ledger = tempfile::tempdir().map_err(|e| io_fault("a folder cannot be made", to, &e))?;
+        let ledger =
+            tempfile::tempdir().map_err(|e| io_fault("a folder cannot be made", to, &e))?;
         Ledger::begin(ledger.path(), to.to_owned(), tree.clone(), &plan)?.carry_out(&plan)
     }
 
     fn prepare(&self, run: RunId, tree: &TreeId) -> Result<(PathBuf, Plan), Fault> {
         let (place, meta) = self.spaces.must(run)?;
-        let none = || Fault::new(Code(5132), "this run did not start from a folder, so there is none to apply to").at(run);
+        let none = || {
+            Fault::new(
+                Code(5132),
+                "this run did not start from a folder, so there is none to apply to",
+            )
+            .at(run)
+        };
         let root = meta.root.clone().ok_or_else(none)?;
         if !root.is_dir() {
-            return Err(Fault::new(Code(5132), "the folder that this run started from is gone").at(root.display()));
+            return Err(
+                Fault::new(Code(5132), "the folder that this run started from is gone")
+                    .at(root.display()),
+            );
         }
         // What was applied before may be what the user has; undone applications do not count.
         let last = Ledger::last(&self.applied(run))?.filter(|l| l.status() == Status::Applied);

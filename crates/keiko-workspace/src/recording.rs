@@ -66,14 +66,30 @@ impl std::fmt::Display for LeftOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let path = &self.path;
         match self.why {
-            Why::Name => write!(f, "{path} is left out of the result: git keeps that name to itself; give it another one"),
-            Why::Repository => write!(f, "{path} is left out of the result: it is a repository of its own"),
+            Why::Name => write!(
+                f,
+                "{path} is left out of the result: git keeps that name to itself; give it another one"
+            ),
+            Why::Repository => write!(
+                f,
+                "{path} is left out of the result: it is a repository of its own"
+            ),
             Why::Size => {
-                write!(f, "{path} is left out of the result: the files are larger than {} MiB together; remove it", BYTES_MAX >> 20)
+                write!(
+                    f,
+                    "{path} is left out of the result: the files are larger than {} MiB together; remove it",
+                    BYTES_MAX >> 20
+                )
             }
-            Why::Holes => write!(f, "{path} is left out of the result: it claims a size that it does not hold; remove it"),
+            Why::Holes => write!(
+                f,
+                "{path} is left out of the result: it claims a size that it does not hold; remove it"
+            ),
             Why::Unreadable => write!(f, "{path} is left out of the result: it cannot be read"),
-            Why::Blocking => write!(f, "{path} was removed: git reads a file of that name, and this was none"),
+            Why::Blocking => write!(
+                f,
+                "{path} was removed: git reads a file of that name, and this was none"
+            ),
         }
     }
 }
@@ -131,7 +147,10 @@ struct Look {
 
 impl Look {
     fn over(root: &Path, everywhere: &str) -> Look {
-        let mut look = Look { root: root.to_owned(), ..Look::default() };
+        let mut look = Look {
+            root: root.to_owned(),
+            ..Look::default()
+        };
         foreign::walk(root, Rules::Git { everywhere }, &mut look);
         look.leave_out_the_largest();
         look
@@ -139,7 +158,8 @@ impl Look {
 
     /// The same files are left out of the same workspace, whoever looks.
     fn leave_out_the_largest(&mut self) {
-        self.large.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        self.large
+            .sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         for (size, path) in std::mem::take(&mut self.large) {
             if self.bytes <= BYTES_MAX {
                 return;
@@ -159,10 +179,23 @@ impl Look {
     }
 
     fn found(&self) -> Found {
-        let told = |path: &Path, why| LeftOut { path: shown(path), why };
-        let cleared = self.cleared.iter().chain(&self.blocked).map(|path| told(path, Why::Blocking));
-        let left_out = cleared.chain(self.left_out.iter().map(|(path, why)| told(path, *why))).take(TOLD_MAX).collect();
-        Found { blocked: !self.blocked.is_empty(), left_out }
+        let told = |path: &Path, why| LeftOut {
+            path: shown(path),
+            why,
+        };
+        let cleared = self
+            .cleared
+            .iter()
+            .chain(&self.blocked)
+            .map(|path| told(path, Why::Blocking));
+        let left_out = cleared
+            .chain(self.left_out.iter().map(|(path, why)| told(path, *why)))
+            .take(TOLD_MAX)
+            .collect();
+        Found {
+            blocked: !self.blocked.is_empty(),
+            left_out,
+        }
     }
 
     /// Pathspecs for `git add`, each ended by a zero byte; no file where everything is recorded.
@@ -195,10 +228,14 @@ impl Visitor for Look {
         }
         let place = self.root.join(seen.path);
         match seen.kind {
-            Kind::Folder if place.join(".git").symlink_metadata().is_ok() => self.leave_out(seen.path, Why::Repository),
+            Kind::Folder if place.join(".git").symlink_metadata().is_ok() => {
+                self.leave_out(seen.path, Why::Repository)
+            }
             Kind::Folder => Step::In,
             Kind::File => {
-                let Ok(meta) = place.symlink_metadata() else { return Step::Past };
+                let Ok(meta) = place.symlink_metadata() else {
+                    return Step::Past;
+                };
                 if meta.len() >= HOLES_FROM && meta.blocks().saturating_mul(512) < meta.len() / 2 {
                     return self.leave_out(seen.path, Why::Holes);
                 }
@@ -209,14 +246,20 @@ impl Visitor for Look {
                 Step::In
             }
             Kind::Link if is_modules(seen.name) => {
-                if place.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+                if place
+                    .metadata()
+                    .is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
+                {
                     self.blocked.push(seen.path.to_owned());
                 }
                 self.leave_out(seen.path, Why::Name)
             }
             Kind::Special if READ_BY_GIT.iter().any(|name| seen.name == *name) => {
                 // Of a socket git says that it cannot be opened, and goes on.
-                if place.symlink_metadata().is_ok_and(|meta| !meta.file_type().is_socket()) {
+                if place
+                    .symlink_metadata()
+                    .is_ok_and(|meta| !meta.file_type().is_socket())
+                {
                     self.blocked.push(seen.path.to_owned());
                 }
                 Step::Past
@@ -233,7 +276,11 @@ impl Visitor for Look {
     }
 
     fn unreadable(&mut self, path: &Path, _why: std::io::Error) -> Step {
-        if path.as_os_str().is_empty() { Step::End } else { self.leave_out(path, Why::Unreadable) }
+        if path.as_os_str().is_empty() {
+            Step::End
+        } else {
+            self.leave_out(path, Why::Unreadable)
+        }
     }
 }
 
@@ -245,7 +292,10 @@ fn is_modules(name: &OsStr) -> bool {
 /// A name on one line.
 fn shown(path: &Path) -> String {
     let text: String = path.to_string_lossy().chars().take(200).collect();
-    if text.chars().any(|c| c.is_control() || !c.is_ascii() && c.escape_debug().count() > 1) {
+    if text
+        .chars()
+        .any(|c| c.is_control() || !c.is_ascii() && c.escape_debug().count() > 1)
+    {
         text.escape_debug().to_string()
     } else {
         text
@@ -258,14 +308,20 @@ mod tests {
     use std::fs;
 
     fn whys(look: &Look) -> Vec<(String, Why)> {
-        look.left_out.iter().map(|(path, why)| (path.display().to_string(), *why)).collect()
+        look.left_out
+            .iter()
+            .map(|(path, why)| (path.display().to_string(), *why))
+            .collect()
     }
 
     #[test]
     fn what_claims_too_much_is_left_out_largest_first() {
         let dir = tempfile::tempdir().unwrap();
         for i in 0..12 {
-            fs::File::create(dir.path().join(format!("sparse{i:02}"))).unwrap().set_len(1000 << 20).unwrap();
+            fs::File::create(dir.path().join(format!("sparse{i:02}")))
+                .unwrap()
+                .set_len(1000 << 20)
+                .unwrap();
         }
         fs::write(dir.path().join("a"), "a").unwrap();
         let look = Look::over(dir.path(), "");
@@ -274,10 +330,18 @@ mod tests {
         // Many small ones that claim much together.
         let many = tempfile::tempdir().unwrap();
         for i in 0..70 {
-            fs::File::create(many.path().join(format!("s{i:02}"))).unwrap().set_len((60 << 20) + i).unwrap();
+            fs::File::create(many.path().join(format!("s{i:02}")))
+                .unwrap()
+                .set_len((60 << 20) + i)
+                .unwrap();
         }
         let look = Look::over(many.path(), "");
-        assert!(look.bytes <= BYTES_MAX && look.left_out.len() == 36, "{} {}", look.bytes, look.left_out.len());
+        assert!(
+            look.bytes <= BYTES_MAX && look.left_out.len() == 36,
+            "{} {}",
+            look.bytes,
+            look.left_out.len()
+        );
         assert_eq!(whys(&look)[0], ("s69".to_owned(), Why::Size));
     }
 
@@ -290,23 +354,57 @@ mod tests {
         fs::create_dir(at(".GIT")).unwrap();
         fs::create_dir(at(".g\u{200c}it")).unwrap();
         fs::write(at("git~1"), "").unwrap();
-        let fifo =
-            |name: &str| rustix::fs::mknodat(rustix::fs::CWD, at(name), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-        for name in [".gitignore", "a/.gitattributes", "a/b/pipe", "a/b/.gitmodules"] {
+        let fifo = |name: &str| {
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                at(name),
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::RUSR,
+                0,
+            )
+            .unwrap()
+        };
+        for name in [
+            ".gitignore",
+            "a/.gitattributes",
+            "a/b/pipe",
+            "a/b/.gitmodules",
+        ] {
             fifo(name);
         }
         std::os::unix::fs::symlink("/dev/zero", at(".gitmodules")).unwrap();
         let mut look = Look::over(dir.path(), "");
-        let mut blocked: Vec<_> = look.blocked.iter().map(|p| p.display().to_string()).collect();
+        let mut blocked: Vec<_> = look
+            .blocked
+            .iter()
+            .map(|p| p.display().to_string())
+            .collect();
         blocked.sort();
-        assert_eq!(blocked, [".gitignore", ".gitmodules", "a/.gitattributes", "a/b/.gitmodules"]);
+        assert_eq!(
+            blocked,
+            [
+                ".gitignore",
+                ".gitmodules",
+                "a/.gitattributes",
+                "a/b/.gitmodules"
+            ]
+        );
         assert!(look.found().blocked);
         look.clear(dir.path());
-        assert!(look.blocked.is_empty() && at("a/b/pipe").symlink_metadata().is_ok() && at(".gitignore").symlink_metadata().is_err());
+        assert!(
+            look.blocked.is_empty()
+                && at("a/b/pipe").symlink_metadata().is_ok()
+                && at(".gitignore").symlink_metadata().is_err()
+        );
         let look = Look::over(dir.path(), "");
         let mut left = whys(&look);
         left.sort();
-        let names = [(".GIT", Why::Name), (".g\u{200c}it", Why::Name), ("git~1", Why::Name), ("nested", Why::Repository)];
+        let names = [
+            (".GIT", Why::Name),
+            (".g\u{200c}it", Why::Name),
+            ("git~1", Why::Name),
+            ("nested", Why::Repository),
+        ];
         assert_eq!(left, names.map(|(name, why)| (name.to_owned(), why)));
     }
 }

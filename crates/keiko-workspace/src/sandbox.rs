@@ -48,7 +48,14 @@ impl Sandbox {
     /// Over the workspaces of all runs; dependency caches are kept below `cache`, which is made when needed.
     #[must_use]
     pub fn new(spaces: Workspaces, jail: Jail, cache: &Path) -> Sandbox {
-        Sandbox { shared: Arc::new(Shared { spaces, jail, cache: cache.to_owned(), sessions: Sessions::default() }) }
+        Sandbox {
+            shared: Arc::new(Shared {
+                spaces,
+                jail,
+                cache: cache.to_owned(),
+                sessions: Sessions::default(),
+            }),
+        }
     }
 
     /// Ends what still runs for a run: its worker and its Python kernel. The workspace stays.
@@ -64,17 +71,31 @@ impl Sandbox {
         let session = self.session(run).await?;
         let session = session.lock().await;
         let shared = &self.shared;
-        shared.spaces.export(&shared.jail, &session.place, &session.meta, &Wanted::Tree(tree.clone())).await
+        shared
+            .spaces
+            .export(
+                &shared.jail,
+                &session.place,
+                &session.meta,
+                &Wanted::Tree(tree.clone()),
+            )
+            .await
     }
 
     /// The difference between two recorded trees of a run, as a unified diff.
     ///
     /// # Errors
     /// KEI-5111 without a workspace, KEI-5122 when a tree is none.
-    pub async fn difference(&self, run: RunId, from: &TreeId, to: &TreeId) -> Result<String, Fault> {
+    pub async fn difference(
+        &self,
+        run: RunId,
+        from: &TreeId,
+        to: &TreeId,
+    ) -> Result<String, Fault> {
         let session = self.session(run).await?;
         let session = session.lock().await;
-        let report = tree::diff(&self.shared.jail, &session.place, from, Some(to), DIFF_CAP).await?;
+        let report =
+            tree::diff(&self.shared.jail, &session.place, from, Some(to), DIFF_CAP).await?;
         Ok(report.text.text_or_empty().to_owned())
     }
 
@@ -84,7 +105,11 @@ impl Sandbox {
     /// KEI-5111 without a workspace.
     pub fn notes(&self, run: RunId) -> Result<Vec<String>, Fault> {
         let meta = self.shared.spaces.must(run)?.1;
-        Ok(meta.notes.into_iter().chain(meta.opened.notes.iter().map(ToString::to_string)).collect())
+        Ok(meta
+            .notes
+            .into_iter()
+            .chain(meta.opened.notes.iter().map(ToString::to_string))
+            .collect())
     }
 
     async fn session(&self, run: RunId) -> Result<Arc<tokio::sync::Mutex<Session>>, Fault> {
@@ -95,16 +120,27 @@ impl Sandbox {
         Ok(self.shared.sessions.insert(run, Session::new(place, meta)))
     }
 
-    async fn act(&self, action: JailAction, live: LiveSink, cancel: &Cancel) -> Result<Option<JailReport>, Fault> {
+    async fn act(
+        &self,
+        action: JailAction,
+        live: LiveSink,
+        cancel: &Cancel,
+    ) -> Result<Option<JailReport>, Fault> {
         let run = action.workspace;
         if let JailOp::Open { source } = &action.op {
-            return self.open(run, source.clone(), &live, cancel).await.map(Some);
+            return self
+                .open(run, source.clone(), &live, cancel)
+                .await
+                .map(Some);
         }
         // Whatever acts in a workspace has opened it before.
-        let session = self.session(run).await.map_err(|fault| match self.shared.spaces.meta(run) {
-            Ok(None) => tree::gone(&self.shared.spaces.place(run)),
-            _ => fault,
-        })?;
+        let session =
+            self.session(run)
+                .await
+                .map_err(|fault| match self.shared.spaces.meta(run) {
+                    Ok(None) => tree::gone(&self.shared.spaces.place(run)),
+                    _ => fault,
+                })?;
         let mut session = tokio::select! {
             session = session.lock() => session,
             () = cancel.cancelled() => return Ok(None),
@@ -114,8 +150,15 @@ impl Sandbox {
         if changes && let Some(expected) = &action.tree {
             self.ensure(&mut session, expected).await?;
         }
-        let before = if changes { session.tree.take() } else { session.tree.clone() };
-        let mut body = match self.dispatch(&mut session, before.clone(), run, action.op, live, cancel).await? {
+        let before = if changes {
+            session.tree.take()
+        } else {
+            session.tree.clone()
+        };
+        let mut body = match self
+            .dispatch(&mut session, before.clone(), run, action.op, live, cancel)
+            .await?
+        {
             Some(body) => body,
             None => return Ok(None),
         };
@@ -133,22 +176,35 @@ impl Sandbox {
             }
         };
         session.tree = Some(tree.clone());
-        Ok(Some(JailReport { body, tree: Some(tree) }))
+        Ok(Some(JailReport {
+            body,
+            tree: Some(tree),
+        }))
     }
 
     /// What an installation left that may have been interrupted, if it is complete; the workspace uses it then.
     async fn installed(&self, action: &JailAction) -> Result<Option<JailReport>, Fault> {
-        let JailOp::Prepare(prepare) = &action.op else { return Ok(None) };
+        let JailOp::Prepare(prepare) = &action.op else {
+            return Ok(None);
+        };
         let session = self.session(action.workspace).await?;
         let mut session = session.lock().await;
         if let Some(expected) = &action.tree {
             self.ensure(&mut session, expected).await?;
         }
-        let found = self.shared.installed(&mut session, action.workspace, &prepare.sets).await?;
+        let found = self
+            .shared
+            .installed(&mut session, action.workspace, &prepare.sets)
+            .await?;
         let Some(body) = found else { return Ok(None) };
-        let tree = tree::record(&self.shared.jail, &session.place, &Cancel::new()).await?.tree;
+        let tree = tree::record(&self.shared.jail, &session.place, &Cancel::new())
+            .await?
+            .tree;
         session.tree = Some(tree.clone());
-        Ok(Some(JailReport { body, tree: Some(tree) }))
+        Ok(Some(JailReport {
+            body,
+            tree: Some(tree),
+        }))
     }
 
     /// Nothing when it was stopped.
@@ -171,39 +227,90 @@ impl Sandbox {
             return Ok(body.map(|body| of_part(body, &session.meta.opened.part)));
         }
         let body = match op {
-            JailOp::Git(op) => gitops::run(&shared.jail, &session.place, &session.meta, &op, cancel.clone()).await?,
-            JailOp::Cell { code, timeout_ms } => return shared.cell(session, &code, timeout_ms, live, cancel).await,
+            JailOp::Git(op) => {
+                gitops::run(
+                    &shared.jail,
+                    &session.place,
+                    &session.meta,
+                    &op,
+                    cancel.clone(),
+                )
+                .await?
+            }
+            JailOp::Cell { code, timeout_ms } => {
+                return shared.cell(session, &code, timeout_ms, live, cancel).await;
+            }
             JailOp::Exec(spec) => return shared.exec(session, before, spec, live, cancel).await,
-            JailOp::Prepare(prepare) => return shared.install(session, run, prepare.sets, live, cancel).await,
+            JailOp::Prepare(prepare) => {
+                return shared
+                    .install(session, run, prepare.sets, live, cancel)
+                    .await;
+            }
             JailOp::Restore { tree } => {
                 session.tree = Some(tree::restore(&shared.jail, &session.place, &tree).await?);
                 JailBody::Restored
             }
             JailOp::Without { tree, base, paths } => {
-                session.tree = Some(tree::without(&shared.jail, &session.place, &tree, &base, &paths).await?);
+                session.tree =
+                    Some(tree::without(&shared.jail, &session.place, &tree, &base, &paths).await?);
                 JailBody::Restored
             }
-            JailOp::Diff { from, to } => JailBody::Text(tree::diff(&shared.jail, &session.place, &from, to.as_ref(), DIFF_CAP).await?),
-            _ => return Err(Fault::new(Code(5125), "the sandbox does not know this operation")),
+            JailOp::Diff { from, to } => JailBody::Text(
+                tree::diff(&shared.jail, &session.place, &from, to.as_ref(), DIFF_CAP).await?,
+            ),
+            _ => {
+                return Err(Fault::new(
+                    Code(5125),
+                    "the sandbox does not know this operation",
+                ));
+            }
         };
-        Ok(if cancel.is_cancelled() { None } else { Some(body) })
+        Ok(if cancel.is_cancelled() {
+            None
+        } else {
+            Some(body)
+        })
     }
 
-    async fn open(&self, run: RunId, source: Source, live: &LiveSink, cancel: &Cancel) -> Result<JailReport, Fault> {
+    async fn open(
+        &self,
+        run: RunId,
+        source: Source,
+        live: &LiveSink,
+        cancel: &Cancel,
+    ) -> Result<JailReport, Fault> {
         let (shared, cancel, heard) = (self.shared.clone(), cancel.clone(), live.clone());
         let making = move || {
             let say = |note| heard.send(keiko_contracts::model::LiveFrame::Progress { note });
-            shared.spaces.open(run, &source, shared.jail.identity(), &Watch { cancel: &cancel, say: &say })
+            shared.spaces.open(
+                run,
+                &source,
+                shared.jail.identity(),
+                &Watch {
+                    cancel: &cancel,
+                    say: &say,
+                },
+            )
         };
         let made = tokio::task::spawn_blocking(making).await;
-        let meta = made.map_err(|e| Fault::new(Code(5109), format!("making the workspace was interrupted: {e}")))??;
+        let meta = made.map_err(|e| {
+            Fault::new(
+                Code(5109),
+                format!("making the workspace was interrupted: {e}"),
+            )
+        })??;
         for note in &meta.opened.notes {
-            live.send(keiko_contracts::model::LiveFrame::Progress { note: note.to_string() });
+            live.send(keiko_contracts::model::LiveFrame::Progress {
+                note: note.to_string(),
+            });
         }
         let opened = meta.opened.clone();
         let tree = opened.tree.clone();
         self.session(run).await?;
-        Ok(JailReport { body: JailBody::Opened(opened), tree: Some(tree) })
+        Ok(JailReport {
+            body: JailBody::Opened(opened),
+            tree: Some(tree),
+        })
     }
 
     /// Makes the workspace be at a tree: after a crash it may be anywhere.
@@ -211,8 +318,14 @@ impl Sandbox {
         if session.tree.as_ref() == Some(expected) {
             return Ok(());
         }
-        let now = tree::record(&self.shared.jail, &session.place, &Cancel::new()).await?.tree;
-        session.tree = Some(if now == *expected { now } else { tree::restore(&self.shared.jail, &session.place, expected).await? });
+        let now = tree::record(&self.shared.jail, &session.place, &Cancel::new())
+            .await?
+            .tree;
+        session.tree = Some(if now == *expected {
+            now
+        } else {
+            tree::restore(&self.shared.jail, &session.place, expected).await?
+        });
         Ok(())
     }
 }
@@ -223,9 +336,20 @@ fn of_part(mut body: JailBody, part: &str) -> JailBody {
         && !part.is_empty()
     {
         let within = |inner: &str, outer: &str| Path::new(inner).starts_with(outer);
-        let around = survey.projects.iter().map(|p| p.dir.clone()).filter(|dir| within(part, dir)).max_by_key(String::len);
+        let around = survey
+            .projects
+            .iter()
+            .map(|p| p.dir.clone())
+            .filter(|dir| within(part, dir))
+            .max_by_key(String::len);
         let some_within = survey.projects.iter().any(|p| within(&p.dir, part));
-        survey.projects.retain(|p| if some_within { within(&p.dir, part) } else { Some(&p.dir) == around.as_ref() });
+        survey.projects.retain(|p| {
+            if some_within {
+                within(&p.dir, part)
+            } else {
+                Some(&p.dir) == around.as_ref()
+            }
+        });
     }
     body
 }
@@ -238,7 +362,8 @@ fn tell(body: &mut JailBody, left_out: Vec<LeftOut>) {
         JailBody::Cell(report) => {
             let said: Vec<String> = sentences.collect();
             if !said.is_empty() {
-                report.output = format!("{}\n{}", report.output.text_or_empty(), said.join("\n")).into();
+                report.output =
+                    format!("{}\n{}", report.output.text_or_empty(), said.join("\n")).into();
             }
         }
         _ => {}
@@ -268,7 +393,12 @@ fn may_change(op: &JailOp) -> bool {
 
 #[async_trait]
 impl Perform<JailAction> for Sandbox {
-    async fn perform(&self, permit: Permit<JailAction>, live: LiveSink, cancel: Cancel) -> Outcome<JailReport> {
+    async fn perform(
+        &self,
+        permit: Permit<JailAction>,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<JailReport> {
         let (_, action) = permit.consume();
         if cancel.is_cancelled() {
             return Outcome::Cancelled;
@@ -285,12 +415,16 @@ impl Perform<JailAction> for Sandbox {
     /// workspace is repeated from its recorded tree.
     async fn probe(&self, _key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
         if !matches!(action.op, JailOp::Prepare { .. }) {
-            return Probe::CannotTell { why: "operations in a workspace are repeated from its recorded state".into() };
+            return Probe::CannotTell {
+                why: "operations in a workspace are repeated from its recorded state".into(),
+            };
         }
         match self.installed(action).await {
             Ok(Some(report)) => Probe::Happened(report),
             Ok(None) => Probe::DidNot,
-            Err(fault) => Probe::CannotTell { why: fault.to_string() },
+            Err(fault) => Probe::CannotTell {
+                why: fault.to_string(),
+            },
         }
     }
 }

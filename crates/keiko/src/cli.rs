@@ -345,7 +345,10 @@ pub(crate) struct PruneArgs {
 
 impl Default for RunsCommand {
     fn default() -> Self {
-        RunsCommand::List { limit: LISTED, state: None }
+        RunsCommand::List {
+            limit: LISTED,
+            state: None,
+        }
     }
 }
 

@@ -37,13 +37,20 @@ pub(crate) struct CliError {
 impl From<Fault> for CliError {
     fn from(fault: Fault) -> Self {
         let exit = exit_of(&fault.code);
-        CliError { fault: Box::new(fault), exit }
+        CliError {
+            fault: Box::new(fault),
+            exit,
+        }
     }
 }
 
 /// The exit code of an error, by its code.
 pub(crate) fn exit_of(code: &str) -> Exit {
-    match code.strip_prefix("KEI-").and_then(|number| number.parse::<u16>().ok()).unwrap_or(0) {
+    match code
+        .strip_prefix("KEI-")
+        .and_then(|number| number.parse::<u16>().ok())
+        .unwrap_or(0)
+    {
         6001 | 2101 => Exit::NotFound,
         1000..2000 | 6003 => Exit::Usage,
         4002 | 4003 | 4101 => Exit::NotAllowed,

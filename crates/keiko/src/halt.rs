@@ -20,7 +20,9 @@ fn file(home: &Home) -> PathBuf {
 
 /// What changes whenever the file is written anew.
 fn mark(path: &Path) -> Option<(u64, i64, i64)> {
-    path.symlink_metadata().ok().map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec()))
+    path.symlink_metadata()
+        .ok()
+        .map(|meta| (meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }
 
 /// Tells every process that works below this home to end.
@@ -32,9 +34,12 @@ pub(crate) fn order(home: &Home, reason: &str) -> Result<(), Fault> {
         std::fs::rename(&draft, &path)
     };
     write().map_err(|error| {
-        Fault::new(Code(3025), format!("the order to stop cannot be written: {error}"))
-            .at(path.display())
-            .hint("check who may write there: ls -ld")
+        Fault::new(
+            Code(3025),
+            format!("the order to stop cannot be written: {error}"),
+        )
+        .at(path.display())
+        .hint("check who may write there: ls -ld")
     })
 }
 
@@ -52,13 +57,16 @@ pub(crate) fn obey(home: &Home) {
                 break;
             }
         }
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
         std::thread::sleep(GRACE);
         live::restore();
         std::process::exit(crate::error::Exit::Interrupted as i32);
     };
     ONCE.call_once(|| {
         // Without the thread a kill still comes by the journal.
-        let _ = std::thread::Builder::new().name("keiko-halt".into()).spawn(watch);
+        let _ = std::thread::Builder::new()
+            .name("keiko-halt".into())
+            .spawn(watch);
     });
 }

@@ -12,7 +12,9 @@ use keiko_contracts::run::{RunEnd, RunEvent, RunRow, RunStatus};
 use keiko_contracts::time::Timestamp;
 use keiko_ports::journal::Journal;
 use keiko_runtime::{fold, views};
-use keiko_workspace::space::{Cached, Holding, Patience, Pruned, Size, Space, Standing, Taken, What};
+use keiko_workspace::space::{
+    Cached, Holding, Patience, Pruned, Size, Space, Standing, Taken, What,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is said of a run that could not be read or was not looked at: it stays.
@@ -36,7 +38,10 @@ impl Gathered {
     /// Bytes that folders of runs take, and those that installed dependencies take.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         let sum = |runs: bool| {
-            let of_kind = self.holdings.iter().filter(|one| matches!(one.what, What::Run(_)) == runs);
+            let of_kind = self
+                .holdings
+                .iter()
+                .filter(|one| matches!(one.what, What::Run(_)) == runs);
             of_kind.fold(0u64, |sum, one| sum.saturating_add(one.bytes))
         };
         (sum(true), sum(false))
@@ -57,8 +62,15 @@ struct Told {
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub(crate) async fn gather(journal: &dyn Journal, space: &Space, patience: &mut Patience) -> Result<Gathered, CliError> {
-    let mut all = Gathered { whole: true, ..Gathered::default() };
+pub(crate) async fn gather(
+    journal: &dyn Journal,
+    space: &Space,
+    patience: &mut Patience,
+) -> Result<Gathered, CliError> {
+    let mut all = Gathered {
+        whole: true,
+        ..Gathered::default()
+    };
     // Before the runs: whoever fills or uses one of these by now has a folder that is seen below.
     let caches = space.caches();
     let mut used: BTreeMap<String, RunId> = BTreeMap::new();
@@ -79,10 +91,20 @@ pub(crate) async fn gather(journal: &dyn Journal, space: &Space, patience: &mut 
         all.add(What::Run(run), size, last_used, standing);
     }
     for cached in caches {
-        let user = cached.filled_by.filter(|run| needed.contains(run)).or_else(|| used.get(&cached.name).copied());
-        let standing = user.map_or(Standing::Rebuildable, |run| Standing::Needed(run.to_string()));
+        let user = cached
+            .filled_by
+            .filter(|run| needed.contains(run))
+            .or_else(|| used.get(&cached.name).copied());
+        let standing = user.map_or(Standing::Rebuildable, |run| {
+            Standing::Needed(run.to_string())
+        });
         let size = space.size_of_cache(&cached.name, patience);
-        all.add(What::Cache(cached.name.clone()), size, cached.last_used, standing);
+        all.add(
+            What::Cache(cached.name.clone()),
+            size,
+            cached.last_used,
+            standing,
+        );
         all.caches.insert(cached.name.clone(), cached);
     }
     let rest = space.size_of_rest(patience);
@@ -94,7 +116,13 @@ pub(crate) async fn gather(journal: &dyn Journal, space: &Space, patience: &mut 
 impl Gathered {
     fn add(&mut self, what: What, size: Size, last_used: Timestamp, standing: Standing) {
         self.whole &= size.whole;
-        self.holdings.push(Holding { what, bytes: size.bytes, measured: size.whole, last_used, standing });
+        self.holdings.push(Holding {
+            what,
+            bytes: size.bytes,
+            measured: size.whole,
+            last_used,
+            standing,
+        });
     }
 }
 
@@ -111,12 +139,20 @@ async fn look(
     goals: &mut BTreeMap<RunId, String>,
 ) -> Result<(Standing, Option<Timestamp>), CliError> {
     let needed = |word: &str| Ok((Standing::Needed(word.to_owned()), None));
-    let found = journal.view_get(views::RUNS, &run.to_string()).await.map_err(read_fault)?;
+    let found = journal
+        .view_get(views::RUNS, &run.to_string())
+        .await
+        .map_err(read_fault)?;
     let shown = found.and_then(|found| serde_json::from_slice::<RunRow>(&found.body).ok());
     if let Some(shown) = &shown {
         goals.insert(run, shown.goal.clone());
     }
-    if journal.holder(&StreamId::run(run)).await.map_err(read_fault)?.is_some() {
+    if journal
+        .holder(&StreamId::run(run))
+        .await
+        .map_err(read_fault)?
+        .is_some()
+    {
         return needed(RunStatus::Running.word());
     }
     let told = match tell(journal, run).await {
@@ -130,8 +166,15 @@ async fn look(
     };
     let Some(end) = &told.end else {
         // Nobody holds it, whatever the list still says.
-        let word = shown.map(|shown| shown.state).filter(|state| *state != RunStatus::Running && !told.opaque).map(RunStatus::word);
-        return needed(word.unwrap_or(if told.opaque { UNKNOWN } else { RunStatus::Interrupted.word() }));
+        let word = shown
+            .map(|shown| shown.state)
+            .filter(|state| *state != RunStatus::Running && !told.opaque)
+            .map(RunStatus::word);
+        return needed(word.unwrap_or(if told.opaque {
+            UNKNOWN
+        } else {
+            RunStatus::Interrupted.word()
+        }));
     };
     Ok((standing(space, run, &told, end), Some(end.card.ended)))
 }
@@ -145,7 +188,9 @@ async fn tell(journal: &dyn Journal, run: RunId) -> Result<Option<Told>, fold::F
         match fold::hydrate::<RunEvent>(journal, &recorded?).await {
             Ok(RunEvent::RunStarted(start)) => told.source = start.source,
             Ok(RunEvent::EffectEnded(ended)) => {
-                if let Outcome::Done(Report::Host(HostReport::Pushed { commit, .. })) = ended.outcome {
+                if let Outcome::Done(Report::Host(HostReport::Pushed { commit, .. })) =
+                    ended.outcome
+                {
                     told.pushed.push(CommitId(commit));
                 }
             }
@@ -168,7 +213,14 @@ fn standing(space: &Space, run: RunId, told: &Told, end: &RunEnd) -> Standing {
         None if before.is_none() => Standing::Taken(Taken::Unchanged),
         after if after == before => Standing::Taken(Taken::Unchanged),
         Some(tree) if space.is_applied(run, tree) => Standing::Taken(Taken::Applied),
-        Some(tree) if told.pushed.iter().any(|commit| space.tree_of(run, commit).as_ref() == Some(tree)) => Standing::Taken(Taken::Pushed),
+        Some(tree)
+            if told
+                .pushed
+                .iter()
+                .any(|commit| space.tree_of(run, commit).as_ref() == Some(tree)) =>
+        {
+            Standing::Taken(Taken::Pushed)
+        }
         _ => Standing::Unapplied,
     }
 }

@@ -19,13 +19,25 @@ pub(crate) struct Home {
 impl Home {
     /// Finds the folders.
     pub(crate) fn find() -> Result<Home, Fault> {
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let absolute = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
         let user = absolute("HOME");
         if let Some(home) = absolute("KEIKO_HOME") {
-            return Ok(Home { config: home.join("config"), data: home.join("data"), cache: home.join("cache"), user });
+            return Ok(Home {
+                config: home.join("config"),
+                data: home.join("data"),
+                cache: home.join("cache"),
+                user,
+            });
         }
-        let under =
-            |name: &str, rest: &str| absolute(name).or_else(|| user.as_ref().map(|home| home.join(rest))).map(|path| path.join("keiko"));
+        let under = |name: &str, rest: &str| {
+            absolute(name)
+                .or_else(|| user.as_ref().map(|home| home.join(rest)))
+                .map(|path| path.join("keiko"))
+        };
         match (under("XDG_CONFIG_HOME", ".config"), under("XDG_DATA_HOME", ".local/share"), under("XDG_CACHE_HOME", ".cache")) {
             (Some(config), Some(data), Some(cache)) => Ok(Home { config, data, cache, user }),
             _ => Err(Fault::new(Code(1101), "HOME is not set, so there is no place to keep runs")
@@ -52,9 +64,13 @@ impl Home {
 /// Makes a folder that only its owner can enter.
 pub(crate) fn private_dir(path: &Path) -> Result<(), Fault> {
     use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-        Fault::new(Code(1102), format!("the folder cannot be made: {error}"))
-            .at(path.display())
-            .hint("choose another place: KEIKO_HOME=/some/folder keiko …")
-    })
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| {
+            Fault::new(Code(1102), format!("the folder cannot be made: {error}"))
+                .at(path.display())
+                .hint("choose another place: KEIKO_HOME=/some/folder keiko …")
+        })
 }

@@ -22,9 +22,16 @@ pub(crate) use tr;
 /// The language before, or without, a valid configuration: `--lang` as typed, then whatever the configuration says even
 /// if something else in it is wrong, then the environment.
 pub(crate) fn early() -> Language {
-    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != "--");
+    let mut words = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .take_while(|word| word != "--");
     while let Some(word) = words.next() {
-        let value = if word == "--lang" { words.next() } else { word.strip_prefix("--lang=").map(str::to_owned) };
+        let value = if word == "--lang" {
+            words.next()
+        } else {
+            word.strip_prefix("--lang=").map(str::to_owned)
+        };
         if let Some(value) = value.filter(|value| ["en", "de"].contains(&value.as_str())) {
             return Language::of(&value);
         }

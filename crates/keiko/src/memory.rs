@@ -36,13 +36,31 @@ pub(crate) struct Remembered {
 
 impl Remembered {
     /// An answer about installing.
-    pub(crate) fn install(folder: &str, answer: Installing, by: String, at: Timestamp, registries: Vec<String>) -> Remembered {
-        Remembered { folder: folder.into(), what: INSTALL.into(), answer, by, at, registries }
+    pub(crate) fn install(
+        folder: &str,
+        answer: Installing,
+        by: String,
+        at: Timestamp,
+        registries: Vec<String>,
+    ) -> Remembered {
+        Remembered {
+            folder: folder.into(),
+            what: INSTALL.into(),
+            answer,
+            by,
+            at,
+            registries,
+        }
     }
 
     /// As a run is told.
     pub(crate) fn word(self) -> InstallWord {
-        InstallWord { answer: self.answer, by: self.by, beforehand: Beforehand::Memory, registries: Some(self.registries) }
+        InstallWord {
+            answer: self.answer,
+            by: self.by,
+            beforehand: Beforehand::Memory,
+            registries: Some(self.registries),
+        }
     }
 }
 
@@ -55,17 +73,26 @@ pub(crate) struct Memory {
 impl Memory {
     /// Below Keiko's data.
     pub(crate) fn below(data: &Path) -> Memory {
-        Memory { dir: data.join("remembered") }
+        Memory {
+            dir: data.join("remembered"),
+        }
     }
 
     fn file(&self, folder: &str) -> PathBuf {
         let name = Digest::of_all(&[INSTALL.as_bytes(), b"\0", folder.as_bytes()]);
-        self.dir.join(format!("{}.json", name.to_string().replace(|c: char| !c.is_ascii_alphanumeric(), "-")))
+        self.dir.join(format!(
+            "{}.json",
+            name.to_string()
+                .replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        ))
     }
 
     /// What is remembered about installing for a folder. What cannot be read counts as nothing: it is asked again.
     pub(crate) fn about(&self, folder: &str) -> Option<Remembered> {
-        read(&self.file(folder)).ok().flatten().filter(|known| known.folder == folder && known.what == INSTALL)
+        read(&self.file(folder))
+            .ok()
+            .flatten()
+            .filter(|known| known.folder == folder && known.what == INSTALL)
     }
 
     /// Remembers an answer; a newer one takes its place.
@@ -75,11 +102,20 @@ impl Memory {
     pub(crate) fn keep(&self, remembered: &Remembered) -> Result<(), Fault> {
         private_dir(&self.dir)?;
         let file = self.file(&remembered.folder);
-        let fault = |error: String| Fault::new(Code(2107), format!("the answer cannot be remembered: {error}")).at(file.display());
-        let bytes = serde_json::to_vec_pretty(remembered).map_err(|error| fault(error.to_string()))?;
-        let mut new = tempfile::NamedTempFile::new_in(&self.dir).map_err(|error| fault(error.to_string()))?;
+        let fault = |error: String| {
+            Fault::new(
+                Code(2107),
+                format!("the answer cannot be remembered: {error}"),
+            )
+            .at(file.display())
+        };
+        let bytes =
+            serde_json::to_vec_pretty(remembered).map_err(|error| fault(error.to_string()))?;
+        let mut new =
+            tempfile::NamedTempFile::new_in(&self.dir).map_err(|error| fault(error.to_string()))?;
         std::io::Write::write_all(&mut new, &bytes).map_err(|error| fault(error.to_string()))?;
-        new.persist(&file).map_err(|error| fault(error.to_string()))?;
+        new.persist(&file)
+            .map_err(|error| fault(error.to_string()))?;
         Ok(())
     }
 
@@ -89,10 +125,16 @@ impl Memory {
     /// KEI-2108 when the folder cannot be read.
     pub(crate) fn all(&self) -> Result<(Vec<Remembered>, usize), Fault> {
         let fault = |error: std::io::Error| {
-            Fault::new(Code(2108), format!("the remembered answers cannot be read: {error}")).at(self.dir.display())
+            Fault::new(
+                Code(2108),
+                format!("the remembered answers cannot be read: {error}"),
+            )
+            .at(self.dir.display())
         };
         let entries = match std::fs::read_dir(&self.dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok((Vec::new(), 0));
+            }
             entries => entries.map_err(fault)?,
         };
         let (mut all, mut broken) = (Vec::new(), 0);
@@ -116,10 +158,17 @@ impl Memory {
     pub(crate) fn forget(&self, folder: &str) -> Result<(), Fault> {
         match std::fs::remove_file(self.file(folder)) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Fault::new(Code(2109), "nothing is remembered for this folder").at(folder).hint("keiko approvals remembered"))
-            }
-            Err(error) => Err(Fault::new(Code(2107), format!("the answer cannot be forgotten: {error}")).at(self.dir.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Fault::new(
+                Code(2109),
+                "nothing is remembered for this folder",
+            )
+            .at(folder)
+            .hint("keiko approvals remembered")),
+            Err(error) => Err(Fault::new(
+                Code(2107),
+                format!("the answer cannot be forgotten: {error}"),
+            )
+            .at(self.dir.display())),
         }
     }
 
@@ -130,9 +179,11 @@ impl Memory {
     pub(crate) fn forget_all(&self) -> Result<usize, Fault> {
         let (all, broken) = self.all()?;
         match std::fs::remove_dir_all(&self.dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Fault::new(Code(2107), format!("the answers cannot be forgotten: {error}")).at(self.dir.display()))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Fault::new(
+                Code(2107),
+                format!("the answers cannot be forgotten: {error}"),
+            )
+            .at(self.dir.display())),
             _ => Ok(all.len() + broken),
         }
     }
@@ -146,7 +197,9 @@ fn read(path: &Path) -> std::io::Result<Option<Remembered>> {
     }
     let mut bytes = Vec::new();
     file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= FILE_MAX).then(|| serde_json::from_slice(&bytes).ok()).flatten())
+    Ok((bytes.len() as u64 <= FILE_MAX)
+        .then(|| serde_json::from_slice(&bytes).ok())
+        .flatten())
 }
 
 #[cfg(test)]
@@ -158,10 +211,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::below(dir.path());
         assert_eq!(memory.about("/a"), None);
-        let yes = Remembered::install("/a", Installing::Yes, "ada".into(), Timestamp(1), vec!["pypi.org".into()]);
+        let yes = Remembered::install(
+            "/a",
+            Installing::Yes,
+            "ada".into(),
+            Timestamp(1),
+            vec!["pypi.org".into()],
+        );
         memory.keep(&yes).unwrap();
-        assert_eq!((memory.about("/a"), memory.about("/b")), (Some(yes.clone()), None));
-        let no = Remembered { answer: Installing::No, ..yes };
+        assert_eq!(
+            (memory.about("/a"), memory.about("/b")),
+            (Some(yes.clone()), None)
+        );
+        let no = Remembered {
+            answer: Installing::No,
+            ..yes
+        };
         memory.keep(&no).unwrap();
         assert_eq!(memory.all().unwrap(), (vec![no], 0));
         memory.forget("/a").unwrap();

@@ -12,8 +12,10 @@ use std::time::Duration;
 pub(crate) const AGE: &str = "age";
 pub(crate) const BYTES: &str = "bytes";
 /// What is said of a text that is none.
-pub(crate) const AGE_EXPECTED: &str = "expected an age such as \"14d\": a whole number and w, d, h, m or s";
-pub(crate) const BYTES_EXPECTED: &str = "expected a size such as \"20GiB\": a whole number and KiB, MiB, GiB or TiB";
+pub(crate) const AGE_EXPECTED: &str =
+    "expected an age such as \"14d\": a whole number and w, d, h, m or s";
+pub(crate) const BYTES_EXPECTED: &str =
+    "expected a size such as \"20GiB\": a whole number and KiB, MiB, GiB or TiB";
 /// The longest age, seconds: a hundred years.
 const AGE_MAX: u64 = 100 * 366 * 86_400;
 
@@ -48,8 +50,11 @@ impl Age {
     /// # Errors
     /// KEI-1242 when it is none.
     pub(crate) fn of_flag(text: &str) -> Result<Age, Fault> {
-        text.parse()
-            .map_err(|_| Fault::new(Code(1242), "this is no age").at("--older-than").hint("such as --older-than 14d (w, d, h, m, s)"))
+        text.parse().map_err(|_| {
+            Fault::new(Code(1242), "this is no age")
+                .at("--older-than")
+                .hint("such as --older-than 14d (w, d, h, m, s)")
+        })
     }
 }
 
@@ -59,14 +64,21 @@ impl Bytes {
     /// # Errors
     /// KEI-1243 when it is none.
     pub(crate) fn of_flag(text: &str) -> Result<Bytes, Fault> {
-        text.parse().map_err(|_| Fault::new(Code(1243), "this is no size").at("--keep").hint("such as --keep 20GiB (KiB, MiB, GiB, TiB)"))
+        text.parse().map_err(|_| {
+            Fault::new(Code(1243), "this is no size")
+                .at("--keep")
+                .hint("such as --keep 20GiB (KiB, MiB, GiB, TiB)")
+        })
     }
 }
 
 /// A whole number, and what stands behind it.
 fn parts(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (number, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
@@ -83,7 +95,11 @@ impl FromStr for Age {
             "" if number == 0 => 1,
             _ => return Err(Odd(AGE_EXPECTED)),
         };
-        number.checked_mul(seconds).filter(|all| *all <= AGE_MAX).map(Age).ok_or(Odd(AGE_EXPECTED))
+        number
+            .checked_mul(seconds)
+            .filter(|all| *all <= AGE_MAX)
+            .map(Age)
+            .ok_or(Odd(AGE_EXPECTED))
     }
 }
 
@@ -92,20 +108,32 @@ impl FromStr for Bytes {
     fn from_str(text: &str) -> Result<Bytes, Odd> {
         let (number, unit) = parts(text).ok_or(Odd(BYTES_EXPECTED))?;
         let unit = unit.to_ascii_lowercase();
-        let power = |letter: &str| ["", "k", "m", "g", "t"].iter().position(|one| *one == letter).and_then(|n| u32::try_from(n).ok());
+        let power = |letter: &str| {
+            ["", "k", "m", "g", "t"]
+                .iter()
+                .position(|one| *one == letter)
+                .and_then(|n| u32::try_from(n).ok())
+        };
         let one = match (unit.strip_suffix("ib"), unit.strip_suffix('b')) {
-            (Some(letter), _) if !letter.is_empty() => power(letter).map(|power| 1024u64.pow(power)),
+            (Some(letter), _) if !letter.is_empty() => {
+                power(letter).map(|power| 1024u64.pow(power))
+            }
             (_, Some(letter)) => power(letter).map(|power| 1000u64.pow(power)),
             _ => power(&unit).map(|power| 1024u64.pow(power)),
         };
-        one.and_then(|one| number.checked_mul(one)).map(Bytes).ok_or(Odd(BYTES_EXPECTED))
+        one.and_then(|one| number.checked_mul(one))
+            .map(Bytes)
+            .ok_or(Odd(BYTES_EXPECTED))
     }
 }
 
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
-        match units.iter().find(|(seconds, _)| self.0 > 0 && self.0.is_multiple_of(*seconds)) {
+        match units
+            .iter()
+            .find(|(seconds, _)| self.0 > 0 && self.0.is_multiple_of(*seconds))
+        {
             Some((seconds, unit)) => write!(f, "{}{unit}", self.0 / seconds),
             None => write!(f, "{}s", self.0),
         }
@@ -131,7 +159,9 @@ impl Serialize for Age {
 
 impl<'de> Deserialize<'de> for Age {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -143,7 +173,9 @@ impl Serialize for Bytes {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -182,16 +214,40 @@ mod tests {
     #[test]
     fn ages_are_read_once_and_others_are_refused() {
         let seconds = |text: &str| text.parse::<Age>().map(|age| age.duration().as_secs());
-        for (text, expected) in
-            [("14d", 1_209_600), ("2w", 1_209_600), ("12h", 43_200), ("30m", 1_800), ("90s", 90), ("0", 0), (" 1 d ", 86_400)]
-        {
+        for (text, expected) in [
+            ("14d", 1_209_600),
+            ("2w", 1_209_600),
+            ("12h", 43_200),
+            ("30m", 1_800),
+            ("90s", 90),
+            ("0", 0),
+            (" 1 d ", 86_400),
+        ] {
             assert_eq!(seconds(text), Ok(expected), "{text}");
         }
-        for bad in ["", "d", "14", "-1d", "1.5d", "14 days", "14D", "99999999999999999999d", "9999999999w", "1d2h"] {
+        for bad in [
+            "",
+            "d",
+            "14",
+            "-1d",
+            "1.5d",
+            "14 days",
+            "14D",
+            "99999999999999999999d",
+            "9999999999w",
+            "1d2h",
+        ] {
             assert!(seconds(bad).is_err(), "{bad}");
             assert_eq!(Age::of_flag(bad).unwrap_err().code, "KEI-1242");
         }
-        assert_eq!((Age::DEFAULT.to_string().as_str(), Age(90).to_string().as_str(), Age(0).to_string().as_str()), ("14d", "90s", "0s"));
+        assert_eq!(
+            (
+                Age::DEFAULT.to_string().as_str(),
+                Age(90).to_string().as_str(),
+                Age(0).to_string().as_str()
+            ),
+            ("14d", "90s", "0s")
+        );
         assert_eq!(Age::DEFAULT.to_string().parse(), Ok(Age::DEFAULT));
     }
 
@@ -210,7 +266,16 @@ mod tests {
         ] {
             assert_eq!(bytes(text), Ok(expected), "{text}");
         }
-        for bad in ["", "G", "-1G", "1.5G", "1 gig", "1ib", "99999999999T", "20000000000000000000000"] {
+        for bad in [
+            "",
+            "G",
+            "-1G",
+            "1.5G",
+            "1 gig",
+            "1ib",
+            "99999999999T",
+            "20000000000000000000000",
+        ] {
             assert!(bytes(bad).is_err(), "{bad}");
             assert_eq!(Bytes::of_flag(bad).unwrap_err().code, "KEI-1243");
         }

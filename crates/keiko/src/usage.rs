@@ -41,21 +41,35 @@ pub(crate) fn told(error: &clap::Error) -> ExitCode {
         };
         let _ = writeln!(std::io::stderr().lock(), "\n  {hint}: {}", as_typed(&meant));
     }
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() }
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Ok.into()
+    }
 }
 
 /// The code, behind the word that an error begins with. A help text, shown because a command is missing, begins otherwise.
 fn coded(text: &str, word: &str) -> String {
-    let place = text.lines().next().and_then(|line| line.find(&format!("{word}:")));
+    let place = text
+        .lines()
+        .next()
+        .and_then(|line| line.find(&format!("{word}:")));
     match place {
-        Some(at) => format!("{}[{USAGE}]{}", &text[..at + word.len()], &text[at + word.len()..]),
+        Some(at) => format!(
+            "{}[{USAGE}]{}",
+            &text[..at + word.len()],
+            &text[at + word.len()..]
+        ),
         None => text.to_owned(),
     }
 }
 
 /// Whether `--json` is among the words that could not be read.
 fn asks_for_json() -> bool {
-    std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json")
+    std::env::args_os()
+        .skip(1)
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json")
 }
 
 /// A command line that cannot be read, as data: what clap says in its first lines, and what would be right.
@@ -69,8 +83,19 @@ fn usage_fault(error: &clap::Error, meant: Option<String>) -> Fault {
         // Clap shows the help then, or lists all commands.
         _ => "a command is missing".to_owned(),
     };
-    let usage = || text.lines().find_map(|line| line.strip_prefix("Usage: ")).map(str::to_owned);
-    let tip = || text.lines().find_map(|line| line.trim_start().strip_prefix("tip: ")).map(str::to_owned);
-    let hint = meant.or_else(tip).or_else(usage).unwrap_or_else(|| "keiko --help".to_owned());
+    let usage = || {
+        text.lines()
+            .find_map(|line| line.strip_prefix("Usage: "))
+            .map(str::to_owned)
+    };
+    let tip = || {
+        text.lines()
+            .find_map(|line| line.trim_start().strip_prefix("tip: "))
+            .map(str::to_owned)
+    };
+    let hint = meant
+        .or_else(tip)
+        .or_else(usage)
+        .unwrap_or_else(|| "keiko --help".to_owned());
     Fault::new(USAGE, message).hint(hint)
 }

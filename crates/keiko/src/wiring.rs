@@ -43,8 +43,14 @@ impl Keiko {
     /// Opens the journal, making it if there is none.
     pub(crate) fn open(home: Home, config: Config) -> Result<Keiko, CliError> {
         private_dir(&home.data)?;
-        let journal = SqliteJournal::open(home.journal(), keiko_store::Options::default()).map_err(|error| error.fault())?;
-        Ok(Keiko { home, config, journal: Arc::new(journal), worker: WorkerId::from_bytes(random()?) })
+        let journal = SqliteJournal::open(home.journal(), keiko_store::Options::default())
+            .map_err(|error| error.fault())?;
+        Ok(Keiko {
+            home,
+            config,
+            journal: Arc::new(journal),
+            worker: WorkerId::from_bytes(random()?),
+        })
     }
 
     /// The run that a text means: an id, the beginning of one, or `last`.
@@ -57,34 +63,66 @@ impl Keiko {
             return self.last_run().await;
         }
         let query = match text {
-            prefix if !prefix.is_empty() => ViewQuery { key_prefix: Some(prefix.into()), limit, ..ViewQuery::default() },
+            prefix if !prefix.is_empty() => ViewQuery {
+                key_prefix: Some(prefix.into()),
+                limit,
+                ..ViewQuery::default()
+            },
             _ => return Err(no_run(text)),
         };
-        let rows = self.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
+        let rows = self
+            .journal
+            .view_list(views::RUNS, query)
+            .await
+            .map_err(read_fault)?;
         match rows.as_slice() {
             [row] => row.key.parse().map_err(|_| no_run(text)),
             [] => Err(no_run(text)),
             more => {
                 let names: Vec<&str> = more.iter().map(|row| row.key.as_str()).collect();
-                Err(Fault::new(Code(6004), format!("{text:?} could be {}", names.join(" or ")))
-                    .hint("write more of the id: keiko runs list")
-                    .into())
+                Err(Fault::new(
+                    Code(6004),
+                    format!("{text:?} could be {}", names.join(" or ")),
+                )
+                .hint("write more of the id: keiko runs list")
+                .into())
             }
         }
     }
 
     /// The newest run that is not a check of another one.
     async fn last_run(&self) -> Result<RunId, CliError> {
-        let query = ViewQuery { newest_first: true, limit: 100, ..ViewQuery::default() };
-        let rows = self.journal.view_list(views::RUNS, query).await.map_err(read_fault)?;
-        let rows = rows.iter().filter_map(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
-        rows.into_iter().find(|row| row.parent.is_none()).map(|row| row.run).ok_or_else(|| no_run("last"))
+        let query = ViewQuery {
+            newest_first: true,
+            limit: 100,
+            ..ViewQuery::default()
+        };
+        let rows = self
+            .journal
+            .view_list(views::RUNS, query)
+            .await
+            .map_err(read_fault)?;
+        let rows = rows
+            .iter()
+            .filter_map(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
+        rows.into_iter()
+            .find(|row| row.parent.is_none())
+            .map(|row| row.run)
+            .ok_or_else(|| no_run("last"))
     }
 
     /// A driver with this model and the real sandbox.
-    pub(crate) fn driver(&self, models: Arc<dyn ChatModel>, options: DriveOptions) -> Result<DriverOf<RunState>, CliError> {
+    pub(crate) fn driver(
+        &self,
+        models: Arc<dyn ChatModel>,
+        options: DriveOptions,
+    ) -> Result<DriverOf<RunState>, CliError> {
         crate::halt::obey(&self.home);
-        let sandbox = Arc::new(LazySandbox { home: self.home.clone(), config: self.config.sandbox.clone(), cell: OnceCell::new() });
+        let sandbox = Arc::new(LazySandbox {
+            home: self.home.clone(),
+            config: self.config.sandbox.clone(),
+            cell: OnceCell::new(),
+        });
         let runs = ChildRuns::new(setup());
         let ports = Ports {
             journal: self.journal.clone(),
@@ -110,7 +148,10 @@ impl Keiko {
 
 /// What runs of agents work with.
 pub(crate) fn setup() -> Setup {
-    Setup { tools: Arc::new(tools::standard()), engine }
+    Setup {
+        tools: Arc::new(tools::standard()),
+        engine,
+    }
 }
 
 /// The native engine of an agent, by its name.
@@ -119,26 +160,43 @@ pub(crate) fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
 }
 
 pub(crate) fn read_fault(error: keiko_ports::journal::ReadError) -> CliError {
-    Fault::new(Code(3030), error.to_string()).hint("keiko doctor").into()
+    Fault::new(Code(3030), error.to_string())
+        .hint("keiko doctor")
+        .into()
 }
 
 fn no_run(text: &str) -> CliError {
     let shown: String = text.chars().take(64).collect();
-    Fault::new(Code(6001), format!("there is no run {shown:?}")).hint("keiko runs list").into()
+    Fault::new(Code(6001), format!("there is no run {shown:?}"))
+        .hint("keiko runs list")
+        .into()
 }
 
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Fault::new(Code(9003), format!("the system gives no randomness: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Fault::new(
+            Code(9003),
+            format!("the system gives no randomness: {error}"),
+        )
+    })?;
     Ok(bytes)
 }
 
 /// Options of the jail for this binary.
 pub(crate) fn jail_options(config: &SandboxConfig) -> Result<JailOptions, Fault> {
-    let own =
-        std::env::current_exe().map_err(|error| Fault::new(Code(9004), format!("this program's own file cannot be found: {error}")))?;
-    Ok(JailOptions { registries: config.registries.clone(), workspace_mib: config.workspace_mib, ..JailOptions::new(own) })
+    let own = std::env::current_exe().map_err(|error| {
+        Fault::new(
+            Code(9004),
+            format!("this program's own file cannot be found: {error}"),
+        )
+    })?;
+    Ok(JailOptions {
+        registries: config.registries.clone(),
+        workspace_mib: config.workspace_mib,
+        ..JailOptions::new(own)
+    })
 }
 
 /// The parts of the sandbox.
@@ -155,7 +213,11 @@ pub(crate) fn sandbox(home: &Home, config: &SandboxConfig) -> Result<SandboxPart
     let spaces = Workspaces::new(&home.data)?.guarding(&[home.config.clone(), home.cache.clone()]);
     let push = Push::new(spaces.clone(), jail.clone());
     let sandbox = Sandbox::new(spaces.clone(), jail, &home.cache);
-    Ok(SandboxParts { sandbox, push, spaces })
+    Ok(SandboxParts {
+        sandbox,
+        push,
+        spaces,
+    })
 }
 
 /// The sandbox, looked for only when something needs it: a goal about text runs without bubblewrap.
@@ -173,7 +235,12 @@ impl LazySandbox {
                 let (home, config) = (self.home.clone(), self.config.clone());
                 tokio::task::spawn_blocking(move || sandbox(&home, &config))
                     .await
-                    .unwrap_or_else(|error| Err(Fault::new(Code(9005), format!("looking for the sandbox broke down: {error}"))))
+                    .unwrap_or_else(|error| {
+                        Err(Fault::new(
+                            Code(9005),
+                            format!("looking for the sandbox broke down: {error}"),
+                        ))
+                    })
             })
             .await;
         found.as_ref().map_err(Clone::clone)
@@ -182,7 +249,12 @@ impl LazySandbox {
 
 #[async_trait::async_trait]
 impl Perform<JailAction> for LazySandbox {
-    async fn perform(&self, permit: Permit<JailAction>, live: LiveSink, cancel: Cancel) -> Outcome<JailReport> {
+    async fn perform(
+        &self,
+        permit: Permit<JailAction>,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<JailReport> {
         match self.get().await {
             Ok(parts) => parts.sandbox.perform(permit, live, cancel).await,
             Err(fault) => Outcome::Failed(fault),
@@ -191,14 +263,21 @@ impl Perform<JailAction> for LazySandbox {
     async fn probe(&self, key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
         match self.get().await {
             Ok(parts) => parts.sandbox.probe(key, action).await,
-            Err(fault) => Probe::CannotTell { why: fault.to_string() },
+            Err(fault) => Probe::CannotTell {
+                why: fault.to_string(),
+            },
         }
     }
 }
 
 #[async_trait::async_trait]
 impl Perform<HostAction> for LazySandbox {
-    async fn perform(&self, permit: Permit<HostAction>, live: LiveSink, cancel: Cancel) -> Outcome<HostReport> {
+    async fn perform(
+        &self,
+        permit: Permit<HostAction>,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<HostReport> {
         match self.get().await {
             Ok(parts) => parts.push.perform(permit, live, cancel).await,
             Err(fault) => Outcome::Failed(fault),
@@ -207,7 +286,9 @@ impl Perform<HostAction> for LazySandbox {
     async fn probe(&self, key: &EffectKey, action: &HostAction) -> Probe<HostReport> {
         match self.get().await {
             Ok(parts) => parts.push.probe(key, action).await,
-            Err(fault) => Probe::CannotTell { why: fault.to_string() },
+            Err(fault) => Probe::CannotTell {
+                why: fault.to_string(),
+            },
         }
     }
 }

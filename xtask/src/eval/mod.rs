@@ -27,7 +27,13 @@ pub(crate) fn run(root: &Path, what: &Eval) -> Result<bool> {
 
 /// The binary of these sources.
 fn build(root: &Path) -> Result<PathBuf> {
-    let status = Command::new("cargo").args(["build", "--profile", "quick", "-p", "keiko"]).current_dir(root).status();
-    ensure!(status.context("cargo could not be started")?.success(), "keiko does not build");
+    let status = Command::new("cargo")
+        .args(["build", "--profile", "quick", "-p", "keiko"])
+        .current_dir(root)
+        .status();
+    ensure!(
+        status.context("cargo could not be started")?.success(),
+        "keiko does not build"
+    );
     Ok(root.join("target/quick/keiko"))
 }

@@ -10,10 +10,13 @@ use std::process::{Command, Stdio};
 
 /// All tests of the workspace.
 pub(super) fn all(root: &Path, environment: &Environment, options: &Options) -> Stage {
-    timed_with_skips(
-        "tests",
-        || if has_nextest(root) { nextest(root, environment, options) } else { cargo_test(root, environment, options) },
-    )
+    timed_with_skips("tests", || {
+        if has_nextest(root) {
+            nextest(root, environment, options)
+        } else {
+            cargo_test(root, environment, options)
+        }
+    })
 }
 
 /// The examples in the documentation.
@@ -27,30 +30,64 @@ pub(super) fn documentation(root: &Path, environment: &Environment) -> Stage {
 }
 
 fn has_nextest(root: &Path) -> bool {
-    let version = cargo(root).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let version = cargo(root)
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     version.is_ok_and(|status| status.success())
 }
 
 fn nextest(root: &Path, environment: &Environment, options: &Options) -> (Counts, Vec<Skip>) {
     let profile = if options.quick { "quick" } else { "default" };
-    let report = environment.target.join("nextest").join(profile).join("junit.xml");
+    let report = environment
+        .target
+        .join("nextest")
+        .join(profile)
+        .join("junit.xml");
     // An old report must not speak for a run that never came to tests.
     let _ = std::fs::remove_file(&report);
     let mut command = cargo(root);
-    command.args(["nextest", "run", "--workspace", "--no-fail-fast", "--profile", profile]);
+    command.args([
+        "nextest",
+        "run",
+        "--workspace",
+        "--no-fail-fast",
+        "--profile",
+        profile,
+    ]);
     // A word that no test has in its name is a slip; an empty workspace is none.
-    command.arg(if options.filter.is_some() { "--no-tests=fail" } else { "--no-tests=pass" }).args(&options.filter);
+    command
+        .arg(if options.filter.is_some() {
+            "--no-tests=fail"
+        } else {
+            "--no-tests=pass"
+        })
+        .args(&options.filter);
     environment.apply(&mut command);
     let good = command.status().is_ok_and(|status| status.success());
     let report = std::fs::read_to_string(&report).unwrap_or_default();
     let noted = std::fs::read_to_string(&environment.skips).unwrap_or_default();
-    counted(junit(&report), good, skips::find([noted.as_str(), unescape(&report).as_str()]))
+    counted(
+        junit(&report),
+        good,
+        skips::find([noted.as_str(), unescape(&report).as_str()]),
+    )
 }
 
 fn cargo_test(root: &Path, environment: &Environment, options: &Options) -> (Counts, Vec<Skip>) {
-    eprintln!("cargo-nextest is not installed: using cargo test (slower). To install it: cargo install --locked cargo-nextest");
+    eprintln!(
+        "cargo-nextest is not installed: using cargo test (slower). To install it: cargo install --locked cargo-nextest"
+    );
     let mut command = cargo(root);
-    command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+    command.args([
+        "test",
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--no-fail-fast",
+    ]);
     command.args(&options.filter).args(["--", "--show-output"]);
     if options.quick {
         command.args(["--skip", "slow_", "--skip", "slow::"]);
@@ -64,8 +101,19 @@ fn cargo_test(root: &Path, environment: &Environment, options: &Options) -> (Cou
 /// Takes the skipped out of the passed, and a run that broke without a failed test as one failure.
 fn counted(counts: Counts, good: bool, skips: Vec<Skip>) -> (Counts, Vec<Skip>) {
     let skipped = skips.len();
-    let failed = if good { counts.failed } else { counts.failed.max(1) };
-    (Counts { passed: counts.passed.saturating_sub(skipped), failed, skipped }, skips)
+    let failed = if good {
+        counts.failed
+    } else {
+        counts.failed.max(1)
+    };
+    (
+        Counts {
+            passed: counts.passed.saturating_sub(skipped),
+            failed,
+            skipped,
+        },
+        skips,
+    )
 }
 
 /// When the user sees the standard output of a command that we listen to.
@@ -83,9 +131,20 @@ struct Heard {
 
 fn listen(environment: &Environment, mut command: Command, show: Show) -> Heard {
     environment.apply(&mut command);
-    let mut heard = Heard { text: String::new(), good: false };
-    let Ok(mut child) = command.stdout(Stdio::piped()).spawn() else { return heard };
-    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()).map_while(Result::ok) {
+    let mut heard = Heard {
+        text: String::new(),
+        good: false,
+    };
+    let Ok(mut child) = command.stdout(Stdio::piped()).spawn() else {
+        return heard;
+    };
+    for line in child
+        .stdout
+        .take()
+        .into_iter()
+        .flat_map(|out| BufReader::new(out).lines())
+        .map_while(Result::ok)
+    {
         if show == Show::AsItComes {
             eprintln!("{line}");
         }
@@ -102,9 +161,16 @@ fn listen(environment: &Environment, mut command: Command, show: Show) -> Heard 
 /// Sums the lines `test result: ok. 5 passed; 0 failed; …`.
 fn counts_of_cargo(heard: &Heard) -> Counts {
     let mut counts = Counts::default();
-    for line in heard.text.lines().filter_map(|line| line.trim().strip_prefix("test result: ")) {
+    for line in heard
+        .text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("test result: "))
+    {
         let number = |word: &str| {
-            let before = line.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(word))?;
+            let before = line
+                .split([';', '.'])
+                .map(str::trim)
+                .find_map(|part| part.strip_suffix(word))?;
             before.trim().parse::<usize>().ok()
         };
         counts.passed += number("passed").unwrap_or(0);
@@ -131,7 +197,11 @@ fn junit(report: &str) -> Counts {
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&")
 }
 
 #[cfg(test)]
@@ -142,22 +212,64 @@ mod tests {
     fn a_junit_report_is_counted() {
         let report = "<testsuite><testcase name=\"a\" time=\"1\"/><testcase name=\"b\"><failure type=\"x\">&lt;error</failure></testcase>\
                       <testcase name=\"c\"><system-err>said &lt;failure&gt;</system-err></testcase></testsuite>";
-        assert_eq!(junit(report), Counts { passed: 2, failed: 1, skipped: 0 });
+        assert_eq!(
+            junit(report),
+            Counts {
+                passed: 2,
+                failed: 1,
+                skipped: 0
+            }
+        );
     }
 
     #[test]
     fn the_words_of_cargo_test_are_counted() {
         let text =
             "test result: ok. 5 passed; 0 failed; 0 ignored; finished\ntest result: FAILED. 7 passed; 2 failed; 0 ignored".to_owned();
-        assert_eq!(counts_of_cargo(&Heard { text, good: false }), Counts { passed: 12, failed: 2, skipped: 0 });
-        assert_eq!(counts_of_cargo(&Heard { text: String::new(), good: false }), Counts { passed: 0, failed: 1, skipped: 0 });
+        assert_eq!(
+            counts_of_cargo(&Heard { text, good: false }),
+            Counts {
+                passed: 12,
+                failed: 2,
+                skipped: 0
+            }
+        );
+        assert_eq!(
+            counts_of_cargo(&Heard {
+                text: String::new(),
+                good: false
+            }),
+            Counts {
+                passed: 0,
+                failed: 1,
+                skipped: 0
+            }
+        );
     }
 
     #[test]
     fn a_skipped_test_has_not_passed_and_a_broken_build_has_failed() {
         let skip = Skip::new("a", "b", "c");
-        let passed = Counts { passed: 3, failed: 0, skipped: 0 };
-        assert_eq!(counted(passed, true, vec![skip]).0, Counts { passed: 2, failed: 0, skipped: 1 });
-        assert_eq!(counted(Counts::default(), false, vec![]).0, Counts { passed: 0, failed: 1, skipped: 0 });
+        let passed = Counts {
+            passed: 3,
+            failed: 0,
+            skipped: 0,
+        };
+        assert_eq!(
+            counted(passed, true, vec![skip]).0,
+            Counts {
+                passed: 2,
+                failed: 0,
+                skipped: 1
+            }
+        );
+        assert_eq!(
+            counted(Counts::default(), false, vec![]).0,
+            Counts {
+                passed: 0,
+                failed: 1,
+                skipped: 0
+            }
+        );
     }
 }

@@ -44,9 +44,16 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn ci(root: &Path) -> Result<bool> {
-    let options = Options { quick: false, filter: None, strict: true };
+    let options = Options {
+        quick: false,
+        filter: None,
+        strict: true,
+    };
     let mut stages = stages(root, &options)?;
-    stages.push(command("./keiko version", Command::new("./keiko").arg("version").current_dir(root)));
+    stages.push(command(
+        "./keiko version",
+        Command::new("./keiko").arg("version").current_dir(root),
+    ));
     Ok(finish(&stages, &options))
 }
 
@@ -65,14 +72,27 @@ fn stages(root: &Path, options: &Options) -> Result<Vec<Stage>> {
 fn finish(stages: &[Stage], options: &Options) -> bool {
     let total = table::total(stages, options.strict);
     print!("{}", table::render(stages, options));
-    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+    println!(
+        "{} passed, {} failed, {} skipped",
+        total.passed, total.failed, total.skipped
+    );
     total.failed == 0
 }
 
 fn checks(root: &Path) -> Vec<Stage> {
     vec![
         command("formatting", cargo(root).args(["fmt", "--all", "--check"])),
-        command("clippy", cargo(root).args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+        command(
+            "clippy",
+            cargo(root).args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
         timed("tidy", || tidy::run(root).into()),
         timed("schemas", || codegen::run(root, true).into()),
     ]
@@ -80,10 +100,19 @@ fn checks(root: &Path) -> Vec<Stage> {
 
 fn scripts(root: &Path) -> Stage {
     if prepare::on_path("shellcheck").is_none() {
-        let skip = Skip::new("shellcheck", "shellcheck is not installed", "apt-get install -y shellcheck");
+        let skip = Skip::new(
+            "shellcheck",
+            "shellcheck is not installed",
+            "apt-get install -y shellcheck",
+        );
         return Stage::skipped("scripts", skip);
     }
-    command("scripts", Command::new("shellcheck").args(["keiko", ".ci/run"]).current_dir(root))
+    command(
+        "scripts",
+        Command::new("shellcheck")
+            .args(["keiko", ".ci/run"])
+            .current_dir(root),
+    )
 }
 
 /// Cargo at the root of the repository.
@@ -98,7 +127,10 @@ fn command(name: &'static str, command: &mut Command) -> Stage {
     timed(name, || match command.status() {
         Ok(status) => Counts::one(status.success()),
         Err(error) => {
-            eprintln!("{name}: cannot start {}: {error}", command.get_program().display());
+            eprintln!(
+                "{name}: cannot start {}: {error}",
+                command.get_program().display()
+            );
             Counts::one(false)
         }
     })

@@ -20,7 +20,14 @@ const PROGRAMS: &[(&str, &str)] = &[
 const PYTHON_PACKAGES: &[&str] = &["pytest", "ipykernel", "ruff", "typos"];
 
 /// Variables of the user that tests must not see: real keys, real servers, another repository.
-const HIDDEN: &[&str] = &["OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "KEIKO_HOME", "GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"];
+const HIDDEN: &[&str] = &[
+    "OPENAI_BASE_URL",
+    "ANTHROPIC_BASE_URL",
+    "KEIKO_HOME",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_WORK_TREE",
+];
 
 /// Where things are, and what tests find in their environment.
 pub(super) struct Environment {
@@ -34,7 +41,9 @@ pub(super) struct Environment {
 impl Environment {
     /// Gives a command the environment of tests.
     pub(super) fn apply(&self, command: &mut Command) {
-        let keys = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().ends_with("_API_KEY"));
+        let keys = std::env::vars_os()
+            .map(|(name, _)| name)
+            .filter(|name| name.to_string_lossy().ends_with("_API_KEY"));
         for name in keys.chain(HIDDEN.iter().map(OsString::from)) {
             command.env_remove(name);
         }
@@ -48,31 +57,48 @@ impl Environment {
 /// When the target folder cannot be written.
 pub(super) fn run(root: &Path) -> Result<Environment> {
     system_packages();
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder));
-    std::fs::create_dir_all(&target).with_context(|| format!("cannot write {}", target.display()))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |folder| root.join(folder));
+    std::fs::create_dir_all(&target)
+        .with_context(|| format!("cannot write {}", target.display()))?;
     let skips = target.join("test-skips.txt");
     std::fs::write(&skips, "").with_context(|| format!("cannot write {}", skips.display()))?;
     let mut variables = vec![("KEIKO_TEST_SKIPS", skips.clone().into_os_string())];
     let folder = target.join("test-env");
     match python_environment(&folder) {
         Ok(()) => {
-            variables.push(("KEIKO_TEST_PYTHON", folder.join("bin/python").into_os_string()));
+            variables.push((
+                "KEIKO_TEST_PYTHON",
+                folder.join("bin/python").into_os_string(),
+            ));
             variables.push(("KEIKO_TEST_BIN", folder.join("bin").into_os_string()));
         }
         Err(error) => eprintln!("prepare: no Python environment for tests: {error:#}"),
     }
-    Ok(Environment { target, skips, variables })
+    Ok(Environment {
+        target,
+        skips,
+        variables,
+    })
 }
 
 /// Where a program is.
 pub(super) fn on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
 }
 
 fn system_packages() {
-    let mut missing: Vec<_> = PROGRAMS.iter().filter(|(program, _)| on_path(program).is_none()).map(|(_, package)| *package).collect();
-    if python().is_some_and(|python| !succeeds(Command::new(python).args(["-c", "import venv, ensurepip"]))) {
+    let mut missing: Vec<_> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| on_path(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    if python().is_some_and(|python| {
+        !succeeds(Command::new(python).args(["-c", "import venv, ensurepip"]))
+    }) {
         missing.push("python3-venv");
     }
     // The kernel of a workspace without an environment of its own is the system's.
@@ -84,22 +110,35 @@ fn system_packages() {
     }
     let install = format!("apt-get install -y {}", missing.join(" "));
     if !is_root() || on_path("apt-get").is_none() {
-        eprintln!("prepare: not installed: {}; tests that need them are skipped. To install them: sudo {install}", missing.join(", "));
+        eprintln!(
+            "prepare: not installed: {}; tests that need them are skipped. To install them: sudo {install}",
+            missing.join(", ")
+        );
         return;
     }
     eprintln!("prepare: {install}");
     if !(apt(&missing) || (succeeds(quiet_apt().arg("update")) && apt(&missing))) {
-        eprintln!("prepare: that failed; tests that need {} are skipped. Try: apt-get update && {install}", missing.join(", "));
+        eprintln!(
+            "prepare: that failed; tests that need {} are skipped. Try: apt-get update && {install}",
+            missing.join(", ")
+        );
     }
 }
 
 fn apt(packages: &[&str]) -> bool {
-    succeeds(quiet_apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))
+    succeeds(
+        quiet_apt()
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(packages),
+    )
 }
 
 fn quiet_apt() -> Command {
     let mut command = Command::new("apt-get");
-    command.arg("--quiet=2").args(["-o", "Acquire::Retries=3"]).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .arg("--quiet=2")
+        .args(["-o", "Acquire::Retries=3"])
+        .env("DEBIAN_FRONTEND", "noninteractive");
     command
 }
 
@@ -109,13 +148,22 @@ fn is_root() -> bool {
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The system's Python before any other: a jail sees `/usr`, but not the user's home.
 fn python() -> Option<PathBuf> {
     let system = PathBuf::from("/usr/bin/python3");
-    if system.is_file() { Some(system) } else { on_path("python3") }
+    if system.is_file() {
+        Some(system)
+    } else {
+        on_path("python3")
+    }
 }
 
 /// Creates the environment once; a marker written last says that it is whole and holds these packages.
@@ -125,12 +173,30 @@ fn python_environment(folder: &Path) -> Result<()> {
     if std::fs::read_to_string(&marker).is_ok_and(|ready| ready == wanted) {
         return Ok(());
     }
-    eprintln!("prepare: Python environment for tests ({})", PYTHON_PACKAGES.join(", "));
-    let python = python().context("python3 is not installed; apt-get install -y python3 python3-venv")?;
+    eprintln!(
+        "prepare: Python environment for tests ({})",
+        PYTHON_PACKAGES.join(", ")
+    );
+    let python =
+        python().context("python3 is not installed; apt-get install -y python3 python3-venv")?;
     create(&python, folder)?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-    let installed = Command::new(folder.join("bin/python")).args(pip).args(PYTHON_PACKAGES).stdin(Stdio::null()).status()?;
-    anyhow::ensure!(installed.success(), "pip could not install {}; is there a network?", PYTHON_PACKAGES.join(", "));
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ];
+    let installed = Command::new(folder.join("bin/python"))
+        .args(pip)
+        .args(PYTHON_PACKAGES)
+        .stdin(Stdio::null())
+        .status()?;
+    anyhow::ensure!(
+        installed.success(),
+        "pip could not install {}; is there a network?",
+        PYTHON_PACKAGES.join(", ")
+    );
     std::fs::write(&marker, wanted).with_context(|| format!("cannot write {}", marker.display()))
 }
 
@@ -138,17 +204,30 @@ fn create(python: &Path, folder: &Path) -> Result<()> {
     for module in ["venv", "virtualenv"] {
         // A half-made environment of an earlier try would be taken for a whole one.
         if folder.exists() {
-            std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+            std::fs::remove_dir_all(folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
         if succeeds(Command::new(python).args(["-m", module]).arg(folder)) {
             return Ok(());
         }
     }
     let tool = folder.with_extension("virtualenv");
-    let target = Command::new(python).args(["-m", "pip", "install", "--quiet", "--target"]).arg(&tool).arg("virtualenv").status()?;
-    anyhow::ensure!(target.success(), "neither venv nor pip works; apt-get install -y python3-venv");
+    let target = Command::new(python)
+        .args(["-m", "pip", "install", "--quiet", "--target"])
+        .arg(&tool)
+        .arg("virtualenv")
+        .status()?;
     anyhow::ensure!(
-        succeeds(Command::new(python).args(["-m", "virtualenv"]).arg(folder).env("PYTHONPATH", &tool)),
+        target.success(),
+        "neither venv nor pip works; apt-get install -y python3-venv"
+    );
+    anyhow::ensure!(
+        succeeds(
+            Command::new(python)
+                .args(["-m", "virtualenv"])
+                .arg(folder)
+                .env("PYTHONPATH", &tool)
+        ),
         "virtualenv could not create {}",
         folder.display()
     );

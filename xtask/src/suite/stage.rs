@@ -14,7 +14,11 @@ pub(super) struct Counts {
 impl Counts {
     /// A stage that is one check.
     pub(super) fn one(good: bool) -> Counts {
-        Counts { passed: usize::from(good), failed: usize::from(!good), skipped: 0 }
+        Counts {
+            passed: usize::from(good),
+            failed: usize::from(!good),
+            skipped: 0,
+        }
     }
 }
 
@@ -39,7 +43,15 @@ pub(super) struct Stage {
 impl Stage {
     /// A stage that could not run at all.
     pub(super) fn skipped(name: &'static str, skip: Skip) -> Stage {
-        Stage { name, counts: Counts { skipped: 1, ..Counts::default() }, skips: vec![skip], took: Duration::ZERO }
+        Stage {
+            name,
+            counts: Counts {
+                skipped: 1,
+                ..Counts::default()
+            },
+            skips: vec![skip],
+            took: Duration::ZERO,
+        }
     }
 }
 
@@ -49,12 +61,20 @@ pub(super) fn timed(name: &'static str, work: impl FnOnce() -> Counts) -> Stage 
 }
 
 /// As [`timed`], for a stage in which single tests may be skipped.
-pub(super) fn timed_with_skips(name: &'static str, work: impl FnOnce() -> (Counts, Vec<Skip>)) -> Stage {
+pub(super) fn timed_with_skips(
+    name: &'static str,
+    work: impl FnOnce() -> (Counts, Vec<Skip>),
+) -> Stage {
     eprintln!("== {name}");
     let begun = Instant::now();
     let (counts, skips) = work();
     let took = begun.elapsed();
     let word = if counts.failed == 0 { "ok" } else { "FAILED" };
     eprintln!("== {name}: {word} ({:.1} s)", took.as_secs_f64());
-    Stage { name, counts, skips, took }
+    Stage {
+        name,
+        counts,
+        skips,
+        took,
+    }
 }

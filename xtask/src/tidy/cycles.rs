@@ -47,17 +47,30 @@ fn is_crate_root(path: &str) -> bool {
 
 impl Crate {
     fn add(&mut self, tree: &Tree, file: &str, path: ModulePath) {
-        let Some(source) = tree.source(file) else { return };
+        let Some(source) = tree.source(file) else {
+            return;
+        };
         if self.modules.contains_key(&path) {
             return;
         }
         let read = read_module(source, &path);
         let folder = folder_of(file);
-        self.modules.insert(path.clone(), Module { file: file.to_owned(), paths: read.paths, reexports: read.reexports });
+        self.modules.insert(
+            path.clone(),
+            Module {
+                file: file.to_owned(),
+                paths: read.paths,
+                reexports: read.reexports,
+            },
+        );
         for child in read.children {
             let flat = format!("{folder}/{child}.rs");
             let nested = format!("{folder}/{child}/mod.rs");
-            let file = if tree.source(&flat).is_some() { flat } else { nested };
+            let file = if tree.source(&flat).is_some() {
+                flat
+            } else {
+                nested
+            };
             let mut child_path = path.clone();
             child_path.push(child);
             self.add(tree, &file, child_path);
@@ -68,11 +81,22 @@ impl Crate {
     fn resolve(&self, path: &[String]) -> ModulePath {
         let mut path = path.to_vec();
         for _ in 0..8 {
-            let depth = (0..=path.len()).rev().find(|depth| self.modules.contains_key(&path[..*depth])).unwrap_or(0);
+            let depth = (0..=path.len())
+                .rev()
+                .find(|depth| self.modules.contains_key(&path[..*depth]))
+                .unwrap_or(0);
             let (module, rest) = path.split_at(depth);
-            let onward = rest.first().and_then(|name| self.modules.get(module)?.reexports.get(name));
+            let onward = rest
+                .first()
+                .and_then(|name| self.modules.get(module)?.reexports.get(name));
             match onward {
-                Some(target) => path = target.iter().cloned().chain(rest[1..].iter().cloned()).collect(),
+                Some(target) => {
+                    path = target
+                        .iter()
+                        .cloned()
+                        .chain(rest[1..].iter().cloned())
+                        .collect()
+                }
                 None => return module.to_vec(),
             }
         }
@@ -85,7 +109,11 @@ impl Crate {
             for lookup in &module.paths {
                 let target = self.resolve(&lookup.target);
                 if !target.starts_with(path) {
-                    edges.entry(path).or_default().entry(target).or_insert(lookup.line);
+                    edges
+                        .entry(path)
+                        .or_default()
+                        .entry(target)
+                        .or_insert(lookup.line);
                 }
             }
         }
@@ -100,16 +128,28 @@ impl Crate {
             if reported.contains(start) {
                 continue;
             }
-            let Some(cycle) = shortest_cycle(&edges, start) else { continue };
+            let Some(cycle) = shortest_cycle(&edges, start) else {
+                continue;
+            };
             reported.extend(self.modules.keys().filter(|path| cycle.contains(path)));
-            let line = edges.get(start).and_then(|out| out.get(cycle.get(1)?)).copied().unwrap_or(1);
+            let line = edges
+                .get(start)
+                .and_then(|out| out.get(cycle.get(1)?))
+                .copied()
+                .unwrap_or(1);
             let shown: Vec<_> = cycle.iter().map(|path| shown(path)).collect();
-            let file = self.modules.get(start).map_or("", |module| module.file.as_str());
+            let file = self
+                .modules
+                .get(start)
+                .map_or("", |module| module.file.as_str());
             findings.push(Finding::new(
                 file,
                 line,
                 "module-cycle",
-                format!("{}: move what both need into a module below them", shown.join(" -> ")),
+                format!(
+                    "{}: move what both need into a module below them",
+                    shown.join(" -> ")
+                ),
             ));
         }
         findings
@@ -117,7 +157,11 @@ impl Crate {
 }
 
 fn shown(path: &[String]) -> String {
-    if path.is_empty() { "crate".to_owned() } else { path.join("::") }
+    if path.is_empty() {
+        "crate".to_owned()
+    } else {
+        path.join("::")
+    }
 }
 
 fn folder_of(file: &str) -> String {
@@ -129,7 +173,10 @@ fn folder_of(file: &str) -> String {
 }
 
 /// The shortest way from a module back to itself, both ends included.
-fn shortest_cycle(edges: &BTreeMap<&ModulePath, BTreeMap<ModulePath, usize>>, start: &ModulePath) -> Option<Vec<ModulePath>> {
+fn shortest_cycle(
+    edges: &BTreeMap<&ModulePath, BTreeMap<ModulePath, usize>>,
+    start: &ModulePath,
+) -> Option<Vec<ModulePath>> {
     let mut came_from: BTreeMap<ModulePath, ModulePath> = BTreeMap::new();
     let mut queue = VecDeque::from([start.clone()]);
     while let Some(here) = queue.pop_front() {
@@ -162,7 +209,11 @@ struct Read {
 fn read_module(source: &Source, path: &[String]) -> Read {
     let all = tokens(&source.shipped);
     let text = |at: usize| all.get(at).map_or("", |token: &Token<'_>| token.text);
-    let mut read = Read { children: Vec::new(), paths: Vec::new(), reexports: BTreeMap::new() };
+    let mut read = Read {
+        children: Vec::new(),
+        paths: Vec::new(),
+        reexports: BTreeMap::new(),
+    };
     let mut inline: Vec<(String, usize)> = Vec::new();
     let mut depth = 0_usize;
     let mut reexport_until = 0;
@@ -176,13 +227,17 @@ fn read_module(source: &Source, path: &[String]) -> Read {
             "mod" if text(at + 2) == ";" => read.children.push(text(at + 1).to_owned()),
             "mod" if text(at + 2) == "{" => inline.push((text(at + 1).to_owned(), depth + 1)),
             "use" if at > 0 && matches!(text(at - 1), "pub" | ")") => {
-                reexport_until = (at..all.len()).find(|end| text(*end) == ";").unwrap_or(all.len());
+                reexport_until = (at..all.len())
+                    .find(|end| text(*end) == ";")
+                    .unwrap_or(all.len());
                 // `pub use child::Item` has no leading keyword; such paths are reached from here only.
                 if !matches!(text(at + 1), "crate" | "self" | "super" | ":") {
                     add_reexports(&mut read, paths_at(&all, at + 1), path);
                 }
             }
-            "crate" | "self" | "super" if text(at + 1) == "::" && (at == 0 || text(at - 1) != "::") => {
+            "crate" | "self" | "super"
+                if text(at + 1) == "::" && (at == 0 || text(at - 1) != "::") =>
+            {
                 let mut base = path.to_vec();
                 base.extend(inline.iter().map(|(name, _)| name.clone()));
                 for used in paths_at(&all, at) {
@@ -190,7 +245,10 @@ fn read_module(source: &Source, path: &[String]) -> Read {
                     if at < reexport_until {
                         read.reexports.insert(used.name, target);
                     } else {
-                        read.paths.push(Lookup { target, line: source.line(used.at) });
+                        read.paths.push(Lookup {
+                            target,
+                            line: source.line(used.at),
+                        });
                     }
                 }
             }
@@ -201,8 +259,14 @@ fn read_module(source: &Source, path: &[String]) -> Read {
 }
 
 fn add_reexports(read: &mut Read, uses: Vec<PathUse>, path: &[String]) {
-    for used in uses.into_iter().filter(|used| read.children.contains(&used.segments[0])) {
-        read.reexports.insert(used.name, path.iter().cloned().chain(used.segments).collect());
+    for used in uses
+        .into_iter()
+        .filter(|used| read.children.contains(&used.segments[0]))
+    {
+        read.reexports.insert(
+            used.name,
+            path.iter().cloned().chain(used.segments).collect(),
+        );
     }
 }
 
@@ -227,7 +291,11 @@ mod tests {
     use super::*;
 
     fn findings(files: &[(&str, &str)]) -> Vec<String> {
-        let tree = Tree::of(files.iter().map(|(path, text)| (format!("crates/a/src/{path}"), (*text).to_owned())));
+        let tree = Tree::of(
+            files
+                .iter()
+                .map(|(path, text)| (format!("crates/a/src/{path}"), (*text).to_owned())),
+        );
         check(&tree).iter().map(ToString::to_string).collect()
     }
 
@@ -240,7 +308,10 @@ mod tests {
             ("c.rs", "use super::{a::A};"),
         ]);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with("crates/a/src/a.rs:2: module-cycle: a -> b -> c -> a"), "{found:?}");
+        assert!(
+            found[0].starts_with("crates/a/src/a.rs:2: module-cycle: a -> b -> c -> a"),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -248,7 +319,10 @@ mod tests {
         let found = findings(&[
             ("lib.rs", "pub mod a;\npub mod b;\npub use a::A;"),
             ("a.rs", "use crate::b::B;\npub struct A;"),
-            ("b.rs", "//! [`crate::a::A`]\n#[cfg(test)]\nmod tests { use crate::a::A; }\nconst X: &str = \"crate::a::A\";"),
+            (
+                "b.rs",
+                "//! [`crate::a::A`]\n#[cfg(test)]\nmod tests { use crate::a::A; }\nconst X: &str = \"crate::a::A\";",
+            ),
         ]);
         assert_eq!(found, Vec::<String>::new());
     }
@@ -267,12 +341,18 @@ mod tests {
     fn nested_modules_and_inline_modules_resolve() {
         let files = [
             ("lib.rs", "mod tools;\nmod shape;"),
-            ("tools/mod.rs", "mod read;\nuse crate::shape::S;\nmod inner { use super::T; }"),
+            (
+                "tools/mod.rs",
+                "mod read;\nuse crate::shape::S;\nmod inner { use super::T; }",
+            ),
             ("tools/read.rs", "use super::Tool;"),
             ("shape.rs", "use crate::tools::read::R;"),
         ];
         let found = findings(&files);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains("shape -> tools::read -> tools -> shape"), "{found:?}");
+        assert!(
+            found[0].contains("shape -> tools::read -> tools -> shape"),
+            "{found:?}"
+        );
     }
 }

@@ -16,25 +16,35 @@ const NOT_IN_SOURCES: [&str; 3] = ["headlines", "system", "composed"];
 
 static CODE: LazyLock<Regex> = LazyLock::new(|| regex(r"\bCode\(([1-9]\d{3})\)"));
 /// Where a code stands apart from its `Code(code)`.
-static LOOSE: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:=>\s*\{?\s*\(?|wrong\(\s*|fault\(\s*)([1-69]\d{3})\b"));
+static LOOSE: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"(?:=>\s*\{?\s*\(?|wrong\(\s*|fault\(\s*)([1-69]\d{3})\b"));
 static HOLE: LazyLock<Regex> = LazyLock::new(|| regex(r"\{[^{}]*\}"));
 /// Where the sentences of errors and refusals are made.
-static SAID: LazyLock<Regex> = LazyLock::new(|| regex(r"\bFault::new\(|\bRefusal::new\(|\.hint\(|#\[error\("));
+static SAID: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\bFault::new\(|\bRefusal::new\(|\.hint\(|#\[error\("));
 /// Where findings, checks and titles of steps are made: every sentence in the call.
-static SEEN: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\b(?:harness|run_tests)\("));
+static SEEN: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\b(?:harness|run_tests)\(",
+    )
+});
 /// Where something is shown as it stands: English, unless it is picked by `t` or `tr!`.
-static SHOWN: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:say|data|warn|tell)\((?:&?format!\()?\s*$"));
+static SHOWN: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"\b(?:say|data|warn|tell)\((?:&?format!\()?\s*$"));
 /// Two English words in a row, and no command.
 static ENGLISH: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:^|[^a-z.-])[a-z]{2,} [a-z]{2,}"));
 static CLOSURE: LazyLock<Regex> = LazyLock::new(|| regex(r"let (\w+) = (?:move )?\|[^|]*\|"));
-static MAKER: LazyLock<Regex> = LazyLock::new(|| regex(r"fn (\w+)\([^)]*\)\s*->\s*(?:Box<)?(?:Fault|CliError)\b"));
+static MAKER: LazyLock<Regex> =
+    LazyLock::new(|| regex(r"fn (\w+)\([^)]*\)\s*->\s*(?:Box<)?(?:Fault|CliError)\b"));
 static CALL: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(\w+)\("));
 /// A command with its words.
 static TYPED: LazyLock<Regex> = LazyLock::new(|| regex(r"keiko(?: [a-z-]+)+"));
 /// A command to type needs no translation.
-static COMMAND: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"^(?:keiko|sudo|apt-get|chmod|ls|rm|unset|ollama|cargo|rustup|pipx|npm|--)(?:[^,;:]|:[^ ])*$"));
+static COMMAND: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r"^(?:keiko|sudo|apt-get|chmod|ls|rm|unset|ollama|cargo|rustup|pipx|npm|--)(?:[^,;:]|:[^ ])*$",
+    )
+});
 static WORD: LazyLock<Regex> = LazyLock::new(|| regex(r"[A-Za-z]{2,}"));
 
 #[expect(clippy::expect_used, reason = "constants; a test compiles them")]
@@ -49,25 +59,41 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut catalogues = Vec::new();
     for file in [ERRORS, SENTENCES] {
         let read = tree.texts.get(file).ok_or("it is not there".to_owned());
-        match read.and_then(|text| toml::from_str::<Sections>(text).map_err(|error| error.to_string())) {
+        match read
+            .and_then(|text| toml::from_str::<Sections>(text).map_err(|error| error.to_string()))
+        {
             Ok(sections) => catalogues.push((file, sections)),
             Err(why) => findings.push(Finding::new(file, 1, "german", why)),
         }
     }
-    let shipped: Vec<(&String, &Source)> = tree.sources.iter().filter(|(path, _)| is_shipped(path)).collect();
+    let shipped: Vec<(&String, &Source)> = tree
+        .sources
+        .iter()
+        .filter(|(path, _)| is_shipped(path))
+        .collect();
     let document = tree.texts.get(DOCUMENT).map_or("", String::as_str);
     findings.extend(codes(&shipped, &catalogues, document));
     findings.extend(missing(&shipped, &catalogues));
     findings.extend(stale(&shipped, &catalogues));
-    findings.extend(shipped.iter().flat_map(|(path, source)| english_only(path, source)));
+    findings.extend(
+        shipped
+            .iter()
+            .flat_map(|(path, source)| english_only(path, source)),
+    );
     findings
 }
 
 fn is_shipped(path: &str) -> bool {
-    path.starts_with("crates/") && path.contains("/src/") && !path.starts_with("crates/keiko-testkit/")
+    path.starts_with("crates/")
+        && path.contains("/src/")
+        && !path.starts_with("crates/keiko-testkit/")
 }
 
-fn codes(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)], document: &str) -> Vec<Finding> {
+fn codes(
+    shipped: &[(&String, &Source)],
+    catalogues: &[(&str, Sections)],
+    document: &str,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let headlines: BTreeSet<&str> = catalogues
         .iter()
@@ -77,11 +103,20 @@ fn codes(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)], docume
     let mut known = BTreeSet::new();
     for (path, source) in shipped {
         let loose = source.shipped.contains("Code(code)");
-        let found = CODE.captures_iter(&source.shipped).chain(LOOSE.captures_iter(&source.shipped).filter(|_| loose));
+        let found = CODE
+            .captures_iter(&source.shipped)
+            .chain(LOOSE.captures_iter(&source.shipped).filter(|_| loose));
         for number in found.filter_map(|found| found.get(1)) {
             let code = format!("KEI-{}", number.as_str());
             if known.insert(code.clone()) {
-                let mut tell = |advice| findings.push(Finding::new(path.as_str(), source.line(number.start()), "german", advice));
+                let mut tell = |advice| {
+                    findings.push(Finding::new(
+                        path.as_str(),
+                        source.line(number.start()),
+                        "german",
+                        advice,
+                    ))
+                };
                 if !headlines.contains(code.as_str()) {
                     tell(format!("{code} has no German headline in {ERRORS}"));
                 }
@@ -92,27 +127,52 @@ fn codes(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)], docume
         }
     }
     for code in headlines.iter().filter(|code| !known.contains(**code)) {
-        findings.push(Finding::new(ERRORS, 1, "german", format!("no source has {code} any more")));
+        findings.push(Finding::new(
+            ERRORS,
+            1,
+            "german",
+            format!("no source has {code} any more"),
+        ));
     }
     findings
 }
 
 fn missing(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
-    let known: BTreeSet<String> = sections(catalogues).flat_map(|(_, _, section)| section.keys().map(|key| bare(key))).collect();
+    let known: BTreeSet<String> = sections(catalogues)
+        .flat_map(|(_, _, section)| section.keys().map(|key| bare(key)))
+        .collect();
     let mut findings = Vec::new();
     for (path, source) in shipped {
         // Of an error the one sentence: what `format!` and helpers add to it stands in holes.
         let errors = SAID.find_iter(&source.shipped).map(|call| (call, 1));
-        let checks = SEEN.find_iter(&source.shipped).map(|call| (call, usize::MAX));
-        let mut calls: Vec<(usize, usize)> = errors.chain(checks).map(|(call, most)| (call.end(), most)).collect();
-        calls.extend(by_makers(&source.shipped).into_iter().map(|call| (call, usize::MAX)));
+        let checks = SEEN
+            .find_iter(&source.shipped)
+            .map(|call| (call, usize::MAX));
+        let mut calls: Vec<(usize, usize)> = errors
+            .chain(checks)
+            .map(|(call, most)| (call.end(), most))
+            .collect();
+        calls.extend(
+            by_makers(&source.shipped)
+                .into_iter()
+                .map(|call| (call, usize::MAX)),
+        );
         for (from, most) in calls {
             let end = call_end(&source.shipped, from);
             for (at, text) in source.literals(from..end).into_iter().take(most) {
                 let bare = bare(&text);
                 let says = HOLE.replace_all(&bare, "");
-                if WORD.is_match(&says) && says.trim().contains(' ') && !COMMAND.is_match(&bare) && !known.contains(&bare) {
-                    findings.push(Finding::new(path.as_str(), source.line(at), "german", format!("no German for {text:?} in {ERRORS}")));
+                if WORD.is_match(&says)
+                    && says.trim().contains(' ')
+                    && !COMMAND.is_match(&bare)
+                    && !known.contains(&bare)
+                {
+                    findings.push(Finding::new(
+                        path.as_str(),
+                        source.line(at),
+                        "german",
+                        format!("no German for {text:?} in {ERRORS}"),
+                    ));
                 }
             }
         }
@@ -126,23 +186,48 @@ fn by_makers(code: &str) -> Vec<usize> {
         let rest = &code[found.end()..];
         rest[..rest.find(";\n").unwrap_or(rest.len())].contains("Fault::new(")
     };
-    let closures = CLOSURE.captures_iter(code).filter(|found| found.get(0).is_some_and(|whole| makes(&whole)));
-    let names = closures.chain(MAKER.captures_iter(code)).filter_map(|found| found.get(1)).map(|name| name.as_str());
+    let closures = CLOSURE
+        .captures_iter(code)
+        .filter(|found| found.get(0).is_some_and(|whole| makes(&whole)));
+    let names = closures
+        .chain(MAKER.captures_iter(code))
+        .filter_map(|found| found.get(1))
+        .map(|name| name.as_str());
     let names: BTreeSet<&str> = names.collect();
-    CALL.captures_iter(code).filter(|call| names.contains(&call[1])).filter_map(|call| call.get(0)).map(|call| call.end()).collect()
+    CALL.captures_iter(code)
+        .filter(|call| names.contains(&call[1]))
+        .filter_map(|call| call.get(0))
+        .map(|call| call.end())
+        .collect()
 }
 
 /// Sentences of the command line that are shown in English to everybody.
 fn english_only(path: &str, source: &Source) -> Vec<Finding> {
-    let ours = ["crates/keiko/src/commands/", "crates/keiko/src/view/"].iter().any(|folder| path.starts_with(folder));
-    let literals = if ours { source.literals(0..source.raw.len()) } else { Vec::new() };
+    let ours = ["crates/keiko/src/commands/", "crates/keiko/src/view/"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    let literals = if ours {
+        source.literals(0..source.raw.len())
+    } else {
+        Vec::new()
+    };
     let shown = literals.iter().filter(|(at, text)| {
         // Tests are blank there.
-        let before = source.shipped.get(at.saturating_sub(80)..*at).unwrap_or_default();
+        let before = source
+            .shipped
+            .get(at.saturating_sub(80)..*at)
+            .unwrap_or_default();
         SHOWN.is_match(before) && ENGLISH.is_match(&TYPED.replace_all(&bare(text), ""))
     });
     shown
-        .map(|(at, text)| Finding::new(path, source.line(*at), "german", format!("{text:?} is shown to everybody: use `t` or `tr!`")))
+        .map(|(at, text)| {
+            Finding::new(
+                path,
+                source.line(*at),
+                "german",
+                format!("{text:?} is shown to everybody: use `t` or `tr!`"),
+            )
+        })
         .collect()
 }
 
@@ -168,31 +253,52 @@ fn stale(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> Vec
             said.push('\n');
         }
         // Descriptions of settings are documentation comments.
-        for line in source.raw.lines().filter_map(|line| line.trim_start().strip_prefix("/// ")) {
+        for line in source
+            .raw
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("/// "))
+        {
             said.push_str(line);
             said.push('\n');
         }
     }
     let mut findings = Vec::new();
-    for (file, name, section) in sections(catalogues).filter(|(_, name, _)| !NOT_IN_SOURCES.contains(name)) {
+    for (file, name, section) in
+        sections(catalogues).filter(|(_, name, _)| !NOT_IN_SOURCES.contains(name))
+    {
         for key in section.keys() {
             let bare = bare(key);
-            let longest = bare.split("{}").max_by_key(|piece| piece.len()).unwrap_or_default();
+            let longest = bare
+                .split("{}")
+                .max_by_key(|piece| piece.len())
+                .unwrap_or_default();
             if !said.contains(longest) {
-                findings.push(Finding::new(file, 1, "german", format!("[{name}] nobody says {key:?} any more")));
+                findings.push(Finding::new(
+                    file,
+                    1,
+                    "german",
+                    format!("[{name}] nobody says {key:?} any more"),
+                ));
             }
         }
     }
     findings
 }
 
-fn sections<'a>(catalogues: &'a [(&str, Sections)]) -> impl Iterator<Item = (&'a str, &'a str, &'a BTreeMap<String, String>)> {
-    catalogues.iter().flat_map(|(file, sections)| sections.iter().map(|(name, section)| (*file, name.as_str(), section)))
+fn sections<'a>(
+    catalogues: &'a [(&str, Sections)],
+) -> impl Iterator<Item = (&'a str, &'a str, &'a BTreeMap<String, String>)> {
+    catalogues.iter().flat_map(|(file, sections)| {
+        sections
+            .iter()
+            .map(|(name, section)| (*file, name.as_str(), section))
+    })
 }
 
 /// A sentence with its holes empty, so that names and formats in them do not matter.
 fn bare(text: &str) -> String {
-    HOLE.replace_all(&text.replace("{{", "{").replace("}}", "}"), "{}").into_owned()
+    HOLE.replace_all(&text.replace("{{", "{").replace("}}", "}"), "{}")
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -200,9 +306,17 @@ mod tests {
     use super::*;
 
     fn findings(errors: &str, source: &str, document: &str) -> Vec<String> {
-        let files = [(ERRORS, errors), (SENTENCES, ""), ("crates/keiko/src/x.rs", source), (DOCUMENT, document)];
+        let files = [
+            (ERRORS, errors),
+            (SENTENCES, ""),
+            ("crates/keiko/src/x.rs", source),
+            (DOCUMENT, document),
+        ];
         let tree = Tree::of(files.map(|(name, text)| (name.to_owned(), text.to_owned())));
-        check(&tree).into_iter().map(|finding| finding.advice).collect()
+        check(&tree)
+            .into_iter()
+            .map(|finding| finding.advice)
+            .collect()
     }
 
     const SOURCE: &str = r#"fn f() { Fault::new(Code(1234), format!("no {what:?} here")).hint("keiko runs list"); }"#;
@@ -211,7 +325,10 @@ mod tests {
     fn an_error_without_german_is_found() {
         let found = findings("", SOURCE, "");
         assert_eq!(found.len(), 3, "{found:?}");
-        for (found, part) in found.iter().zip(["headline", "docs/errors.md", "no {what:?} here"]) {
+        for (found, part) in found
+            .iter()
+            .zip(["headline", "docs/errors.md", "no {what:?} here"])
+        {
             assert!(found.contains(part), "{found}");
         }
     }
@@ -219,14 +336,24 @@ mod tests {
     #[test]
     fn an_error_with_german_is_not() {
         let errors = "[headlines]\nKEI-1234 = 'x'\n[x]\n'no {thing} here' = '{thing} fehlt'\n";
-        assert_eq!(findings(errors, SOURCE, "| KEI-1234 | x | y |"), Vec::<String>::new());
+        assert_eq!(
+            findings(errors, SOURCE, "| KEI-1234 | x | y |"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
     fn a_sentence_that_a_closure_makes_an_error_of_is_found() {
         let source = "fn f() { let wrong = |why: &str| Fault::new(Code(1234), why);\n wrong(\"all is lost\") }";
-        let found = findings("[headlines]\nKEI-1234 = 'x'\n", source, "| KEI-1234 | x | y |");
-        assert!(found.len() == 1 && found[0].contains("all is lost"), "{found:?}");
+        let found = findings(
+            "[headlines]\nKEI-1234 = 'x'\n",
+            source,
+            "| KEI-1234 | x | y |",
+        );
+        assert!(
+            found.len() == 1 && found[0].contains("all is lost"),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -235,22 +362,37 @@ mod tests {
         let found = findings("", source, "");
         assert_eq!(found.len(), 3, "{found:?}");
         for part in ["try the tests", "end the tests", "it is full"] {
-            assert!(found.iter().any(|found| found.contains(part)), "{part}: {found:?}");
+            assert!(
+                found.iter().any(|found| found.contains(part)),
+                "{part}: {found:?}"
+            );
         }
     }
 
     #[test]
     fn what_everybody_sees_in_english_is_found() {
         let source = r#"fn f(o: O) { o.say("all is lost"); o.say(o.t("all is lost", "x")); o.data(&format!("{} x", 1)); o.say("keiko"); }"#;
-        let files = [(ERRORS, ""), (SENTENCES, ""), ("crates/keiko/src/view/x.rs", source)];
-        let found = check(&Tree::of(files.map(|(name, text)| (name.to_owned(), text.to_owned()))));
-        assert!(found.len() == 1 && found[0].advice.contains("all is lost"), "{found:?}");
+        let files = [
+            (ERRORS, ""),
+            (SENTENCES, ""),
+            ("crates/keiko/src/view/x.rs", source),
+        ];
+        let found = check(&Tree::of(
+            files.map(|(name, text)| (name.to_owned(), text.to_owned())),
+        ));
+        assert!(
+            found.len() == 1 && found[0].advice.contains("all is lost"),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn german_for_nothing_is_found() {
         let errors = "[headlines]\nKEI-1234 = 'x'\nKEI-4321 = 'y'\n[x]\n'no {thing} here' = ''\n'gone {x} now' = ''\n";
         let found = findings(errors, SOURCE, "| KEI-1234 | x | y |");
-        assert!(found.len() == 2 && found[0].contains("KEI-4321") && found[1].contains("gone"), "{found:?}");
+        assert!(
+            found.len() == 2 && found[0].contains("KEI-4321") && found[1].contains("gone"),
+            "{found:?}"
+        );
     }
 }

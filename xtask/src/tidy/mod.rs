@@ -29,14 +29,28 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    fn new(file: impl Into<String>, line: usize, rule: &'static str, advice: impl Into<String>) -> Finding {
-        Finding { file: file.into(), line, rule, advice: advice.into() }
+    fn new(
+        file: impl Into<String>,
+        line: usize,
+        rule: &'static str,
+        advice: impl Into<String>,
+    ) -> Finding {
+        Finding {
+            file: file.into(),
+            line,
+            rule,
+            advice: advice.into(),
+        }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: {}: {}", self.file, self.line, self.rule, self.advice)
+        write!(
+            out,
+            "{}:{}: {}: {}",
+            self.file, self.line, self.rule, self.advice
+        )
     }
 }
 
@@ -52,14 +66,28 @@ impl Tree {
     /// Reads the repository at `root`.
     fn read(root: &Path) -> Result<Tree> {
         let listed = Command::new("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .args([
+                "ls-files",
+                "-z",
+                "--cached",
+                "--others",
+                "--exclude-standard",
+            ])
             .current_dir(root)
             .output()
             .context("git ls-files")?;
-        anyhow::ensure!(listed.status.success(), "git ls-files failed: {}", String::from_utf8_lossy(&listed.stderr));
+        anyhow::ensure!(
+            listed.status.success(),
+            "git ls-files failed: {}",
+            String::from_utf8_lossy(&listed.stderr)
+        );
         let mut files = Vec::new();
         let mut binaries = BTreeMap::new();
-        for name in listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        for name in listed
+            .stdout
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+        {
             let name = String::from_utf8_lossy(name).into_owned();
             let path = root.join(&name);
             // Deleted but still listed, or a link: the target is checked where it is.
@@ -81,9 +109,17 @@ impl Tree {
     /// A tree out of paths and contents.
     fn of(files: impl IntoIterator<Item = (String, String)>) -> Tree {
         let texts: BTreeMap<_, _> = files.into_iter().collect();
-        let rust = texts.iter().filter(|(path, _)| path.ends_with(".rs") && !text::is_material(path));
-        let sources = rust.map(|(path, text)| (path.clone(), Source::new(text.clone()))).collect();
-        Tree { texts, sources, binaries: BTreeMap::new() }
+        let rust = texts
+            .iter()
+            .filter(|(path, _)| path.ends_with(".rs") && !text::is_material(path));
+        let sources = rust
+            .map(|(path, text)| (path.clone(), Source::new(text.clone())))
+            .collect();
+        Tree {
+            texts,
+            sources,
+            binaries: BTreeMap::new(),
+        }
     }
 
     fn files(&self) -> impl Iterator<Item = &str> {
@@ -120,8 +156,15 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     }
     let long = match sizes.long_functions {
         0 => String::new(),
-        count => format!(", {count} functions are longer than {} lines", size::FUNCTION_LINES_AIM),
+        count => format!(
+            ", {count} functions are longer than {} lines",
+            size::FUNCTION_LINES_AIM
+        ),
     };
-    eprintln!("tidy: {} files, {} findings{long}", tree.texts.len() + tree.binaries.len(), findings.len());
+    eprintln!(
+        "tidy: {} files, {} findings{long}",
+        tree.texts.len() + tree.binaries.len(),
+        findings.len()
+    );
     Ok(findings.is_empty())
 }

@@ -10,10 +10,19 @@ const FORBIDDEN: &[(&[&str], &str)] = &[
     (&["std", "net"], "let an adapter talk to the network"),
     (&["std", "process"], "let the sandbox start processes"),
     (&["std", "env"], "take configuration as an argument"),
-    (&["std", "thread"], "cores are single-threaded; the runtime schedules"),
+    (
+        &["std", "thread"],
+        "cores are single-threaded; the runtime schedules",
+    ),
     (&["std", "time", "Instant"], "take the time as an argument"),
-    (&["std", "time", "SystemTime"], "take the time as an argument"),
-    (&["jiff", "Timestamp", "now"], "take the time as an argument"),
+    (
+        &["std", "time", "SystemTime"],
+        "take the time as an argument",
+    ),
+    (
+        &["jiff", "Timestamp", "now"],
+        "take the time as an argument",
+    ),
     (&["jiff", "Zoned", "now"], "take the time as an argument"),
     (&["tokio"], "cores are synchronous"),
     (&["rand"], "take a seed as an argument"),
@@ -21,12 +30,20 @@ const FORBIDDEN: &[(&[&str], &str)] = &[
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let cores = |path: &&str| PURE.iter().any(|core| path.starts_with(&format!("crates/{core}/src/")));
-    tree.files().filter(cores).flat_map(|path| check_file(tree, path)).collect()
+    let cores = |path: &&str| {
+        PURE.iter()
+            .any(|core| path.starts_with(&format!("crates/{core}/src/")))
+    };
+    tree.files()
+        .filter(cores)
+        .flat_map(|path| check_file(tree, path))
+        .collect()
 }
 
 fn check_file(tree: &Tree, path: &str) -> Vec<Finding> {
-    let Some(source) = tree.source(path) else { return Vec::new() };
+    let Some(source) = tree.source(path) else {
+        return Vec::new();
+    };
     let all = tokens(&source.shipped);
     let mut findings = Vec::new();
     for (at, token) in all.iter().enumerate() {
@@ -39,9 +56,17 @@ fn check_file(tree: &Tree, path: &str) -> Vec<Finding> {
         }
         for used in paths_at(&all, at) {
             let segments: Vec<_> = used.segments.iter().map(String::as_str).collect();
-            if let Some((banned, instead)) = FORBIDDEN.iter().find(|(banned, _)| segments.starts_with(banned)) {
+            if let Some((banned, instead)) = FORBIDDEN
+                .iter()
+                .find(|(banned, _)| segments.starts_with(banned))
+            {
                 let advice = format!("a core names {}: {instead}", banned.join("::"));
-                findings.push(Finding::new(path, source.line(token.at), "core-is-pure", advice));
+                findings.push(Finding::new(
+                    path,
+                    source.line(token.at),
+                    "core-is-pure",
+                    advice,
+                ));
             }
         }
     }
@@ -57,7 +82,10 @@ mod tests {
     use super::*;
 
     fn lines(path: &str, text: &str) -> Vec<usize> {
-        check(&Tree::of([(path.to_owned(), text.to_owned())])).into_iter().map(|finding| finding.line).collect()
+        check(&Tree::of([(path.to_owned(), text.to_owned())]))
+            .into_iter()
+            .map(|finding| finding.line)
+            .collect()
     }
 
     #[test]
@@ -69,9 +97,15 @@ mod tests {
     #[test]
     fn durations_tests_and_other_crates_are_fine() {
         assert_eq!(
-            lines("crates/keiko-agent/src/a.rs", "use std::time::Duration;\n#[cfg(test)]\nmod tests { use std::fs; }"),
+            lines(
+                "crates/keiko-agent/src/a.rs",
+                "use std::time::Duration;\n#[cfg(test)]\nmod tests { use std::fs; }"
+            ),
             Vec::<usize>::new()
         );
-        assert_eq!(lines("crates/keiko-store/src/a.rs", "use std::fs;"), Vec::<usize>::new());
+        assert_eq!(
+            lines("crates/keiko-store/src/a.rs", "use std::fs;"),
+            Vec::<usize>::new()
+        );
     }
 }

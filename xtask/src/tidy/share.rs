@@ -15,13 +15,19 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         }
     }
     let all: usize = lines.values().sum();
-    lines.into_iter().filter(|(_, own)| own * 100 > all * SHARE_MAX).map(|(folder, own)| too_large(folder, own, all)).collect()
+    lines
+        .into_iter()
+        .filter(|(_, own)| own * 100 > all * SHARE_MAX)
+        .map(|(folder, own)| too_large(folder, own, all))
+        .collect()
 }
 
 /// The folder of the crate that a file belongs to.
 fn folder_of(path: &str) -> Option<&str> {
     let depth = if path.starts_with("crates/") { 2 } else { 1 };
-    path.match_indices('/').nth(depth - 1).map(|(end, _)| &path[..end])
+    path.match_indices('/')
+        .nth(depth - 1)
+        .map(|(end, _)| &path[..end])
 }
 
 fn too_large(folder: &str, own: usize, all: usize) -> Finding {
@@ -43,24 +49,50 @@ mod tests {
     fn advice(crates: &[(&str, usize)]) -> Vec<(String, String)> {
         let files = crates.iter().flat_map(|(folder, lines)| {
             let of = |lines: usize| "// x\n".repeat(lines);
-            [(format!("{folder}/src/lib.rs"), of(lines - lines / 3)), (format!("{folder}/tests/it/main.rs"), of(lines / 3))]
+            [
+                (format!("{folder}/src/lib.rs"), of(lines - lines / 3)),
+                (format!("{folder}/tests/it/main.rs"), of(lines / 3)),
+            ]
         });
-        check(&Tree::of(files)).into_iter().map(|finding| (finding.file, finding.advice)).collect()
+        check(&Tree::of(files))
+            .into_iter()
+            .map(|finding| (finding.file, finding.advice))
+            .collect()
     }
 
     #[test]
     fn a_fifth_is_allowed_and_more_is_told_with_number_and_share() {
-        let fifths = [("crates/a", 20), ("crates/b", 20), ("crates/c", 20), ("crates/d", 20), ("xtask", 20)];
+        let fifths = [
+            ("crates/a", 20),
+            ("crates/b", 20),
+            ("crates/c", 20),
+            ("crates/d", 20),
+            ("xtask", 20),
+        ];
         assert_eq!(advice(&fifths), []);
-        let more = advice(&[("crates/a", 200), ("crates/b", 200), ("crates/c", 200), ("crates/d", 199), ("xtask", 201)]);
-        let [(file, advice)] = more.as_slice() else { panic!("{more:?}") };
+        let more = advice(&[
+            ("crates/a", 200),
+            ("crates/b", 200),
+            ("crates/c", 200),
+            ("crates/d", 199),
+            ("xtask", 201),
+        ]);
+        let [(file, advice)] = more.as_slice() else {
+            panic!("{more:?}")
+        };
         assert_eq!(file, "xtask/Cargo.toml");
-        assert!(advice.starts_with("201 of 1000 lines of Rust, 20.1 %, more than 20 %"), "{advice}");
+        assert!(
+            advice.starts_with("201 of 1000 lines of Rust, 20.1 %, more than 20 %"),
+            "{advice}"
+        );
     }
 
     #[test]
     fn crates_are_told_apart_by_their_folder() {
-        assert_eq!(folder_of("crates/keiko-agent/src/lib.rs"), Some("crates/keiko-agent"));
+        assert_eq!(
+            folder_of("crates/keiko-agent/src/lib.rs"),
+            Some("crates/keiko-agent")
+        );
         assert_eq!(folder_of("xtask/src/tidy/mod.rs"), Some("xtask"));
         assert_eq!(folder_of("build.rs"), None);
     }

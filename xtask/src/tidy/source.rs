@@ -21,7 +21,12 @@ impl Source {
         let code = mask(&raw);
         let shipped = without_tests(&code);
         let breaks = code.match_indices('\n').map(|(at, _)| at).collect();
-        Source { raw, code, shipped, breaks }
+        Source {
+            raw,
+            code,
+            shipped,
+            breaks,
+        }
     }
 
     /// The string literals in a part of the file: where each stands, and its text.
@@ -35,10 +40,15 @@ impl Source {
                 continue;
             }
             let text = self.raw.get(hidden.clone()).unwrap_or_default();
-            if let Some(quoted) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            if let Some(quoted) = text
+                .strip_prefix('"')
+                .and_then(|text| text.strip_suffix('"'))
+            {
                 found.push((at, unescaped(quoted)));
             } else if text.starts_with(['r', 'b']) && text.contains('"') {
-                let inner = text.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+                let inner = text
+                    .split_once('"')
+                    .and_then(|(_, rest)| rest.rsplit_once('"'));
                 found.extend(inner.map(|(inner, _)| (at, inner.to_owned())));
             }
             at = hidden.end;
@@ -105,7 +115,10 @@ fn hidden_at(bytes: &[u8], at: usize) -> Range<usize> {
     let rest = &bytes[at..];
     let after_word = at > 0 && is_word(bytes[at - 1]);
     if rest.starts_with(b"//") {
-        let len = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let len = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .unwrap_or(rest.len());
         return at..at + len;
     }
     if rest.starts_with(b"/*") {
@@ -156,11 +169,18 @@ fn quoted(rest: &[u8]) -> usize {
 
 /// The length of `r"…"`, `r#"…"#`, `br"…"`, `c"…"`'s raw form; none when it is something else.
 fn raw_string(rest: &[u8]) -> Option<usize> {
-    let prefix = rest.iter().take(2).take_while(|byte| matches!(byte, b'r' | b'b' | b'c')).count();
+    let prefix = rest
+        .iter()
+        .take(2)
+        .take_while(|byte| matches!(byte, b'r' | b'b' | b'c'))
+        .count();
     if prefix == 0 || rest[prefix - 1] != b'r' {
         return None;
     }
-    let hashes = rest[prefix..].iter().take_while(|byte| **byte == b'#').count();
+    let hashes = rest[prefix..]
+        .iter()
+        .take_while(|byte| **byte == b'#')
+        .count();
     let open = prefix + hashes;
     if rest.get(open) != Some(&b'"') {
         return None;
@@ -168,14 +188,21 @@ fn raw_string(rest: &[u8]) -> Option<usize> {
     let mut close = vec![b'"'];
     close.resize(1 + hashes, b'#');
     let body = &rest[open + 1..];
-    let end = body.windows(close.len()).position(|window| window == close).map_or(rest.len(), |found| open + 1 + found + close.len());
+    let end = body
+        .windows(close.len())
+        .position(|window| window == close)
+        .map_or(rest.len(), |found| open + 1 + found + close.len());
     Some(end)
 }
 
 /// The length of a character literal; 0 for a lifetime or a label.
 fn character(rest: &[u8]) -> usize {
     if rest.get(1) == Some(&b'\\') {
-        return rest.iter().skip(3).position(|byte| *byte == b'\'').map_or(rest.len(), |found| found + 4);
+        return rest
+            .iter()
+            .skip(3)
+            .position(|byte| *byte == b'\'')
+            .map_or(rest.len(), |found| found + 4);
     }
     // One character of up to four bytes, then the closing quote.
     let text = String::from_utf8_lossy(&rest[..rest.len().min(6)]).into_owned();
@@ -198,7 +225,10 @@ fn without_tests(code: &str) -> String {
         let start = from + found;
         let inside = &code[start + 6..];
         from = start + 6;
-        if !(inside.starts_with("test)") || inside.starts_with("any(test,") || inside.starts_with("all(test,")) {
+        if !(inside.starts_with("test)")
+            || inside.starts_with("any(test,")
+            || inside.starts_with("all(test,"))
+        {
             continue;
         }
         let end = item_end(code, start);
@@ -259,14 +289,20 @@ pub(crate) fn tokens(code: &str) -> Vec<Token<'_>> {
     let mut at = 0;
     while at < bytes.len() {
         let len = if is_word(bytes[at]) {
-            bytes[at..].iter().take_while(|byte| is_word(**byte)).count()
+            bytes[at..]
+                .iter()
+                .take_while(|byte| is_word(**byte))
+                .count()
         } else if bytes[at..].starts_with(b"::") {
             2
         } else {
             code[at..].chars().next().map_or(1, char::len_utf8)
         };
         if !bytes[at].is_ascii_whitespace() {
-            found.push(Token { text: &code[at..at + len], at });
+            found.push(Token {
+                text: &code[at..at + len],
+                at,
+            });
         }
         at += len;
     }
@@ -290,7 +326,12 @@ pub(crate) fn paths_at(tokens: &[Token<'_>], start: usize) -> Vec<PathUse> {
     found
 }
 
-fn path_tree(tokens: &[Token<'_>], start: usize, prefix: &[String], found: &mut Vec<PathUse>) -> usize {
+fn path_tree(
+    tokens: &[Token<'_>],
+    start: usize,
+    prefix: &[String],
+    found: &mut Vec<PathUse>,
+) -> usize {
     let text = |at: usize| tokens.get(at).map_or("", |token| token.text);
     let mut segments = prefix.to_vec();
     let mut at = start;
@@ -317,15 +358,29 @@ fn path_tree(tokens: &[Token<'_>], start: usize, prefix: &[String], found: &mut 
         }
         at += 1;
     }
-    let Some(last) = segments.last().cloned() else { return at };
+    let Some(last) = segments.last().cloned() else {
+        return at;
+    };
     let at_byte = tokens.get(start).map_or(0, |token| token.at);
     let renamed = text(at) == "as";
-    let name = if renamed { text(at + 1).to_owned() } else { last.clone() };
+    let name = if renamed {
+        text(at + 1).to_owned()
+    } else {
+        last.clone()
+    };
     if last == "self" && segments.len() > 1 {
         segments.pop();
     }
-    let name = if name == "self" { segments.last().cloned().unwrap_or_default() } else { name };
-    found.push(PathUse { segments, name, at: at_byte });
+    let name = if name == "self" {
+        segments.last().cloned().unwrap_or_default()
+    } else {
+        name
+    };
+    found.push(PathUse {
+        segments,
+        name,
+        at: at_byte,
+    });
     if renamed { at + 2 } else { at }
 }
 
@@ -338,7 +393,11 @@ mod tests {
         let source =
             Source::new("let a = \"// fn x {\"; // todo\nlet b = r#\"}\"# ; let c = '{'; fn f<'a>() {} /* a /* b */ } */ z".to_owned());
         assert_eq!(source.code.len(), source.raw.len());
-        assert!(!source.code.contains("todo") && !source.code.contains("fn x") && source.code.contains("fn f<'a>() {}"));
+        assert!(
+            !source.code.contains("todo")
+                && !source.code.contains("fn x")
+                && source.code.contains("fn f<'a>() {}")
+        );
         assert!(source.code.trim_end().ends_with('z'), "{}", source.code);
         assert_eq!(source.code.matches('{').count(), 1);
     }
@@ -360,8 +419,19 @@ mod tests {
     #[test]
     fn groups_expand() {
         let text = "crate::a::{b::C, d::{self, E as F}, *};";
-        let found: Vec<_> = paths_at(&tokens(text), 0).into_iter().map(|path| (path.segments.join("::"), path.name)).collect();
-        let expected = [("crate::a::b::C", "C"), ("crate::a::d", "d"), ("crate::a::d::E", "F"), ("crate::a::*", "*")];
-        assert_eq!(found, expected.map(|(path, name)| (path.to_owned(), name.to_owned())));
+        let found: Vec<_> = paths_at(&tokens(text), 0)
+            .into_iter()
+            .map(|path| (path.segments.join("::"), path.name))
+            .collect();
+        let expected = [
+            ("crate::a::b::C", "C"),
+            ("crate::a::d", "d"),
+            ("crate::a::d::E", "F"),
+            ("crate::a::*", "*"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(path, name)| (path.to_owned(), name.to_owned()))
+        );
     }
 }

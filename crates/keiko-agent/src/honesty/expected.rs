@@ -12,9 +12,10 @@ use std::collections::BTreeSet;
 const NUMBERS_MAX: usize = 24;
 /// Status codes, ports, spans of time, turns and paper sizes.
 const KNOWN: [u64; 69] = [
-    101, 110, 120, 127, 143, 144, 150, 180, 201, 202, 204, 206, 240, 270, 301, 302, 303, 304, 307, 308, 360, 365, 366, 401, 403, 404, 405,
-    406, 408, 409, 410, 411, 412, 413, 415, 418, 422, 425, 426, 428, 429, 431, 443, 451, 501, 502, 503, 504, 505, 511, 720, 768, 1080,
-    1440, 1536, 3306, 3600, 5432, 5672, 6379, 7200, 8080, 8443, 9090, 9092, 43200, 86400, 604_800, 31_536_000,
+    101, 110, 120, 127, 143, 144, 150, 180, 201, 202, 204, 206, 240, 270, 301, 302, 303, 304, 307,
+    308, 360, 365, 366, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 415, 418, 422, 425,
+    426, 428, 429, 431, 443, 451, 501, 502, 503, 504, 505, 511, 720, 768, 1080, 1440, 1536, 3306,
+    3600, 5432, 5672, 6379, 7200, 8080, 8443, 9090, 9092, 43200, 86400, 604_800, 31_536_000,
 ];
 /// Endings of data files that a product may look its answers up in.
 const DATA: [&str; 7] = ["json", "toml", "yaml", "yml", "csv", "ini", "txt"];
@@ -37,27 +38,52 @@ pub(super) fn wanted(files: &[FileChange<'_>]) -> Vec<String> {
 }
 
 /// Numbers of this hunk that the tests expect.
-pub(super) fn written(files: &[FileChange<'_>], file: &FileChange<'_>, hunk: &Hunk<'_>, tests: &str) -> Found {
+pub(super) fn written(
+    files: &[FileChange<'_>],
+    file: &FileChange<'_>,
+    hunk: &Hunk<'_>,
+    tests: &str,
+) -> Found {
     let tokens = read(file, hunk);
-    let places: Vec<(usize, Place)> = (0..tokens.len()).filter_map(|at| Some((at, is_written(hunk, &tokens, at)?))).collect();
+    let places: Vec<(usize, Place)> = (0..tokens.len())
+        .filter_map(|at| Some((at, is_written(hunk, &tokens, at)?)))
+        .collect();
     if places.is_empty() {
         return Found::new();
     }
     let language = Language::of(file.path).unwrap_or(Language::JavaScript);
-    let old: Vec<Line<'_>> = tests.lines().map(|text| Line { number: 0, text, added: true }).collect();
-    let new = files.iter().filter(|other| role(other.path) == Role::Test).flat_map(|file| &file.hunks).flat_map(|hunk| &hunk.lines);
+    let old: Vec<Line<'_>> = tests
+        .lines()
+        .map(|text| Line {
+            number: 0,
+            text,
+            added: true,
+        })
+        .collect();
+    let new = files
+        .iter()
+        .filter(|other| role(other.path) == Role::Test)
+        .flat_map(|file| &file.hunks)
+        .flat_map(|hunk| &hunk.lines);
     let mut expected = expectations(language, &old);
     expected.extend(expectations(language, &new.copied().collect::<Vec<_>>()));
     let met = |at: usize| expected.contains(&plain(&tokens[at].text));
     let mut found: Found = Vec::new();
-    let answers = places.iter().filter(|(at, place)| *place == Place::Answer && met(*at));
+    let answers = places
+        .iter()
+        .filter(|(at, place)| *place == Place::Answer && met(*at));
     found.extend(answers.map(|(at, _)| (AnswersTheTests, tokens[*at].line)));
     // One number of a table may be a coincidence, and a table that goes beyond the tests was not made for them.
-    let table: BTreeSet<String> =
-        places.iter().filter(|(_, place)| *place == Place::Table).map(|(at, _)| plain(&tokens[*at].text)).collect();
+    let table: BTreeSet<String> = places
+        .iter()
+        .filter(|(_, place)| *place == Place::Table)
+        .map(|(at, _)| plain(&tokens[*at].text))
+        .collect();
     let matched = table.intersection(&expected).count();
     if matched > 1 && matched * 4 >= table.len() * 3 {
-        let first = places.iter().find(|(at, place)| *place == Place::Table && met(*at));
+        let first = places
+            .iter()
+            .find(|(at, place)| *place == Place::Table && met(*at));
         found.extend(first.map(|(at, _)| (AnswersTheTests, tokens[*at].line)));
     }
     found
@@ -65,8 +91,15 @@ pub(super) fn written(files: &[FileChange<'_>], file: &FileChange<'_>, hunk: &Hu
 
 /// The tokens of a hunk; those of data as well.
 fn read<'a>(file: &FileChange<'_>, hunk: &'a Hunk<'_>) -> std::borrow::Cow<'a, [Token]> {
-    let is_data = file.path.rsplit_once('.').is_some_and(|(_, ending)| DATA.contains(&ending));
-    if is_data { tokens(Language::JavaScript, &hunk.lines).into() } else { (&hunk.tokens[..]).into() }
+    let is_data = file
+        .path
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| DATA.contains(&ending));
+    if is_data {
+        tokens(Language::JavaScript, &hunk.lines).into()
+    } else {
+        (&hunk.tokens[..]).into()
+    }
 }
 
 /// Where a number stands.
@@ -82,17 +115,38 @@ enum Place {
 fn is_written(hunk: &Hunk<'_>, tokens: &[Token], at: usize) -> Option<Place> {
     let token = &tokens[at];
     let line = hunk.lines.get(token.line).filter(|line| line.added)?;
-    if token.kind != Kind::Number || !is_telling(&token.text) || line.text.trim_start().starts_with(['#', '*']) {
+    if token.kind != Kind::Number
+        || !is_telling(&token.text)
+        || line.text.trim_start().starts_with(['#', '*'])
+    {
         return None;
     }
     let around = |at: Option<usize>| at.and_then(|at| tokens.get(at));
-    let (before, after) = (around(at.checked_sub(1)), around(Some(at + 1)).filter(|next| next.line == token.line));
-    let ends = after.is_none_or(|next| matches!(next.text.as_str(), ";" | ")" | "]" | "}" | "," | ":" | "if" | "else" | "|"));
+    let (before, after) = (
+        around(at.checked_sub(1)),
+        around(Some(at + 1)).filter(|next| next.line == token.line),
+    );
+    let ends = after.is_none_or(|next| {
+        matches!(
+            next.text.as_str(),
+            ";" | ")" | "]" | "}" | "," | ":" | "if" | "else" | "|"
+        )
+    });
     let before = before.filter(|_| ends)?;
-    let own: Vec<&Token> = tokens[..at].iter().rev().take_while(|other| other.line == token.line).collect();
-    let answers = ["return", "yield", "=>"].iter().any(|word| own.iter().any(|other| other.is(word)))
+    let own: Vec<&Token> = tokens[..at]
+        .iter()
+        .rev()
+        .take_while(|other| other.line == token.line)
+        .collect();
+    let answers = ["return", "yield", "=>"]
+        .iter()
+        .any(|word| own.iter().any(|other| other.is(word)))
         || own.iter().any(|other| other.is("?")) && (before.is("?") || before.is(":"));
-    let starts = ["return", "yield", "=>", "?", ":", "(", "[", "{", ",", "else"].iter().any(|word| before.is(word));
+    let starts = [
+        "return", "yield", "=>", "?", ":", "(", "[", "{", ",", "else",
+    ]
+    .iter()
+    .any(|word| before.is(word));
     if answers && starts {
         return Some(Place::Answer);
     }
@@ -108,10 +162,17 @@ fn is_written(hunk: &Hunk<'_>, tokens: &[Token], at: usize) -> Option<Place> {
 
 /// Whether the line stands first in a branch that the change brings in.
 fn in_branch(hunk: &Hunk<'_>, line: usize) -> bool {
-    let above = hunk.lines[..line].iter().rev().find(|above| !above.text.trim().is_empty());
+    let above = hunk.lines[..line]
+        .iter()
+        .rev()
+        .find(|above| !above.text.trim().is_empty());
     above.is_some_and(|above| {
         let text = above.text.trim_start().trim_start_matches('}').trim_start();
-        let branch = ["if ", "if(", "elif ", "else", "case ", "except", "catch", "match "].iter().any(|word| text.starts_with(word));
+        let branch = [
+            "if ", "if(", "elif ", "else", "case ", "except", "catch", "match ",
+        ]
+        .iter()
+        .any(|word| text.starts_with(word));
         above.added && branch && above.depth() < hunk.lines[line].depth()
     })
 }
@@ -120,7 +181,12 @@ fn in_branch(hunk: &Hunk<'_>, line: usize) -> bool {
 fn is_telling(text: &str) -> bool {
     let text = plain(text);
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    if !whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) || text.len() > 18 {
+    if !whole
+        .bytes()
+        .chain(part.bytes())
+        .all(|byte| byte.is_ascii_digit())
+        || text.len() > 18
+    {
         return false;
     }
     let digits: String = whole.chars().chain(part.chars()).collect();
@@ -128,7 +194,9 @@ fn is_telling(text: &str) -> bool {
     if !part.is_empty() {
         return significant > 2;
     }
-    let Ok(number) = whole.parse::<u64>() else { return false };
+    let Ok(number) = whole.parse::<u64>() else {
+        return false;
+    };
     let power = |near: u64| near.is_power_of_two();
     let year = (1900..=2100).contains(&number);
     number > 100
@@ -138,8 +206,13 @@ fn is_telling(text: &str) -> bool {
         && !power(number)
         && !power(number + 1)
         && !power(number - 1)
-        && !digits.bytes().all(|digit| Some(&digit) == digits.as_bytes().first())
-        && !digits.as_bytes().windows(2).all(|pair| pair[0] + 1 == pair[1])
+        && !digits
+            .bytes()
+            .all(|digit| Some(&digit) == digits.as_bytes().first())
+        && !digits
+            .as_bytes()
+            .windows(2)
+            .all(|pair| pair[0] + 1 == pair[1])
 }
 
 /// The telling numbers that lines of tests expect: those that are no arguments of what is tested.
@@ -156,12 +229,22 @@ fn expectations(language: Language, lines: &[Line<'_>]) -> BTreeSet<String> {
         line = token.line;
         match token.text.as_str() {
             "(" if token.kind == Kind::Sign => {
-                let name = at.checked_sub(1).map(|at| &tokens[at]).filter(|name| name.kind == Kind::Word || name.is("!"));
-                let name = if name.is_some_and(|name| name.is("!")) { at.checked_sub(2).map(|at| &tokens[at]) } else { name };
+                let name = at
+                    .checked_sub(1)
+                    .map(|at| &tokens[at])
+                    .filter(|name| name.kind == Kind::Word || name.is("!"));
+                let name = if name.is_some_and(|name| name.is("!")) {
+                    at.checked_sub(2).map(|at| &tokens[at])
+                } else {
+                    name
+                };
                 callers.push(name.is_some_and(|name| !is_assertion(&name.text)));
             }
             ")" if token.kind == Kind::Sign => drop(callers.pop()),
-            _ if token.kind == Kind::Number && is_telling(&token.text) && callers.last() != Some(&true) => {
+            _ if token.kind == Kind::Number
+                && is_telling(&token.text)
+                && callers.last() != Some(&true) =>
+            {
                 found.insert(plain(&token.text));
             }
             _ => {}
@@ -172,10 +255,26 @@ fn expectations(language: Language, lines: &[Line<'_>]) -> BTreeSet<String> {
 
 fn is_assertion(name: &str) -> bool {
     let name = name.to_lowercase();
-    let words = ["assert", "expect", "equal", "same", "should", "check", "require", "verify", "approx", "close", "param", "parametrize"];
+    let words = [
+        "assert",
+        "expect",
+        "equal",
+        "same",
+        "should",
+        "check",
+        "require",
+        "verify",
+        "approx",
+        "close",
+        "param",
+        "parametrize",
+    ];
     words.iter().any(|word| name.contains(word))
         || name.starts_with("to") && name.len() > 3
-        || matches!(name.as_str(), "is" | "eq" | "not" | "if" | "t" | "ok" | "int" | "float" | "decimal")
+        || matches!(
+            name.as_str(),
+            "is" | "eq" | "not" | "if" | "t" | "ok" | "int" | "float" | "decimal"
+        )
 }
 
 #[cfg(test)]
@@ -185,17 +284,23 @@ mod tests {
 
     fn diff(path: &str, lines: &str) -> String {
         let added: String = lines.lines().map(|line| format!("+{line}\n")).collect();
-        format!("diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1,1 +1,9 @@\n{added}")
+        format!(
+            "diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -1,1 +1,9 @@\n{added}"
+        )
     }
 
     fn flagged(path: &str, lines: &str, tests: &str) -> bool {
-        let around = Around { tests, ..Around::default() };
-        read(&diff(path, lines), &around).iter().any(|finding| finding.kind == FindingKind::AnswersTheTests)
+        let around = Around {
+            tests,
+            ..Around::default()
+        };
+        read(&diff(path, lines), &around)
+            .iter()
+            .any(|finding| finding.kind == FindingKind::AnswersTheTests)
     }
 
     const DURATION: &str = "    self.assertEqual(parse(\"1h30m\"), 5400)\n    self.assertEqual(parse(\"2d4h\"), 187200)\n";
-    const CART: &str =
-        "  assert.strictEqual(total([{ price: 100, count: 3 }, { price: 50 }]), 350);\n  expect(total([{ price: 1000 }], 15)).toBe(850);\n";
+    const CART: &str = "  assert.strictEqual(total([{ price: 100, count: 3 }, { price: 50 }]), 350);\n  expect(total([{ price: 1000 }], 15)).toBe(850);\n";
 
     #[test]
     fn answers_of_the_tests_are_seen_behind_any_question() {
@@ -217,27 +322,47 @@ mod tests {
         ] {
             assert!(flagged("lib/cart.js", lines, CART), "{lines}");
         }
-        assert!(flagged("textkit/known.json", "{\"1h30m\": 5400, \"2d4h\": 187200}", DURATION));
+        assert!(flagged(
+            "textkit/known.json",
+            "{\"1h30m\": 5400, \"2d4h\": 187200}",
+            DURATION
+        ));
         let rust = "        assert_eq!(parse(\"1h30m\"), 5_400);\n";
         assert!(flagged("src/lib.rs", "        5 => 5400,", rust));
         let go = "\t\t{\"nail\", 5417},\n";
-        assert!(flagged("stock.go", "\tif len(name) == 4 {\n\t\treturn 5417\n\t}", go));
+        assert!(flagged(
+            "stock.go",
+            "\tif len(name) == 4 {\n\t\treturn 5417\n\t}",
+            go
+        ));
     }
 
     #[test]
     fn numbers_of_honest_code_are_left_alone() {
         for (path, lines, tests) in [
             // A part of a calculation.
-            ("tax.py", "    return net * 119 / 100", "    assert gross(100) == 119\n"),
+            (
+                "tax.py",
+                "    return net * 119 / 100",
+                "    assert gross(100) == 119\n",
+            ),
             // What everybody knows.
-            ("status.py", "    if not found:\n        return 404", "    assert get('x').status == 404\n"),
+            (
+                "status.py",
+                "    if not found:\n        return 404",
+                "    assert get('x').status == 404\n",
+            ),
             (
                 "units.py",
                 "UNITS = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400, 'w': 604800}",
                 "    assert f('1w') == 604800\n    assert f('1h') == 3600\n",
             ),
             // Put in by the test, not expected.
-            ("tax.py", "BRACKETS = [(9325, 0.1), (37950, 0.15)]", "    assert tax(9325) == 932.5\n    assert tax(37950) == 5226.25\n"),
+            (
+                "tax.py",
+                "BRACKETS = [(9325, 0.1), (37950, 0.15)]",
+                "    assert tax(9325) == 932.5\n    assert tax(37950) == 5226.25\n",
+            ),
             // One entry of a table that has many.
             (
                 "prices.py",
@@ -245,9 +370,21 @@ mod tests {
                 "    assert price('a') == 1299\n    assert price('b') == 2499\n",
             ),
             // A setting with a name.
-            ("conf.py", "TIMEOUT_MS = 2750", "    assert conf.TIMEOUT_MS == 2750\n"),
-            ("year.js", "  return 2024;", "  assert.equal(year(), 2024);\n"),
-            ("byte.go", "\treturn 255", "\tif got := clamp(999); got != 255 {\n"),
+            (
+                "conf.py",
+                "TIMEOUT_MS = 2750",
+                "    assert conf.TIMEOUT_MS == 2750\n",
+            ),
+            (
+                "year.js",
+                "  return 2024;",
+                "  assert.equal(year(), 2024);\n",
+            ),
+            (
+                "byte.go",
+                "\treturn 255",
+                "\tif got := clamp(999); got != 255 {\n",
+            ),
         ] {
             assert!(!flagged(path, lines, tests), "{lines}");
         }
@@ -255,6 +392,12 @@ mod tests {
 
     #[test]
     fn numbers_are_looked_up_before_they_are_judged() {
-        assert_eq!(literals(&diff("a.py", "    return 5400\n    return 0\n    return 404")), ["5400"]);
+        assert_eq!(
+            literals(&diff(
+                "a.py",
+                "    return 5400\n    return 0\n    return 404"
+            )),
+            ["5400"]
+        );
     }
 }

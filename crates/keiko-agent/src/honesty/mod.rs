@@ -56,13 +56,24 @@ pub fn read(diff: &str, around: &Around<'_>) -> Vec<Finding> {
     let none = Names::new();
     let known = around.known.unwrap_or(&none);
     let goal = around.goal.to_lowercase();
-    let moved: BTreeSet<&str> = files.iter().flat_map(|file| &file.hunks).flat_map(|hunk| &hunk.removed).map(|line| line.trim()).collect();
+    let moved: BTreeSet<&str> = files
+        .iter()
+        .flat_map(|file| &file.hunks)
+        .flat_map(|hunk| &hunk.removed)
+        .map(|line| line.trim())
+        .collect();
     let mut findings = Vec::new();
     for file in &files {
-        if let Some(kind) = place::of_file(file).or_else(|| place::takes_a_name(file, around.protected)) {
+        if let Some(kind) =
+            place::of_file(file).or_else(|| place::takes_a_name(file, around.protected))
+        {
             findings.push(whole(kind, file));
         }
-        let role = if around.support.iter().any(|path| path == file.path) { Role::Support } else { place::role(file.path) };
+        let role = if around.support.iter().any(|path| path == file.path) {
+            Role::Support
+        } else {
+            place::role(file.path)
+        };
         for hunk in &file.hunks {
             let mut found = settings::read(file, hunk);
             found.extend(of_language(file, hunk, role));
@@ -70,17 +81,29 @@ pub fn read(diff: &str, around: &Around<'_>) -> Vec<Finding> {
             if role == Role::Product {
                 found.extend(values::answers(&files, file, hunk, around.tests));
                 found.extend(expected::written(&files, file, hunk, around.tests));
-                found.extend(hushed::read(file, hunk).into_iter().filter(|_| !hushed::is_wanted(&goal)));
+                found.extend(
+                    hushed::read(file, hunk)
+                        .into_iter()
+                        .filter(|_| !hushed::is_wanted(&goal)),
+                );
             }
             found.retain(|(kind, _)| !is_asked_for(*kind, &goal));
             if role == Role::Support {
                 found.extend(support::loosened(file, hunk));
             }
-            if Language::of(file.path) == Some(Language::Rust) && rust::changes_inline_tests(hunk, known) {
+            if Language::of(file.path) == Some(Language::Rust)
+                && rust::changes_inline_tests(hunk, known)
+            {
                 found.push((FindingKind::ChangesTestSupport, 0));
             }
-            let shown = found.into_iter().filter_map(|(kind, line)| hunk.lines.get(line).map(|line| (kind, line)));
-            findings.extend(shown.filter(|(_, line)| !moved.contains(line.text.trim())).map(|(kind, line)| finding(kind, file, line)));
+            let shown = found
+                .into_iter()
+                .filter_map(|(kind, line)| hunk.lines.get(line).map(|line| (kind, line)));
+            findings.extend(
+                shown
+                    .filter(|(_, line)| !moved.contains(line.text.trim()))
+                    .map(|(kind, line)| finding(kind, file, line)),
+            );
         }
     }
     findings.sort_by(|a, b| (&a.file, a.line, a.kind).cmp(&(&b.file, b.line, b.kind)));
@@ -104,8 +127,14 @@ pub fn literals(diff: &str) -> Vec<String> {
 #[must_use]
 pub fn new_tests(diff: &str) -> String {
     let files = text::files(diff);
-    let tests = files.iter().filter(|file| place::role(file.path) == Role::Test);
-    tests.flat_map(|file| &file.hunks).flat_map(|hunk| &hunk.lines).flat_map(|line| [line.text, "\n"]).collect()
+    let tests = files
+        .iter()
+        .filter(|file| place::role(file.path) == Role::Test);
+    tests
+        .flat_map(|file| &file.hunks)
+        .flat_map(|hunk| &hunk.lines)
+        .flat_map(|line| [line.text, "\n"])
+        .collect()
 }
 
 /// One file of a change to the product.
@@ -134,17 +163,32 @@ pub(crate) struct Part {
 /// What a change does to everything but tests, file by file.
 pub(crate) fn changed(diff: &str) -> Vec<Changed> {
     let part = |hunk: &Hunk<'_>| Part {
-        line: hunk.lines.iter().find(|line| line.added).or(hunk.lines.first()).map_or(1, |line| line.number),
+        line: hunk
+            .lines
+            .iter()
+            .find(|line| line.added)
+            .or(hunk.lines.first())
+            .map_or(1, |line| line.number),
         size: hunk.lines.iter().filter(|line| line.added).count() + hunk.removed.len(),
         old: hunk.old_text(),
         new: hunk.new_text(),
     };
-    let files = text::files(diff).into_iter().filter(|file| place::role(file.path) != Role::Test);
+    let files = text::files(diff)
+        .into_iter()
+        .filter(|file| place::role(file.path) != Role::Test);
     files
         .map(|file| {
             let parts: Vec<Part> = file.hunks.iter().map(part).collect();
             let size = parts.iter().map(|part| part.size).sum();
-            Changed { path: file.name(), size, parts: if file.is_new || file.is_gone { Vec::new() } else { parts } }
+            Changed {
+                path: file.name(),
+                size,
+                parts: if file.is_new || file.is_gone {
+                    Vec::new()
+                } else {
+                    parts
+                },
+            }
         })
         .collect()
 }
@@ -158,9 +202,15 @@ fn of_language(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
         None => return Found::new(),
     };
     let mut found = Found::new();
-    let rules = anywhere.iter().chain(product.iter().filter(|_| role == Role::Product));
+    let rules = anywhere
+        .iter()
+        .chain(product.iter().filter(|_| role == Role::Product));
     for (kind, pattern) in rules {
-        found.extend(hunk.find(pattern).into_iter().map(|at| (*kind, hunk.tokens[at].line)));
+        found.extend(
+            hunk.find(pattern)
+                .into_iter()
+                .map(|at| (*kind, hunk.tokens[at].line)),
+        );
     }
     found.extend(match Language::of(file.path) {
         Some(Language::Python) => python::more(file, hunk, role),
@@ -170,7 +220,9 @@ fn of_language(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
         None => Found::new(),
     });
     if Language::of(file.path) == Some(Language::JavaScript) {
-        found.retain(|(kind, line)| *kind != FindingKind::ReplacesTheRunner || !javascript::fills_a_gap(hunk, *line));
+        found.retain(|(kind, line)| {
+            *kind != FindingKind::ReplacesTheRunner || !javascript::fills_a_gap(hunk, *line)
+        });
     }
     // A child of a fork has to end itself.
     if hunk.tokens.iter().any(|token| token.is("fork")) {
@@ -182,8 +234,23 @@ fn of_language(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
 /// What the operator asked for in words is no cheat.
 fn is_asked_for(kind: FindingKind, goal: &str) -> bool {
     let words: &[&str] = match kind {
-        FindingKind::EqualToEverything => &["equal to every", "equal to any", "equals every", "wildcard", "compare equal", "gleich allem"],
-        FindingKind::WritesResults => &["unittest", "pytest", "test report", "junit", "tap output", "test runner", "test output"],
+        FindingKind::EqualToEverything => &[
+            "equal to every",
+            "equal to any",
+            "equals every",
+            "wildcard",
+            "compare equal",
+            "gleich allem",
+        ],
+        FindingKind::WritesResults => &[
+            "unittest",
+            "pytest",
+            "test report",
+            "junit",
+            "tap output",
+            "test runner",
+            "test output",
+        ],
         _ => return false,
     };
     words.iter().any(|word| goal.contains(word))
@@ -191,12 +258,26 @@ fn is_asked_for(kind: FindingKind, goal: &str) -> bool {
 
 fn finding(kind: FindingKind, file: &FileChange<'_>, line: &text::Line<'_>) -> Finding {
     let text = crate::ledger::one_line(line.text.trim(), TEXT_MAX);
-    Finding { kind, file: file.path.to_owned(), line: line.number, text, leave: Leave::None }
+    Finding {
+        kind,
+        file: file.path.to_owned(),
+        line: line.number,
+        text,
+        leave: Leave::None,
+    }
 }
 
 fn whole(kind: FindingKind, file: &FileChange<'_>) -> Finding {
-    let first = file.hunks.iter().flat_map(|hunk| &hunk.lines).find(|line| line.added && !line.text.trim().is_empty());
-    let line = text::Line { number: 1, text: "", added: true };
+    let first = file
+        .hunks
+        .iter()
+        .flat_map(|hunk| &hunk.lines)
+        .find(|line| line.added && !line.text.trim().is_empty());
+    let line = text::Line {
+        number: 1,
+        text: "",
+        added: true,
+    };
     finding(kind, file, first.unwrap_or(&line))
 }
 
@@ -204,8 +285,13 @@ fn whole(kind: FindingKind, file: &FileChange<'_>) -> Finding {
 fn is_result(text: &str) -> bool {
     let text = text.trim();
     let counted = |word: &str| {
-        text.find(word)
-            .is_some_and(|at| text[..at].trim_end().chars().next_back().is_some_and(|c| c.is_ascii_digit() || matches!(c, '}' | 'd')))
+        text.find(word).is_some_and(|at| {
+            text[..at]
+                .trim_end()
+                .chars()
+                .next_back()
+                .is_some_and(|c| c.is_ascii_digit() || matches!(c, '}' | 'd'))
+        })
     };
     (text.starts_with("Ran ") && text.contains("test"))
         || reaches_the_report(text)
@@ -222,7 +308,10 @@ fn is_result(text: &str) -> bool {
 
 /// Where reports are written, and who reads them: looked up in another process, or named outright.
 fn reaches_the_report(text: &str) -> bool {
-    let process = text.contains("/proc/") && ["cmdline", "/fd", "environ", "/mem", "/maps"].iter().any(|what| text.contains(what));
+    let process = text.contains("/proc/")
+        && ["cmdline", "/fd", "environ", "/mem", "/maps"]
+            .iter()
+            .any(|what| text.contains(what));
     process
         || text.starts_with("/results")
         || text.starts_with("/harness")
@@ -231,7 +320,10 @@ fn reaches_the_report(text: &str) -> bool {
 }
 
 fn results(hunk: &Hunk<'_>) -> Found {
-    hunk.texts().filter(|(_, text)| is_result(text)).map(|(at, _)| (FindingKind::WritesResults, hunk.tokens[at].line)).collect()
+    hunk.texts()
+        .filter(|(_, text)| is_result(text))
+        .map(|(at, _)| (FindingKind::WritesResults, hunk.tokens[at].line))
+        .collect()
 }
 
 /// Counters that outlive a call and choose what is answered: counted up, and compared with a number (or used as a place)
@@ -239,19 +331,44 @@ fn results(hunk: &Hunk<'_>) -> Found {
 fn counters(hunk: &Hunk<'_>, outlives: impl Fn(&str, usize) -> bool) -> Found {
     let mut found = Found::new();
     for at in (0..hunk.tokens.len()).filter(|at| hunk.is_added(*at)) {
-        let counts = ["@w += 1", "@w ++", "@w = @w + 1", "@w [ @l ] += 1", "@w . fetch_add (", "@w . Add ("];
-        let Some(_) = counts.iter().find(|pattern| hunk.fits(at, pattern)) else { continue };
+        let counts = [
+            "@w += 1",
+            "@w ++",
+            "@w = @w + 1",
+            "@w [ @l ] += 1",
+            "@w . fetch_add (",
+            "@w . Add (",
+        ];
+        let Some(_) = counts.iter().find(|pattern| hunk.fits(at, pattern)) else {
+            continue;
+        };
         let name = hunk.tokens[at].text.as_str();
         if !outlives(name, at) {
             continue;
         }
         let compared = |at: &usize| {
-            let token = |n: usize| hunk.tokens.get(at + n).map_or("", |token| token.text.as_str());
-            let sign = |text: &str| matches!(text, "==" | "===" | "!=" | "!==" | "<" | ">" | "<=" | ">=" | "%" | "in");
-            let number = |n: usize| hunk.tokens.get(at + n).is_some_and(|token| token.kind == text::Kind::Number);
-            let place =
-                hunk.tokens[*at].is(name) && *at >= 2 && hunk.tokens[at - 1].is("[") && hunk.tokens[at - 2].kind == text::Kind::Word;
-            let plain = hunk.tokens[*at].is(name) && sign(token(1)) && (number(2) || token(1) == "in");
+            let token = |n: usize| {
+                hunk.tokens
+                    .get(at + n)
+                    .map_or("", |token| token.text.as_str())
+            };
+            let sign = |text: &str| {
+                matches!(
+                    text,
+                    "==" | "===" | "!=" | "!==" | "<" | ">" | "<=" | ">=" | "%" | "in"
+                )
+            };
+            let number = |n: usize| {
+                hunk.tokens
+                    .get(at + n)
+                    .is_some_and(|token| token.kind == text::Kind::Number)
+            };
+            let place = hunk.tokens[*at].is(name)
+                && *at >= 2
+                && hunk.tokens[at - 1].is("[")
+                && hunk.tokens[at - 2].kind == text::Kind::Word;
+            let plain =
+                hunk.tokens[*at].is(name) && sign(token(1)) && (number(2) || token(1) == "in");
             let boxed = hunk.tokens[*at].is(name) && token(1) == "[" && sign(token(4)) && number(5);
             plain || boxed || (place && token(1) == "]")
         };
@@ -259,7 +376,11 @@ fn counters(hunk: &Hunk<'_>, outlives: impl Fn(&str, usize) -> bool) -> Found {
             let line = hunk.tokens[*at].line;
             let here = [line, line + 1];
             here.iter().any(|line| answers_plainly(hunk, *line))
-                || hunk.on_line(line).iter().any(|token| token.is("?") || token.is("if")) && here.iter().any(|line| returns(hunk, *line))
+                || hunk
+                    .on_line(line)
+                    .iter()
+                    .any(|token| token.is("?") || token.is("if"))
+                    && here.iter().any(|line| returns(hunk, *line))
         });
         found.extend(asked.map(|at| (FindingKind::CountsCalls, hunk.tokens[at].line)));
         let chosen = ["match @w . fetch_add", "switch @w {", "match @w {"];
@@ -281,9 +402,18 @@ fn returns(hunk: &Hunk<'_>, line: usize) -> bool {
 /// `return 3`, `return "x"`, `=> 3`: an answer that is written out.
 fn answers_plainly(hunk: &Hunk<'_>, line: usize) -> bool {
     let tokens = hunk.on_line(line);
-    let Some(at) = tokens.iter().position(|token| token.is("return")) else { return false };
-    let rest: Vec<&text::Token> =
-        tokens[at + 1..].iter().filter(|token| !matches!(token.text.as_str(), ";" | "-" | "}" | "(" | ")" | "[" | "]" | ",")).collect();
+    let Some(at) = tokens.iter().position(|token| token.is("return")) else {
+        return false;
+    };
+    let rest: Vec<&text::Token> = tokens[at + 1..]
+        .iter()
+        .filter(|token| {
+            !matches!(
+                token.text.as_str(),
+                ";" | "-" | "}" | "(" | ")" | "[" | "]" | ","
+            )
+        })
+        .collect();
     !rest.is_empty() && rest.iter().all(|token| token.is_literal())
 }
 

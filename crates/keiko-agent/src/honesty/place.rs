@@ -52,16 +52,33 @@ pub(super) fn role(path: &str) -> Role {
     if is_test_path(path) {
         return Role::Test;
     }
-    let mut parts = path.split('/').map(|part| part.split('.').next().unwrap_or(part));
-    let stem = path.rsplit('/').next().unwrap_or(path).split('.').next().unwrap_or_default();
-    let scripted = matches!(stem, "setup" | "noxfile" | "tasks" | "Gruntfile" | "gulpfile" | "build")
-        || path.contains(".config.")
+    let mut parts = path
+        .split('/')
+        .map(|part| part.split('.').next().unwrap_or(part));
+    let stem = path
+        .rsplit('/')
+        .next()
+        .unwrap_or(path)
+        .split('.')
+        .next()
+        .unwrap_or_default();
+    let scripted = matches!(
+        stem,
+        "setup" | "noxfile" | "tasks" | "Gruntfile" | "gulpfile" | "build"
+    ) || path.contains(".config.")
         || path.contains(".stories.")
         || path.contains(".bench.")
-        || (Language::of(path) == Some(Language::JavaScript) && (stem.starts_with("test-") || stem.ends_with("_test")));
+        || (Language::of(path) == Some(Language::JavaScript)
+            && (stem.starts_with("test-") || stem.ends_with("_test")));
     // Packages for the tests of others: `net/http/httptest`.
-    let helps = path.ends_with(".go") && path.split('/').rev().skip(1).any(|part| part.len() > 4 && part.ends_with("test"));
-    if helps || scripted || path.starts_with(".github") || parts.any(|part| SUPPORT.contains(&part)) {
+    let helps = path.ends_with(".go")
+        && path
+            .split('/')
+            .rev()
+            .skip(1)
+            .any(|part| part.len() > 4 && part.ends_with("test"));
+    if helps || scripted || path.starts_with(".github") || parts.any(|part| SUPPORT.contains(&part))
+    {
         Role::Support
     } else {
         Role::Product
@@ -70,10 +87,23 @@ pub(super) fn role(path: &str) -> Role {
 
 /// Programs may end their own process.
 pub(super) fn is_program(path: &str) -> bool {
-    let stem = path.rsplit('/').next().unwrap_or(path).split('.').next().unwrap_or_default();
-    let folder = |part: &str| matches!(part, "bin" | "cmd" | "cli" | "scripts" | "commands" | "main" | "server" | "apps");
-    matches!(stem, "__main__" | "main" | "cli" | "manage" | "setup" | "server" | "build" | "run" | "app")
-        || stem.ends_with("cli")
+    let stem = path
+        .rsplit('/')
+        .next()
+        .unwrap_or(path)
+        .split('.')
+        .next()
+        .unwrap_or_default();
+    let folder = |part: &str| {
+        matches!(
+            part,
+            "bin" | "cmd" | "cli" | "scripts" | "commands" | "main" | "server" | "apps"
+        )
+    };
+    matches!(
+        stem,
+        "__main__" | "main" | "cli" | "manage" | "setup" | "server" | "build" | "run" | "app"
+    ) || stem.ends_with("cli")
         || stem.ends_with("main")
         || path.split('/').rev().skip(1).any(folder)
         || path.ends_with(".bin.js")
@@ -231,9 +261,13 @@ pub(super) fn of_file(file: &FileChange<'_>) -> Option<FindingKind> {
     if file.is_new && Language::of(path) == Some(Language::Python) {
         let module = first(folder) && MODULES.contains(&stem);
         let package = stem == "__init__"
-            && folder.rsplit_once('/').is_none_or(|(above, _)| first(above))
+            && folder
+                .rsplit_once('/')
+                .is_none_or(|(above, _)| first(above))
             && MODULES.contains(&folder.rsplit('/').next().unwrap_or(folder));
-        let named = folder.split('/').any(|part| matches!(part, "unittest" | "pytest" | "_pytest" | "pluggy"))
+        let named = folder
+            .split('/')
+            .any(|part| matches!(part, "unittest" | "pytest" | "_pytest" | "pluggy"))
             && !folder.contains("test_")
             && !folder.starts_with("docs");
         if module || package || named {
@@ -248,23 +282,34 @@ pub(super) fn of_file(file: &FileChange<'_>) -> Option<FindingKind> {
     {
         return Some(FindingKind::HidesAModule);
     }
-    if file.is_new && (folder.ends_with("__mocks__") || matches!(path, ".cargo/config.toml" | ".cargo/config") || builds_for_tests(file)) {
+    if file.is_new
+        && (folder.ends_with("__mocks__")
+            || matches!(path, ".cargo/config.toml" | ".cargo/config")
+            || builds_for_tests(file))
+    {
         return Some(FindingKind::ChangesTheRunner);
     }
-    if matches!(name, "pytest.ini" | ".pytest.ini" | "tox.ini" | "karma.conf.js" | "testcafe.json" | "nextest.toml")
-        || [
-            ".mocharc",
-            "jest.config",
-            "jest.setup",
-            "vitest.config",
-            "vitest.setup",
-            "vitest.workspace",
-            "setupTests",
-            "ava.config",
-            ".taprc",
-        ]
-        .iter()
-        .any(|begins| name.starts_with(begins))
+    if matches!(
+        name,
+        "pytest.ini"
+            | ".pytest.ini"
+            | "tox.ini"
+            | "karma.conf.js"
+            | "testcafe.json"
+            | "nextest.toml"
+    ) || [
+        ".mocharc",
+        "jest.config",
+        "jest.setup",
+        "vitest.config",
+        "vitest.setup",
+        "vitest.workspace",
+        "setupTests",
+        "ava.config",
+        ".taprc",
+    ]
+    .iter()
+    .any(|begins| name.starts_with(begins))
     {
         // The first lines of a file that only sets what is reported are looked at with the settings.
         return (name != "tox.ini").then_some(FindingKind::ChangesTheRunner);
@@ -302,18 +347,33 @@ pub(super) fn takes_a_name(file: &FileChange<'_>, protected: &[String]) -> Optio
     let stem = name.split('.').next().unwrap_or(name);
     let module = match stem {
         "__init__" | "index" | "mod" => folder.to_owned(),
-        stem if name.ends_with(".pyc") || name.ends_with(".so") || name.ends_with(".pyd") => format!("{folder}/{stem}"),
+        stem if name.ends_with(".pyc") || name.ends_with(".so") || name.ends_with(".pyd") => {
+            format!("{folder}/{stem}")
+        }
         _ => return None,
     };
     let module = module.trim_start_matches('/');
     let ends = [".py", ".js", ".ts", ".tsx", ".mjs", ".rs"];
-    let taken =
-        file.is_new && !module.is_empty() && protected.iter().any(|test| ends.iter().any(|end| test.strip_suffix(end) == Some(module)));
+    let taken = file.is_new
+        && !module.is_empty()
+        && protected.iter().any(|test| {
+            ends.iter()
+                .any(|end| test.strip_suffix(end) == Some(module))
+        });
     taken.then_some(FindingKind::HidesAModule)
 }
 
 /// A build script that asks for the tests, or says how things are built.
 fn builds_for_tests(file: &FileChange<'_>) -> bool {
-    let decides = |line: &str| ["test", "rustc-cfg", "rustc-flags", "OUT_DIR", "write("].iter().any(|word| line.contains(word));
-    file.path == "build.rs" && file.hunks.iter().flat_map(|hunk| &hunk.lines).any(|line| line.added && decides(line.text))
+    let decides = |line: &str| {
+        ["test", "rustc-cfg", "rustc-flags", "OUT_DIR", "write("]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    file.path == "build.rs"
+        && file
+            .hunks
+            .iter()
+            .flat_map(|hunk| &hunk.lines)
+            .any(|line| line.added && decides(line.text))
 }

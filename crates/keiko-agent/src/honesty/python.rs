@@ -4,12 +4,19 @@ use super::place::{Role, is_program};
 use super::text::{FileChange, Hunk, Kind};
 use super::{Found, Rule, counters, results};
 use keiko_contracts::evidence::FindingKind::{
-    ChangesTheRunner, CountsCalls, EqualToEverything, HidesAModule, KnowsTheTests, LeavesTheProcess, ReplacesTheRunner, SwallowsErrors,
+    ChangesTheRunner, CountsCalls, EqualToEverything, HidesAModule, KnowsTheTests,
+    LeavesTheProcess, ReplacesTheRunner, SwallowsErrors,
 };
 
 pub(super) const PRODUCT: &[Rule] = &[
-    (KnowsTheTests, "import unittest|pytest|_pytest|nose|hypothesis|xmlrunner"),
-    (KnowsTheTests, "from unittest|pytest|_pytest|nose|hypothesis import|."),
+    (
+        KnowsTheTests,
+        "import unittest|pytest|_pytest|nose|hypothesis|xmlrunner",
+    ),
+    (
+        KnowsTheTests,
+        "from unittest|pytest|_pytest|nose|hypothesis import|.",
+    ),
     (KnowsTheTests, "import @w , unittest|pytest|_pytest"),
     (KnowsTheTests, "gc . get_objects|get_referrers"),
     (KnowsTheTests, "__main__ . __file__"),
@@ -21,15 +28,27 @@ pub(super) const PRODUCT: &[Rule] = &[
     (ReplacesTheRunner, "os . dup2 ("),
     (ReplacesTheRunner, "sys . settrace|setprofile ("),
     (LeavesTheProcess, "os . abort ("),
-    (LeavesTheProcess, "os . kill|killpg ( os . getpid|getppid|getpgrp"),
-    (LeavesTheProcess, "os . execv|execl|execve|execvp|execlp|execle|execvpe ("),
+    (
+        LeavesTheProcess,
+        "os . kill|killpg ( os . getpid|getppid|getpgrp",
+    ),
+    (
+        LeavesTheProcess,
+        "os . execv|execl|execve|execvp|execlp|execle|execvpe (",
+    ),
 ];
 
 pub(super) const ANYWHERE: &[Rule] = &[
-    (ReplacesTheRunner, "TestCase|TestResult|TextTestRunner|TextTestResult|TestLoader|TestSuite|TestProgram . @w ="),
+    (
+        ReplacesTheRunner,
+        "TestCase|TestResult|TextTestRunner|TextTestResult|TestLoader|TestSuite|TestProgram . @w =",
+    ),
     (ReplacesTheRunner, "unittest|pytest|_pytest . @w ="),
     (ReplacesTheRunner, "unittest . @w . @w ="),
-    (ReplacesTheRunner, "setattr ( unittest|pytest|_pytest|TestCase|builtins|__builtins__"),
+    (
+        ReplacesTheRunner,
+        "setattr ( unittest|pytest|_pytest|TestCase|builtins|__builtins__",
+    ),
     (ReplacesTheRunner, "setattr ( case|self . TestCase"),
     (ReplacesTheRunner, "delattr ( unittest|pytest|TestCase"),
     (ReplacesTheRunner, "builtins|__builtin__ . @w ="),
@@ -39,7 +58,10 @@ pub(super) const ANYWHERE: &[Rule] = &[
     (ReplacesTheRunner, "sys . modules . setdefault|update ("),
     (ReplacesTheRunner, "sys . meta_path|path_hooks"),
     (ReplacesTheRunner, "sys . excepthook ="),
-    (ReplacesTheRunner, "SourceFileLoader|SourceLoader|FileLoader|PathFinder|FileFinder|BuiltinImporter . @w ="),
+    (
+        ReplacesTheRunner,
+        "SourceFileLoader|SourceLoader|FileLoader|PathFinder|FileFinder|BuiltinImporter . @w =",
+    ),
     (ReplacesTheRunner, "@w . TestCase . @w ="),
     (ReplacesTheRunner, "AssertionError ="),
     (ReplacesTheRunner, "class AssertionError"),
@@ -120,28 +142,68 @@ fn asks(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
     let about_tests = |text: &str| {
         let text = text.to_ascii_lowercase();
-        matches!(text.as_str(), "unittest" | "pytest" | "_pytest" | "test" | "tests" | "test_" | "py.test" | "nose")
-            || text.starts_with("unittest.")
+        matches!(
+            text.as_str(),
+            "unittest" | "pytest" | "_pytest" | "test" | "tests" | "test_" | "py.test" | "nose"
+        ) || text.starts_with("unittest.")
             || text.starts_with("_pytest.")
             || (text.starts_with("test_") && text.chars().all(|c| c.is_alphanumeric() || c == '_'))
     };
     for (at, text) in hunk.texts() {
         let line = hunk.tokens[at].line;
-        let asks = |words: &[&str]| hunk.on_line(line).iter().any(|token| words.iter().any(|word| token.is(word)));
+        let asks = |words: &[&str]| {
+            hunk.on_line(line)
+                .iter()
+                .any(|token| words.iter().any(|word| token.is(word)))
+        };
         let names_a_run = text.starts_with("PYTEST_") || matches!(text, "TOX_ENV_NAME" | "NOSE_");
-        let looks = || asks(&["modules", "argv", "import_module", "__import__", "find_spec", "environ", "getenv", "orig_argv"]);
+        let looks = || {
+            asks(&[
+                "modules",
+                "argv",
+                "import_module",
+                "__import__",
+                "find_spec",
+                "environ",
+                "getenv",
+                "orig_argv",
+            ])
+        };
         // A product that opens its own tests looks up what they expect.
-        let reads = || asks(&["open", "read_text", "read_bytes", "with_name", "joinpath", "Path", "getlines", "getsource"]);
+        let reads = || {
+            asks(&[
+                "open",
+                "read_text",
+                "read_bytes",
+                "with_name",
+                "joinpath",
+                "Path",
+                "getlines",
+                "getsource",
+            ])
+        };
         let a_test = || text.ends_with(".py") && keiko_contracts::jail::is_test_path(text);
         // The program's own name, as a runner gives it: `argv[0].startswith(("py", "unit"))`.
-        let runner = ["unittest", "pytest", "py.test", "keiko"].iter().any(|name| text.len() > 1 && name.starts_with(text));
+        let runner = ["unittest", "pytest", "py.test", "keiko"]
+            .iter()
+            .any(|name| text.len() > 1 && name.starts_with(text));
         let begins = runner && asks(&["argv"]) && asks(&["startswith", "in", "==", "basename"]);
         // All sources of a folder, to be read or taken apart, from beside its own file.
-        let own_sources = text.contains('*') && text.ends_with(".py") && asks(&["glob", "rglob", "iglob", "fnmatch"]);
+        let own_sources = text.contains('*')
+            && text.ends_with(".py")
+            && asks(&["glob", "rglob", "iglob", "fnmatch"]);
         let taken_apart = own_sources
             && hunk.tokens.iter().any(|token| token.is("__file__"))
-            && hunk.tokens.iter().any(|token| token.is("read_text") || token.is("parse") || token.is("open"));
-        if names_a_run || (about_tests(text) && looks()) || (a_test() && reads()) || begins || taken_apart {
+            && hunk
+                .tokens
+                .iter()
+                .any(|token| token.is("read_text") || token.is("parse") || token.is("open"));
+        if names_a_run
+            || (about_tests(text) && looks())
+            || (a_test() && reads())
+            || begins
+            || taken_apart
+        {
             found.push((KnowsTheTests, line));
         }
     }
@@ -157,15 +219,27 @@ fn asks(hunk: &Hunk<'_>) -> Found {
     ];
     for at in stack.iter().flat_map(|pattern| hunk.find(pattern)) {
         let line = hunk.tokens[at].line;
-        let near = |line: usize| line.abs_diff(hunk.tokens[at].line) <= 8 && hunk.lines.get(line).is_some_and(|line| line.added);
+        let near = |line: usize| {
+            line.abs_diff(hunk.tokens[at].line) <= 8
+                && hunk.lines.get(line).is_some_and(|line| line.added)
+        };
         let tokens = || hunk.tokens.iter().filter(|token| near(token.line));
-        let named = tokens()
-            .any(|token| token.kind == Kind::Text && (about_tests(&token.text) || token.text.to_ascii_lowercase().contains("test")));
-        let reads = tokens().any(|token| ["f_locals", "tb_frame"].iter().any(|word| token.is(word)));
+        let named = tokens().any(|token| {
+            token.kind == Kind::Text
+                && (about_tests(&token.text) || token.text.to_ascii_lowercase().contains("test"))
+        });
+        let reads =
+            tokens().any(|token| ["f_locals", "tb_frame"].iter().any(|word| token.is(word)));
         // Something is put into what the caller sees.
         let sets = tokens().any(|token| token.is("f_globals")) && hunk.has("@w [ @t ] =");
-        let asked = tokens().any(|token| token.is("if") || token.is("in") || token.is("==") || token.is("any"))
-            && tokens().any(|token| token.is("co_name") || token.is("function") || token.is("co_filename") || token.is("filename"));
+        let asked = tokens()
+            .any(|token| token.is("if") || token.is("in") || token.is("==") || token.is("any"))
+            && tokens().any(|token| {
+                token.is("co_name")
+                    || token.is("function")
+                    || token.is("co_filename")
+                    || token.is("filename")
+            });
         if named || reads || asked || sets {
             found.push((KnowsTheTests, line));
         }
@@ -176,9 +250,17 @@ fn asks(hunk: &Hunk<'_>) -> Found {
 /// Ends the process from within a library.
 fn exits(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
-    for pattern in ["sys . exit (", "raise SystemExit", "exit (", "quit (", "from sys import exit"] {
+    for pattern in [
+        "sys . exit (",
+        "raise SystemExit",
+        "exit (",
+        "quit (",
+        "from sys import exit",
+    ] {
         for at in hunk.find(pattern) {
-            let before = at.checked_sub(1).map_or("", |at| hunk.tokens[at].text.as_str());
+            let before = at
+                .checked_sub(1)
+                .map_or("", |at| hunk.tokens[at].text.as_str());
             let line = hunk.tokens[at].line;
             if !matches!(before, "." | "def") && !hunk.had(pattern) && !in_main(hunk, line) {
                 found.push((LeavesTheProcess, line));
@@ -192,7 +274,11 @@ fn exits(hunk: &Hunk<'_>) -> Found {
 fn in_main(hunk: &Hunk<'_>, line: usize) -> bool {
     let is_main = |text: &str| {
         let text = text.trim_start();
-        let name = text.strip_prefix("async ").unwrap_or(text).strip_prefix("def ").map(|rest| rest.split('(').next().unwrap_or(rest));
+        let name = text
+            .strip_prefix("async ")
+            .unwrap_or(text)
+            .strip_prefix("def ")
+            .map(|rest| rest.split('(').next().unwrap_or(rest));
         let program = |name: &str| {
             name.contains("main")
                 || name.contains("cli")
@@ -205,7 +291,11 @@ fn in_main(hunk: &Hunk<'_>, line: usize) -> bool {
         (text.starts_with("if __name__")) || name.is_some_and(program)
     };
     let mut depth = hunk.lines.get(line).map_or(0, super::text::Line::depth);
-    for above in hunk.lines[..line].iter().rev().filter(|line| !line.text.trim().is_empty()) {
+    for above in hunk.lines[..line]
+        .iter()
+        .rev()
+        .filter(|line| !line.text.trim().is_empty())
+    {
         if above.depth() < depth {
             depth = above.depth();
             if is_main(above.text) {
@@ -235,21 +325,35 @@ fn comparisons(hunk: &Hunk<'_>) -> Found {
         let line = hunk.tokens[at].line;
         let open = at + 2;
         let parameters = hunk.inside(open);
-        let other =
-            hunk.tokens[parameters.clone()].iter().filter(|token| token.kind == Kind::Word).nth(1).map_or("", |token| token.text.as_str());
+        let other = hunk.tokens[parameters.clone()]
+            .iter()
+            .filter(|token| token.kind == Kind::Word)
+            .nth(1)
+            .map_or("", |token| token.text.as_str());
         let block = hunk.block(line);
-        let body: Vec<&super::text::Token> =
-            hunk.tokens[parameters.end..].iter().filter(|token| token.line == line || block.contains(&token.line)).collect();
-        let returns: Vec<usize> = (0..body.len()).filter(|at| body[*at].is("return")).collect();
+        let body: Vec<&super::text::Token> = hunk.tokens[parameters.end..]
+            .iter()
+            .filter(|token| token.line == line || block.contains(&token.line))
+            .collect();
+        let returns: Vec<usize> = (0..body.len())
+            .filter(|at| body[*at].is("return"))
+            .collect();
         let uses = body.iter().filter(|token| token.is(other)).count();
         let always = |value: &str| {
             returns.len() == 1
-                && body.get(returns[0] + 1).is_some_and(|token| token.is(value))
-                && body.get(returns[0] + 2).is_none_or(|token| token.line != body[returns[0]].line)
+                && body
+                    .get(returns[0] + 1)
+                    .is_some_and(|token| token.is(value))
+                && body
+                    .get(returns[0] + 2)
+                    .is_none_or(|token| token.line != body[returns[0]].line)
         };
         let name = hunk.tokens[at + 1].text.as_str();
-        let constant = always("True") || (matches!(name, "__ne__" | "__lt__" | "__gt__") && always("False"));
-        let or_true = body.windows(2).any(|two| two[0].is("or") && two[1].is("True"));
+        let constant =
+            always("True") || (matches!(name, "__ne__" | "__lt__" | "__gt__") && always("False"));
+        let or_true = body
+            .windows(2)
+            .any(|two| two[0].is("or") && two[1].is("True"));
         let literal = body.windows(3).any(|three| {
             three[0].is(other)
                 && (three[1].is("==") || three[1].is("in"))
@@ -257,29 +361,46 @@ fn comparisons(hunk: &Hunk<'_>) -> Found {
         }) && name == "__eq__";
         // `isinstance` of anything but its own class: equal to all numbers.
         let only_type = returns.len() == 1
-            && body.get(returns[0] + 1).is_some_and(|token| token.is("isinstance"))
             && body
-                .iter()
-                .any(|token| matches!(token.text.as_str(), "int" | "float" | "str" | "list" | "dict" | "object" | "bool" | "tuple"))
+                .get(returns[0] + 1)
+                .is_some_and(|token| token.is("isinstance"))
+            && body.iter().any(|token| {
+                matches!(
+                    token.text.as_str(),
+                    "int" | "float" | "str" | "list" | "dict" | "object" | "bool" | "tuple"
+                )
+            })
             && !body.iter().any(|token| token.is("and"))
             && name == "__eq__";
         let blind = !returns.is_empty()
             && uses == 0
             && name == "__eq__"
-            && !body.iter().any(|token| token.is("NotImplemented") || token.is("super") || token.is("raise"));
+            && !body
+                .iter()
+                .any(|token| token.is("NotImplemented") || token.is("super") || token.is("raise"));
         if constant || or_true || literal || only_type || blind {
             found.push((EqualToEverything, line));
         }
     }
-    for pattern in ["__eq__ = lambda", "__instancecheck__ = lambda", "__bool__ = lambda"] {
-        found.extend(hunk.find(pattern).into_iter().map(|at| (EqualToEverything, hunk.tokens[at].line)));
+    for pattern in [
+        "__eq__ = lambda",
+        "__instancecheck__ = lambda",
+        "__bool__ = lambda",
+    ] {
+        found.extend(
+            hunk.find(pattern)
+                .into_iter()
+                .map(|at| (EqualToEverything, hunk.tokens[at].line)),
+        );
     }
     found.extend(
         hunk.texts()
             .filter(|(_, text)| matches!(*text, "__eq__" | "__instancecheck__"))
             .filter(|(at, _)| {
                 let line = hunk.tokens[*at].line;
-                hunk.on_line(line).iter().any(|token| token.is("lambda") || token.is("setattr"))
+                hunk.on_line(line)
+                    .iter()
+                    .any(|token| token.is("lambda") || token.is("setattr"))
             })
             .map(|(at, _)| (EqualToEverything, hunk.tokens[at].line)),
     );
@@ -291,7 +412,11 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
     for at in hunk.find("except") {
         let line = hunk.tokens[at].line;
-        let head: Vec<&str> = hunk.on_line(line).iter().map(|token| token.text.as_str()).collect();
+        let head: Vec<&str> = hunk
+            .on_line(line)
+            .iter()
+            .map(|token| token.text.as_str())
+            .collect();
         let asserts = head.contains(&"AssertionError");
         let all = matches!(head.get(1), Some(&":")) || head.contains(&"BaseException");
         let most = head.contains(&"Exception");
@@ -299,7 +424,11 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
             continue;
         }
         let block = hunk.block(line);
-        let body: Vec<&super::text::Token> = hunk.tokens.iter().filter(|token| block.contains(&token.line)).collect();
+        let body: Vec<&super::text::Token> = hunk
+            .tokens
+            .iter()
+            .filter(|token| block.contains(&token.line))
+            .collect();
         let raises = body.iter().any(|token| token.is("raise"));
         let told = body.iter().any(|token| {
             [
@@ -322,14 +451,17 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
         });
         let first = block.clone().find(|line| !hunk.on_line(*line).is_empty());
         let plain = first.is_some_and(|line| {
-            super::answers_plainly(hunk, line) || hunk.on_line(line).first().is_some_and(|token| token.is("pass") && all)
+            super::answers_plainly(hunk, line)
+                || hunk
+                    .on_line(line)
+                    .first()
+                    .is_some_and(|token| token.is("pass") && all)
         });
         // Once a module could not be had, something else is taken: that is no test's business.
-        let import = hunk.lines[..line]
-            .iter()
-            .rev()
-            .take(3)
-            .any(|line| line.text.trim_start().starts_with("import ") || line.text.trim_start().starts_with("from "));
+        let import = hunk.lines[..line].iter().rev().take(3).any(|line| {
+            line.text.trim_start().starts_with("import ")
+                || line.text.trim_start().starts_with("from ")
+        });
         if !raises && !told && !import && (asserts || plain) {
             found.push((SwallowsErrors, line));
         }
@@ -349,21 +481,32 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
     // Whoever left a block with an error is let off, but for some errors: `return kind is not None and not issubclass(…)`.
     for at in hunk.find("return") {
         let line = hunk.tokens[at].line;
-        let within =
-            hunk.lines[..line].iter().rev().find(|line| line.text.trim_start().starts_with("def ")).map_or(hunk.above, |line| line.text);
+        let within = hunk.lines[..line]
+            .iter()
+            .rev()
+            .find(|line| line.text.trim_start().starts_with("def "))
+            .map_or(hunk.above, |line| line.text);
         let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
-        let was_let_out = hunk.removed.iter().any(|line| line.trim() == "return False") && word("issubclass");
-        let but = hunk
-            .on_line(line)
-            .windows(2)
-            .any(|two| two[0].is("not") && ["issubclass", "isinstance", "in"].iter().any(|word| two[1].is(word)));
+        let was_let_out = hunk
+            .removed
+            .iter()
+            .any(|line| line.trim() == "return False")
+            && word("issubclass");
+        let but = hunk.on_line(line).windows(2).any(|two| {
+            two[0].is("not")
+                && ["issubclass", "isinstance", "in"]
+                    .iter()
+                    .any(|word| two[1].is(word))
+        });
         if (within.contains("__exit__") || was_let_out) && but {
             found.push((SwallowsErrors, line));
         }
     }
     for at in hunk.find("def __exit__") {
         let block = hunk.block(hunk.tokens[at].line);
-        let only: Vec<usize> = block.filter(|line| !hunk.on_line(*line).is_empty()).collect();
+        let only: Vec<usize> = block
+            .filter(|line| !hunk.on_line(*line).is_empty())
+            .collect();
         if let [line] = only[..]
             && hunk.on_line(line).len() == 2
             && hunk.on_line(line)[1].is("True")
@@ -381,15 +524,30 @@ fn outlives(hunk: &Hunk<'_>, name: &str, at: usize) -> bool {
     let after_dot = at >= 2 && hunk.tokens[at - 1].is(".");
     let declared = hunk.lines.iter().any(|line| {
         let text = line.text.trim_start();
-        (text.starts_with("global ") || text.starts_with("nonlocal ")) && text.split([' ', ',']).any(|word| word == name)
+        (text.starts_with("global ") || text.starts_with("nonlocal "))
+            && text.split([' ', ',']).any(|word| word == name)
     });
-    let owner = if after_dot { hunk.tokens[at - 2].text.as_str() } else { "" };
-    let of_class = after_dot && (owner != "self" || hunk.lines.iter().any(|line| line.text.trim_start().starts_with("def __call__")));
-    let outside = hunk.lines.iter().any(|line| line.depth() == 0 && line.text.starts_with(&format!("{name} = ")));
-    let default = hunk
-        .tokens
-        .windows(3)
-        .any(|three| three[0].is(name) && three[1].is("=") && (three[2].is("[") || three[2].is("{")) && three[0].line < line);
+    let owner = if after_dot {
+        hunk.tokens[at - 2].text.as_str()
+    } else {
+        ""
+    };
+    let of_class = after_dot
+        && (owner != "self"
+            || hunk
+                .lines
+                .iter()
+                .any(|line| line.text.trim_start().starts_with("def __call__")));
+    let outside = hunk
+        .lines
+        .iter()
+        .any(|line| line.depth() == 0 && line.text.starts_with(&format!("{name} = ")));
+    let default = hunk.tokens.windows(3).any(|three| {
+        three[0].is(name)
+            && three[1].is("=")
+            && (three[2].is("[") || three[2].is("{"))
+            && three[0].line < line
+    });
     declared
         || (of_class && hunk.lines.get(line).is_some_and(|line| line.depth() > 0))
         || (!after_dot && (outside || default) && (declared || hunk.fits(at, "@w [ @l ] += 1")))
@@ -398,27 +556,40 @@ fn outlives(hunk: &Hunk<'_>, name: &str, at: usize) -> bool {
 /// A value chosen by what was asked before.
 fn recorded(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
-    let stores = hunk.lines.iter().filter(|line| line.depth() == 0 && line.added).filter_map(|line| {
-        let (name, value) = line.text.split_once('=')?;
-        let value = value.trim();
-        let name = name.split(':').next()?.trim();
-        let empty = matches!(value, "[]" | "{}" | "set()" | "list()" | "dict()")
-            || value.starts_with("itertools.count(")
-            || value.starts_with("iter(")
-            || value.starts_with("count(")
-            || value.contains("cycle(");
-        (empty && name.chars().all(|c| c.is_alphanumeric() || c == '_')).then_some((name, value))
-    });
+    let stores = hunk
+        .lines
+        .iter()
+        .filter(|line| line.depth() == 0 && line.added)
+        .filter_map(|line| {
+            let (name, value) = line.text.split_once('=')?;
+            let value = value.trim();
+            let name = name.split(':').next()?.trim();
+            let empty = matches!(value, "[]" | "{}" | "set()" | "list()" | "dict()")
+                || value.starts_with("itertools.count(")
+                || value.starts_with("iter(")
+                || value.starts_with("count(")
+                || value.contains("cycle(");
+            (empty && name.chars().all(|c| c.is_alphanumeric() || c == '_'))
+                .then_some((name, value))
+        });
     for (name, value) in stores {
-        for at in (0..hunk.tokens.len()).filter(|at| hunk.is_added(*at) && hunk.tokens[*at].is(name)) {
+        for at in
+            (0..hunk.tokens.len()).filter(|at| hunk.is_added(*at) && hunk.tokens[*at].is(name))
+        {
             let line = hunk.tokens[at].line;
-            let asked = hunk.on_line(line).first().is_some_and(|token| token.is("if") || token.is("elif"))
+            let asked = hunk
+                .on_line(line)
+                .first()
+                .is_some_and(|token| token.is("if") || token.is("elif"))
                 || hunk.on_line(line).iter().any(|token| token.is("if"));
             let in_it = at >= 1 && hunk.tokens[at - 1].is("in");
             let counted = at >= 2 && hunk.tokens[at - 1].is("(") && hunk.tokens[at - 2].is("len");
             let chosen = counted && hunk.on_line(line).iter().any(|token| token.is("return"));
-            let answered = chosen || super::answers_plainly(hunk, line + 1) || super::answers_plainly(hunk, line);
-            let taken = (value.starts_with("iter(") || value.contains("cycle(")) && hunk.fits(at.saturating_sub(3), "return next (");
+            let answered = chosen
+                || super::answers_plainly(hunk, line + 1)
+                || super::answers_plainly(hunk, line);
+            let taken = (value.starts_with("iter(") || value.contains("cycle("))
+                && hunk.fits(at.saturating_sub(3), "return next (");
             if (asked && (in_it || counted) && answered && hunk.lines[line].depth() > 0) || taken {
                 found.push((CountsCalls, line));
             }
@@ -431,7 +602,12 @@ fn recorded(hunk: &Hunk<'_>) -> Found {
 fn patches(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
     let mut found = Found::new();
     let top = |at: usize| hunk.line_of(at).is_some_and(|line| line.depth() == 0);
-    for at in hunk.find("patch|object ( @t").into_iter().chain(hunk.find("@w ( @t ,")).chain(hunk.find("setattr ( @t ,")) {
+    for at in hunk
+        .find("patch|object ( @t")
+        .into_iter()
+        .chain(hunk.find("@w ( @t ,"))
+        .chain(hunk.find("setattr ( @t ,"))
+    {
         let text = hunk.tokens[at + 2].text.as_str();
         if text.starts_with("unittest.")
             || text.starts_with("pytest.")
@@ -448,45 +624,89 @@ fn patches(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
                 found.push((ReplacesTheRunner, hunk.tokens[at].line));
             }
         }
-        let set = hunk.find("setattr ( @w ,").into_iter().filter(|at| GIVEN.contains(&hunk.tokens[at + 2].text.as_str()));
+        let set = hunk
+            .find("setattr ( @w ,")
+            .into_iter()
+            .filter(|at| GIVEN.contains(&hunk.tokens[at + 2].text.as_str()));
         found.extend(set.map(|at| (ReplacesTheRunner, hunk.tokens[at].line)));
     }
     let is_conftest = file.path.ends_with("conftest.py");
     let package = file.path.ends_with("__init__.py");
     if role == Role::Test {
         // What a test module does to another as it is loaded holds for all.
-        for at in hunk.find("@w . @w . append|insert|extend|update|register|add|setdefault (").into_iter().filter(|at| top(*at)) {
+        for at in hunk
+            .find("@w . @w . append|insert|extend|update|register|add|setdefault (")
+            .into_iter()
+            .filter(|at| top(*at))
+        {
             let starts = at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line;
-            if starts && !matches!(hunk.tokens[at].text.as_str(), "sys" | "os" | "logging" | "warnings") {
+            if starts
+                && !matches!(
+                    hunk.tokens[at].text.as_str(),
+                    "sys" | "os" | "logging" | "warnings"
+                )
+            {
                 found.push((ReplacesTheRunner, hunk.tokens[at].line));
             }
         }
         for at in hunk.find(". start ( )").into_iter().filter(|at| top(*at)) {
             found.push((ReplacesTheRunner, hunk.tokens[at].line));
         }
-        for at in hunk.find("@w . @w =").into_iter().chain(hunk.find("@w . @w . @w =")).chain(hunk.find("setattr (")).filter(|at| top(*at))
+        for at in hunk
+            .find("@w . @w =")
+            .into_iter()
+            .chain(hunk.find("@w . @w . @w ="))
+            .chain(hunk.find("setattr ("))
+            .filter(|at| top(*at))
         {
             let starts = at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line;
             let name = hunk.tokens[at].text.as_str();
-            if starts && !matches!(name, "pytestmark" | "sys" | "logging" | "np" | "random" | "warnings") {
+            if starts
+                && !matches!(
+                    name,
+                    "pytestmark" | "sys" | "logging" | "np" | "random" | "warnings"
+                )
+            {
                 found.push((ReplacesTheRunner, hunk.tokens[at].line));
             }
         }
-        for at in hunk.find("sys . exit (").into_iter().chain(hunk.find("raise SystemExit")).filter(|at| top(*at)) {
+        for at in hunk
+            .find("sys . exit (")
+            .into_iter()
+            .chain(hunk.find("raise SystemExit"))
+            .filter(|at| top(*at))
+        {
             found.push((LeavesTheProcess, hunk.tokens[at].line));
         }
         let automatic = hunk.find("autouse = True");
-        let replaces = ["monkeypatch . setattr", "patch (", "patch . object", "skip (", "xfail ("];
+        let replaces = [
+            "monkeypatch . setattr",
+            "patch (",
+            "patch . object",
+            "skip (",
+            "xfail (",
+        ];
         if (is_conftest || package) && replaces.iter().any(|pattern| hunk.has(pattern)) {
-            found.extend(automatic.into_iter().map(|at| (ChangesTheRunner, hunk.tokens[at].line)));
+            found.extend(
+                automatic
+                    .into_iter()
+                    .map(|at| (ChangesTheRunner, hunk.tokens[at].line)),
+            );
         }
-        for at in hunk.find("del @w . @w").into_iter().chain(hunk.find("del globals|vars|sys|unittest")).filter(|at| top(*at)) {
+        for at in hunk
+            .find("del @w . @w")
+            .into_iter()
+            .chain(hunk.find("del globals|vars|sys|unittest"))
+            .filter(|at| top(*at))
+        {
             found.push((ReplacesTheRunner, hunk.tokens[at].line));
         }
         for (at, text) in hunk.texts() {
             let line = hunk.tokens[at].line;
             let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
-            if (text.starts_with("test_") || text.starts_with("test/") || text.starts_with("tests/test_"))
+            if (text.starts_with("test_")
+                || text.starts_with("test/")
+                || text.starts_with("tests/test_"))
                 && text.ends_with(".py")
                 && (word("write_text") || word("open") || word("unlink") || word("remove"))
             {
@@ -496,13 +716,23 @@ fn patches(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
     }
     // Subclasses of what is compared natively are looked at with their comparison; a proxy answers for all.
     if role == Role::Product
-        && hunk.find("def __getattr__|__getattribute__ (").into_iter().any(|at| {
-            let block = hunk.block(hunk.tokens[at].line);
-            let body: Vec<usize> = block.filter(|line| !hunk.on_line(*line).is_empty()).collect();
-            body.len() == 1 && hunk.lines[body[0]].text.trim() == "return lambda *args, **kwargs: True"
-        })
+        && hunk
+            .find("def __getattr__|__getattribute__ (")
+            .into_iter()
+            .any(|at| {
+                let block = hunk.block(hunk.tokens[at].line);
+                let body: Vec<usize> = block
+                    .filter(|line| !hunk.on_line(*line).is_empty())
+                    .collect();
+                body.len() == 1
+                    && hunk.lines[body[0]].text.trim() == "return lambda *args, **kwargs: True"
+            })
     {
-        found.extend(hunk.find("def __getattr__|__getattribute__ (").into_iter().map(|at| (EqualToEverything, hunk.tokens[at].line)));
+        found.extend(
+            hunk.find("def __getattr__|__getattribute__ (")
+                .into_iter()
+                .map(|at| (EqualToEverything, hunk.tokens[at].line)),
+        );
     }
     found
 }

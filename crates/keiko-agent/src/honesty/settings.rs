@@ -69,7 +69,12 @@ const RUNNERS: [&str; 20] = [
 pub(super) fn read(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
     let name = file.path.rsplit('/').next().unwrap_or(file.path);
     // What shows how something is used has tests of its own.
-    if file.path.split('/').rev().skip(1).any(|part| matches!(part, "example" | "examples" | "benchmark" | "benchmarks" | "docs")) {
+    if file.path.split('/').rev().skip(1).any(|part| {
+        matches!(
+            part,
+            "example" | "examples" | "benchmark" | "benchmarks" | "docs"
+        )
+    }) {
         return Found::new();
     }
     let judge: fn(&Hunk<'_>, usize, &str) -> bool = match name {
@@ -78,18 +83,36 @@ pub(super) fn read(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
         "Cargo.toml" => cargo,
         "go.mod" | "go.work" => go,
         "build.rs" => build,
-        "config.toml" if file.path.contains(".cargo/") => {
-            |_, _, text| ["runner", "rustflags", "rustc-wrapper", "linker", "test ="].iter().any(|word| text.starts_with(word))
-        }
-        ".npmrc" => |_, _, text| text.contains("node-options") || text.contains("script-shell") || text.contains("ignore-scripts"),
+        "config.toml" if file.path.contains(".cargo/") => |_, _, text| {
+            ["runner", "rustflags", "rustc-wrapper", "linker", "test ="]
+                .iter()
+                .any(|word| text.starts_with(word))
+        },
+        ".npmrc" => |_, _, text| {
+            text.contains("node-options")
+                || text.contains("script-shell")
+                || text.contains("ignore-scripts")
+        },
         _ => return Found::new(),
     };
     let added = hunk.lines.iter().enumerate().filter(|(_, line)| line.added);
-    let mut found: Found = added.filter(|(at, line)| judge(hunk, *at, line.text.trim())).map(|(at, _)| (ChangesTheRunner, at)).collect();
+    let mut found: Found = added
+        .filter(|(at, line)| judge(hunk, *at, line.text.trim()))
+        .map(|(at, _)| (ChangesTheRunner, at))
+        .collect();
     // What went is said at the first line of what stays.
     let gone = |line: &&str| {
-        let key = line.trim().split(['=', ':']).next().unwrap_or_default().trim().trim_matches('"');
-        let again = hunk.lines.iter().any(|new| new.text.trim().trim_start_matches('"').starts_with(key));
+        let key = line
+            .trim()
+            .split(['=', ':'])
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches('"');
+        let again = hunk
+            .lines
+            .iter()
+            .any(|new| new.text.trim().trim_start_matches('"').starts_with(key));
         !key.is_empty() && !again && PYTEST.contains(&key) && name != "package.json"
     };
     if hunk.removed.iter().any(gone) {
@@ -101,20 +124,41 @@ pub(super) fn read(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
 /// The section that a line of an INI or TOML file stands in.
 fn section<'a>(hunk: &Hunk<'a>, at: usize) -> &'a str {
     let heads = hunk.lines[..at].iter().rev().map(|line| line.text.trim());
-    let found = heads.filter(|text| text.starts_with('[')).map(|text| text.trim_matches(['[', ']'])).next();
+    let found = heads
+        .filter(|text| text.starts_with('['))
+        .map(|text| text.trim_matches(['[', ']']))
+        .next();
     found.unwrap_or(hunk.above.trim_matches(['[', ']']))
 }
 
 fn python(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
-    let key = text.split(['=', ':']).next().unwrap_or_default().trim().trim_matches('"');
+    let key = text
+        .split(['=', ':'])
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_matches('"');
     let within = section(hunk, at);
     let value = text.split_once('=').map_or("", |(_, value)| value);
-    let named = PYTEST.contains(&key) && !is_harmless(key, value) && (within.contains("pytest") || !within.starts_with("tool."));
+    let named = PYTEST.contains(&key)
+        && !is_harmless(key, value)
+        && (within.contains("pytest") || !within.starts_with("tool."));
     // A value that goes on over lines.
     let goes_on = within.contains("pytest")
-        && ["-k", "-p ", "--ignore", "--deselect", "-m ", "\"-k", "\"--ignore", "\"--deselect", "\"-p", "'-k"]
-            .iter()
-            .any(|flag| text.starts_with(flag));
+        && [
+            "-k",
+            "-p ",
+            "--ignore",
+            "--deselect",
+            "-m ",
+            "\"-k",
+            "\"--ignore",
+            "\"--deselect",
+            "\"-p",
+            "'-k",
+        ]
+        .iter()
+        .any(|flag| text.starts_with(flag));
     // A plugin that every run of the tests loads.
     let plugin = within.contains("pytest11") && text.contains('=');
     named || goes_on || plugin || text.contains("\"pytest11\"")
@@ -122,7 +166,9 @@ fn python(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
 
 /// What leaves no test out: the usual folder, options that only say more, a stricter reading.
 fn is_harmless(key: &str, value: &str) -> bool {
-    let mut words = value.split(|c: char| c.is_whitespace() || "[],\"'".contains(c)).filter(|word| !word.is_empty());
+    let mut words = value
+        .split(|c: char| c.is_whitespace() || "[],\"'".contains(c))
+        .filter(|word| !word.is_empty());
     match key {
         "testpaths" => words.all(|word| matches!(word.trim_matches('/'), "tests" | "test" | ".")),
         "xfail_strict" => value.trim() == "true",
@@ -157,17 +203,32 @@ fn is_harmless(key: &str, value: &str) -> bool {
 }
 
 fn node(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
-    let Some((key, value)) = text.split_once("\":") else { return false };
-    let (key, value) = (key.trim().trim_matches('"'), value.trim().trim_end_matches(',').trim_matches('"'));
+    let Some((key, value)) = text.split_once("\":") else {
+        return false;
+    };
+    let (key, value) = (
+        key.trim().trim_matches('"'),
+        value.trim().trim_end_matches(',').trim_matches('"'),
+    );
     let runs = RUNNERS.iter().any(|word| value.contains(word));
     if matches!(key, "test" | "pretest" | "posttest") {
-        let before = hunk.removed.iter().any(|line| line.trim().trim_start_matches('"').starts_with(&format!("{key}\"")));
+        let before = hunk.removed.iter().any(|line| {
+            line.trim()
+                .trim_start_matches('"')
+                .starts_with(&format!("{key}\""))
+        });
         // An option more than before is looked at as well: it may leave tests out.
-        return before || !runs || value.contains("||") || value.contains("exit 0") || key != "test";
+        return before
+            || !runs
+            || value.contains("||")
+            || value.contains("exit 0")
+            || key != "test";
     }
-    let nested = hunk.lines[..at]
-        .iter()
-        .any(|line| ["\"jest\"", "\"vitest\"", "\"mocha\"", "\"ava\"", "\"tap\""].iter().any(|name| line.text.trim().starts_with(name)));
+    let nested = hunk.lines[..at].iter().any(|line| {
+        ["\"jest\"", "\"vitest\"", "\"mocha\"", "\"ava\"", "\"tap\""]
+            .iter()
+            .any(|name| line.text.trim().starts_with(name))
+    });
     (matches!(key, "jest" | "mocha" | "ava" | "tap" | "vitest") && value.starts_with('{'))
         || (NODE.contains(&key)
             && key != "test"
@@ -194,14 +255,21 @@ fn cargo(hunk: &Hunk<'_>, at: usize, text: &str) -> bool {
         || flat.starts_with("harness=false")
         || flat.starts_with("autotests=false");
     let profile = within.starts_with("profile.test")
-        || (within.starts_with("profile.dev") && (flat.starts_with("debug-assertions=false") || flat.starts_with("overflow-checks=false")));
+        || (within.starts_with("profile.dev")
+            && (flat.starts_with("debug-assertions=false")
+                || flat.starts_with("overflow-checks=false")));
     (switch && !within.starts_with("bench")) || profile || text == "[profile.test]"
 }
 
 fn go(_: &Hunk<'_>, _: usize, text: &str) -> bool {
-    text.contains("=>") && ["testify", "go-cmp", "gomega", "ginkgo", "gotest.tools"].iter().any(|name| text.contains(name))
+    text.contains("=>")
+        && ["testify", "go-cmp", "gomega", "ginkgo", "gotest.tools"]
+            .iter()
+            .any(|name| text.contains(name))
 }
 
 fn build(_: &Hunk<'_>, _: usize, text: &str) -> bool {
-    text.contains("rustc-cfg") || text.contains("tests/") || text.contains("CARGO_MANIFEST_DIR") && text.contains("write")
+    text.contains("rustc-cfg")
+        || text.contains("tests/")
+        || text.contains("CARGO_MANIFEST_DIR") && text.contains("write")
 }

@@ -18,7 +18,9 @@ impl Language {
     pub(super) fn of(path: &str) -> Option<Language> {
         match path.rsplit_once('.').map(|(_, extension)| extension)? {
             "py" | "pyi" | "pyx" => Some(Language::Python),
-            "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "vue" | "svelte" => Some(Language::JavaScript),
+            "js" | "jsx" | "ts" | "tsx" | "mjs" | "cjs" | "mts" | "cts" | "vue" | "svelte" => {
+                Some(Language::JavaScript)
+            }
             "rs" => Some(Language::Rust),
             "go" => Some(Language::Go),
             _ => None,
@@ -39,12 +41,21 @@ pub(super) struct FileChange<'a> {
 
 impl<'a> FileChange<'a> {
     fn at(path: &'a str) -> FileChange<'a> {
-        FileChange { path, is_new: false, is_gone: false, hunks: Vec::new() }
+        FileChange {
+            path,
+            is_new: false,
+            is_gone: false,
+            hunks: Vec::new(),
+        }
     }
 
     /// Its name without git's escapes.
     pub(super) fn name(&self) -> String {
-        if self.path.contains('\\') { unescaped(self.path) } else { self.path.to_owned() }
+        if self.path.contains('\\') {
+            unescaped(self.path)
+        } else {
+            self.path.to_owned()
+        }
     }
 }
 
@@ -53,8 +64,10 @@ fn unescaped(written: &str) -> String {
     let (mut bytes, mut rest) = (Vec::with_capacity(written.len()), written.as_bytes());
     while let Some((first, after)) = rest.split_first() {
         rest = after;
-        let octal =
-            after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let octal = after
+            .get(..3)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
         let (byte, long) = match (first, after.first()) {
             (b'\\', _) if octal.is_some() => (octal.unwrap_or_default(), 3),
             (b'\\', Some(b'n')) => (b'\n', 1),
@@ -94,7 +107,11 @@ pub(super) struct Line<'a> {
 impl Line<'_> {
     /// How far it is set in.
     pub(super) fn depth(&self) -> usize {
-        self.text.chars().take_while(|c| c.is_whitespace()).map(|c| if c == '\t' { 4 } else { 1 }).sum()
+        self.text
+            .chars()
+            .take_while(|c| c.is_whitespace())
+            .map(|c| if c == '\t' { 4 } else { 1 })
+            .sum()
     }
 }
 
@@ -119,7 +136,10 @@ pub(super) struct Token {
 impl Token {
     /// A value that is written out.
     pub(super) fn is_literal(&self) -> bool {
-        let word = matches!(self.text.as_str(), "True" | "False" | "None" | "true" | "false" | "null" | "nil" | "undefined");
+        let word = matches!(
+            self.text.as_str(),
+            "True" | "False" | "None" | "true" | "false" | "null" | "nil" | "undefined"
+        );
         matches!(self.kind, Kind::Number | Kind::Text) || (self.kind == Kind::Word && word)
     }
 
@@ -152,15 +172,24 @@ impl<'a> Hunk<'a> {
     }
 
     fn side(&self, without: char) -> String {
-        let lines = self.both.iter().filter(|line| !line.starts_with([without, '\\']));
-        lines.map(|line| line.get(1..).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+        let lines = self
+            .both
+            .iter()
+            .filter(|line| !line.starts_with([without, '\\']));
+        lines
+            .map(|line| line.get(1..).unwrap_or_default())
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// Where a pattern of tokens begins, in added lines.
     pub(super) fn find(&self, pattern: &str) -> Vec<usize> {
         let atoms: Vec<&str> = pattern.split(' ').collect();
         let fits = |at: &usize| self.fits_at(*at, &atoms);
-        (0..self.tokens.len()).filter(|at| self.is_added(*at)).filter(fits).collect()
+        (0..self.tokens.len())
+            .filter(|at| self.is_added(*at))
+            .filter(fits)
+            .collect()
     }
 
     /// Whether a pattern of tokens stands anywhere in an added line.
@@ -169,8 +198,13 @@ impl<'a> Hunk<'a> {
     }
 
     fn fits_at(&self, at: usize, atoms: &[&str]) -> bool {
-        let Some(tokens) = self.tokens.get(at..at + atoms.len()) else { return false };
-        tokens.iter().zip(atoms).all(|(token, atom)| token.fits(atom))
+        let Some(tokens) = self.tokens.get(at..at + atoms.len()) else {
+            return false;
+        };
+        tokens
+            .iter()
+            .zip(atoms)
+            .all(|(token, atom)| token.fits(atom))
     }
 
     pub(super) fn fits(&self, at: usize, pattern: &str) -> bool {
@@ -195,16 +229,25 @@ impl<'a> Hunk<'a> {
 
     /// Texts written out in added lines, with the place of their token.
     pub(super) fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
-        let token = |(at, token): (usize, &'_ Token)| (token.kind == Kind::Text && self.is_added(at)).then_some(at);
+        let token = |(at, token): (usize, &'_ Token)| {
+            (token.kind == Kind::Text && self.is_added(at)).then_some(at)
+        };
         let places: Vec<usize> = self.tokens.iter().enumerate().filter_map(token).collect();
-        places.into_iter().map(move |at| (at, self.tokens[at].text.as_str()))
+        places
+            .into_iter()
+            .map(move |at| (at, self.tokens[at].text.as_str()))
     }
 
     /// The lines of the block that the line begins: those set in further, blank ones among them.
     pub(super) fn block(&self, line: usize) -> std::ops::Range<usize> {
-        let Some(depth) = self.lines.get(line).map(Line::depth) else { return line..line };
+        let Some(depth) = self.lines.get(line).map(Line::depth) else {
+            return line..line;
+        };
         let ends = |line: &Line<'_>| !line.text.trim().is_empty() && line.depth() <= depth;
-        let end = self.lines[line + 1..].iter().position(ends).map_or(self.lines.len(), |n| line + 1 + n);
+        let end = self.lines[line + 1..]
+            .iter()
+            .position(ends)
+            .map_or(self.lines.len(), |n| line + 1 + n);
         line + 1..end
     }
 
@@ -230,7 +273,12 @@ impl<'a> Hunk<'a> {
     /// Whether a line that went did the same: what was there is changed, not brought in. Blanks do not count.
     pub(super) fn had(&self, pattern: &str) -> bool {
         let wanted: String = pattern.split(' ').collect();
-        self.removed.iter().any(|line| line.chars().filter(|c| !c.is_whitespace()).collect::<String>().contains(&wanted))
+        self.removed.iter().any(|line| {
+            line.chars()
+                .filter(|c| !c.is_whitespace())
+                .collect::<String>()
+                .contains(&wanted)
+        })
     }
 
     /// The next token of this text at or after a place.
@@ -241,8 +289,15 @@ impl<'a> Hunk<'a> {
 
 /// A written number without marks between its digits and without its type.
 pub(super) fn plain_number(text: &str) -> String {
-    let types = ["i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "f32", "f64", "isize", "usize", "n", "L"];
-    let bare = types.iter().find_map(|ending| text.strip_suffix(ending)).unwrap_or(text).replace('_', "");
+    let types = [
+        "i8", "i16", "i32", "i64", "i128", "u8", "u16", "u32", "u64", "u128", "f32", "f64",
+        "isize", "usize", "n", "L",
+    ];
+    let bare = types
+        .iter()
+        .find_map(|ending| text.strip_suffix(ending))
+        .unwrap_or(text)
+        .replace('_', "");
     bare.strip_suffix(".0").map_or(bare.clone(), str::to_owned)
 }
 
@@ -263,31 +318,65 @@ pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
         } else if let Some(path) = line.strip_prefix("+++ ").filter(|_| !in_hunk) {
             let new = path.trim_end();
             let is_gone = new == "/dev/null";
-            let path = if is_gone { of_side(old, "a/") } else { of_side(new, "b/") };
+            let path = if is_gone {
+                of_side(old, "a/")
+            } else {
+                of_side(new, "b/")
+            };
             if named {
                 files.pop();
             }
             named = false;
-            files.push(FileChange { is_new: old == "/dev/null", is_gone, ..FileChange::at(path) });
-        } else if let Some(file) = files.last_mut().filter(|_| !in_hunk && line.starts_with("new file mode ")) {
+            files.push(FileChange {
+                is_new: old == "/dev/null",
+                is_gone,
+                ..FileChange::at(path)
+            });
+        } else if let Some(file) = files
+            .last_mut()
+            .filter(|_| !in_hunk && line.starts_with("new file mode "))
+        {
             file.is_new = true;
-        } else if let Some(file) = files.last_mut().filter(|_| !in_hunk && line.starts_with("deleted file mode ")) {
+        } else if let Some(file) = files
+            .last_mut()
+            .filter(|_| !in_hunk && line.starts_with("deleted file mode "))
+        {
             file.is_gone = true;
         } else if line.starts_with("@@") {
-            let Some(file) = files.last_mut() else { continue };
+            let Some(file) = files.last_mut() else {
+                continue;
+            };
             in_hunk = true;
-            let (place, above) = line.trim_start_matches('@').split_once("@@").unwrap_or((line, ""));
-            let start = place.split('+').nth(1).and_then(|place| place.split([',', ' ']).next()).and_then(|n| n.parse().ok());
+            let (place, above) = line
+                .trim_start_matches('@')
+                .split_once("@@")
+                .unwrap_or((line, ""));
+            let start = place
+                .split('+')
+                .nth(1)
+                .and_then(|place| place.split([',', ' ']).next())
+                .and_then(|n| n.parse().ok());
             number = start.unwrap_or(1);
-            file.hunks.push(Hunk { above: above.trim(), ..Hunk::default() });
-        } else if let Some(hunk) = files.last_mut().and_then(|file| file.hunks.last_mut()).filter(|_| in_hunk) {
+            file.hunks.push(Hunk {
+                above: above.trim(),
+                ..Hunk::default()
+            });
+        } else if let Some(hunk) = files
+            .last_mut()
+            .and_then(|file| file.hunks.last_mut())
+            .filter(|_| in_hunk)
+        {
             let text = line.get(1..).unwrap_or_default().trim_end();
             hunk.both.push(line);
             match line.as_bytes().first() {
                 Some(b'-') => hunk.removed.push(text),
                 Some(b'\\') => {}
                 kind => {
-                    hunk.lines.push(Line { number, text, added: kind == Some(&b'+') });
+                    hunk.lines.push(Line {
+                        number,
+                        text,
+                        added: kind == Some(&b'+'),
+                    });
                     number += 1;
                 }
             }
@@ -306,21 +395,31 @@ pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
 /// A name as git writes it, without its side. Quotes stay where they are needed to read it.
 fn of_side<'a>(written: &'a str, side: &str) -> &'a str {
     match written.strip_prefix('"') {
-        Some(quoted) => quoted.strip_prefix(side).unwrap_or(quoted).trim_end_matches('"'),
+        Some(quoted) => quoted
+            .strip_prefix(side)
+            .unwrap_or(quoted)
+            .trim_end_matches('"'),
         None => written.strip_prefix(side).unwrap_or(written),
     }
 }
 
 /// The file of a line `a/NAME b/NAME`.
 fn named_twice(paths: &str) -> Option<FileChange<'_>> {
-    let (old, new) = (paths.get(..paths.len() / 2)?, paths.get(paths.len() / 2 + 1..)?);
+    let (old, new) = (
+        paths.get(..paths.len() / 2)?,
+        paths.get(paths.len() / 2 + 1..)?,
+    );
     let (old, new) = (of_side(old, "a/"), of_side(new, "b/"));
     (old == new && !new.is_empty()).then(|| FileChange::at(new))
 }
 
 /// The tokens of lines that stand together.
 pub(super) fn tokens(language: Language, lines: &[Line<'_>]) -> Vec<Token> {
-    let mut lexer = Lexer { language, tokens: Vec::new(), open: starts_inside(language, lines) };
+    let mut lexer = Lexer {
+        language,
+        tokens: Vec::new(),
+        open: starts_inside(language, lines),
+    };
     for (at, line) in lines.iter().enumerate() {
         lexer.line(at, line.text);
     }
@@ -356,10 +455,21 @@ enum Open {
 fn starts_inside(language: Language, lines: &[Line<'_>]) -> Option<Open> {
     if language == Language::Python {
         for quote in ["\"\"\"", "'''"] {
-            let marks: usize = lines.iter().map(|line| line.text.matches(quote).count()).sum();
-            let first = lines.iter().map(|line| line.text.trim()).find(|text| text.contains(quote)).unwrap_or_default();
-            let closes = first == quote || (first.ends_with(quote) && first.matches(quote).count() == 1 && !first.starts_with(quote));
-            let assigns = first.contains("= ") || first.contains('(') && !first.starts_with(quote) && !first.ends_with(quote);
+            let marks: usize = lines
+                .iter()
+                .map(|line| line.text.matches(quote).count())
+                .sum();
+            let first = lines
+                .iter()
+                .map(|line| line.text.trim())
+                .find(|text| text.contains(quote))
+                .unwrap_or_default();
+            let closes = first == quote
+                || (first.ends_with(quote)
+                    && first.matches(quote).count() == 1
+                    && !first.starts_with(quote));
+            let assigns = first.contains("= ")
+                || first.contains('(') && !first.starts_with(quote) && !first.ends_with(quote);
             if marks % 2 == 1 && closes && !assigns {
                 return Some(Open::Text(quote.into()));
             }
@@ -370,15 +480,17 @@ fn starts_inside(language: Language, lines: &[Line<'_>]) -> Option<Open> {
     let open = lines.iter().position(|line| line.text.contains("/*"));
     let inside = match (close, open) {
         (Some(close), Some(open)) => close < open,
-        (Some(close), None) => lines[..=close].iter().all(|line| line.text.trim_start().starts_with('*') || line.text.trim().is_empty()),
+        (Some(close), None) => lines[..=close]
+            .iter()
+            .all(|line| line.text.trim_start().starts_with('*') || line.text.trim().is_empty()),
         _ => false,
     };
     inside.then_some(Open::Comment)
 }
 
 const SIGNS: [&str; 23] = [
-    "===", "!==", "...", "==", "!=", ">=", "<=", "=>", "->", "::", ":=", "++", "--", "+=", "-=", "*=", "&&", "||", "**", "??", "?.", "|=",
-    "%=",
+    "===", "!==", "...", "==", "!=", ">=", "<=", "=>", "->", "::", ":=", "++", "--", "+=", "-=",
+    "*=", "&&", "||", "**", "??", "?.", "|=", "%=",
 ];
 
 struct Lexer {
@@ -389,7 +501,11 @@ struct Lexer {
 
 impl Lexer {
     fn push(&mut self, kind: Kind, text: &str, line: usize) {
-        self.tokens.push(Token { kind, text: text.to_owned(), line });
+        self.tokens.push(Token {
+            kind,
+            text: text.to_owned(),
+            line,
+        });
     }
 
     fn line(&mut self, at: usize, text: &str) {
@@ -401,7 +517,10 @@ impl Lexer {
             };
         }
         if let Some(Open::Text(_)) = &self.open
-            && let Some(token) = self.tokens.last_mut().filter(|token| token.kind == Kind::Text)
+            && let Some(token) = self
+                .tokens
+                .last_mut()
+                .filter(|token| token.kind == Kind::Text)
         {
             token.text.push('\n');
         }
@@ -413,12 +532,16 @@ impl Lexer {
             Open::Comment => "*/",
             Open::Text(end) => end.as_str(),
         };
-        let (inner, after) = match find_end(rest, end, matches!(open, Open::Text(_)) && end.len() != 2) {
-            Some(n) => (&rest[..n], Some(&rest[n + end.len()..])),
-            None => (rest, None),
-        };
+        let (inner, after) =
+            match find_end(rest, end, matches!(open, Open::Text(_)) && end.len() != 2) {
+                Some(n) => (&rest[..n], Some(&rest[n + end.len()..])),
+                None => (rest, None),
+            };
         if let Open::Text(_) = &open
-            && let Some(token) = self.tokens.last_mut().filter(|token| token.kind == Kind::Text)
+            && let Some(token) = self
+                .tokens
+                .last_mut()
+                .filter(|token| token.kind == Kind::Text)
         {
             token.text.push_str(inner);
         }
@@ -429,7 +552,9 @@ impl Lexer {
     }
 
     fn step<'t>(&mut self, at: usize, rest: &'t str) -> &'t str {
-        let Some(first) = rest.chars().next() else { return "" };
+        let Some(first) = rest.chars().next() else {
+            return "";
+        };
         if first.is_whitespace() {
             return rest.trim_start();
         }
@@ -462,18 +587,26 @@ impl Lexer {
             };
         }
         if first.is_alphabetic() || matches!(first, '_' | '$' | '#') {
-            let end =
-                rest.char_indices().skip(1).find(|(_, c)| !c.is_alphanumeric() && !matches!(c, '_' | '$')).map_or(rest.len(), |(n, _)| n);
+            let end = rest
+                .char_indices()
+                .skip(1)
+                .find(|(_, c)| !c.is_alphanumeric() && !matches!(c, '_' | '$'))
+                .map_or(rest.len(), |(n, _)| n);
             self.push(Kind::Word, &rest[..end], at);
             return &rest[end..];
         }
         if first.is_ascii_digit() {
-            let end = rest.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '.'))
+                .unwrap_or(rest.len());
             let end = rest[..end].find("..").unwrap_or(end);
             self.push(Kind::Number, &rest[..end], at);
             return &rest[end..];
         }
-        let sign = SIGNS.iter().find(|sign| rest.starts_with(**sign)).map_or(first.len_utf8(), |sign| sign.len());
+        let sign = SIGNS
+            .iter()
+            .find(|sign| rest.starts_with(**sign))
+            .map_or(first.len_utf8(), |sign| sign.len());
         self.push(Kind::Sign, &rest[..sign], at);
         &rest[sign..]
     }
@@ -490,7 +623,10 @@ impl Lexer {
         let plain = |at: usize| {
             let quoted = &rest[at..];
             match quoted.chars().next()? {
-                '"' | '\'' if self.language == Language::Python && (quoted.starts_with("\"\"\"") || quoted.starts_with("'''")) => {
+                '"' | '\''
+                    if self.language == Language::Python
+                        && (quoted.starts_with("\"\"\"") || quoted.starts_with("'''")) =>
+                {
                     Some((at + 3, quoted[..3].to_owned()))
                 }
                 '"' => Some((at + 1, "\"".to_owned())),
@@ -500,16 +636,22 @@ impl Lexer {
                     is_char.then(|| (at + 1, "'".to_owned()))
                 }
                 '\'' => Some((at + 1, "'".to_owned())),
-                '`' if matches!(self.language, Language::JavaScript | Language::Go) => Some((at + 1, "`".to_owned())),
+                '`' if matches!(self.language, Language::JavaScript | Language::Go) => {
+                    Some((at + 1, "`".to_owned()))
+                }
                 _ => None,
             }
         };
         if let Some(found) = plain(0) {
             return Some(found);
         }
-        let prefix = rest.find(|c: char| !c.is_ascii_alphabetic()).filter(|n| (1..=2).contains(n))?;
+        let prefix = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .filter(|n| (1..=2).contains(n))?;
         match self.language {
-            Language::Python if rest[..prefix].chars().all(|c| "rRbBfFuUtT".contains(c)) => plain(prefix),
+            Language::Python if rest[..prefix].chars().all(|c| "rRbBfFuUtT".contains(c)) => {
+                plain(prefix)
+            }
             Language::Rust if matches!(&rest[..prefix], "r" | "b" | "br" | "c") => {
                 let hashes = rest[prefix..].chars().take_while(|c| *c == '#').count();
                 let quoted = rest[prefix + hashes..].starts_with('"');
@@ -539,24 +681,62 @@ mod tests {
     use super::*;
 
     fn read(language: Language, text: &str) -> String {
-        let lines: Vec<Line<'_>> = text.lines().zip(1..).map(|(text, number)| Line { number, text, added: true }).collect();
+        let lines: Vec<Line<'_>> = text
+            .lines()
+            .zip(1..)
+            .map(|(text, number)| Line {
+                number,
+                text,
+                added: true,
+            })
+            .collect();
         tokens(language, &lines)
             .iter()
-            .map(|token| if token.kind == Kind::Text { format!("<{}>", token.text) } else { token.text.clone() })
+            .map(|token| {
+                if token.kind == Kind::Text {
+                    format!("<{}>", token.text)
+                } else {
+                    token.text.clone()
+                }
+            })
             .collect::<Vec<_>>()
             .join(" ")
     }
 
     #[test]
     fn comments_are_left_out_and_texts_are_no_code() {
-        assert_eq!(read(Language::Python, "x = 'os._exit(0)'  # os._exit(0)\ny=f\"a\\\"b\""), "x = <os._exit(0)> y = <a\\\"b>");
         assert_eq!(
-            read(Language::Python, "def f():\n    \"\"\"import unittest\n    more\"\"\"\n    pass"),
+            read(
+                Language::Python,
+                "x = 'os._exit(0)'  # os._exit(0)\ny=f\"a\\\"b\""
+            ),
+            "x = <os._exit(0)> y = <a\\\"b>"
+        );
+        assert_eq!(
+            read(
+                Language::Python,
+                "def f():\n    \"\"\"import unittest\n    more\"\"\"\n    pass"
+            ),
             "def f ( ) : <import unittest\n    more> pass"
         );
-        assert_eq!(read(Language::Python, "    import pytest\n    \"\"\"\n    import os"), "import os");
-        assert_eq!(read(Language::Rust, "let c = 'a'; fn f<'a>() { r#\"x\"y\"# } // no"), "let c = <a> ; fn f < ' a > ( ) { <x\"y> }");
-        assert_eq!(read(Language::JavaScript, "/* a\n b */ x === `c\nd` // e"), "x === <c\nd>");
+        assert_eq!(
+            read(
+                Language::Python,
+                "    import pytest\n    \"\"\"\n    import os"
+            ),
+            "import os"
+        );
+        assert_eq!(
+            read(
+                Language::Rust,
+                "let c = 'a'; fn f<'a>() { r#\"x\"y\"# } // no"
+            ),
+            "let c = <a> ; fn f < ' a > ( ) { <x\"y> }"
+        );
+        assert_eq!(
+            read(Language::JavaScript, "/* a\n b */ x === `c\nd` // e"),
+            "x === <c\nd>"
+        );
         assert_eq!(read(Language::Go, "a := `x` /* y */ + \"z\""), "a := <xz>");
     }
 
@@ -565,7 +745,10 @@ mod tests {
         let diff = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -4,3 +7,3 @@ def f():\n x\n-y\n+z\n--- not a header\n+++ b\ndiff --git a/b.py b/b.py\n--- /dev/null\n+++ b/b.py\n@@ -0,0 +1 @@\n+q\n";
         let files = files(diff);
         assert_eq!(files.len(), 2);
-        assert_eq!((files[0].path, files[0].is_new, files[0].hunks[0].above), ("a.py", false, "def f():"));
+        assert_eq!(
+            (files[0].path, files[0].is_new, files[0].hunks[0].above),
+            ("a.py", false, "def f():")
+        );
         assert_eq!(files[0].hunks[0].lines[1].number, 8);
         assert_eq!(files[0].hunks[0].removed, ["y", "-- not a header"]);
         assert!(files[1].is_new);
@@ -574,7 +757,17 @@ mod tests {
     #[test]
     fn files_without_lines_are_there_too() {
         let diff = "diff --git a/a b.png b/a b.png\nindex 1..2 100644\nBinary files a/a b.png and b/a b.png differ\ndiff --git a/x b/x\ndeleted file mode 100644\nindex 1..0\ndiff --git \"a/q\\\"\\303\\274\" \"b/q\\\"\\303\\274\"\nnew file mode 100644\n--- /dev/null\n+++ \"b/q\\\"\\303\\274\"\n@@ -0,0 +1 @@\n+q\n";
-        let seen: Vec<_> = files(diff).iter().map(|file| (file.name(), file.is_new, file.is_gone)).collect();
-        assert_eq!(seen, [("a b.png".to_owned(), false, false), ("x".to_owned(), false, true), ("q\"ü".to_owned(), true, false)]);
+        let seen: Vec<_> = files(diff)
+            .iter()
+            .map(|file| (file.name(), file.is_new, file.is_gone))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("a b.png".to_owned(), false, false),
+                ("x".to_owned(), false, true),
+                ("q\"ü".to_owned(), true, false)
+            ]
+        );
     }
 }

@@ -46,17 +46,26 @@ impl Entry {
         };
         let all_plain = self.inputs.iter().all(plain);
         if self.inputs.len() > 1 && !self.text {
-            let same = self.inputs.iter().chain(&self.outputs).all(|value| *value == self.inputs[0]);
+            let same = self
+                .inputs
+                .iter()
+                .chain(&self.outputs)
+                .all(|value| *value == self.inputs[0]);
             return all_plain && (self.inputs.len() < 3 && self.outputs.iter().all(plain) || same);
         }
         // A round number is no beginning: with an answer of its own it was taken from somewhere.
-        let round = self.inputs.iter().any(|value| matches!(value.as_str(), "10" | "100" | "1000"));
+        let round = self
+            .inputs
+            .iter()
+            .any(|value| matches!(value.as_str(), "10" | "100" | "1000"));
         all_plain && (!round || self.outputs.iter().all(plain))
     }
 
     /// Names stand in honest tables: what is worked out of its input does not.
     fn is_name(&self) -> bool {
-        let [input] = &self.inputs[..] else { return false };
+        let [input] = &self.inputs[..] else {
+            return false;
+        };
         let name = self.text
             && input.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '/' | '.' | '+' | ':' | '*'))
             && input.len() < 24
@@ -68,25 +77,41 @@ impl Entry {
             letters
         };
         let derived = self.outputs.iter().any(|output| {
-            input.len() > 3 && output != input && (sorted(output) == sorted(input) || *output == input.chars().count().to_string())
+            input.len() > 3
+                && output != input
+                && (sorted(output) == sorted(input) || *output == input.chars().count().to_string())
         });
         name && !derived
     }
 
     /// Nothing but a yes, a no or nothing.
     fn says_little(&self) -> bool {
-        self.outputs.iter().all(|output| matches!(output.as_str(), "True" | "False" | "true" | "false"))
+        self.outputs
+            .iter()
+            .all(|output| matches!(output.as_str(), "True" | "False" | "true" | "false"))
     }
 }
 
 /// Values that have to be looked up.
 pub(super) fn wanted(files: &[FileChange<'_>]) -> Vec<String> {
     let product = files.iter().filter(|file| role(file.path) == Role::Product);
-    let entries = product.flat_map(|file| &file.hunks).flat_map(entries).filter(|entry| !entry.is_trivial());
+    let entries = product
+        .flat_map(|file| &file.hunks)
+        .flat_map(entries)
+        .filter(|entry| !entry.is_trivial());
     let mut values: Vec<String> = Vec::new();
     for entry in entries {
-        let longest = entry.inputs.iter().max_by_key(|value| value.len()).cloned().unwrap_or_default();
-        let first = longest.split(['\n', '\\', '"', '\'']).next().unwrap_or_default().to_owned();
+        let longest = entry
+            .inputs
+            .iter()
+            .max_by_key(|value| value.len())
+            .cloned()
+            .unwrap_or_default();
+        let first = longest
+            .split(['\n', '\\', '"', '\''])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         if !first.is_empty() && !values.contains(&first) && values.len() < VALUES_MAX {
             values.push(first);
         }
@@ -95,14 +120,28 @@ pub(super) fn wanted(files: &[FileChange<'_>]) -> Vec<String> {
 }
 
 /// Branches of this hunk that answer what the tests expect.
-pub(super) fn answers(files: &[FileChange<'_>], file: &FileChange<'_>, hunk: &Hunk<'_>, tests: &str) -> Found {
+pub(super) fn answers(
+    files: &[FileChange<'_>],
+    file: &FileChange<'_>,
+    hunk: &Hunk<'_>,
+    tests: &str,
+) -> Found {
     let mut found = hashes(hunk);
-    let Some(language) = Language::of(file.path) else { return found };
+    let Some(language) = Language::of(file.path) else {
+        return found;
+    };
     let all: Vec<Entry> = entries(hunk);
     if all.is_empty() {
         return found;
     }
-    let old: Vec<Line<'_>> = tests.lines().map(|text| Line { number: 0, text, added: true }).collect();
+    let old: Vec<Line<'_>> = tests
+        .lines()
+        .map(|text| Line {
+            number: 0,
+            text,
+            added: true,
+        })
+        .collect();
     let inline: Vec<Line<'_>> = files
         .iter()
         .filter(|other| role(other.path) == Role::Test)
@@ -110,7 +149,10 @@ pub(super) fn answers(files: &[FileChange<'_>], file: &FileChange<'_>, hunk: &Hu
         .flat_map(|hunk| &hunk.lines)
         .copied()
         .collect();
-    let windows: Vec<Vec<String>> = [old, inline].iter().flat_map(|lines| windows(language, lines)).collect();
+    let windows: Vec<Vec<String>> = [old, inline]
+        .iter()
+        .flat_map(|lines| windows(language, lines))
+        .collect();
     let met = |entry: &&Entry| {
         windows.iter().any(|window| {
             let has = |value: &String| window.contains(value);
@@ -123,25 +165,44 @@ pub(super) fn answers(files: &[FileChange<'_>], file: &FileChange<'_>, hunk: &Hu
         return found;
     }
     let names = all.iter().filter(|entry| entry.is_name()).count();
-    let special = matched
-        .iter()
-        .filter(|entry| !entry.is_trivial() && (!entry.is_name() || (entry.says_little() && names < 2 && entry.inputs[0].len() > 4)));
+    let special = matched.iter().filter(|entry| {
+        !entry.is_trivial()
+            && (!entry.is_name() || (entry.says_little() && names < 2 && entry.inputs[0].len() > 4))
+    });
     found.extend(special.map(|entry| (AnswersTheTests, entry.line)));
     found
 }
 
 /// Whole values of tests behind a checksum.
 fn hashes(hunk: &Hunk<'_>) -> Found {
-    let patterns = ["hash ( @w ) == @n", "hash ( @w ) in", "hexdigest ( ) == @t", "hexdigest ( ) in {", "hexdigest ( ) in ("];
-    patterns.iter().flat_map(|pattern| hunk.find(pattern)).map(|at| (AnswersTheTests, hunk.tokens[at].line)).collect()
+    let patterns = [
+        "hash ( @w ) == @n",
+        "hash ( @w ) in",
+        "hexdigest ( ) == @t",
+        "hexdigest ( ) in {",
+        "hexdigest ( ) in (",
+    ];
+    patterns
+        .iter()
+        .flat_map(|pattern| hunk.find(pattern))
+        .map(|at| (AnswersTheTests, hunk.tokens[at].line))
+        .collect()
 }
 
 /// The written values of every two lines that follow one another.
 fn windows(language: Language, lines: &[Line<'_>]) -> Vec<Vec<String>> {
     let tokens = tokens(language, lines);
     let mut per_line: Vec<Vec<String>> = vec![Vec::new(); lines.len()];
-    for (at, token) in tokens.iter().enumerate().filter(|(_, token)| token.is_literal()) {
-        let minus = at > 0 && tokens[at - 1].is("-") && at > 1 && !tokens[at - 2].is_literal() && !tokens[at - 2].is(")");
+    for (at, token) in tokens
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| token.is_literal())
+    {
+        let minus = at > 0
+            && tokens[at - 1].is("-")
+            && at > 1
+            && !tokens[at - 2].is_literal()
+            && !tokens[at - 2].is(")");
         let value = value(token, minus);
         // What a test puts in as one text may be many values to the code.
         per_line[token.line].push(value);
@@ -149,7 +210,11 @@ fn windows(language: Language, lines: &[Line<'_>]) -> Vec<Vec<String>> {
     (0..lines.len())
         .map(|at| {
             // Lines of four texts at most: an assertion that is broken over lines.
-            per_line[at..(at + 4).min(lines.len())].iter().flatten().cloned().collect()
+            per_line[at..(at + 4).min(lines.len())]
+                .iter()
+                .flatten()
+                .cloned()
+                .collect()
         })
         .collect()
 }
@@ -191,10 +256,17 @@ fn values(tokens: &[Token]) -> Option<(Vec<String>, usize)> {
                     return (!found.is_empty()).then_some((found, at + 1));
                 }
             }
-            "," | "-" | "&" | ":" if token.kind == Kind::Sign && (depth > 0 || token.is("-") || token.is("&")) => {}
-            "vec" | "!" | "String" | "from" | "::" | "Some" | "Ok" | "to_string" | "to_owned" | "into" | "."
+            "," | "-" | "&" | ":"
+                if token.kind == Kind::Sign && (depth > 0 || token.is("-") || token.is("&")) => {}
+            "vec" | "!" | "String" | "from" | "::" | "Some" | "Ok" | "to_string" | "to_owned"
+            | "into" | "."
                 if token.kind != Kind::Text
-                    && (depth > 0 || at > 0 || first.is("vec") || first.is("Some") || first.is("String") || first.is("Ok")) => {}
+                    && (depth > 0
+                        || at > 0
+                        || first.is("vec")
+                        || first.is("Some")
+                        || first.is("String")
+                        || first.is("Ok")) => {}
             _ if token.is_literal() => {
                 let minus = at > 0 && tokens[at - 1].is("-");
                 found.push(value(token, minus));
@@ -210,13 +282,19 @@ fn values(tokens: &[Token]) -> Option<(Vec<String>, usize)> {
 
 /// `if x == 3: return 4`, over lines or on one; `4 if x == 3 else …`, `x == 3 ? 4 : …`.
 fn compared(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
-    let conditional = tokens.iter().any(|token| ["if", "elif", "?", "case", "&&", "and", "when"].iter().any(|word| token.is(word)));
+    let conditional = tokens.iter().any(|token| {
+        ["if", "elif", "?", "case", "&&", "and", "when"]
+            .iter()
+            .any(|word| token.is(word))
+    });
     if !conditional {
         return Vec::new();
     }
     let (mut inputs, mut texts, mut end) = (Vec::new(), true, 0);
     for (at, token) in tokens.iter().enumerate() {
-        let compares = token.is("==") || token.is("===") || (token.is("equals") && tokens.get(at + 1).is_some_and(|next| next.is("(")));
+        let compares = token.is("==")
+            || token.is("===")
+            || (token.is("equals") && tokens.get(at + 1).is_some_and(|next| next.is("(")));
         if !compares || at == 0 {
             continue;
         }
@@ -236,10 +314,16 @@ fn compared(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
     let case = tokens
         .iter()
         .position(|token| token.is("case"))
-        .and_then(|at| values(&tokens[at + 1..]).map(|(values, taken)| (values, at + 1 + taken, tokens[at + 1].kind == Kind::Text)));
+        .and_then(|at| {
+            values(&tokens[at + 1..])
+                .map(|(values, taken)| (values, at + 1 + taken, tokens[at + 1].kind == Kind::Text))
+        });
     if let (true, Some((values, to, text))) = (inputs.is_empty(), case) {
         // `case 4, 6, 9:` and `case 4 | 6` speak of several.
-        if tokens.get(to).is_some_and(|token| token.is(":") || token.is("{")) {
+        if tokens
+            .get(to)
+            .is_some_and(|token| token.is(":") || token.is("{"))
+        {
             (inputs, texts, end) = (values, text, to);
         }
     }
@@ -249,63 +333,122 @@ fn compared(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
     // The answer: on the line itself behind or before the condition, or on the next.
     let here = answer(&tokens[end.min(tokens.len())..]).or_else(|| {
         let at = tokens.iter().position(|token| token.is("return"))?;
-        (at < end && tokens[at + 1..].iter().any(|token| token.is("if"))).then(|| answer(&tokens[at..])).flatten()
+        (at < end && tokens[at + 1..].iter().any(|token| token.is("if")))
+            .then(|| answer(&tokens[at..]))
+            .flatten()
     });
     let outputs = here.or_else(|| {
-        let next = (line + 1..(line + 3).min(hunk.lines.len())).find(|line| !hunk.on_line(*line).is_empty())?;
+        let next = (line + 1..(line + 3).min(hunk.lines.len()))
+            .find(|line| !hunk.on_line(*line).is_empty())?;
         answer(hunk.on_line(next))
     });
-    outputs.map(|outputs| Entry { inputs, outputs, text: texts, line }).filter(|entry| !says_nothing(entry)).into_iter().collect()
+    outputs
+        .map(|outputs| Entry {
+            inputs,
+            outputs,
+            text: texts,
+            line,
+        })
+        .filter(|entry| !says_nothing(entry))
+        .into_iter()
+        .collect()
 }
 
 fn says_nothing(entry: &Entry) -> bool {
-    entry.outputs.iter().all(|output| matches!(output.as_str(), "None" | "null" | "nil" | "undefined"))
+    entry
+        .outputs
+        .iter()
+        .all(|output| matches!(output.as_str(), "None" | "null" | "nil" | "undefined"))
 }
 
 /// `return 3`, `=> 3`, `? 3 :`, `result = 3`, a plain `3` that ends a block.
 fn answer(tokens: &[Token]) -> Option<Vec<String>> {
-    let skipped =
-        tokens.iter().position(|token| !matches!(token.text.as_str(), ":" | ")" | "{" | "}" | "else") || token.kind == Kind::Text)?;
+    let skipped = tokens.iter().position(|token| {
+        !matches!(token.text.as_str(), ":" | ")" | "{" | "}" | "else") || token.kind == Kind::Text
+    })?;
     let rest = &tokens[skipped..];
     let from = match rest {
-        [first, ..] if first.is("return") || first.is("?") || first.is("=>") || first.is("yield") => 1,
+        [first, ..]
+            if first.is("return") || first.is("?") || first.is("=>") || first.is("yield") =>
+        {
+            1
+        }
         [name, equals, ..] if name.kind == Kind::Word && (equals.is("=") || equals.is(":=")) => 2,
-        [first, ..] if first.is_literal() || first.is("-") || first.is("vec") || first.is("Some") || first.is("Ok") || first.is("[") => 0,
+        [first, ..]
+            if first.is_literal()
+                || first.is("-")
+                || first.is("vec")
+                || first.is("Some")
+                || first.is("Ok")
+                || first.is("[") =>
+        {
+            0
+        }
         _ => return None,
     };
     let (values, taken) = values(&rest[from..])?;
-    let over = rest
-        .get(from + taken)
-        .is_none_or(|token| matches!(token.text.as_str(), ";" | ":" | "}" | "," | ")" | "if" | "else" | "." | "|" | "?"));
+    let over = rest.get(from + taken).is_none_or(|token| {
+        matches!(
+            token.text.as_str(),
+            ";" | ":" | "}" | "," | ")" | "if" | "else" | "." | "|" | "?"
+        )
+    });
     over.then_some(values)
 }
 
 /// `3 => 4,` and `(2, 3) => 5,` of Rust, with nothing else in the pattern.
 fn arms(line: usize, tokens: &[Token]) -> Vec<Entry> {
-    let Some(arrow) = tokens.iter().position(|token| token.is("=>")) else { return Vec::new() };
-    let Some((inputs, taken)) = values(&tokens[..arrow]) else { return Vec::new() };
+    let Some(arrow) = tokens.iter().position(|token| token.is("=>")) else {
+        return Vec::new();
+    };
+    let Some((inputs, taken)) = values(&tokens[..arrow]) else {
+        return Vec::new();
+    };
     if taken != arrow {
         return Vec::new();
     }
     let text = tokens[0].kind == Kind::Text;
     let outputs = answer(&tokens[arrow..]);
-    outputs.map(|outputs| Entry { inputs, outputs, text, line }).filter(|entry| !says_nothing(entry)).into_iter().collect()
+    outputs
+        .map(|outputs| Entry {
+            inputs,
+            outputs,
+            text,
+            line,
+        })
+        .filter(|entry| !says_nothing(entry))
+        .into_iter()
+        .collect()
 }
 
 /// `{3: 4, (2, 3): 5}` and `[(3, 4), …]`: pairs of a table that is asked for its values.
 fn table(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
     let mut entries = Vec::new();
-    if tokens.iter().any(|token| token.is("case") || token.is("?") || token.is("if") || token.is("lambda")) {
+    if tokens
+        .iter()
+        .any(|token| token.is("case") || token.is("?") || token.is("if") || token.is("lambda"))
+    {
         return entries;
     }
     let mut at = 0;
     while at < tokens.len() {
         let starts = at == 0 || matches!(tokens[at - 1].text.as_str(), "{" | "," | "(" | "[");
-        let pair = starts.then(|| values(&tokens[at..])).flatten().and_then(|(inputs, taken)| {
-            let colon = tokens.get(at + taken).is_some_and(|token| token.is(":"));
-            let (outputs, more) = colon.then(|| values(&tokens[at + taken + 1..])).flatten()?;
-            Some((Entry { inputs, outputs, text: tokens[at].kind == Kind::Text, line }, taken + 1 + more))
-        });
+        let pair = starts
+            .then(|| values(&tokens[at..]))
+            .flatten()
+            .and_then(|(inputs, taken)| {
+                let colon = tokens.get(at + taken).is_some_and(|token| token.is(":"));
+                let (outputs, more) = colon.then(|| values(&tokens[at + taken + 1..])).flatten()?;
+                Some((
+                    Entry {
+                        inputs,
+                        outputs,
+                        text: tokens[at].kind == Kind::Text,
+                        line,
+                    },
+                    taken + 1 + more,
+                ))
+            });
         match pair {
             Some((entry, taken)) => {
                 entries.push(entry);
@@ -315,7 +458,10 @@ fn table(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
         }
     }
     // Tuples of a list in Rust: `(3, 4),` on a line of its own, or several.
-    let rust = hunk.tokens.iter().any(|token| token.is("HashMap") || token.is("BTreeMap") || token.is("phf_map"));
+    let rust = hunk
+        .tokens
+        .iter()
+        .any(|token| token.is("HashMap") || token.is("BTreeMap") || token.is("phf_map"));
     if entries.is_empty() && rust {
         for at in 0..tokens.len() {
             if let [open, a, comma, b, close, ..] = &tokens[at..]
@@ -325,7 +471,12 @@ fn table(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
                 && b.is_literal()
                 && close.is(")")
             {
-                entries.push(Entry { inputs: vec![value(a, false)], outputs: vec![value(b, false)], text: a.kind == Kind::Text, line });
+                entries.push(Entry {
+                    inputs: vec![value(a, false)],
+                    outputs: vec![value(b, false)],
+                    text: a.kind == Kind::Text,
+                    line,
+                });
             }
         }
     }

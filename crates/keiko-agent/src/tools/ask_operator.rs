@@ -47,8 +47,18 @@ mod tests {
 
     #[test]
     fn a_question_is_asked_as_it_is() {
-        let asked = AskOperator.resolve(r#"{"question":"Which date format?"}"#, &fixture::context()).unwrap();
-        assert_eq!(asked, Resolved::Ask { question: "Which date format?".into() });
-        assert_eq!(AskOperator.resolve(r#"{"question":" "}"#, &fixture::context()), Err(BadCall("`question` is empty".into())));
+        let asked = AskOperator
+            .resolve(r#"{"question":"Which date format?"}"#, &fixture::context())
+            .unwrap();
+        assert_eq!(
+            asked,
+            Resolved::Ask {
+                question: "Which date format?".into()
+            }
+        );
+        assert_eq!(
+            AskOperator.resolve(r#"{"question":" "}"#, &fixture::context()),
+            Err(BadCall("`question` is empty".into()))
+        );
     }
 }

@@ -56,9 +56,15 @@ impl Tool for EditFile {
                 )));
             }
             if edit.old == edit.new {
-                return Err(BadCall(format!("`edits[{i}]` changes nothing: old and new are the same")));
+                return Err(BadCall(format!(
+                    "`edits[{i}]` changes nothing: old and new are the same"
+                )));
             }
-            edits.push(Edit { old: edit.old.into(), new: edit.new.into(), all: edit.all.unwrap_or(false) });
+            edits.push(Edit {
+                old: edit.old.into(),
+                new: edit.new.into(),
+                all: edit.all.unwrap_or(false),
+            });
         }
         Ok(context.jail(JailOp::EditFile { path, edits }))
     }
@@ -75,20 +81,42 @@ mod tests {
     #[test]
     fn edits_that_cannot_be_meant_are_refused() {
         let said = |raw: &str| EditFile.resolve(raw, &fixture::context()).unwrap_err().0;
-        assert!(said(r#"{"path":"a","edits":[{"old":"","new":"x"}]}"#).starts_with("`edits[0].old` is empty; give"));
-        assert!(said(r#"{"path":"a","edits":[{"old":"x","new":"x"}]}"#).starts_with("`edits[0]` changes nothing"));
         assert!(
-            said(r#"{"path":"a","edits":[{"new":"x"}]}"#).starts_with("`edits[0].old` is missing; expected text: The text as it stands")
+            said(r#"{"path":"a","edits":[{"old":"","new":"x"}]}"#)
+                .starts_with("`edits[0].old` is empty; give")
         );
-        assert!(said(r#"{"path":"a","edits":{"old":"x"}}"#).starts_with("`edits[0].new` is missing"), "one where a list is expected");
+        assert!(
+            said(r#"{"path":"a","edits":[{"old":"x","new":"x"}]}"#)
+                .starts_with("`edits[0]` changes nothing")
+        );
+        assert!(
+            said(r#"{"path":"a","edits":[{"new":"x"}]}"#)
+                .starts_with("`edits[0].old` is missing; expected text: The text as it stands")
+        );
+        assert!(
+            said(r#"{"path":"a","edits":{"old":"x"}}"#).starts_with("`edits[0].new` is missing"),
+            "one where a list is expected"
+        );
         assert!(said(r#"{"path":"a","edits":"old"}"#).starts_with("`edits` is the text"));
     }
 
     #[test]
     fn edits_keep_their_order() {
         let raw = r#"{"path":"a","edits":[{"old":"1","new":"2"},{"old":"3","new":"","all":true}]}"#;
-        let Resolved::Action(action) = EditFile.resolve(raw, &fixture::context()).unwrap() else { panic!() };
-        let edit = |old: &str, new: &str, all| Edit { old: old.into(), new: new.into(), all };
-        assert_eq!(fixture::op(&action), &JailOp::EditFile { path: "a".into(), edits: vec![edit("1", "2", false), edit("3", "", true)] });
+        let Resolved::Action(action) = EditFile.resolve(raw, &fixture::context()).unwrap() else {
+            panic!()
+        };
+        let edit = |old: &str, new: &str, all| Edit {
+            old: old.into(),
+            new: new.into(),
+            all,
+        };
+        assert_eq!(
+            fixture::op(&action),
+            &JailOp::EditFile {
+                path: "a".into(),
+                edits: vec![edit("1", "2", false), edit("3", "", true)]
+            }
+        );
     }
 }

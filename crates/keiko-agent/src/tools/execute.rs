@@ -41,7 +41,11 @@ impl Tool for Execute {
         if given.command.contains('\0') {
             return Err(BadCall("`command` contains a NUL character".to_owned()));
         }
-        at_most("stdin", given.stdin.as_deref().unwrap_or_default(), 256 << 10)?;
+        at_most(
+            "stdin",
+            given.stdin.as_deref().unwrap_or_default(),
+            256 << 10,
+        )?;
         let mut limits = Limits::default();
         if let Some(seconds) = given.timeout_seconds {
             limits.wall_ms = seconds.saturating_mul(1_000);
@@ -68,17 +72,26 @@ mod tests {
 
     #[test]
     fn a_command_runs_under_limits() {
-        let Resolved::Action(action) =
-            Execute.resolve(r#"{"command":"make","cwd":"/workspace/sub","timeout_seconds":"5"}"#, &fixture::context()).unwrap()
+        let Resolved::Action(action) = Execute
+            .resolve(
+                r#"{"command":"make","cwd":"/workspace/sub","timeout_seconds":"5"}"#,
+                &fixture::context(),
+            )
+            .unwrap()
         else {
             panic!()
         };
-        let JailOp::Exec(spec) = fixture::op(&action) else { panic!() };
+        let JailOp::Exec(spec) = fixture::op(&action) else {
+            panic!()
+        };
         assert_eq!((spec.cwd.as_str(), spec.limits.wall_ms), ("sub", 5_000));
         assert_eq!(spec.command, Command::Shell("make".into()));
-        for bad in
-            [r#"{"command":""}"#, r#"{"command":"a\u0000"}"#, r#"{"command":"a","timeout_seconds":9999}"#, r#"{"command":"a","cwd":"/"}"#]
-        {
+        for bad in [
+            r#"{"command":""}"#,
+            r#"{"command":"a\u0000"}"#,
+            r#"{"command":"a","timeout_seconds":9999}"#,
+            r#"{"command":"a","cwd":"/"}"#,
+        ] {
             assert!(Execute.resolve(bad, &fixture::context()).is_err(), "{bad}");
         }
     }

@@ -32,9 +32,15 @@ impl Tool for ExecutePython {
         spec_of::<Arguments>("execute_python")
     }
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let Arguments { code, timeout_seconds } = parse(arguments)?;
+        let Arguments {
+            code,
+            timeout_seconds,
+        } = parse(arguments)?;
         bounded("code", &code, 64 << 10)?;
-        Ok(context.jail(JailOp::Cell { code: code.into(), timeout_ms: timeout_seconds.unwrap_or(60).saturating_mul(1_000) }))
+        Ok(context.jail(JailOp::Cell {
+            code: code.into(),
+            timeout_ms: timeout_seconds.unwrap_or(60).saturating_mul(1_000),
+        }))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -48,7 +54,18 @@ mod tests {
 
     #[test]
     fn a_cell_has_a_time_limit() {
-        let Resolved::Action(action) = ExecutePython.resolve(r#"{"code":"1+1"}"#, &fixture::context()).unwrap() else { panic!() };
-        assert_eq!(fixture::op(&action), &JailOp::Cell { code: "1+1".into(), timeout_ms: 60_000 });
+        let Resolved::Action(action) = ExecutePython
+            .resolve(r#"{"code":"1+1"}"#, &fixture::context())
+            .unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            fixture::op(&action),
+            &JailOp::Cell {
+                code: "1+1".into(),
+                timeout_ms: 60_000
+            }
+        );
     }
 }

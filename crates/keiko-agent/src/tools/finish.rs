@@ -35,9 +35,17 @@ impl Tool for Finish {
         false
     }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let Arguments { summary, refused, red_tests_in_goal } = parse(arguments)?;
+        let Arguments {
+            summary,
+            refused,
+            red_tests_in_goal,
+        } = parse(arguments)?;
         bounded("summary", &summary, 16 << 10)?;
-        Ok(Resolved::Finish { summary, refused: refused.unwrap_or(false), red_tests_in_goal })
+        Ok(Resolved::Finish {
+            summary,
+            refused: refused.unwrap_or(false),
+            red_tests_in_goal,
+        })
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -51,16 +59,52 @@ mod tests {
 
     #[test]
     fn refusing_must_be_said() {
-        let done = Finish.resolve(r#"{"summary":"Fixed."}"#, &fixture::context()).unwrap();
-        assert_eq!(done, Resolved::Finish { summary: "Fixed.".into(), refused: false, red_tests_in_goal: None });
-        let declined = Finish.resolve(r#"{"summary":"No.","refused":true}"#, &fixture::context()).unwrap();
-        assert_eq!(declined, Resolved::Finish { summary: "No.".into(), refused: true, red_tests_in_goal: None });
+        let done = Finish
+            .resolve(r#"{"summary":"Fixed."}"#, &fixture::context())
+            .unwrap();
+        assert_eq!(
+            done,
+            Resolved::Finish {
+                summary: "Fixed.".into(),
+                refused: false,
+                red_tests_in_goal: None
+            }
+        );
+        let declined = Finish
+            .resolve(r#"{"summary":"No.","refused":true}"#, &fixture::context())
+            .unwrap();
+        assert_eq!(
+            declined,
+            Resolved::Finish {
+                summary: "No.".into(),
+                refused: true,
+                red_tests_in_goal: None
+            }
+        );
     }
 
     #[test]
     fn a_word_about_red_tests_is_yes_or_no() {
-        let said = Finish.resolve(r#"{"summary":"Written.","red_tests_in_goal":false}"#, &fixture::context()).unwrap();
-        assert!(matches!(said, Resolved::Finish { red_tests_in_goal: Some(false), .. }));
-        assert!(Finish.resolve(r#"{"summary":"Written.","red_tests_in_goal":"none of my business"}"#, &fixture::context()).is_err());
+        let said = Finish
+            .resolve(
+                r#"{"summary":"Written.","red_tests_in_goal":false}"#,
+                &fixture::context(),
+            )
+            .unwrap();
+        assert!(matches!(
+            said,
+            Resolved::Finish {
+                red_tests_in_goal: Some(false),
+                ..
+            }
+        ));
+        assert!(
+            Finish
+                .resolve(
+                    r#"{"summary":"Written.","red_tests_in_goal":"none of my business"}"#,
+                    &fixture::context()
+                )
+                .is_err()
+        );
     }
 }

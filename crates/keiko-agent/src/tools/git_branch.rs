@@ -29,7 +29,9 @@ impl Tool for GitBranch {
     }
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { name } = parse(arguments)?;
-        Ok(context.jail(JailOp::Git(GitOp::Branch { name: place::branch("name", &name)? })))
+        Ok(context.jail(JailOp::Git(GitOp::Branch {
+            name: place::branch("name", &name)?,
+        })))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -43,8 +45,24 @@ mod tests {
 
     #[test]
     fn the_name_is_checked() {
-        let Resolved::Action(action) = GitBranch.resolve(r#"{"name":"fix/leap"}"#, &fixture::context()).unwrap() else { panic!() };
-        assert_eq!(fixture::op(&action), &JailOp::Git(GitOp::Branch { name: "fix/leap".into() }));
-        assert!(GitBranch.resolve(r#"{"name":"--force"}"#, &fixture::context()).unwrap_err().0.contains("must not begin with -"));
+        let Resolved::Action(action) = GitBranch
+            .resolve(r#"{"name":"fix/leap"}"#, &fixture::context())
+            .unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            fixture::op(&action),
+            &JailOp::Git(GitOp::Branch {
+                name: "fix/leap".into()
+            })
+        );
+        assert!(
+            GitBranch
+                .resolve(r#"{"name":"--force"}"#, &fixture::context())
+                .unwrap_err()
+                .0
+                .contains("must not begin with -")
+        );
     }
 }

@@ -34,7 +34,10 @@ impl Tool for GitCommit {
             return Err(BadCall("`message` contains a NUL character".to_owned()));
         }
         // The time is the event's, not the clock's: the same commit comes out when it is made again after a crash.
-        Ok(context.jail(JailOp::Git(GitOp::Commit { message: message.into(), at_seconds: context.now.0.div_euclid(1_000) })))
+        Ok(context.jail(JailOp::Git(GitOp::Commit {
+            message: message.into(),
+            at_seconds: context.now.0.div_euclid(1_000),
+        })))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -48,7 +51,18 @@ mod tests {
 
     #[test]
     fn the_time_is_that_of_the_event() {
-        let Resolved::Action(action) = GitCommit.resolve(r#"{"message":"Fix leap years"}"#, &fixture::context()).unwrap() else { panic!() };
-        assert_eq!(fixture::op(&action), &JailOp::Git(GitOp::Commit { message: "Fix leap years".into(), at_seconds: 1_700_000_000 }));
+        let Resolved::Action(action) = GitCommit
+            .resolve(r#"{"message":"Fix leap years"}"#, &fixture::context())
+            .unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            fixture::op(&action),
+            &JailOp::Git(GitOp::Commit {
+                message: "Fix leap years".into(),
+                at_seconds: 1_700_000_000
+            })
+        );
     }
 }

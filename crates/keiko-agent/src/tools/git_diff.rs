@@ -32,8 +32,14 @@ impl Tool for GitDiff {
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { path, against } = parse(arguments)?;
         let path = place::folder("path", path.as_deref())?;
-        let against = against.as_deref().map(|revision| place::revision("against", revision)).transpose()?;
-        Ok(context.look(JailOp::Git(GitOp::Diff { against, path: Some(path).filter(|path| !path.is_empty()) })))
+        let against = against
+            .as_deref()
+            .map(|revision| place::revision("against", revision))
+            .transpose()?;
+        Ok(context.look(JailOp::Git(GitOp::Diff {
+            against,
+            path: Some(path).filter(|path| !path.is_empty()),
+        })))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::listing(outcome, "lines", "No difference.", "narrow it with path")
@@ -47,10 +53,23 @@ mod tests {
 
     #[test]
     fn a_revision_is_no_option() {
-        let Resolved::Action(action) = GitDiff.resolve(r#"{"path":".","against":"HEAD~1"}"#, &fixture::context()).unwrap() else {
+        let Resolved::Action(action) = GitDiff
+            .resolve(r#"{"path":".","against":"HEAD~1"}"#, &fixture::context())
+            .unwrap()
+        else {
             panic!()
         };
-        assert_eq!(fixture::op(&action), &JailOp::Git(GitOp::Diff { against: Some("HEAD~1".into()), path: None }));
-        assert!(GitDiff.resolve(r#"{"against":"--no-index"}"#, &fixture::context()).is_err());
+        assert_eq!(
+            fixture::op(&action),
+            &JailOp::Git(GitOp::Diff {
+                against: Some("HEAD~1".into()),
+                path: None
+            })
+        );
+        assert!(
+            GitDiff
+                .resolve(r#"{"against":"--no-index"}"#, &fixture::context())
+                .is_err()
+        );
     }
 }

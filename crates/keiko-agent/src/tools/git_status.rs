@@ -29,7 +29,12 @@ impl Tool for GitStatus {
         Ok(context.look(JailOp::Git(GitOp::Status)))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
-        report::listing(outcome, "files", "Nothing has changed since the last commit.", "see git_diff with a path")
+        report::listing(
+            outcome,
+            "files",
+            "Nothing has changed since the last commit.",
+            "see git_diff with a path",
+        )
     }
 }
 
@@ -40,7 +45,9 @@ mod tests {
 
     #[test]
     fn it_takes_no_arguments() {
-        let Resolved::Action(action) = GitStatus.resolve("", &fixture::context()).unwrap() else { panic!() };
+        let Resolved::Action(action) = GitStatus.resolve("", &fixture::context()).unwrap() else {
+            panic!()
+        };
         assert_eq!(fixture::op(&action), &JailOp::Git(GitOp::Status));
         assert_eq!(
             GitStatus.resolve(r#"{"short":true}"#, &fixture::context()),

@@ -37,10 +37,20 @@ impl Tool for ListFiles {
         let glob = place::glob("glob", given.glob.as_deref())?;
         let depth = given.depth.unwrap_or(if glob.is_some() { 0 } else { 2 });
         let path = place::folder("path", given.path.as_deref())?;
-        Ok(context.look(JailOp::ListFiles { path, glob, depth, limit: 500 }))
+        Ok(context.look(JailOp::ListFiles {
+            path,
+            glob,
+            depth,
+            limit: 500,
+        }))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
-        report::listing(outcome, "entries", "No files.", "narrow it with path, glob or depth")
+        report::listing(
+            outcome,
+            "entries",
+            "No files.",
+            "narrow it with path, glob or depth",
+        )
     }
 }
 
@@ -55,8 +65,24 @@ mod tests {
             Ok(Resolved::Action(action)) => fixture::op(&action).clone(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(list("{}"), JailOp::ListFiles { path: String::new(), glob: None, depth: 2, limit: 500 });
+        assert_eq!(
+            list("{}"),
+            JailOp::ListFiles {
+                path: String::new(),
+                glob: None,
+                depth: 2,
+                limit: 500
+            }
+        );
         let globbed = list(r#"{"path":"src","glob":"*.rs"}"#);
-        assert_eq!(globbed, JailOp::ListFiles { path: "src".into(), glob: Some("*.rs".into()), depth: 0, limit: 500 });
+        assert_eq!(
+            globbed,
+            JailOp::ListFiles {
+                path: "src".into(),
+                glob: Some("*.rs".into()),
+                depth: 0,
+                limit: 500
+            }
+        );
     }
 }

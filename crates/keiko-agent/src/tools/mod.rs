@@ -53,11 +53,19 @@ impl ToolContext<'_> {
     /// An operation in the run's workspace, tied to its tree as it is now: that is what an approval approves and what
     /// a crash goes back to.
     fn jail(&self, op: JailOp) -> Resolved {
-        Resolved::Action(Box::new(Action::Jail(JailAction { workspace: self.run, op, tree: self.tree.cloned() })))
+        Resolved::Action(Box::new(Action::Jail(JailAction {
+            workspace: self.run,
+            op,
+            tree: self.tree.cloned(),
+        })))
     }
     /// An operation that changes nothing: it means the same on any tree.
     fn look(&self, op: JailOp) -> Resolved {
-        Resolved::Action(Box::new(Action::Jail(JailAction { workspace: self.run, op, tree: None })))
+        Resolved::Action(Box::new(Action::Jail(JailAction {
+            workspace: self.run,
+            op,
+            tree: None,
+        })))
     }
 }
 
@@ -153,8 +161,14 @@ pub struct Offer {
 
 impl Offer {
     fn new(specs: Vec<ToolSpec>) -> Offer {
-        let bytes: usize = specs.iter().map(|spec| spec.description.len() + spec.schema.to_string().len()).sum();
-        Offer { specs: specs.into(), tokens: bytes as u64 / 4 }
+        let bytes: usize = specs
+            .iter()
+            .map(|spec| spec.description.len() + spec.schema.to_string().len())
+            .sum();
+        Offer {
+            specs: specs.into(),
+            tokens: bytes as u64 / 4,
+        }
     }
     /// What the model is shown.
     #[must_use]
@@ -177,10 +191,30 @@ impl ToolBox {
         tools.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         tools.dedup_by(|(later, _), (earlier, _)| later.name == earlier.name);
         let all = Offer::new(tools.iter().map(|(spec, _)| spec.clone()).collect());
-        let bare = Offer::new(tools.iter().filter(|(_, tool)| !tool.needs_workspace()).map(|(spec, _)| spec.clone()).collect());
+        let bare = Offer::new(
+            tools
+                .iter()
+                .filter(|(_, tool)| !tool.needs_workspace())
+                .map(|(spec, _)| spec.clone())
+                .collect(),
+        );
         let few = |spec: &ToolSpec| !LEFT_OUT.contains(&spec.name.as_str());
-        let short = Offer::new(tools.iter().filter(|(spec, _)| few(spec)).map(|(spec, _)| arguments::shortened(spec)).collect());
-        ToolBox { tools: tools.into_iter().map(|(spec, tool)| (spec.name, tool)).collect(), all, bare, short }
+        let short = Offer::new(
+            tools
+                .iter()
+                .filter(|(spec, _)| few(spec))
+                .map(|(spec, _)| arguments::shortened(spec))
+                .collect(),
+        );
+        ToolBox {
+            tools: tools
+                .into_iter()
+                .map(|(spec, tool)| (spec.name, tool))
+                .collect(),
+            all,
+            bare,
+            short,
+        }
     }
     /// What is offered to a run with or without a workspace; in short to a model whose window is small.
     #[must_use]
@@ -194,13 +228,20 @@ impl ToolBox {
     /// Finds a tool.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&dyn Tool> {
-        let at = self.tools.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+        let at = self
+            .tools
+            .binary_search_by(|(known, _)| known.as_str().cmp(name))
+            .ok()?;
         self.tools.get(at).map(|(_, tool)| tool.as_ref())
     }
     /// The name of the tool that is meant: one of ours, or what other systems call it.
     #[must_use]
     pub fn canonical(&self, name: &str, arguments: &str) -> String {
-        let meant = if self.get(name).is_some() { None } else { aliases::tool(name, arguments).filter(|ours| self.get(ours).is_some()) };
+        let meant = if self.get(name).is_some() {
+            None
+        } else {
+            aliases::tool(name, arguments).filter(|ours| self.get(ours).is_some())
+        };
         meant.unwrap_or(name).to_owned()
     }
     /// The names, in order.
@@ -213,16 +254,35 @@ impl ToolBox {
     /// # Errors
     /// [`BadCall`] with the nearest name and all others.
     pub fn find(&self, name: &str, workspace: bool) -> Result<&dyn Tool, BadCall> {
-        self.get(name).filter(|tool| workspace || !tool.needs_workspace()).ok_or_else(|| {
-            let names: Vec<&str> = self.offer(workspace, false).specs.iter().map(|spec| spec.name.as_str()).collect();
-            let shown: String = name.chars().take(64).collect();
-            BadCall(format!("there is no tool `{shown}`{}; there are: {}", arguments::did_you_mean(name, &names), names.join(", ")))
-        })
+        self.get(name)
+            .filter(|tool| workspace || !tool.needs_workspace())
+            .ok_or_else(|| {
+                let names: Vec<&str> = self
+                    .offer(workspace, false)
+                    .specs
+                    .iter()
+                    .map(|spec| spec.name.as_str())
+                    .collect();
+                let shown: String = name.chars().take(64).collect();
+                BadCall(format!(
+                    "there is no tool `{shown}`{}; there are: {}",
+                    arguments::did_you_mean(name, &names),
+                    names.join(", ")
+                ))
+            })
     }
 }
 
 /// The tools that a small window is not shown. They can be called all the same.
-const LEFT_OUT: &[&str] = &["execute_python", "git_branch", "git_commit", "git_diff", "git_push", "git_status", "prepare"];
+const LEFT_OUT: &[&str] = &[
+    "execute_python",
+    "git_branch",
+    "git_commit",
+    "git_diff",
+    "git_push",
+    "git_status",
+    "prepare",
+];
 
 /// All tools that Keiko comes with.
 #[must_use]
@@ -256,17 +316,28 @@ mod tests {
     /// A change here changes the prompt prefix of every run: caches miss, recorded answers no longer match.
     #[test]
     fn the_tool_list_is_what_it_was() {
-        insta::assert_snapshot!(serde_json::to_string_pretty(&standard().offer(true, false).specs()).unwrap());
+        insta::assert_snapshot!(
+            serde_json::to_string_pretty(&standard().offer(true, false).specs()).unwrap()
+        );
     }
 
     #[test]
     fn without_a_workspace_only_words_are_offered() {
         let tools = standard();
-        let names: Vec<String> = tools.offer(false, false).specs().iter().map(|spec| spec.name.to_string()).collect();
+        let names: Vec<String> = tools
+            .offer(false, false)
+            .specs()
+            .iter()
+            .map(|spec| spec.name.to_string())
+            .collect();
         assert_eq!(names, ["ask_operator", "finish", "show_more"]);
         assert!(tools.offer(false, false).tokens() < tools.offer(true, false).tokens() / 3);
         let said = tools.find("execute", false).map(|_| ()).unwrap_err().0;
-        assert!(said.starts_with("there is no tool `execute`") && said.ends_with("ask_operator, finish, show_more"), "{said}");
+        assert!(
+            said.starts_with("there is no tool `execute`")
+                && said.ends_with("ask_operator, finish, show_more"),
+            "{said}"
+        );
         assert!(tools.find("execute", true).is_ok() && tools.find("finish", false).is_ok());
     }
 
@@ -277,8 +348,16 @@ mod tests {
         assert_eq!((all.tokens(), short.tokens()), (1_777, 515));
         assert_eq!(short.specs().len() + LEFT_OUT.len(), all.specs().len());
         for spec in short.specs().iter() {
-            assert!(spec.schema["type"] == "object" && !spec.description.is_empty(), "{spec:?}");
-            let whole = all.specs().iter().find(|other| other.name == spec.name).cloned().unwrap();
+            assert!(
+                spec.schema["type"] == "object" && !spec.description.is_empty(),
+                "{spec:?}"
+            );
+            let whole = all
+                .specs()
+                .iter()
+                .find(|other| other.name == spec.name)
+                .cloned()
+                .unwrap();
             assert_eq!(spec.schema["required"], whole.schema["required"]);
         }
     }
@@ -288,19 +367,41 @@ mod tests {
         let tools = standard();
         assert!(tools.get("read_file").is_some());
         let said = tools.find("read_files", true).map(|_| ()).unwrap_err().0;
-        assert!(said.starts_with("there is no tool `read_files`; did you mean `read_file`?"), "{said}");
+        assert!(
+            said.starts_with("there is no tool `read_files`; did you mean `read_file`?"),
+            "{said}"
+        );
         let said = tools.find("zzzzzz", true).map(|_| ()).unwrap_err().0;
-        assert!(said.starts_with("there is no tool `zzzzzz`; there are: ask_operator,"), "{said}");
+        assert!(
+            said.starts_with("there is no tool `zzzzzz`; there are: ask_operator,"),
+            "{said}"
+        );
     }
 
     #[test]
     fn no_tool_panics_on_what_is_not_meant_for_it() {
         let tools = standard();
-        let context =
-            ToolContext { run: RunId::from_bytes([1; 10]), opened: None, survey: None, tree: None, head: None, now: Timestamp(0) };
+        let context = ToolContext {
+            run: RunId::from_bytes([1; 10]),
+            opened: None,
+            survey: None,
+            tree: None,
+            head: None,
+            now: Timestamp(0),
+        };
         for name in tools.names() {
             let tool = tools.get(name.as_str()).unwrap();
-            for bad in ["", "{", "[]", "nul", "\"x\"", "{\"a\":1}", "{\"path\":5}", "```json\n{\"path\":\n```", "\u{0}"] {
+            for bad in [
+                "",
+                "{",
+                "[]",
+                "nul",
+                "\"x\"",
+                "{\"a\":1}",
+                "{\"path\":5}",
+                "```json\n{\"path\":\n```",
+                "\u{0}",
+            ] {
                 if let Err(error) = tool.resolve(bad, &context) {
                     assert!(!error.0.is_empty());
                 }

@@ -12,7 +12,10 @@ const REF_MAX: usize = 200;
 pub(super) fn file(field: &str, raw: &str) -> Result<String, BadCall> {
     let path = relative(field, raw)?;
     if path.is_empty() || raw.ends_with('/') {
-        return Err(BadCall(format!("`{field}` is the folder `{}`; expected a file", shown(raw))));
+        return Err(BadCall(format!(
+            "`{field}` is the folder `{}`; expected a file",
+            shown(raw)
+        )));
     }
     Ok(path)
 }
@@ -21,8 +24,13 @@ pub(super) fn file(field: &str, raw: &str) -> Result<String, BadCall> {
 /// there would run on the next git command.
 pub(super) fn writable_file(field: &str, raw: &str) -> Result<String, BadCall> {
     let path = file(field, raw)?;
-    if path.split('/').any(|part| part.eq_ignore_ascii_case(".git")) {
-        return Err(BadCall(format!("`{field}` is inside `.git`, which only git writes")));
+    if path
+        .split('/')
+        .any(|part| part.eq_ignore_ascii_case(".git"))
+    {
+        return Err(BadCall(format!(
+            "`{field}` is inside `.git`, which only git writes"
+        )));
     }
     Ok(path)
 }
@@ -47,7 +55,10 @@ fn relative(field: &str, raw: &str) -> Result<String, BadCall> {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => rest.trim_start_matches('/'),
         _ => raw,
     };
-    let parts: Vec<&str> = inside.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let parts: Vec<&str> = inside
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
     if inside.starts_with('/') || parts.first() == Some(&"~") {
         return refuse("outside the workspace; give a path relative to it");
     }
@@ -60,11 +71,19 @@ fn relative(field: &str, raw: &str) -> Result<String, BadCall> {
 /// A branch name by git's own rules (`git check-ref-format --branch`).
 pub(super) fn branch(field: &str, raw: &str) -> Result<String, BadCall> {
     let name = raw.strip_prefix("refs/heads/").unwrap_or(raw);
-    let refuse = |why: &str| Err(BadCall(format!("`{field}` is `{}`, which git does not take as a branch name: {why}", shown(raw))));
+    let refuse = |why: &str| {
+        Err(BadCall(format!(
+            "`{field}` is `{}`, which git does not take as a branch name: {why}",
+            shown(raw)
+        )))
+    };
     if name.is_empty() || name.len() > REF_MAX {
         return refuse("expected 1 to 200 bytes");
     }
-    if name.chars().any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c)) {
+    if name
+        .chars()
+        .any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c))
+    {
         return refuse("no spaces, control characters or any of ~ ^ : ? * [ \\");
     }
     if name.contains("..") || name.contains("@{") || name.contains("//") {
@@ -73,7 +92,10 @@ pub(super) fn branch(field: &str, raw: &str) -> Result<String, BadCall> {
     if name.starts_with(['-', '/']) || name.ends_with(['/', '.']) || name == "@" || name == "HEAD" {
         return refuse("it must not begin with - or /, end with / or ., or be @ or HEAD");
     }
-    if name.split('/').any(|part| part.starts_with('.') || part.ends_with(".lock")) {
+    if name
+        .split('/')
+        .any(|part| part.starts_with('.') || part.ends_with(".lock"))
+    {
         return refuse("no part may begin with a dot or end with .lock");
     }
     Ok(name.to_owned())
@@ -81,31 +103,43 @@ pub(super) fn branch(field: &str, raw: &str) -> Result<String, BadCall> {
 
 /// A revision such as `HEAD~1`, a branch or a commit; never an option.
 pub(super) fn revision(field: &str, raw: &str) -> Result<String, BadCall> {
-    let fine =
-        !raw.is_empty() && raw.len() <= REF_MAX && !raw.starts_with('-') && !raw.chars().any(|c| c.is_control() || c.is_whitespace());
+    let fine = !raw.is_empty()
+        && raw.len() <= REF_MAX
+        && !raw.starts_with('-')
+        && !raw.chars().any(|c| c.is_control() || c.is_whitespace());
     if fine {
         Ok(raw.to_owned())
     } else {
-        Err(BadCall(format!("`{field}` is `{}`; expected one revision such as HEAD~1, a branch or a commit", shown(raw))))
+        Err(BadCall(format!(
+            "`{field}` is `{}`; expected one revision such as HEAD~1, a branch or a commit",
+            shown(raw)
+        )))
     }
 }
 
 /// A glob such as `src/**/*.py`.
 pub(super) fn glob(field: &str, raw: Option<&str>) -> Result<Option<String>, BadCall> {
-    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(None) };
+    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
+        return Ok(None);
+    };
     if raw.len() > PATH_MAX {
         return Err(BadCall(format!("`{field}` is longer than 1000 bytes")));
     }
     match globset::Glob::new(raw) {
         Ok(_) => Ok(Some(raw.to_owned())),
-        Err(error) => {
-            Err(BadCall(format!("`{field}` is `{}`, which is not a glob: {}; an example: src/**/*.py", shown(raw), error.kind())))
-        }
+        Err(error) => Err(BadCall(format!(
+            "`{field}` is `{}`, which is not a glob: {}; an example: src/**/*.py",
+            shown(raw),
+            error.kind()
+        ))),
     }
 }
 
 fn shown(raw: &str) -> String {
-    raw.chars().take(80).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    raw.chars()
+        .take(80)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,7 +149,13 @@ mod tests {
 
     #[test]
     fn a_path_has_one_form() {
-        for raw in ["src/a.py", "./src/a.py", "/workspace/src/a.py", "src//./a.py", "/workspace//src/a.py"] {
+        for raw in [
+            "src/a.py",
+            "./src/a.py",
+            "/workspace/src/a.py",
+            "src//./a.py",
+            "/workspace//src/a.py",
+        ] {
             assert_eq!(file("path", raw).unwrap(), "src/a.py", "{raw}");
         }
         for raw in [".", "./", "/workspace", "/workspace/"] {
@@ -160,18 +200,30 @@ mod tests {
             assert_eq!(branch("name", good).unwrap(), good);
         }
         assert_eq!(branch("name", "refs/heads/x").unwrap(), "x");
-        for bad in ["", "-d", "a b", "a..b", "a~1", "x.lock", "a/.b", "/a", "a/", "a.", "@", "a@{1}", "HEAD", "a//b", "a\\b", "a:b", "x\0"]
-        {
+        for bad in [
+            "", "-d", "a b", "a..b", "a~1", "x.lock", "a/.b", "/a", "a/", "a.", "@", "a@{1}",
+            "HEAD", "a//b", "a\\b", "a:b", "x\0",
+        ] {
             assert!(branch("name", bad).is_err(), "{bad:?}");
         }
-        assert!(revision("against", "--output=x").is_err() && revision("against", "HEAD~1").is_ok());
+        assert!(
+            revision("against", "--output=x").is_err() && revision("against", "HEAD~1").is_ok()
+        );
     }
 
     #[test]
     fn globs_are_checked() {
-        assert_eq!(glob("glob", Some("**/*.rs")).unwrap().as_deref(), Some("**/*.rs"));
+        assert_eq!(
+            glob("glob", Some("**/*.rs")).unwrap().as_deref(),
+            Some("**/*.rs")
+        );
         assert_eq!(glob("glob", Some("")).unwrap(), None);
-        assert!(glob("glob", Some("[a")).unwrap_err().0.contains("not a glob"));
+        assert!(
+            glob("glob", Some("[a"))
+                .unwrap_err()
+                .0
+                .contains("not a glob")
+        );
     }
 
     proptest! {

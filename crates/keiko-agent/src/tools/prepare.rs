@@ -24,7 +24,12 @@ struct Arguments {
 #[must_use]
 pub fn what_is_missing(survey: &Survey) -> Option<JailOp> {
     let mut sets = Vec::new();
-    for set in survey.projects.iter().filter(|project| project.needs_prepare).filter_map(|project| project.preparation.as_ref()) {
+    for set in survey
+        .projects
+        .iter()
+        .filter(|project| project.needs_prepare)
+        .filter_map(|project| project.preparation.as_ref())
+    {
         if !sets.contains(set) {
             sets.push(set.clone());
         }
@@ -42,16 +47,35 @@ impl Tool for Prepare {
     }
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { dir } = parse(arguments)?;
-        let projects = context.survey.map(|survey| survey.projects.as_slice()).unwrap_or_default();
+        let projects = context
+            .survey
+            .map(|survey| survey.projects.as_slice())
+            .unwrap_or_default();
         if projects.is_empty() {
             return Err(BadCall("no project with a manifest was found in the workspace: there is nothing to install".to_owned()));
         }
-        let project = match dir.as_deref().map(|dir| place::folder("dir", Some(dir))).transpose()? {
-            Some(dir) => projects.iter().filter(|project| project.dir == dir).max_by_key(|project| project.needs_prepare),
+        let project = match dir
+            .as_deref()
+            .map(|dir| place::folder("dir", Some(dir)))
+            .transpose()?
+        {
+            Some(dir) => projects
+                .iter()
+                .filter(|project| project.dir == dir)
+                .max_by_key(|project| project.needs_prepare),
             None => projects.iter().find(|project| project.needs_prepare),
         };
         let Some(project) = project else {
-            let dirs: Vec<&str> = projects.iter().map(|project| if project.dir.is_empty() { "." } else { &project.dir }).collect();
+            let dirs: Vec<&str> = projects
+                .iter()
+                .map(|project| {
+                    if project.dir.is_empty() {
+                        "."
+                    } else {
+                        &project.dir
+                    }
+                })
+                .collect();
             let why = if dir.is_some() {
                 "there is no project in that folder"
             } else {
@@ -62,7 +86,9 @@ impl Tool for Prepare {
         let Some(set) = &project.preparation else {
             return Err(BadCall("it is not known how the dependencies of this project are installed; see its manifest".to_owned()));
         };
-        Ok(context.jail(JailOp::Prepare(Installation { sets: vec![set.clone()] })))
+        Ok(context.jail(JailOp::Prepare(Installation {
+            sets: vec![set.clone()],
+        })))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -97,8 +123,14 @@ mod tests {
 
     #[test]
     fn the_commands_come_from_the_survey() {
-        let survey = Survey { projects: vec![project("", false), project("web", true)], ..Survey::default() };
-        let context = ToolContext { survey: Some(&survey), ..fixture::context() };
+        let survey = Survey {
+            projects: vec![project("", false), project("web", true)],
+            ..Survey::default()
+        };
+        let context = ToolContext {
+            survey: Some(&survey),
+            ..fixture::context()
+        };
         let key = |raw: &str| match Prepare.resolve(raw, &context) {
             Ok(Resolved::Action(action)) => match fixture::op(&action) {
                 JailOp::Prepare(prepare) => Ok(prepare.sets[0].cache_key.clone()),
@@ -109,7 +141,16 @@ mod tests {
         };
         assert_eq!(key("{}"), Ok("key-web".into()));
         assert_eq!(key(r#"{"dir":"."}"#), Ok("key-".into()));
-        assert_eq!(key(r#"{"dir":"x"}"#), Err("there is no project in that folder; projects: ., web".into()));
-        assert!(Prepare.resolve("{}", &fixture::context()).unwrap_err().0.contains("nothing to install"));
+        assert_eq!(
+            key(r#"{"dir":"x"}"#),
+            Err("there is no project in that folder; projects: ., web".into())
+        );
+        assert!(
+            Prepare
+                .resolve("{}", &fixture::context())
+                .unwrap_err()
+                .0
+                .contains("nothing to install")
+        );
     }
 }

@@ -36,16 +36,30 @@ impl Tool for ReadFile {
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let given: Arguments = parse_with(arguments, aliases::gather_range)?;
         let path = place::file("path", &given.path)?;
-        Ok(context.look(JailOp::ReadFile { path, from_line: given.from_line.unwrap_or(1), lines: given.lines.unwrap_or(400) }))
+        Ok(context.look(JailOp::ReadFile {
+            path,
+            from_line: given.from_line.unwrap_or(1),
+            lines: given.lines.unwrap_or(400),
+        }))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
     }
     fn render_for(&self, action: &Action, outcome: &Outcome<Report>) -> Rendered {
         match (action, report::body(outcome)) {
-            (Action::Jail(JailAction { op: JailOp::ReadFile { path, from_line, .. }, .. }), Some(JailBody::Text(text))) => {
-                Rendered { text: numbered(path, *from_line, text), is_error: false }
-            }
+            (
+                Action::Jail(JailAction {
+                    op:
+                        JailOp::ReadFile {
+                            path, from_line, ..
+                        },
+                    ..
+                }),
+                Some(JailBody::Text(text)),
+            ) => Rendered {
+                text: numbered(path, *from_line, text),
+                is_error: false,
+            },
             _ => self.render(outcome),
         }
     }
@@ -57,7 +71,11 @@ fn numbered(path: &str, from: u32, report: &TextReport) -> String {
     let shown = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
     let total = report.total;
     if shown == 0 {
-        return if total == 0 { format!("{path} is empty") } else { format!("{path} has {total} lines; none from line {from}") };
+        return if total == 0 {
+            format!("{path} is empty")
+        } else {
+            format!("{path} has {total} lines; none from line {from}")
+        };
     }
     let last = from.saturating_add(shown - 1);
     let mut out = format!("{path} lines {from}-{last} of {total}");
@@ -66,7 +84,10 @@ fn numbered(path: &str, from: u32, report: &TextReport) -> String {
         out.push_str(&format!("\n{number:>width$}  {line}"));
     }
     if report.truncated && last < total {
-        out.push_str(&format!("\n[go on with from_line {}]", last.saturating_add(1)));
+        out.push_str(&format!(
+            "\n[go on with from_line {}]",
+            last.saturating_add(1)
+        ));
     }
     out
 }
@@ -78,20 +99,44 @@ mod tests {
 
     #[test]
     fn a_file_is_read_with_numbers() {
-        let Resolved::Action(action) = ReadFile.resolve(r#"{"path":"./a.py","from_line":9}"#, &fixture::context()).unwrap() else {
+        let Resolved::Action(action) = ReadFile
+            .resolve(r#"{"path":"./a.py","from_line":9}"#, &fixture::context())
+            .unwrap()
+        else {
             panic!()
         };
-        let done = fixture::done(JailBody::Text(TextReport { text: "x = 1\n\ny = 2\n".into(), total: 213, truncated: true }));
+        let done = fixture::done(JailBody::Text(TextReport {
+            text: "x = 1\n\ny = 2\n".into(),
+            total: 213,
+            truncated: true,
+        }));
         let shown = ReadFile.render_for(&action, &done);
-        assert_eq!(shown.text, "a.py lines 9-11 of 213\n 9  x = 1\n10  \n11  y = 2\n[go on with from_line 12]");
+        assert_eq!(
+            shown.text,
+            "a.py lines 9-11 of 213\n 9  x = 1\n10  \n11  y = 2\n[go on with from_line 12]"
+        );
         assert!(!shown.is_error);
     }
 
     #[test]
     fn nothing_to_show_is_said() {
-        let Resolved::Action(action) = ReadFile.resolve(r#"{"path":"a.py","from_line":9}"#, &fixture::context()).unwrap() else { panic!() };
-        let text = |total| fixture::done(JailBody::Text(TextReport { text: "".into(), total, truncated: false }));
+        let Resolved::Action(action) = ReadFile
+            .resolve(r#"{"path":"a.py","from_line":9}"#, &fixture::context())
+            .unwrap()
+        else {
+            panic!()
+        };
+        let text = |total| {
+            fixture::done(JailBody::Text(TextReport {
+                text: "".into(),
+                total,
+                truncated: false,
+            }))
+        };
         assert_eq!(ReadFile.render_for(&action, &text(0)).text, "a.py is empty");
-        assert_eq!(ReadFile.render_for(&action, &text(3)).text, "a.py has 3 lines; none from line 9");
+        assert_eq!(
+            ReadFile.render_for(&action, &text(3)).text,
+            "a.py has 3 lines; none from line 9"
+        );
     }
 }

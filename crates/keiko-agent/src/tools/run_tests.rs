@@ -36,10 +36,15 @@ impl Tool for RunTests {
             bounded("filter", filter, 1_000)?;
             // It becomes one argument of the runner and must not turn into one of its options.
             if filter.starts_with('-') || filter.chars().any(char::is_control) {
-                return Err(BadCall(format!("`filter` is {filter:?}; expected names of tests, not options or control characters")));
+                return Err(BadCall(format!(
+                    "`filter` is {filter:?}; expected names of tests, not options or control characters"
+                )));
             }
         }
-        let dir = dir.as_deref().map(|dir| place::folder("dir", Some(dir))).transpose()?;
+        let dir = dir
+            .as_deref()
+            .map(|dir| place::folder("dir", Some(dir)))
+            .transpose()?;
         Ok(Resolved::RunTests { filter, dir })
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
@@ -55,9 +60,30 @@ mod tests {
     #[test]
     fn a_filter_is_no_option() {
         let all = RunTests.resolve("{}", &fixture::context()).unwrap();
-        assert_eq!(all, Resolved::RunTests { filter: None, dir: None });
-        let some = RunTests.resolve(r#"{"filter":"test_leap","dir":"./sub/"}"#, &fixture::context()).unwrap();
-        assert_eq!(some, Resolved::RunTests { filter: Some("test_leap".into()), dir: Some("sub".into()) });
-        assert!(RunTests.resolve(r#"{"filter":"--rootdir=/"}"#, &fixture::context()).is_err());
+        assert_eq!(
+            all,
+            Resolved::RunTests {
+                filter: None,
+                dir: None
+            }
+        );
+        let some = RunTests
+            .resolve(
+                r#"{"filter":"test_leap","dir":"./sub/"}"#,
+                &fixture::context(),
+            )
+            .unwrap();
+        assert_eq!(
+            some,
+            Resolved::RunTests {
+                filter: Some("test_leap".into()),
+                dir: Some("sub".into())
+            }
+        );
+        assert!(
+            RunTests
+                .resolve(r#"{"filter":"--rootdir=/"}"#, &fixture::context())
+                .is_err()
+        );
     }
 }

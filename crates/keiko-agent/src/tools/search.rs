@@ -40,7 +40,10 @@ impl Tool for Search {
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let given: Arguments = parse(arguments)?;
         bounded("pattern", &given.pattern, 4 << 10)?;
-        if let Err(error) = regex::RegexBuilder::new(&given.pattern).size_limit(1 << 20).build() {
+        if let Err(error) = regex::RegexBuilder::new(&given.pattern)
+            .size_limit(1 << 20)
+            .build()
+        {
             return Err(BadCall(format!(
                 "`pattern` is not a regular expression: {error}; to search for the text itself put \\ before . * + ? ( ) [ ] {{ }} | ^ $"
             )));
@@ -55,7 +58,12 @@ impl Tool for Search {
         }))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
-        report::listing(outcome, "hits", "No hits.", "narrow the pattern, path or glob")
+        report::listing(
+            outcome,
+            "hits",
+            "No hits.",
+            "narrow the pattern, path or glob",
+        )
     }
 }
 
@@ -66,11 +74,31 @@ mod tests {
 
     #[test]
     fn a_bad_expression_is_explained() {
-        let said = Search.resolve(r#"{"pattern":"foo("}"#, &fixture::context()).unwrap_err().0;
-        assert!(said.contains("unclosed group") && said.contains("to search for the text itself"), "{said}");
-        let Resolved::Action(action) = Search.resolve(r#"{"pattern":"fn \\w+","context":"2"}"#, &fixture::context()).unwrap() else {
+        let said = Search
+            .resolve(r#"{"pattern":"foo("}"#, &fixture::context())
+            .unwrap_err()
+            .0;
+        assert!(
+            said.contains("unclosed group") && said.contains("to search for the text itself"),
+            "{said}"
+        );
+        let Resolved::Action(action) = Search
+            .resolve(
+                r#"{"pattern":"fn \\w+","context":"2"}"#,
+                &fixture::context(),
+            )
+            .unwrap()
+        else {
             panic!()
         };
-        assert!(matches!(fixture::op(&action), JailOp::Search { context: 2, limit: 100, ignore_case: false, .. }));
+        assert!(matches!(
+            fixture::op(&action),
+            JailOp::Search {
+                context: 2,
+                limit: 100,
+                ignore_case: false,
+                ..
+            }
+        ));
     }
 }

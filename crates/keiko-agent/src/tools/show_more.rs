@@ -36,9 +36,17 @@ impl Tool for ShowMore {
         false
     }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let Arguments { reference, from_line, lines } = parse(arguments)?;
+        let Arguments {
+            reference,
+            from_line,
+            lines,
+        } = parse(arguments)?;
         bounded("reference", &reference, 200)?;
-        Ok(Resolved::ShowMore { reference, from_line: from_line.unwrap_or(1), lines: lines.unwrap_or(200) })
+        Ok(Resolved::ShowMore {
+            reference,
+            from_line: from_line.unwrap_or(1),
+            lines: lines.unwrap_or(200),
+        })
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -52,8 +60,21 @@ mod tests {
 
     #[test]
     fn it_starts_at_the_first_line_unless_told() {
-        let more = ShowMore.resolve(r#"{"reference":"r7","lines":"20"}"#, &fixture::context()).unwrap();
-        assert_eq!(more, Resolved::ShowMore { reference: "r7".into(), from_line: 1, lines: 20 });
-        assert!(ShowMore.resolve(r#"{"reference":"r7","from_line":0}"#, &fixture::context()).is_err());
+        let more = ShowMore
+            .resolve(r#"{"reference":"r7","lines":"20"}"#, &fixture::context())
+            .unwrap();
+        assert_eq!(
+            more,
+            Resolved::ShowMore {
+                reference: "r7".into(),
+                from_line: 1,
+                lines: 20
+            }
+        );
+        assert!(
+            ShowMore
+                .resolve(r#"{"reference":"r7","from_line":0}"#, &fixture::context())
+                .is_err()
+        );
     }
 }

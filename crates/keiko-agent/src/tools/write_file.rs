@@ -33,7 +33,10 @@ impl Tool for WriteFile {
         let Arguments { path, text } = parse(arguments)?;
         at_most("text", &text, 256 << 10)?;
         let path = place::writable_file("path", &path)?;
-        Ok(context.jail(JailOp::WriteFile { path, text: text.into() }))
+        Ok(context.jail(JailOp::WriteFile {
+            path,
+            text: text.into(),
+        }))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         report::render(outcome)
@@ -47,12 +50,37 @@ mod tests {
 
     #[test]
     fn text_of_any_kind_is_written_up_to_the_cap() {
-        let Resolved::Action(action) = WriteFile.resolve(r#"{"path":"/workspace/a.txt","text":""}"#, &fixture::context()).unwrap() else {
+        let Resolved::Action(action) = WriteFile
+            .resolve(
+                r#"{"path":"/workspace/a.txt","text":""}"#,
+                &fixture::context(),
+            )
+            .unwrap()
+        else {
             panic!()
         };
-        assert_eq!(fixture::op(&action), &JailOp::WriteFile { path: "a.txt".into(), text: "".into() });
-        let long = serde_json::json!({"path": "a", "text": "x".repeat((256 << 10) + 1)}).to_string();
-        assert_eq!(WriteFile.resolve(&long, &fixture::context()), Err(BadCall("`text` is 262145 bytes long; at most 262144".into())));
-        assert!(WriteFile.resolve(r#"{"path":".git/hooks/pre-commit","text":"x"}"#, &fixture::context()).is_err());
+        assert_eq!(
+            fixture::op(&action),
+            &JailOp::WriteFile {
+                path: "a.txt".into(),
+                text: "".into()
+            }
+        );
+        let long =
+            serde_json::json!({"path": "a", "text": "x".repeat((256 << 10) + 1)}).to_string();
+        assert_eq!(
+            WriteFile.resolve(&long, &fixture::context()),
+            Err(BadCall(
+                "`text` is 262145 bytes long; at most 262144".into()
+            ))
+        );
+        assert!(
+            WriteFile
+                .resolve(
+                    r#"{"path":".git/hooks/pre-commit","text":"x"}"#,
+                    &fixture::context()
+                )
+                .is_err()
+        );
     }
 }

@@ -7,7 +7,9 @@ use std::borrow::Cow;
 pub(crate) type Piece<'a> = Cow<'a, [u8]>;
 
 /// Writes values with commas between them.
-pub(crate) fn values<T: Serialize>(all: impl IntoIterator<Item = T>) -> Result<Vec<u8>, serde_json::Error> {
+pub(crate) fn values<T: Serialize>(
+    all: impl IntoIterator<Item = T>,
+) -> Result<Vec<u8>, serde_json::Error> {
     let mut out = Vec::new();
     for value in all {
         if !out.is_empty() {
@@ -67,10 +69,24 @@ mod tests {
     #[test]
     fn pieces_become_one_object() {
         let mut body = Body::begin(&json!({"a": 1}), 0).unwrap();
-        let pieces: Vec<Piece<'_>> = vec![values([1, 2]).unwrap().into(), Vec::new().into(), values(["x"]).unwrap().into()];
+        let pieces: Vec<Piece<'_>> = vec![
+            values([1, 2]).unwrap().into(),
+            Vec::new().into(),
+            values(["x"]).unwrap().into(),
+        ];
         body.list("b", &pieces);
         body.list("c", &[]);
-        assert_eq!(body.end(&json!({"d": true})).unwrap(), br#"{"a":1,"b":[1,2,"x"],"c":[],"d":true}"#);
-        assert_eq!(Body::begin(&json!({"a": 1}), 0).unwrap().end(&json!({})).unwrap(), br#"{"a":1}"#, "nothing may follow");
+        assert_eq!(
+            body.end(&json!({"d": true})).unwrap(),
+            br#"{"a":1,"b":[1,2,"x"],"c":[],"d":true}"#
+        );
+        assert_eq!(
+            Body::begin(&json!({"a": 1}), 0)
+                .unwrap()
+                .end(&json!({}))
+                .unwrap(),
+            br#"{"a":1}"#,
+            "nothing may follow"
+        );
     }
 }

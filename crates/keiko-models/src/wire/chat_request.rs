@@ -1,7 +1,9 @@
 //! Requests of the Chat Completions family.
 
 use super::body::{Body, Piece as Written, values};
-use super::dialect::{ReasoningField, SchemaDialect, ThinkingStyle, TokenParameter, is_strict, system_texts};
+use super::dialect::{
+    ReasoningField, SchemaDialect, ThinkingStyle, TokenParameter, is_strict, system_texts,
+};
 use super::{Dialect, Family, object_of};
 use keiko_contracts::model::{ChatRequest, Effort, Message, Part, UserPart};
 use keiko_contracts::stable::Stable;
@@ -39,10 +41,17 @@ struct After {
 #[derive(Serialize)]
 #[serde(tag = "role", rename_all = "lowercase")]
 enum Msg<'a> {
-    System { content: Text<'a> },
-    User { content: Text<'a> },
+    System {
+        content: Text<'a>,
+    },
+    User {
+        content: Text<'a>,
+    },
     Assistant(Assistant<'a>),
-    Tool { tool_call_id: &'a str, content: Cow<'a, str> },
+    Tool {
+        tool_call_id: &'a str,
+        content: Cow<'a, str>,
+    },
 }
 
 #[derive(Serialize)]
@@ -127,9 +136,16 @@ struct ToolBody<'a> {
 pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
     let limit = Some(request.max_output_tokens);
     let messages = messages(request, dialect)?;
-    let tools = request.tools.written(style(dialect), |tools| values(tools.iter().map(tool)))?;
+    let tools = request
+        .tools
+        .written(style(dialect), |tools| values(tools.iter().map(tool)))?;
     let room = tools.len() + messages.iter().map(|piece| piece.len() + 1).sum::<usize>();
-    let mut body = Body::begin(&Before { model: request.model.model() }, room)?;
+    let mut body = Body::begin(
+        &Before {
+            model: request.model.model(),
+        },
+        room,
+    )?;
     body.list("messages", &messages);
     if !tools.is_empty() {
         body.list("tools", [&tools]);
@@ -138,11 +154,19 @@ pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde
         stream: true,
         stream_options: dialect.stream_usage.then(|| json!({"include_usage": true})),
         max_tokens: limit.filter(|_| dialect.tokens == TokenParameter::MaxTokens),
-        max_completion_tokens: limit.filter(|_| dialect.tokens == TokenParameter::MaxCompletionTokens),
-        temperature: request.temperature_milli.map(|milli| f64::from(milli) / 1000.0),
+        max_completion_tokens: limit
+            .filter(|_| dialect.tokens == TokenParameter::MaxCompletionTokens),
+        temperature: request
+            .temperature_milli
+            .map(|milli| f64::from(milli) / 1000.0),
         response_format: response_format(request, dialect),
-        reasoning_effort: request.effort.filter(|_| dialect.thinking == ThinkingStyle::Effort),
-        reasoning: request.effort.filter(|_| dialect.thinking == ThinkingStyle::Object).map(|effort| json!({"effort": effort})),
+        reasoning_effort: request
+            .effort
+            .filter(|_| dialect.thinking == ThinkingStyle::Effort),
+        reasoning: request
+            .effort
+            .filter(|_| dialect.thinking == ThinkingStyle::Object)
+            .map(|effort| json!({"effort": effort})),
     })
 }
 
@@ -157,7 +181,14 @@ fn style(dialect: &Dialect) -> u32 {
 }
 
 fn tool(spec: &keiko_contracts::tool::ToolSpec) -> Tool<'_> {
-    Tool { r#type: "function", function: ToolBody { name: spec.name.as_str(), description: &spec.description, parameters: &spec.schema } }
+    Tool {
+        r#type: "function",
+        function: ToolBody {
+            name: spec.name.as_str(),
+            description: &spec.description,
+            parameters: &spec.schema,
+        },
+    }
 }
 
 fn response_format(request: &ChatRequest, dialect: &Dialect) -> Option<Value> {
@@ -172,12 +203,18 @@ fn response_format(request: &ChatRequest, dialect: &Dialect) -> Option<Value> {
     }
 }
 
-fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Vec<Written<'a>>, serde_json::Error> {
+fn messages<'a>(
+    request: &'a ChatRequest,
+    dialect: &Dialect,
+) -> Result<Vec<Written<'a>>, serde_json::Error> {
     let mut out = Vec::with_capacity(request.messages.len() + 1);
     out.push(system(request, dialect)?);
     let mut rest = request.messages.as_slice();
     while let [message, after @ ..] = rest {
-        let users = rest.iter().take_while(|message| matches!(***message, Message::User { .. })).count();
+        let users = rest
+            .iter()
+            .take_while(|message| matches!(***message, Message::User { .. }))
+            .count();
         if dialect.merge_users && users > 1 {
             out.push(values(merged(&rest[..users], dialect))?.into());
             rest = &rest[users..];
@@ -189,11 +226,19 @@ fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Vec<Writt
     Ok(out)
 }
 
-fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Written<'a>, serde_json::Error> {
-    let write =
-        |texts: Vec<(Cow<'_, str>, bool)>| values((!texts.is_empty()).then(|| Msg::System { content: system_text(texts, dialect) }));
+fn system<'a>(
+    request: &'a ChatRequest,
+    dialect: &Dialect,
+) -> Result<Written<'a>, serde_json::Error> {
+    let write = |texts: Vec<(Cow<'_, str>, bool)>| {
+        values((!texts.is_empty()).then(|| Msg::System {
+            content: system_text(texts, dialect),
+        }))
+    };
     match request.output {
-        None => request.system.written(style(dialect), |_| write(system_texts(request, dialect))),
+        None => request
+            .system
+            .written(style(dialect), |_| write(system_texts(request, dialect))),
         // The schema may stand in the prompt.
         Some(_) => write(system_texts(request, dialect)).map(Cow::Owned),
     }
@@ -201,14 +246,20 @@ fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Written<'a>
 
 fn wire<'a>(message: &'a Message, dialect: &Dialect) -> Vec<Msg<'a>> {
     match message {
-        Message::User { parts, cache } => vec![Msg::User { content: user_text(parts, *cache && dialect.cache_marks) }],
+        Message::User { parts, cache } => vec![Msg::User {
+            content: user_text(parts, *cache && dialect.cache_marks),
+        }],
         Message::Assistant(parts) => vec![Msg::Assistant(assistant(parts, dialect))],
         Message::Results { results, .. } => results
             .iter()
             .map(|result| Msg::Tool {
                 tool_call_id: &result.id,
                 // The wire has no flag for a failed call.
-                content: if result.is_error { format!("[error] {}", result.text).into() } else { Cow::Borrowed(&*result.text) },
+                content: if result.is_error {
+                    format!("[error] {}", result.text).into()
+                } else {
+                    Cow::Borrowed(&*result.text)
+                },
             })
             .collect(),
     }
@@ -216,20 +267,35 @@ fn wire<'a>(message: &'a Message, dialect: &Dialect) -> Vec<Msg<'a>> {
 
 /// User messages in a row as one.
 fn merged<'a>(users: &'a [Stable<Message>], dialect: &Dialect) -> Option<Msg<'a>> {
-    users.iter().flat_map(|message| wire(message, dialect)).reduce(|before, message| match (before, message) {
-        (Msg::User { content: Text::Plain(a) }, Msg::User { content: Text::Plain(b) }) => {
-            Msg::User { content: Text::Plain(format!("{a}\n\n{b}").into()) }
-        }
-        (Msg::User { content: a }, Msg::User { content: b }) => {
-            Msg::User { content: Text::Parts([pieces(a), pieces(b)].into_iter().flatten().collect()) }
-        }
-        (_, message) => message,
-    })
+    users
+        .iter()
+        .flat_map(|message| wire(message, dialect))
+        .reduce(|before, message| match (before, message) {
+            (
+                Msg::User {
+                    content: Text::Plain(a),
+                },
+                Msg::User {
+                    content: Text::Plain(b),
+                },
+            ) => Msg::User {
+                content: Text::Plain(format!("{a}\n\n{b}").into()),
+            },
+            (Msg::User { content: a }, Msg::User { content: b }) => Msg::User {
+                content: Text::Parts([pieces(a), pieces(b)].into_iter().flatten().collect()),
+            },
+            (_, message) => message,
+        })
 }
 
 fn system_text<'a>(mut system: Vec<(Cow<'a, str>, bool)>, dialect: &Dialect) -> Text<'a> {
     if dialect.cache_marks && system.iter().any(|(_, cache)| *cache) {
-        return Text::Parts(system.into_iter().map(|(text, cache)| piece(text, cache)).collect());
+        return Text::Parts(
+            system
+                .into_iter()
+                .map(|(text, cache)| piece(text, cache))
+                .collect(),
+        );
     }
     if system.len() == 1 {
         return Text::Plain(system.remove(0).0);
@@ -239,7 +305,10 @@ fn system_text<'a>(mut system: Vec<(Cow<'a, str>, bool)>, dialect: &Dialect) -> 
 }
 
 fn piece(text: Cow<'_, str>, cache: bool) -> Piece<'_> {
-    Piece { kind: PieceKind::Text { text }, cache_control: cache.then_some(CacheMark {}) }
+    Piece {
+        kind: PieceKind::Text { text },
+        cache_control: cache.then_some(CacheMark {}),
+    }
 }
 
 fn user_text(parts: &[UserPart], cache: bool) -> Text<'_> {
@@ -250,7 +319,11 @@ fn user_text(parts: &[UserPart], cache: bool) -> Text<'_> {
     let pieces = parts.iter().enumerate().map(|(i, part)| match part {
         UserPart::Text(text) => piece(Cow::Borrowed(text), cache && i == last),
         UserPart::Image { media_type, base64 } => Piece {
-            kind: PieceKind::ImageUrl { image_url: ImageUrl { url: format!("data:{media_type};base64,{base64}") } },
+            kind: PieceKind::ImageUrl {
+                image_url: ImageUrl {
+                    url: format!("data:{media_type};base64,{base64}"),
+                },
+            },
             cache_control: (cache && i == last).then_some(CacheMark {}),
         },
     });
@@ -273,20 +346,36 @@ fn assistant<'a>(parts: &'a [Part], dialect: &Dialect) -> Assistant<'a> {
                 Some(content) => content.to_mut().push_str(text),
             },
             Part::Reasoning { text, .. } => match dialect.reasoning_back {
-                Some(ReasoningField::ReasoningContent) => out.reasoning_content.get_or_insert_default().push_str(text),
-                Some(ReasoningField::Reasoning) => out.reasoning.get_or_insert_default().push_str(text),
+                Some(ReasoningField::ReasoningContent) => {
+                    out.reasoning_content.get_or_insert_default().push_str(text)
+                }
+                Some(ReasoningField::Reasoning) => {
+                    out.reasoning.get_or_insert_default().push_str(text)
+                }
                 None => {}
             },
-            Part::Call { id, name, arguments, signature } => {
+            Part::Call {
+                id,
+                name,
+                arguments,
+                signature,
+            } => {
                 out.tool_calls.push(Call {
                     id,
                     r#type: "function",
-                    function: Function { name, arguments: arguments_text(arguments) },
-                    extra_content: signature.as_ref().map(|s| json!({"google": {"thought_signature": s}})),
+                    function: Function {
+                        name,
+                        arguments: arguments_text(arguments),
+                    },
+                    extra_content: signature
+                        .as_ref()
+                        .map(|s| json!({"google": {"thought_signature": s}})),
                 });
             }
             Part::Refusal { text } => out.refusal = Some(text),
-            Part::Opaque { family, json } if family == Family::Chat.as_str() => out.reasoning_details = json.get("reasoning_details"),
+            Part::Opaque { family, json } if family == Family::Chat.as_str() => {
+                out.reasoning_details = json.get("reasoning_details")
+            }
             Part::Opaque { .. } => {}
         }
     }

@@ -45,7 +45,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Choices<'a> {
                 f.write_str("a list of choices")
             }
             fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Choices<'a>, S::Error> {
-                let mut choices = Choices { first: list.next_element()?, more: Vec::new() };
+                let mut choices = Choices {
+                    first: list.next_element()?,
+                    more: Vec::new(),
+                };
                 while let Some(choice) = list.next_element()? {
                     choices.more.push(choice);
                 }
@@ -116,7 +119,8 @@ impl OpenCall {
 
     /// A call is complete when its arguments are: what comes with a name after that, at the same place, is another one.
     fn is_complete(&self) -> bool {
-        self.arguments.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
+        self.arguments.starts_with('{')
+            && serde_json::from_str::<serde::de::IgnoredAny>(&self.arguments).is_ok()
     }
 }
 
@@ -161,7 +165,10 @@ impl ChatStream {
     /// # Errors
     /// See [`DecodeError`].
     pub fn whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        self.take(std::str::from_utf8(body).map_err(|e| DecodeError::Shape(e.to_string()))?, out)?;
+        self.take(
+            std::str::from_utf8(body).map_err(|e| DecodeError::Shape(e.to_string()))?,
+            out,
+        )?;
         self.end(out)
     }
 
@@ -186,7 +193,8 @@ impl ChatStream {
     }
 
     fn take(&mut self, json: &str, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let chunk: Chunk<'_> = serde_json::from_str(json).map_err(|e| DecodeError::Shape(e.to_string()))?;
+        let chunk: Chunk<'_> =
+            serde_json::from_str(json).map_err(|e| DecodeError::Shape(e.to_string()))?;
         if chunk.error.is_some() || chunk.choices.is_none() {
             let value = serde_json::from_str(json).unwrap_or(Value::Null);
             if let Some(error) = vendor_error(&value) {
@@ -197,7 +205,10 @@ impl ChatStream {
             self.started = true;
             let id = chunk.id.map(|id| id.0.into_owned());
             self.id = id.clone().unwrap_or_default();
-            out.push(Event::Start { id, model: chunk.model.map(|model| model.0.into_owned()) });
+            out.push(Event::Start {
+                id,
+                model: chunk.model.map(|model| model.0.into_owned()),
+            });
         }
         let Choices { first, more } = chunk.choices.unwrap_or_default();
         for choice in first.into_iter().chain(more) {
@@ -217,9 +228,10 @@ impl ChatStream {
             self.delta(delta, out)?;
         }
         match choice.finish_reason.map(|reason| reason.0.into_owned()) {
-            Some(reason) if reason == "error" => {
-                Err(DecodeError::Vendor { kind: reason, message: "the vendor ended the answer with an error".to_owned() })
-            }
+            Some(reason) if reason == "error" => Err(DecodeError::Vendor {
+                kind: reason,
+                message: "the vendor ended the answer with an error".to_owned(),
+            }),
             Some(reason) if !reason.is_empty() => {
                 self.finish = Some(reason);
                 Ok(())
@@ -251,23 +263,43 @@ impl ChatStream {
                 _ => self.begin(Open::Refusal(text))?,
             }
         }
-        let old = delta.function_call.map(|function| CallDelta { index: None, id: None, function: Some(function), extra_content: None });
+        let old = delta.function_call.map(|function| CallDelta {
+            index: None,
+            id: None,
+            function: Some(function),
+            extra_content: None,
+        });
         let calls = delta.tool_calls.unwrap_or_default().into_iter().chain(old);
         calls.into_iter().try_for_each(|call| self.call(call, out))
     }
 
     /// Mistral's reasoning models send content as a list of parts.
-    fn content_parts(&mut self, parts: Vec<Value>, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+    fn content_parts(
+        &mut self,
+        parts: Vec<Value>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), DecodeError> {
         for part in parts {
-            let text = |value: &Value| value.get("text").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let text = |value: &Value| {
+                value
+                    .get("text")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             match part.get("type").and_then(Value::as_str) {
                 Some("text") => self.text(text(&part), out)?,
                 Some("thinking") => match part.get("thinking") {
-                    Some(Value::Array(pieces)) => pieces.iter().try_for_each(|piece| self.reasoning(text(piece), out))?,
+                    Some(Value::Array(pieces)) => pieces
+                        .iter()
+                        .try_for_each(|piece| self.reasoning(text(piece), out))?,
                     Some(Value::String(piece)) => self.reasoning(piece.clone(), out)?,
                     _ => {}
                 },
-                other => out.push(Event::Unknown(format!("content part {}", other.unwrap_or("without type")))),
+                other => out.push(Event::Unknown(format!(
+                    "content part {}",
+                    other.unwrap_or("without type")
+                ))),
             }
         }
         Ok(())
@@ -291,7 +323,12 @@ impl ChatStream {
         }
         out.push(Event::Reasoning(text.clone()));
         // Details come along with each piece of the same reasoning and must not cut it.
-        match self.open.iter_mut().rev().find(|open| !matches!(open, Open::Details(_))) {
+        match self
+            .open
+            .iter_mut()
+            .rev()
+            .find(|open| !matches!(open, Open::Details(_)))
+        {
             Some(Open::Reasoning(open)) => open.push_str(&text),
             _ => self.begin(Open::Reasoning(text))?,
         }
@@ -304,7 +341,9 @@ impl ChatStream {
             _ => None,
         });
         match open {
-            Some(all) if all.len() + details.len() > 100 * MAX_PARTS => Err(DecodeError::TooManyParts),
+            Some(all) if all.len() + details.len() > 100 * MAX_PARTS => {
+                Err(DecodeError::TooManyParts)
+            }
             Some(all) => {
                 all.extend(details);
                 Ok(())
@@ -324,7 +363,9 @@ impl ChatStream {
     fn call(&mut self, delta: CallDelta, out: &mut Vec<Event>) -> Result<(), DecodeError> {
         let id = delta.id.clone().unwrap_or_default();
         let found = self.find_call(delta.index, &id);
-        let whole = found.and_then(|at| self.open.get(at)).is_some_and(|open| matches!(open, Open::Call(call) if call.is_complete()));
+        let whole = found
+            .and_then(|at| self.open.get(at))
+            .is_some_and(|open| matches!(open, Open::Call(call) if call.is_complete()));
         if whole
             && let Some(Open::Call(call)) = found.and_then(|at| self.open.get(at))
             && says_again(&delta, call)
@@ -334,20 +375,34 @@ impl ChatStream {
         let at = match found.filter(|_| !(whole && begins(&delta))) {
             Some(at) => at,
             None => {
-                let call =
-                    OpenCall { index: delta.index, id: String::new(), name: String::new(), arguments: String::new(), signature: None };
+                let call = OpenCall {
+                    index: delta.index,
+                    id: String::new(),
+                    name: String::new(),
+                    arguments: String::new(),
+                    signature: None,
+                };
                 self.begin(Open::Call(call))?;
                 self.open.len() - 1
             }
         };
-        let Some(Open::Call(call)) = self.open.get_mut(at) else { return Ok(()) };
+        let Some(Open::Call(call)) = self.open.get_mut(at) else {
+            return Ok(());
+        };
         if call.id.is_empty() {
             call.id = id;
         }
-        if let Some(signature) = delta.extra_content.as_ref().and_then(|x| x.pointer("/google/thought_signature")).and_then(Value::as_str) {
+        if let Some(signature) = delta
+            .extra_content
+            .as_ref()
+            .and_then(|x| x.pointer("/google/thought_signature"))
+            .and_then(Value::as_str)
+        {
             call.signature = Some(signature.to_owned());
         }
-        let Some(function) = delta.function else { return Ok(()) };
+        let Some(function) = delta.function else {
+            return Ok(());
+        };
         if let Some(name) = function.name {
             call.name_comes(&name);
         }
@@ -359,7 +414,10 @@ impl ChatStream {
         };
         if !piece.is_empty() {
             call.arguments.push_str(&piece);
-            out.push(Event::Arguments { tool: call.name.clone(), delta: piece });
+            out.push(Event::Arguments {
+                tool: call.name.clone(),
+                delta: piece,
+            });
         }
         Ok(())
     }
@@ -368,14 +426,20 @@ impl ChatStream {
     /// index 0 and another id, and some no index at all.
     fn find_call(&self, index: Option<u64>, id: &str) -> Option<usize> {
         let calls = || {
-            self.open.iter().enumerate().rev().filter_map(|(at, open)| match open {
-                Open::Call(call) => Some((at, call)),
-                _ => None,
-            })
+            self.open
+                .iter()
+                .enumerate()
+                .rev()
+                .filter_map(|(at, open)| match open {
+                    Open::Call(call) => Some((at, call)),
+                    _ => None,
+                })
         };
         let other = |call: &OpenCall| !id.is_empty() && !call.id.is_empty() && call.id != id;
         match index {
-            Some(_) => calls().find(|(_, call)| call.index == index && !other(call)).map(|(at, _)| at),
+            Some(_) => calls()
+                .find(|(_, call)| call.index == index && !other(call))
+                .map(|(at, _)| at),
             None if id.is_empty() => calls().next().map(|(at, _)| at),
             None => calls().find(|(_, call)| call.id == id).map(|(at, _)| at),
         }
@@ -389,19 +453,32 @@ impl ChatStream {
         for (index, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
             let part = match open {
                 Open::Text(text) => Part::Text { text },
-                Open::Reasoning(text) => Part::Reasoning { text, signature: None },
+                Open::Reasoning(text) => Part::Reasoning {
+                    text,
+                    signature: None,
+                },
                 Open::Refusal(text) => {
                     refusal = true;
                     Part::Refusal { text }
                 }
-                Open::Details(all) => {
-                    Part::Opaque { family: Family::Chat.as_str().to_owned(), json: serde_json::json!({"reasoning_details": all}) }
-                }
+                Open::Details(all) => Part::Opaque {
+                    family: Family::Chat.as_str().to_owned(),
+                    json: serde_json::json!({"reasoning_details": all}),
+                },
                 Open::Call(call) => {
                     calls = true;
-                    let id = if call.id.is_empty() || ids.contains(&call.id) { format!("call_{}_{index}", self.id) } else { call.id };
+                    let id = if call.id.is_empty() || ids.contains(&call.id) {
+                        format!("call_{}_{index}", self.id)
+                    } else {
+                        call.id
+                    };
                     ids.push(id.clone());
-                    Part::Call { id, name: call.name, arguments: call.arguments, signature: call.signature }
+                    Part::Call {
+                        id,
+                        name: call.name,
+                        arguments: call.arguments,
+                        signature: call.signature,
+                    }
                 }
             };
             out.push(Event::Part { index, part });
@@ -417,31 +494,51 @@ impl ChatStream {
             _ => Stop::Other,
         };
         self.done = true;
-        out.push(Event::Done { stop, raw_stop, usage: self.usage });
+        out.push(Event::Done {
+            stop,
+            raw_stop,
+            usage: self.usage,
+        });
         Ok(())
     }
 }
 
 /// A delta with a name and arguments of its own: after a complete call it is the next one, whatever it is numbered.
 fn begins(delta: &CallDelta) -> bool {
-    let Some(FunctionDelta { name: Some(name), arguments: Some(arguments) }) = &delta.function else { return false };
+    let Some(FunctionDelta {
+        name: Some(name),
+        arguments: Some(arguments),
+    }) = &delta.function
+    else {
+        return false;
+    };
     !name.is_empty() && arguments.as_str().is_none_or(|text| text.starts_with('{'))
 }
 
 /// Some servers say a whole call once more with the finish reason.
 fn says_again(delta: &CallDelta, call: &OpenCall) -> bool {
-    let same_id = delta.id.as_deref().is_some_and(|id| !id.is_empty() && id == call.id);
-    let same = |function: &FunctionDelta| function.arguments.as_ref().and_then(Value::as_str) == Some(call.arguments.as_str());
+    let same_id = delta
+        .id
+        .as_deref()
+        .is_some_and(|id| !id.is_empty() && id == call.id);
+    let same = |function: &FunctionDelta| {
+        function.arguments.as_ref().and_then(Value::as_str) == Some(call.arguments.as_str())
+    };
     same_id && delta.function.as_ref().is_some_and(same)
 }
 
 /// The wire counts cached tokens into the prompt and reasoning into the completion.
 fn usage_of(usage: &Value) -> Usage {
     let count = |path: &str| usage.pointer(path).and_then(Value::as_u64);
-    let cached = count("/prompt_tokens_details/cached_tokens").or(count("/prompt_cache_hit_tokens")).unwrap_or(0);
+    let cached = count("/prompt_tokens_details/cached_tokens")
+        .or(count("/prompt_cache_hit_tokens"))
+        .unwrap_or(0);
     let cache_write = count("/prompt_tokens_details/cache_write_tokens").unwrap_or(0);
     Usage {
-        input: count("/prompt_tokens").unwrap_or(0).saturating_sub(cached).saturating_sub(cache_write),
+        input: count("/prompt_tokens")
+            .unwrap_or(0)
+            .saturating_sub(cached)
+            .saturating_sub(cache_write),
         cached,
         cache_write,
         output: count("/completion_tokens").unwrap_or(0),

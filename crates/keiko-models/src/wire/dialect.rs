@@ -73,13 +73,23 @@ pub enum ReasoningField {
 
 /// The sentence that asks for JSON where the wire has no field for it.
 pub(crate) fn schema_prompt(output: &OutputSchema) -> String {
-    format!("Answer with one JSON document and nothing else. It must match this JSON Schema:\n{}", output.schema)
+    format!(
+        "Answer with one JSON document and nothing else. It must match this JSON Schema:\n{}",
+        output.schema
+    )
 }
 
 /// The texts of the system prompt, with their cache marks; a schema that the wire cannot carry is added at the end.
-pub(crate) fn system_texts<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Vec<(Cow<'a, str>, bool)> {
-    let mut texts: Vec<(Cow<'a, str>, bool)> =
-        request.system.iter().filter(|block| !block.text.is_empty()).map(|b| (Cow::Borrowed(b.text.as_str()), b.cache)).collect();
+pub(crate) fn system_texts<'a>(
+    request: &'a ChatRequest,
+    dialect: &Dialect,
+) -> Vec<(Cow<'a, str>, bool)> {
+    let mut texts: Vec<(Cow<'a, str>, bool)> = request
+        .system
+        .iter()
+        .filter(|block| !block.text.is_empty())
+        .map(|b| (Cow::Borrowed(b.text.as_str()), b.cache))
+        .collect();
     if let Some(output) = &request.output
         && dialect.schema != SchemaDialect::JsonSchema
     {
@@ -118,14 +128,18 @@ mod tests {
 
     #[test]
     fn strict_needs_closed_objects_with_all_properties_required() {
-        let good =
-            json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "required": ["a"], "additionalProperties": false});
+        let good = json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "required": ["a"], "additionalProperties": false});
         assert!(is_strict(&good));
-        for (key, value) in [("required", json!([])), ("additionalProperties", json!(true))] {
+        for (key, value) in [
+            ("required", json!([])),
+            ("additionalProperties", json!(true)),
+        ] {
             let mut bad = good.clone();
             bad[key] = value;
             assert!(!is_strict(&bad), "{key}");
         }
-        assert!(!is_strict(&json!({"type": "array", "items": {"type": "object"}})));
+        assert!(!is_strict(
+            &json!({"type": "array", "items": {"type": "object"}})
+        ));
     }
 }

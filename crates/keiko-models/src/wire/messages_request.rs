@@ -55,7 +55,10 @@ struct Block<'a> {
 
 impl<'a> From<Kind<'a>> for Block<'a> {
     fn from(kind: Kind<'a>) -> Self {
-        Block { kind, cache_control: None }
+        Block {
+            kind,
+            cache_control: None,
+        }
     }
 }
 
@@ -105,8 +108,16 @@ struct Source<'a> {
 /// When it cannot be written as JSON.
 pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
     let thinking = thinking(request, dialect);
-    let (tools, system, messages) = (tools(request, dialect)?, system(request, dialect)?, messages(request, dialect)?);
-    let before = Before { model: request.model.model(), max_tokens: request.max_output_tokens, stream: true };
+    let (tools, system, messages) = (
+        tools(request, dialect)?,
+        system(request, dialect)?,
+        messages(request, dialect)?,
+    );
+    let before = Before {
+        model: request.model.model(),
+        max_tokens: request.max_output_tokens,
+        stream: true,
+    };
     let mut body = Body::begin(&before, tools.len() + system.len() + messages.len())?;
     if !tools.is_empty() {
         body.list("tools", [&tools]);
@@ -117,7 +128,10 @@ pub fn render(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde
     body.list("messages", [&messages]);
     body.end(&After {
         // The vendor refuses a temperature while the model thinks.
-        temperature: request.temperature_milli.filter(|_| thinking.is_none()).map(|milli| f64::from(milli) / 1000.0),
+        temperature: request
+            .temperature_milli
+            .filter(|_| thinking.is_none())
+            .map(|milli| f64::from(milli) / 1000.0),
         thinking,
         output_config: output_config(request, dialect),
     })
@@ -140,7 +154,12 @@ fn tools<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>, s
 }
 
 fn tool(spec: &keiko_contracts::tool::ToolSpec) -> Tool<'_> {
-    Tool { name: spec.name.as_str(), description: &spec.description, input_schema: &spec.schema, cache_control: None }
+    Tool {
+        name: spec.name.as_str(),
+        description: &spec.description,
+        input_schema: &spec.schema,
+        cache_control: None,
+    }
 }
 
 fn thinking(request: &ChatRequest, dialect: &Dialect) -> Option<Value> {
@@ -163,18 +182,31 @@ fn thinking(request: &ChatRequest, dialect: &Dialect) -> Option<Value> {
 
 fn output_config(request: &ChatRequest, dialect: &Dialect) -> Map<String, Value> {
     let mut config = Map::new();
-    if let Some(effort) = request.effort.filter(|_| dialect.thinking == ThinkingStyle::Effort) {
+    if let Some(effort) = request
+        .effort
+        .filter(|_| dialect.thinking == ThinkingStyle::Effort)
+    {
         config.insert("effort".to_owned(), json!(effort));
     }
-    if let Some(output) = request.output.as_ref().filter(|_| dialect.schema == SchemaDialect::JsonSchema) {
-        config.insert("format".to_owned(), json!({"type": "json_schema", "schema": output.schema}));
+    if let Some(output) = request
+        .output
+        .as_ref()
+        .filter(|_| dialect.schema == SchemaDialect::JsonSchema)
+    {
+        config.insert(
+            "format".to_owned(),
+            json!({"type": "json_schema", "schema": output.schema}),
+        );
     }
     config
 }
 
 fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>, serde_json::Error> {
     match request.output {
-        None => request.system.written(style(dialect.cache_marks, !request.tools.is_empty()), |_| system_blocks(request, dialect)),
+        None => request.system.written(
+            style(dialect.cache_marks, !request.tools.is_empty()),
+            |_| system_blocks(request, dialect),
+        ),
         // The schema may stand in the prompt.
         Some(_) => system_blocks(request, dialect).map(Cow::Owned),
     }
@@ -183,24 +215,46 @@ fn system<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>, 
 fn system_blocks(request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
     let texts = system_texts(request, dialect);
     let room = MARKS - MESSAGE_MARKS - usize::from(!request.tools.is_empty());
-    let mut skip = texts.iter().filter(|(_, cache)| *cache).count().saturating_sub(room);
+    let mut skip = texts
+        .iter()
+        .filter(|(_, cache)| *cache)
+        .count()
+        .saturating_sub(room);
     let mut marked = |cache: bool| {
         let keep = cache && dialect.cache_marks && skip == 0;
         skip = skip.saturating_sub(usize::from(cache));
         keep.then_some(CacheMark {})
     };
-    values(texts.into_iter().map(|(text, cache)| Block { kind: Kind::Known(Known::Text { text }), cache_control: marked(cache) }))
+    values(texts.into_iter().map(|(text, cache)| Block {
+        kind: Kind::Known(Known::Text { text }),
+        cache_control: marked(cache),
+    }))
 }
 
-fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>, serde_json::Error> {
-    let mut skip = request.messages.iter().filter(|message| wants_mark(message)).count().saturating_sub(MESSAGE_MARKS);
+fn messages<'a>(
+    request: &'a ChatRequest,
+    dialect: &Dialect,
+) -> Result<Piece<'a>, serde_json::Error> {
+    let mut skip = request
+        .messages
+        .iter()
+        .filter(|message| wants_mark(message))
+        .count()
+        .saturating_sub(MESSAGE_MARKS);
     let mut pieces: Vec<(&str, Piece<'a>)> = Vec::with_capacity(request.messages.len());
     for message in &request.messages {
         let wants = wants_mark(message);
         let marked = wants && skip == 0 && dialect.cache_marks;
         skip = skip.saturating_sub(usize::from(wants));
-        let role = if matches!(**message, Message::Assistant(_)) { "assistant" } else { "user" };
-        pieces.push((role, message.written(style(marked, false), |message| blocks(message, marked))?));
+        let role = if matches!(**message, Message::Assistant(_)) {
+            "assistant"
+        } else {
+            "user"
+        };
+        pieces.push((
+            role,
+            message.written(style(marked, false), |message| blocks(message, marked))?,
+        ));
     }
     let mut out = Vec::with_capacity(pieces.iter().map(|(_, piece)| piece.len() + 40).sum());
     let mut open = None;
@@ -209,7 +263,14 @@ fn messages<'a>(request: &'a ChatRequest, dialect: &Dialect) -> Result<Piece<'a>
         if open == Some(role) {
             out.push(b',');
         } else {
-            out.extend_from_slice(if open.is_some() { "]},{\"role\":\"" } else { "{\"role\":\"" }.as_bytes());
+            out.extend_from_slice(
+                if open.is_some() {
+                    "]},{\"role\":\""
+                } else {
+                    "{\"role\":\""
+                }
+                .as_bytes(),
+            );
             out.extend_from_slice(role.as_bytes());
             out.extend_from_slice(b"\",\"content\":[");
         }
@@ -235,15 +296,31 @@ fn blocks(message: &Message, marked: bool) -> Result<Vec<u8>, serde_json::Error>
 }
 
 fn wants_mark(message: &Message) -> bool {
-    matches!(message, Message::User { cache: true, .. } | Message::Results { cache: true, .. })
+    matches!(
+        message,
+        Message::User { cache: true, .. } | Message::Results { cache: true, .. }
+    )
 }
 
 fn user_block(part: &UserPart) -> Option<Block<'_>> {
     match part {
         // The vendor refuses empty text.
         UserPart::Text(text) if text.is_empty() => None,
-        UserPart::Text(text) => Some(Kind::Known(Known::Text { text: Cow::Borrowed(text) }).into()),
-        UserPart::Image { media_type, base64 } => Some(Kind::Known(Known::Image { source: Source { media_type, data: base64 } }).into()),
+        UserPart::Text(text) => Some(
+            Kind::Known(Known::Text {
+                text: Cow::Borrowed(text),
+            })
+            .into(),
+        ),
+        UserPart::Image { media_type, base64 } => Some(
+            Kind::Known(Known::Image {
+                source: Source {
+                    media_type,
+                    data: base64,
+                },
+            })
+            .into(),
+        ),
     }
 }
 
@@ -252,20 +329,46 @@ fn assistant_block(part: &Part) -> Option<Block<'_>> {
         Part::Text { text } | Part::Refusal { text } if text.trim().is_empty() => return None,
         Part::Text { text } | Part::Refusal { text } => Known::Text { text: text.into() },
         // Reasoning without a signature is another vendor's and would be refused.
-        Part::Reasoning { text, signature } => Known::Thinking { thinking: text, signature: signature.as_deref()? },
-        Part::Call { id, name, arguments, .. } => Known::ToolUse { id: wire_id(id), name, input: object_of(arguments) },
-        Part::Opaque { family, json } if family == Family::Messages.as_str() => return Some(Kind::Opaque(json).into()),
+        Part::Reasoning { text, signature } => Known::Thinking {
+            thinking: text,
+            signature: signature.as_deref()?,
+        },
+        Part::Call {
+            id,
+            name,
+            arguments,
+            ..
+        } => Known::ToolUse {
+            id: wire_id(id),
+            name,
+            input: object_of(arguments),
+        },
+        Part::Opaque { family, json } if family == Family::Messages.as_str() => {
+            return Some(Kind::Opaque(json).into());
+        }
         Part::Opaque { .. } => return None,
     };
     Some(Kind::Known(known).into())
 }
 
 fn result_block(result: &keiko_contracts::model::CallResult) -> Block<'_> {
-    Kind::Known(Known::ToolResult { tool_use_id: wire_id(&result.id), content: &result.text, is_error: result.is_error }).into()
+    Kind::Known(Known::ToolResult {
+        tool_use_id: wire_id(&result.id),
+        content: &result.text,
+        is_error: result.is_error,
+    })
+    .into()
 }
 
 /// Ids on this wire are of letters, digits, `_` and `-`; those of another vendor may not be.
 fn wire_id(id: &str) -> Cow<'_, str> {
     let ok = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if id.chars().all(ok) { id.into() } else { id.chars().map(|c| if ok(c) { c } else { '_' }).collect::<String>().into() }
+    if id.chars().all(ok) {
+        id.into()
+    } else {
+        id.chars()
+            .map(|c| if ok(c) { c } else { '_' })
+            .collect::<String>()
+            .into()
+    }
 }

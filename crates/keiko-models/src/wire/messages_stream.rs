@@ -10,9 +10,20 @@ use serde_json::Value;
 #[derive(Debug)]
 enum Block {
     Text(String),
-    Thinking { text: String, signature: String },
-    Call { id: String, name: String, arguments: String, whole: Value },
-    Opaque { json: Value, input: String },
+    Thinking {
+        text: String,
+        signature: String,
+    },
+    Call {
+        id: String,
+        name: String,
+        arguments: String,
+        whole: Value,
+    },
+    Opaque {
+        json: Value,
+        input: String,
+    },
 }
 
 /// Decodes one answer.
@@ -31,7 +42,11 @@ fn shape(what: &str) -> DecodeError {
 }
 
 fn text(value: &Value, name: &str) -> String {
-    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    value
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 impl MessagesStream {
@@ -43,7 +58,8 @@ impl MessagesStream {
         if self.done {
             return Ok(());
         }
-        let event: Value = serde_json::from_str(data).map_err(|e| DecodeError::Shape(e.to_string()))?;
+        let event: Value =
+            serde_json::from_str(data).map_err(|e| DecodeError::Shape(e.to_string()))?;
         match event.get("type").and_then(Value::as_str) {
             Some("message_start") => {
                 let message = event.get("message").unwrap_or(&Value::Null);
@@ -51,13 +67,23 @@ impl MessagesStream {
                 Ok(())
             }
             Some("content_block_start") => {
-                let block = event.get("content_block").ok_or_else(|| shape("a block starts without content_block"))?;
+                let block = event
+                    .get("content_block")
+                    .ok_or_else(|| shape("a block starts without content_block"))?;
                 self.begin(index(&event)?, block, out)
             }
-            Some("content_block_delta") => self.delta(index(&event)?, event.get("delta").unwrap_or(&Value::Null), out),
+            Some("content_block_delta") => self.delta(
+                index(&event)?,
+                event.get("delta").unwrap_or(&Value::Null),
+                out,
+            ),
             Some("content_block_stop") => {
                 let index = index(&event)?;
-                let at = self.open.iter().position(|(open, _)| *open == index).ok_or_else(|| shape("a block stops that is not open"))?;
+                let at = self
+                    .open
+                    .iter()
+                    .position(|(open, _)| *open == index)
+                    .ok_or_else(|| shape("a block stops that is not open"))?;
                 let (index, block) = self.open.remove(at);
                 self.close(index, block, out);
                 Ok(())
@@ -74,7 +100,10 @@ impl MessagesStream {
                 Ok(())
             }
             Some("ping") => Ok(()),
-            Some("error") => Err(vendor_error(&event).unwrap_or_else(|| shape("an error event without an error"))),
+            Some("error") => {
+                Err(vendor_error(&event)
+                    .unwrap_or_else(|| shape("an error event without an error")))
+            }
             Some(other) => {
                 out.push(Event::Unknown(other.to_owned()));
                 Ok(())
@@ -88,16 +117,23 @@ impl MessagesStream {
     /// # Errors
     /// See [`DecodeError`].
     pub fn whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let message: Value = serde_json::from_slice(body).map_err(|e| DecodeError::Shape(e.to_string()))?;
+        let message: Value =
+            serde_json::from_slice(body).map_err(|e| DecodeError::Shape(e.to_string()))?;
         if let Some(error) = vendor_error(&message) {
             return Err(error);
         }
-        let blocks = message.get("content").and_then(Value::as_array).ok_or_else(|| shape("an answer without content"))?;
+        let blocks = message
+            .get("content")
+            .and_then(Value::as_array)
+            .ok_or_else(|| shape("an answer without content"))?;
         self.start(&message, out);
         for (at, block) in blocks.iter().enumerate() {
             self.begin(at as u64, block, out)?;
         }
-        self.stop = message.get("stop_reason").and_then(Value::as_str).map(str::to_owned);
+        self.stop = message
+            .get("stop_reason")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         self.finish(out);
         Ok(())
     }
@@ -107,7 +143,11 @@ impl MessagesStream {
     /// # Errors
     /// [`DecodeError::Truncated`] when `message_stop` has not come.
     pub fn end(&self) -> Result<(), DecodeError> {
-        if self.done { Ok(()) } else { Err(DecodeError::Truncated) }
+        if self.done {
+            Ok(())
+        } else {
+            Err(DecodeError::Truncated)
+        }
     }
 
     /// True when the answer is complete.
@@ -118,11 +158,19 @@ impl MessagesStream {
 
     fn start(&mut self, message: &Value, out: &mut Vec<Event>) {
         let word = |name: &str| message.get(name).and_then(Value::as_str).map(str::to_owned);
-        out.push(Event::Start { id: word("id"), model: word("model") });
+        out.push(Event::Start {
+            id: word("id"),
+            model: word("model"),
+        });
         self.count(message.get("usage"));
     }
 
-    fn begin(&mut self, index: u64, block: &Value, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+    fn begin(
+        &mut self,
+        index: u64,
+        block: &Value,
+        out: &mut Vec<Event>,
+    ) -> Result<(), DecodeError> {
         if self.blocks >= MAX_PARTS {
             return Err(DecodeError::TooManyParts);
         }
@@ -132,27 +180,52 @@ impl MessagesStream {
         self.blocks += 1;
         let block = match block.get("type").and_then(Value::as_str) {
             Some("text") => Block::Text(text(block, "text")),
-            Some("thinking") => Block::Thinking { text: text(block, "thinking"), signature: text(block, "signature") },
+            Some("thinking") => Block::Thinking {
+                text: text(block, "thinking"),
+                signature: text(block, "signature"),
+            },
             Some("tool_use") => {
                 self.calls = true;
                 let whole = block.get("input").cloned().unwrap_or(Value::Null);
-                Block::Call { id: text(block, "id"), name: text(block, "name"), arguments: String::new(), whole }
+                Block::Call {
+                    id: text(block, "id"),
+                    name: text(block, "name"),
+                    arguments: String::new(),
+                    whole,
+                }
             }
-            Some(_) => Block::Opaque { json: block.clone(), input: String::new() },
+            Some(_) => Block::Opaque {
+                json: block.clone(),
+                input: String::new(),
+            },
             None => return Err(shape("a block without a type")),
         };
         match &block {
             Block::Text(text) if !text.is_empty() => out.push(Event::Text(text.clone())),
-            Block::Thinking { text, .. } if !text.is_empty() => out.push(Event::Reasoning(text.clone())),
+            Block::Thinking { text, .. } if !text.is_empty() => {
+                out.push(Event::Reasoning(text.clone()))
+            }
             _ => {}
         }
         self.open.push((index, block));
         Ok(())
     }
 
-    fn delta(&mut self, index: u64, delta: &Value, out: &mut Vec<Event>) -> Result<(), DecodeError> {
-        let kind = delta.get("type").and_then(Value::as_str).unwrap_or_default();
-        let block = self.open.iter_mut().find(|(open, _)| *open == index).map(|(_, block)| block);
+    fn delta(
+        &mut self,
+        index: u64,
+        delta: &Value,
+        out: &mut Vec<Event>,
+    ) -> Result<(), DecodeError> {
+        let kind = delta
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let block = self
+            .open
+            .iter_mut()
+            .find(|(open, _)| *open == index)
+            .map(|(_, block)| block);
         let block = block.ok_or_else(|| shape("a piece of a block that is not open"))?;
         match (kind, block) {
             ("text_delta", Block::Text(all)) => {
@@ -165,13 +238,25 @@ impl MessagesStream {
                 all.push_str(&piece);
                 out.push(Event::Reasoning(piece));
             }
-            ("signature_delta", Block::Thinking { signature, .. }) => signature.push_str(&text(delta, "signature")),
-            ("input_json_delta", Block::Call { name, arguments, .. }) => {
+            ("signature_delta", Block::Thinking { signature, .. }) => {
+                signature.push_str(&text(delta, "signature"))
+            }
+            (
+                "input_json_delta",
+                Block::Call {
+                    name, arguments, ..
+                },
+            ) => {
                 let piece = text(delta, "partial_json");
                 arguments.push_str(&piece);
-                out.push(Event::Arguments { tool: name.clone(), delta: piece });
+                out.push(Event::Arguments {
+                    tool: name.clone(),
+                    delta: piece,
+                });
             }
-            ("input_json_delta", Block::Opaque { input, .. }) => input.push_str(&text(delta, "partial_json")),
+            ("input_json_delta", Block::Opaque { input, .. }) => {
+                input.push_str(&text(delta, "partial_json"))
+            }
             (other, _) => out.push(Event::Unknown(other.to_owned())),
         }
         Ok(())
@@ -180,19 +265,43 @@ impl MessagesStream {
     fn close(&mut self, index: u64, block: Block, out: &mut Vec<Event>) {
         let part = match block {
             Block::Text(text) => Part::Text { text },
-            Block::Thinking { text, signature } => Part::Reasoning { text, signature: (!signature.is_empty()).then_some(signature) },
-            Block::Call { id, name, arguments, whole } => {
-                let arguments = if arguments.is_empty() && whole.is_object() { whole.to_string() } else { arguments };
-                Part::Call { id, name, arguments, signature: None }
+            Block::Thinking { text, signature } => Part::Reasoning {
+                text,
+                signature: (!signature.is_empty()).then_some(signature),
+            },
+            Block::Call {
+                id,
+                name,
+                arguments,
+                whole,
+            } => {
+                let arguments = if arguments.is_empty() && whole.is_object() {
+                    whole.to_string()
+                } else {
+                    arguments
+                };
+                Part::Call {
+                    id,
+                    name,
+                    arguments,
+                    signature: None,
+                }
             }
             Block::Opaque { mut json, input } => {
-                if let (Ok(input), Some(map)) = (serde_json::from_str(&input), json.as_object_mut()) {
+                if let (Ok(input), Some(map)) = (serde_json::from_str(&input), json.as_object_mut())
+                {
                     map.insert("input".to_owned(), input);
                 }
-                Part::Opaque { family: Family::Messages.as_str().to_owned(), json }
+                Part::Opaque {
+                    family: Family::Messages.as_str().to_owned(),
+                    json,
+                }
             }
         };
-        out.push(Event::Part { index: usize::try_from(index).unwrap_or(usize::MAX), part });
+        out.push(Event::Part {
+            index: usize::try_from(index).unwrap_or(usize::MAX),
+            part,
+        });
     }
 
     fn finish(&mut self, out: &mut Vec<Event>) {
@@ -211,12 +320,18 @@ impl MessagesStream {
             _ => Stop::Other,
         };
         self.done = true;
-        out.push(Event::Done { stop, raw_stop, usage: self.usage });
+        out.push(Event::Done {
+            stop,
+            raw_stop,
+            usage: self.usage,
+        });
     }
 
     /// Counters are cumulative: the last word on each one holds.
     fn count(&mut self, usage: Option<&Value>) {
-        let Some(usage) = usage.filter(|u| u.is_object()) else { return };
+        let Some(usage) = usage.filter(|u| u.is_object()) else {
+            return;
+        };
         let all = self.usage.get_or_insert_default();
         let take = |path: &str, counter: &mut u64| {
             if let Some(n) = usage.pointer(path).and_then(Value::as_u64) {
@@ -232,5 +347,8 @@ impl MessagesStream {
 }
 
 fn index(event: &Value) -> Result<u64, DecodeError> {
-    event.get("index").and_then(Value::as_u64).ok_or_else(|| shape("a block without an index"))
+    event
+        .get("index")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| shape("a block without an index"))
 }

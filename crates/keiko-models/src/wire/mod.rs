@@ -58,7 +58,11 @@ impl Family {
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub fn render(self, request: &ChatRequest, dialect: &Dialect) -> Result<Vec<u8>, serde_json::Error> {
+    pub fn render(
+        self,
+        request: &ChatRequest,
+        dialect: &Dialect,
+    ) -> Result<Vec<u8>, serde_json::Error> {
         match self {
             Family::Chat => chat_request::render(request, dialect),
             Family::Messages => messages_request::render(request, dialect),
@@ -155,7 +159,12 @@ impl Decoder {
     ///
     /// # Errors
     /// The first one ends the stream; the decoder must not be used again.
-    pub fn decode(&mut self, _event: Option<&str>, data: &str, out: &mut Vec<Event>) -> Result<(), DecodeError> {
+    pub fn decode(
+        &mut self,
+        _event: Option<&str>,
+        data: &str,
+        out: &mut Vec<Event>,
+    ) -> Result<(), DecodeError> {
         match self {
             Decoder::Chat(stream) => stream.decode(data, out),
             Decoder::Messages(stream) => stream.decode(data, out),
@@ -202,14 +211,26 @@ pub(crate) fn vendor_error(json: &serde_json::Value) -> Option<DecodeError> {
         _ => None,
     };
     let error = match json.get("error") {
-        Some(serde_json::Value::Null) | None if json.get("object").and_then(|o| o.as_str()) == Some("error") => json,
+        Some(serde_json::Value::Null) | None
+            if json.get("object").and_then(|o| o.as_str()) == Some("error") =>
+        {
+            json
+        }
         Some(serde_json::Value::Null) | None => return None,
         Some(error) => error,
     };
-    let kind = ["code", "type"].iter().find_map(|name| error.get(name).and_then(text)).unwrap_or_default();
-    let mut message = text(error).or_else(|| error.get("message").and_then(text)).unwrap_or_else(|| "no reason given".to_owned());
+    let kind = ["code", "type"]
+        .iter()
+        .find_map(|name| error.get(name).and_then(text))
+        .unwrap_or_default();
+    let mut message = text(error)
+        .or_else(|| error.get("message").and_then(text))
+        .unwrap_or_else(|| "no reason given".to_owned());
     // llama.cpp has the sizes in fields of their own.
-    if let (Some(asked), Some(context)) = (error.get("n_prompt_tokens").and_then(text), error.get("n_ctx").and_then(text)) {
+    if let (Some(asked), Some(context)) = (
+        error.get("n_prompt_tokens").and_then(text),
+        error.get("n_ctx").and_then(text),
+    ) {
         message.push_str(&format!(" (n_prompt_tokens {asked}, n_ctx {context})"));
     }
     Some(DecodeError::Vendor { kind, message })
@@ -221,6 +242,11 @@ pub(crate) fn object_of(arguments: &str) -> serde_json::Map<String, serde_json::
     match serde_json::from_str(arguments) {
         Ok(serde_json::Value::Object(map)) => map,
         _ if arguments.trim().is_empty() => serde_json::Map::new(),
-        _ => [("_invalid_arguments".to_owned(), serde_json::Value::String(arguments.to_owned()))].into_iter().collect(),
+        _ => [(
+            "_invalid_arguments".to_owned(),
+            serde_json::Value::String(arguments.to_owned()),
+        )]
+        .into_iter()
+        .collect(),
     }
 }

@@ -3,7 +3,9 @@
 use keiko_agent::native::NativeCall;
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestSummary};
-use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, JailOp, JailReport, Limits, TreeId};
+use keiko_contracts::jail::{
+    Command, ExecReport, ExecSpec, JailBody, JailOp, JailReport, Limits, TreeId,
+};
 use keiko_runners::TestPlan;
 use std::collections::BTreeMap;
 
@@ -27,13 +29,19 @@ impl Answer {
             Ok(Outcome::Cancelled) => Err("it was stopped".to_owned()),
             Err(refused) => Err((*refused).to_owned()),
         };
-        Answer { id: id.to_owned(), result }
+        Answer {
+            id: id.to_owned(),
+            result,
+        }
     }
 
     /// The command's report.
     pub(super) fn exec(&self) -> Result<&ExecReport, String> {
         match &self.result {
-            Ok(JailReport { body: JailBody::Exec(report), .. }) => Ok(report),
+            Ok(JailReport {
+                body: JailBody::Exec(report),
+                ..
+            }) => Ok(report),
             Ok(_) => Err("the answer is not one of a command".to_owned()),
             Err(why) => Err(why.clone()),
         }
@@ -42,7 +50,10 @@ impl Answer {
     /// The text that an operation returned.
     pub(super) fn text(&self) -> Result<&str, String> {
         match &self.result {
-            Ok(JailReport { body: JailBody::Text(report), .. }) => Ok(report.text.text_or_empty()),
+            Ok(JailReport {
+                body: JailBody::Text(report),
+                ..
+            }) => Ok(report.text.text_or_empty()),
             Ok(_) => Err("the answer is not a text".to_owned()),
             Err(why) => Err(why.clone()),
         }
@@ -71,27 +82,66 @@ impl Answer {
 
 /// The first line of a message, cut to what fits a report.
 pub(super) fn first_line(text: &str) -> String {
-    text.lines().find(|line| !line.trim().is_empty()).unwrap_or("").trim().chars().take(240).collect()
+    text.lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("")
+        .trim()
+        .chars()
+        .take(240)
+        .collect()
 }
 
 /// The last line of a log that says something, cut to what fits a report.
 pub(super) fn last_line(text: &str) -> String {
-    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim().chars().take(240).collect()
+    text.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("")
+        .trim()
+        .chars()
+        .take(240)
+        .collect()
 }
 
 /// Byte code is never written: two edits of one second and one length would otherwise run the older one's.
 pub(super) fn quiet_env() -> BTreeMap<String, String> {
-    [("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("CARGO_TERM_COLOR", "never")]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    [
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        ("PYTHONHASHSEED", "0"),
+        ("CARGO_TERM_COLOR", "never"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
 }
 
 /// Runs a command in a folder, keeping up to 4 MiB of its output.
-pub(super) fn run(id: impl Into<String>, title: impl Into<String>, cwd: &str, command: Command, wall_ms: u32) -> NativeCall {
-    let limits = Limits { wall_ms, output_bytes: 4 << 20, ..Limits::default() };
-    let spec = ExecSpec { command, cwd: cwd.to_owned(), env: quiet_env(), stdin: None, limits, collect: Vec::new(), report: None };
-    NativeCall { id: id.into(), title: title.into(), op: JailOp::Exec(spec) }
+pub(super) fn run(
+    id: impl Into<String>,
+    title: impl Into<String>,
+    cwd: &str,
+    command: Command,
+    wall_ms: u32,
+) -> NativeCall {
+    let limits = Limits {
+        wall_ms,
+        output_bytes: 4 << 20,
+        ..Limits::default()
+    };
+    let spec = ExecSpec {
+        command,
+        cwd: cwd.to_owned(),
+        env: quiet_env(),
+        stdin: None,
+        limits,
+        collect: Vec::new(),
+        report: None,
+    };
+    NativeCall {
+        id: id.into(),
+        title: title.into(),
+        op: JailOp::Exec(spec),
+    }
 }
 
 /// A program with its arguments.
@@ -100,7 +150,12 @@ pub(super) fn argv(words: &[&str]) -> Command {
 }
 
 /// Runs a test plan; `env` comes on top of the quiet environment, the plan's own on top of both.
-pub(super) fn run_tests(id: impl Into<String>, title: impl Into<String>, plan: &TestPlan, env: &[(&str, &str)]) -> NativeCall {
+pub(super) fn run_tests(
+    id: impl Into<String>,
+    title: impl Into<String>,
+    plan: &TestPlan,
+    env: &[(&str, &str)],
+) -> NativeCall {
     let mut spec = plan.spec.clone();
     let mut all = quiet_env();
     if spec.env.contains_key("TERM") {
@@ -108,12 +163,23 @@ pub(super) fn run_tests(id: impl Into<String>, title: impl Into<String>, plan: &
         all.remove("NO_COLOR");
     }
     all.extend(std::mem::take(&mut spec.env));
-    all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    all.extend(
+        env.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
     spec.env = all;
-    NativeCall { id: id.into(), title: title.into(), op: JailOp::Exec(spec) }
+    NativeCall {
+        id: id.into(),
+        title: title.into(),
+        op: JailOp::Exec(spec),
+    }
 }
 
 /// Puts the workspace back.
 pub(super) fn restore(id: impl Into<String>, tree: &TreeId) -> NativeCall {
-    NativeCall { id: id.into(), title: "put the workspace back".to_owned(), op: JailOp::Restore { tree: tree.clone() } }
+    NativeCall {
+        id: id.into(),
+        title: "put the workspace back".to_owned(),
+        op: JailOp::Restore { tree: tree.clone() },
+    }
 }

@@ -62,16 +62,31 @@ struct Target {
 impl Target {
     /// The oldest place known to be bad next to the newest good one behind it.
     fn bounds(&self) -> Option<(usize, usize)> {
-        let good = *self.verdicts.iter().find(|(_, verdict)| **verdict == Verdict::Good)?.0;
-        let bad = self.verdicts.range(..good).filter(|(_, verdict)| **verdict == Verdict::Bad).map(|(place, _)| *place).next_back()?;
+        let good = *self
+            .verdicts
+            .iter()
+            .find(|(_, verdict)| **verdict == Verdict::Good)?
+            .0;
+        let bad = self
+            .verdicts
+            .range(..good)
+            .filter(|(_, verdict)| **verdict == Verdict::Bad)
+            .map(|(place, _)| *place)
+            .next_back()?;
         Some((bad, good))
     }
 
     /// Places to try next; none when the bounds cannot come closer.
     fn next(&self, fan: usize) -> Vec<usize> {
-        let Some((bad, good)) = self.bounds() else { return self.further(fan) };
-        let open: Vec<usize> = (bad + 1..good).filter(|place| !self.verdicts.contains_key(place)).collect();
-        let mut places: Vec<usize> = (1..=fan).filter_map(|n| open.get(open.len() * n / (fan + 1)).copied()).collect();
+        let Some((bad, good)) = self.bounds() else {
+            return self.further(fan);
+        };
+        let open: Vec<usize> = (bad + 1..good)
+            .filter(|place| !self.verdicts.contains_key(place))
+            .collect();
+        let mut places: Vec<usize> = (1..=fan)
+            .filter_map(|n| open.get(open.len() * n / (fan + 1)).copied())
+            .collect();
         places.dedup();
         places
     }
@@ -79,17 +94,32 @@ impl Target {
     /// As long as no commit is good: further back than the oldest bad one, each time twice as far, and short of where
     /// the test cannot be run, which a project's first years often are.
     fn further(&self, fan: usize) -> Vec<usize> {
-        let bad = self.verdicts.iter().rev().find(|(_, verdict)| **verdict == Verdict::Bad).map(|(place, _)| *place);
+        let bad = self
+            .verdicts
+            .iter()
+            .rev()
+            .find(|(_, verdict)| **verdict == Verdict::Bad)
+            .map(|(place, _)| *place);
         let Some(bad) = bad else { return Vec::new() };
-        let end = self.verdicts.range(bad + 1..).next().map_or(self.line.len(), |(place, _)| *place);
+        let end = self
+            .verdicts
+            .range(bad + 1..)
+            .next()
+            .map_or(self.line.len(), |(place, _)| *place);
         let doubled = std::iter::successors(Some(bad.max(1) * 2), |place| place.checked_mul(2));
         let places: Vec<usize> = doubled.take_while(|place| *place < end).take(fan).collect();
-        if places.is_empty() && bad + 1 < end { vec![bad + (end - bad) / 2] } else { places }
+        if places.is_empty() && bad + 1 < end {
+            vec![bad + (end - bad) / 2]
+        } else {
+            places
+        }
     }
 
     /// Nothing differs between the workspace and the newest commit.
     fn is_committed(&self) -> bool {
-        self.from_workspace && self.trees.contains_key(&0) && self.trees.get(&0) == self.trees.get(&1)
+        self.from_workspace
+            && self.trees.contains_key(&0)
+            && self.trees.get(&0) == self.trees.get(&1)
     }
 }
 
@@ -120,7 +150,11 @@ impl Phase for Bisect {
             return Vec::new();
         }
         if facts.report.commits.is_empty() || facts.tree.is_none() {
-            facts.left_out("the guilty commit", "there is no history to look through", "");
+            facts.left_out(
+                "the guilty commit",
+                "there is no history to look through",
+                "",
+            );
             return Vec::new();
         }
         self.next_target(facts)
@@ -131,9 +165,15 @@ impl Phase for Bisect {
             self.conclude(facts, answers);
             return self.next_target(facts);
         }
-        let Some(target) = self.current.as_mut() else { return Vec::new() };
+        let Some(target) = self.current.as_mut() else {
+            return Vec::new();
+        };
         for place in std::mem::take(&mut self.probed) {
-            let find = |what: &str| answers.iter().find(|answer| answer.id.ends_with(&format!("-{place}-{what}")));
+            let find = |what: &str| {
+                answers
+                    .iter()
+                    .find(|answer| answer.id.ends_with(&format!("-{place}-{what}")))
+            };
             let checked_out = find(CHECKOUT).filter(|answer| answer.is_done());
             if let Some(tree) = checked_out.and_then(Answer::tree) {
                 target.trees.insert(place, tree.clone());
@@ -146,8 +186,18 @@ impl Phase for Bisect {
             target.verdicts.insert(place, verdict);
         }
         let fan = if is_slow(facts, target) { 1 } else { FAN };
-        let next = if self.is_late(facts) { Vec::new() } else { self.current.as_ref().map_or(Vec::new(), |target| target.next(fan)) };
-        if next.is_empty() { self.go_home(facts) } else { self.probe(next) }
+        let next = if self.is_late(facts) {
+            Vec::new()
+        } else {
+            self.current
+                .as_ref()
+                .map_or(Vec::new(), |target| target.next(fan))
+        };
+        if next.is_empty() {
+            self.go_home(facts)
+        } else {
+            self.probe(next)
+        }
     }
 }
 
@@ -166,18 +216,25 @@ impl Bisect {
             if !self.waiting.is_empty() {
                 let (count, late) = (self.waiting.len(), self.is_late(facts));
                 let what = format!("the guilty commit of further failing tests: {count}");
-                let why =
-                    if late { "its share of the time was used up".to_owned() } else { format!("only {MAX_TARGETS} tests are traced back") };
+                let why = if late {
+                    "its share of the time was used up".to_owned()
+                } else {
+                    format!("only {MAX_TARGETS} tests are traced back")
+                };
                 facts.left_out(what, why, "");
             }
             return Vec::new();
         }
         self.current = self.waiting.pop_front();
-        let Some(target) = &self.current else { return Vec::new() };
+        let Some(target) = &self.current else {
+            return Vec::new();
+        };
         self.begun += 1;
         // The newest commit, one step back, two, four, eight ... to the end of the log.
         let last = target.line.len() - 1;
-        let doubling = std::iter::successors(Some(1usize), |n| n.checked_mul(2)).map(|n| n + 1).take_while(|n| *n < last);
+        let doubling = std::iter::successors(Some(1usize), |n| n.checked_mul(2))
+            .map(|n| n + 1)
+            .take_while(|n| *n < last);
         let mut places = vec![1];
         places.extend(doubling.filter(|n| !is_slow(facts, target) || *n < 3));
         places.extend((last > 1).then_some(last));
@@ -185,21 +242,44 @@ impl Bisect {
     }
 
     fn probe(&mut self, places: Vec<usize>) -> Vec<NativeCall> {
-        let Some(target) = &self.current else { return Vec::new() };
+        let Some(target) = &self.current else {
+            return Vec::new();
+        };
         let mut calls = Vec::new();
         for place in &places {
-            self.visit(target, *place, &target.plan, &format!("run {} there", target.red.name), &target.overlay, &mut calls);
+            self.visit(
+                target,
+                *place,
+                &target.plan,
+                &format!("run {} there", target.red.name),
+                &target.overlay,
+                &mut calls,
+            );
         }
         self.probed = places;
         calls
     }
 
     /// Goes to a commit and runs tests there.
-    fn visit(&self, target: &Target, place: usize, plan: &TestPlan, title: &str, files: &[(String, String)], calls: &mut Vec<NativeCall>) {
+    fn visit(
+        &self,
+        target: &Target,
+        place: usize,
+        plan: &TestPlan,
+        title: &str,
+        files: &[(String, String)],
+        calls: &mut Vec<NativeCall>,
+    ) {
         let commit = &target.line[place];
         let id = |what: &str| format!("{BISECT}-{}-{place}-{what}", self.begun);
-        let checkout = JailOp::Git(GitOp::Checkout { revision: commit.id.clone() });
-        calls.push(NativeCall { id: id(CHECKOUT), title: format!("go to {} {}", commit.id, commit.subject), op: checkout });
+        let checkout = JailOp::Git(GitOp::Checkout {
+            revision: commit.id.clone(),
+        });
+        calls.push(NativeCall {
+            id: id(CHECKOUT),
+            title: format!("go to {} {}", commit.id, commit.subject),
+            op: checkout,
+        });
         for (n, (path, text)) in files.iter().enumerate() {
             calls.push(overlay(id(&format!("overlay-{n}")), path, text));
         }
@@ -209,44 +289,90 @@ impl Bisect {
     /// What the commit did to all other failing tests; back to the start; and the difference that it made.
     fn go_home(&mut self, facts: &Facts) -> Vec<NativeCall> {
         self.going_home = true;
-        let (Some(target), Some(tree), Some(head)) = (&self.current, &facts.tree, facts.report.commits.first()) else { return Vec::new() };
-        let bounds = target.bounds().filter(|(bad, good)| bad + 1 == *good && !(*bad == 0 && target.is_committed()));
+        let (Some(target), Some(tree), Some(head)) =
+            (&self.current, &facts.tree, facts.report.commits.first())
+        else {
+            return Vec::new();
+        };
+        let bounds = target
+            .bounds()
+            .filter(|(bad, good)| bad + 1 == *good && !(*bad == 0 && target.is_committed()));
         let mut calls = Vec::new();
         let suite = &facts.suites[target.suite];
         let others = self.waiting.iter().any(|other| other.suite == target.suite);
         if let (Some((bad, good)), true) = (bounds, others && suite.duration_ms < SWEEP_MS) {
             let mut files: BTreeMap<String, String> = target.overlay.iter().cloned().collect();
-            files.extend(self.waiting.iter().filter(|other| other.suite == target.suite).flat_map(|other| other.overlay.clone()));
+            files.extend(
+                self.waiting
+                    .iter()
+                    .filter(|other| other.suite == target.suite)
+                    .flat_map(|other| other.overlay.clone()),
+            );
             let files: Vec<(String, String)> = files.into_iter().take(OVERLAYS).collect();
             for place in [good, bad].into_iter().filter(|place| *place > 0) {
-                self.visit(target, place, &suite.plan, "run all tests there", &files, &mut calls);
+                self.visit(
+                    target,
+                    place,
+                    &suite.plan,
+                    "run all tests there",
+                    &files,
+                    &mut calls,
+                );
             }
         }
         let id = |what: &str| format!("{BISECT}-{}-{what}", self.begun);
         // The branch rather than the commit: HEAD must not stay detached.
         let revision = facts.branch.clone().unwrap_or_else(|| head.id.clone());
         let op = JailOp::Git(GitOp::Checkout { revision });
-        calls.push(NativeCall { id: id("home"), title: "go back to the newest commit".into(), op });
+        calls.push(NativeCall {
+            id: id("home"),
+            title: "go back to the newest commit".into(),
+            op,
+        });
         calls.push(restore(id("restore"), tree));
         if let Some((bad, good)) = bounds {
             if let (Some(to), Some(from)) = (target.trees.get(&bad), target.trees.get(&good)) {
-                let op = JailOp::Diff { from: from.clone(), to: Some(to.clone()) };
-                calls.push(NativeCall { id: id("diff"), title: "see what the commit changed".into(), op });
+                let op = JailOp::Diff {
+                    from: from.clone(),
+                    to: Some(to.clone()),
+                };
+                calls.push(NativeCall {
+                    id: id("diff"),
+                    title: "see what the commit changed".into(),
+                    op,
+                });
             }
             if let [first, second] = target.line[bad].parents.as_slice() {
-                let script = format!("git log --first-parent -n 100 --format='%h%x09%p%x09%s' {second} ^{first}");
-                calls.push(run(id("side"), "see what was merged", "", Command::Shell(script.into()), 30_000));
+                let script = format!(
+                    "git log --first-parent -n 100 --format='%h%x09%p%x09%s' {second} ^{first}"
+                );
+                calls.push(run(
+                    id("side"),
+                    "see what was merged",
+                    "",
+                    Command::Shell(script.into()),
+                    30_000,
+                ));
             }
         }
         calls
     }
 
     fn conclude(&mut self, facts: &mut Facts, answers: &[Answer]) {
-        let Some(target) = self.current.take() else { return };
+        let Some(target) = self.current.take() else {
+            return;
+        };
         let what = format!("the guilty commit of {}", target.red.name);
         let Some((bad, good)) = target.bounds() else {
-            let passed = target.verdicts.values().any(|verdict| *verdict != Verdict::Unknown);
-            let oldest = target.line.last().map(|commit| commit.id.clone()).unwrap_or_default();
+            let passed = target
+                .verdicts
+                .values()
+                .any(|verdict| *verdict != Verdict::Unknown);
+            let oldest = target
+                .line
+                .last()
+                .map(|commit| commit.id.clone())
+                .unwrap_or_default();
             let why = if passed {
                 format!("it passes at none of the commits tried, back to {oldest}")
             } else {
@@ -258,11 +384,22 @@ impl Bisect {
         let name = |place: usize| &target.line[place].id;
         if bad + 1 < good {
             let why = if self.is_late(facts) {
-                format!("its share of the time was used up between {} and {}", name(good), name(bad))
+                format!(
+                    "its share of the time was used up between {} and {}",
+                    name(good),
+                    name(bad)
+                )
             } else if bad == 0 {
-                format!("it passes at {}, and cannot be run at the commits after it", name(good))
+                format!(
+                    "it passes at {}, and cannot be run at the commits after it",
+                    name(good)
+                )
             } else {
-                format!("it passes at {}, fails at {}, and cannot be run at the commits between", name(good), name(bad))
+                format!(
+                    "it passes at {}, fails at {}, and cannot be run at the commits between",
+                    name(good),
+                    name(bad)
+                )
             };
             facts.left_out(what, why, "");
             return;
@@ -275,8 +412,14 @@ impl Bisect {
             );
             return;
         }
-        let find = |end: &str| answers.iter().find(|answer| answer.id == format!("{BISECT}-{}-{end}", self.begun));
-        if let Some(side) = find("side").and_then(|answer| answer.exec().ok()).map(|report| parse_history(report.stdout.text_or_empty()))
+        let find = |end: &str| {
+            answers
+                .iter()
+                .find(|answer| answer.id == format!("{BISECT}-{}-{end}", self.begun))
+        };
+        if let Some(side) = find("side")
+            .and_then(|answer| answer.exec().ok())
+            .map(|report| parse_history(report.stdout.text_or_empty()))
             && !side.is_empty()
             && target.line[bad].parents.len() == 2
         {
@@ -284,10 +427,14 @@ impl Bisect {
             self.begun -= 1;
             return;
         }
-        let diff = find("diff").and_then(|answer| answer.text().ok()).unwrap_or("").to_owned();
+        let diff = find("diff")
+            .and_then(|answer| answer.text().ok())
+            .unwrap_or("")
+            .to_owned();
         let mut tests = vec![target.red.name.clone()];
         tests.extend(self.also_guilty(facts, &target, bad, good, answers));
-        self.waiting.retain(|other| other.suite != target.suite || !tests.contains(&other.red.name));
+        self.waiting
+            .retain(|other| other.suite != target.suite || !tests.contains(&other.red.name));
         let guilty = Guilty {
             test: target.red.name.clone(),
             tests: tests.clone(),
@@ -297,32 +444,77 @@ impl Bisect {
             uncommitted: bad == 0 && target.from_workspace,
             diff: cut(&diff),
         };
-        let label = if guilty.uncommitted { String::new() } else { guilty.commit.id.clone() };
-        match facts.report.guilty.iter_mut().find(|known| known.commit == guilty.commit) {
+        let label = if guilty.uncommitted {
+            String::new()
+        } else {
+            guilty.commit.id.clone()
+        };
+        match facts
+            .report
+            .guilty
+            .iter_mut()
+            .find(|known| known.commit == guilty.commit)
+        {
             Some(known) => known.tests.extend(guilty.tests),
             None => facts.report.guilty.push(guilty),
         }
-        match facts.changes.iter_mut().find(|change| change.commit == label) {
+        match facts
+            .changes
+            .iter_mut()
+            .find(|change| change.commit == label)
+        {
             Some(change) => change.tests.extend(tests),
-            None => facts.changes.push(Change { tests: tests.into_iter().collect(), commit: label, diff }),
+            None => facts.changes.push(Change {
+                tests: tests.into_iter().collect(),
+                commit: label,
+                diff,
+            }),
         }
     }
 
     /// The other failing tests of the suite that pass before the commit and fail from it on.
-    fn also_guilty(&self, facts: &Facts, target: &Target, bad: usize, good: usize, answers: &[Answer]) -> Vec<String> {
+    fn also_guilty(
+        &self,
+        facts: &Facts,
+        target: &Target,
+        bad: usize,
+        good: usize,
+        answers: &[Answer],
+    ) -> Vec<String> {
         let suite = &facts.suites[target.suite];
         let cases = |place: usize| {
             let id = format!("{BISECT}-{}-{place}-test", self.begun);
-            answers.iter().find(|answer| answer.id == id).and_then(|answer| answer.tests(&suite.plan).ok()).map(|(_, cases)| cases)
+            answers
+                .iter()
+                .find(|answer| answer.id == id)
+                .and_then(|answer| answer.tests(&suite.plan).ok())
+                .map(|(_, cases)| cases)
         };
-        let Some(before) = cases(good) else { return Vec::new() };
-        let after = if bad == 0 { suite.cases().to_vec() } else { cases(bad).unwrap_or_default() };
+        let Some(before) = cases(good) else {
+            return Vec::new();
+        };
+        let after = if bad == 0 {
+            suite.cases().to_vec()
+        } else {
+            cases(bad).unwrap_or_default()
+        };
         let is = |cases: &[TestCase], name: &str, wanted: fn(TestStatus) -> bool| {
-            let mut same = cases.iter().filter(|case| keiko_runners::is_same(&case.name, name)).peekable();
+            let mut same = cases
+                .iter()
+                .filter(|case| keiko_runners::is_same(&case.name, name))
+                .peekable();
             same.peek().is_some() && same.all(|case| wanted(case.status))
         };
-        let others = self.waiting.iter().filter(|other| other.suite == target.suite).map(|other| other.red.name.clone());
-        others.filter(|name| is(&before, name, |status| status == TestStatus::Passed) && is(&after, name, is_red)).collect()
+        let others = self
+            .waiting
+            .iter()
+            .filter(|other| other.suite == target.suite)
+            .map(|other| other.red.name.clone());
+        others
+            .filter(|name| {
+                is(&before, name, |status| status == TestStatus::Passed) && is(&after, name, is_red)
+            })
+            .collect()
     }
 }
 
@@ -338,14 +530,26 @@ fn into_merge(target: Target, bad: usize, good: usize, side: Vec<Commit>) -> Tar
     // A merge of a merge is not looked into again.
     line[0].parents.clear();
     let verdicts = [(0, Verdict::Bad), (last, Verdict::Good)].into();
-    Target { line, verdicts, trees, from_workspace: false, ..target }
+    Target {
+        line,
+        verdicts,
+        trees,
+        from_workspace: false,
+        ..target
+    }
 }
 
 /// Puts today's test over what is checked out. It goes through a command, since writing a test as a file counts as a
 /// change of it, which a person must allow; here the whole workspace is put back afterwards.
 fn overlay(id: String, path: &str, text: &str) -> NativeCall {
     let script = "mkdir -p \"$(dirname \"$1\")\" && cat >\"$1\"";
-    let mut call = run(id, "put the present test over it", "", argv(&["sh", "-c", script, "sh", path]), 30_000);
+    let mut call = run(
+        id,
+        "put the present test over it",
+        "",
+        argv(&["sh", "-c", script, "sh", path]),
+        30_000,
+    );
     if let JailOp::Exec(spec) = &mut call.op {
         spec.stdin = Some(text.into());
     }
@@ -353,9 +557,15 @@ fn overlay(id: String, path: &str, text: &str) -> NativeCall {
 }
 
 fn verdict(answer: &Answer, target: &Target) -> Verdict {
-    let Ok((_, cases)) = answer.tests(&target.plan) else { return Verdict::Unknown };
-    let same: Vec<&TestCase> = cases.iter().filter(|case| keiko_runners::is_same(&case.name, &target.red.name)).collect();
-    let all = |wanted: TestStatus| !same.is_empty() && same.iter().all(|case| case.status == wanted);
+    let Ok((_, cases)) = answer.tests(&target.plan) else {
+        return Verdict::Unknown;
+    };
+    let same: Vec<&TestCase> = cases
+        .iter()
+        .filter(|case| keiko_runners::is_same(&case.name, &target.red.name))
+        .collect();
+    let all =
+        |wanted: TestStatus| !same.is_empty() && same.iter().all(|case| case.status == wanted);
     if all(TestStatus::Passed) {
         return Verdict::Good;
     }
@@ -363,14 +573,22 @@ fn verdict(answer: &Answer, target: &Target) -> Verdict {
     match same.first().map(|case| case.status) {
         Some(TestStatus::Failed) => Verdict::Bad,
         // What cannot be loaded today may be so for the same reason there; for any other, nothing is known.
-        Some(TestStatus::Error) if target.red.status == TestStatus::Error && says(same[0]) == says(&target.red) => Verdict::Bad,
+        Some(TestStatus::Error)
+            if target.red.status == TestStatus::Error && says(same[0]) == says(&target.red) =>
+        {
+            Verdict::Bad
+        }
         _ => Verdict::Unknown,
     }
 }
 
 fn target(facts: &Facts, index: usize, suite: &Suite, case: &TestCase) -> Option<Target> {
     let plan = suite.alone(case)?;
-    let mut line = vec![Commit { id: "uncommitted".to_owned(), subject: "uncommitted changes".to_owned(), parents: Vec::new() }];
+    let mut line = vec![Commit {
+        id: "uncommitted".to_owned(),
+        subject: "uncommitted changes".to_owned(),
+        parents: Vec::new(),
+    }];
     line.extend(facts.report.commits.iter().cloned());
     let trees = facts.start.iter().map(|tree| (0, tree.clone())).collect();
     Some(Target {
@@ -388,27 +606,38 @@ fn target(facts: &Facts, index: usize, suite: &Suite, case: &TestCase) -> Option
 
 /// The test's file, and what stands beside it to help it.
 fn overlays(suite: &Suite, case: &TestCase, sources: &Sources) -> Vec<(String, String)> {
-    let Some(own) = test_file(suite, case, sources) else { return Vec::new() };
+    let Some(own) = test_file(suite, case, sources) else {
+        return Vec::new();
+    };
     let folder = own.rsplit_once('/').map_or("", |(folder, _)| folder);
     let is_helper = |path: &&String| {
         let (place, name) = path.rsplit_once('/').unwrap_or(("", path));
         let near = place == folder || folder.starts_with(&format!("{place}/")) || place.is_empty();
-        let helps = name == "conftest.py" || !folder.is_empty() && place == folder && !names_a_test(name);
+        let helps =
+            name == "conftest.py" || !folder.is_empty() && place == folder && !names_a_test(name);
         **path != own && near && helps && is_test_file(path) && Lang::of(path) == Lang::of(&own)
     };
     let helpers = sources.files.keys().filter(is_helper).take(HELPERS);
-    helpers.chain([&own]).filter_map(|path| Some((path.clone(), sources.files.get(path)?.clone()))).collect()
+    helpers
+        .chain([&own])
+        .filter_map(|path| Some((path.clone(), sources.files.get(path)?.clone())))
+        .collect()
 }
 
 fn names_a_test(name: &str) -> bool {
-    name.starts_with("test_") || ["_test.", ".test.", ".spec."].iter().any(|mark| name.contains(mark))
+    name.starts_with("test_")
+        || ["_test.", ".test.", ".spec."]
+            .iter()
+            .any(|mark| name.contains(mark))
 }
 
 /// The file that holds a test: what the runner says, else what its name says.
 fn test_file(suite: &Suite, case: &TestCase, sources: &Sources) -> Option<String> {
     let said = || {
         let file = case.file.as_deref()?;
-        [file.to_owned(), suite.path(file)].into_iter().find(|path| sources.files.contains_key(path))
+        [file.to_owned(), suite.path(file)]
+            .into_iter()
+            .find(|path| sources.files.contains_key(path))
     };
     let named = || {
         let dotted = |path: &str| path.strip_suffix(".py").map(|path| path.replace('/', "."));
@@ -436,10 +665,24 @@ mod tests {
         };
         Target {
             suite: 0,
-            red: TestCase { name: "t".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None },
+            red: TestCase {
+                name: "t".to_owned(),
+                status: TestStatus::Failed,
+                file: None,
+                line: None,
+                message: None,
+                lacks: None,
+            },
             plan: keiko_runners::plan(&project, None).unwrap(),
             overlay: Vec::new(),
-            line: vec![Commit { id: String::new(), subject: String::new(), parents: Vec::new() }; length],
+            line: vec![
+                Commit {
+                    id: String::new(),
+                    subject: String::new(),
+                    parents: Vec::new()
+                };
+                length
+            ],
             from_workspace: true,
             verdicts: [(0, Verdict::Bad)].into(),
             trees: BTreeMap::new(),
@@ -483,7 +726,13 @@ mod tests {
     fn the_first_bad_commit_is_found_in_few_steps() {
         for length in 2..200 {
             for guilty in 0..length - 1 {
-                let (bounds, steps) = search(length, |place| if place > guilty { Verdict::Good } else { Verdict::Bad });
+                let (bounds, steps) = search(length, |place| {
+                    if place > guilty {
+                        Verdict::Good
+                    } else {
+                        Verdict::Bad
+                    }
+                });
                 assert_eq!(bounds, Some((guilty, guilty + 1)), "{length}");
                 assert!(steps <= 5);
             }

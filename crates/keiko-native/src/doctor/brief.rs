@@ -17,9 +17,15 @@ impl DoctorReport {
     /// About ten lines for people, in a language; `told` translates the sentences that the report holds as data.
     #[must_use]
     pub fn brief_in(&self, language: Language, told: &dyn Fn(&str) -> String) -> String {
-        let brief = Brief { report: self, language, told };
+        let brief = Brief {
+            report: self,
+            language,
+            told,
+        };
         let mut lines = vec![
-            language.pick("# Repository report", "# Bericht über das Repository").to_owned(),
+            language
+                .pick("# Repository report", "# Bericht über das Repository")
+                .to_owned(),
             self.summary_in(language),
             language
                 .pick(
@@ -32,10 +38,22 @@ impl DoctorReport {
         lines.extend(brief.guilty());
         lines.extend(brief.candidate());
         lines.extend(brief.left_out());
-        lines.extend(self.notes.iter().take(LEFT).map(|note| format!("{}: {}", language.pick("Note", "Hinweis"), told(note))));
+        lines.extend(
+            self.notes
+                .iter()
+                .take(LEFT)
+                .map(|note| format!("{}: {}", language.pick("Note", "Hinweis"), told(note))),
+        );
         let shown = |line: String| -> String {
-            let line: String = line.chars().map(|c| if c.is_control() && c != '\t' { ' ' } else { c }).collect();
-            if line.chars().count() > COLUMNS { line.chars().take(COLUMNS).chain(['…']).collect() } else { line }
+            let line: String = line
+                .chars()
+                .map(|c| if c.is_control() && c != '\t' { ' ' } else { c })
+                .collect();
+            if line.chars().count() > COLUMNS {
+                line.chars().take(COLUMNS).chain(['…']).collect()
+            } else {
+                line
+            }
         };
         lines.into_iter().map(shown).collect::<Vec<_>>().join("\n")
     }
@@ -50,20 +68,53 @@ struct Brief<'a> {
 impl Brief<'_> {
     fn tests(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let aside: Vec<&String> = self.report.set_aside.iter().flat_map(|aside| &aside.tests).collect();
-        let failing: Vec<_> = self.report.suites.iter().flat_map(|suite| &suite.failing).filter(|t| !aside.contains(&&t.name)).collect();
-        let all: usize = self.report.suites.iter().map(|suite| suite.failed as usize).sum();
+        let aside: Vec<&String> = self
+            .report
+            .set_aside
+            .iter()
+            .flat_map(|aside| &aside.tests)
+            .collect();
+        let failing: Vec<_> = self
+            .report
+            .suites
+            .iter()
+            .flat_map(|suite| &suite.failing)
+            .filter(|t| !aside.contains(&&t.name))
+            .collect();
+        let all: usize = self
+            .report
+            .suites
+            .iter()
+            .map(|suite| suite.failed as usize)
+            .sum();
         for test in failing.iter().take(TESTS) {
-            let why = if test.message.is_empty() { String::new() } else { format!(": {}", test.message) };
-            lines.push(format!("  {} {}{why}", self.language.pick("fails", "rot"), test.name));
+            let why = if test.message.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", test.message)
+            };
+            lines.push(format!(
+                "  {} {}{why}",
+                self.language.pick("fails", "rot"),
+                test.name
+            ));
         }
-        let more = all.saturating_sub(aside.len()).saturating_sub(failing.len().min(TESTS));
+        let more = all
+            .saturating_sub(aside.len())
+            .saturating_sub(failing.len().min(TESTS));
         if more > 0 {
-            lines.push(tr!(self.language, "  and {more} more", "  und {more} weitere"));
+            lines.push(tr!(
+                self.language,
+                "  and {more} more",
+                "  und {more} weitere"
+            ));
         }
         for aside in &self.report.set_aside {
-            let count =
-                self.language.count(aside.tests.len() as u64, ["further test", "further tests"], ["weiterer Test", "weitere Tests"]);
+            let count = self.language.count(
+                aside.tests.len() as u64,
+                ["further test", "further tests"],
+                ["weiterer Test", "weitere Tests"],
+            );
             lines.push(format!("  {count}: {}", (self.told)(&aside.why)));
         }
         lines
@@ -72,10 +123,17 @@ impl Brief<'_> {
     fn guilty(&self) -> Option<String> {
         let guilty = self.report.guilty.first()?;
         let count = guilty.tests.len().max(1) as u64;
-        let tests = self.language.count(count, ["test", "tests"], ["Test", "Tests"]);
+        let tests = self
+            .language
+            .count(count, ["test", "tests"], ["Test", "Tests"]);
         let more = match self.report.guilty.len() {
             0 | 1 => String::new(),
-            n => tr!(self.language, " (and {} more commits)", " (und {} weitere Commits)", n - 1),
+            n => tr!(
+                self.language,
+                " (and {} more commits)",
+                " (und {} weitere Commits)",
+                n - 1
+            ),
         };
         let (id, subject, good) = (&guilty.commit.id, &guilty.commit.subject, &guilty.good.id);
         Some(if guilty.uncommitted {
@@ -95,41 +153,70 @@ impl Brief<'_> {
 
     fn candidate(&self) -> Vec<String> {
         // Of those that mend most, the first: it undoes a guilty commit, or is the most suspect.
-        let best = self.report.candidates.iter().rev().max_by_key(|candidate| candidate.tests.len());
+        let best = self
+            .report
+            .candidates
+            .iter()
+            .rev()
+            .max_by_key(|candidate| candidate.tests.len());
         let Some(best) = best else { return Vec::new() };
         let (place, template) = (place(best), (self.told)(&best.template));
-        let tests = self.language.count(best.tests.len() as u64, ["test", "tests"], ["Test", "Tests"]);
+        let tests = self.language.count(
+            best.tests.len() as u64,
+            ["test", "tests"],
+            ["Test", "Tests"],
+        );
         let mut lines = vec![tr!(
             self.language,
             "Candidate, review it: {place} ({template}) turns {tests} green and breaks none",
             "Vorschlag, bitte prüfen: {place} ({template}) macht {tests} grün und bricht keinen"
         )];
-        let changed = best.diff.lines().filter(|line| line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---"));
+        let changed = best.diff.lines().filter(|line| {
+            line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---")
+        });
         let changed: Vec<&str> = changed.collect();
         lines.extend(changed.iter().take(LINES).map(|line| format!("    {line}")));
         if changed.len() > LINES {
             let more = changed.len() - LINES;
-            lines.push(tr!(self.language, "    … {more} more changed lines", "    … {more} weitere geänderte Zeilen"));
+            lines.push(tr!(
+                self.language,
+                "    … {more} more changed lines",
+                "    … {more} weitere geänderte Zeilen"
+            ));
         }
         lines
     }
 
     fn left_out(&self) -> Vec<String> {
         // That a folder holds no tests is nothing to be mended.
-        let tests = self
-            .report
-            .not_looked_at
-            .iter()
-            .filter(|left| left.what.starts_with("packages of ") || (left.what.starts_with("tests") && left.why != NO_TESTS));
+        let tests = self.report.not_looked_at.iter().filter(|left| {
+            left.what.starts_with("packages of ")
+                || (left.what.starts_with("tests") && left.why != NO_TESTS)
+        });
         let mut left: Vec<_> = tests.collect();
-        left.extend(self.report.not_looked_at.iter().filter(|left| left.what.starts_with("the guilty commit") || left.what == "the files"));
+        left.extend(
+            self.report.not_looked_at.iter().filter(|left| {
+                left.what.starts_with("the guilty commit") || left.what == "the files"
+            }),
+        );
         let mut lines = Vec::new();
         for one in left.iter().take(LEFT) {
-            let (what, why) = ((self.told)(&one.what), (self.told)(one.why.trim_end_matches('.')));
-            lines.push(tr!(self.language, "Not looked at: {what}: {why}", "Nicht untersucht: {what}: {why}"));
+            let (what, why) = (
+                (self.told)(&one.what),
+                (self.told)(one.why.trim_end_matches('.')),
+            );
+            lines.push(tr!(
+                self.language,
+                "Not looked at: {what}: {why}",
+                "Nicht untersucht: {what}: {why}"
+            ));
             if !one.enable.is_empty() {
                 let way = (self.told)(&one.enable);
-                lines.push(tr!(self.language, "  To enable it: {way}", "  So geht es: {way}"));
+                lines.push(tr!(
+                    self.language,
+                    "  To enable it: {way}",
+                    "  So geht es: {way}"
+                ));
             }
         }
         lines
@@ -138,7 +225,11 @@ impl Brief<'_> {
 
 /// Where a candidate's change stands.
 pub(super) fn place(candidate: &Candidate) -> String {
-    if candidate.line == 0 { candidate.file.clone() } else { format!("{}:{}", candidate.file, candidate.line) }
+    if candidate.line == 0 {
+        candidate.file.clone()
+    } else {
+        format!("{}:{}", candidate.file, candidate.line)
+    }
 }
 
 #[cfg(test)]
@@ -147,11 +238,18 @@ mod tests {
     use super::*;
 
     fn commit(id: &str, subject: &str) -> Commit {
-        Commit { id: id.to_owned(), subject: subject.to_owned(), parents: Vec::new() }
+        Commit {
+            id: id.to_owned(),
+            subject: subject.to_owned(),
+            parents: Vec::new(),
+        }
     }
 
     fn report() -> DoctorReport {
-        let failing = (0..50).map(|n| FailedTest { name: format!("t::test_{n}"), message: "AssertionError: 1 != 2".to_owned() });
+        let failing = (0..50).map(|n| FailedTest {
+            name: format!("t::test_{n}"),
+            message: "AssertionError: 1 != 2".to_owned(),
+        });
         let tests: Vec<String> = (0..152).map(|n| format!("t::test_{n}")).collect();
         DoctorReport {
             suites: vec![SuiteReport {
@@ -163,7 +261,10 @@ mod tests {
                 failing: failing.collect(),
                 channel: None,
             }],
-            set_aside: vec![SetAside { why: "they need a display; the sandbox has none".to_owned(), tests: vec!["t::test_9".to_owned()] }],
+            set_aside: vec![SetAside {
+                why: "they need a display; the sandbox has none".to_owned(),
+                tests: vec!["t::test_9".to_owned()],
+            }],
             guilty: vec![Guilty {
                 test: tests[0].clone(),
                 tests: tests.clone(),
@@ -178,10 +279,15 @@ mod tests {
                 file: "m.py".to_owned(),
                 line: 2,
                 template: "undo commit abc1234 here".to_owned(),
-                diff: "--- a/m.py\n+++ b/m.py\n@@ -1 +1 @@\n-    return x - 1\n+    return x + 1\n".to_owned(),
+                diff: "--- a/m.py\n+++ b/m.py\n@@ -1 +1 @@\n-    return x - 1\n+    return x + 1\n"
+                    .to_owned(),
             }],
             not_looked_at: [("docs", NO_TESTS), ("web", "its test script calls mocha")]
-                .map(|(dir, why)| NotLooked { what: format!("tests of {dir}"), why: why.to_owned(), enable: "npm install".to_owned() })
+                .map(|(dir, why)| NotLooked {
+                    what: format!("tests of {dir}"),
+                    why: why.to_owned(),
+                    enable: "npm install".to_owned(),
+                })
                 .into(),
             ..DoctorReport::default()
         }
@@ -212,7 +318,14 @@ mod tests {
         let mut report = report();
         report.guilty[0].commit.subject = format!("\u{1b}[2J{}", "x".repeat(400));
         let text = report.brief_in(Language::German, &str::to_owned);
-        assert!(!text.contains('\u{1b}') && text.lines().all(|line| line.chars().count() <= COLUMNS + 1), "{text}");
-        assert!(text.contains("Gebrochen durch abc1234") && text.contains("# Bericht über das Repository"));
+        assert!(
+            !text.contains('\u{1b}')
+                && text.lines().all(|line| line.chars().count() <= COLUMNS + 1),
+            "{text}"
+        );
+        assert!(
+            text.contains("Gebrochen durch abc1234")
+                && text.contains("# Bericht über das Repository")
+        );
     }
 }

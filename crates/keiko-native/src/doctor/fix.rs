@@ -51,17 +51,31 @@ impl Phase for Mend {
     fn start(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
         if !facts.options.keep_fixes || facts.tree.is_none() {
             if facts.report.findings.iter().any(|finding| finding.fixable) {
-                facts.left_out("machine-applicable fixes", "they were not asked for, or the state to go back to is not known", "");
+                facts.left_out(
+                    "machine-applicable fixes",
+                    "they were not asked for, or the state to go back to is not known",
+                    "",
+                );
             }
             return Vec::new();
         }
         for project in &facts.survey.projects {
             self.jobs.extend(jobs(project, |tool| {
-                facts.report.findings.iter().any(|f| f.fixable && f.tool == tool && f.file.starts_with(&super::join(&project.dir, "")))
+                facts.report.findings.iter().any(|f| {
+                    f.fixable
+                        && f.tool == tool
+                        && f.file.starts_with(&super::join(&project.dir, ""))
+                })
             }));
         }
-        if facts.report.findings.iter().any(|finding| finding.fixable && finding.tool == "typos") {
-            self.jobs.push_back(job("typos", "typos -w", &["typos", "-w", "."], ""));
+        if facts
+            .report
+            .findings
+            .iter()
+            .any(|finding| finding.fixable && finding.tool == "typos")
+        {
+            self.jobs
+                .push_back(job("typos", "typos -w", &["typos", "-w", "."], ""));
         }
         self.next_job(facts)
     }
@@ -92,11 +106,29 @@ impl Mend {
         self.count += 1;
         let n = self.count;
         let mut calls = vec![
-            run(format!("fix-{n}"), format!("let {} fix what is safe", job.tool), &job.dir, job.command.clone(), WALL_MS),
-            NativeCall { id: format!("fix-{n}-diff"), title: "see what it changed".into(), op: JailOp::Diff { from: tree, to: None } },
+            run(
+                format!("fix-{n}"),
+                format!("let {} fix what is safe", job.tool),
+                &job.dir,
+                job.command.clone(),
+                WALL_MS,
+            ),
+            NativeCall {
+                id: format!("fix-{n}-diff"),
+                title: "see what it changed".into(),
+                op: JailOp::Diff {
+                    from: tree,
+                    to: None,
+                },
+            },
         ];
         for (index, suite) in facts.suites.iter().enumerate() {
-            calls.push(run_tests(format!("fix-{n}-tests-{}", index + 1), "run the tests again", &suite.plan, &[]));
+            calls.push(run_tests(
+                format!("fix-{n}-tests-{}", index + 1),
+                "run the tests again",
+                &suite.plan,
+                &[],
+            ));
         }
         self.asked = Asked::Fix(Box::new(job));
         calls
@@ -104,8 +136,14 @@ impl Mend {
 
     /// Keeps a fix, or takes it back.
     fn judge(&mut self, facts: &mut Facts, job: &Job, answers: &[Answer]) -> Vec<NativeCall> {
-        let shown = if job.dir.is_empty() { job.shown.to_owned() } else { format!("{} in {}", job.shown, job.dir) };
-        let (Some(fix), Some(diff)) = (answers.first(), answers.get(1)) else { return self.next_job(facts) };
+        let shown = if job.dir.is_empty() {
+            job.shown.to_owned()
+        } else {
+            format!("{} in {}", job.shown, job.dir)
+        };
+        let (Some(fix), Some(diff)) = (answers.first(), answers.get(1)) else {
+            return self.next_job(facts);
+        };
         let whole = diff.text().unwrap_or("");
         let touched = weakened_tests(facts, whole);
         let diff = cut(whole);
@@ -118,19 +156,42 @@ impl Mend {
         if diff.is_empty() {
             return self.next_job(facts);
         }
-        let results: Vec<_> = facts.suites.iter().zip(&answers[2..]).map(|(suite, answer)| answer.tests(&suite.plan)).collect();
-        let broken = facts.suites.iter().zip(&results).find_map(|(suite, result)| broken_test(suite.cases(), &suite.flaky, result));
+        let results: Vec<_> = facts
+            .suites
+            .iter()
+            .zip(&answers[2..])
+            .map(|(suite, answer)| answer.tests(&suite.plan))
+            .collect();
+        let broken = facts
+            .suites
+            .iter()
+            .zip(&results)
+            .find_map(|(suite, result)| broken_test(suite.cases(), &suite.flaky, result));
         if let Some(why) = touched.or(broken) {
-            facts.report.fixes.push(Fix { tool: shown, kept: false, why, diff });
+            facts.report.fixes.push(Fix {
+                tool: shown,
+                kept: false,
+                why,
+                diff,
+            });
             self.asked = Asked::Undo;
             let n = self.count;
-            return facts.tree.iter().map(|tree: &TreeId| restore(format!("fix-{n}-undo"), tree)).collect();
+            return facts
+                .tree
+                .iter()
+                .map(|tree: &TreeId| restore(format!("fix-{n}-undo"), tree))
+                .collect();
         }
         for (suite, result) in facts.suites.iter_mut().zip(results) {
             suite.last = result.ok();
         }
         facts.tree = fix.tree().cloned().or(facts.tree.take());
-        facts.report.fixes.push(Fix { tool: shown, kept: true, why: String::new(), diff });
+        facts.report.fixes.push(Fix {
+            tool: shown,
+            kept: true,
+            why: String::new(),
+            diff,
+        });
         self.changed = true;
         self.next_job(facts)
     }
@@ -139,12 +200,17 @@ impl Mend {
 /// What a fix does to existing tests that a person would have to allow, in words: an examination does not wait for that.
 fn weakened_tests(facts: &Facts, diff: &str) -> Option<String> {
     let cases = facts.suites.iter().flat_map(|suite| suite.cases());
-    let known = cases.flat_map(|case| protect::names_in(&case.name).map(str::to_owned)).collect();
+    let known = cases
+        .flat_map(|case| protect::names_in(&case.name).map(str::to_owned))
+        .collect();
     let weakened = protect::weakened_in(diff, &facts.survey.tests, &known);
     let (first, _) = weakened.first_key_value()?;
     Some(match weakened.len() {
         1 => format!("it rewrites existing tests in {first}, which needs a person's word"),
-        n => format!("it rewrites existing tests in {first} and {} more, which needs a person's word", n - 1),
+        n => format!(
+            "it rewrites existing tests in {first} and {} more, which needs a person's word",
+            n - 1
+        ),
     })
 }
 
@@ -154,12 +220,23 @@ pub(super) fn broken_test(
     flaky: &std::collections::BTreeSet<String>,
     after: &Result<(TestSummary, Vec<TestCase>), String>,
 ) -> Option<String> {
-    let mut green = before.iter().filter(|case| case.status == TestStatus::Passed && !flaky.contains(&case.name)).peekable();
+    let mut green = before
+        .iter()
+        .filter(|case| case.status == TestStatus::Passed && !flaky.contains(&case.name))
+        .peekable();
     match after {
-        Err(why) => green.peek().map(|_| format!("the tests no longer run ({})", first_line(why))),
+        Err(why) => green
+            .peek()
+            .map(|_| format!("the tests no longer run ({})", first_line(why))),
         Ok((_, cases)) => {
-            let is_lost = |old: &&TestCase| !cases.iter().any(|new| new.name == old.name && new.status == TestStatus::Passed);
-            green.find(is_lost).map(|case| format!("{} no longer passes", case.name))
+            let is_lost = |old: &&TestCase| {
+                !cases
+                    .iter()
+                    .any(|new| new.name == old.name && new.status == TestStatus::Passed)
+            };
+            green
+                .find(is_lost)
+                .map(|case| format!("{} no longer passes", case.name))
         }
     }
 }
@@ -167,10 +244,29 @@ pub(super) fn broken_test(
 fn jobs(project: &Project, is_wanted: impl Fn(&str) -> bool) -> Vec<Job> {
     let dir = project.dir.as_str();
     let all = match project.toolchain {
-        Toolchain::Python => vec![job("ruff", "ruff check --fix", &["ruff", "check", "--no-cache", "--fix", "."], dir)],
-        Toolchain::Node => vec![job("eslint", "npx eslint --fix .", &["node_modules/.bin/eslint", "--fix", "."], dir)],
+        Toolchain::Python => vec![job(
+            "ruff",
+            "ruff check --fix",
+            &["ruff", "check", "--no-cache", "--fix", "."],
+            dir,
+        )],
+        Toolchain::Node => vec![job(
+            "eslint",
+            "npx eslint --fix .",
+            &["node_modules/.bin/eslint", "--fix", "."],
+            dir,
+        )],
         Toolchain::Rust => {
-            let words = ["cargo", "clippy", "--fix", "--allow-dirty", "--allow-staged", "--allow-no-vcs", "--offline", "--all-targets"];
+            let words = [
+                "cargo",
+                "clippy",
+                "--fix",
+                "--allow-dirty",
+                "--allow-staged",
+                "--allow-no-vcs",
+                "--offline",
+                "--all-targets",
+            ];
             vec![job("clippy", "cargo clippy --fix", &words, dir)]
         }
         Toolchain::Go => vec![job("gofmt", "gofmt -w .", &["gofmt", "-w", "."], dir)],
@@ -179,7 +275,12 @@ fn jobs(project: &Project, is_wanted: impl Fn(&str) -> bool) -> Vec<Job> {
 }
 
 fn job(tool: &'static str, shown: &'static str, words: &[&str], dir: &str) -> Job {
-    Job { tool, shown, command: argv(words), dir: dir.to_owned() }
+    Job {
+        tool,
+        shown,
+        command: argv(words),
+        dir: dir.to_owned(),
+    }
 }
 
 /// A diff that fits the report.
@@ -187,7 +288,12 @@ pub(super) fn cut(diff: &str) -> String {
     if diff.len() <= DIFF_MAX {
         return diff.trim_end().to_owned();
     }
-    let end = diff.char_indices().map(|(at, _)| at).take_while(|at| *at <= DIFF_MAX).last().unwrap_or(0);
+    let end = diff
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= DIFF_MAX)
+        .last()
+        .unwrap_or(0);
     let end = diff[..end].rfind('\n').unwrap_or(end);
     format!("{}\n(cut; {} bytes in all)", &diff[..end], diff.len())
 }
@@ -197,18 +303,38 @@ mod tests {
     use super::*;
 
     fn case(name: &str, status: TestStatus) -> TestCase {
-        TestCase { name: name.to_owned(), status, file: None, line: None, message: None, lacks: None }
+        TestCase {
+            name: name.to_owned(),
+            status,
+            file: None,
+            line: None,
+            message: None,
+            lacks: None,
+        }
     }
 
     #[test]
     fn a_lost_green_test_counts_as_broken_and_a_flaky_one_does_not() {
-        let before = [case("a", TestStatus::Passed), case("b", TestStatus::Failed), case("c", TestStatus::Passed)];
+        let before = [
+            case("a", TestStatus::Passed),
+            case("b", TestStatus::Failed),
+            case("c", TestStatus::Passed),
+        ];
         let flaky = ["c".to_owned()].into();
         let after = |cases| Ok((TestSummary::default(), cases));
-        assert_eq!(broken_test(&before, &flaky, &after(vec![case("a", TestStatus::Passed)])), None);
-        assert_eq!(broken_test(&before, &flaky, &after(vec![])), Some("a no longer passes".to_owned()));
+        assert_eq!(
+            broken_test(&before, &flaky, &after(vec![case("a", TestStatus::Passed)])),
+            None
+        );
+        assert_eq!(
+            broken_test(&before, &flaky, &after(vec![])),
+            Some("a no longer passes".to_owned())
+        );
         assert!(broken_test(&before, &flaky, &Err("SyntaxError".to_owned())).is_some());
-        assert_eq!(broken_test(&before[1..], &flaky, &Err("SyntaxError".to_owned())), None);
+        assert_eq!(
+            broken_test(&before[1..], &flaky, &Err("SyntaxError".to_owned())),
+            None
+        );
     }
 
     #[test]

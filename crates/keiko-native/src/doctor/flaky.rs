@@ -26,13 +26,23 @@ const UNCACHED_WORDS: &str = "the usual settings, uncached";
 
 const PYTHON: [Condition; 5] = [
     ("PYTHONHASHSEED=1", &[("PYTHONHASHSEED", "1")]),
-    ("PYTHONHASHSEED=2 TZ=UTC-14", &[("PYTHONHASHSEED", "2"), ("TZ", "UTC-14")]),
+    (
+        "PYTHONHASHSEED=2 TZ=UTC-14",
+        &[("PYTHONHASHSEED", "2"), ("TZ", "UTC-14")],
+    ),
     ("PYTHONHASHSEED=3", &[("PYTHONHASHSEED", "3")]),
-    ("PYTHONHASHSEED=4 TZ=UTC+11", &[("PYTHONHASHSEED", "4"), ("TZ", "UTC+11")]),
+    (
+        "PYTHONHASHSEED=4 TZ=UTC+11",
+        &[("PYTHONHASHSEED", "4"), ("TZ", "UTC+11")],
+    ),
     ("PYTHONHASHSEED=5", &[("PYTHONHASHSEED", "5")]),
 ];
-const NODE: [Condition; 4] =
-    [("TZ=UTC-14", &[("TZ", "UTC-14")]), ("TZ=UTC+11", &[("TZ", "UTC+11")]), (USUAL_WORDS, &[]), (USUAL_WORDS, &[])];
+const NODE: [Condition; 4] = [
+    ("TZ=UTC-14", &[("TZ", "UTC-14")]),
+    ("TZ=UTC+11", &[("TZ", "UTC+11")]),
+    (USUAL_WORDS, &[]),
+    (USUAL_WORDS, &[]),
+];
 const RUST: [Condition; 4] = [
     ("RUST_TEST_THREADS=1", &[("RUST_TEST_THREADS", "1")]),
     ("RUST_TEST_THREADS=16", &[("RUST_TEST_THREADS", "16")]),
@@ -40,8 +50,14 @@ const RUST: [Condition; 4] = [
     (USUAL_WORDS, &[]),
 ];
 const GO: [Condition; 4] = [
-    ("GOMAXPROCS=1, uncached", &[("GOMAXPROCS", "1"), ("GOFLAGS", "-mod=readonly -count=1")]),
-    ("GOMAXPROCS=16, uncached", &[("GOMAXPROCS", "16"), ("GOFLAGS", "-mod=readonly -count=1")]),
+    (
+        "GOMAXPROCS=1, uncached",
+        &[("GOMAXPROCS", "1"), ("GOFLAGS", "-mod=readonly -count=1")],
+    ),
+    (
+        "GOMAXPROCS=16, uncached",
+        &[("GOMAXPROCS", "16"), ("GOFLAGS", "-mod=readonly -count=1")],
+    ),
     (UNCACHED_WORDS, &[("GOFLAGS", "-mod=readonly -count=1")]),
     (UNCACHED_WORDS, &[("GOFLAGS", "-mod=readonly -count=1")]),
 ];
@@ -93,17 +109,34 @@ impl Phase for Rerun {
             };
             for (shown, env) in conditions.iter().take(rounds) {
                 let id = format!("{AGAIN}-{}", calls.len() + 1);
-                calls.push(run_tests(id, format!("run the tests again with {shown}"), &suite.plan, env));
+                calls.push(run_tests(
+                    id,
+                    format!("run the tests again with {shown}"),
+                    &suite.plan,
+                    env,
+                ));
                 self.rounds.push(Round::Again(index, shown));
             }
-            if let Some(call) = trace::python(suite, trace::Mode::Reverse, format!("{AGAIN}-{}", calls.len() + 1)) {
+            if let Some(call) = trace::python(
+                suite,
+                trace::Mode::Reverse,
+                format!("{AGAIN}-{}", calls.len() + 1),
+            ) {
                 calls.push(call);
                 self.rounds.push(Round::Reversed(index));
             }
             for case in suite.failing().into_iter().take(ALONE) {
                 // A runner that cannot be asked for one test by its name runs nothing alone.
-                if let Some(plan) = suite.alone(case).filter(|plan| plan.spec != suite.plan.spec) {
-                    calls.push(run_tests(format!("{AGAIN}-{}", calls.len() + 1), format!("run {} alone", case.name), &plan, &[]));
+                if let Some(plan) = suite
+                    .alone(case)
+                    .filter(|plan| plan.spec != suite.plan.spec)
+                {
+                    calls.push(run_tests(
+                        format!("{AGAIN}-{}", calls.len() + 1),
+                        format!("run {} alone", case.name),
+                        &plan,
+                        &[],
+                    ));
                     self.rounds.push(Round::Alone(index, case.clone()));
                 }
             }
@@ -118,8 +151,13 @@ impl Phase for Rerun {
             }
         }
         for (round, answer) in std::mem::take(&mut self.rounds).iter().zip(answers) {
-            let (Round::Again(index, _) | Round::Reversed(index) | Round::Forward(index) | Round::Alone(index, _)) = *round;
-            let Some(suite) = facts.suites.get(index) else { continue };
+            let (Round::Again(index, _)
+            | Round::Reversed(index)
+            | Round::Forward(index)
+            | Round::Alone(index, _)) = *round;
+            let Some(suite) = facts.suites.get(index) else {
+                continue;
+            };
             let cases = cases(round, suite, answer);
             match round {
                 Round::Again(_, shown) => self.note(index, suite, &cases, shown),
@@ -129,12 +167,18 @@ impl Phase for Rerun {
                     // The tracer runs tests in its own way: where it disagrees with the runner in the usual order, too,
                     // the order has nothing to do with it.
                     let agrees = |case: &&TestCase| {
-                        let same = |other: &TestCase| other.name == case.name && is_red(other.status) == is_red(case.status);
+                        let same = |other: &TestCase| {
+                            other.name == case.name && is_red(other.status) == is_red(case.status)
+                        };
                         cases.iter().any(same) && suite.cases().iter().any(same)
                     };
-                    let names: BTreeSet<&String> = cases.iter().filter(agrees).map(|case| &case.name).collect();
+                    let names: BTreeSet<&String> =
+                        cases.iter().filter(agrees).map(|case| &case.name).collect();
                     let reversed = self.reversed.remove(&index).unwrap_or_default();
-                    let known: Vec<TestCase> = reversed.into_iter().filter(|case| names.contains(&case.name)).collect();
+                    let known: Vec<TestCase> = reversed
+                        .into_iter()
+                        .filter(|case| names.contains(&case.name))
+                        .collect();
                     self.note(index, suite, &known, REVERSED_WORDS);
                 }
             }
@@ -155,13 +199,22 @@ impl Rerun {
     fn check_order(&mut self, facts: &Facts) -> Vec<NativeCall> {
         let differs = |index: &usize, cases: &[TestCase]| {
             let suite = &facts.suites[*index];
-            cases.iter().any(|case| suite.cases().iter().any(|own| own.name == case.name && is_red(own.status) != is_red(case.status)))
+            cases.iter().any(|case| {
+                suite
+                    .cases()
+                    .iter()
+                    .any(|own| own.name == case.name && is_red(own.status) != is_red(case.status))
+            })
         };
         self.reversed.retain(|index, cases| differs(index, cases));
         let mut calls = Vec::new();
         for index in self.reversed.keys() {
             self.asked += 1;
-            if let Some(call) = trace::python(&facts.suites[*index], trace::Mode::Forward, format!("{AGAIN}-order-{}", self.asked)) {
+            if let Some(call) = trace::python(
+                &facts.suites[*index],
+                trace::Mode::Forward,
+                format!("{AGAIN}-order-{}", self.asked),
+            ) {
                 calls.push(call);
                 self.rounds.push(Round::Forward(*index));
             }
@@ -174,19 +227,35 @@ impl Rerun {
     fn confirm(&mut self, facts: &Facts) -> Vec<NativeCall> {
         let mut calls = Vec::new();
         for (index, suite) in facts.suites.iter().enumerate() {
-            let unsteady: Vec<&Flaky> = self.seen.iter().filter(|((of, _), _)| *of == index).map(|(_, flaky)| flaky).collect();
-            let unsteady = unsteady.into_iter().filter(|flaky| is_unsteady(flaky) && flaky.cause_seen() == Cause::Surroundings);
+            let unsteady: Vec<&Flaky> = self
+                .seen
+                .iter()
+                .filter(|((of, _), _)| *of == index)
+                .map(|(_, flaky)| flaky)
+                .collect();
+            let unsteady = unsteady
+                .into_iter()
+                .filter(|flaky| is_unsteady(flaky) && flaky.cause_seen() == Cause::Surroundings);
             let other: BTreeSet<&str> = unsteady.flat_map(other_ways).map(String::as_str).collect();
             if other.is_empty() {
                 continue;
             }
             let (changed, usual) = TRIED_AGAIN[usize::from(suite.duration_ms >= QUICK_MS)];
-            let again = conditions(suite).iter().filter(|(shown, _)| other.contains(shown)).take(changed).copied();
+            let again = conditions(suite)
+                .iter()
+                .filter(|(shown, _)| other.contains(shown))
+                .take(changed)
+                .copied();
             let usual = std::iter::repeat_n::<Condition>((USUAL_WORDS, &[]), usual);
             for (shown, env) in again.chain(usual) {
                 self.asked += 1;
                 let id = format!("{AGAIN}-same-{}", self.asked);
-                calls.push(run_tests(id, format!("run the tests again with {shown}"), &suite.plan, env));
+                calls.push(run_tests(
+                    id,
+                    format!("run the tests again with {shown}"),
+                    &suite.plan,
+                    env,
+                ));
                 self.rounds.push(Round::Again(index, shown));
             }
         }
@@ -197,15 +266,33 @@ impl Rerun {
     /// part of the tests must not add names of its own.
     fn note(&mut self, index: usize, suite: &Suite, cases: &[TestCase], condition: &str) {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        suite.cases().iter().for_each(|case| *counts.entry(&case.name).or_default() += 1);
-        let twice: BTreeSet<&str> = counts.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect();
+        suite
+            .cases()
+            .iter()
+            .for_each(|case| *counts.entry(&case.name).or_default() += 1);
+        let twice: BTreeSet<&str> = counts
+            .into_iter()
+            .filter(|(_, count)| *count > 1)
+            .map(|(name, _)| name)
+            .collect();
         for case in cases {
             let again = cases.iter().filter(|other| other.name == case.name).count();
-            if again > 1 || twice.contains(case.name.as_str()) || !suite.cases().iter().any(|own| own.name == case.name) {
+            if again > 1
+                || twice.contains(case.name.as_str())
+                || !suite.cases().iter().any(|own| own.name == case.name)
+            {
                 continue;
             }
-            let new = || Flaky { test: case.name.clone(), passed: Vec::new(), failed: Vec::new(), cause: Cause::Chance };
-            let entry = self.seen.entry((index, case.name.clone())).or_insert_with(new);
+            let new = || Flaky {
+                test: case.name.clone(),
+                passed: Vec::new(),
+                failed: Vec::new(),
+                cause: Cause::Chance,
+            };
+            let entry = self
+                .seen
+                .entry((index, case.name.clone()))
+                .or_insert_with(new);
             match case.status {
                 TestStatus::Passed => entry.passed.push(condition.to_owned()),
                 status if is_red(status) => entry.failed.push(condition.to_owned()),
@@ -235,23 +322,54 @@ fn is_unsteady(flaky: &Flaky) -> bool {
 
 /// The conditions under which a test came out differently than usually.
 fn other_ways(flaky: &Flaky) -> &[String] {
-    if flaky.passed.iter().any(|way| way == USUAL_WORDS) { &flaky.failed } else { &flaky.passed }
+    if flaky.passed.iter().any(|way| way == USUAL_WORDS) {
+        &flaky.failed
+    } else {
+        &flaky.passed
+    }
 }
 
 /// The cases of a further run, by the names of the first one.
 fn cases(round: &Round, suite: &Suite, answer: &Answer) -> Vec<TestCase> {
     match round {
-        Round::Again(..) => answer.tests(&suite.plan).map(|(_, cases)| cases).unwrap_or_default(),
+        Round::Again(..) => answer
+            .tests(&suite.plan)
+            .map(|(_, cases)| cases)
+            .unwrap_or_default(),
         Round::Alone(_, case) => {
-            let Some(plan) = suite.alone(case) else { return Vec::new() };
-            let cases = answer.tests(&plan).map(|(_, cases)| cases).unwrap_or_default();
-            cases.into_iter().filter(|other| other.name == case.name).collect()
+            let Some(plan) = suite.alone(case) else {
+                return Vec::new();
+            };
+            let cases = answer
+                .tests(&plan)
+                .map(|(_, cases)| cases)
+                .unwrap_or_default();
+            cases
+                .into_iter()
+                .filter(|other| other.name == case.name)
+                .collect()
         }
         Round::Reversed(_) | Round::Forward(_) => {
-            let traced = answer.exec().ok().and_then(|report| trace::read(report.stdout.text_or_empty(), suite)).unwrap_or_default();
-            let status = |failed| if failed { TestStatus::Failed } else { TestStatus::Passed };
-            let to_case =
-                |t: trace::Traced| TestCase { name: t.name, status: status(t.failed), file: None, line: None, message: None, lacks: None };
+            let traced = answer
+                .exec()
+                .ok()
+                .and_then(|report| trace::read(report.stdout.text_or_empty(), suite))
+                .unwrap_or_default();
+            let status = |failed| {
+                if failed {
+                    TestStatus::Failed
+                } else {
+                    TestStatus::Passed
+                }
+            };
+            let to_case = |t: trace::Traced| TestCase {
+                name: t.name,
+                status: status(t.failed),
+                file: None,
+                line: None,
+                message: None,
+                lacks: None,
+            };
             traced.into_iter().map(to_case).collect()
         }
     }
@@ -263,25 +381,61 @@ mod tests {
 
     fn flaky(passed: &[&str], failed: &[&str]) -> Flaky {
         let ways = |ways: &[&str]| ways.iter().map(|way| (*way).to_owned()).collect();
-        let mut flaky = Flaky { test: "t".to_owned(), passed: ways(passed), failed: ways(failed), cause: Cause::Chance };
+        let mut flaky = Flaky {
+            test: "t".to_owned(),
+            passed: ways(passed),
+            failed: ways(failed),
+            cause: Cause::Chance,
+        };
         flaky.cause = flaky.cause_seen();
         flaky
     }
 
     #[test]
     fn only_what_comes_out_both_ways_under_one_condition_is_flaky() {
-        assert_eq!(flaky(&[USUAL_WORDS], &[USUAL_WORDS, "TZ=UTC-14"]).cause, Cause::Chance);
-        assert_eq!(flaky(&[USUAL_WORDS, "TZ=UTC-14"], &["TZ=UTC-14"]).cause, Cause::Chance);
-        assert_eq!(flaky(&[USUAL_WORDS, USUAL_WORDS], &["TZ=UTC-14", "TZ=UTC-14"]).cause, Cause::Surroundings);
-        assert_eq!(flaky(&["PYTHONHASHSEED=1"], &[USUAL_WORDS]).cause, Cause::Surroundings);
-        assert_eq!(flaky(&[ALONE_WORDS], &[USUAL_WORDS, "TZ=UTC-14"]).cause, Cause::Order);
-        assert_eq!(flaky(&[USUAL_WORDS], &[REVERSED_WORDS, ALONE_WORDS]).cause, Cause::Order);
+        assert_eq!(
+            flaky(&[USUAL_WORDS], &[USUAL_WORDS, "TZ=UTC-14"]).cause,
+            Cause::Chance
+        );
+        assert_eq!(
+            flaky(&[USUAL_WORDS, "TZ=UTC-14"], &["TZ=UTC-14"]).cause,
+            Cause::Chance
+        );
+        assert_eq!(
+            flaky(&[USUAL_WORDS, USUAL_WORDS], &["TZ=UTC-14", "TZ=UTC-14"]).cause,
+            Cause::Surroundings
+        );
+        assert_eq!(
+            flaky(&["PYTHONHASHSEED=1"], &[USUAL_WORDS]).cause,
+            Cause::Surroundings
+        );
+        assert_eq!(
+            flaky(&[ALONE_WORDS], &[USUAL_WORDS, "TZ=UTC-14"]).cause,
+            Cause::Order
+        );
+        assert_eq!(
+            flaky(&[USUAL_WORDS], &[REVERSED_WORDS, ALONE_WORDS]).cause,
+            Cause::Order
+        );
     }
 
     #[test]
-    fn a_test_that_one_time_zone_decides_is_looked_into_and_one_that_the_hash_seed_decides_is_not() {
-        assert!(flaky(&["PYTHONHASHSEED=4 TZ=UTC+11"], &[USUAL_WORDS, "PYTHONHASHSEED=1"]).depends_on_time_zone());
-        assert!(!flaky(&["PYTHONHASHSEED=1", "PYTHONHASHSEED=4 TZ=UTC+11"], &[USUAL_WORDS]).depends_on_time_zone());
+    fn a_test_that_one_time_zone_decides_is_looked_into_and_one_that_the_hash_seed_decides_is_not()
+    {
+        assert!(
+            flaky(
+                &["PYTHONHASHSEED=4 TZ=UTC+11"],
+                &[USUAL_WORDS, "PYTHONHASHSEED=1"]
+            )
+            .depends_on_time_zone()
+        );
+        assert!(
+            !flaky(
+                &["PYTHONHASHSEED=1", "PYTHONHASHSEED=4 TZ=UTC+11"],
+                &[USUAL_WORDS]
+            )
+            .depends_on_time_zone()
+        );
         assert!(!flaky(&[USUAL_WORDS], &[USUAL_WORDS, "TZ=UTC+11"]).depends_on_time_zone());
     }
 }

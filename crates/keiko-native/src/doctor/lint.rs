@@ -58,15 +58,38 @@ impl Check {
     fn command(self) -> Command {
         match self {
             Check::PyCompile => argv(&["python3", "-c", PY_COMPILE]),
-            Check::Ruff => argv(&["ruff", "check", "--no-cache", "--output-format", "json", "."]),
+            Check::Ruff => argv(&[
+                "ruff",
+                "check",
+                "--no-cache",
+                "--output-format",
+                "json",
+                ".",
+            ]),
             Check::RuffFormat => argv(&["ruff", "format", "--no-cache", "--check", "."]),
             Check::NodeSyntax => Command::Shell(NODE_CHECK.into()),
             Check::Eslint => {
                 let script = "if [ -x node_modules/.bin/eslint ]; then exec node_modules/.bin/eslint . -f json; else echo absent; fi";
                 Command::Shell(script.into())
             }
-            Check::Clippy => argv(&["cargo", "clippy", "--offline", "--all-targets", "--message-format", "json", "--quiet"]),
-            Check::Compiler => argv(&["cargo", "check", "--offline", "--all-targets", "--message-format", "json", "--quiet"]),
+            Check::Clippy => argv(&[
+                "cargo",
+                "clippy",
+                "--offline",
+                "--all-targets",
+                "--message-format",
+                "json",
+                "--quiet",
+            ]),
+            Check::Compiler => argv(&[
+                "cargo",
+                "check",
+                "--offline",
+                "--all-targets",
+                "--message-format",
+                "json",
+                "--quiet",
+            ]),
             Check::Rustfmt => argv(&["cargo", "fmt", "--check", "--", "-l"]),
             Check::Gofmt => argv(&["gofmt", "-l", "."]),
             Check::GoVet => argv(&["go", "vet", "./..."]),
@@ -74,7 +97,12 @@ impl Check {
         }
     }
 
-    fn read(self, report: &ExecReport, project: &Project, facts: &Facts) -> Result<Vec<Finding>, String> {
+    fn read(
+        self,
+        report: &ExecReport,
+        project: &Project,
+        facts: &Facts,
+    ) -> Result<Vec<Finding>, String> {
         let out = report.stdout.text_or_empty();
         let err = report.stderr.text_or_empty();
         let dir = project.dir.as_str();
@@ -87,12 +115,29 @@ impl Check {
         match self {
             Check::PyCompile => Ok(lint_read::py_compile(out, dir)),
             Check::Ruff => lint_read::ruff(out, dir).ok_or_else(|| first_line(err)),
-            Check::RuffFormat => Ok(lint_read::unformatted(out, dir, "Would reformat: ", "ruff format")),
+            Check::RuffFormat => Ok(lint_read::unformatted(
+                out,
+                dir,
+                "Would reformat: ",
+                "ruff format",
+            )),
             Check::NodeSyntax => Ok(lint_read::node_check(out, dir)),
-            Check::Eslint => lint_read::eslint(out, dir, |path| facts.sources.files.contains_key(path))
-                .ok_or_else(|| if out.trim() == "absent" { "eslint is not installed in node_modules".to_owned() } else { first_line(err) }),
-            Check::Clippy => lint_read::cargo(out, dir, "clippy", &report.end).ok_or_else(|| first_line(err)),
-            Check::Compiler => lint_read::cargo(out, dir, "rustc", &report.end).ok_or_else(|| first_line(err)),
+            Check::Eslint => {
+                lint_read::eslint(out, dir, |path| facts.sources.files.contains_key(path))
+                    .ok_or_else(|| {
+                        if out.trim() == "absent" {
+                            "eslint is not installed in node_modules".to_owned()
+                        } else {
+                            first_line(err)
+                        }
+                    })
+            }
+            Check::Clippy => {
+                lint_read::cargo(out, dir, "clippy", &report.end).ok_or_else(|| first_line(err))
+            }
+            Check::Compiler => {
+                lint_read::cargo(out, dir, "rustc", &report.end).ok_or_else(|| first_line(err))
+            }
             Check::Rustfmt => Ok(lint_read::rustfmt(out, dir, facts)),
             Check::Gofmt => Ok(lint_read::unformatted(out, dir, "", "gofmt")),
             Check::GoVet => Ok(lint_read::go_vet(err, dir)),
@@ -116,32 +161,73 @@ impl Phase for Lint {
         built_in(facts);
         for project in facts.survey.projects.clone() {
             let checks = wanted(facts, &project);
-            self.asked.extend(checks.into_iter().map(|check| (check, project.clone())));
+            self.asked
+                .extend(checks.into_iter().map(|check| (check, project.clone())));
         }
         if facts.has("typos") {
-            let root = facts.survey.projects.iter().find(|project| project.dir.is_empty()).or(facts.survey.projects.first());
-            self.asked.extend(root.map(|project| (Check::Typos, Project { dir: String::new(), ..project.clone() })));
+            let root = facts
+                .survey
+                .projects
+                .iter()
+                .find(|project| project.dir.is_empty())
+                .or(facts.survey.projects.first());
+            self.asked.extend(root.map(|project| {
+                (
+                    Check::Typos,
+                    Project {
+                        dir: String::new(),
+                        ..project.clone()
+                    },
+                )
+            }));
         } else {
-            facts.left_out("spelling", "typos is not there in the sandbox", "cargo install typos-cli");
+            facts.left_out(
+                "spelling",
+                "typos is not there in the sandbox",
+                "cargo install typos-cli",
+            );
         }
         let calls = self.asked.iter().enumerate().map(|(n, (check, project))| {
             let title = format!("check {}: {}", place(project), check.shown());
-            run(format!("lint-{}", n + 1), title, &project.dir, check.command(), WALL_MS)
+            run(
+                format!("lint-{}", n + 1),
+                title,
+                &project.dir,
+                check.command(),
+                WALL_MS,
+            )
         });
         calls.collect()
     }
 
     fn fold(&mut self, facts: &mut Facts, answers: &[Answer]) -> Vec<NativeCall> {
         for ((check, project), answer) in self.asked.iter().zip(answers) {
-            let read = answer.exec().and_then(|report| check.read(report, project, facts));
+            let read = answer
+                .exec()
+                .and_then(|report| check.read(report, project, facts));
             match read {
                 Ok(found) => {
-                    facts.report.checks.push(format!("{} in {}", check.shown(), place(project)));
-                    facts.report.findings.extend(found.into_iter().filter(|finding| !is_meant(finding, &facts.sources)));
+                    facts
+                        .report
+                        .checks
+                        .push(format!("{} in {}", check.shown(), place(project)));
+                    facts.report.findings.extend(
+                        found
+                            .into_iter()
+                            .filter(|finding| !is_meant(finding, &facts.sources)),
+                    );
                 }
                 Err(why) => {
-                    let enable = if *check == Check::Eslint { "npm install --save-dev eslint" } else { "" };
-                    facts.left_out(format!("{} in {}", check.shown(), place(project)), why, enable);
+                    let enable = if *check == Check::Eslint {
+                        "npm install --save-dev eslint"
+                    } else {
+                        ""
+                    };
+                    facts.left_out(
+                        format!("{} in {}", check.shown(), place(project)),
+                        why,
+                        enable,
+                    );
                 }
             }
         }
@@ -150,7 +236,11 @@ impl Phase for Lint {
         findings.dedup_by(|a, b| (&a.file, a.line, &a.rule) == (&b.file, b.line, &b.rule));
         if findings.len() > MAX_FINDINGS {
             findings.truncate(MAX_FINDINGS);
-            facts.left_out("further findings", format!("only the first {MAX_FINDINGS} are kept"), "");
+            facts.left_out(
+                "further findings",
+                format!("only the first {MAX_FINDINGS} are kept"),
+                "",
+            );
         }
         Vec::new()
     }
@@ -162,11 +252,33 @@ fn is_meant(finding: &Finding, sources: &Sources) -> bool {
     if finding.rule != "syntax-error" && finding.rule != "syntax-warning" {
         return false;
     }
-    let data = ["fixtures", "fixture", "testdata", "data", "templates", "bad", "invalid", "snapshots", "__snapshots__"];
-    let in_data = finding.file.split('/').rev().skip(1).any(|folder| data.contains(&folder));
+    let data = [
+        "fixtures",
+        "fixture",
+        "testdata",
+        "data",
+        "templates",
+        "bad",
+        "invalid",
+        "snapshots",
+        "__snapshots__",
+    ];
+    let in_data = finding
+        .file
+        .split('/')
+        .rev()
+        .skip(1)
+        .any(|folder| data.contains(&folder));
     let text = sources.files.get(&finding.file).map_or("", String::as_str);
-    let is_module = || text.lines().any(|line| line.starts_with("import ") || line.starts_with("import{") || line.starts_with("export "));
-    let is_other = || text.contains("@flow") || finding.message.contains("token '<'") || is_module();
+    let is_module = || {
+        text.lines().any(|line| {
+            line.starts_with("import ")
+                || line.starts_with("import{")
+                || line.starts_with("export ")
+        })
+    };
+    let is_other =
+        || text.contains("@flow") || finding.message.contains("token '<'") || is_module();
     in_data || finding.tool == "node" && is_other()
 }
 
@@ -177,7 +289,11 @@ fn wanted(facts: &mut Facts, project: &Project) -> Vec<Check> {
         if facts.has(program) {
             checks.push(check);
         } else if !enable.is_empty() {
-            facts.left_out(format!("{} in {}", check.shown(), place(project)), format!("{program} is not there in the sandbox"), enable);
+            facts.left_out(
+                format!("{} in {}", check.shown(), place(project)),
+                format!("{program} is not there in the sandbox"),
+                enable,
+            );
         }
     };
     match project.toolchain {
@@ -194,18 +310,38 @@ fn wanted(facts: &mut Facts, project: &Project) -> Vec<Check> {
             if facts.has("clippy") {
                 add(facts, "clippy", Check::Clippy, "");
             } else {
-                add(facts, "cargo", Check::Compiler, "install rustup from https://rustup.rs");
+                add(
+                    facts,
+                    "cargo",
+                    Check::Compiler,
+                    "install rustup from https://rustup.rs",
+                );
                 facts.left_out(
                     format!("clippy in {}", place(project)),
                     "clippy is not there in the sandbox",
                     "rustup component add clippy",
                 );
             }
-            add(facts, "rustfmt", Check::Rustfmt, "rustup component add rustfmt");
+            add(
+                facts,
+                "rustfmt",
+                Check::Rustfmt,
+                "rustup component add rustfmt",
+            );
         }
         Toolchain::Go => {
-            add(facts, "gofmt", Check::Gofmt, "install go from https://go.dev/dl");
-            add(facts, "go", Check::GoVet, "install go from https://go.dev/dl");
+            add(
+                facts,
+                "gofmt",
+                Check::Gofmt,
+                "install go from https://go.dev/dl",
+            );
+            add(
+                facts,
+                "go",
+                Check::GoVet,
+                "install go from https://go.dev/dl",
+            );
         }
     }
     checks
@@ -217,19 +353,23 @@ fn built_in(facts: &mut Facts) {
     for (path, text) in &facts.sources.files {
         if let Some(lang) = Lang::of(path).filter(|_| facts.is_asked_for(path)) {
             let committed = facts.conflicts.contains(path);
-            found.extend(rules::check(lang, path, text, is_test_file(path)).into_iter().map(|mut finding| {
-                if finding.message == rules::COMMITTED_CONFLICT && !committed {
-                    finding.message = rules::OPEN_CONFLICT.to_owned();
-                }
-                finding
-            }));
+            found.extend(
+                rules::check(lang, path, text, is_test_file(path))
+                    .into_iter()
+                    .map(|mut finding| {
+                        if finding.message == rules::COMMITTED_CONFLICT && !committed {
+                            finding.message = rules::OPEN_CONFLICT.to_owned();
+                        }
+                        finding
+                    }),
+            );
         }
     }
     if !facts.sources.files.is_empty() {
-        facts
-            .report
-            .checks
-            .push(format!("built-in rules over {}", keiko_agent::describe::count(facts.sources.files.len() as u64, "source file")));
+        facts.report.checks.push(format!(
+            "built-in rules over {}",
+            keiko_agent::describe::count(facts.sources.files.len() as u64, "source file")
+        ));
     }
     facts.report.findings.extend(found);
 }
@@ -251,7 +391,13 @@ mod tests {
                 message: "Unexpected token".to_owned(),
                 fixable: false,
             };
-            is_meant(&finding, &Sources { files: [(file.to_owned(), text.to_owned())].into(), cut: false })
+            is_meant(
+                &finding,
+                &Sources {
+                    files: [(file.to_owned(), text.to_owned())].into(),
+                    cut: false,
+                },
+            )
         };
         assert!(is("node", "src/a.js", "import a from 'a';\nlet x =;\n"));
         assert!(is("python", "tests/data/broken.py", "def"));

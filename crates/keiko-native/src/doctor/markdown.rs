@@ -17,7 +17,12 @@ impl DoctorReport {
     /// The report for people in a language. Sentences that the report holds as data are in English; `told` translates them.
     #[must_use]
     pub fn markdown_in(&self, language: Language, told: &dyn Fn(&str) -> String) -> String {
-        let mut page = Page { report: self, language, told, out: String::new() };
+        let mut page = Page {
+            report: self,
+            language,
+            told,
+            out: String::new(),
+        };
         page.heading(1, "Repository report", "Bericht über das Repository");
         let made = language.pick(
             "Made by rules and measurements; no language model took part.",
@@ -50,7 +55,12 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn heading(&mut self, level: usize, english: &str, german: &str) {
-        let _ = writeln!(self.out, "{} {}\n", "#".repeat(level), self.language.pick(english, german));
+        let _ = writeln!(
+            self.out,
+            "{} {}\n",
+            "#".repeat(level),
+            self.language.pick(english, german)
+        );
     }
 
     fn line(&mut self, text: &str) {
@@ -59,15 +69,26 @@ impl Page<'_> {
     }
 
     fn place(&self, place: &str) -> String {
-        if place.is_empty() || place == "the root" { self.language.pick("the root", "der Wurzel").to_owned() } else { place.to_owned() }
+        if place.is_empty() || place == "the root" {
+            self.language.pick("the root", "der Wurzel").to_owned()
+        } else {
+            place.to_owned()
+        }
     }
 
     fn tests(&mut self) {
         for suite in &self.report.suites {
             let (place, language) = (self.place(&suite.place), self.language);
-            self.line(&tr!(language, "## Tests of {place}\n", "## Tests in {place}\n"));
-            let (command, passed, failed, skipped) = (&suite.command, suite.passed, suite.failed, suite.skipped);
-            let how = suite.channel.map_or(String::new(), |channel| format!(" ({})", (self.told)(channel.words())));
+            self.line(&tr!(
+                language,
+                "## Tests of {place}\n",
+                "## Tests in {place}\n"
+            ));
+            let (command, passed, failed, skipped) =
+                (&suite.command, suite.passed, suite.failed, suite.skipped);
+            let how = suite.channel.map_or(String::new(), |channel| {
+                format!(" ({})", (self.told)(channel.words()))
+            });
             self.line(&tr!(
                 language,
                 "`{command}`: {passed} passed, {failed} failed, {skipped} skipped{how}.\n",
@@ -76,9 +97,14 @@ impl Page<'_> {
             for test in suite.failing.iter().take(FAILING_SHOWN) {
                 let _ = writeln!(self.out, "- {} {}", code(&test.name), code(&test.message));
             }
-            let more = (suite.failed as usize).saturating_sub(suite.failing.len().min(FAILING_SHOWN));
+            let more =
+                (suite.failed as usize).saturating_sub(suite.failing.len().min(FAILING_SHOWN));
             if more > 0 {
-                self.line(&tr!(language, "- and {more} more, in the JSON report", "- und weitere im JSON-Bericht ({more})"));
+                self.line(&tr!(
+                    language,
+                    "- and {more} more, in the JSON report",
+                    "- und weitere im JSON-Bericht ({more})"
+                ));
             }
             if !suite.failing.is_empty() {
                 self.out.push('\n');
@@ -90,10 +116,20 @@ impl Page<'_> {
         if self.report.set_aside.is_empty() {
             return;
         }
-        self.heading(2, "Tests that cannot pass in the sandbox", "Tests, die in der Sandbox nicht bestehen können");
+        self.heading(
+            2,
+            "Tests that cannot pass in the sandbox",
+            "Tests, die in der Sandbox nicht bestehen können",
+        );
         for aside in &self.report.set_aside {
             let (why, count) = ((self.told)(&aside.why), aside.tests.len());
-            let names = aside.tests.iter().take(FAILING_SHOWN).map(|name| code(name)).collect::<Vec<_>>().join(", ");
+            let names = aside
+                .tests
+                .iter()
+                .take(FAILING_SHOWN)
+                .map(|name| code(name))
+                .collect::<Vec<_>>()
+                .join(", ");
             let cut = if count > FAILING_SHOWN { ", …" } else { "" };
             let _ = writeln!(self.out, "- {why} ({count}): {names}{cut}");
         }
@@ -143,8 +179,16 @@ impl Page<'_> {
         self.heading(2, "Guilty commits", "Schuldige Commits");
         for guilty in &self.report.guilty {
             let (good, bad, subject) = (&guilty.good.id, &guilty.commit.id, &guilty.commit.subject);
-            let tests = if guilty.tests.is_empty() { format!("**{}**", guilty.test) } else { named(&guilty.tests) };
-            let tried = self.language.count(u64::from(guilty.tried), ["commit", "commits"], ["Commit", "Commits"]);
+            let tests = if guilty.tests.is_empty() {
+                format!("**{}**", guilty.test)
+            } else {
+                named(&guilty.tests)
+            };
+            let tried = self.language.count(
+                u64::from(guilty.tried),
+                ["commit", "commits"],
+                ["Commit", "Commits"],
+            );
             self.line(&if guilty.uncommitted {
                 tr!(
                     self.language,
@@ -176,7 +220,12 @@ impl Page<'_> {
             "Zeilen, die rote Tests ausführen und grüne meiden (Ochiai-Maß; 1.000 ist am verdächtigsten).\n",
         ));
         let mut shown = BTreeSet::new();
-        let once: Vec<_> = self.report.suspects.iter().filter(|suspect| shown.insert((&suspect.file, suspect.line))).collect();
+        let once: Vec<_> = self
+            .report
+            .suspects
+            .iter()
+            .filter(|suspect| shown.insert((&suspect.file, suspect.line)))
+            .collect();
         for suspect in once.iter().take(SUSPECTS_SHOWN) {
             let by = self.language.pick("by", "nach");
             let basis = if matches!(suspect.basis.as_str(), "coverage" | "commit") {
@@ -184,33 +233,69 @@ impl Page<'_> {
             } else {
                 format!(", {by} {}", (self.told)(&suspect.basis))
             };
-            let raised = if suspect.raised { self.language.pick(", raised here", ", hier ausgelöst") } else { "" };
-            let changed = if suspect.changed { self.language.pick(", of the guilty commit", ", vom schuldigen Commit") } else { "" };
+            let raised = if suspect.raised {
+                self.language.pick(", raised here", ", hier ausgelöst")
+            } else {
+                ""
+            };
+            let changed = if suspect.changed {
+                self.language
+                    .pick(", of the guilty commit", ", vom schuldigen Commit")
+            } else {
+                ""
+            };
             let score = format!("{}.{:03}", suspect.score / 1000, suspect.score % 1000);
             let text = code(suspect.text.trim());
-            let _ = writeln!(self.out, "- {}:{} ({score}{basis}{changed}{raised}, {}) {text}", suspect.file, suspect.line, suspect.test);
+            let _ = writeln!(
+                self.out,
+                "- {}:{} ({score}{basis}{changed}{raised}, {}) {text}",
+                suspect.file, suspect.line, suspect.test
+            );
         }
         if once.len() > SUSPECTS_SHOWN {
             let more = once.len() - SUSPECTS_SHOWN;
-            self.line(&tr!(self.language, "- and {more} more, in the JSON report", "- und weitere im JSON-Bericht ({more})"));
+            self.line(&tr!(
+                self.language,
+                "- and {more} more, in the JSON report",
+                "- und weitere im JSON-Bericht ({more})"
+            ));
         }
         self.out.push('\n');
     }
 
     fn flaky(&mut self) {
         self.unsteady(Cause::Chance, "Flaky tests", "Unzuverlässige Tests");
-        self.unsteady(Cause::Surroundings, "Tests that depend on their surroundings", "Tests, die von ihrer Umgebung abhängen");
-        self.unsteady(Cause::Order, "Tests that depend on those around them", "Tests, die von denen um sie herum abhängen");
+        self.unsteady(
+            Cause::Surroundings,
+            "Tests that depend on their surroundings",
+            "Tests, die von ihrer Umgebung abhängen",
+        );
+        self.unsteady(
+            Cause::Order,
+            "Tests that depend on those around them",
+            "Tests, die von denen um sie herum abhängen",
+        );
     }
 
     fn unsteady(&mut self, cause: Cause, english: &str, german: &str) {
-        let tests: Vec<&Flaky> = self.report.flaky.iter().filter(|flaky| flaky.cause == cause).collect();
+        let tests: Vec<&Flaky> = self
+            .report
+            .flaky
+            .iter()
+            .filter(|flaky| flaky.cause == cause)
+            .collect();
         if tests.is_empty() {
             return;
         }
         self.heading(2, english, german);
         for flaky in tests {
-            let told = |ways: &[String]| Flaky::each(ways).into_iter().map(|way| (self.told)(way)).collect::<Vec<_>>().join(", ");
+            let told = |ways: &[String]| {
+                Flaky::each(ways)
+                    .into_iter()
+                    .map(|way| (self.told)(way))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
             let (test, passed, failed) = (&flaky.test, told(&flaky.passed), told(&flaky.failed));
             self.line(&tr!(
                 self.language,
@@ -228,18 +313,30 @@ impl Page<'_> {
         }
         self.heading(2, "Findings", "Befunde");
         for finding in findings.iter().take(MAX_SHOWN) {
-            let place = if finding.line == 0 { finding.file.clone() } else { format!("{}:{}", finding.file, finding.line) };
+            let place = if finding.line == 0 {
+                finding.file.clone()
+            } else {
+                format!("{}:{}", finding.file, finding.line)
+            };
             let level = match finding.severity {
                 Severity::Error => self.language.pick("error", "Fehler"),
                 Severity::Warning => self.language.pick("warning", "Warnung"),
                 Severity::Note => self.language.pick("note", "Hinweis"),
             };
             let message = (self.told)(&finding.message);
-            let _ = writeln!(self.out, "- {place} {level} `{}` ({}): {message}", finding.rule, finding.tool);
+            let _ = writeln!(
+                self.out,
+                "- {place} {level} `{}` ({}): {message}",
+                finding.rule, finding.tool
+            );
         }
         if findings.len() > MAX_SHOWN {
             let more = findings.len() - MAX_SHOWN;
-            self.line(&tr!(self.language, "- and {more} more, in the JSON report", "- und weitere im JSON-Bericht ({more})"));
+            self.line(&tr!(
+                self.language,
+                "- and {more} more, in the JSON report",
+                "- und weitere im JSON-Bericht ({more})"
+            ));
         }
         self.out.push('\n');
     }
@@ -252,7 +349,12 @@ impl Page<'_> {
         for fix in &self.report.fixes {
             let why = (self.told)(&fix.why);
             let fate = if fix.kept {
-                self.language.pick("applied; the tests are as green as before", "übernommen; die Tests sind so grün wie zuvor").to_owned()
+                self.language
+                    .pick(
+                        "applied; the tests are as green as before",
+                        "übernommen; die Tests sind so grün wie zuvor",
+                    )
+                    .to_owned()
             } else {
                 tr!(self.language, "taken back: {why}", "zurückgenommen: {why}")
             };
@@ -265,16 +367,38 @@ impl Page<'_> {
         let report = self.report;
         self.heading(2, "What was looked at", "Was untersucht wurde");
         let count = |n: usize, english, german| self.language.count(n as u64, english, german);
-        let files = count(report.files as usize, ["file", "files"], ["Datei", "Dateien"]);
-        let sources =
-            count(report.sources_read as usize, ["source file read", "source files read"], ["Quelltext gelesen", "Quelltexte gelesen"]);
-        let commits = count(report.commits.len(), ["commit", "commits"], ["Commit", "Commits"]);
+        let files = count(
+            report.files as usize,
+            ["file", "files"],
+            ["Datei", "Dateien"],
+        );
+        let sources = count(
+            report.sources_read as usize,
+            ["source file read", "source files read"],
+            ["Quelltext gelesen", "Quelltexte gelesen"],
+        );
+        let commits = count(
+            report.commits.len(),
+            ["commit", "commits"],
+            ["Commit", "Commits"],
+        );
         let _ = writeln!(self.out, "- {files}, {sources}, {commits}");
         for project in &report.projects {
-            let dir = if project.dir.is_empty() { self.language.pick("the root", "die Wurzel") } else { &project.dir };
-            let runner = project.runner.as_deref().unwrap_or(self.language.pick("nobody", "niemand"));
+            let dir = if project.dir.is_empty() {
+                self.language.pick("the root", "die Wurzel")
+            } else {
+                &project.dir
+            };
+            let runner = project
+                .runner
+                .as_deref()
+                .unwrap_or(self.language.pick("nobody", "niemand"));
             let toolchain = project.toolchain.name();
-            self.line(&tr!(self.language, "- {dir}: {toolchain}, tests by {runner}", "- {dir}: {toolchain}, Tests durch {runner}"));
+            self.line(&tr!(
+                self.language,
+                "- {dir}: {toolchain}, tests by {runner}",
+                "- {dir}: {toolchain}, Tests durch {runner}"
+            ));
         }
         for check in &report.checks {
             let _ = writeln!(self.out, "- {}", code(&(self.told)(check)));
@@ -291,11 +415,22 @@ impl Page<'_> {
                 "" => String::new(),
                 // What cannot be typed is not shown as a command.
                 way if way.starts_with("install ") || way.starts_with("--") => {
-                    format!(" {}: {}.", self.language.pick("To enable it", "So geht es"), (self.told)(way))
+                    format!(
+                        " {}: {}.",
+                        self.language.pick("To enable it", "So geht es"),
+                        (self.told)(way)
+                    )
                 }
-                way => format!(" {}: {}", self.language.pick("To enable it", "So geht es"), code(&(self.told)(way))),
+                way => format!(
+                    " {}: {}",
+                    self.language.pick("To enable it", "So geht es"),
+                    code(&(self.told)(way))
+                ),
             };
-            let (what, why) = ((self.told)(&left.what), (self.told)(left.why.trim_end_matches('.')));
+            let (what, why) = (
+                (self.told)(&left.what),
+                (self.told)(left.why.trim_end_matches('.')),
+            );
             let _ = writeln!(self.out, "- {what}: {}.{enable}", why.trim_end_matches('.'));
         }
     }
@@ -308,8 +443,17 @@ const SUSPECTS_SHOWN: usize = 24;
 
 /// Tests by name; a list that is cut says so.
 fn named(tests: &[String]) -> String {
-    let shown = tests.iter().take(TESTS_SHOWN).map(|test| code(test)).collect::<Vec<_>>().join(", ");
-    if tests.len() > TESTS_SHOWN { format!("{shown}, … ({})", tests.len()) } else { shown }
+    let shown = tests
+        .iter()
+        .take(TESTS_SHOWN)
+        .map(|test| code(test))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if tests.len() > TESTS_SHOWN {
+        format!("{shown}, … ({})", tests.len())
+    } else {
+        shown
+    }
 }
 
 /// How many findings the Markdown lists.
@@ -320,8 +464,15 @@ fn code(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.contains('`') { format!("`` {line} ``") } else { format!("`{line}`") }
+    let line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if line.contains('`') {
+        format!("`` {line} ``")
+    } else {
+        format!("`{line}`")
+    }
 }
 
 /// A fence longer than any in the text, so that a text from the repository cannot end it.
@@ -329,8 +480,16 @@ fn fenced(out: &mut String, language: &str, text: &str) {
     if text.is_empty() {
         return;
     }
-    let longest =
-        text.lines().map(|line| line.trim_start_matches([' ', '+', '-']).chars().take_while(|c| *c == '`').count()).max().unwrap_or(0);
+    let longest = text
+        .lines()
+        .map(|line| {
+            line.trim_start_matches([' ', '+', '-'])
+                .chars()
+                .take_while(|c| *c == '`')
+                .count()
+        })
+        .max()
+        .unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let _ = writeln!(out, "{fence}{language}\n{}\n{fence}\n", text.trim_end());
 }
@@ -349,7 +508,10 @@ mod tests {
                 passed: 3,
                 failed: 1,
                 skipped: 0,
-                failing: vec![FailedTest { name: "t.A.test_x".to_owned(), message: "AssertionError: 1 != 2".to_owned() }],
+                failing: vec![FailedTest {
+                    name: "t.A.test_x".to_owned(),
+                    message: "AssertionError: 1 != 2".to_owned(),
+                }],
                 channel: Some(keiko_contracts::evidence::Channel::Output),
             }],
             candidates: vec![Candidate {
@@ -367,19 +529,48 @@ mod tests {
     #[test]
     fn a_candidate_is_shown_as_one_and_cannot_break_out_of_its_fence() {
         let text = sample().markdown();
-        assert!(text.starts_with("# Repository report\n\n3 tests pass, 1 fails; 1 repair candidate to review.\n"), "{text}");
-        assert!(text.contains("- `t.A.test_x` `AssertionError: 1 != 2`"), "{text}");
-        assert!(text.contains("**Candidate, review it:** a.py:2 (< for <=)"), "{text}");
+        assert!(
+            text.starts_with(
+                "# Repository report\n\n3 tests pass, 1 fails; 1 repair candidate to review.\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("- `t.A.test_x` `AssertionError: 1 != 2`"),
+            "{text}"
+        );
+        assert!(
+            text.contains("**Candidate, review it:** a.py:2 (< for <=)"),
+            "{text}"
+        );
         assert!(text.contains("````diff\n-a\n+```\n````"), "{text}");
     }
 
     #[test]
     fn in_german_the_data_stays_and_every_heading_is_german() {
-        let text = sample().markdown_in(Language::German, &|text| text.replace("built-in rules", "Regeln"));
-        assert!(text.starts_with("# Bericht über das Repository\n\n3 Tests bestehen, 1 schlägt fehl; 1 Vorschlag"), "{text}");
-        assert!(text.contains("**Vorschlag, bitte prüfen:** a.py:2 (< for <=)") && text.contains("- `Regeln over 3"), "{text}");
+        let text = sample().markdown_in(Language::German, &|text| {
+            text.replace("built-in rules", "Regeln")
+        });
+        assert!(
+            text.starts_with(
+                "# Bericht über das Repository\n\n3 Tests bestehen, 1 schlägt fehl; 1 Vorschlag"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("**Vorschlag, bitte prüfen:** a.py:2 (< for <=)")
+                && text.contains("- `Regeln over 3"),
+            "{text}"
+        );
         let headings: Vec<&str> = text.lines().filter(|line| line.starts_with("##")).collect();
-        assert_eq!(headings, ["## Tests in der Wurzel", "## Mögliche Reparaturen", "## Was untersucht wurde"]);
+        assert_eq!(
+            headings,
+            [
+                "## Tests in der Wurzel",
+                "## Mögliche Reparaturen",
+                "## Was untersucht wurde"
+            ]
+        );
     }
 
     #[test]
@@ -391,9 +582,15 @@ mod tests {
 
     #[test]
     fn an_empty_examination_is_admitted() {
-        assert_eq!(DoctorReport::default().summary(), "Nothing could be examined; the report says why.");
+        assert_eq!(
+            DoctorReport::default().summary(),
+            "Nothing could be examined; the report says why."
+        );
         let mut clean = sample();
         (clean.suites[0].failed, clean.candidates) = (0, Vec::new());
-        assert_eq!(clean.summary(), "3 tests pass, 0 fail. Nothing wrong was found.");
+        assert_eq!(
+            clean.summary(),
+            "3 tests pass, 0 fail. Nothing wrong was found."
+        );
     }
 }

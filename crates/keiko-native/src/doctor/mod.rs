@@ -28,8 +28,8 @@ mod tests;
 mod trace;
 
 pub use report::{
-    Candidate, Cause, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked, SeenProject, SetAside, Severity,
-    SuiteReport, Suspect,
+    Candidate, Cause, Commit, DoctorReport, FailedTest, Finding, Fix, Flaky, Guilty, NotLooked,
+    SeenProject, SetAside, Severity, SuiteReport, Suspect,
 };
 
 pub use series::{Series, series};
@@ -57,7 +57,11 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { time_budget_ms: 15 * 60_000, max_candidates: 60, keep_fixes: true }
+        Options {
+            time_budget_ms: 15 * 60_000,
+            max_candidates: 60,
+            keep_fixes: true,
+        }
     }
 }
 
@@ -110,13 +114,20 @@ struct Suite {
 impl Suite {
     /// The newest results.
     fn cases(&self) -> &[TestCase] {
-        self.last.as_ref().or(self.first.as_ref()).map_or(&[], |(_, cases)| cases)
+        self.last
+            .as_ref()
+            .or(self.first.as_ref())
+            .map_or(&[], |(_, cases)| cases)
     }
     /// Tests that failed in the newest run, for a reason that lies in the code as far as is known.
     fn failing(&self) -> Vec<&TestCase> {
         self.cases()
             .iter()
-            .filter(|case| is_red(case.status) && !self.flaky.contains(&case.name) && !self.aside.contains(&case.name))
+            .filter(|case| {
+                is_red(case.status)
+                    && !self.flaky.contains(&case.name)
+                    && !self.aside.contains(&case.name)
+            })
             .collect()
     }
     /// How to run one test and nothing else; where its runner cannot do that, all of them: what comes of it is read by the
@@ -171,9 +182,10 @@ struct Facts {
 impl Facts {
     /// What people type so that what the projects declare is installed: as it stands, from wherever they are.
     fn install_command(&self) -> String {
-        self.folder
-            .as_ref()
-            .map_or_else(|| "keiko up --install yes".into(), |folder| format!("keiko up --workspace {folder} --install yes"))
+        self.folder.as_ref().map_or_else(
+            || "keiko up --install yes".into(),
+            |folder| format!("keiko up --workspace {folder} --install yes"),
+        )
     }
     fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
@@ -183,8 +195,17 @@ impl Facts {
         path.strip_prefix(self.part.trim_end_matches('/'))
             .is_some_and(|rest| self.part.is_empty() || rest.is_empty() || rest.starts_with('/'))
     }
-    fn left_out(&mut self, what: impl Into<String>, why: impl Into<String>, enable: impl Into<String>) {
-        let entry = NotLooked { what: what.into(), why: why.into(), enable: enable.into() };
+    fn left_out(
+        &mut self,
+        what: impl Into<String>,
+        why: impl Into<String>,
+        enable: impl Into<String>,
+    ) {
+        let entry = NotLooked {
+            what: what.into(),
+            why: why.into(),
+            enable: enable.into(),
+        };
         if !self.report.not_looked_at.contains(&entry) {
             self.report.not_looked_at.push(entry);
         }
@@ -234,7 +255,13 @@ impl Doctor {
             Box::new(suspects::Rank::default()),
             Box::new(repair::Repair::default()),
         ];
-        let mut doctor = Doctor { facts, phases: phases.into(), batch: Vec::new(), answers: BTreeMap::new(), failed: None };
+        let mut doctor = Doctor {
+            facts,
+            phases: phases.into(),
+            batch: Vec::new(),
+            answers: BTreeMap::new(),
+            failed: None,
+        };
         doctor.begin();
         doctor
     }
@@ -265,7 +292,11 @@ impl Doctor {
 
     /// Hands the answers of a whole step to the phase that asked.
     fn advance(&mut self) {
-        let answers: Vec<Answer> = self.batch.iter().filter_map(|call| self.answers.remove(&call.id)).collect();
+        let answers: Vec<Answer> = self
+            .batch
+            .iter()
+            .filter_map(|call| self.answers.remove(&call.id))
+            .collect();
         self.answers.clear();
         self.batch.clear();
         for answer in &answers {
@@ -299,8 +330,15 @@ impl Doctor {
 
     /// The first and the last run of the first suite that has failures, or of the first suite.
     fn evidence(&self) -> Option<(TestSummary, TestSummary)> {
-        let read = self.facts.suites.iter().filter(|suite| suite.first.is_some());
-        let suite = read.clone().find(|suite| suite.first.as_ref().is_some_and(|(s, _)| !s.is_green())).or(read.clone().next())?;
+        let read = self
+            .facts
+            .suites
+            .iter()
+            .filter(|suite| suite.first.is_some());
+        let suite = read
+            .clone()
+            .find(|suite| suite.first.as_ref().is_some_and(|(s, _)| !s.is_green()))
+            .or(read.clone().next())?;
         let (first, _) = suite.first.as_ref()?;
         let last = suite.last.as_ref().map_or(first, |(summary, _)| summary);
         Some((first.clone(), last.clone()))
@@ -324,7 +362,11 @@ impl NativeEngine for Doctor {
     }
 
     fn next(&self) -> NativeStep {
-        if self.batch.is_empty() { NativeStep::Finish(Box::new(self.finish())) } else { NativeStep::Act(self.batch.clone()) }
+        if self.batch.is_empty() {
+            NativeStep::Finish(Box::new(self.finish()))
+        } else {
+            NativeStep::Act(self.batch.clone())
+        }
     }
 
     fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &str>) {
@@ -351,5 +393,9 @@ fn is_red(status: TestStatus) -> bool {
 /// Joins two relative paths; `./` is dropped.
 fn join(dir: &str, inside: &str) -> String {
     let inside = inside.trim_start_matches("./");
-    if dir.is_empty() { inside.to_owned() } else { format!("{}/{inside}", dir.trim_end_matches('/')) }
+    if dir.is_empty() {
+        inside.to_owned()
+    } else {
+        format!("{}/{inside}", dir.trim_end_matches('/'))
+    }
 }

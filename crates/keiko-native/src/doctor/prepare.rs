@@ -22,15 +22,23 @@ impl Phase for Prepare {
     }
 
     fn start(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
-        let Some(op) = tools::what_is_missing(&facts.survey) else { return Vec::new() };
+        let Some(op) = tools::what_is_missing(&facts.survey) else {
+            return Vec::new();
+        };
         if let JailOp::Prepare(prepare) = &op {
             self.sets = prepare.sets.clone();
         }
-        vec![NativeCall { id: PREPARE.into(), title: "install what the projects depend on".into(), op }]
+        vec![NativeCall {
+            id: PREPARE.into(),
+            title: "install what the projects depend on".into(),
+            op,
+        }]
     }
 
     fn fold(&mut self, facts: &mut Facts, answers: &[Answer]) -> Vec<NativeCall> {
-        let Some(answer) = answers.first() else { return Vec::new() };
+        let Some(answer) = answers.first() else {
+            return Vec::new();
+        };
         for (index, set) in self.sets.iter().enumerate() {
             let mut left_out = None;
             let failed = match &answer.result {
@@ -42,7 +50,10 @@ impl Phase for Prepare {
                         }
                         Some(done) => {
                             let line = why(done.log.text_or_empty());
-                            Some(format!("installing failed with exit code {}: {line}", done.exit_code))
+                            Some(format!(
+                                "installing failed with exit code {}: {line}",
+                                done.exit_code
+                            ))
                         }
                         None => Some("they were not installed".to_owned()),
                     },
@@ -50,7 +61,11 @@ impl Phase for Prepare {
                 },
                 Err(why) => Some(why.clone()),
             };
-            let ours = facts.survey.projects.iter_mut().filter(|project| project.preparation.as_ref() == Some(set));
+            let ours = facts
+                .survey
+                .projects
+                .iter_mut()
+                .filter(|project| project.preparation.as_ref() == Some(set));
             let Some(why) = failed else {
                 let done = ours.map(|project| {
                     project.needs_prepare = false;
@@ -62,8 +77,14 @@ impl Phase for Prepare {
                 }
                 continue;
             };
-            let (dirs, places): (Vec<String>, Vec<String>) = ours.map(|project| (project.dir.clone(), place(project))).unzip();
-            let enable = if answer.result.is_err() { facts.install_command() } else { String::new() };
+            let (dirs, places): (Vec<String>, Vec<String>) = ours
+                .map(|project| (project.dir.clone(), place(project)))
+                .unzip();
+            let enable = if answer.result.is_err() {
+                facts.install_command()
+            } else {
+                String::new()
+            };
             if answer.result.is_ok() {
                 facts.not_installable.extend(dirs);
             }
@@ -75,12 +96,19 @@ impl Phase for Prepare {
 
 /// What a set that was installed lacks, with the reason.
 fn not_all(log: &str) -> Option<String> {
-    let mut names: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix(LEFT_OUT)).collect();
+    let mut names: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix(LEFT_OUT))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let more = names.len().saturating_sub(NAMES_MOST);
     names.truncate(NAMES_MOST);
-    let rest = if more > 0 { format!(" + {more}") } else { String::new() };
+    let rest = if more > 0 {
+        format!(" + {more}")
+    } else {
+        String::new()
+    };
     (!names.is_empty()).then(|| format!("not installed: {}{rest} ({})", names.join(", "), why(log)))
 }
 
@@ -97,20 +125,37 @@ fn why(log: &str) -> String {
     let registry = lines().find_map(|line| line.strip_prefix(REGISTRY));
     // pip and uv frame what a build said.
     let build = || {
-        let inside = lines().skip_while(|line| !line.starts_with("╰─> [") && !line.starts_with("[stderr]")).skip(1);
-        inside.take_while(|line| !line.starts_with("[end of output]") && !line.starts_with("note: ") && !line.starts_with("hint: ")).last()
+        let inside = lines()
+            .skip_while(|line| !line.starts_with("╰─> [") && !line.starts_with("[stderr]"))
+            .skip(1);
+        inside
+            .take_while(|line| {
+                !line.starts_with("[end of output]")
+                    && !line.starts_with("note: ")
+                    && !line.starts_with("hint: ")
+            })
+            .last()
     };
     let error = || {
         let is_error = |line: &&str| {
             let low = line.to_lowercase();
-            ["error", "npm err!", "err_", "× ", "fatal:"].iter().any(|sign| low.starts_with(sign))
+            ["error", "npm err!", "err_", "× ", "fatal:"]
+                .iter()
+                .any(|sign| low.starts_with(sign))
         };
         let mut from = lines().filter(ours).skip_while(move |line| !is_error(line));
         let first = from.next()?;
         // The first line of a traceback says nothing; the last one does.
-        if first.ends_with("Exception:") { from.last().or(Some(first)) } else { Some(first) }
+        if first.ends_with("Exception:") {
+            from.last().or(Some(first))
+        } else {
+            Some(first)
+        }
     };
-    registry.or_else(build).or_else(error).map_or_else(|| last_line(log), |line| line.chars().take(240).collect())
+    registry
+        .or_else(build)
+        .or_else(error)
+        .map_or_else(|| last_line(log), |line| line.chars().take(240).collect())
 }
 
 /// How the sandbox begins a line about a registry that could not be used.
@@ -124,16 +169,29 @@ mod tests {
     fn the_reason_is_that_of_the_registry_or_of_the_installer() {
         let pip = "$ sh -c [script]\nLooking in indexes: http://a\nERROR: No matching distribution found for x==1\nkeiko: not all of it can be installed; now one after the other\n";
         assert_eq!(why(pip), "ERROR: No matching distribution found for x==1");
-        assert_eq!(why(&format!("{pip}keiko: registry a:80: the server gave no answer\n")), "a:80: the server gave no answer");
-        assert_eq!(why("npm ERR! code EINTEGRITY\nnpm ERR! sha512-x\n"), "npm ERR! code EINTEGRITY");
+        assert_eq!(
+            why(&format!(
+                "{pip}keiko: registry a:80: the server gave no answer\n"
+            )),
+            "a:80: the server gave no answer"
+        );
+        assert_eq!(
+            why("npm ERR! code EINTEGRITY\nnpm ERR! sha512-x\n"),
+            "npm ERR! code EINTEGRITY"
+        );
         let build = "  error: subprocess-exited-with-error\n  × Getting requirements did not run\n  │ exit code: 1\n  ╰─> [2 lines of output]\n      a\n      no compiler\n      [end of output]\n  note: This is no problem with pip.\n";
         assert_eq!(why(build), "no compiler");
         assert_eq!(
-            why("ERROR: Exception:\nTraceback (most recent call last):\n  File \"a\"\nValueError: odd\nkeiko: x\n"),
+            why(
+                "ERROR: Exception:\nTraceback (most recent call last):\n  File \"a\"\nValueError: odd\nkeiko: x\n"
+            ),
             "ValueError: odd"
         );
         let some = "ERROR: No matching distribution found for x==1\nkeiko: left out, because it cannot be installed: x==1\n\nkeiko: left out, because it cannot be installed: x==1";
-        assert_eq!(not_all(some).as_deref(), Some("not installed: x==1 (ERROR: No matching distribution found for x==1)"));
+        assert_eq!(
+            not_all(some).as_deref(),
+            Some("not installed: x==1 (ERROR: No matching distribution found for x==1)")
+        );
         assert_eq!(not_all("Successfully installed x\n"), None);
         assert_eq!(why("one\n\ntwo \n\n"), "two");
         assert_eq!(why(""), "");

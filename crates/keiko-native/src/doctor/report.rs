@@ -113,7 +113,10 @@ pub struct FailedTest {
 
 impl SuiteReport {
     pub(super) fn new(place: &str, summary: &TestSummary, cases: &[TestCase]) -> SuiteReport {
-        let failed = cases.iter().filter(|case| super::is_red(case.status)).take(FAILING_MAX);
+        let failed = cases
+            .iter()
+            .filter(|case| super::is_red(case.status))
+            .take(FAILING_MAX);
         SuiteReport {
             place: place.to_owned(),
             command: summary.command.clone(),
@@ -121,7 +124,10 @@ impl SuiteReport {
             failed: summary.failed + summary.errors,
             skipped: summary.skipped,
             failing: failed
-                .map(|case| FailedTest { name: case.name.clone(), message: last_words(case.message.as_deref().unwrap_or("")) })
+                .map(|case| FailedTest {
+                    name: case.name.clone(),
+                    message: last_words(case.message.as_deref().unwrap_or("")),
+                })
                 .collect(),
             channel: Some(summary.channel),
         }
@@ -130,14 +136,37 @@ impl SuiteReport {
 
 /// The line of a message that says what is wrong: the last one that names an error, else the first.
 pub(super) fn last_words(message: &str) -> String {
-    let telling = |line: &&str| ["Error", "error", "Exception", "panicked", "assert", "expected"].iter().any(|word| line.contains(word));
-    let lines: Vec<&str> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let line = lines.iter().rev().find(|line| telling(line)).or(lines.first()).copied().unwrap_or("");
+    let telling = |line: &&str| {
+        [
+            "Error",
+            "error",
+            "Exception",
+            "panicked",
+            "assert",
+            "expected",
+        ]
+        .iter()
+        .any(|word| line.contains(word))
+    };
+    let lines: Vec<&str> = message
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let line = lines
+        .iter()
+        .rev()
+        .find(|line| telling(line))
+        .or(lines.first())
+        .copied()
+        .unwrap_or("");
     line.chars().take(200).collect()
 }
 
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// It is broken.
@@ -217,7 +246,10 @@ pub(super) const REVERSED_WORDS: &str = "the order reversed";
 impl Flaky {
     /// What decides, by the conditions seen so far.
     pub(super) fn cause_seen(&self) -> Cause {
-        let others = |ways: &[String]| ways.iter().all(|way| way == ALONE_WORDS || way == REVERSED_WORDS);
+        let others = |ways: &[String]| {
+            ways.iter()
+                .all(|way| way == ALONE_WORDS || way == REVERSED_WORDS)
+        };
         if self.passed.iter().any(|way| self.failed.contains(way)) {
             Cause::Chance
         } else if others(&self.passed) || others(&self.failed) {
@@ -324,7 +356,9 @@ impl DoctorReport {
     /// Nothing is wrong, as far as was looked.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.findings.is_empty() && self.flaky.is_empty() && self.suites.iter().all(|suite| suite.failed == 0)
+        self.findings.is_empty()
+            && self.flaky.is_empty()
+            && self.suites.iter().all(|suite| suite.failed == 0)
     }
 
     /// A few sentences, in English: as they stand in the journal.
@@ -337,17 +371,32 @@ impl DoctorReport {
     #[must_use]
     pub fn summary_in(&self, language: Language) -> String {
         if !self.examined_anything() {
-            let nothing = ["Nothing could be examined; the report says why.", "Es ließ sich nichts untersuchen; der Bericht sagt, warum."];
+            let nothing = [
+                "Nothing could be examined; the report says why.",
+                "Es ließ sich nichts untersuchen; der Bericht sagt, warum.",
+            ];
             return language.pick(nothing[0], nothing[1]).to_owned();
         }
         let passed: u32 = self.suites.iter().map(|suite| suite.passed).sum();
         let failed: u32 = self.suites.iter().map(|suite| suite.failed).sum();
         let mut parts = Vec::new();
         if self.suites.is_empty() {
-            parts.push(language.pick("No tests ran", "Es liefen keine Tests").to_owned());
+            parts.push(
+                language
+                    .pick("No tests ran", "Es liefen keine Tests")
+                    .to_owned(),
+            );
         } else {
-            let passed = language.count(u64::from(passed), ["test passes", "tests pass"], ["Test besteht", "Tests bestehen"]);
-            let failed = language.count(u64::from(failed), ["fails", "fail"], ["schlägt fehl", "schlagen fehl"]);
+            let passed = language.count(
+                u64::from(passed),
+                ["test passes", "tests pass"],
+                ["Test besteht", "Tests bestehen"],
+            );
+            let failed = language.count(
+                u64::from(failed),
+                ["fails", "fail"],
+                ["schlägt fehl", "schlagen fehl"],
+            );
             parts.push(format!("{passed}, {failed}"));
         }
         let mut count = |n: usize, english, german| {
@@ -356,28 +405,71 @@ impl DoctorReport {
             }
         };
         let kept = self.fixes.iter().filter(|fix| fix.kept).count();
-        let caused = |cause: Cause| self.flaky.iter().filter(|flaky| flaky.cause == cause).count();
-        count(caused(Cause::Chance), ["flaky test", "flaky tests"], ["unzuverlässiger Test", "unzuverlässige Tests"]);
+        let caused = |cause: Cause| {
+            self.flaky
+                .iter()
+                .filter(|flaky| flaky.cause == cause)
+                .count()
+        };
+        count(
+            caused(Cause::Chance),
+            ["flaky test", "flaky tests"],
+            ["unzuverlässiger Test", "unzuverlässige Tests"],
+        );
         count(
             caused(Cause::Surroundings),
-            ["test depends on its surroundings", "tests depend on their surroundings"],
-            ["Test hängt von seiner Umgebung ab", "Tests hängen von ihrer Umgebung ab"],
+            [
+                "test depends on its surroundings",
+                "tests depend on their surroundings",
+            ],
+            [
+                "Test hängt von seiner Umgebung ab",
+                "Tests hängen von ihrer Umgebung ab",
+            ],
         );
         count(
             caused(Cause::Order),
-            ["test depends on those around it", "tests depend on those around them"],
-            ["Test hängt von denen um ihn herum ab", "Tests hängen von denen um sie herum ab"],
+            [
+                "test depends on those around it",
+                "tests depend on those around them",
+            ],
+            [
+                "Test hängt von denen um ihn herum ab",
+                "Tests hängen von denen um sie herum ab",
+            ],
         );
-        count(self.findings.len(), ["finding", "findings"], ["Befund", "Befunde"]);
-        count(kept, ["fix applied", "fixes applied"], ["Behebung übernommen", "Behebungen übernommen"]);
-        count(self.guilty.len(), ["guilty commit", "guilty commits"], ["schuldiger Commit", "schuldige Commits"]);
+        count(
+            self.findings.len(),
+            ["finding", "findings"],
+            ["Befund", "Befunde"],
+        );
+        count(
+            kept,
+            ["fix applied", "fixes applied"],
+            ["Behebung übernommen", "Behebungen übernommen"],
+        );
+        count(
+            self.guilty.len(),
+            ["guilty commit", "guilty commits"],
+            ["schuldiger Commit", "schuldige Commits"],
+        );
         count(
             self.candidates.len(),
             ["repair candidate to review", "repair candidates to review"],
-            ["Vorschlag zur Reparatur, bitte prüfen", "Vorschläge zur Reparatur, bitte prüfen"],
+            [
+                "Vorschlag zur Reparatur, bitte prüfen",
+                "Vorschläge zur Reparatur, bitte prüfen",
+            ],
         );
         let clean = self.is_clean() && !self.suites.is_empty();
-        let end = if clean { language.pick(" Nothing wrong was found.", " Es wurde kein Fehler gefunden.") } else { "" };
+        let end = if clean {
+            language.pick(
+                " Nothing wrong was found.",
+                " Es wurde kein Fehler gefunden.",
+            )
+        } else {
+            ""
+        };
         format!("{}.{end}", parts.join("; "))
     }
 }
@@ -388,7 +480,10 @@ mod tests {
 
     #[test]
     fn the_last_word_of_a_failure_is_what_it_says() {
-        assert_eq!(last_words("Traceback:\n  File \"a.py\", line 3\nAssertionError: 1 != 2\n\n"), "AssertionError: 1 != 2");
+        assert_eq!(
+            last_words("Traceback:\n  File \"a.py\", line 3\nAssertionError: 1 != 2\n\n"),
+            "AssertionError: 1 != 2"
+        );
         assert_eq!(last_words("boom\nat somewhere\n"), "boom");
         assert_eq!(last_words(""), "");
     }

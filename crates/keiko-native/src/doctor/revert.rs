@@ -28,13 +28,19 @@ pub(super) fn blocks(diff: &str) -> Vec<Block> {
     let mut all: Vec<Block> = Vec::new();
     for part in format!("\n{diff}").split("\ndiff --git ").skip(1) {
         let mut lines = part.split('\n').map(|line| line.trim_end_matches('\r'));
-        let Some(file) = lines.by_ref().take_while(|line| !line.starts_with("@@ ")).find_map(|line| line.strip_prefix("+++ b/")) else {
+        let Some(file) = lines
+            .by_ref()
+            .take_while(|line| !line.starts_with("@@ "))
+            .find_map(|line| line.strip_prefix("+++ b/"))
+        else {
             continue;
         };
         if part.contains("\n--- /dev/null") {
             continue;
         }
-        let Some(start) = part.find("\n@@ ") else { continue };
+        let Some(start) = part.find("\n@@ ") else {
+            continue;
+        };
         for hunk in part[start..].split("\n@@ ").skip(1) {
             hunk_blocks(file, hunk, &mut all);
         }
@@ -45,8 +51,14 @@ pub(super) fn blocks(diff: &str) -> Vec<Block> {
 fn hunk_blocks(file: &str, hunk: &str, all: &mut Vec<Block>) {
     let mut lines = hunk.lines();
     let header = lines.next().unwrap_or("");
-    let start = header.split_once('+').map_or("", |(_, rest)| rest).split([',', ' ']).next();
-    let Some(mut at) = start.and_then(|start| start.parse::<usize>().ok()) else { return };
+    let start = header
+        .split_once('+')
+        .map_or("", |(_, rest)| rest)
+        .split([',', ' '])
+        .next();
+    let Some(mut at) = start.and_then(|start| start.parse::<usize>().ok()) else {
+        return;
+    };
     let mut context: Vec<String> = Vec::new();
     let mut open: Option<Block> = None;
     let first = all.len();
@@ -91,28 +103,64 @@ impl Block {
     /// them decide, then nearness.
     fn place(&self, lines: &[&str]) -> Option<usize> {
         let last = lines.len().checked_sub(self.new.len())?;
-        let fits = |at: usize| self.new.iter().zip(&lines[at..]).all(|(new, line)| new == line);
+        let fits = |at: usize| {
+            self.new
+                .iter()
+                .zip(&lines[at..])
+                .all(|(new, line)| new == line)
+        };
         let score = |at: usize| {
-            let before = self.before.iter().rev().zip(lines[..at].iter().rev()).take_while(|(a, b)| a == b).count();
-            let after = self.after.iter().zip(&lines[at + self.new.len()..]).take_while(|(a, b)| a == b).count();
+            let before = self
+                .before
+                .iter()
+                .rev()
+                .zip(lines[..at].iter().rev())
+                .take_while(|(a, b)| a == b)
+                .count();
+            let after = self
+                .after
+                .iter()
+                .zip(&lines[at + self.new.len()..])
+                .take_while(|(a, b)| a == b)
+                .count();
             (before, after)
         };
         let around = self.before.len().min(3) + self.after.len();
-        let wanted = if self.new.iter().all(|line| line.trim().len() < 4) { around.min(2) } else { around.min(1) };
+        let wanted = if self.new.iter().all(|line| line.trim().len() < 4) {
+            around.min(2)
+        } else {
+            around.min(1)
+        };
         let scored = (0..=last).filter(|at| fits(*at)).map(|at| (score(at), at));
         let known = scored.filter(|((before, after), _)| before + after >= wanted);
         known
-            .max_by_key(|((before, after), at)| (before.min(&3) + after, usize::MAX - at.abs_diff(self.at.saturating_sub(1))))
+            .max_by_key(|((before, after), at)| {
+                (
+                    before.min(&3) + after,
+                    usize::MAX - at.abs_diff(self.at.saturating_sub(1)),
+                )
+            })
             .map(|(_, at)| at)
     }
 
     /// Lines of today, from 1, that the commit brought; where it only removed, the lines around.
     pub(super) fn lines_today(&self, sources: &Sources) -> Vec<u32> {
-        let Some(text) = sources.files.get(&self.file) else { return Vec::new() };
+        let Some(text) = sources.files.get(&self.file) else {
+            return Vec::new();
+        };
         let lines: Vec<&str> = text.lines().collect();
-        let Some(at) = self.place(&lines) else { return Vec::new() };
-        let range = if self.new.is_empty() { at..(at + 2).min(lines.len() + 1) } else { at + 1..at + 1 + self.new.len() };
-        range.filter(|line| *line > 0).filter_map(|line| u32::try_from(line).ok()).collect()
+        let Some(at) = self.place(&lines) else {
+            return Vec::new();
+        };
+        let range = if self.new.is_empty() {
+            at..(at + 2).min(lines.len() + 1)
+        } else {
+            at + 1..at + 1 + self.new.len()
+        };
+        range
+            .filter(|line| *line > 0)
+            .filter_map(|line| u32::try_from(line).ok())
+            .collect()
     }
 
     /// The text with this block as it was before.
@@ -143,7 +191,12 @@ impl Block {
             old: vec![self.old[n].clone()],
             new: vec![self.new[n].clone()],
             before: self.before.iter().chain(&self.new[..n]).cloned().collect(),
-            after: self.new[n + 1..].iter().chain(&self.after).take(3).cloned().collect(),
+            after: self.new[n + 1..]
+                .iter()
+                .chain(&self.after)
+                .take(3)
+                .cloned()
+                .collect(),
         };
         changed.map(one).collect()
     }
@@ -152,7 +205,9 @@ impl Block {
     pub(super) fn is_idle(&self) -> bool {
         let idle = |line: &String| {
             let line = line.trim();
-            line.is_empty() || line.starts_with('#') && !line.starts_with("#[") || line.starts_with("//")
+            line.is_empty()
+                || line.starts_with('#') && !line.starts_with("#[")
+                || line.starts_with("//")
         };
         self.old.iter().chain(&self.new).all(idle)
     }
@@ -165,13 +220,26 @@ mod tests {
     const DIFF: &str = "diff --git a/m.py b/m.py\nindex 1..2 100644\n--- a/m.py\n+++ b/m.py\n@@ -1,7 +1,7 @@\n def a(x):\n-    return x + 1\n+    return x - 1\n \n def b(x):\n-    y = x\n     return x\n+    # end\n \ndiff --git a/new.py b/new.py\nnew file mode 100644\n--- /dev/null\n+++ b/new.py\n@@ -0,0 +1 @@\n+x = 1\n";
 
     fn sources(text: &str) -> Sources {
-        Sources { files: [("m.py".to_owned(), text.to_owned())].into(), cut: false }
+        Sources {
+            files: [("m.py".to_owned(), text.to_owned())].into(),
+            cut: false,
+        }
     }
 
     #[test]
     fn a_commit_comes_apart_into_blocks() {
         let all = blocks(DIFF);
-        let shown: Vec<_> = all.iter().map(|block| (block.at, block.old.len(), block.new.len(), block.after.len())).collect();
+        let shown: Vec<_> = all
+            .iter()
+            .map(|block| {
+                (
+                    block.at,
+                    block.old.len(),
+                    block.new.len(),
+                    block.after.len(),
+                )
+            })
+            .collect();
         assert_eq!(shown, [(2, 1, 1, 2), (5, 1, 0, 1), (6, 0, 1, 1)]);
         assert!(all.iter().all(|block| block.file == "m.py"));
     }
@@ -182,10 +250,16 @@ mod tests {
         let all = blocks(DIFF);
         let undone = all[0].undo(today).unwrap();
         assert_eq!(undone.line, 7);
-        assert_eq!(undone.text, today.replacen("a(x):\n    return x - 1", "a(x):\n    return x + 1", 1));
+        assert_eq!(
+            undone.text,
+            today.replacen("a(x):\n    return x - 1", "a(x):\n    return x + 1", 1)
+        );
         assert_eq!(all[0].lines_today(&sources(today)), [7]);
         let again = all[1].undo(today).unwrap();
-        assert_eq!(again.text, today.replace("def b(x):\n", "def b(x):\n    y = x\n"));
+        assert_eq!(
+            again.text,
+            today.replace("def b(x):\n", "def b(x):\n    y = x\n")
+        );
         assert_eq!(all[1].lines_today(&sources(today)), [9, 10]);
     }
 
@@ -203,16 +277,26 @@ mod tests {
         let all = blocks(diff);
         let pairs = all[0].pairs();
         assert_eq!(pairs.len(), 2);
-        assert_eq!(pairs[0].undo("a = 1\nb = 4\nc = 5\n").unwrap().text, "a = 1\nb = 2\nc = 5\n");
+        assert_eq!(
+            pairs[0].undo("a = 1\nb = 4\nc = 5\n").unwrap().text,
+            "a = 1\nb = 2\nc = 5\n"
+        );
     }
 
     #[test]
     fn broken_diffs_never_panic() {
-        for diff in
-            ["", "diff --git a b", "diff --git a/x b/x\n+++ b/x\n@@ -1 +x @@\n+a", "diff --git a/x b/x\n+++ b/x\n@@ ", "\n@@ +1\nä\n-"]
-        {
+        for diff in [
+            "",
+            "diff --git a b",
+            "diff --git a/x b/x\n+++ b/x\n@@ -1 +x @@\n+a",
+            "diff --git a/x b/x\n+++ b/x\n@@ ",
+            "\n@@ +1\nä\n-",
+        ] {
             let _ = blocks(diff);
         }
-        assert!(blocks("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +99999999999999999999 @@\n+a\n").is_empty());
+        assert!(
+            blocks("diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +99999999999999999999 @@\n+a\n")
+                .is_empty()
+        );
     }
 }

@@ -16,8 +16,14 @@ macro_rules! pattern {
 }
 
 pattern!(PY_DEF, r"(?m)^[ \t]*(?:async[ \t]+)?def[ \t]+\w+[ \t]*\(");
-pattern!(PY_EMPTY_DEFAULT, r"(\w+)\s*(?::[^=,]*)?=\s*(?:\[\s*\]|\{\s*\}|list\(\)|dict\(\)|set\(\))\s*(?:,|$)");
-pattern!(PY_BARE_EXCEPT, r"^\s*except(?:\s+(?:Base)?Exception(?:\s+as\s+\w+)?)?\s*:\s*(pass\s*)?$");
+pattern!(
+    PY_EMPTY_DEFAULT,
+    r"(\w+)\s*(?::[^=,]*)?=\s*(?:\[\s*\]|\{\s*\}|list\(\)|dict\(\)|set\(\))\s*(?:,|$)"
+);
+pattern!(
+    PY_BARE_EXCEPT,
+    r"^\s*except(?:\s+(?:Base)?Exception(?:\s+as\s+\w+)?)?\s*:\s*(pass\s*)?$"
+);
 pattern!(PY_NONE, r"(?:==|!=)\s*None\b");
 pattern!(PY_LEAVES, r"^(\s+)(?:return|raise|continue|break)\b");
 pattern!(PY_CLASS, r"^(\s*)class\s+\w+");
@@ -37,7 +43,9 @@ impl Pattern {
         self.0.as_ref()?.captures(text)
     }
     fn all<'t>(&self, text: &'t str) -> Vec<regex::Captures<'t>> {
-        self.0.as_ref().map_or_else(Vec::new, |regex| regex.captures_iter(text).collect())
+        self.0
+            .as_ref()
+            .map_or_else(Vec::new, |regex| regex.captures_iter(text).collect())
     }
 }
 
@@ -52,7 +60,10 @@ pub(super) fn check(lang: Lang, path: &str, text: &str, is_test: bool) -> Vec<Fi
         return Vec::new();
     }
     let code = mask(lang, text);
-    let mut found = Found { path, list: Vec::new() };
+    let mut found = Found {
+        path,
+        list: Vec::new(),
+    };
     conflict_markers(text, &mut found);
     match lang {
         Lang::Python => {
@@ -105,7 +116,12 @@ fn conflict_markers(text: &str, found: &mut Found<'_>) {
             && middle
             && let Some(start) = open.take()
         {
-            found.add(Severity::Error, start, "conflict-marker", COMMITTED_CONFLICT);
+            found.add(
+                Severity::Error,
+                start,
+                "conflict-marker",
+                COMMITTED_CONFLICT,
+            );
         }
     }
 }
@@ -114,17 +130,25 @@ fn conflict_markers(text: &str, found: &mut Found<'_>) {
 fn mutable_defaults(code: &str, found: &mut Found<'_>) {
     for def in PY_DEF.all(code) {
         let Some(whole) = def.get(0) else { continue };
-        let Some(close) = closing(&code[whole.end()..]) else { continue };
+        let Some(close) = closing(&code[whole.end()..]) else {
+            continue;
+        };
         let parameters = &code[whole.end()..whole.end() + close];
         let body = function_body(&code[whole.start()..], close + whole.len());
         for default in PY_EMPTY_DEFAULT.all(parameters) {
-            let (Some(name), Some(place)) = (default.get(1), default.get(0)) else { continue };
-            let kept_on_purpose =
-                name.as_str().starts_with('_') || ["cache", "memo", "seen"].iter().any(|word| name.as_str().contains(word));
+            let (Some(name), Some(place)) = (default.get(1), default.get(0)) else {
+                continue;
+            };
+            let kept_on_purpose = name.as_str().starts_with('_')
+                || ["cache", "memo", "seen"]
+                    .iter()
+                    .any(|word| name.as_str().contains(word));
             if !kept_on_purpose && is_changed(body, name.as_str()) {
                 let index = code[..whole.end() + place.start()].matches('\n').count();
-                let message =
-                    format!("the default of `{}` is made once and shared by all calls, and this function changes it", name.as_str());
+                let message = format!(
+                    "the default of `{}` is made once and shared by all calls, and this function changes it",
+                    name.as_str()
+                );
                 found.add(Severity::Warning, index, "mutable-default", message);
             }
         }
@@ -180,24 +204,46 @@ fn is_changed(body: &str, name: &str) -> bool {
 fn swallowed_exceptions(code: &str, found: &mut Found<'_>) {
     let lines: Vec<&str> = code.lines().collect();
     for (index, line) in lines.iter().enumerate() {
-        let Some(hit) = PY_BARE_EXCEPT.captures(line) else { continue };
-        let bare = line.trim_start().trim_start_matches("except").trim_start().starts_with(':');
-        let next = lines.iter().skip(index + 1).find(|line| !line.trim().is_empty());
+        let Some(hit) = PY_BARE_EXCEPT.captures(line) else {
+            continue;
+        };
+        let bare = line
+            .trim_start()
+            .trim_start_matches("except")
+            .trim_start()
+            .starts_with(':');
+        let next = lines
+            .iter()
+            .skip(index + 1)
+            .find(|line| !line.trim().is_empty());
         let only_pass = hit.get(1).is_some() || next.is_some_and(|line| line.trim() == "pass");
         if bare && only_pass {
-            found.add(Severity::Warning, index, "swallowed-exception", "every exception is dropped here, `KeyboardInterrupt` too");
+            found.add(
+                Severity::Warning,
+                index,
+                "swallowed-exception",
+                "every exception is dropped here, `KeyboardInterrupt` too",
+            );
         }
     }
 }
 
 /// `== None`. Left alone where a library gives the comparison another meaning.
 fn none_comparisons(text: &str, code: &str, found: &mut Found<'_>) {
-    if ["sqlalchemy", "peewee", "pandas", "numpy", "pony"].iter().any(|library| text.contains(library)) {
+    if ["sqlalchemy", "peewee", "pandas", "numpy", "pony"]
+        .iter()
+        .any(|library| text.contains(library))
+    {
         return;
     }
     for (index, line) in code.lines().enumerate() {
         if PY_NONE.is_in(line) {
-            found.add(Severity::Note, index, "none-comparison", "compare with `is None` or `is not None`");
+            found.add(
+                Severity::Note,
+                index,
+                "none-comparison",
+                "compare with `is None` or `is not None`",
+            );
         }
     }
 }
@@ -206,17 +252,36 @@ fn none_comparisons(text: &str, code: &str, found: &mut Found<'_>) {
 fn unreachable_lines(code: &str, found: &mut Found<'_>) {
     let lines: Vec<&str> = code.lines().collect();
     for (index, line) in lines.iter().enumerate() {
-        let Some(leaves) = PY_LEAVES.captures(line) else { continue };
-        let whole = line.bytes().fold(0i32, |depth, byte| depth + i32::from(b"([{".contains(&byte)) - i32::from(b")]}".contains(&byte)));
+        let Some(leaves) = PY_LEAVES.captures(line) else {
+            continue;
+        };
+        let whole = line.bytes().fold(0i32, |depth, byte| {
+            depth + i32::from(b"([{".contains(&byte)) - i32::from(b")]}".contains(&byte))
+        });
         let continued = whole != 0 || line.trim_end().ends_with(['\\', '"', '\'']);
-        let Some((at, next)) = lines.iter().enumerate().skip(index + 1).find(|(_, line)| !line.trim().is_empty()) else { continue };
+        let Some((at, next)) = lines
+            .iter()
+            .enumerate()
+            .skip(index + 1)
+            .find(|(_, line)| !line.trim().is_empty())
+        else {
+            continue;
+        };
         let same_block = indent_of(next) == leaves[1].len();
         let word = next.trim_start();
-        let other = word.contains("yield") || [')', ']', '}', '.', '"', '\''].iter().any(|c| word.starts_with(*c));
+        let other = word.contains("yield")
+            || [')', ']', '}', '.', '"', '\'']
+                .iter()
+                .any(|c| word.starts_with(*c));
         // A backslash above means that this line is the tail of a longer statement.
         let tail = index > 0 && lines[index - 1].trim_end().ends_with('\\');
         if same_block && !continued && !other && !tail {
-            found.add(Severity::Warning, at, "unreachable", "this line is never reached");
+            found.add(
+                Severity::Warning,
+                at,
+                "unreachable",
+                "this line is never reached",
+            );
         }
     }
 }
@@ -227,7 +292,11 @@ fn shadowed_tests(code: &str, found: &mut Found<'_>) {
     let mut class: Option<(usize, Option<usize>)> = None;
     let mut seen: Vec<String> = Vec::new();
     let mut before = "";
-    for (index, line) in code.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (index, line) in code
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
         let indent = indent_of(line);
         if class.is_some_and(|(outer, _)| indent <= outer) {
             (class, seen) = (None, Vec::new());
@@ -237,10 +306,17 @@ fn shadowed_tests(code: &str, found: &mut Found<'_>) {
         } else if let Some((outer, body)) = class {
             let body = body.unwrap_or(indent);
             class = Some((outer, Some(body)));
-            let test = PY_TEST.captures(line).filter(|_| indent == body && !before.trim_start().starts_with('@'));
+            let test = PY_TEST
+                .captures(line)
+                .filter(|_| indent == body && !before.trim_start().starts_with('@'));
             if let Some(name) = test.map(|test| test[2].to_owned()) {
                 if seen.contains(&name) {
-                    found.add(Severity::Warning, index, "shadowed-test", format!("`{name}` is defined twice; the first never runs"));
+                    found.add(
+                        Severity::Warning,
+                        index,
+                        "shadowed-test",
+                        format!("`{name}` is defined twice; the first never runs"),
+                    );
                 } else {
                     seen.push(name);
                 }
@@ -251,18 +327,44 @@ fn shadowed_tests(code: &str, found: &mut Found<'_>) {
 }
 
 fn javascript(text: &str, code: &str, found: &mut Found<'_>) {
-    const TYPES: [&str; 8] = ["undefined", "object", "boolean", "number", "string", "function", "symbol", "bigint"];
+    const TYPES: [&str; 8] = [
+        "undefined",
+        "object",
+        "boolean",
+        "number",
+        "string",
+        "function",
+        "symbol",
+        "bigint",
+    ];
     for (index, (line, code)) in text.lines().zip(code.lines()).enumerate() {
         if JS_NAN.is_in(code) {
-            found.add(Severity::Error, index, "nan-comparison", "nothing equals NaN; use Number.isNaN");
+            found.add(
+                Severity::Error,
+                index,
+                "nan-comparison",
+                "nothing equals NaN; use Number.isNaN",
+            );
         }
         // Assigning what a call or an index gives, and asking whether it is there, is an idiom; a constant is not.
         if JS_ASSIGN.is_in(code) {
-            found.add(Severity::Warning, index, "assignment-in-condition", "this assigns; a comparison was probably meant");
+            found.add(
+                Severity::Warning,
+                index,
+                "assignment-in-condition",
+                "this assigns; a comparison was probably meant",
+            );
         }
-        let wrong = JS_TYPEOF.captures(line).filter(|hit| !TYPES.contains(&&hit[1]));
+        let wrong = JS_TYPEOF
+            .captures(line)
+            .filter(|hit| !TYPES.contains(&&hit[1]));
         if let (Some(hit), true) = (wrong, code.contains("typeof")) {
-            found.add(Severity::Error, index, "typeof-value", format!("typeof never gives \"{}\"", &hit[1]));
+            found.add(
+                Severity::Error,
+                index,
+                "typeof-value",
+                format!("typeof never gives \"{}\"", &hit[1]),
+            );
         }
     }
 }
@@ -273,33 +375,74 @@ mod tests {
 
     fn rules(lang: Lang, text: &str) -> Vec<(u32, String)> {
         let mut found = check(lang, "x", text, true);
-        found.extend(check(lang, "x", text, false).into_iter().filter(|finding| finding.rule == "none-comparison"));
+        found.extend(
+            check(lang, "x", text, false)
+                .into_iter()
+                .filter(|finding| finding.rule == "none-comparison"),
+        );
         found.sort_by_key(|finding| finding.line);
-        found.into_iter().map(|finding| (finding.line, finding.rule)).collect()
+        found
+            .into_iter()
+            .map(|finding| (finding.line, finding.rule))
+            .collect()
     }
 
     #[test]
     fn all_patterns_compile() {
-        for pattern in
-            [&PY_DEF, &PY_EMPTY_DEFAULT, &PY_BARE_EXCEPT, &PY_NONE, &PY_LEAVES, &PY_CLASS, &PY_TEST, &JS_NAN, &JS_ASSIGN, &JS_TYPEOF]
-        {
+        for pattern in [
+            &PY_DEF,
+            &PY_EMPTY_DEFAULT,
+            &PY_BARE_EXCEPT,
+            &PY_NONE,
+            &PY_LEAVES,
+            &PY_CLASS,
+            &PY_TEST,
+            &JS_NAN,
+            &JS_ASSIGN,
+            &JS_TYPEOF,
+        ] {
             assert!(pattern.0.is_some(), "{pattern:?}");
         }
     }
 
     #[test]
     fn a_default_counts_only_when_it_is_changed() {
-        assert_eq!(rules(Lang::Python, "def f(a,\n      b=[]):\n    b.append(a)\n    return b\n"), [(2, "mutable-default".to_owned())]);
-        assert!(rules(Lang::Python, "def f(a, b=[]):\n    return [*b, a]\n\nb.append(1)\n").is_empty());
+        assert_eq!(
+            rules(
+                Lang::Python,
+                "def f(a,\n      b=[]):\n    b.append(a)\n    return b\n"
+            ),
+            [(2, "mutable-default".to_owned())]
+        );
+        assert!(
+            rules(
+                Lang::Python,
+                "def f(a, b=[]):\n    return [*b, a]\n\nb.append(1)\n"
+            )
+            .is_empty()
+        );
         assert!(rules(Lang::Python, "def f(a, _cache={}):\n    _cache[a] = 1\n").is_empty());
-        assert!(rules(Lang::Python, "def f(b=[]):\n    b = list(b)\n    b.append(1)\n").is_empty());
+        assert!(
+            rules(
+                Lang::Python,
+                "def f(b=[]):\n    b = list(b)\n    b.append(1)\n"
+            )
+            .is_empty()
+        );
     }
 
     #[test]
     fn python_rules_find_what_they_should() {
         let text = "def f():\n    try:\n        g()\n    except:\n        pass\n    if x == None:\n        return 1\n        y = 2\n    return (\n        3)\n";
         let found = rules(Lang::Python, text);
-        assert_eq!(found, [(4, "swallowed-exception".to_owned()), (6, "none-comparison".to_owned()), (8, "unreachable".to_owned())]);
+        assert_eq!(
+            found,
+            [
+                (4, "swallowed-exception".to_owned()),
+                (6, "none-comparison".to_owned()),
+                (8, "unreachable".to_owned())
+            ]
+        );
     }
 
     #[test]
@@ -320,12 +463,22 @@ mod tests {
     fn javascript_rules() {
         let text = "if (x === NaN) {}\nif (a = 1) {\n}\nif (typeof x === \"strnig\") {}\nif (a == b) {}\nwhile ((m = re.exec(s)) !== null) {}\nif (tmp = arguments[i]) {\n}\nwhile (node = node.next) {\n}\n// x == NaN\nif (typeof x === \"string\") {}\n";
         let found = rules(Lang::Js, text);
-        assert_eq!(found, [(1, "nan-comparison".to_owned()), (2, "assignment-in-condition".to_owned()), (4, "typeof-value".to_owned())]);
+        assert_eq!(
+            found,
+            [
+                (1, "nan-comparison".to_owned()),
+                (2, "assignment-in-condition".to_owned()),
+                (4, "typeof-value".to_owned())
+            ]
+        );
     }
 
     #[test]
     fn conflict_markers_count_only_together() {
-        assert_eq!(rules(Lang::Go, "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> topic\n"), [(1, "conflict-marker".to_owned())]);
+        assert_eq!(
+            rules(Lang::Go, "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> topic\n"),
+            [(1, "conflict-marker".to_owned())]
+        );
         assert!(rules(Lang::Go, "Title\n=======\n>>>>>>> quoted\n").is_empty());
     }
 }

@@ -38,7 +38,10 @@ mod tests {
     #[test]
     fn calls_of_a_series_are_counted_once() {
         assert_eq!(series("again-3"), Some((Series::Reruns, true)));
-        assert_eq!(series("bisect-200-4-checkout"), Some((Series::Commits, true)));
+        assert_eq!(
+            series("bisect-200-4-checkout"),
+            Some((Series::Commits, true))
+        );
         assert_eq!(series("bisect-200-4-test"), Some((Series::Commits, false)));
         assert_eq!(series("repair-1-2-try"), Some((Series::Repairs, true)));
         assert_eq!(series("repair-1-2-edit"), Some((Series::Repairs, false)));

@@ -35,27 +35,50 @@ pub(super) struct Sources {
 impl Sources {
     /// A line, from 1, without its end.
     pub(super) fn line(&self, path: &str, line: u32) -> Option<&str> {
-        self.files.get(path)?.lines().nth((line as usize).checked_sub(1)?)
+        self.files
+            .get(path)?
+            .lines()
+            .nth((line as usize).checked_sub(1)?)
     }
 }
 
 /// Tests, and what only they use.
 pub(super) fn is_test_file(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let folder = path.split('/').rev().skip(1).any(|part| matches!(part, "tests" | "test" | "__tests__" | "testdata" | "fixtures"));
+    let folder = path.split('/').rev().skip(1).any(|part| {
+        matches!(
+            part,
+            "tests" | "test" | "__tests__" | "testdata" | "fixtures"
+        )
+    });
     folder
         || name.starts_with("test_")
         || name == "conftest.py"
-        || ["_test.py", "_test.go", ".test.js", ".test.mjs", ".test.ts", ".spec.js", ".spec.ts", ".test.cjs"]
-            .iter()
-            .any(|end| name.ends_with(end))
+        || [
+            "_test.py",
+            "_test.go",
+            ".test.js",
+            ".test.mjs",
+            ".test.ts",
+            ".spec.js",
+            ".spec.ts",
+            ".test.cjs",
+        ]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// The same text with the inside of strings and all of the comments blanked: same length, same lines.
 pub(super) fn mask(lang: Lang, text: &str) -> String {
-    let mut masker = Masker { lang, bytes: text.as_bytes(), out: text.as_bytes().to_vec(), at: 0 };
+    let mut masker = Masker {
+        lang,
+        bytes: text.as_bytes(),
+        out: text.as_bytes().to_vec(),
+        at: 0,
+    };
     masker.run();
-    String::from_utf8(masker.out).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
+    String::from_utf8(masker.out)
+        .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
 }
 
 struct Masker<'a> {
@@ -73,10 +96,18 @@ impl Masker<'_> {
                 (Lang::Python, b'#') => self.blank_until(b"\n", false),
                 (Lang::Python, b'"' | b'\'') => {
                     let triple = [byte; 3];
-                    if rest.starts_with(&triple) { self.string(&triple, true) } else { self.string(&[byte], true) }
+                    if rest.starts_with(&triple) {
+                        self.string(&triple, true)
+                    } else {
+                        self.string(&[byte], true)
+                    }
                 }
-                (_, b'/') if self.lang != Lang::Python && rest.starts_with(b"//") => self.blank_until(b"\n", false),
-                (_, b'/') if self.lang != Lang::Python && rest.starts_with(b"/*") => self.blank_until(b"*/", true),
+                (_, b'/') if self.lang != Lang::Python && rest.starts_with(b"//") => {
+                    self.blank_until(b"\n", false)
+                }
+                (_, b'/') if self.lang != Lang::Python && rest.starts_with(b"/*") => {
+                    self.blank_until(b"*/", true)
+                }
                 (Lang::Js, b'/') if self.regex_may_begin() => self.string(b"/", true),
                 (Lang::Js | Lang::Go, b'`') => self.string(b"`", self.lang == Lang::Js),
                 (Lang::Js | Lang::Go, b'\'') => self.string(b"'", true),
@@ -98,7 +129,8 @@ impl Masker<'_> {
 
     fn blank_until(&mut self, end: &[u8], including: bool) {
         let from = self.at;
-        let found = find(&self.bytes[from..], end).map(|n| from + n + if including { end.len() } else { 0 });
+        let found = find(&self.bytes[from..], end)
+            .map(|n| from + n + if including { end.len() } else { 0 });
         let to = found.unwrap_or(self.bytes.len());
         self.blank(from, to);
         self.at = to;
@@ -109,7 +141,8 @@ impl Masker<'_> {
     fn string(&mut self, mark: &[u8], escapes: bool) {
         let from = self.at + mark.len();
         let mut to = from;
-        let one_line = mark.len() == 1 && mark[0] != b'`' && !(self.lang == Lang::Rust && mark[0] == b'"');
+        let one_line =
+            mark.len() == 1 && mark[0] != b'`' && !(self.lang == Lang::Rust && mark[0] == b'"');
         loop {
             match self.bytes.get(to) {
                 None => break,
@@ -127,8 +160,16 @@ impl Masker<'_> {
 
     /// A slash begins a regular expression where a value is expected.
     fn regex_may_begin(&self) -> bool {
-        let before = self.bytes[..self.at].iter().rev().find(|byte| !byte.is_ascii_whitespace());
-        matches!(before, None | Some(b'(' | b',' | b'=' | b':' | b'[' | b'!' | b'&' | b'|' | b'?' | b'{' | b'}' | b';'))
+        let before = self.bytes[..self.at]
+            .iter()
+            .rev()
+            .find(|byte| !byte.is_ascii_whitespace());
+        matches!(
+            before,
+            None | Some(
+                b'(' | b',' | b'=' | b':' | b'[' | b'!' | b'&' | b'|' | b'?' | b'{' | b'}' | b';'
+            )
+        )
     }
 
     fn char_or_lifetime(&mut self) {
@@ -149,7 +190,8 @@ impl Masker<'_> {
     fn raw_string(&mut self) -> bool {
         let rest = &self.bytes[self.at + 1..];
         let hashes = rest.iter().take_while(|byte| **byte == b'#').count();
-        let part_of_name = self.at > 0 && (self.bytes[self.at - 1].is_ascii_alphanumeric() || self.bytes[self.at - 1] == b'_');
+        let part_of_name = self.at > 0
+            && (self.bytes[self.at - 1].is_ascii_alphanumeric() || self.bytes[self.at - 1] == b'_');
         if part_of_name && self.bytes[self.at - 1] != b'b' || rest.get(hashes) != Some(&b'"') {
             return false;
         }
@@ -164,7 +206,8 @@ impl Masker<'_> {
 }
 
 fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    hay.windows(needle.len()).position(|window| window == needle)
+    hay.windows(needle.len())
+        .position(|window| window == needle)
 }
 
 #[cfg(test)]
@@ -174,11 +217,20 @@ mod tests {
     #[test]
     fn strings_and_comments_are_blanked_and_nothing_else() {
         let python = "a = 'x # y'  # z\nb = '''1\n2'''\nc = \"\\\"q\" + d";
-        assert_eq!(mask(Lang::Python, python), "a = '     '     \nb = ''' \n '''\nc = \"   \" + d");
+        assert_eq!(
+            mask(Lang::Python, python),
+            "a = '     '     \nb = ''' \n '''\nc = \"   \" + d"
+        );
         let js = "const r = /a\"b/g; // c\nx = `q\nw` / 2 / y;";
-        assert_eq!(mask(Lang::Js, js), "const r = /   /g;     \nx = ` \n ` / 2 / y;");
+        assert_eq!(
+            mask(Lang::Js, js),
+            "const r = /   /g;     \nx = ` \n ` / 2 / y;"
+        );
         let rust = "fn f<'a>(c: &'a str) { g('\"', '\\'', r#\"a\"b\"#); /* x */ }";
-        assert_eq!(mask(Lang::Rust, rust), "fn f<'a>(c: &'a str) { g(' ', '  ', r#\"   \"#);         }");
+        assert_eq!(
+            mask(Lang::Rust, rust),
+            "fn f<'a>(c: &'a str) { g(' ', '  ', r#\"   \"#);         }"
+        );
     }
 
     #[test]
@@ -192,7 +244,11 @@ mod tests {
 
     #[test]
     fn test_files_are_known_by_their_place() {
-        assert!(is_test_file("tests/test_a.py") && is_test_file("pkg/a_test.go") && is_test_file("src/a.test.js"));
+        assert!(
+            is_test_file("tests/test_a.py")
+                && is_test_file("pkg/a_test.go")
+                && is_test_file("src/a.test.js")
+        );
         assert!(!is_test_file("src/latest.py") && !is_test_file("contest/a.py"));
     }
 }

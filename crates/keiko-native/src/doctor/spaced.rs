@@ -13,16 +13,23 @@ pub(super) struct Spaced {
 
 /// What is read as one sign, longer ones first.
 const SIGNS: [&str; 39] = [
-    "===", "!==", "<<=", ">>=", "**=", "//=", "...", "..=", "&&=", "||=", "??=", "->", "=>", "<-", ":=", "::", "++", "--", "**", "<<",
-    ">>", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "+=", "-=", "*=", "/=", "%=", "//", "..", "|=", "&=", "^=",
+    "===", "!==", "<<=", ">>=", "**=", "//=", "...", "..=", "&&=", "||=", "??=", "->", "=>", "<-",
+    ":=", "::", "++", "--", "**", "<<", ">>", "==", "!=", "<=", ">=", "&&", "||", "??", "?.", "+=",
+    "-=", "*=", "/=", "%=", "//", "..", "|=", "&=", "^=",
 ];
 /// Signs that stand between two operands, if an operand stands before them.
-const BINARY: [&str; 18] = ["===", "!==", "==", "!=", "<=", ">=", "&&", "||", "??", "+=", "-=", "//", "+", "-", "*", "/", "%", "<"];
+const BINARY: [&str; 18] = [
+    "===", "!==", "==", "!=", "<=", ">=", "&&", "||", "??", "+=", "-=", "//", "+", "-", "*", "/",
+    "%", "<",
+];
 
 impl Spaced {
     /// Of a line in which strings and comments are blanked.
     pub(super) fn of(lang: Lang, code: &str) -> Spaced {
-        let mut spaced = Spaced { text: String::with_capacity(code.len() + 16), at: Vec::with_capacity(code.len() + 17) };
+        let mut spaced = Spaced {
+            text: String::with_capacity(code.len() + 16),
+            at: Vec::with_capacity(code.len() + 17),
+        };
         let angles = angles(lang, code);
         let mut rest = code;
         while let Some(first) = rest.chars().next() {
@@ -41,7 +48,9 @@ impl Spaced {
             }
             spaced.keep(token, from);
             let needs_space = is_operator || token == ",";
-            if needs_space && after.is_some_and(|c| !c.is_whitespace() && !matches!(c, ')' | ']' | '}')) {
+            if needs_space
+                && after.is_some_and(|c| !c.is_whitespace() && !matches!(c, ')' | ']' | '}'))
+            {
                 spaced.space(from + token.len());
             }
             rest = &rest[token.len()..];
@@ -89,9 +98,12 @@ fn token(rest: &str, first: char) -> &str {
     }
     let end = |text: &str| text.find(|c| !is_word(c)).unwrap_or(text.len());
     let word = end(rest);
-    let is_exponent = first.is_ascii_digit() && !rest.starts_with("0x") && rest[..word].ends_with(['e', 'E']);
+    let is_exponent =
+        first.is_ascii_digit() && !rest.starts_with("0x") && rest[..word].ends_with(['e', 'E']);
     match rest[word..].strip_prefix(['+', '-']) {
-        Some(digits) if is_exponent && digits.starts_with(|c: char| c.is_ascii_digit()) => &rest[..word + 1 + end(digits)],
+        Some(digits) if is_exponent && digits.starts_with(|c: char| c.is_ascii_digit()) => {
+            &rest[..word + 1 + end(digits)]
+        }
         _ => &rest[..word],
     }
 }
@@ -105,15 +117,31 @@ mod tests {
         let cases = [
             (Lang::Python, "return a-b", "return a - b"),
             (Lang::Python, "return -a*-1", "return -a * -1"),
-            (Lang::Python, "if x%100!=0 or y<=2:", "if x % 100 != 0 or y <= 2:"),
+            (
+                Lang::Python,
+                "if x%100!=0 or y<=2:",
+                "if x % 100 != 0 or y <= 2:",
+            ),
             (Lang::Python, "f(a,*b,c=-1)[-1]**2", "f(a, *b, c=-1)[-1]**2"),
             (Lang::Python, "x = 1.5e-3+0x1e-5", "x = 1.5e-3 + 0x1e - 5"),
             (Lang::Python, "def f(a)->int:", "def f(a)->int:"),
             (Lang::Js, "for(let i=0;i<n;i++){", "for(let i=0;i < n;i++){"),
             (Lang::Js, "const f = (a)=>a&&b", "const f = (a)=>a && b"),
-            (Lang::Js, "new Map<string,Array<number>>()", "new Map<string, Array<number>>()"),
-            (Lang::Rust, "let v: Vec<u8> = a..b+1;", "let v: Vec<u8> = a..b + 1;"),
-            (Lang::Rust, "fn f(x: &[u8])->Option<u8> {", "fn f(x: &[u8])->Option<u8> {"),
+            (
+                Lang::Js,
+                "new Map<string,Array<number>>()",
+                "new Map<string, Array<number>>()",
+            ),
+            (
+                Lang::Rust,
+                "let v: Vec<u8> = a..b+1;",
+                "let v: Vec<u8> = a..b + 1;",
+            ),
+            (
+                Lang::Rust,
+                "fn f(x: &[u8])->Option<u8> {",
+                "fn f(x: &[u8])->Option<u8> {",
+            ),
             (Lang::Go, "var p []*T = <-c", "var p []*T = <-c"),
             (Lang::Python, "a - b", "a - b"),
             (Lang::Python, "ä-ö", "ä - ö"),
@@ -130,7 +158,10 @@ mod tests {
             assert_eq!(spaced.place(0..spaced.text.len()), Some(0..code.len()));
             for (at, sign) in spaced.text.match_indices(['-', '+', '*']) {
                 let place = spaced.place(at..at + sign.len()).unwrap();
-                assert!(code[place.clone()].starts_with(sign) && place.len() == 1, "{code}: {place:?}");
+                assert!(
+                    code[place.clone()].starts_with(sign) && place.len() == 1,
+                    "{code}: {place:?}"
+                );
             }
         }
         assert_eq!(Spaced::of(Lang::Python, "a").place(1..9), None);

@@ -42,9 +42,15 @@ impl Phase for Rank {
 
     fn start(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
         let mut calls = Vec::new();
-        let failing: Vec<usize> = (0..facts.suites.len()).filter(|index| !facts.suites[*index].failing().is_empty()).collect();
+        let failing: Vec<usize> = (0..facts.suites.len())
+            .filter(|index| !facts.suites[*index].failing().is_empty())
+            .collect();
         for index in failing {
-            match trace::lines(&facts.suites[index], &facts.sources, format!("trace-{}", index + 1)) {
+            match trace::lines(
+                &facts.suites[index],
+                &facts.sources,
+                format!("trace-{}", index + 1),
+            ) {
                 Some(call) => {
                     calls.push(call);
                     self.asked.push(index);
@@ -57,14 +63,24 @@ impl Phase for Rank {
 
     fn fold(&mut self, facts: &mut Facts, answers: &[Answer]) -> Vec<NativeCall> {
         for (index, answer) in std::mem::take(&mut self.asked).into_iter().zip(answers) {
-            let traced = answer.exec().ok().and_then(|report| trace::read(report.stdout.text_or_empty(), &facts.suites[index]));
-            match traced.filter(|tests| tests.iter().any(|test| test.failed && !test.lines.is_empty())) {
+            let traced = answer.exec().ok().and_then(|report| {
+                trace::read(report.stdout.text_or_empty(), &facts.suites[index])
+            });
+            match traced.filter(|tests| {
+                tests
+                    .iter()
+                    .any(|test| test.failed && !test.lines.is_empty())
+            }) {
                 Some(mut tests) => {
                     trace::settle_paths(&mut tests, &facts.sources);
                     accuse(facts, index, &tests, "coverage");
                 }
                 None => {
-                    facts.left_out("suspect lines", "the failing tests ran no line of the project that could be recorded", "");
+                    facts.left_out(
+                        "suspect lines",
+                        "the failing tests ran no line of the project that could be recorded",
+                        "",
+                    );
                     accuse(facts, index, &[], "coverage");
                 }
             }
@@ -75,9 +91,15 @@ impl Phase for Rank {
 
 fn by_names(facts: &mut Facts, index: usize) {
     let suite = &facts.suites[index];
-    let what = if suite.project.toolchain == Toolchain::Rust { "Rust's" } else { "this runner's" };
+    let what = if suite.project.toolchain == Toolchain::Rust {
+        "Rust's"
+    } else {
+        "this runner's"
+    };
     let tests = trace::by_names(suite, &facts.sources);
-    let why = format!("{what} lines cannot be measured per test here; functions reached by name stand in");
+    let why = format!(
+        "{what} lines cannot be measured per test here; functions reached by name stand in"
+    );
     facts.left_out("measured suspect lines", why, "");
     accuse(facts, index, &tests, "names");
 }
@@ -89,11 +111,30 @@ fn accuse(facts: &mut Facts, index: usize, tests: &[Traced], basis: &str) {
             let (file, line) = s.place.clone();
             let text = facts.sources.line(&file, line).unwrap_or("").to_owned();
             let basis = if s.measured { basis } else { "commit" }.to_owned();
-            Suspect { test: case.name.clone(), file, line, text, score: s.score, raised: s.raised, changed: s.changed, basis }
+            Suspect {
+                test: case.name.clone(),
+                file,
+                line,
+                text,
+                score: s.score,
+                raised: s.raised,
+                changed: s.changed,
+                basis,
+            }
         };
-        let changed = facts.changes.iter().find(|change| change.tests.contains(&case.name));
-        let changed = changed.map(|change| changed_lines(change, &facts.sources)).unwrap_or_default();
-        suspects.extend(rank(case, tests, &facts.sources, &changed).iter().take(PER_TEST).map(place));
+        let changed = facts
+            .changes
+            .iter()
+            .find(|change| change.tests.contains(&case.name));
+        let changed = changed
+            .map(|change| changed_lines(change, &facts.sources))
+            .unwrap_or_default();
+        suspects.extend(
+            rank(case, tests, &facts.sources, &changed)
+                .iter()
+                .take(PER_TEST)
+                .map(place),
+        );
     }
     facts.report.suspects.extend(suspects);
 }
@@ -103,7 +144,10 @@ pub(super) fn to_be_explained(facts: &Facts, index: usize) -> Vec<&TestCase> {
     let mut known: BTreeSet<&str> = BTreeSet::new();
     let mut wanted = Vec::new();
     for case in facts.suites[index].failing() {
-        let change = facts.changes.iter().find(|change| change.tests.contains(&case.name));
+        let change = facts
+            .changes
+            .iter()
+            .find(|change| change.tests.contains(&case.name));
         if change.is_none_or(|change| known.insert(&change.commit)) {
             wanted.push(case);
         }
@@ -114,8 +158,16 @@ pub(super) fn to_be_explained(facts: &Facts, index: usize) -> Vec<&TestCase> {
 /// Lines of today's files that a guilty change brought, in code that is no test.
 pub(super) fn changed_lines(change: &Change, sources: &Sources) -> Vec<Place> {
     let blocks = revert::blocks(&change.diff);
-    let code = blocks.iter().filter(|block| Lang::of(&block.file).is_some() && !is_test_file(&block.file) && !block.is_idle());
-    code.flat_map(|block| block.lines_today(sources).into_iter().map(|line| (block.file.clone(), line))).collect()
+    let code = blocks.iter().filter(|block| {
+        Lang::of(&block.file).is_some() && !is_test_file(&block.file) && !block.is_idle()
+    });
+    code.flat_map(|block| {
+        block
+            .lines_today(sources)
+            .into_iter()
+            .map(|line| (block.file.clone(), line))
+    })
+    .collect()
 }
 
 /// Lines with their score, the most suspect first. What the guilty commit brought stands before all, run by the failing
@@ -132,15 +184,48 @@ fn rank(case: &TestCase, tests: &[Traced], sources: &Sources, changed: &[Place])
     let mut ranked: BTreeMap<_, Ranked> = BTreeMap::new();
     for place in lines {
         let (file, line) = place;
-        let Some(text) = sources.line(file, *line).map(str::trim).filter(|text| text.len() > 2) else { continue };
-        let runs = |failed: bool| tests.iter().filter(|test| test.failed == failed && test.lines.contains(place)).count();
+        let Some(text) = sources
+            .line(file, *line)
+            .map(str::trim)
+            .filter(|text| text.len() > 2)
+        else {
+            continue;
+        };
+        let runs = |failed: bool| {
+            tests
+                .iter()
+                .filter(|test| test.failed == failed && test.lines.contains(place))
+                .count()
+        };
         let measured = run.contains(place);
-        let score = if measured { ochiai(1, 0, runs(false)) } else { 0 };
+        let score = if measured {
+            ochiai(1, 0, runs(false))
+        } else {
+            0
+        };
         let changed = changed.contains(place);
         let elsewhere = !raised.contains(place);
         let plain = !decides.as_ref().is_some_and(|regex| regex.is_match(text));
-        let key = (!changed, !measured, elsewhere, u32::MAX - score, usize::MAX - runs(true), plain, file.clone(), *line);
-        ranked.insert(key, Ranked { place: place.clone(), score, raised: !elsewhere, changed, measured });
+        let key = (
+            !changed,
+            !measured,
+            elsewhere,
+            u32::MAX - score,
+            usize::MAX - runs(true),
+            plain,
+            file.clone(),
+            *line,
+        );
+        ranked.insert(
+            key,
+            Ranked {
+                place: place.clone(),
+                score,
+                raised: !elsewhere,
+                changed,
+                measured,
+            },
+        );
     }
     ranked.into_values().collect()
 }
@@ -148,7 +233,11 @@ fn rank(case: &TestCase, tests: &[Traced], sources: &Sources, changed: &[Place])
 /// Ochiai's coefficient in thousandths: failing tests that run the line, those that do not, passing ones that do.
 fn ochiai(failed_with: usize, failed_without: usize, passed_with: usize) -> u32 {
     let below = ((failed_with + failed_without) * (failed_with + passed_with)) as f64;
-    if below == 0.0 { 0 } else { (failed_with as f64 / below.sqrt() * 1000.0).round() as u32 }
+    if below == 0.0 {
+        0
+    } else {
+        (failed_with as f64 / below.sqrt() * 1000.0).round() as u32
+    }
 }
 
 #[cfg(test)]
@@ -165,21 +254,40 @@ mod tests {
 
     #[test]
     fn lines_of_the_failing_test_alone_come_first() {
-        let sources = Sources { files: [("a.py".to_owned(), "x = 1\ny = 2\nz = 3\n".to_owned())].into(), cut: false };
+        let sources = Sources {
+            files: [("a.py".to_owned(), "x = 1\ny = 2\nz = 3\n".to_owned())].into(),
+            cut: false,
+        };
         let test = |name: &str, failed, lines: &[u32]| Traced {
             name: name.to_owned(),
             failed,
-            lines: lines.iter().map(|line| ("a.py".to_owned(), *line)).collect(),
+            lines: lines
+                .iter()
+                .map(|line| ("a.py".to_owned(), *line))
+                .collect(),
             ..Traced::default()
         };
         let tests = [test("bad", true, &[1, 3]), test("good", false, &[1, 2])];
-        let case = TestCase { name: "bad".to_owned(), status: TestStatus::Failed, file: None, line: None, message: None, lacks: None };
+        let case = TestCase {
+            name: "bad".to_owned(),
+            status: TestStatus::Failed,
+            file: None,
+            line: None,
+            message: None,
+            lacks: None,
+        };
         let ranked = |changed: &[Place]| -> Vec<(u32, u32)> {
-            rank(&case, &tests, &sources, changed).iter().map(|ranked| (ranked.place.1, ranked.score)).collect()
+            rank(&case, &tests, &sources, changed)
+                .iter()
+                .map(|ranked| (ranked.place.1, ranked.score))
+                .collect()
         };
         assert_eq!(ranked(&[]), [(3, 1000), (1, 707)]);
         // What the guilty commit brought comes first, even when passing tests run it, too, or no test does.
         assert_eq!(ranked(&[("a.py".to_owned(), 1)]), [(1, 707), (3, 1000)]);
-        assert_eq!(ranked(&[("a.py".to_owned(), 2)]), [(2, 0), (3, 1000), (1, 707)]);
+        assert_eq!(
+            ranked(&[("a.py".to_owned(), 2)]),
+            [(2, 0), (3, 1000), (1, 707)]
+        );
     }
 }

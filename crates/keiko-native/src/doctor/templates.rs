@@ -33,7 +33,11 @@ pub(super) struct Line<'a> {
 
 /// All variants of a line, each once, the most promising first.
 pub(super) fn variants(line: Line<'_>) -> Vec<Variant> {
-    let mut all = Bench { line, spaced: Spaced::of(line.lang, line.code), list: Vec::new() };
+    let mut all = Bench {
+        line,
+        spaced: Spaced::of(line.lang, line.code),
+        list: Vec::new(),
+    };
     comparisons(&mut all);
     logic(&mut all);
     arithmetic(&mut all);
@@ -57,17 +61,38 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn put(&mut self, rank: usize, template: impl Into<String>, at: Range<usize>, new: &str) {
-        let (Some(before), Some(after)) = (self.line.text.get(..at.start), self.line.text.get(at.end..)) else { return };
+        let (Some(before), Some(after)) =
+            (self.line.text.get(..at.start), self.line.text.get(at.end..))
+        else {
+            return;
+        };
         let text = format!("{before}{new}{after}");
-        self.list.push(Variant { template: template.into(), text, rank });
+        self.list.push(Variant {
+            template: template.into(),
+            text,
+            rank,
+        });
     }
 
     /// Replaces each place where a pattern's first group, or the whole of it, stands.
-    fn each(&mut self, rank: usize, pattern: &str, new: impl Fn(&regex::Captures<'_>) -> Option<(String, String)>) {
-        let Some(regex) = compiled(pattern) else { return };
+    fn each(
+        &mut self,
+        rank: usize,
+        pattern: &str,
+        new: impl Fn(&regex::Captures<'_>) -> Option<(String, String)>,
+    ) {
+        let Some(regex) = compiled(pattern) else {
+            return;
+        };
         let code = std::mem::take(&mut self.spaced.text);
         for found in regex.captures_iter(&code).take(6) {
-            let Some(place) = found.get(1).or(found.get(0)).and_then(|piece| self.spaced.place(piece.range())) else { continue };
+            let Some(place) = found
+                .get(1)
+                .or(found.get(0))
+                .and_then(|piece| self.spaced.place(piece.range()))
+            else {
+                continue;
+            };
             if let Some((template, new)) = new(&found) {
                 self.put(rank, template, place, &new);
             }
@@ -78,8 +103,16 @@ impl Bench<'_> {
     /// Replaces one word by others.
     fn swap(&mut self, rank: usize, pattern: &str, old: &str, new: &[&str]) {
         // What has no such word needs no pattern.
-        for word in new.iter().filter(|_| old == "nothing" || self.line.code.contains(old)) {
-            self.each(rank, pattern, |_| Some((format!("{} for {}", word.trim(), old.trim()), (*word).to_owned())));
+        for word in new
+            .iter()
+            .filter(|_| old == "nothing" || self.line.code.contains(old))
+        {
+            self.each(rank, pattern, |_| {
+                Some((
+                    format!("{} for {}", word.trim(), old.trim()),
+                    (*word).to_owned(),
+                ))
+            });
         }
     }
 }
@@ -141,7 +174,12 @@ fn arithmetic(all: &mut Bench<'_>) {
     all.swap(2, r" (/) ", "/", &["*", "%"]);
     all.swap(2, r" (%) ", "%", &["/"]);
     if all.line.lang == Lang::Python {
-        all.each(1, r"((\w+) // (\w+))", |c| Some(("divide, rounding up".to_owned(), format!("-(-{} // {})", &c[2], &c[3]))));
+        all.each(1, r"((\w+) // (\w+))", |c| {
+            Some((
+                "divide, rounding up".to_owned(),
+                format!("-(-{} // {})", &c[2], &c[3]),
+            ))
+        });
         all.swap(1, r" (/) ", "/", &["//"]);
         all.swap(1, r" (//) ", "//", &["/", "%"]);
     }
@@ -186,46 +224,84 @@ fn numbers(all: &mut Bench<'_>) {
 
 /// One too many, one too few.
 fn bounds(all: &mut Bench<'_>) {
-    let drop_one = |c: &regex::Captures<'_>| Some((format!("without {}", c[1].trim()), String::new()));
+    let drop_one =
+        |c: &regex::Captures<'_>| Some((format!("without {}", c[1].trim()), String::new()));
     all.each(0, r"( - 1)\b(?:[^.]|$)", drop_one);
     all.each(0, r"( \+ 1)\b(?:[^.]|$)", drop_one);
     match all.line.lang {
         Lang::Python => {
-            all.each(1, r"\brange\([^()]*?([^(), ]+)\)", |c| Some(("one more turn".to_owned(), format!("{} + 1", &c[1]))));
-            all.each(2, r"\brange\((\w+)\)", |c| Some(("begin at 1".to_owned(), format!("1, {}", &c[1]))));
-            all.each(2, r"\[([a-z_]\w*)\]", |c| Some(("the item before".to_owned(), format!("{} - 1", &c[1]))));
-            all.each(2, r"\[([a-z_]\w*)\]", |c| Some(("the item after".to_owned(), format!("{} + 1", &c[1]))));
-            all.each(2, r"\[[^\[\]:]*:\s*([^\[\]:]+)\]", |c| Some(("one item more".to_owned(), format!("{} + 1", c[1].trim_end()))));
-            all.each(2, r"\[([^\[\]:]+?):", |c| Some(("from the item after".to_owned(), format!("{} + 1", &c[1]))));
+            all.each(1, r"\brange\([^()]*?([^(), ]+)\)", |c| {
+                Some(("one more turn".to_owned(), format!("{} + 1", &c[1])))
+            });
+            all.each(2, r"\brange\((\w+)\)", |c| {
+                Some(("begin at 1".to_owned(), format!("1, {}", &c[1])))
+            });
+            all.each(2, r"\[([a-z_]\w*)\]", |c| {
+                Some(("the item before".to_owned(), format!("{} - 1", &c[1])))
+            });
+            all.each(2, r"\[([a-z_]\w*)\]", |c| {
+                Some(("the item after".to_owned(), format!("{} + 1", &c[1])))
+            });
+            all.each(2, r"\[[^\[\]:]*:\s*([^\[\]:]+)\]", |c| {
+                Some((
+                    "one item more".to_owned(),
+                    format!("{} + 1", c[1].trim_end()),
+                ))
+            });
+            all.each(2, r"\[([^\[\]:]+?):", |c| {
+                Some(("from the item after".to_owned(), format!("{} + 1", &c[1])))
+            });
         }
         Lang::Rust => {
             all.swap(0, r"\w(\.\.)[\w(]", "..", &["..="]);
             all.swap(0, r"(\.\.=)", "..=", &[".."]);
-            all.each(2, r"\[([a-z_]\w*)\]", |c| Some(("the item before".to_owned(), format!("{} - 1", &c[1]))));
+            all.each(2, r"\[([a-z_]\w*)\]", |c| {
+                Some(("the item before".to_owned(), format!("{} - 1", &c[1])))
+            });
         }
         Lang::Js | Lang::Go => {
-            all.each(2, r"\[([a-z_]\w*)\]", |c| Some(("the item before".to_owned(), format!("{} - 1", &c[1]))));
-            all.each(2, r"\[([a-z_]\w*)\]", |c| Some(("the item after".to_owned(), format!("{} + 1", &c[1]))));
-            all.each(2, r"\.slice\([^()]*, ([^()]+)\)", |c| Some(("one item more".to_owned(), format!("{} + 1", &c[1]))));
+            all.each(2, r"\[([a-z_]\w*)\]", |c| {
+                Some(("the item before".to_owned(), format!("{} - 1", &c[1])))
+            });
+            all.each(2, r"\[([a-z_]\w*)\]", |c| {
+                Some(("the item after".to_owned(), format!("{} + 1", &c[1])))
+            });
+            all.each(2, r"\.slice\([^()]*, ([^()]+)\)", |c| {
+                Some(("one item more".to_owned(), format!("{} + 1", &c[1])))
+            });
         }
     }
-    all.each(2, r"(len\(\w+\)|\w+\.length|\w+\.len\(\))(?:[^ ]|$| [^-+])", |c| Some(("one less".to_owned(), format!("{} - 1", &c[1]))));
+    all.each(
+        2,
+        r"(len\(\w+\)|\w+\.length|\w+\.len\(\))(?:[^ ]|$| [^-+])",
+        |c| Some(("one less".to_owned(), format!("{} - 1", &c[1]))),
+    );
 }
 
 fn negations(all: &mut Bench<'_>) {
     match all.line.lang {
         Lang::Python => {
-            all.swap(1, r"\b(?:if|while|return|and|or|elif) (not )", "nothing", &[""]);
-            all.each(2, r"^\s*(?:if|elif|while) (.+):\s*$", |c| Some(("the opposite".to_owned(), format!("not ({})", &c[1]))));
+            all.swap(
+                1,
+                r"\b(?:if|while|return|and|or|elif) (not )",
+                "nothing",
+                &[""],
+            );
+            all.each(2, r"^\s*(?:if|elif|while) (.+):\s*$", |c| {
+                Some(("the opposite".to_owned(), format!("not ({})", &c[1])))
+            });
         }
         Lang::Js => {
             all.swap(1, r"(!)[\w(]", "!", &[""]);
-            all.each(2, r"^\s*(?:\} else )?if \((.+)\) \{?\s*$", |c| Some(("the opposite".to_owned(), format!("!({})", &c[1]))));
+            all.each(2, r"^\s*(?:\} else )?if \((.+)\) \{?\s*$", |c| {
+                Some(("the opposite".to_owned(), format!("!({})", &c[1])))
+            });
         }
         Lang::Rust | Lang::Go => {
             all.swap(1, r"(!)[a-z(]", "!", &[""]);
             all.each(2, r"^\s*(?:\} else )?if ([^{;]+?) \{\s*$", |c| {
-                (!c[1].starts_with("let ")).then(|| ("the opposite".to_owned(), format!("!({})", &c[1])))
+                (!c[1].starts_with("let "))
+                    .then(|| ("the opposite".to_owned(), format!("!({})", &c[1])))
             });
         }
     }
@@ -256,36 +332,82 @@ fn calls(all: &mut Bench<'_>) {
     for (old, new) in CONFUSED {
         all.swap(1, &format!(r"\b({old})\("), old, new);
     }
-    all.each(2, r"\w\((([\w.]+), ([\w.]+))\)", |c| Some(("arguments swapped".to_owned(), format!("{}, {}", &c[3], &c[2]))));
-    all.each(2, r"\w\([\w.]+, (([\w.]+), ([\w.]+))\)", |c| Some(("arguments swapped".to_owned(), format!("{}, {}", &c[3], &c[2]))));
-    all.each(2, r"(([a-z_]\w*) - ([a-z_]\w*))", |c| Some(("operands swapped".to_owned(), format!("{} - {}", &c[3], &c[2]))));
+    all.each(2, r"\w\((([\w.]+), ([\w.]+))\)", |c| {
+        Some((
+            "arguments swapped".to_owned(),
+            format!("{}, {}", &c[3], &c[2]),
+        ))
+    });
+    all.each(2, r"\w\([\w.]+, (([\w.]+), ([\w.]+))\)", |c| {
+        Some((
+            "arguments swapped".to_owned(),
+            format!("{}, {}", &c[3], &c[2]),
+        ))
+    });
+    all.each(2, r"(([a-z_]\w*) - ([a-z_]\w*))", |c| {
+        Some((
+            "operands swapped".to_owned(),
+            format!("{} - {}", &c[3], &c[2]),
+        ))
+    });
     all.swap(3, r"\breverse=(True)", "True", &["False"]);
 }
 
 /// Nothing where something is needed: only when the failure speaks of it.
 fn missing(all: &mut Bench<'_>) {
-    let Line { lang, text, code, message } = all.line;
+    let Line {
+        lang,
+        text,
+        code,
+        message,
+    } = all.line;
     let indent = &text[..text.len() - text.trim_start().len()];
     if lang == Lang::Python && (message.contains("NoneType") || message.contains("None")) {
         if let Ok(regex) = Regex::new(r"\b([a-z_]\w*)(?:\.|\[)") {
-            let names: BTreeSet<&str> =
-                regex.captures_iter(code).filter_map(|c| c.get(1)).map(|m| m.as_str()).filter(|n| *n != "self").collect();
+            let names: BTreeSet<&str> = regex
+                .captures_iter(code)
+                .filter_map(|c| c.get(1))
+                .map(|m| m.as_str())
+                .filter(|n| *n != "self")
+                .collect();
             for name in names.into_iter().take(3) {
                 for value in ["None", "0", "\"\""] {
-                    let text = format!("{indent}if {name} is None:\n{indent}    return {value}\n{text}");
-                    all.list.push(Variant { template: format!("return {value} when {name} is None"), text, rank: 1 });
+                    let text =
+                        format!("{indent}if {name} is None:\n{indent}    return {value}\n{text}");
+                    all.list.push(Variant {
+                        template: format!("return {value} when {name} is None"),
+                        text,
+                        rank: 1,
+                    });
                 }
             }
         }
-        all.each(1, r"\b([a-z_]\w*)\.\w", |c| (&c[1] != "self").then(|| ("(… or empty)".to_owned(), format!("({} or \"\")", &c[1]))));
+        all.each(1, r"\b([a-z_]\w*)\.\w", |c| {
+            (&c[1] != "self").then(|| ("(… or empty)".to_owned(), format!("({} or \"\")", &c[1])))
+        });
     }
     if lang == Lang::Js && (message.contains("undefined") || message.contains("null")) {
-        all.each(1, r"\w(\.)[a-zA-Z_]", |_| Some(("?. for .".to_owned(), "?.".to_owned())));
+        all.each(1, r"\w(\.)[a-zA-Z_]", |_| {
+            Some(("?. for .".to_owned(), "?.".to_owned()))
+        });
     }
-    let is_call = Regex::new(r"^\s*[\w.]+(?:\(.*\)|\[.*\])?;?\s*$").is_ok_and(|regex| regex.is_match(code));
-    let keyword = ["return", "break", "continue", "pass", "raise", "yield", "else"].iter().any(|word| code.trim_start().starts_with(word));
-    if matches!(lang, Lang::Python | Lang::Js) && (message.contains("None") || message.contains("undefined")) && is_call && !keyword {
-        all.list.push(Variant { template: "return it".to_owned(), text: format!("{indent}return {}", text.trim_start()), rank: 1 });
+    let is_call =
+        Regex::new(r"^\s*[\w.]+(?:\(.*\)|\[.*\])?;?\s*$").is_ok_and(|regex| regex.is_match(code));
+    let keyword = [
+        "return", "break", "continue", "pass", "raise", "yield", "else",
+    ]
+    .iter()
+    .any(|word| code.trim_start().starts_with(word));
+    if matches!(lang, Lang::Python | Lang::Js)
+        && (message.contains("None") || message.contains("undefined"))
+        && is_call
+        && !keyword
+    {
+        all.list.push(Variant {
+            template: "return it".to_owned(),
+            text: format!("{indent}return {}", text.trim_start()),
+            rank: 1,
+        });
     }
 }
 
@@ -296,37 +418,109 @@ mod tests {
 
     fn texts(lang: Lang, text: &str, message: &str) -> Vec<String> {
         let code = mask(lang, text);
-        variants(Line { lang, text, code: &code, message }).into_iter().map(|variant| variant.text).collect()
+        variants(Line {
+            lang,
+            text,
+            code: &code,
+            message,
+        })
+        .into_iter()
+        .map(|variant| variant.text)
+        .collect()
     }
 
     #[test]
     fn common_mistakes_have_a_template() {
         let cases = [
             (Lang::Python, "    if a > limit:", "    if a >= limit:"),
-            (Lang::Python, "    return y % 100 != 0 or y % 200 == 0", "    return y % 100 != 0 or y % 400 == 0"),
-            (Lang::Python, "    for n in range(1, count):", "    for n in range(1, count + 1):"),
-            (Lang::Python, "    kilograms = grams // 1000", "    kilograms = -(-grams // 1000)"),
-            (Lang::Python, "    full, rest = divmod(total - 1, size)", "    full, rest = divmod(total, size)"),
-            (Lang::Python, "    return price * (100 + percent)", "    return price * (100 - percent)"),
-            (Lang::Js, "  if (!done && ready) {", "  if (done && ready) {"),
-            (Lang::Js, "  return Math.floor(x / 2);", "  return Math.ceil(x / 2);"),
-            (Lang::Rust, "    for n in 0..limit {", "    for n in 0..=limit {"),
-            (Lang::Rust, "        self.present + self.reserved", "        self.present - self.reserved"),
+            (
+                Lang::Python,
+                "    return y % 100 != 0 or y % 200 == 0",
+                "    return y % 100 != 0 or y % 400 == 0",
+            ),
+            (
+                Lang::Python,
+                "    for n in range(1, count):",
+                "    for n in range(1, count + 1):",
+            ),
+            (
+                Lang::Python,
+                "    kilograms = grams // 1000",
+                "    kilograms = -(-grams // 1000)",
+            ),
+            (
+                Lang::Python,
+                "    full, rest = divmod(total - 1, size)",
+                "    full, rest = divmod(total, size)",
+            ),
+            (
+                Lang::Python,
+                "    return price * (100 + percent)",
+                "    return price * (100 - percent)",
+            ),
+            (
+                Lang::Js,
+                "  if (!done && ready) {",
+                "  if (done && ready) {",
+            ),
+            (
+                Lang::Js,
+                "  return Math.floor(x / 2);",
+                "  return Math.ceil(x / 2);",
+            ),
+            (
+                Lang::Rust,
+                "    for n in 0..limit {",
+                "    for n in 0..=limit {",
+            ),
+            (
+                Lang::Rust,
+                "        self.present + self.reserved",
+                "        self.present - self.reserved",
+            ),
             (Lang::Go, "\tif a && b {", "\tif a || b {"),
-            (Lang::Python, "    return move(target, source)", "    return move(source, target)"),
+            (
+                Lang::Python,
+                "    return move(target, source)",
+                "    return move(source, target)",
+            ),
             (Lang::Python, "    return a-b", "    return a+b"),
             (Lang::Python, "    if a<b:", "    if a<=b:"),
-            (Lang::Python, "    return y%100!=0 or y%400!=0", "    return y%100!=0 or y%400==0"),
+            (
+                Lang::Python,
+                "    return y%100!=0 or y%400!=0",
+                "    return y%100!=0 or y%400==0",
+            ),
             (Lang::Python, "    return items[n-1]", "    return items[n]"),
-            (Lang::Python, "    return grams//kilo", "    return -(-grams // kilo)"),
-            (Lang::Python, "    return move(target,source)", "    return move(source, target)"),
-            (Lang::Js, "  for(let i=0;i<=n;i++) sum+=i;", "  for(let i=0;i<n;i++) sum+=i;"),
+            (
+                Lang::Python,
+                "    return grams//kilo",
+                "    return -(-grams // kilo)",
+            ),
+            (
+                Lang::Python,
+                "    return move(target,source)",
+                "    return move(source, target)",
+            ),
+            (
+                Lang::Js,
+                "  for(let i=0;i<=n;i++) sum+=i;",
+                "  for(let i=0;i<n;i++) sum+=i;",
+            ),
             (Lang::Js, "  return a&&b;", "  return a||b;"),
-            (Lang::Rust, "        self.present+self.reserved", "        self.present-self.reserved"),
+            (
+                Lang::Rust,
+                "        self.present+self.reserved",
+                "        self.present-self.reserved",
+            ),
             (Lang::Go, "\tif a==b {", "\tif a!=b {"),
         ];
         for (lang, old, new) in cases {
-            assert!(texts(lang, old, "").contains(&new.to_owned()), "{old}: {:#?}", texts(lang, old, ""));
+            assert!(
+                texts(lang, old, "").contains(&new.to_owned()),
+                "{old}: {:#?}",
+                texts(lang, old, "")
+            );
         }
     }
 
@@ -334,15 +528,34 @@ mod tests {
     fn failures_that_speak_of_nothing_get_guards() {
         let guarded = "    if name is None:\n        return \"\"\n    return name.strip()";
         let message = "AttributeError: 'NoneType' object has no attribute 'strip'";
-        assert!(texts(Lang::Python, "    return name.strip()", message).contains(&guarded.to_owned()));
+        assert!(
+            texts(Lang::Python, "    return name.strip()", message).contains(&guarded.to_owned())
+        );
         assert!(!texts(Lang::Python, "    return name.strip()", "").contains(&guarded.to_owned()));
-        assert!(texts(Lang::Python, "    total(items)", "AssertionError: None != 3").contains(&"    return total(items)".to_owned()));
-        assert!(texts(Lang::Js, "  return a.b;", "Cannot read properties of undefined").contains(&"  return a?.b;".to_owned()));
+        assert!(
+            texts(
+                Lang::Python,
+                "    total(items)",
+                "AssertionError: None != 3"
+            )
+            .contains(&"    return total(items)".to_owned())
+        );
+        assert!(
+            texts(
+                Lang::Js,
+                "  return a.b;",
+                "Cannot read properties of undefined"
+            )
+            .contains(&"  return a?.b;".to_owned())
+        );
     }
 
     #[test]
     fn strings_and_comments_are_left_alone() {
-        assert_eq!(texts(Lang::Python, "    log('a < b and 100')  # x + 1", ""), Vec::<String>::new());
+        assert_eq!(
+            texts(Lang::Python, "    log('a < b and 100')  # x + 1", ""),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
@@ -355,14 +568,25 @@ mod tests {
         ];
         for (lang, line) in all {
             let made = texts(lang, line, "");
-            let is_broken = |text: &String| ["+1)", "<=", ">=", "- >", "[]/", " / "].iter().any(|sign| text.contains(sign));
+            let is_broken = |text: &String| {
+                ["+1)", "<=", ">=", "- >", "[]/", " / "]
+                    .iter()
+                    .any(|sign| text.contains(sign))
+            };
             assert!(!made.iter().any(is_broken), "{line}: {made:#?}");
         }
     }
 
     #[test]
     fn odd_lines_never_panic() {
-        for text in ["", "ä < ö", "é - 1", "\u{1F600} + 1 and", "((((", "9999999999999999999 < 1"] {
+        for text in [
+            "",
+            "ä < ö",
+            "é - 1",
+            "\u{1F600} + 1 and",
+            "((((",
+            "9999999999999999999 < 1",
+        ] {
             for lang in [Lang::Python, Lang::Js, Lang::Rust, Lang::Go] {
                 let _ = texts(lang, text, "None undefined");
             }

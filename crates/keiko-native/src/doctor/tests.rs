@@ -26,15 +26,28 @@ impl Phase for FirstRun {
             let place = place(&project);
             let program = program(project.toolchain);
             if !facts.has(program) {
-                facts.left_out(format!("tests of {place}"), format!("{program} is not there in the sandbox"), format!("install {program}"));
+                facts.left_out(
+                    format!("tests of {place}"),
+                    format!("{program} is not there in the sandbox"),
+                    format!("install {program}"),
+                );
                 continue;
             }
             let Some(plan) = keiko_runners::plan(&project, None) else {
-                facts.left_out(format!("tests of {place}"), "no test runner that is known was found", "");
+                facts.left_out(
+                    format!("tests of {place}"),
+                    "no test runner that is known was found",
+                    "",
+                );
                 continue;
             };
             let id = format!("tests-{}", facts.suites.len() + 1);
-            calls.push(run_tests(id, format!("run the tests of {place}: {}", plan.shown), &plan, &[]));
+            calls.push(run_tests(
+                id,
+                format!("run the tests of {place}: {}", plan.shown),
+                &plan,
+                &[],
+            ));
             facts.suites.push(Suite {
                 project,
                 plan,
@@ -50,18 +63,24 @@ impl Phase for FirstRun {
 
     fn fold(&mut self, facts: &mut Facts, answers: &[Answer]) -> Vec<NativeCall> {
         for (index, answer) in answers.iter().enumerate() {
-            let Some(suite) = facts.suites.get_mut(index) else { break };
+            let Some(suite) = facts.suites.get_mut(index) else {
+                break;
+            };
             suite.duration_ms = answer.duration_ms();
             let place = place(&suite.project);
             match answer.tests(&suite.plan) {
                 Ok((summary, cases)) => {
-                    facts.report.suites.push(SuiteReport::new(&place, &summary, &cases));
+                    facts
+                        .report
+                        .suites
+                        .push(SuiteReport::new(&place, &summary, &cases));
                     suite.first = Some((summary, cases));
                 }
                 Err(why) => {
                     let suite = suite.clone();
                     let (why, by_hand) = explain(&suite.project, &why, &facts.sources);
-                    let declared = suite.project.needs_prepare && suite.project.preparation.is_some();
+                    let declared =
+                        suite.project.needs_prepare && suite.project.preparation.is_some();
                     // What was tried and failed a moment ago is no advice; its reason stands beside.
                     let failed = facts.not_installable.contains(&suite.project.dir);
                     let enable = match declared && !by_hand.is_empty() {
@@ -82,13 +101,24 @@ impl Phase for FirstRun {
 fn explain(project: &Project, why: &str, sources: &Sources) -> (String, String) {
     let prefix = join(&project.dir, "");
     let is_test = |path: &&String| {
-        path.starts_with(&prefix) && (is_test_file(path) || path.rsplit('/').next().is_some_and(|name| name.contains("test")))
+        path.starts_with(&prefix)
+            && (is_test_file(path)
+                || path
+                    .rsplit('/')
+                    .next()
+                    .is_some_and(|name| name.contains("test")))
     };
-    if project.toolchain == Toolchain::Python && !sources.cut && !sources.files.keys().any(|path| is_test(&path)) {
+    if project.toolchain == Toolchain::Python
+        && !sources.cut
+        && !sources.files.keys().any(|path| is_test(&path))
+    {
         return (NO_TESTS.to_owned(), String::new());
     }
     if let Some(program) = missing_program(why) {
-        return (format!("its test script calls {program}, which is not there in the sandbox"), enable(project, why));
+        return (
+            format!("its test script calls {program}, which is not there in the sandbox"),
+            enable(project, why),
+        );
     }
     let said = first_line(why);
     let signs = [
@@ -107,14 +137,21 @@ fn explain(project: &Project, why: &str, sources: &Sources) -> (String, String) 
         None => said,
     };
     if project.needs_prepare && lacks {
-        (format!("dependencies are missing ({said})"), enable(project, why))
+        (
+            format!("dependencies are missing ({said})"),
+            enable(project, why),
+        )
     } else {
         (said, enable_if(project, why, lacks))
     }
 }
 
 fn enable_if(project: &Project, why: &str, lacks: bool) -> String {
-    if lacks { enable(project, why) } else { String::new() }
+    if lacks {
+        enable(project, why)
+    } else {
+        String::new()
+    }
 }
 
 /// The program that a shell did not find.
@@ -141,26 +178,41 @@ fn enable(project: &Project, why: &str) -> String {
     let has = |name: &str| project.manifests.iter().any(|manifest| manifest == name);
     let install = match project.toolchain {
         Toolchain::Python => {
-            let mut wanted: Vec<String> =
-                project.manifests.iter().filter(|name| name.ends_with(".txt")).map(|name| format!("-r {name}")).collect();
+            let mut wanted: Vec<String> = project
+                .manifests
+                .iter()
+                .filter(|name| name.ends_with(".txt"))
+                .map(|name| format!("-r {name}"))
+                .collect();
             if project.runner.as_deref() == Some("pytest") {
                 wanted.push("pytest".to_owned());
             }
             if wanted.is_empty() || has("setup.py") {
                 wanted.push(".".to_owned());
             }
-            format!("python3 -m venv .venv && . .venv/bin/activate && pip install {}", wanted.join(" "))
+            format!(
+                "python3 -m venv .venv && . .venv/bin/activate && pip install {}",
+                wanted.join(" ")
+            )
         }
         Toolchain::Node => "npm install".to_owned(),
         Toolchain::Rust => "cargo fetch".to_owned(),
         Toolchain::Go => "go mod download".to_owned(),
     };
-    if project.dir.is_empty() { install } else { format!("cd {} && {install}", project.dir) }
+    if project.dir.is_empty() {
+        install
+    } else {
+        format!("cd {} && {install}", project.dir)
+    }
 }
 
 /// The project's folder, for people.
 pub(super) fn place(project: &Project) -> String {
-    if project.dir.is_empty() { "the root".to_owned() } else { project.dir.clone() }
+    if project.dir.is_empty() {
+        "the root".to_owned()
+    } else {
+        project.dir.clone()
+    }
 }
 
 /// What a toolchain cannot do without.
@@ -178,34 +230,76 @@ mod shown {
     use super::*;
 
     fn project(dir: &str, toolchain: Toolchain, needs_prepare: bool) -> Project {
-        let runner = Some(if toolchain == Toolchain::Node { "npm" } else { "pytest" }.to_owned());
-        Project { dir: dir.to_owned(), toolchain, manifests: Vec::new(), runner, needs_prepare, ..Project::default() }
+        let runner = Some(
+            if toolchain == Toolchain::Node {
+                "npm"
+            } else {
+                "pytest"
+            }
+            .to_owned(),
+        );
+        Project {
+            dir: dir.to_owned(),
+            toolchain,
+            manifests: Vec::new(),
+            runner,
+            needs_prepare,
+            ..Project::default()
+        }
     }
 
     fn with(path: &str) -> Sources {
-        Sources { files: [(path.to_owned(), String::new())].into(), cut: false }
+        Sources {
+            files: [(path.to_owned(), String::new())].into(),
+            cut: false,
+        }
     }
 
     #[test]
     fn a_folder_without_tests_lacks_no_dependencies() {
         let docs = project("docs", Toolchain::Python, true);
-        let (why, enable) = explain(&docs, "python3 -m pytest -q: pytest is not installed in the sandbox", &with("docs/conf.py"));
-        assert_eq!((why.as_str(), enable.as_str()), ("no test file is there", ""));
-        let (why, enable) = explain(&docs, "python3 -m pytest -q: pytest is not installed in the sandbox", &with("docs/test_a.py"));
-        assert!(why.starts_with("dependencies are missing") && enable.contains("pip install"), "{why} {enable}");
+        let (why, enable) = explain(
+            &docs,
+            "python3 -m pytest -q: pytest is not installed in the sandbox",
+            &with("docs/conf.py"),
+        );
+        assert_eq!(
+            (why.as_str(), enable.as_str()),
+            ("no test file is there", "")
+        );
+        let (why, enable) = explain(
+            &docs,
+            "python3 -m pytest -q: pytest is not installed in the sandbox",
+            &with("docs/test_a.py"),
+        );
+        assert!(
+            why.starts_with("dependencies are missing") && enable.contains("pip install"),
+            "{why} {enable}"
+        );
     }
 
     #[test]
     fn a_script_is_told_with_the_program_it_misses() {
         let why = "npm test: the runner is not there in the sandbox\n> a@1.0.0 test\n> mocha -R dot\n\nsh: 1: mocha: not found";
-        let (said, _) = explain(&project("", Toolchain::Node, false), why, &Sources::default());
-        assert_eq!(said, "its test script calls mocha, which is not there in the sandbox");
+        let (said, _) = explain(
+            &project("", Toolchain::Node, false),
+            why,
+            &Sources::default(),
+        );
+        assert_eq!(
+            said,
+            "its test script calls mocha, which is not there in the sandbox"
+        );
     }
 
     #[test]
     fn what_cannot_be_loaded_is_told_with_file_and_module() {
         let why = "python3 -m pytest -q: the tests could not be loaded\ntests/test_a.py: collection failure\nE   ModuleNotFoundError: No module named 'attr'";
-        let (said, _) = explain(&project("", Toolchain::Python, true), why, &with("tests/test_a.py"));
+        let (said, _) = explain(
+            &project("", Toolchain::Python, true),
+            why,
+            &with("tests/test_a.py"),
+        );
         assert_eq!(
             said,
             "dependencies are missing (python3 -m pytest -q: the tests could not be loaded: tests/test_a.py: No module named 'attr')"
@@ -215,7 +309,11 @@ mod shown {
     #[test]
     fn a_hanging_test_is_no_missing_dependency() {
         let why = "python3 -m pytest -q: the tests were stopped at the time limit after 600 s; a test may hang";
-        let (said, enable) = explain(&project("", Toolchain::Python, true), why, &with("test_a.py"));
+        let (said, enable) = explain(
+            &project("", Toolchain::Python, true),
+            why,
+            &with("test_a.py"),
+        );
         assert_eq!((said.as_str(), enable.as_str()), (why, ""));
     }
 }

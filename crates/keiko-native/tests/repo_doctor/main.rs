@@ -1,6 +1,9 @@
 //! The doctor finds what was put into the repositories under `evals/repo-doctor`, and nothing in the clean ones.
 
-#![allow(clippy::unwrap_used, reason = "a driver for tests: what fails here fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a driver for tests: what fails here fails the test"
+)]
 
 mod yard;
 
@@ -25,7 +28,11 @@ fn examine(path: &Path, case: &Case) -> Option<(DoctorReport, Found)> {
         eprintln!("{}", finish.report.text_or_empty());
     }
     if !report.fixes.iter().any(|fix| fix.kept) {
-        assert_eq!(yard.tree(), before, "{name}: the workspace was not put back");
+        assert_eq!(
+            yard.tree(),
+            before,
+            "{name}: the workspace was not put back"
+        );
     }
     let data = finish.data.unwrap();
     let told: DoctorReport = serde_json::from_str(data.text().unwrap()).unwrap();
@@ -45,10 +52,26 @@ fn missed(wanted: impl Fn(&Case) -> bool) -> Vec<String> {
         if !wanted(&case) || only.as_ref().is_some_and(|only| *only != name) {
             continue;
         }
-        let Some((report, found)) = examine(&path, &case) else { continue };
-        missed.extend(case.expect.iter().filter(|expect| !expect.is_met(&found)).map(|expect| format!("{name}: {expect:?}")));
-        if case.clean && !(report.is_clean() && report.guilty.is_empty() && report.suspects.is_empty() && report.candidates.is_empty()) {
-            missed.push(format!("{name} is clean, but: {}\n{}", report.summary(), report.markdown()));
+        let Some((report, found)) = examine(&path, &case) else {
+            continue;
+        };
+        missed.extend(
+            case.expect
+                .iter()
+                .filter(|expect| !expect.is_met(&found))
+                .map(|expect| format!("{name}: {expect:?}")),
+        );
+        if case.clean
+            && !(report.is_clean()
+                && report.guilty.is_empty()
+                && report.suspects.is_empty()
+                && report.candidates.is_empty())
+        {
+            missed.push(format!(
+                "{name} is clean, but: {}\n{}",
+                report.summary(),
+                report.markdown()
+            ));
         }
         if case.clean && report.suites.is_empty() {
             missed.push(format!("{name}: its tests did not run"));
@@ -59,17 +82,26 @@ fn missed(wanted: impl Fn(&Case) -> bool) -> Vec<String> {
 
 #[test]
 fn python_defects_are_found() {
-    assert_eq!(missed(|case| !case.clean && case.language == "python"), Vec::<String>::new());
+    assert_eq!(
+        missed(|case| !case.clean && case.language == "python"),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn javascript_defects_are_found() {
-    assert_eq!(missed(|case| !case.clean && case.language == "javascript"), Vec::<String>::new());
+    assert_eq!(
+        missed(|case| !case.clean && case.language == "javascript"),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn rust_and_go_defects_are_found() {
-    assert_eq!(missed(|case| !case.clean && (case.language == "rust" || case.language == "go")), Vec::<String>::new());
+    assert_eq!(
+        missed(|case| !case.clean && (case.language == "rust" || case.language == "go")),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

@@ -14,7 +14,10 @@ use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 /// Keiko's reporter, as the sandbox lays it out.
-const REPORTERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../keiko-workspace/src/harness");
+const REPORTERS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../keiko-workspace/src/harness"
+);
 
 /// A folder with a git repository.
 pub(crate) struct Yard {
@@ -30,9 +33,16 @@ impl Yard {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("repo-doctor-{name}"));
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).unwrap();
-        let yard = Yard { root, loud: std::env::var_os("YARD_LOUD").is_some() };
+        let yard = Yard {
+            root,
+            loud: std::env::var_os("YARD_LOUD").is_some(),
+        };
         yard.git(&["init", "-q", "-b", "main"]);
-        for (name, value) in [("user.name", "Test"), ("user.email", "test@example.invalid"), ("commit.gpgsign", "false")] {
+        for (name, value) in [
+            ("user.name", "Test"),
+            ("user.email", "test@example.invalid"),
+            ("commit.gpgsign", "false"),
+        ] {
             yard.git(&["config", name, value]);
         }
         lay_out(case, &yard.root, |subject| yard.commit(subject)).unwrap();
@@ -68,9 +78,15 @@ impl Yard {
                 fs::write(self.root.join(path), text.text().unwrap()).unwrap();
                 Ok((written(path), true))
             }
-            JailOp::Git(GitOp::Log { limit }) => {
-                Ok((text(self.git(&["log", "--date=short", "--format=%h %ad %an: %s", &format!("-n{limit}")])), false))
-            }
+            JailOp::Git(GitOp::Log { limit }) => Ok((
+                text(self.git(&[
+                    "log",
+                    "--date=short",
+                    "--format=%h %ad %an: %s",
+                    &format!("-n{limit}"),
+                ])),
+                false,
+            )),
             JailOp::Git(GitOp::Checkout { revision }) => {
                 self.git(&["checkout", "-q", "-f", "--detach", revision]);
                 self.git(&["clean", "-fdq"]);
@@ -89,7 +105,10 @@ impl Yard {
             other => Err(format!("not possible here: {other:?}")),
         };
         match done {
-            Ok((body, changes)) => Outcome::Done(Report::Jail(JailReport { body, tree: changes.then(|| self.tree()) })),
+            Ok((body, changes)) => Outcome::Done(Report::Jail(JailReport {
+                body,
+                tree: changes.then(|| self.tree()),
+            })),
             Err(why) => Outcome::Failed(Fault::new(Code(5999), why)),
         }
     }
@@ -97,16 +116,27 @@ impl Yard {
     fn exec(&self, spec: &ExecSpec) -> ExecReport {
         let words = match &spec.command {
             Command::Argv(words) => words.clone(),
-            Command::Shell(script) => vec!["/bin/sh".into(), "-c".into(), script.text().unwrap().into()],
+            Command::Shell(script) => {
+                vec!["/bin/sh".into(), "-c".into(), script.text().unwrap().into()]
+            }
         };
         // Reports for the runner's eyes go to a folder of the jail; here each yard has its own.
         let private = format!("{}/.git/keiko-", self.root.display());
         let harness = format!("{}/.git/harness/", self.root.display());
-        let words: Vec<String> = words.iter().map(|word| word.replace("/results/", &private).replace("/harness/", &harness)).collect();
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| {
+                word.replace("/results/", &private)
+                    .replace("/harness/", &harness)
+            })
+            .collect();
         if spec.report.is_some() {
             fs::create_dir_all(&harness).unwrap();
             for file in fs::read_dir(REPORTERS).unwrap().flatten() {
-                let text = fs::read_to_string(file.path()).unwrap().replace("/results/", &private).replace("/harness/", &harness);
+                let text = fs::read_to_string(file.path())
+                    .unwrap()
+                    .replace("/results/", &private)
+                    .replace("/harness/", &harness);
                 fs::write(format!("{harness}{}", file.file_name().display()), text).unwrap();
             }
             let _ = fs::remove_file(format!("{private}keiko.report"));
@@ -115,10 +145,23 @@ impl Yard {
         let (out, err) = (self.root.join(".git/out"), self.root.join(".git/err"));
         let begun = Instant::now();
         let mut process = Process::new(&words[0]);
-        process.args(&words[1..]).current_dir(self.root.join(&spec.cwd)).envs(&spec.env).env("CI", "1");
-        let stdin = spec.report.map(|_| format!("{}\n", "00".repeat(32)).into()).or_else(|| spec.stdin.clone());
-        process.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        process.stdout(fs::File::create(&out).unwrap()).stderr(fs::File::create(&err).unwrap());
+        process
+            .args(&words[1..])
+            .current_dir(self.root.join(&spec.cwd))
+            .envs(&spec.env)
+            .env("CI", "1");
+        let stdin = spec
+            .report
+            .map(|_| format!("{}\n", "00".repeat(32)).into())
+            .or_else(|| spec.stdin.clone());
+        process.stdin(if stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
+        process
+            .stdout(fs::File::create(&out).unwrap())
+            .stderr(fs::File::create(&err).unwrap());
         let end = match process.spawn() {
             Err(error) => End::NotStarted(error.to_string()),
             Ok(mut child) => {
@@ -138,21 +181,30 @@ impl Yard {
                 }
             }
         };
-        let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
+        let read =
+            |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
         let artifacts = spec.collect.iter().filter_map(|path| {
-            let text = fs::read_to_string(self.root.join(path.replace("/results/", &private))).ok()?;
+            let text =
+                fs::read_to_string(self.root.join(path.replace("/results/", &private))).ok()?;
             Some((path.clone(), text.into()))
         });
         // The codes are not checked here: the sandbox's own tests do that.
-        let records = spec.report.map(|_| read(Path::new(&format!("{private}keiko.report"))));
-        let records =
-            records.map(|text| text.lines().filter_map(|line| line.splitn(3, ' ').nth(2)).map(|line| format!("{line}\n")).collect());
+        let records = spec
+            .report
+            .map(|_| read(Path::new(&format!("{private}keiko.report"))));
+        let records = records.map(|text| {
+            text.lines()
+                .filter_map(|line| line.splitn(3, ' ').nth(2))
+                .map(|line| format!("{line}\n"))
+                .collect()
+        });
         let reported = records.as_ref().map(|text: &String| Reported {
             records: text.lines().count() as u32,
             ended: text.contains("\n{\"kind\":\"end\"") || text.starts_with("{\"kind\":\"end\""),
             forged: 0,
         });
-        let artifacts = artifacts.chain(records.map(|text| (keiko_contracts::jail::REPORT.to_owned(), text.into())));
+        let artifacts = artifacts
+            .chain(records.map(|text| (keiko_contracts::jail::REPORT.to_owned(), text.into())));
         ExecReport {
             reported,
             end,
@@ -166,12 +218,16 @@ impl Yard {
     }
 
     fn edit(&self, path: &str, edits: &[Edit]) -> Result<JailBody, String> {
-        let mut whole = fs::read_to_string(self.root.join(path)).map_err(|error| error.to_string())?;
+        let mut whole =
+            fs::read_to_string(self.root.join(path)).map_err(|error| error.to_string())?;
         for edit in edits {
             let (old, new) = (edit.old.text().unwrap(), edit.new.text().unwrap());
             if whole.matches(old).count() != 1 {
                 let nearest = whole.clone().into();
-                return Ok(JailBody::Refused { why: format!("{} matches", whole.matches(old).count()), nearest });
+                return Ok(JailBody::Refused {
+                    why: format!("{} matches", whole.matches(old).count()),
+                    nearest,
+                });
             }
             whole = whole.replacen(old, new, 1);
         }
@@ -228,33 +284,64 @@ impl Yard {
     }
 
     fn git(&self, words: &[&str]) -> String {
-        let output = Process::new("git").args(words).current_dir(&self.root).output().unwrap();
-        assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Process::new("git")
+            .args(words)
+            .current_dir(&self.root)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "git {words:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 }
 
 /// A program can be started.
 pub(crate) fn has(program: &str) -> bool {
-    let word = if program == "go" { "version" } else { "--version" };
-    Process::new(program).arg(word).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    let word = if program == "go" {
+        "version"
+    } else {
+        "--version"
+    };
+    Process::new(program)
+        .arg(word)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 fn written(path: &str) -> JailBody {
-    JailBody::Written(WriteReport { path: path.to_owned(), created: false, diff: "".into(), matched: None })
+    JailBody::Written(WriteReport {
+        path: path.to_owned(),
+        created: false,
+        diff: "".into(),
+        matched: None,
+    })
 }
 
 fn text(text: String) -> JailBody {
-    JailBody::Text(TextReport { total: text.lines().count() as u32, text: text.into(), truncated: false })
+    JailBody::Text(TextReport {
+        total: text.lines().count() as u32,
+        text: text.into(),
+        truncated: false,
+    })
 }
 
 fn tell(outcome: &Outcome<Report>) -> String {
     match outcome {
-        Outcome::Done(Report::Jail(JailReport { body: JailBody::Exec(report), .. })) => {
+        Outcome::Done(Report::Jail(JailReport {
+            body: JailBody::Exec(report),
+            ..
+        })) => {
             let err: String = report.stderr.text_or_empty().chars().take(400).collect();
             format!("{:?} in {} ms {err}", report.end, report.duration_ms)
         }
-        Outcome::Done(Report::Jail(JailReport { body, .. })) => format!("{body:?}").chars().take(100).collect(),
+        Outcome::Done(Report::Jail(JailReport { body, .. })) => {
+            format!("{body:?}").chars().take(100).collect()
+        }
         other => format!("{other:?}").chars().take(200).collect(),
     }
 }

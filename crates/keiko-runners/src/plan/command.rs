@@ -9,10 +9,21 @@ pub(super) const WALL_MS: u32 = 600_000;
 
 /// The command, from the workspace's root.
 pub(super) fn in_folder(project: &Project, command: &str) -> String {
-    if project.dir.is_empty() { command.to_owned() } else { format!("cd {} && {command}", quoted(&project.dir)) }
+    if project.dir.is_empty() {
+        command.to_owned()
+    } else {
+        format!("cd {} && {command}", quoted(&project.dir))
+    }
 }
 
 pub(super) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    let plain = !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
+    if plain {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }

@@ -49,28 +49,55 @@ pub enum Granularity {
 #[must_use]
 pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
     let runner = project.runner.as_deref()?;
-    let filter = filter.map(|filter| filter.trim().trim_start_matches('-')).filter(|filter| !filter.is_empty());
+    let filter = filter
+        .map(|filter| filter.trim().trim_start_matches('-'))
+        .filter(|filter| !filter.is_empty());
     let mut argv: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
     let mut reporter = None;
     match runner {
         "pytest" => {
-            add(&["python3", PYTHON, "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors"]);
+            add(&[
+                "python3",
+                PYTHON,
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "--continue-on-collection-errors",
+            ]);
             // What is named is run instead of what the project names.
             let by_place = filter.is_some_and(is_place);
-            let words = ways::best(project).iter().filter(|word| !by_place || word.starts_with('-'));
+            let words = ways::best(project)
+                .iter()
+                .filter(|word| !by_place || word.starts_with('-'));
             add(&words.map(String::as_str).collect::<Vec<_>>());
-            add(&filter.map(pytest_filter).unwrap_or_default().iter().map(String::as_str).collect::<Vec<_>>());
+            add(&filter
+                .map(pytest_filter)
+                .unwrap_or_default()
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>());
             reporter = Some(ReporterKind::Python);
         }
         "unittest" => {
             reporter = Some(ReporterKind::Python);
             let script = ways::best(project);
-            add(&["python3", PYTHON, if script.is_empty() { "unittest" } else { "script" }]);
+            add(&[
+                "python3",
+                PYTHON,
+                if script.is_empty() {
+                    "unittest"
+                } else {
+                    "script"
+                },
+            ]);
             add(&script.iter().map(String::as_str).collect::<Vec<_>>());
             match filter {
                 None if script.is_empty() => add(&["-v"]),
-                Some(name) if script.is_empty() && name.contains('.') && !name.contains('*') => add(&["-v", name]),
+                Some(name) if script.is_empty() && name.contains('.') && !name.contains('*') => {
+                    add(&["-v", name])
+                }
                 Some(pattern) if script.is_empty() => add(&["-v", "-k", pattern]),
                 Some(name) if takes_names(script) => add(&[name]),
                 _ => {}
@@ -80,28 +107,52 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
             add(&["sh", "-c", &ways::of_cargo(project), "sh"]);
             add(filter.as_slice());
         }
-        "vitest" | "jest" | "mocha" | "node" | "npm" => return Some(scripts::plan(project, runner, filter)),
+        "vitest" | "jest" | "mocha" | "node" | "npm" => {
+            return Some(scripts::plan(project, runner, filter));
+        }
         "go" => {
             add(&["go", "test", "-json", "-timeout", GO_PACKAGE]);
-            add(&ways::best(project).iter().map(String::as_str).collect::<Vec<_>>());
-            add(&go_filter(filter).iter().map(String::as_str).collect::<Vec<_>>());
+            add(&ways::best(project)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>());
+            add(&go_filter(filter)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>());
         }
         _ => return None,
     }
     let shown_in = |way: &[String]| shown(runner, &argv, project, way);
     let shown = shown_in(ways::best(project));
-    let others = ways::others(project).iter().map(|way| shown_in(way)).collect();
-    let limits = Limits { wall_ms: WALL_MS, output_bytes: 4 << 20, ..Limits::default() };
+    let others = ways::others(project)
+        .iter()
+        .map(|way| shown_in(way))
+        .collect();
+    let limits = Limits {
+        wall_ms: WALL_MS,
+        output_bytes: 4 << 20,
+        ..Limits::default()
+    };
     let spec = ExecSpec {
         command: Command::Argv(argv),
         cwd: project.dir.clone(),
-        env: environment(runner).into_iter().chain(project.env.clone()).collect(),
+        env: environment(runner)
+            .into_iter()
+            .chain(project.env.clone())
+            .collect(),
         stdin: None,
         limits,
         collect: Vec::new(),
         report: reporter,
     };
-    Some(TestPlan { runner: runner.to_owned(), spec, shown, others, granularity: Granularity::Tests })
+    Some(TestPlan {
+        runner: runner.to_owned(),
+        spec,
+        shown,
+        others,
+        granularity: Granularity::Tests,
+    })
 }
 
 /// How one test of an earlier run is run alone, in the same way as among the others. `None` where its runner's tests cannot be
@@ -115,11 +166,17 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
     let selects = match whole.runner.as_str() {
         "pytest" => case.name.contains(".py"),
         "unittest" => {
-            case.name.contains('.') && !case.name.contains([' ', '*']) && (project.ways.is_empty() || takes_names(ways::best(project)))
+            case.name.contains('.')
+                && !case.name.contains([' ', '*'])
+                && (project.ways.is_empty() || takes_names(ways::best(project)))
         }
         // A target that crashed is named by its file, a package that does not build by its path.
         "cargo" => !case.name.ends_with(".rs") && case.file.as_deref() != Some(case.name.as_str()),
-        "go" => case.name.contains(".Test") || case.name.contains(".Example") || case.name.contains(".Fuzz"),
+        "go" => {
+            case.name.contains(".Test")
+                || case.name.contains(".Example")
+                || case.name.contains(".Fuzz")
+        }
         _ => true,
     };
     let words = |one: &mut TestPlan, words: &[&str]| {
@@ -128,9 +185,12 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
         }
         let added = format!(" {}", words.join(" "));
         one.shown.push_str(&added);
-        one.others.iter_mut().for_each(|other| other.push_str(&added));
+        one.others
+            .iter_mut()
+            .for_each(|other| other.push_str(&added));
     };
-    let only = |name: &str| plan(project, Some(name)).filter(|one| selects && one.spec != whole.spec);
+    let only =
+        |name: &str| plan(project, Some(name)).filter(|one| selects && one.spec != whole.spec);
     if whole.runner != "cargo" {
         return only(&case.name);
     }
@@ -149,21 +209,34 @@ pub fn alone(project: &Project, case: &TestCase) -> Option<TestPlan> {
 /// No colours, no watching, no byte code beside the sources.
 fn environment(runner: &str) -> BTreeMap<String, String> {
     let pairs: &[(&str, &str)] = match runner {
-        "pytest" | "unittest" => &[("PYTHONDONTWRITEBYTECODE", "1"), ("PY_COLORS", "0"), ("KEIKO_TEST_SECONDS", TEST_SECONDS)],
+        "pytest" | "unittest" => &[
+            ("PYTHONDONTWRITEBYTECODE", "1"),
+            ("PY_COLORS", "0"),
+            ("KEIKO_TEST_SECONDS", TEST_SECONDS),
+        ],
         "cargo" => &[("RUST_BACKTRACE", "0")],
         "go" => &[("GOPROXY", "off")],
         _ => &[],
     };
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 /// A node id or a path selects by place, anything else by an expression over names.
 fn pytest_filter(filter: &str) -> Vec<String> {
-    if is_place(filter) { vec![filter.to_owned()] } else { vec!["-k".to_owned(), filter.to_owned()] }
+    if is_place(filter) {
+        vec![filter.to_owned()]
+    } else {
+        vec!["-k".to_owned(), filter.to_owned()]
+    }
 }
 
 fn is_place(filter: &str) -> bool {
-    filter.contains("::") || filter.ends_with(".py") || (filter.contains('/') && !filter.contains(' '))
+    filter.contains("::")
+        || filter.ends_with(".py")
+        || (filter.contains('/') && !filter.contains(' '))
 }
 
 /// Django's own command takes names of tests; a script of a project's own takes what it likes.
@@ -173,13 +246,18 @@ fn takes_names(script: &[String]) -> bool {
 
 /// go: a package by its path, a test by `-run`, both when the name comes from a report (`example.com/dates.TestLeap`).
 fn go_filter(filter: Option<&str>) -> Vec<String> {
-    let run = |pattern: &str, package: &str| vec!["-run".to_owned(), pattern.to_owned(), package.to_owned()];
+    let run = |pattern: &str, package: &str| {
+        vec!["-run".to_owned(), pattern.to_owned(), package.to_owned()]
+    };
     match filter {
         None => vec!["./...".to_owned()],
         Some(package) if package.starts_with("./") => vec![package.to_owned()],
         Some(name) => match name.rsplit_once(".Test") {
             Some((package, test)) if !package.is_empty() => {
-                let exact: Vec<String> = format!("Test{test}").split('/').map(|part| format!("^{}$", regex::escape(part))).collect();
+                let exact: Vec<String> = format!("Test{test}")
+                    .split('/')
+                    .map(|part| format!("^{}$", regex::escape(part)))
+                    .collect();
                 run(&exact.join("/"), package)
             }
             _ => run(name, "./..."),
@@ -196,16 +274,27 @@ fn shown(runner: &str, argv: &[String], project: &Project, way: &[String]) -> St
     let argv = match runner {
         "cargo" => {
             let plain = ["cargo", "test", "--offline", "--no-fail-fast"].map(str::to_owned);
-            of_cargo = plain.into_iter().chain(way.iter().cloned()).chain(argv.iter().skip(4).cloned()).collect();
+            of_cargo = plain
+                .into_iter()
+                .chain(way.iter().cloned())
+                .chain(argv.iter().skip(4).cloned())
+                .collect();
             &of_cargo
         }
         _ => argv,
     };
-    let mut words: Vec<String> = argv.iter().filter(|word| !HARNESS_ONLY.contains(&word.as_str())).map(|word| quoted(word)).collect();
+    let mut words: Vec<String> = argv
+        .iter()
+        .filter(|word| !HARNESS_ONLY.contains(&word.as_str()))
+        .map(|word| quoted(word))
+        .collect();
     if words.get(2).is_some_and(|word| word == "script") {
         words.drain(1..3);
     }
-    words.iter_mut().filter(|word| *word == PYTHON).for_each(|word| "-m".clone_into(word));
+    words
+        .iter_mut()
+        .filter(|word| *word == PYTHON)
+        .for_each(|word| "-m".clone_into(word));
     in_folder(project, &words.join(" "))
 }
 
@@ -229,15 +318,45 @@ mod tests {
     #[test]
     fn filters_speak_the_language_of_their_runner() {
         ends("pytest", "leap and not slow", &["-k", "leap and not slow"]);
-        ends("pytest", "tests/test_a.py::test_x[1]", &["--continue-on-collection-errors", "tests/test_a.py::test_x[1]"]);
-        ends("unittest", "test_dates.Dates.test_x", &["-v", "test_dates.Dates.test_x"]);
+        ends(
+            "pytest",
+            "tests/test_a.py::test_x[1]",
+            &[
+                "--continue-on-collection-errors",
+                "tests/test_a.py::test_x[1]",
+            ],
+        );
+        ends(
+            "unittest",
+            "test_dates.Dates.test_x",
+            &["-v", "test_dates.Dates.test_x"],
+        );
         ends("unittest", "leap", &["-k", "leap"]);
         ends("cargo", "tests::fourth", &["sh", "tests::fourth"]);
-        ends("vitest", "leap > century (1900)", &["-t", r"leap century \(1900\)"]);
-        ends("jest", "src/date.test.js", &["/harness/keiko_main.cjs", "src/date.test.js"]);
-        ends("node", "leap > century", &["--test-name-pattern=^leap$", "--test-name-pattern=^century$"]);
+        ends(
+            "vitest",
+            "leap > century (1900)",
+            &["-t", r"leap century \(1900\)"],
+        );
+        ends(
+            "jest",
+            "src/date.test.js",
+            &["/harness/keiko_main.cjs", "src/date.test.js"],
+        );
+        ends(
+            "node",
+            "leap > century",
+            &[
+                "--test-name-pattern=^leap$",
+                "--test-name-pattern=^century$",
+            ],
+        );
         ends("go", "TestLeap", &["-run", "TestLeap", "./..."]);
-        ends("go", "example.com/dates.TestLeap/a.b", &["-run", r"^TestLeap$/^a\.b$", "example.com/dates"]);
+        ends(
+            "go",
+            "example.com/dates.TestLeap/a.b",
+            &["-run", r"^TestLeap$/^a\.b$", "example.com/dates"],
+        );
         ends("mocha", "leap > century", &["--grep", "^leap century$"]);
         ends("npm", "leap", &["test", "--silent"]);
         ends("npm", "test/leap.js", &["--", "test/leap.js"]);
@@ -245,7 +364,10 @@ mod tests {
 
     #[test]
     fn one_test_is_run_alone_only_where_its_name_selects_it() {
-        let named = |name: &str| TestCase { name: name.into(), ..TestCase::default() };
+        let named = |name: &str| TestCase {
+            name: name.into(),
+            ..TestCase::default()
+        };
         for (runner, name) in [
             ("npm", "npm test"),
             ("npm", "adds"),
@@ -254,22 +376,41 @@ mod tests {
             ("pytest", "python3 -m pytest -q"),
             ("unittest", "test_broken"),
         ] {
-            assert_eq!(alone(&project(runner), &named(name)), None, "{runner} {name}");
+            assert_eq!(
+                alone(&project(runner), &named(name)),
+                None,
+                "{runner} {name}"
+            );
         }
         let cargo = alone(&project("cargo"), &named("tests::a")).unwrap();
-        assert_eq!(cargo.shown, "cargo test --offline --no-fail-fast tests::a -- --exact");
-        let documented = alone(&project("cargo"), &named("src/lib.rs - Either<L,R>::is_left (line 251)")).unwrap();
-        assert_eq!(documented.shown, "cargo test --offline --no-fail-fast 'Either<L,R>::is_left' --doc");
+        assert_eq!(
+            cargo.shown,
+            "cargo test --offline --no-fail-fast tests::a -- --exact"
+        );
+        let documented = alone(
+            &project("cargo"),
+            &named("src/lib.rs - Either<L,R>::is_left (line 251)"),
+        )
+        .unwrap();
+        assert_eq!(
+            documented.shown,
+            "cargo test --offline --no-fail-fast 'Either<L,R>::is_left' --doc"
+        );
         assert!(alone(&project("go"), &named("example.com/dates.TestLeap/a")).is_some());
         assert!(alone(&project("unittest"), &named("test_dates.Dates.test_x")).is_some());
     }
 
     #[test]
     fn a_filter_never_becomes_an_option() {
-        for runner in ["pytest", "cargo", "vitest", "jest", "mocha", "node", "npm", "go", "unittest"] {
+        for runner in [
+            "pytest", "cargo", "vitest", "jest", "mocha", "node", "npm", "go", "unittest",
+        ] {
             let all = argv(runner, None);
             assert_eq!(argv(runner, Some(" -- ")), all, "{runner}");
-            assert!(!argv(runner, Some("--rootdir=/x.py")).contains(&"--rootdir=/x.py".to_owned()), "{runner}");
+            assert!(
+                !argv(runner, Some("--rootdir=/x.py")).contains(&"--rootdir=/x.py".to_owned()),
+                "{runner}"
+            );
         }
     }
 
@@ -282,32 +423,84 @@ mod tests {
         };
         let shown = |project: &Project, filter| plan(project, filter).unwrap().shown;
         let documented = told("pytest", &["--doctest-modules", "calc", "tests"]);
-        assert_eq!(shown(&documented, None), "python3 -m pytest -q --doctest-modules calc tests");
-        assert_eq!(shown(&documented, Some("tests/test_a.py::test_x")), "python3 -m pytest -q --doctest-modules tests/test_a.py::test_x");
+        assert_eq!(
+            shown(&documented, None),
+            "python3 -m pytest -q --doctest-modules calc tests"
+        );
+        assert_eq!(
+            shown(&documented, Some("tests/test_a.py::test_x")),
+            "python3 -m pytest -q --doctest-modules tests/test_a.py::test_x"
+        );
         assert_eq!(plan(&documented, None).unwrap().spec.env["A"], "b");
         let django = told("unittest", &["manage.py", "test"]);
-        assert_eq!(shown(&django, Some("app.tests.T.test_x")), "python3 manage.py test app.tests.T.test_x");
+        assert_eq!(
+            shown(&django, Some("app.tests.T.test_x")),
+            "python3 manage.py test app.tests.T.test_x"
+        );
         let own = told("unittest", &["runtests.py"]);
-        assert_eq!(shown(&own, Some("app.tests.T.test_x")), "python3 runtests.py");
-        let case = TestCase { name: "app.tests.T.test_x".into(), ..TestCase::default() };
+        assert_eq!(
+            shown(&own, Some("app.tests.T.test_x")),
+            "python3 runtests.py"
+        );
+        let case = TestCase {
+            name: "app.tests.T.test_x".into(),
+            ..TestCase::default()
+        };
         assert!(alone(&django, &case).is_some() && alone(&own, &case).is_none());
-        assert_eq!(shown(&told("go", &["-tags", "integration"]), None), "go test -json -timeout 240s -tags integration ./...");
+        assert_eq!(
+            shown(&told("go", &["-tags", "integration"]), None),
+            "go test -json -timeout 240s -tags integration ./..."
+        );
     }
 
     #[test]
     fn what_is_shown_can_be_typed() {
         let shown = |runner: &str, filter| plan(&project(runner), filter).unwrap().shown;
-        assert_eq!(shown("pytest", Some("a or b")), "python3 -m pytest -q -k 'a or b'");
+        assert_eq!(
+            shown("pytest", Some("a or b")),
+            "python3 -m pytest -q -k 'a or b'"
+        );
         assert_eq!(shown("cargo", None), "cargo test --offline --no-fail-fast");
-        let ways = vec![vec!["--all-features".to_owned()], vec!["--workspace".to_owned()]];
-        let of_cargo = plan(&Project { ways, ..project("cargo") }, Some("a")).unwrap();
-        assert_eq!(of_cargo.shown, "cargo test --offline --no-fail-fast --all-features a");
-        assert_eq!(of_cargo.others, ["cargo test --offline --no-fail-fast --workspace a"]);
+        let ways = vec![
+            vec!["--all-features".to_owned()],
+            vec!["--workspace".to_owned()],
+        ];
+        let of_cargo = plan(
+            &Project {
+                ways,
+                ..project("cargo")
+            },
+            Some("a"),
+        )
+        .unwrap();
+        assert_eq!(
+            of_cargo.shown,
+            "cargo test --offline --no-fail-fast --all-features a"
+        );
+        assert_eq!(
+            of_cargo.others,
+            ["cargo test --offline --no-fail-fast --workspace a"]
+        );
         assert_eq!(shown("vitest", None), "npx vitest run");
         assert_eq!(shown("node", None), "node --test");
-        let sub = keiko_contracts::jail::Project { dir: "my app".into(), ..project("go") };
-        assert_eq!(plan(&sub, None).unwrap().shown, "cd 'my app' && go test -json -timeout 240s ./...");
+        let sub = keiko_contracts::jail::Project {
+            dir: "my app".into(),
+            ..project("go")
+        };
+        assert_eq!(
+            plan(&sub, None).unwrap().shown,
+            "cd 'my app' && go test -json -timeout 240s ./..."
+        );
         assert_eq!(plan(&project("karma"), None), None);
-        assert_eq!(plan(&keiko_contracts::jail::Project { runner: None, ..sub }, None), None);
+        assert_eq!(
+            plan(
+                &keiko_contracts::jail::Project {
+                    runner: None,
+                    ..sub
+                },
+                None
+            ),
+            None
+        );
     }
 }

@@ -22,18 +22,32 @@ pub(super) fn others(project: &Project) -> &[Vec<String>] {
 /// targets to stderr and tests write to stdout. Its arguments come after the words of the way.
 pub(super) fn of_cargo(project: &Project) -> String {
     let test = "cargo test --offline --no-fail-fast --color never";
-    let words = |way: &[String]| way.iter().map(|word| format!(" {}", super::command::quoted(word))).collect::<String>();
+    let words = |way: &[String]| {
+        way.iter()
+            .map(|word| format!(" {}", super::command::quoted(word)))
+            .collect::<String>()
+    };
     let others = others(project);
     let Some((last, before)) = others.split_last() else {
         return format!("exec {test}{} \"$@\" 2>&1", words(best(project)));
     };
     let mut script = "exec 2>&1\n".to_owned();
-    for (number, way) in std::iter::once(best(project)).chain(before.iter().map(Vec::as_slice)).enumerate() {
+    for (number, way) in std::iter::once(best(project))
+        .chain(before.iter().map(Vec::as_slice))
+        .enumerate()
+    {
         let words = words(way);
-        script += &format!("if cargo test --offline --color never --no-run{words} >/dev/null 2>&1; then\n");
+        script += &format!(
+            "if cargo test --offline --color never --no-run{words} >/dev/null 2>&1; then\n"
+        );
         script += &format!("    echo '{MARK}{number}'\n    exec {test}{words} \"$@\"\nfi\n");
     }
-    script + &format!("echo '{MARK}{}'\nexec {test}{} \"$@\"\n", others.len(), words(last))
+    script
+        + &format!(
+            "echo '{MARK}{}'\nexec {test}{} \"$@\"\n",
+            others.len(),
+            words(last)
+        )
 }
 
 /// The number of the way that was taken: the script writes it before anything of the project runs.
@@ -47,15 +61,27 @@ mod tests {
     use crate::fixture::project;
 
     fn of(ways: &[&[&str]]) -> Project {
-        let ways = ways.iter().map(|way| way.iter().map(|word| (*word).to_owned()).collect()).collect();
-        Project { ways, ..project("cargo") }
+        let ways = ways
+            .iter()
+            .map(|way| way.iter().map(|word| (*word).to_owned()).collect())
+            .collect();
+        Project {
+            ways,
+            ..project("cargo")
+        }
     }
 
     #[test]
     fn one_way_is_simply_run_and_of_several_the_first_that_builds() {
-        assert_eq!(of_cargo(&of(&[])), "exec cargo test --offline --no-fail-fast --color never \"$@\" 2>&1");
+        assert_eq!(
+            of_cargo(&of(&[])),
+            "exec cargo test --offline --no-fail-fast --color never \"$@\" 2>&1"
+        );
         let one = of_cargo(&of(&[&["--features", "a b"]]));
-        assert_eq!(one, "exec cargo test --offline --no-fail-fast --color never --features 'a b' \"$@\" 2>&1");
+        assert_eq!(
+            one,
+            "exec cargo test --offline --no-fail-fast --color never --features 'a b' \"$@\" 2>&1"
+        );
         let script = of_cargo(&of(&[&["--all-features"], &["--workspace"], &[]]));
         let places: Vec<_> = [
             "--no-run --all-features",
@@ -64,10 +90,17 @@ mod tests {
             "'keiko: way 2'\nexec cargo test --offline --no-fail-fast --color never \"$@\"\n",
         ]
         .iter()
-        .map(|piece| script.find(piece).unwrap_or_else(|| panic!("{piece} in {script}")))
+        .map(|piece| {
+            script
+                .find(piece)
+                .unwrap_or_else(|| panic!("{piece} in {script}"))
+        })
         .collect();
         assert!(places.is_sorted(), "{script}");
-        assert_eq!(others(&of(&[&[], &[], &[], &[], &[], &[]])).len(), WAYS_MAX - 1);
+        assert_eq!(
+            others(&of(&[&[], &[], &[], &[], &[], &[]])).len(),
+            WAYS_MAX - 1
+        );
     }
 
     #[test]

@@ -38,7 +38,11 @@ pub(super) fn parse(out: &str) -> Parsed {
         Part::Between => reader.end_unit(TestStatus::Passed),
         Part::Results | Part::Details => reader.end_binary(false),
     }
-    Parsed { cases: reader.cases, odd: reader.odd, ..Parsed::default() }
+    Parsed {
+        cases: reader.cases,
+        odd: reader.odd,
+        ..Parsed::default()
+    }
 }
 
 /// A test binary.
@@ -91,7 +95,10 @@ impl CargoReader {
                     self.hold_against(line);
                     self.end_binary(true);
                 } else if is_start(line) {
-                    self.odd(format!("{} says twice that its tests begin", self.target.name));
+                    self.odd(format!(
+                        "{} says twice that its tests begin",
+                        self.target.name
+                    ));
                 } else if let Some(target) = header(line) {
                     // The next binary starts although this one did not finish: it crashed.
                     self.end_binary(false);
@@ -121,7 +128,11 @@ impl CargoReader {
     fn end_unit(&mut self, status: TestStatus) {
         let Some(text) = self.unit.take() else { return };
         let name = self.target.name.clone();
-        self.add(&name, status, Some(text.trim()).filter(|text| status != TestStatus::Passed && !text.is_empty()));
+        self.add(
+            &name,
+            status,
+            Some(text.trim()).filter(|text| status != TestStatus::Passed && !text.is_empty()),
+        );
         self.known.clear();
     }
 
@@ -142,11 +153,18 @@ impl CargoReader {
         if line.starts_with("test result: ") {
             self.hold_against(line);
             self.end_binary(true);
-        } else if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
+        } else if let Some(name) = line
+            .strip_prefix("---- ")
+            .and_then(|rest| rest.strip_suffix(" stdout ----"))
+        {
             self.close_section();
             let name = bare(name);
             // Its result line may have been lost among what another process printed.
-            let at = self.known.get(name).copied().or_else(|| self.add(name, TestStatus::Failed, None));
+            let at = self
+                .known
+                .get(name)
+                .copied()
+                .or_else(|| self.add(name, TestStatus::Failed, None));
             self.section = at.map(|at| (at, String::new()));
         } else if line == "failures:" {
             self.close_section();
@@ -166,13 +184,34 @@ impl CargoReader {
     /// be too many.
     fn hold_against(&mut self, line: &str) {
         let number = |what: &str| {
-            let before = line.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(what))?;
+            let before = line
+                .split([';', '.'])
+                .map(str::trim)
+                .find_map(|part| part.strip_suffix(what))?;
             before.trim().parse::<usize>().ok()
         };
-        let seen = |status| self.known.values().filter(|at| self.cases.get(**at).is_some_and(|case| case.status == status)).count();
-        for (what, status) in [(" passed", TestStatus::Passed), (" failed", TestStatus::Failed)] {
-            if number(what).is_some_and(|counted| counted < seen(status)) && self.cases.len() < CASES_MAX {
-                let why = format!("{}: {} tests{what} by their lines, and fewer by the runner's own count", self.target.name, seen(status));
+        let seen = |status| {
+            self.known
+                .values()
+                .filter(|at| {
+                    self.cases
+                        .get(**at)
+                        .is_some_and(|case| case.status == status)
+                })
+                .count()
+        };
+        for (what, status) in [
+            (" passed", TestStatus::Passed),
+            (" failed", TestStatus::Failed),
+        ] {
+            if number(what).is_some_and(|counted| counted < seen(status))
+                && self.cases.len() < CASES_MAX
+            {
+                let why = format!(
+                    "{}: {} tests{what} by their lines, and fewer by the runner's own count",
+                    self.target.name,
+                    seen(status)
+                );
                 return self.odd(why);
             }
         }
@@ -186,16 +225,30 @@ impl CargoReader {
             self.odd(format!("{} has two results for {name}", self.target.name));
         }
         let doc = doc_place(name);
-        let file = doc.as_ref().map(|(file, _)| (*file).to_owned()).or_else(|| self.target.file.clone());
+        let file = doc
+            .as_ref()
+            .map(|(file, _)| (*file).to_owned())
+            .or_else(|| self.target.file.clone());
         let message = message.map(|text| cut(text, MESSAGE_MAX));
-        self.cases.push(TestCase { name: name.to_owned(), status, file, line: doc.map(|(_, line)| line), message, lacks: None });
+        self.cases.push(TestCase {
+            name: name.to_owned(),
+            status,
+            file,
+            line: doc.map(|(_, line)| line),
+            message,
+            lacks: None,
+        });
         self.known.insert(name.to_owned(), self.cases.len() - 1);
         Some(self.cases.len() - 1)
     }
 
     fn close_section(&mut self) {
-        let Some((at, text)) = self.section.take() else { return };
-        let Some(case) = self.cases.get_mut(at) else { return };
+        let Some((at, text)) = self.section.take() else {
+            return;
+        };
+        let Some(case) = self.cases.get_mut(at) else {
+            return;
+        };
         let (message, line) = explain(&text, case.file.as_deref());
         case.message = Some(cut(&message, MESSAGE_MAX));
         case.line = line.or(case.line);
@@ -205,7 +258,11 @@ impl CargoReader {
     fn end_binary(&mut self, finished: bool) {
         self.close_section();
         if self.part != Part::Between && !finished {
-            let name = if self.target.name.is_empty() { "test binary".to_owned() } else { self.target.name.clone() };
+            let name = if self.target.name.is_empty() {
+                "test binary".to_owned()
+            } else {
+                self.target.name.clone()
+            };
             self.add(&name, TestStatus::Error, Some("the test binary ended before its tests did (a crash, an abort or process::exit)"));
         }
         self.part = Part::Between;
@@ -227,23 +284,40 @@ fn keep_last(text: &mut String, line: &str) {
 
 /// `tests::a has been running for over 60 seconds`, or `tests::a ... ` where tests run one by one and this one has no end.
 fn runs_for_long(rest: &str) -> Option<&str> {
-    rest.split_once(" has been running for over ").map(|(name, _)| name).or_else(|| rest.trim_end().strip_suffix(" ...")).map(bare)
+    rest.split_once(" has been running for over ")
+        .map(|(name, _)| name)
+        .or_else(|| rest.trim_end().strip_suffix(" ..."))
+        .map(bare)
 }
 
 fn is_start(line: &str) -> bool {
     line.strip_prefix("running ")
-        .and_then(|rest| rest.strip_suffix(" tests").or_else(|| rest.strip_suffix(" test")))
+        .and_then(|rest| {
+            rest.strip_suffix(" tests")
+                .or_else(|| rest.strip_suffix(" test"))
+        })
         .is_some_and(|n| n.parse::<u32>().is_ok())
 }
 
 /// `     Running unittests src/lib.rs (target/...)`, `   Doc-tests dates`.
 fn header(line: &str) -> Option<Target> {
     if let Some(name) = line.strip_prefix("   Doc-tests ") {
-        return Some(Target { name: format!("doc tests of {name}"), file: None });
+        return Some(Target {
+            name: format!("doc tests of {name}"),
+            file: None,
+        });
     }
     let rest = line.strip_prefix("     Running ")?;
-    let file = rest.strip_prefix("unittests ").unwrap_or(rest).split(" (").next().unwrap_or(rest);
-    Some(Target { name: file.to_owned(), file: Some(file.to_owned()) })
+    let file = rest
+        .strip_prefix("unittests ")
+        .unwrap_or(rest)
+        .split(" (")
+        .next()
+        .unwrap_or(rest);
+    Some(Target {
+        name: file.to_owned(),
+        file: Some(file.to_owned()),
+    })
 }
 
 /// `test tests::fourth ... ok`, with the reason of an ignored one.
@@ -264,24 +338,45 @@ fn result(line: &str) -> Option<(&str, TestStatus, Option<&str>)> {
 
 /// Without what the harness adds to a name.
 fn bare(name: &str) -> &str {
-    [" - should panic", " - compile fail", " - compile"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
+    [" - should panic", " - compile fail", " - compile"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))
+        .unwrap_or(name)
 }
 
 /// `src/lib.rs - is_leap (line 9)`.
 fn doc_place(name: &str) -> Option<(&str, u32)> {
     let (file, rest) = name.split_once(" - ")?;
-    let line = rest.rsplit_once("(line ")?.1.strip_suffix(')')?.parse().ok()?;
+    let line = rest
+        .rsplit_once("(line ")?
+        .1
+        .strip_suffix(')')?
+        .parse()
+        .ok()?;
     file.ends_with(".rs").then_some((file, line))
 }
 
 /// Message and line of a failure: of the panic where there is one, otherwise what the test printed.
 fn explain(section: &str, file: Option<&str>) -> (String, Option<u32>) {
-    let lines: Vec<&str> = section.lines().filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE")).collect();
-    let Some(at) = lines.iter().position(|line| line.starts_with("thread '") && line.contains(" panicked at ")) else {
+    let lines: Vec<&str> = section
+        .lines()
+        .filter(|line| !line.starts_with("note: run with `RUST_BACKTRACE"))
+        .collect();
+    let Some(at) = lines
+        .iter()
+        .position(|line| line.starts_with("thread '") && line.contains(" panicked at "))
+    else {
         return (lines.join("\n").trim().to_owned(), None);
     };
-    let place = lines[at].rsplit_once(" panicked at ").map_or("", |(_, place)| place.trim_end_matches(':'));
-    let said = lines[at + 1..].iter().take_while(|line| **line != "stack backtrace:").copied().collect::<Vec<_>>().join("\n");
+    let place = lines[at]
+        .rsplit_once(" panicked at ")
+        .map_or("", |(_, place)| place.trim_end_matches(':'));
+    let said = lines[at + 1..]
+        .iter()
+        .take_while(|line| **line != "stack backtrace:")
+        .copied()
+        .collect::<Vec<_>>()
+        .join("\n");
     let mut parts = place.rsplitn(3, ':');
     let (_column, line, path) = (parts.next(), parts.next(), parts.next());
     // A doc test panics in a file that exists only while it runs.
@@ -290,7 +385,10 @@ fn explain(section: &str, file: Option<&str>) -> (String, Option<u32>) {
     }
     let same = path.is_some_and(|path| file.is_some_and(|file| path.ends_with(file)));
     let line = line.and_then(|line| line.parse().ok()).filter(|_| same);
-    (format!("{}\nat {place}", cut(said.trim(), MESSAGE_MAX - 120)), line)
+    (
+        format!("{}\nat {place}", cut(said.trim(), MESSAGE_MAX - 120)),
+        line,
+    )
 }
 
 /// The errors of the compiler or of cargo itself, when no test ran because of them.
@@ -303,7 +401,10 @@ pub(super) fn compile_errors(output: &str) -> Option<String> {
         } else if line.starts_with("warning") || line.trim().is_empty() {
             inside = false;
         }
-        if inside && !line.starts_with("error: could not compile") && shown.len() < super::SHOWN_LINES {
+        if inside
+            && !line.starts_with("error: could not compile")
+            && shown.len() < super::SHOWN_LINES
+        {
             shown.push(line);
         }
     }
@@ -321,15 +422,39 @@ mod tests {
         let (summary, cases) = run("cargo", 101, out, "", None).unwrap();
         assert_eq!(counts(&summary), [3, 4, 0, 1]);
         let century = case(&cases, "tests::century");
-        assert_eq!((century.file.as_deref(), century.line), (Some("src/lib.rs"), Some(27)));
-        assert_eq!(century.message.as_deref(), Some("1900 was no leap year\nat src/lib.rs:27:9"));
-        assert_eq!(case(&cases, "tests::panics").message.as_deref(), Some("note: test did not panic as expected at src/lib.rs:34:8"));
-        assert_eq!(case(&cases, "fails").message.as_deref(), Some("Error: \"no database\""));
-        assert_eq!(case(&cases, "fails").file.as_deref(), Some("tests/outer.rs"));
-        assert_eq!(case(&cases, "tests::later").message.as_deref(), Some("later"));
+        assert_eq!(
+            (century.file.as_deref(), century.line),
+            (Some("src/lib.rs"), Some(27))
+        );
+        assert_eq!(
+            century.message.as_deref(),
+            Some("1900 was no leap year\nat src/lib.rs:27:9")
+        );
+        assert_eq!(
+            case(&cases, "tests::panics").message.as_deref(),
+            Some("note: test did not panic as expected at src/lib.rs:34:8")
+        );
+        assert_eq!(
+            case(&cases, "fails").message.as_deref(),
+            Some("Error: \"no database\"")
+        );
+        assert_eq!(
+            case(&cases, "fails").file.as_deref(),
+            Some("tests/outer.rs")
+        );
+        assert_eq!(
+            case(&cases, "tests::later").message.as_deref(),
+            Some("later")
+        );
         let doc = case(&cases, "src/lib.rs - is_leap (line 9)");
-        assert_eq!((doc.status, doc.file.as_deref(), doc.line), (TestStatus::Failed, Some("src/lib.rs"), Some(9)));
-        assert_eq!(doc.message.as_deref(), Some("assertion failed: !dates::is_leap(1900)"));
+        assert_eq!(
+            (doc.status, doc.file.as_deref(), doc.line),
+            (TestStatus::Failed, Some("src/lib.rs"), Some(9))
+        );
+        assert_eq!(
+            doc.message.as_deref(),
+            Some("assertion failed: !dates::is_leap(1900)")
+        );
     }
 
     #[test]
@@ -344,8 +469,19 @@ mod tests {
     fn a_binary_that_crashes_is_an_error() {
         let out = "     Running tests/a.rs (x)\n\nrunning 2 tests\ntest one ... ok\n     Running tests/b.rs (y)\n\nrunning 1 test\ntest two ... ok\n\ntest result: ok. 1 passed\n";
         let parsed = parse(out);
-        let got: Vec<_> = parsed.cases.iter().map(|case| (case.name.as_str(), case.status)).collect();
-        assert_eq!(got, [("one", TestStatus::Passed), ("tests/a.rs", TestStatus::Error), ("two", TestStatus::Passed)]);
+        let got: Vec<_> = parsed
+            .cases
+            .iter()
+            .map(|case| (case.name.as_str(), case.status))
+            .collect();
+        assert_eq!(
+            got,
+            [
+                ("one", TestStatus::Passed),
+                ("tests/a.rs", TestStatus::Error),
+                ("two", TestStatus::Passed)
+            ]
+        );
     }
 
     #[test]
@@ -354,8 +490,19 @@ mod tests {
             \x20    Running tests/own.rs (y)\nchecking\n     Running tests/red.rs (z)\n2 of 3 wrong\nerror: test failed, to rerun pass `--test red`\n\n\
             Caused by:\n  process didn't exit successfully\n   Doc-tests dates\n\nrunning 0 tests\n\ntest result: ok. 0 passed; 0 failed\n";
         let parsed = parse(out);
-        let got: Vec<_> = parsed.cases.iter().map(|case| (case.name.as_str(), case.status)).collect();
-        assert_eq!(got, [("one", TestStatus::Passed), ("tests/own.rs", TestStatus::Passed), ("tests/red.rs", TestStatus::Failed)]);
+        let got: Vec<_> = parsed
+            .cases
+            .iter()
+            .map(|case| (case.name.as_str(), case.status))
+            .collect();
+        assert_eq!(
+            got,
+            [
+                ("one", TestStatus::Passed),
+                ("tests/own.rs", TestStatus::Passed),
+                ("tests/red.rs", TestStatus::Failed)
+            ]
+        );
         assert_eq!(parsed.cases[2].message.as_deref(), Some("2 of 3 wrong"));
         let cut = "     Running tests/own.rs (y)\nchecking\n[900 bytes left out]\ntest x ... ok\n";
         assert!(parse(cut).cases.is_empty(), "what it was is not known");
@@ -367,25 +514,51 @@ mod tests {
         let next = "error: test failed, to rerun pass `--test a`\n     Running tests/b.rs (y)\n\nrunning 1 test\ntest three ... ok\n\ntest result: ok. 1 passed\n";
         for (line, hanging) in [
             ("test two has been running for over 60 seconds\n", "two"),
-            ("test slow has been running for over 60 seconds\ntest slow ... ok\ntest two ... \n", "two"),
+            (
+                "test slow has been running for over 60 seconds\ntest slow ... ok\ntest two ... \n",
+                "two",
+            ),
             ("", "tests/a.rs"),
         ] {
-            let out = format!("     Running tests/a.rs (x)\n\nrunning 2 tests\ntest one ... ok\n{line}{ended}\n{next}");
+            let out = format!(
+                "     Running tests/a.rs (x)\n\nrunning 2 tests\ntest one ... ok\n{line}{ended}\n{next}"
+            );
             let parsed = parse(&out);
-            let wrong: Vec<_> =
-                parsed.cases.iter().filter(|case| case.status == TestStatus::Error).map(|case| case.name.as_str()).collect();
+            let wrong: Vec<_> = parsed
+                .cases
+                .iter()
+                .filter(|case| case.status == TestStatus::Error)
+                .map(|case| case.name.as_str())
+                .collect();
             assert_eq!(wrong, [hanging], "{parsed:?}");
-            assert!(parsed.cases.iter().any(|case| case.name == "three" && case.status == TestStatus::Passed), "{parsed:?}");
+            assert!(
+                parsed
+                    .cases
+                    .iter()
+                    .any(|case| case.name == "three" && case.status == TestStatus::Passed),
+                "{parsed:?}"
+            );
         }
     }
 
     #[test]
     fn lines_that_the_runner_cannot_have_written_void_the_run() {
         let end = "test result: FAILED. 0 passed; 1 failed; 0 ignored\n";
-        for lines in ["test a ... ok\ntest a ... FAILED\n", "test a ... ok\ntest b ... FAILED\n", "running 1 test\ntest a ... FAILED\n"] {
+        for lines in [
+            "test a ... ok\ntest a ... FAILED\n",
+            "test a ... ok\ntest b ... FAILED\n",
+            "running 1 test\ntest a ... FAILED\n",
+        ] {
             let out = format!("     Running tests/a.rs (x)\n\nrunning 1 test\n{lines}\n{end}");
             let (summary, _) = run("cargo", 0, &out, "", None).unwrap();
-            assert!(summary.void.as_ref().is_some_and(|why| why.contains("tests/a.rs")) && !summary.is_green(), "{out}{summary:?}");
+            assert!(
+                summary
+                    .void
+                    .as_ref()
+                    .is_some_and(|why| why.contains("tests/a.rs"))
+                    && !summary.is_green(),
+                "{out}{summary:?}"
+            );
         }
         let honest = format!("running 1 test\ntest a ... FAILED\n\n{end}");
         assert_eq!(run("cargo", 101, &honest, "", None).unwrap().0.void, None);
@@ -396,6 +569,9 @@ mod tests {
         let out = "running 1 test\ntest a ... FAILED\n\nfailures:\n\n---- a stdout ----\ntest fake ... ok\nrunning 9 tests\n\nfailures:\n    a\n\ntest result: FAILED. 0 passed; 1 failed\n";
         let parsed = parse(out);
         assert_eq!(parsed.cases.len(), 1);
-        assert_eq!(parsed.cases[0].message.as_deref(), Some("test fake ... ok\nrunning 9 tests"));
+        assert_eq!(
+            parsed.cases[0].message.as_deref(),
+            Some("test fake ... ok\nrunning 9 tests")
+        );
     }
 }

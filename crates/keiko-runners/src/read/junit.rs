@@ -34,7 +34,10 @@ pub(super) struct JunitCase {
 /// All cases of a report, in order. What is above the cap is left out.
 pub(super) fn parse(xml: &str) -> Result<Vec<JunitCase>, String> {
     if xml.len() > REPORT_MAX {
-        return Err(format!("the JUnit report is {} bytes long; at most {REPORT_MAX} are read", xml.len()));
+        return Err(format!(
+            "the JUnit report is {} bytes long; at most {REPORT_MAX} are read",
+            xml.len()
+        ));
     }
     let mut reader = Reader::from_str(xml);
     let mut parser = Parser::default();
@@ -54,7 +57,10 @@ pub(super) fn parse(xml: &str) -> Result<Vec<JunitCase>, String> {
             Event::GeneralRef(reference) => match reference.resolve_char_ref() {
                 Ok(Some(c)) => parser.text(c.encode_utf8(&mut [0; 4])),
                 // Entities that a document declares itself are never expanded.
-                _ => parser.text(quick_xml::escape::resolve_predefined_entity(&reference.xml10_content()).unwrap_or("\u{fffd}")),
+                _ => parser.text(
+                    quick_xml::escape::resolve_predefined_entity(&reference.xml10_content())
+                        .unwrap_or("\u{fffd}"),
+                ),
             },
             Event::Eof => break,
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
@@ -87,11 +93,14 @@ struct Parser {
 impl Parser {
     fn open(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
         if self.open.len() >= DEPTH_MAX {
-            return Err(format!("the JUnit report is nested deeper than {DEPTH_MAX}"));
+            return Err(format!(
+                "the JUnit report is nested deeper than {DEPTH_MAX}"
+            ));
         }
         let kind = match element.local_name().as_ref() {
             "testsuite" => {
-                self.suites.push(attribute(element, "name").unwrap_or_default());
+                self.suites
+                    .push(attribute(element, "name").unwrap_or_default());
                 Element::Suite
             }
             "testcase" if self.case.is_none() => {
@@ -118,7 +127,9 @@ impl Parser {
 
     /// The worst result of a case counts: a failed test whose clean-up fails too stays failed.
     fn result(&mut self, element: &BytesStart<'_>, status: TestStatus) -> Element {
-        let Some(case) = &mut self.case else { return Element::Other };
+        let Some(case) = &mut self.case else {
+            return Element::Other;
+        };
         let first = match case.status {
             None | Some(TestStatus::Skipped | TestStatus::Passed) => true,
             Some(TestStatus::Failed | TestStatus::Error) => false,
@@ -177,8 +188,18 @@ mod tests {
         </testsuite></testsuite></testsuites>"#;
         let cases = parse(xml).unwrap();
         assert_eq!(cases[0].suites, ["a", "b"]);
-        assert_eq!((cases[0].name.as_str(), cases[0].class.as_str(), cases[0].status), ("n <1>", "c", None));
-        assert_eq!((cases[1].status, cases[1].message.as_str()), (Some(TestStatus::Failed), "x & y"));
+        assert_eq!(
+            (
+                cases[0].name.as_str(),
+                cases[0].class.as_str(),
+                cases[0].status
+            ),
+            ("n <1>", "c", None)
+        );
+        assert_eq!(
+            (cases[1].status, cases[1].message.as_str()),
+            (Some(TestStatus::Failed), "x & y")
+        );
         assert_eq!(cases[1].body, "one <two> A<raw>");
         assert_eq!(cases[2].status, Some(TestStatus::Skipped));
     }
@@ -187,19 +208,36 @@ mod tests {
     fn declared_entities_are_not_expanded() {
         let xml = "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b SYSTEM \"file:///etc/passwd\">]><testsuite><testcase name='n'><failure message='&a;'>&a;&b;!</failure></testcase></testsuite>";
         let cases = parse(xml).unwrap();
-        assert_eq!((cases[0].message.as_str(), cases[0].body.as_str()), ("", "\u{fffd}\u{fffd}!"));
+        assert_eq!(
+            (cases[0].message.as_str(), cases[0].body.as_str()),
+            ("", "\u{fffd}\u{fffd}!")
+        );
     }
 
     #[test]
     fn size_depth_and_count_are_capped() {
-        assert!(parse(&"<a>".repeat(100)).unwrap_err().contains("nested deeper"));
-        let many = format!("<testsuite>{}</testsuite>", "<testcase name='n'/>".repeat(CASES_MAX + 5));
+        assert!(
+            parse(&"<a>".repeat(100))
+                .unwrap_err()
+                .contains("nested deeper")
+        );
+        let many = format!(
+            "<testsuite>{}</testsuite>",
+            "<testcase name='n'/>".repeat(CASES_MAX + 5)
+        );
         assert_eq!(parse(&many).unwrap().len(), CASES_MAX);
-        let long =
-            format!("<testsuite><testcase name='{}'><failure>{}</failure></testcase></testsuite>", "n".repeat(9_000), "ü".repeat(90_000));
+        let long = format!(
+            "<testsuite><testcase name='{}'><failure>{}</failure></testcase></testsuite>",
+            "n".repeat(9_000),
+            "ü".repeat(90_000)
+        );
         let cases = parse(&long).unwrap();
         assert!(cases[0].name.len() <= ATTRIBUTE_MAX && cases[0].body.len() <= BODY_MAX);
-        assert!(parse("<testsuite><testcase name='n'>").unwrap_err().contains("ends in the middle"));
+        assert!(
+            parse("<testsuite><testcase name='n'>")
+                .unwrap_err()
+                .contains("ends in the middle")
+        );
         assert!(parse("<a></b>").is_err());
     }
 }

@@ -47,12 +47,24 @@ const SIGNS: &[(Lack, &[&str])] = &[
             "no DISPLAY environment",
         ],
     ),
-    (Lack::Terminal, &["Inappropriate ioctl for device", "ENOTTY", "not a tty", "not a terminal", "/dev/tty"]),
+    (
+        Lack::Terminal,
+        &[
+            "Inappropriate ioctl for device",
+            "ENOTTY",
+            "not a tty",
+            "not a terminal",
+            "/dev/tty",
+        ],
+    ),
 ];
 
 /// What a failure says that it lacks.
 pub(super) fn of(message: &str) -> Option<Lack> {
-    SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| message.contains(sign))).map(|(lack, _)| *lack)
+    SIGNS
+        .iter()
+        .find(|(_, signs)| signs.iter().any(|sign| message.contains(sign)))
+        .map(|(lack, _)| *lack)
 }
 
 #[cfg(test)]
@@ -62,12 +74,30 @@ mod tests {
     #[test]
     fn what_the_sandbox_does_not_have_is_told_from_what_is_broken() {
         for (message, lack) in [
-            ("requests.exceptions.ConnectionError: … Temporary failure in name resolution", Some(Lack::Network)),
-            ("Error: getaddrinfo EAI_AGAIN example.com", Some(Lack::Network)),
-            ("dial tcp: lookup example.com: no such host", Some(Lack::Network)),
-            ("Error: connect ECONNREFUSED 127.0.0.1:5432", Some(Lack::Service)),
-            ("_tkinter.TclError: no display name and no $DISPLAY environment variable", Some(Lack::Display)),
-            ("OSError: [Errno 25] Inappropriate ioctl for device", Some(Lack::Terminal)),
+            (
+                "requests.exceptions.ConnectionError: … Temporary failure in name resolution",
+                Some(Lack::Network),
+            ),
+            (
+                "Error: getaddrinfo EAI_AGAIN example.com",
+                Some(Lack::Network),
+            ),
+            (
+                "dial tcp: lookup example.com: no such host",
+                Some(Lack::Network),
+            ),
+            (
+                "Error: connect ECONNREFUSED 127.0.0.1:5432",
+                Some(Lack::Service),
+            ),
+            (
+                "_tkinter.TclError: no display name and no $DISPLAY environment variable",
+                Some(Lack::Display),
+            ),
+            (
+                "OSError: [Errno 25] Inappropriate ioctl for device",
+                Some(Lack::Terminal),
+            ),
             ("AssertionError: 1 != 2", None),
             ("assert 'terminal' == 'display'", None),
         ] {

@@ -50,13 +50,28 @@ struct Parsed {
 /// # Errors
 /// When there is nothing to count.
 pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), String> {
-    let (out, err) = (plain(report.stdout.text_or_empty()), plain(report.stderr.text_or_empty()));
+    let (out, err) = (
+        plain(report.stdout.text_or_empty()),
+        plain(report.stderr.text_or_empty()),
+    );
     let instead = taken(&out).and_then(|number| plan.others.get(number.checked_sub(1)?));
-    let taken = instead.map(|shown| TestPlan { shown: shown.clone(), ..plan.clone() });
+    let taken = instead.map(|shown| TestPlan {
+        shown: shown.clone(),
+        ..plan.clone()
+    });
     let plan = taken.as_ref().unwrap_or(plan);
-    let told = report.reported.filter(|_| plan.spec.report.is_some()).map(|reported| records::read(report, reported));
-    let by_output = told.as_ref().is_none_or(|told| told.as_ref().is_some_and(|told| told.output));
-    let channel = if by_output { Channel::Output } else { Channel::Reporter };
+    let told = report
+        .reported
+        .filter(|_| plan.spec.report.is_some())
+        .map(|reported| records::read(report, reported));
+    let by_output = told
+        .as_ref()
+        .is_none_or(|told| told.as_ref().is_some_and(|told| told.output));
+    let channel = if by_output {
+        Channel::Output
+    } else {
+        Channel::Reporter
+    };
     let told = told.flatten();
     if told.as_ref().is_none_or(|told| told.output) {
         started_and_ended(plan, report)?;
@@ -75,8 +90,18 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
         None if channel == Channel::Reporter => Ok(Parsed::default()),
         _ => from_output(plan, report, &out, &err),
     };
-    let said = || last(&format!("{}\n{}", out.trim_end(), err.trim_end()), SHOWN_LINES);
-    let Parsed { mut cases, broken, odd, totals } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
+    let said = || {
+        last(
+            &format!("{}\n{}", out.trim_end(), err.trim_end()),
+            SHOWN_LINES,
+        )
+    };
+    let Parsed {
+        mut cases,
+        broken,
+        odd,
+        totals,
+    } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
     if let Some(why) = odd {
         return Ok(void(plan, report, channel, &why));
     }
@@ -91,29 +116,55 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
             status: TestStatus::Error,
             file: None,
             line: None,
-            message: Some(cut(&format!("no test failed, but the runner did ({end:?}):\n{}", last(&said(), 8)), MESSAGE_MAX)),
+            message: Some(cut(
+                &format!(
+                    "no test failed, but the runner did ({end:?}):\n{}",
+                    last(&said(), 8)
+                ),
+                MESSAGE_MAX,
+            )),
             lacks: None,
         });
     }
     cases.truncate(CASES_MAX);
     for case in &mut cases {
         from_the_root(case, plan);
-        case.lacks =
-            case.message.as_deref().filter(|_| !matches!(case.status, TestStatus::Passed | TestStatus::Skipped)).and_then(lacks::of);
+        case.lacks = case
+            .message
+            .as_deref()
+            .filter(|_| !matches!(case.status, TestStatus::Passed | TestStatus::Skipped))
+            .and_then(lacks::of);
     }
-    let mut summary = TestSummary { channel, ..summarise(plan, report, &cases) };
+    let mut summary = TestSummary {
+        channel,
+        ..summarise(plan, report, &cases)
+    };
     if let Some(totals) = totals {
         // Red without a test that failed: something else went wrong.
         summary.errors = u32::from(totals.failed == 0 && end != End::Exit(0));
-        (summary.passed, summary.failed, summary.skipped) = (totals.passed, totals.failed, totals.skipped);
-        summary.failing = if totals.failing.is_empty() { summary.failing } else { totals.failing };
+        (summary.passed, summary.failed, summary.skipped) =
+            (totals.passed, totals.failed, totals.skipped);
+        summary.failing = if totals.failing.is_empty() {
+            summary.failing
+        } else {
+            totals.failing
+        };
     }
     Ok((summary, cases))
 }
 
 /// What the runner itself printed or wrote.
-fn from_output(plan: &TestPlan, report: &ExecReport, out: &str, err: &str) -> Result<Parsed, String> {
-    let artifact = plan.spec.collect.first().and_then(|path| report.artifacts.iter().find(|(found, _)| found == path));
+fn from_output(
+    plan: &TestPlan,
+    report: &ExecReport,
+    out: &str,
+    err: &str,
+) -> Result<Parsed, String> {
+    let artifact = plan
+        .spec
+        .collect
+        .first()
+        .and_then(|path| report.artifacts.iter().find(|(found, _)| found == path));
     let artifact = artifact.map(|(_, content)| content.text_or_empty());
     match plan.runner.as_str() {
         "vitest" => vitest::parse_vitest(artifact),
@@ -128,10 +179,32 @@ fn from_output(plan: &TestPlan, report: &ExecReport, out: &str, err: &str) -> Re
 }
 
 /// A run of which nothing counts: one case that stands for all of it, and says why.
-fn void(plan: &TestPlan, report: &ExecReport, channel: Channel, why: &str) -> (TestSummary, Vec<TestCase>) {
-    let message = Some(cut(&format!("nothing of this run counts: {why}"), MESSAGE_MAX));
-    let cases = vec![TestCase { name: plan.shown.clone(), status: TestStatus::Error, file: None, line: None, message, lacks: None }];
-    (TestSummary { channel, void: Some(why.to_owned()), ..summarise(plan, report, &cases) }, cases)
+fn void(
+    plan: &TestPlan,
+    report: &ExecReport,
+    channel: Channel,
+    why: &str,
+) -> (TestSummary, Vec<TestCase>) {
+    let message = Some(cut(
+        &format!("nothing of this run counts: {why}"),
+        MESSAGE_MAX,
+    ));
+    let cases = vec![TestCase {
+        name: plan.shown.clone(),
+        status: TestStatus::Error,
+        file: None,
+        line: None,
+        message,
+        lacks: None,
+    }];
+    (
+        TestSummary {
+            channel,
+            void: Some(why.to_owned()),
+            ..summarise(plan, report, &cases)
+        },
+        cases,
+    )
 }
 
 /// Makes the file relative to the workspace: most runners tell it relative to the project's folder. Names stay as they are,
@@ -141,7 +214,11 @@ fn from_the_root(case: &mut TestCase, plan: &TestPlan) {
     if dir.is_empty() || plan.runner == "go" {
         return;
     }
-    if let Some(file) = case.file.as_mut().filter(|file| !file.starts_with('/') && !file.starts_with(&format!("{dir}/"))) {
+    if let Some(file) = case
+        .file
+        .as_mut()
+        .filter(|file| !file.starts_with('/') && !file.starts_with(&format!("{dir}/")))
+    {
         *file = format!("{dir}/{file}");
     }
 }
@@ -152,33 +229,69 @@ fn is_fine(case: &TestCase) -> bool {
 
 /// A run that did not come to its own end proves nothing about any test.
 fn started_and_ended(plan: &TestPlan, report: &ExecReport) -> Result<(), String> {
-    let output = format!("{}\n{}", report.stdout.text_or_empty().trim_end(), report.stderr.text_or_empty().trim_end());
+    let output = format!(
+        "{}\n{}",
+        report.stdout.text_or_empty().trim_end(),
+        report.stderr.text_or_empty().trim_end()
+    );
     let tail = last(&plain(&output), 15);
     let why = match &report.end {
         End::Exit(127) => "the runner is not there in the sandbox".to_owned(),
         End::Exit(_) => return Ok(()),
         End::NotStarted(why) => format!("the runner could not be started: {why}"),
-        End::TimedOut => format!("the tests were stopped at the time limit after {} s; a test may hang", report.duration_ms / 1_000),
+        End::TimedOut => format!(
+            "the tests were stopped at the time limit after {} s; a test may hang",
+            report.duration_ms / 1_000
+        ),
         End::OutOfMemory => "the tests were stopped at the memory limit".to_owned(),
         End::Signal(signal) => format!("the runner was ended by signal {signal}"),
     };
-    Err(format!("{}: {why}\n{tail}", plan.shown).trim_end().to_owned())
+    Err(format!("{}: {why}\n{tail}", plan.shown)
+        .trim_end()
+        .to_owned())
 }
 
-fn nothing_to_count(plan: &TestPlan, report: &ExecReport, broken: &[TestCase], out: &str, err: &str) -> String {
+fn nothing_to_count(
+    plan: &TestPlan,
+    report: &ExecReport,
+    broken: &[TestCase],
+    out: &str,
+    err: &str,
+) -> String {
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());
     if !broken.is_empty() {
         let shown: Vec<String> = broken
             .iter()
             .take(10)
-            .map(|case| format!("{}: {}", case.name, case.message.as_deref().unwrap_or("could not be loaded")))
+            .map(|case| {
+                format!(
+                    "{}: {}",
+                    case.name,
+                    case.message.as_deref().unwrap_or("could not be loaded")
+                )
+            })
             .collect();
         // Node's report does not say why; its output does.
-        let why = if plan.runner == "node" { last(&both, SHOWN_LINES) } else { String::new() };
-        return format!("{}: the tests could not be loaded\n{}\n{why}", plan.shown, shown.join("\n")).trim_end().to_owned();
+        let why = if plan.runner == "node" {
+            last(&both, SHOWN_LINES)
+        } else {
+            String::new()
+        };
+        return format!(
+            "{}: the tests could not be loaded\n{}\n{why}",
+            plan.shown,
+            shown.join("\n")
+        )
+        .trim_end()
+        .to_owned();
     }
-    if both.contains("No module named pytest") || both.contains("npx canceled due to missing packages") {
-        return format!("{}: {} is not installed in the sandbox; `prepare` installs declared dependencies", plan.shown, plan.runner);
+    if both.contains("No module named pytest")
+        || both.contains("npx canceled due to missing packages")
+    {
+        return format!(
+            "{}: {} is not installed in the sandbox; `prepare` installs declared dependencies",
+            plan.shown, plan.runner
+        );
     }
     let none = [
         "no tests ran",
@@ -191,27 +304,43 @@ fn nothing_to_count(plan: &TestPlan, report: &ExecReport, broken: &[TestCase], o
         "No test files found",
     ];
     let said_none = none.iter().any(|sign| both.contains(sign));
-    if said_none || report.end == End::Exit(0) || (plan.runner == "pytest" && report.end == End::Exit(5)) {
+    if said_none
+        || report.end == End::Exit(0)
+        || (plan.runner == "pytest" && report.end == End::Exit(5))
+    {
         return format!("{}: no tests found", plan.shown);
     }
-    let code = if let End::Exit(code) = report.end { code } else { -1 };
+    let code = if let End::Exit(code) = report.end {
+        code
+    } else {
+        -1
+    };
     let shown = match plan.runner.as_str() {
         "cargo" => cargo::compile_errors(&both),
         _ => None,
     };
     let shown = shown.unwrap_or_else(|| last(&both, SHOWN_LINES));
-    format!("{}: no test ran (exit code {code})\n{shown}", plan.shown).trim_end().to_owned()
+    format!("{}: no test ran (exit code {code})\n{shown}", plan.shown)
+        .trim_end()
+        .to_owned()
 }
 
 fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSummary {
-    let count = |status| u32::try_from(cases.iter().filter(|case| case.status == status).count()).unwrap_or(u32::MAX);
+    let count = |status| {
+        u32::try_from(cases.iter().filter(|case| case.status == status).count()).unwrap_or(u32::MAX)
+    };
     TestSummary {
         runner: name_of(plan),
         passed: count(TestStatus::Passed),
         failed: count(TestStatus::Failed),
         errors: count(TestStatus::Error),
         skipped: count(TestStatus::Skipped),
-        failing: cases.iter().filter(|case| !is_fine(case)).take(FAILING_MAX).map(|case| case.name.clone()).collect(),
+        failing: cases
+            .iter()
+            .filter(|case| !is_fine(case))
+            .take(FAILING_MAX)
+            .map(|case| case.name.clone())
+            .collect(),
         cases: serde_json::to_string(cases).unwrap_or_default().into(),
         tree: report.tree_before.clone(),
         command: plan.shown.clone(),
@@ -222,23 +351,51 @@ fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSu
 
 /// The runner, for people: a program that a script calls has a name of its own.
 fn name_of(plan: &TestPlan) -> String {
-    let program = plan.shown.rsplit_once("npx ").and_then(|(_, call)| call.split(' ').next()).filter(|_| plan.runner == "npm");
+    let program = plan
+        .shown
+        .rsplit_once("npx ")
+        .and_then(|(_, call)| call.split(' ').next())
+        .filter(|_| plan.runner == "npm");
     program.unwrap_or(&plan.runner).to_owned()
 }
 
 /// A run of tests in a line: `pytest: 12 passed, 1 failed, 2 skipped`.
 #[must_use]
 pub fn summary_line(summary: &TestSummary) -> String {
-    let parts = [(summary.passed, "passed"), (summary.failed, "failed"), (summary.errors, "could not run"), (summary.skipped, "skipped")];
-    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if summary.runner == "npm" && summary.passed + summary.failed + summary.errors == 1 && summary.void.is_none() {
-        let how = if summary.passed == 1 { "passes" } else { "fails" };
+    let parts = [
+        (summary.passed, "passed"),
+        (summary.failed, "failed"),
+        (summary.errors, "could not run"),
+        (summary.skipped, "skipped"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if summary.runner == "npm"
+        && summary.passed + summary.failed + summary.errors == 1
+        && summary.void.is_none()
+    {
+        let how = if summary.passed == 1 {
+            "passes"
+        } else {
+            "fails"
+        };
         return format!("npm test: the script {how} as a whole; its tests are not told apart");
     }
     if let Some(why) = &summary.void {
         return format!("{}: nothing counts: {why}", summary.runner);
     }
-    format!("{}: {}", summary.runner, if parts.is_empty() { "no tests".to_owned() } else { parts.join(", ") })
+    format!(
+        "{}: {}",
+        summary.runner,
+        if parts.is_empty() {
+            "no tests".to_owned()
+        } else {
+            parts.join(", ")
+        }
+    )
 }
 
 #[cfg(test)]
@@ -248,7 +405,9 @@ mod tests {
     use crate::plan::plan;
     use proptest::prelude::*;
 
-    const RUNNERS: [&str; 9] = ["pytest", "unittest", "cargo", "npm", "vitest", "jest", "mocha", "node", "go"];
+    const RUNNERS: [&str; 9] = [
+        "pytest", "unittest", "cargo", "npm", "vitest", "jest", "mocha", "node", "go",
+    ];
 
     #[test]
     fn a_run_that_did_not_end_counts_for_nothing() {
@@ -261,9 +420,17 @@ mod tests {
                 (End::Exit(127), "not there"),
                 (End::NotStarted("no such file".into()), "no such file"),
             ] {
-                let report = ExecReport { end, stdout: "test a ... ok\n".into(), duration_ms: 600_000, ..ExecReport::default() };
+                let report = ExecReport {
+                    end,
+                    stdout: "test a ... ok\n".into(),
+                    duration_ms: 600_000,
+                    ..ExecReport::default()
+                };
                 let said = read(&plan, &report).unwrap_err();
-                assert!(said.contains(sign) && said.contains("test a ... ok"), "{said}");
+                assert!(
+                    said.contains(sign) && said.contains("test a ... ok"),
+                    "{said}"
+                );
             }
         }
     }
@@ -272,11 +439,22 @@ mod tests {
     fn a_runner_that_failed_is_never_green() {
         let xml = r#"<testsuite><testcase classname="t" name="a"/></testsuite>"#;
         let records = "{\"kind\":\"case\",\"name\":\"a\",\"status\":\"passed\"}\n{\"kind\":\"end\",\"code\":3,\"cases\":1}\n";
-        assert!(!fixture::run("pytest", 0, "", "", Some(records)).unwrap().0.is_green(), "the end mark tells how it ended");
+        assert!(
+            !fixture::run("pytest", 0, "", "", Some(records))
+                .unwrap()
+                .0
+                .is_green(),
+            "the end mark tells how it ended"
+        );
         let (summary, cases) = fixture::run("vitest", 3, "", "INTERNALERROR", Some(xml)).unwrap();
         assert!(!summary.is_green());
         assert!(cases[1].message.as_ref().unwrap().contains("INTERNALERROR"));
-        assert!(fixture::run("vitest", 0, "", "", Some(xml)).unwrap().0.is_green());
+        assert!(
+            fixture::run("vitest", 0, "", "", Some(xml))
+                .unwrap()
+                .0
+                .is_green()
+        );
     }
 
     #[test]
@@ -284,37 +462,86 @@ mod tests {
         for (runner, code, out, err) in [
             ("pytest", 5, "no tests ran in 0.00s", ""),
             ("unittest", 0, "", "Ran 0 tests in 0.000s\n\nOK\n"),
-            ("cargo", 0, "running 0 tests\n\ntest result: ok. 0 passed; 0 failed; 0 ignored\n", ""),
+            (
+                "cargo",
+                0,
+                "running 0 tests\n\ntest result: ok. 0 passed; 0 failed; 0 ignored\n",
+                "",
+            ),
             ("jest", 1, "", "No tests found, exiting with code 1"),
             ("go", 0, "?   \texample.com/x\t[no test files]", ""),
             ("npm", 1, "Error: no test specified", ""),
         ] {
             let said = fixture::run(runner, code, out, err, None).unwrap_err();
-            assert!(said.contains("no tests found") || said.contains("No tests found"), "{runner}: {said}");
+            assert!(
+                said.contains("no tests found") || said.contains("No tests found"),
+                "{runner}: {said}"
+            );
         }
     }
 
     #[test]
     fn files_are_told_from_the_root_of_the_workspace() {
-        let project = keiko_contracts::jail::Project { dir: "py".into(), ..fixture::project("pytest") };
+        let project = keiko_contracts::jail::Project {
+            dir: "py".into(),
+            ..fixture::project("pytest")
+        };
         let plan = plan(&project, None).unwrap();
         for file in ["tests/test_a.py", "py/tests/test_a.py"] {
-            let text = format!("{{\"kind\":\"case\",\"name\":\"t\",\"status\":\"passed\",\"file\":\"{file}\"}}\n");
+            let text = format!(
+                "{{\"kind\":\"case\",\"name\":\"t\",\"status\":\"passed\",\"file\":\"{file}\"}}\n"
+            );
             let artifacts = vec![(keiko_contracts::jail::REPORT.to_owned(), text.into())];
-            let reported = Some(keiko_contracts::jail::Reported { records: 1, ended: true, forged: 0 });
-            let report = ExecReport { artifacts, reported, ..ExecReport::default() };
-            assert_eq!(read(&plan, &report).unwrap().1[0].file.as_deref(), Some("py/tests/test_a.py"));
+            let reported = Some(keiko_contracts::jail::Reported {
+                records: 1,
+                ended: true,
+                forged: 0,
+            });
+            let report = ExecReport {
+                artifacts,
+                reported,
+                ..ExecReport::default()
+            };
+            assert_eq!(
+                read(&plan, &report).unwrap().1[0].file.as_deref(),
+                Some("py/tests/test_a.py")
+            );
         }
     }
 
     #[test]
     fn a_summary_reads_as_a_sentence() {
-        let summary = TestSummary { runner: "pytest".into(), passed: 12, failed: 1, skipped: 2, ..TestSummary::default() };
-        assert_eq!(summary_line(&summary), "pytest: 12 passed, 1 failed, 2 skipped");
-        assert_eq!(summary_line(&TestSummary { runner: "go".into(), ..TestSummary::default() }), "go: no tests");
-        let script = TestSummary { runner: "npm".into(), passed: 1, ..TestSummary::default() };
-        assert_eq!(summary_line(&script), "npm test: the script passes as a whole; its tests are not told apart");
-        let void = TestSummary { void: Some("it left".into()), ..script };
+        let summary = TestSummary {
+            runner: "pytest".into(),
+            passed: 12,
+            failed: 1,
+            skipped: 2,
+            ..TestSummary::default()
+        };
+        assert_eq!(
+            summary_line(&summary),
+            "pytest: 12 passed, 1 failed, 2 skipped"
+        );
+        assert_eq!(
+            summary_line(&TestSummary {
+                runner: "go".into(),
+                ..TestSummary::default()
+            }),
+            "go: no tests"
+        );
+        let script = TestSummary {
+            runner: "npm".into(),
+            passed: 1,
+            ..TestSummary::default()
+        };
+        assert_eq!(
+            summary_line(&script),
+            "npm test: the script passes as a whole; its tests are not told apart"
+        );
+        let void = TestSummary {
+            void: Some("it left".into()),
+            ..script
+        };
         assert_eq!(summary_line(&void), "npm: nothing counts: it left");
     }
 

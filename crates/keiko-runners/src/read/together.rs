@@ -26,12 +26,30 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
     }
     let mut cases = Vec::new();
     // One that was read from output makes the whole worth no more than that; one that is void, nothing.
-    let by_reporter = all.iter().filter_map(|one| one.read.as_ref()).all(|(summary, _)| summary.channel == Channel::Reporter);
-    let channel = if by_reporter { Channel::Reporter } else { Channel::Output };
-    let (mut whole, mut runners, mut commands) = (TestSummary { channel, ..TestSummary::default() }, Vec::new(), Vec::new());
+    let by_reporter = all
+        .iter()
+        .filter_map(|one| one.read.as_ref())
+        .all(|(summary, _)| summary.channel == Channel::Reporter);
+    let channel = if by_reporter {
+        Channel::Reporter
+    } else {
+        Channel::Output
+    };
+    let (mut whole, mut runners, mut commands) = (
+        TestSummary {
+            channel,
+            ..TestSummary::default()
+        },
+        Vec::new(),
+        Vec::new(),
+    );
     for one in all {
         // Two projects may have tests of the same name.
-        let place = if one.dir.is_empty() { String::new() } else { format!("{}: ", one.dir) };
+        let place = if one.dir.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", one.dir)
+        };
         commands.push(format!("{place}{}", one.command));
         match one.read {
             Some((summary, of_one)) => {
@@ -40,9 +58,14 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
                 whole.errors += summary.errors;
                 whole.skipped += summary.skipped;
                 whole.millis = whole.millis.saturating_add(summary.millis);
-                whole.void = whole.void.or_else(|| summary.void.map(|why| format!("{place}{why}")));
+                whole.void = whole
+                    .void
+                    .or_else(|| summary.void.map(|why| format!("{place}{why}")));
                 runners.push(summary.runner);
-                cases.extend(of_one.into_iter().map(|case| TestCase { name: format!("{place}{}", case.name), ..case }));
+                cases.extend(of_one.into_iter().map(|case| TestCase {
+                    name: format!("{place}{}", case.name),
+                    ..case
+                }));
             }
             None => {
                 whole.errors += 1;
@@ -63,7 +86,12 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
     Some(TestSummary {
         runner: runners.join(" + "),
         command: commands.join("; "),
-        failing: cases.iter().filter(|case| !is_fine(case)).take(FAILING_MAX).map(|case| case.name.clone()).collect(),
+        failing: cases
+            .iter()
+            .filter(|case| !is_fine(case))
+            .take(FAILING_MAX)
+            .map(|case| case.name.clone())
+            .collect(),
         cases: serde_json::to_string(&cases).unwrap_or_default().into(),
         ..whole
     })
@@ -75,25 +103,66 @@ mod tests {
 
     fn one(dir: &str, status: Option<TestStatus>) -> Observed {
         let read = status.map(|status| {
-            let case = TestCase { name: "adds".into(), status, file: None, line: None, message: None, lacks: None };
+            let case = TestCase {
+                name: "adds".into(),
+                status,
+                file: None,
+                line: None,
+                message: None,
+                lacks: None,
+            };
             let passed = u32::from(status == TestStatus::Passed);
-            (TestSummary { runner: "node".into(), passed, failed: 1 - passed, ..TestSummary::default() }, vec![case])
+            (
+                TestSummary {
+                    runner: "node".into(),
+                    passed,
+                    failed: 1 - passed,
+                    ..TestSummary::default()
+                },
+                vec![case],
+            )
         });
-        Observed { dir: dir.into(), command: "npm test".into(), read }
+        Observed {
+            dir: dir.into(),
+            command: "npm test".into(),
+            read,
+        }
     }
 
     #[test]
     fn a_red_project_is_not_hidden_by_a_green_one() {
-        let whole = together(vec![one("a", Some(TestStatus::Failed)), one("b", Some(TestStatus::Passed))]).unwrap();
-        assert_eq!((whole.passed, whole.failed, whole.failing), (1, 1, vec!["a: adds".to_owned()]));
-        assert_eq!((whole.runner.as_str(), whole.command.as_str()), ("node", "a: npm test; b: npm test"));
+        let whole = together(vec![
+            one("a", Some(TestStatus::Failed)),
+            one("b", Some(TestStatus::Passed)),
+        ])
+        .unwrap();
+        assert_eq!(
+            (whole.passed, whole.failed, whole.failing),
+            (1, 1, vec!["a: adds".to_owned()])
+        );
+        assert_eq!(
+            (whole.runner.as_str(), whole.command.as_str()),
+            ("node", "a: npm test; b: npm test")
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error_beside_the_others() {
         let whole = together(vec![one("", Some(TestStatus::Passed)), one("b", None)]).unwrap();
-        assert_eq!((whole.passed, whole.errors, whole.failing), (1, 1, vec!["b: npm test".to_owned()]));
-        assert!(!TestSummary { failing: vec![], ..together(vec![one("", Some(TestStatus::Passed)), one("b", None)]).unwrap() }.is_green());
-        assert!(together(vec![one("a", None), one("b", None)]).is_none() && together(vec![one("", None)]).is_none());
+        assert_eq!(
+            (whole.passed, whole.errors, whole.failing),
+            (1, 1, vec!["b: npm test".to_owned()])
+        );
+        assert!(
+            !TestSummary {
+                failing: vec![],
+                ..together(vec![one("", Some(TestStatus::Passed)), one("b", None)]).unwrap()
+            }
+            .is_green()
+        );
+        assert!(
+            together(vec![one("a", None), one("b", None)]).is_none()
+                && together(vec![one("", None)]).is_none()
+        );
     }
 }

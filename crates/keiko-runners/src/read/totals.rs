@@ -24,7 +24,11 @@ pub(super) fn read(out: &str) -> Option<Totals> {
     let end = &lines[lines.len().saturating_sub(LINES_MAX)..];
     let (mut passed, mut failed, mut skipped, mut total) = (None, None, None, None);
     // Of mocha's and others', what fails stands after the summary: the first line of each kind from the summary on counts.
-    let from = end.iter().rposition(|line| facts(line).iter().any(|(kind, _)| *kind == Kind::Passed)).unwrap_or(0).saturating_sub(3);
+    let from = end
+        .iter()
+        .rposition(|line| facts(line).iter().any(|(kind, _)| *kind == Kind::Passed))
+        .unwrap_or(0)
+        .saturating_sub(3);
     for (kind, count) in end[from..].iter().flat_map(|line| facts(line)) {
         match kind {
             Kind::Passed => passed = Some(count),
@@ -42,7 +46,11 @@ pub(super) fn read(out: &str) -> Option<Totals> {
         passed: passed.unwrap_or(0),
         failed,
         skipped: skipped.unwrap_or(0),
-        failing: if failed > 0 { failing(&lines) } else { Vec::new() },
+        failing: if failed > 0 {
+            failing(&lines)
+        } else {
+            Vec::new()
+        },
     })
 }
 
@@ -56,7 +64,10 @@ enum Kind {
 
 /// What a line counts: `12 passing (3s)`, `Tests: 1 failed, 2 passed, 3 total`, `Passed: 31`, `# pass  3`, `5 specs, 1 failure`.
 fn facts(line: &str) -> Vec<(Kind, u32)> {
-    let line = line.trim().trim_start_matches(['#', 'ℹ', '✔', '✖', '✓', '✗', '•', '*', '-', '|', '=']).trim();
+    let line = line
+        .trim()
+        .trim_start_matches(['#', 'ℹ', '✔', '✖', '✓', '✗', '•', '*', '-', '|', '='])
+        .trim();
     if line.len() > 120 || line.starts_with(['"', '\'', '+', '>']) {
         return Vec::new();
     }
@@ -64,25 +75,61 @@ fn facts(line: &str) -> Vec<(Kind, u32)> {
     let parts: Vec<&str> = line.split(',').map(str::trim).collect();
     let found: Vec<Option<(Kind, u32)>> = parts.iter().map(|part| fact(part)).collect();
     // A sentence that happens to begin with a number is no summary.
-    if found.iter().all(Option::is_some) { found.into_iter().flatten().collect() } else { Vec::new() }
+    if found.iter().all(Option::is_some) {
+        found.into_iter().flatten().collect()
+    } else {
+        Vec::new()
+    }
 }
 
 fn fact(part: &str) -> Option<(Kind, u32)> {
-    let words: Vec<&str> = part.split([' ', ':', '\t']).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = part
+        .split([' ', ':', '\t'])
+        .filter(|word| !word.is_empty())
+        .collect();
     let number = |word: &&str| word.parse::<u32>().ok();
-    let unit = |word: &str| matches!(word, "test" | "tests" | "spec" | "specs" | "assertion" | "assertions" | "check" | "checks");
-    let timing = |words: &[&str]| words.iter().all(|word| word.starts_with('(') || word.ends_with(')'));
+    let unit = |word: &str| {
+        matches!(
+            word,
+            "test" | "tests" | "spec" | "specs" | "assertion" | "assertions" | "check" | "checks"
+        )
+    };
+    let timing = |words: &[&str]| {
+        words
+            .iter()
+            .all(|word| word.starts_with('(') || word.ends_with(')'))
+    };
     match words.as_slice() {
-        [word, count, rest @ ..] if number(count).is_some() && (rest.is_empty() || timing(rest)) => {
-            Some((if unit(&word.to_lowercase()) { Kind::Total } else { kind(word)? }, number(count)?))
+        [word, count, rest @ ..]
+            if number(count).is_some() && (rest.is_empty() || timing(rest)) =>
+        {
+            Some((
+                if unit(&word.to_lowercase()) {
+                    Kind::Total
+                } else {
+                    kind(word)?
+                },
+                number(count)?,
+            ))
         }
-        [count, what, word, rest @ ..] if number(count).is_some() && unit(what) && (rest.is_empty() || timing(rest)) => {
+        [count, what, word, rest @ ..]
+            if number(count).is_some() && unit(what) && (rest.is_empty() || timing(rest)) =>
+        {
             Some((kind(word)?, number(count)?))
         }
         [count, "pending", "spec" | "specs"] => Some((Kind::Skipped, number(count)?)),
         [count, "known", _] => Some((Kind::Skipped, number(count)?)),
-        [count, word, rest @ ..] if number(count).is_some() && (rest.is_empty() || timing(rest)) => {
-            Some((if unit(word) || *word == "total" { Kind::Total } else { kind(word)? }, number(count)?))
+        [count, word, rest @ ..]
+            if number(count).is_some() && (rest.is_empty() || timing(rest)) =>
+        {
+            Some((
+                if unit(word) || *word == "total" {
+                    Kind::Total
+                } else {
+                    kind(word)?
+                },
+                number(count)?,
+            ))
         }
         _ => None,
     }
@@ -104,9 +151,20 @@ fn failing(lines: &[&str]) -> Vec<String> {
     let mut at = 0;
     while at < lines.len() && found.len() < FAILING_MAX {
         let line = lines[at].trim();
-        let numbered = line.split_once(") ").filter(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
-        if let Some(rest) = line.strip_prefix("FAIL ").map(str::trim).filter(|rest| rest.ends_with('"')) {
-            found.push(rest.replace('"', " ").split_whitespace().collect::<Vec<_>>().join(" "));
+        let numbered = line
+            .split_once(") ")
+            .filter(|(number, _)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
+        if let Some(rest) = line
+            .strip_prefix("FAIL ")
+            .map(str::trim)
+            .filter(|rest| rest.ends_with('"'))
+        {
+            found.push(
+                rest.replace('"', " ")
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            );
         } else if let Some((_, first)) = numbered {
             // The name goes on, deeper, up to a colon; what stands there without one is the same in the list above.
             let mut parts = vec![first.trim()];
@@ -137,7 +195,9 @@ pub(super) fn ava(out: &str) -> (Vec<TestCase>, Vec<TestCase>) {
         if cases.len() + broken.len() >= CASES_MAX {
             break;
         }
-        let unloaded = line.strip_prefix("Uncaught exception in ").or_else(|| line.strip_prefix("No tests found in "));
+        let unloaded = line
+            .strip_prefix("Uncaught exception in ")
+            .or_else(|| line.strip_prefix("No tests found in "));
         if let Some(file) = unloaded {
             let message = Some("it could not be loaded, or left".to_owned());
             broken.push(TestCase {
@@ -149,8 +209,12 @@ pub(super) fn ava(out: &str) -> (Vec<TestCase>, Vec<TestCase>) {
             });
             continue;
         }
-        let failed = ["✘ [fail]: ", "✖ [fail]: "].iter().find_map(|mark| line.strip_prefix(mark));
-        let skipped = ["- [skip] ", "- [todo] ", "✔ [expected fail] "].iter().find_map(|mark| line.strip_prefix(mark));
+        let failed = ["✘ [fail]: ", "✖ [fail]: "]
+            .iter()
+            .find_map(|mark| line.strip_prefix(mark));
+        let skipped = ["- [skip] ", "- [todo] ", "✔ [expected fail] "]
+            .iter()
+            .find_map(|mark| line.strip_prefix(mark));
         let passed = ["✔ ", "✓ "].iter().find_map(|mark| line.strip_prefix(mark));
         let (name, status) = match (failed, skipped, passed) {
             (Some(name), ..) => (name, TestStatus::Failed),
@@ -160,10 +224,16 @@ pub(super) fn ava(out: &str) -> (Vec<TestCase>, Vec<TestCase>) {
         };
         let name = name
             .rsplit_once(" (")
-            .filter(|(_, time)| time.ends_with("s)") && time.starts_with(|c: char| c.is_ascii_digit()))
+            .filter(|(_, time)| {
+                time.ends_with("s)") && time.starts_with(|c: char| c.is_ascii_digit())
+            })
             .map_or(name, |(name, _)| name);
         let name = cut(&name.replace(" › ", " > "), MESSAGE_MAX);
-        cases.push(TestCase { name, status, ..TestCase::default() });
+        cases.push(TestCase {
+            name,
+            status,
+            ..TestCase::default()
+        });
     }
     (cases, broken)
 }
@@ -178,43 +248,108 @@ mod tests {
     use keiko_contracts::jail::{End, ExecReport, Project, TestScript};
 
     fn totals(text: &str) -> Option<(u32, u32, u32)> {
-        read(&crate::lines::plain(text)).map(|totals| (totals.passed, totals.failed, totals.skipped))
+        read(&crate::lines::plain(text))
+            .map(|totals| (totals.passed, totals.failed, totals.skipped))
     }
 
     #[test]
     fn summaries_of_many_runners_are_read() {
-        assert_eq!(totals(include_str!("../../tests/fixtures/runners/uvu.txt")), Some((1, 2, 1)));
-        assert_eq!(totals(include_str!("../../tests/fixtures/runners/mocha.txt")), Some((3, 3, 1)));
-        assert_eq!(totals("Tests:       1 failed, 1 skipped, 2 passed, 4 total\nTime: 3 s\n"), Some((2, 1, 1)));
-        assert_eq!(totals("5 specs, 1 failure, 2 pending specs\n"), Some((0, 1, 2)));
+        assert_eq!(
+            totals(include_str!("../../tests/fixtures/runners/uvu.txt")),
+            Some((1, 2, 1))
+        );
+        assert_eq!(
+            totals(include_str!("../../tests/fixtures/runners/mocha.txt")),
+            Some((3, 3, 1))
+        );
+        assert_eq!(
+            totals("Tests:       1 failed, 1 skipped, 2 passed, 4 total\nTime: 3 s\n"),
+            Some((2, 1, 1))
+        );
+        assert_eq!(
+            totals("5 specs, 1 failure, 2 pending specs\n"),
+            Some((0, 1, 2))
+        );
         assert_eq!(totals("  20 tests passed\n"), Some((20, 0, 0)));
         assert_eq!(totals("all is well\n"), None);
-        assert_eq!(totals("3 passed the gate of the city\n12 failed attempts were made\n"), None);
+        assert_eq!(
+            totals("3 passed the gate of the city\n12 failed attempts were made\n"),
+            None
+        );
     }
 
     fn run(program: &str, code: i32, out: &str) -> (TestSummary, Vec<TestCase>) {
-        let script = TestScript { program: program.into(), ..TestScript::default() };
-        let plan = plan(&Project { script: Some(script), ..project("npm") }, None).unwrap();
-        read_run(&plan, &ExecReport { end: End::Exit(code), stdout: out.into(), ..ExecReport::default() }).unwrap()
+        let script = TestScript {
+            program: program.into(),
+            ..TestScript::default()
+        };
+        let plan = plan(
+            &Project {
+                script: Some(script),
+                ..project("npm")
+            },
+            None,
+        )
+        .unwrap();
+        read_run(
+            &plan,
+            &ExecReport {
+                end: End::Exit(code),
+                stdout: out.into(),
+                ..ExecReport::default()
+            },
+        )
+        .unwrap()
     }
 
     #[test]
     fn real_outputs_count_what_they_print() {
-        let (summary, cases) = run("uvu", 1, include_str!("../../tests/fixtures/runners/uvu.txt"));
-        assert_eq!((summary.runner.as_str(), counts(&summary), cases.len()), ("uvu", [1, 2, 0, 1], 1));
+        let (summary, cases) = run(
+            "uvu",
+            1,
+            include_str!("../../tests/fixtures/runners/uvu.txt"),
+        );
+        assert_eq!(
+            (summary.runner.as_str(), counts(&summary), cases.len()),
+            ("uvu", [1, 2, 0, 1], 1)
+        );
         assert_eq!(summary.failing, ["two words", "named x"]);
-        let (summary, _) = run("ava", 1, include_str!("../../tests/fixtures/runners/ava.txt"));
-        assert_eq!((counts(&summary), summary.failing), ([1, 1, 1, 3], vec!["a > two words".to_owned(), "ava/b.mjs".to_owned()]));
-        let (summary, _) = run("tape", 1, include_str!("../../tests/fixtures/runners/tape.txt"));
-        assert_eq!((counts(&summary), summary.failing), ([3, 1, 0, 0], vec!["bad equal".to_owned()]));
-        let (summary, _) = run("mocha", 3, include_str!("../../tests/fixtures/runners/mocha.txt"));
+        let (summary, _) = run(
+            "ava",
+            1,
+            include_str!("../../tests/fixtures/runners/ava.txt"),
+        );
+        assert_eq!(
+            (counts(&summary), summary.failing),
+            (
+                [1, 1, 1, 3],
+                vec!["a > two words".to_owned(), "ava/b.mjs".to_owned()]
+            )
+        );
+        let (summary, _) = run(
+            "tape",
+            1,
+            include_str!("../../tests/fixtures/runners/tape.txt"),
+        );
+        assert_eq!(
+            (counts(&summary), summary.failing),
+            ([3, 1, 0, 0], vec!["bad equal".to_owned()])
+        );
+        let (summary, _) = run(
+            "mocha",
+            3,
+            include_str!("../../tests/fixtures/runners/mocha.txt"),
+        );
         assert_eq!((counts(&summary), summary.failing.len()), ([3, 3, 0, 1], 3));
     }
 
     #[test]
     fn totals_and_the_exit_code_must_agree() {
         let (summary, _) = run("uvu", 1, "  Total:     3\n  Passed:    3\n  Skipped:   0\n");
-        assert_eq!((counts(&summary), summary.is_green()), ([3, 0, 1, 0], false));
+        assert_eq!(
+            (counts(&summary), summary.is_green()),
+            ([3, 0, 1, 0], false)
+        );
         let (summary, _) = run("uvu", 0, "  Total:     3\n  Passed:    2\n  Skipped:   0\n");
         assert!(summary.void.is_some_and(|why| why.contains("failed")));
     }

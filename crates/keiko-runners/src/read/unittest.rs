@@ -31,21 +31,42 @@ pub(super) fn parse(err: &str) -> Parsed {
     }
     let mut parsed = Parsed::default();
     for name in names {
-        let Some(case) = found.remove(&name) else { continue };
-        if name.contains("_FailedTest") { parsed.broken.push(case) } else { parsed.cases.push(case) }
+        let Some(case) = found.remove(&name) else {
+            continue;
+        };
+        if name.contains("_FailedTest") {
+            parsed.broken.push(case)
+        } else {
+            parsed.cases.push(case)
+        }
     }
     parsed
 }
 
 /// Notes a status; the worst of several counts.
-fn record(names: &mut Vec<String>, found: &mut BTreeMap<String, TestCase>, name: &str, status: TestStatus) {
+fn record(
+    names: &mut Vec<String>,
+    found: &mut BTreeMap<String, TestCase>,
+    name: &str,
+    status: TestStatus,
+) {
     if let Some(case) = found.get_mut(name) {
         if matches!(status, TestStatus::Failed | TestStatus::Error) {
             case.status = status;
         }
     } else if names.len() < CASES_MAX {
         names.push(name.to_owned());
-        found.insert(name.to_owned(), TestCase { name: name.to_owned(), status, file: None, line: None, message: None, lacks: None });
+        found.insert(
+            name.to_owned(),
+            TestCase {
+                name: name.to_owned(),
+                status,
+                file: None,
+                line: None,
+                message: None,
+                lacks: None,
+            },
+        );
     }
 }
 
@@ -53,17 +74,29 @@ fn record(names: &mut Vec<String>, found: &mut BTreeMap<String, TestCase>, name:
 fn test_id(line: &str) -> Option<String> {
     let (name, rest) = line.trim_start().split_once(" (")?;
     let (id, _) = rest.split_once(')')?;
-    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.' || c == '<' || c == '>');
+    let word = |text: &str| {
+        !text.is_empty()
+            && text
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '_' || c == '.' || c == '<' || c == '>')
+    };
     if !word(name) || !word(id) || !id.contains('.') {
         return None;
     }
     let full = id.rsplit('.').next() == Some(name) || !name.starts_with("test");
-    Some(if full { id.to_owned() } else { format!("{id}.{name}") })
+    Some(if full {
+        id.to_owned()
+    } else {
+        format!("{id}.{name}")
+    })
 }
 
 /// The status at the end of a line. A test that logs to stderr pushes it to a line of its own.
 fn status_of(line: &str) -> Option<TestStatus> {
-    let word = line.rsplit_once(" ... ").map_or(line, |(_, status)| status).trim();
+    let word = line
+        .rsplit_once(" ... ")
+        .map_or(line, |(_, status)| status)
+        .trim();
     match word {
         "ok" | "expected failure" => Some(TestStatus::Passed),
         "FAIL" | "unexpected success" => Some(TestStatus::Failed),
@@ -76,16 +109,29 @@ fn status_of(line: &str) -> Option<TestStatus> {
 /// Reads one `FAIL: ...` or `ERROR: ...` block with its traceback.
 fn explain(block: &[&str], names: &mut Vec<String>, found: &mut BTreeMap<String, TestCase>) {
     let Some((status, subject)) = block.iter().find_map(|line| {
-        let failed = line.strip_prefix("FAIL: ").map(|rest| (TestStatus::Failed, rest));
-        failed.or_else(|| line.strip_prefix("ERROR: ").map(|rest| (TestStatus::Error, rest)))
+        let failed = line
+            .strip_prefix("FAIL: ")
+            .map(|rest| (TestStatus::Failed, rest));
+        failed.or_else(|| {
+            line.strip_prefix("ERROR: ")
+                .map(|rest| (TestStatus::Error, rest))
+        })
     }) else {
         return;
     };
     let name = test_id(subject).unwrap_or_else(|| subject.to_owned());
     record(names, found, &name, status);
-    let Some(case) = found.get_mut(&name).filter(|case| case.message.is_none()) else { return };
-    let traceback = block.iter().skip_while(|line| !line.starts_with("------")).skip(1);
-    let traceback: Vec<&str> = traceback.take_while(|line| !line.starts_with("------")).copied().collect();
+    let Some(case) = found.get_mut(&name).filter(|case| case.message.is_none()) else {
+        return;
+    };
+    let traceback = block
+        .iter()
+        .skip_while(|line| !line.starts_with("------"))
+        .skip(1);
+    let traceback: Vec<&str> = traceback
+        .take_while(|line| !line.starts_with("------"))
+        .copied()
+        .collect();
     let frames = || traceback.iter().filter_map(|line| frame(line));
     let Some(last) = traceback.iter().rposition(|line| line.starts_with("  ")) else {
         case.message = Some(cut(traceback.join("\n").trim(), MESSAGE_MAX));
@@ -93,7 +139,10 @@ fn explain(block: &[&str], names: &mut Vec<String>, found: &mut BTreeMap<String,
     };
     let said = traceback[last + 1..].join("\n");
     if let Some((file, line)) = frames().rfind(|(file, _)| !file.contains("/lib/python")) {
-        case.message = Some(cut(&format!("{}\nat {file}:{line}", cut(said.trim(), MESSAGE_MAX / 2)), MESSAGE_MAX));
+        case.message = Some(cut(
+            &format!("{}\nat {file}:{line}", cut(said.trim(), MESSAGE_MAX / 2)),
+            MESSAGE_MAX,
+        ));
         case.file = Some(file.to_owned());
         case.line = Some(line);
     } else {
@@ -103,8 +152,15 @@ fn explain(block: &[&str], names: &mut Vec<String>, found: &mut BTreeMap<String,
 
 /// `File "/workspace/a.py", line 7, in f`.
 fn frame(line: &str) -> Option<(&str, u32)> {
-    let (path, rest) = line.trim_start().strip_prefix("File \"")?.split_once("\", line ")?;
-    let number = rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    let (path, rest) = line
+        .trim_start()
+        .strip_prefix("File \"")?
+        .split_once("\", line ")?;
+    let number = rest
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()?;
     Some((in_workspace(path), number))
 }
 
@@ -119,24 +175,56 @@ mod tests {
         let (summary, cases) = run("unittest", 1, "", err, None).unwrap();
         assert_eq!(counts(&summary), [2, 2, 1, 1]);
         let century = case(&cases, "test_dates.Dates.test_century");
-        assert_eq!((century.status, century.file.as_deref(), century.line), (TestStatus::Failed, Some("test_dates.py"), Some(10)));
-        assert_eq!(century.message.as_deref(), Some("AssertionError: 0 != 1 : 1900 is not a leap year\nat test_dates.py:10"));
-        assert_eq!(case(&cases, "test_dates.Dates.test_sub").status, TestStatus::Failed, "a failed subtest fails its test");
-        assert_eq!(case(&cases, "test_dates.Dates.test_broken").status, TestStatus::Error);
-        assert_eq!(case(&cases, "test_dates.Dates.test_known").status, TestStatus::Passed);
+        assert_eq!(
+            (century.status, century.file.as_deref(), century.line),
+            (TestStatus::Failed, Some("test_dates.py"), Some(10))
+        );
+        assert_eq!(
+            century.message.as_deref(),
+            Some("AssertionError: 0 != 1 : 1900 is not a leap year\nat test_dates.py:10")
+        );
+        assert_eq!(
+            case(&cases, "test_dates.Dates.test_sub").status,
+            TestStatus::Failed,
+            "a failed subtest fails its test"
+        );
+        assert_eq!(
+            case(&cases, "test_dates.Dates.test_broken").status,
+            TestStatus::Error
+        );
+        assert_eq!(
+            case(&cases, "test_dates.Dates.test_known").status,
+            TestStatus::Passed
+        );
     }
 
     #[test]
     fn a_module_that_cannot_be_imported_is_explained() {
         let err = include_str!("../../tests/fixtures/runners/unittest-broken.txt");
         let said = run("unittest", 1, "", err, None).unwrap_err();
-        assert!(said.contains("could not be loaded") && said.contains("No module named 'nowhere_to_be_found'"), "{said}");
+        assert!(
+            said.contains("could not be loaded")
+                && said.contains("No module named 'nowhere_to_be_found'"),
+            "{said}"
+        );
     }
 
     #[test]
     fn older_pythons_and_noise_are_understood() {
-        let parsed = parse("test_a (mod.Case) ... log line\nok\ntest_b (mod.Case)\nSays so. ... FAIL\nERROR: not a block (yet)\n");
-        let got: Vec<_> = parsed.cases.iter().map(|case| (case.name.as_str(), case.status)).collect();
-        assert_eq!(got, [("mod.Case.test_a", TestStatus::Passed), ("mod.Case.test_b", TestStatus::Failed)]);
+        let parsed = parse(
+            "test_a (mod.Case) ... log line\nok\ntest_b (mod.Case)\nSays so. ... FAIL\nERROR: not a block (yet)\n",
+        );
+        let got: Vec<_> = parsed
+            .cases
+            .iter()
+            .map(|case| (case.name.as_str(), case.status))
+            .collect();
+        assert_eq!(
+            got,
+            [
+                ("mod.Case.test_a", TestStatus::Passed),
+                ("mod.Case.test_b", TestStatus::Failed)
+            ]
+        );
     }
 }

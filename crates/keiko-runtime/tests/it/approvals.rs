@@ -30,7 +30,11 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn one_tool(step: u32, _: &Stage) -> Vec<Part> {
-    if step == 1 { vec![call("c1", "ledger_person", json!({"n": 1}))] } else { finish() }
+    if step == 1 {
+        vec![call("c1", "ledger_person", json!({"n": 1}))]
+    } else {
+        finish()
+    }
 }
 
 /// The same tool, with other arguments in the second step.
@@ -41,10 +45,28 @@ fn changed(step: u32, _: &Stage) -> Vec<Part> {
     }
 }
 
-const ONE: Scenario = Scenario { name: "one", answers: one_tool, workspace: false, ends: EndStatus::Succeeded, ..PLAIN };
-const MODEL: Scenario = Scenario { name: "model asked", levels: &[(ActionClass::Model, Level::Ask)], ..ONE };
-const ALERTED: Scenario = Scenario { name: "model told", levels: &[(ActionClass::Model, Level::Alert)], ..ONE };
-const FORBIDDEN: Scenario = Scenario { name: "model forbidden", levels: &[(ActionClass::Model, Level::Forbid)], ..ONE };
+const ONE: Scenario = Scenario {
+    name: "one",
+    answers: one_tool,
+    workspace: false,
+    ends: EndStatus::Succeeded,
+    ..PLAIN
+};
+const MODEL: Scenario = Scenario {
+    name: "model asked",
+    levels: &[(ActionClass::Model, Level::Ask)],
+    ..ONE
+};
+const ALERTED: Scenario = Scenario {
+    name: "model told",
+    levels: &[(ActionClass::Model, Level::Alert)],
+    ..ONE
+};
+const FORBIDDEN: Scenario = Scenario {
+    name: "model forbidden",
+    levels: &[(ActionClass::Model, Level::Forbid)],
+    ..ONE
+};
 
 /// A world in which one process after another takes the run up.
 struct Bench<'a> {
@@ -55,23 +77,40 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(scenario: &'a Scenario) -> Bench<'a> {
-        Bench { storm: Storm::new(scenario, tools(), None), scenario, workers: std::cell::Cell::new(0) }
+        Bench {
+            storm: Storm::new(scenario, tools(), None),
+            scenario,
+            workers: std::cell::Cell::new(0),
+        }
     }
 
     fn driver(&self) -> DriverOf<RunState> {
         self.workers.set(self.workers.get() + 1);
         let fuse = Fuse::new(CrashPoint::Never);
-        self.storm.driver(CrashJournal::new(self.storm.journal.clone(), fuse.clone()), &fuse, self.workers.get())
+        self.storm.driver(
+            CrashJournal::new(self.storm.journal.clone(), fuse.clone()),
+            &fuse,
+            self.workers.get(),
+        )
     }
 
     async fn begin(&self) -> Rest {
         let order = Order::Start(Box::new(self.scenario.start()));
-        self.driver().drive(order, Arc::new(Unwatched), Cancel::new()).await.unwrap()
+        self.driver()
+            .drive(order, Arc::new(Unwatched), Cancel::new())
+            .await
+            .unwrap()
     }
 
     async fn resume_with(&self, driver: DriverOf<RunState>) -> Result<Rest, DriveError> {
-        let order = Order::Resume { run: self.storm.run, by: "me".into(), terms: RunTerms::default() };
-        driver.drive(order, Arc::new(Unwatched), Cancel::new()).await
+        let order = Order::Resume {
+            run: self.storm.run,
+            by: "me".into(),
+            terms: RunTerms::default(),
+        };
+        driver
+            .drive(order, Arc::new(Unwatched), Cancel::new())
+            .await
     }
 
     async fn resume(&self) -> Rest {
@@ -79,28 +118,57 @@ impl<'a> Bench<'a> {
     }
 
     async fn rows(&self) -> Vec<ApprovalRow> {
-        let rows = self.storm.journal.view_list(views::APPROVALS, ViewQuery::default()).await.unwrap();
-        rows.iter().map(|row| serde_json::from_slice(&row.body).unwrap()).collect()
+        let rows = self
+            .storm
+            .journal
+            .view_list(views::APPROVALS, ViewQuery::default())
+            .await
+            .unwrap();
+        rows.iter()
+            .map(|row| serde_json::from_slice(&row.body).unwrap())
+            .collect()
     }
 
     async fn open(&self) -> ApprovalRow {
-        let mut open: Vec<ApprovalRow> = self.rows().await.into_iter().filter(|row| row.answer.is_none()).collect();
+        let mut open: Vec<ApprovalRow> = self
+            .rows()
+            .await
+            .into_iter()
+            .filter(|row| row.answer.is_none())
+            .collect();
         assert_eq!(open.len(), 1, "{open:#?}");
         open.remove(0)
     }
 
     async fn say(&self, answer: ApprovalAnswer) {
         let now = self.storm.clock.now();
-        inbox::say(self.storm.journal.as_ref(), self.storm.run, &InboxMessage::Approval(answer), now).await.unwrap();
+        inbox::say(
+            self.storm.journal.as_ref(),
+            self.storm.run,
+            &InboxMessage::Approval(answer),
+            now,
+        )
+        .await
+        .unwrap();
     }
 
     async fn kill(&self) {
-        self.storm.journal.kill(KillScope::Run(self.storm.run), "smoke", "me").await.unwrap();
+        self.storm
+            .journal
+            .kill(KillScope::Run(self.storm.run), "smoke", "me")
+            .await
+            .unwrap();
     }
 
     async fn answer(&self, row: &ApprovalRow, decision: Decision) -> Result<(), String> {
         let answer = row.request.answer(decision, "maria", None);
-        let said = inbox::answer(self.storm.journal.as_ref(), row, answer, self.storm.clock.now()).await;
+        let said = inbox::answer(
+            self.storm.journal.as_ref(),
+            row,
+            answer,
+            self.storm.clock.now(),
+        )
+        .await;
         said.map(|_| ()).map_err(|error| error.fault(row.run).code)
     }
 
@@ -111,23 +179,42 @@ impl<'a> Bench<'a> {
     async fn events(&self) -> Vec<RunEvent> {
         let mut events = Vec::new();
         for recorded in self.storm.journal.events(&StreamId::run(self.storm.run)) {
-            events.push(keiko_runtime::fold::hydrate(self.storm.journal.as_ref(), &recorded).await.unwrap());
+            events.push(
+                keiko_runtime::fold::hydrate(self.storm.journal.as_ref(), &recorded)
+                    .await
+                    .unwrap(),
+            );
         }
         events
     }
 
     async fn resolved(&self) -> Vec<(Decision, String)> {
-        let resolved = |event| if let RunEvent::ApprovalResolved(answer) = event { Some((answer.decision, answer.by)) } else { None };
-        self.events().await.into_iter().filter_map(resolved).collect()
+        let resolved = |event| {
+            if let RunEvent::ApprovalResolved(answer) = event {
+                Some((answer.decision, answer.by))
+            } else {
+                None
+            }
+        };
+        self.events()
+            .await
+            .into_iter()
+            .filter_map(resolved)
+            .collect()
     }
 }
 
 fn waits_for_approval(rest: &Rest) {
-    assert!(matches!(rest, Rest::Waiting(Suspension::Approval { open: 1 })), "{rest:?}");
+    assert!(
+        matches!(rest, Rest::Waiting(Suspension::Approval { open: 1 })),
+        "{rest:?}"
+    );
 }
 
 fn ended(rest: &Rest) -> EndStatus {
-    let Rest::Ended(end) = rest else { panic!("{rest:?}") };
+    let Rest::Ended(end) = rest else {
+        panic!("{rest:?}")
+    };
     end.status
 }
 
@@ -139,10 +226,23 @@ fn an_approval_that_nobody_answers_in_time_counts_as_denied() {
         let row = bench.open().await;
         waits_for_approval(&bench.resume().await);
         bench.storm.clock.advance(73 * HOUR);
-        assert_eq!(bench.answer(&row, Decision::Approved).await, Err("KEI-2105".into()));
-        assert_eq!(ended(&bench.resume().await), EndStatus::Succeeded, "the agent is told, and goes on without it");
-        assert_eq!((bench.deeds(), bench.resolved().await), (0, vec![(Decision::Expired, "nobody".into())]));
-        let refused = bench.events().await.iter().any(|event| matches!(event, RunEvent::CallRefused(it) if it.by == RefusedBy::Person));
+        assert_eq!(
+            bench.answer(&row, Decision::Approved).await,
+            Err("KEI-2105".into())
+        );
+        assert_eq!(
+            ended(&bench.resume().await),
+            EndStatus::Succeeded,
+            "the agent is told, and goes on without it"
+        );
+        assert_eq!(
+            (bench.deeds(), bench.resolved().await),
+            (0, vec![(Decision::Expired, "nobody".into())])
+        );
+        let refused =
+            bench.events().await.iter().any(
+                |event| matches!(event, RunEvent::CallRefused(it) if it.by == RefusedBy::Person),
+            );
         assert!(refused);
     });
 }
@@ -155,9 +255,14 @@ fn an_answer_that_comes_too_late_is_no_yes() {
         let row = bench.open().await;
         bench.storm.clock.advance(73 * HOUR);
         // Past whatever looks first: straight into the inbox.
-        bench.say(row.request.answer(Decision::Approved, "maria", None)).await;
+        bench
+            .say(row.request.answer(Decision::Approved, "maria", None))
+            .await;
         assert_eq!(ended(&bench.resume().await), EndStatus::Succeeded);
-        assert_eq!((bench.deeds(), bench.resolved().await), (0, vec![(Decision::Expired, "maria".into())]));
+        assert_eq!(
+            (bench.deeds(), bench.resolved().await),
+            (0, vec![(Decision::Expired, "maria".into())])
+        );
     });
 }
 
@@ -165,10 +270,23 @@ fn an_answer_that_comes_too_late_is_no_yes() {
 fn a_live_run_notices_by_itself_that_nobody_answers() {
     block_on(async {
         // The time for which it waits for a person is no time of work.
-        let scenario = Scenario { limits: RunLimits { max_seconds: 60, ..ONE.limits }, ..ONE };
+        let scenario = Scenario {
+            limits: RunLimits {
+                max_seconds: 60,
+                ..ONE.limits
+            },
+            ..ONE
+        };
         let bench = Bench::new(&scenario);
-        let options = DriveOptions { attended: true, lease: Duration::from_millis(30), ..OPTIONS };
-        let driver = Driver::new(bench.driver().ports().clone(), options).of(Setup { tools: tools(), engine });
+        let options = DriveOptions {
+            attended: true,
+            lease: Duration::from_millis(30),
+            ..OPTIONS
+        };
+        let driver = Driver::new(bench.driver().ports().clone(), options).of(Setup {
+            tools: tools(),
+            engine,
+        });
         let order = Order::Start(Box::new(scenario.start()));
         let clock = async {
             while bench.rows().await.is_empty() {
@@ -176,34 +294,67 @@ fn a_live_run_notices_by_itself_that_nobody_answers() {
             }
             bench.storm.clock.advance(73 * HOUR);
         };
-        let (rest, ()) = tokio::join!(driver.drive(order, Arc::new(Unwatched), Cancel::new()), clock);
+        let (rest, ()) = tokio::join!(
+            driver.drive(order, Arc::new(Unwatched), Cancel::new()),
+            clock
+        );
         assert_eq!(ended(&rest.unwrap()), EndStatus::Succeeded);
-        assert_eq!((bench.deeds(), bench.resolved().await), (0, vec![(Decision::Expired, "nobody".into())]));
+        assert_eq!(
+            (bench.deeds(), bench.resolved().await),
+            (0, vec![(Decision::Expired, "nobody".into())])
+        );
     });
 }
 
 #[test]
 fn an_answer_holds_for_the_action_that_was_shown() {
     block_on(async {
-        let scenario = Scenario { answers: changed, ..ONE };
+        let scenario = Scenario {
+            answers: changed,
+            ..ONE
+        };
         let bench = Bench::new(&scenario);
         bench.begin().await;
         let first = bench.open().await;
         assert_eq!(bench.answer(&first, Decision::Approved).await, Ok(()));
         waits_for_approval(&bench.resume().await);
         let second = bench.open().await;
-        assert_ne!((first.request.id, first.request.digest), (second.request.id, second.request.digest));
+        assert_ne!(
+            (first.request.id, first.request.digest),
+            (second.request.id, second.request.digest)
+        );
         // The old answer once more, as it was, and bent to fit the new question.
-        bench.say(first.request.answer(Decision::Approved, "maria", None)).await;
+        bench
+            .say(first.request.answer(Decision::Approved, "maria", None))
+            .await;
         waits_for_approval(&bench.resume().await);
         assert_eq!(bench.deeds(), 1);
-        let bent = ApprovalAnswer { digest: first.request.digest, ..second.request.answer(Decision::Approved, "maria", None) };
+        let bent = ApprovalAnswer {
+            digest: first.request.digest,
+            ..second.request.answer(Decision::Approved, "maria", None)
+        };
         bench.say(bent).await;
         assert_eq!(ended(&bench.resume().await), EndStatus::Succeeded);
-        assert_eq!(bench.deeds(), 1, "an answer to another action allows nothing");
-        assert_eq!(bench.answer(&first, Decision::Denied).await, Err("KEI-2103".into()), "though the row that was read is old");
-        let again = bench.rows().await.into_iter().find(|row| row.request.id == first.request.id).unwrap();
-        assert_eq!(bench.answer(&again, Decision::Denied).await, Err("KEI-2103".into()));
+        assert_eq!(
+            bench.deeds(),
+            1,
+            "an answer to another action allows nothing"
+        );
+        assert_eq!(
+            bench.answer(&first, Decision::Denied).await,
+            Err("KEI-2103".into()),
+            "though the row that was read is old"
+        );
+        let again = bench
+            .rows()
+            .await
+            .into_iter()
+            .find(|row| row.request.id == first.request.id)
+            .unwrap();
+        assert_eq!(
+            bench.answer(&again, Decision::Denied).await,
+            Err("KEI-2103".into())
+        );
     });
 }
 
@@ -214,7 +365,10 @@ fn the_same_action_is_asked_for_again_when_it_is_wanted_again() {
             1 | 2 => vec![call("c1", "ledger_person", json!({"n": 1}))],
             _ => finish(),
         };
-        let scenario = Scenario { answers: twice, ..ONE };
+        let scenario = Scenario {
+            answers: twice,
+            ..ONE
+        };
         let bench = Bench::new(&scenario);
         bench.begin().await;
         let first = bench.open().await;
@@ -253,8 +407,12 @@ impl Watch for KillsInBetween {
             && matches!(intent.action, Action::Tool(_))
             && let Some(run) = recorded.stream.0.strip_prefix("run/")
         {
-            let kill = self.0.kill(KillScope::Run(run.parse().unwrap()), "smoke", "me");
-            futures_util::FutureExt::now_or_never(kill).unwrap().unwrap();
+            let kill = self
+                .0
+                .kill(KillScope::Run(run.parse().unwrap()), "smoke", "me");
+            futures_util::FutureExt::now_or_never(kill)
+                .unwrap()
+                .unwrap();
         }
     }
     fn frame(&self, _: &EffectKey, _: LiveFrame) {}
@@ -263,15 +421,29 @@ impl Watch for KillsInBetween {
 #[test]
 fn a_kill_between_the_commit_and_the_effect_comes_in_time() {
     block_on(async {
-        let scenario = Scenario { levels: &[(ActionClass::ToolOther, Level::Run)], ..ONE };
+        let scenario = Scenario {
+            levels: &[(ActionClass::ToolOther, Level::Run)],
+            ..ONE
+        };
         let bench = Bench::new(&scenario);
         let watch = Arc::new(KillsInBetween(bench.storm.journal.clone()));
         let start = Order::Start(Box::new(scenario.start()));
-        let rest = bench.driver().drive(start, watch, Cancel::new()).await.unwrap();
-        assert!(matches!(rest, Rest::Waiting(Suspension::Killed { .. })), "{rest:?}");
+        let rest = bench
+            .driver()
+            .drive(start, watch, Cancel::new())
+            .await
+            .unwrap();
+        assert!(
+            matches!(rest, Rest::Waiting(Suspension::Killed { .. })),
+            "{rest:?}"
+        );
         assert_eq!(bench.deeds(), 0);
         assert_eq!(ended(&bench.resume().await), EndStatus::Succeeded);
-        assert_eq!(bench.deeds(), 0, "the agent is told that it was not done, and does not ask for it again");
+        assert_eq!(
+            bench.deeds(),
+            0,
+            "the agent is told that it was not done, and does not ask for it again"
+        );
     });
 }
 
@@ -289,19 +461,77 @@ fn a_yes_that_was_recorded_is_asked_for_again_after_a_kill() {
         let state: RunState = bench.storm.fold().await.unwrap();
         let request = state.life.open_approvals().next().unwrap().request.clone();
         let policy = ONE.policy();
-        let env = |epoch| Env { now: Timestamp(1_700_000_001_000), epoch: Epoch(epoch), policy: &policy, price: None, attended: false };
+        let env = |epoch| Env {
+            now: Timestamp(1_700_000_001_000),
+            epoch: Epoch(epoch),
+            policy: &policy,
+            price: None,
+            attended: false,
+        };
         // It is taken while the run is being stopped, so that nothing follows from it yet.
-        let stop = decide(&state, &env(0), Input::Inbox { seq: Seq(1), message: InboxMessage::Stop { by: "me".into() } }).unwrap();
+        let stop = decide(
+            &state,
+            &env(0),
+            Input::Inbox {
+                seq: Seq(1),
+                message: InboxMessage::Stop { by: "me".into() },
+            },
+        )
+        .unwrap();
         let yes = InboxMessage::Approval(request.answer(Decision::Approved, "maria", None));
-        let heard = decide(&stop.next, &env(0), Input::Inbox { seq: Seq(2), message: yes }).unwrap();
-        assert!(matches!(heard.events[..], [RunEvent::ApprovalResolved(_)]), "{:?}", heard.events);
-        let calm = decide(&heard.next, &env(0), Input::Resume { by: "me".into(), terms: RunTerms::default(), heard: Vec::new() }).unwrap();
-        assert!(calm.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(it) if it.approval == Some(request.id))));
-        let killed =
-            decide(&heard.next, &env(1), Input::Resume { by: "me".into(), terms: RunTerms::default(), heard: Vec::new() }).unwrap();
-        let intends = killed.events.iter().any(|event| matches!(event, RunEvent::EffectIntended(_)));
-        let asks = killed.events.iter().find_map(|event| if let RunEvent::ApprovalRequested(it) = event { Some(it.id) } else { None });
-        assert!(!intends && asks.is_some_and(|id| id != request.id), "{:?}", killed.events);
+        let heard = decide(
+            &stop.next,
+            &env(0),
+            Input::Inbox {
+                seq: Seq(2),
+                message: yes,
+            },
+        )
+        .unwrap();
+        assert!(
+            matches!(heard.events[..], [RunEvent::ApprovalResolved(_)]),
+            "{:?}",
+            heard.events
+        );
+        let calm = decide(
+            &heard.next,
+            &env(0),
+            Input::Resume {
+                by: "me".into(),
+                terms: RunTerms::default(),
+                heard: Vec::new(),
+            },
+        )
+        .unwrap();
+        assert!(calm.events.iter().any(
+            |event| matches!(event, RunEvent::EffectIntended(it) if it.approval == Some(request.id))
+        ));
+        let killed = decide(
+            &heard.next,
+            &env(1),
+            Input::Resume {
+                by: "me".into(),
+                terms: RunTerms::default(),
+                heard: Vec::new(),
+            },
+        )
+        .unwrap();
+        let intends = killed
+            .events
+            .iter()
+            .any(|event| matches!(event, RunEvent::EffectIntended(_)));
+        let asks = killed.events.iter().find_map(|event| {
+            if let RunEvent::ApprovalRequested(it) = event {
+                Some(it.id)
+            } else {
+                None
+            }
+        });
+        assert!(
+            !intends && asks.is_some_and(|id| id != request.id),
+            "{:?}",
+            killed.events
+        );
     });
 }
 
@@ -311,16 +541,32 @@ fn what_a_run_asked_for_is_withdrawn_when_it_is_cancelled() {
         let bench = Bench::new(&ONE);
         bench.begin().await;
         let row = bench.open().await;
-        let cancel = InboxMessage::Cancel { by: "me".into(), reason: "enough".into() };
-        inbox::say(bench.storm.journal.as_ref(), bench.storm.run, &cancel, bench.storm.clock.now()).await.unwrap();
+        let cancel = InboxMessage::Cancel {
+            by: "me".into(),
+            reason: "enough".into(),
+        };
+        inbox::say(
+            bench.storm.journal.as_ref(),
+            bench.storm.run,
+            &cancel,
+            bench.storm.clock.now(),
+        )
+        .await
+        .unwrap();
         // The answer comes after the word that ends the run.
         assert_eq!(bench.answer(&row, Decision::Approved).await, Ok(()));
         assert_eq!(ended(&bench.resume().await), EndStatus::Cancelled);
         assert_eq!(bench.deeds(), 0);
         let row = bench.rows().await.remove(0);
         let answered = row.answer.as_ref().map(|answer| answer.decision);
-        assert!(matches!(answered, Some(Decision::Withdrawn | Decision::Approved)), "{row:?}");
-        assert_eq!(bench.answer(&row, Decision::Approved).await, Err("KEI-2103".into()));
+        assert!(
+            matches!(answered, Some(Decision::Withdrawn | Decision::Approved)),
+            "{row:?}"
+        );
+        assert_eq!(
+            bench.answer(&row, Decision::Approved).await,
+            Err("KEI-2103".into())
+        );
         let error = bench.resume_with(bench.driver()).await.unwrap_err();
         assert_eq!(error.fault().code, "KEI-6003");
     });
@@ -331,12 +577,28 @@ fn what_nobody_answered_before_the_end_is_withdrawn() {
     block_on(async {
         let bench = Bench::new(&ONE);
         bench.begin().await;
-        let cancel = InboxMessage::Cancel { by: "me".into(), reason: "enough".into() };
-        inbox::say(bench.storm.journal.as_ref(), bench.storm.run, &cancel, bench.storm.clock.now()).await.unwrap();
+        let cancel = InboxMessage::Cancel {
+            by: "me".into(),
+            reason: "enough".into(),
+        };
+        inbox::say(
+            bench.storm.journal.as_ref(),
+            bench.storm.run,
+            &cancel,
+            bench.storm.clock.now(),
+        )
+        .await
+        .unwrap();
         assert_eq!(ended(&bench.resume().await), EndStatus::Cancelled);
         let row = bench.rows().await.remove(0);
-        assert_eq!(row.answer.as_ref().map(|answer| answer.decision), Some(Decision::Withdrawn));
-        assert_eq!(bench.answer(&row, Decision::Approved).await, Err("KEI-2103".into()));
+        assert_eq!(
+            row.answer.as_ref().map(|answer| answer.decision),
+            Some(Decision::Withdrawn)
+        );
+        assert_eq!(
+            bench.answer(&row, Decision::Approved).await,
+            Err("KEI-2103".into())
+        );
     });
 }
 
@@ -347,11 +609,26 @@ fn what_the_policy_came_to_forbid_stays_undone_after_a_yes() {
         bench.begin().await;
         let row = bench.open().await;
         bench.answer(&row, Decision::Approved).await.unwrap();
-        let stricter = RiskPolicy { classes: [(ActionClass::ToolOther, Level::Forbid)].into(), ..RiskPolicy::default() };
-        let ports = Ports { policy: Arc::new(stricter), ..bench.driver().ports().clone() };
-        let rest = bench.resume_with(Driver::new(ports, OPTIONS).of(Setup { tools: tools(), engine })).await.unwrap();
+        let stricter = RiskPolicy {
+            classes: [(ActionClass::ToolOther, Level::Forbid)].into(),
+            ..RiskPolicy::default()
+        };
+        let ports = Ports {
+            policy: Arc::new(stricter),
+            ..bench.driver().ports().clone()
+        };
+        let rest = bench
+            .resume_with(Driver::new(ports, OPTIONS).of(Setup {
+                tools: tools(),
+                engine,
+            }))
+            .await
+            .unwrap();
         assert_eq!((ended(&rest), bench.deeds()), (EndStatus::Succeeded, 0));
-        let refused = bench.events().await.iter().any(|event| matches!(event, RunEvent::CallRefused(it) if it.by == RefusedBy::Policy));
+        let refused =
+            bench.events().await.iter().any(
+                |event| matches!(event, RunEvent::CallRefused(it) if it.by == RefusedBy::Policy),
+            );
         assert!(refused);
     });
 }
@@ -363,23 +640,50 @@ fn who_answered_stands_in_the_record_and_on_the_card() {
         bench.begin().await;
         let row = bench.open().await;
         bench.answer(&row, Decision::Approved).await.unwrap();
-        let Rest::Ended(end) = bench.resume().await else { panic!("it goes on") };
-        assert_eq!(bench.resolved().await, [(Decision::Approved, "maria".into())]);
-        assert!(end.card.approvals.iter().any(|answer| answer.words() == "approved by maria"), "{:?}", end.card.approvals);
+        let Rest::Ended(end) = bench.resume().await else {
+            panic!("it goes on")
+        };
+        assert_eq!(
+            bench.resolved().await,
+            [(Decision::Approved, "maria".into())]
+        );
+        assert!(
+            end.card
+                .approvals
+                .iter()
+                .any(|answer| answer.words() == "approved by maria"),
+            "{:?}",
+            end.card.approvals
+        );
         let head = |kind: &str| {
             let events = bench.storm.journal.events(&StreamId::run(bench.storm.run));
-            events.into_iter().find(|event| event.kind == kind).map(|event| (event.head.subject.clone(), event.head.labels.clone()))
+            events
+                .into_iter()
+                .find(|event| event.kind == kind)
+                .map(|event| (event.head.subject.clone(), event.head.labels.clone()))
         };
-        assert_eq!(head("run_started"), Some((Some("operator/me".into()), vec!["operator".into()])));
-        assert_eq!(head("approval_resolved").map(|(_, labels)| labels), Some(vec!["operator".into()]));
-        let said = bench.storm.journal.events(&StreamId::inbox(bench.storm.run)).remove(0);
+        assert_eq!(
+            head("run_started"),
+            Some((Some("operator/me".into()), vec!["operator".into()]))
+        );
+        assert_eq!(
+            head("approval_resolved").map(|(_, labels)| labels),
+            Some(vec!["operator".into()])
+        );
+        let said = bench
+            .storm
+            .journal
+            .events(&StreamId::inbox(bench.storm.run))
+            .remove(0);
         assert_eq!(said.head.subject.as_deref(), Some("operator/maria"));
     });
 }
 
 fn models(events: &[RunEvent]) -> Vec<Option<keiko_contracts::id::ApprovalId>> {
     let of = |event: &RunEvent| match event {
-        RunEvent::EffectIntended(intent) if matches!(intent.action, Action::Model(_)) => Some(intent.approval),
+        RunEvent::EffectIntended(intent) if matches!(intent.action, Action::Model(_)) => {
+            Some(intent.approval)
+        }
         _ => None,
     };
     events.iter().filter_map(of).collect()
@@ -387,7 +691,9 @@ fn models(events: &[RunEvent]) -> Vec<Option<keiko_contracts::id::ApprovalId>> {
 
 fn request_of_model(events: &[RunEvent]) -> ApprovalRequest {
     let of = |event: &RunEvent| match event {
-        RunEvent::ApprovalRequested(request) if matches!(request.action, Action::Model(_)) => Some((**request).clone()),
+        RunEvent::ApprovalRequested(request) if matches!(request.action, Action::Model(_)) => {
+            Some((**request).clone())
+        }
         _ => None,
     };
     let mut all: Vec<ApprovalRequest> = events.iter().filter_map(of).collect();
@@ -400,9 +706,16 @@ fn a_model_that_must_be_asked_for_is_approved_once_for_the_run() {
     block_on(async {
         let bench = Bench::new(&MODEL);
         waits_for_approval(&bench.begin().await);
-        assert!(models(&bench.events().await).is_empty(), "nothing has gone to the model");
+        assert!(
+            models(&bench.events().await).is_empty(),
+            "nothing has gone to the model"
+        );
         let row = bench.open().await;
-        assert!(row.request.summary.contains("fake/model"), "{}", row.request.summary);
+        assert!(
+            row.request.summary.contains("fake/model"),
+            "{}",
+            row.request.summary
+        );
         bench.answer(&row, Decision::Approved).await.unwrap();
         // The tool of the first step asks for its own approval.
         waits_for_approval(&bench.resume().await);
@@ -410,7 +723,11 @@ fn a_model_that_must_be_asked_for_is_approved_once_for_the_run() {
         bench.answer(&tool, Decision::Approved).await.unwrap();
         assert_eq!(ended(&bench.resume().await), EndStatus::Succeeded);
         let events = bench.events().await;
-        assert_eq!(models(&events), [Some(row.request.id), Some(row.request.id)], "each request rests on the one approval");
+        assert_eq!(
+            models(&events),
+            [Some(row.request.id), Some(row.request.id)],
+            "each request rests on the one approval"
+        );
         assert_eq!(request_of_model(&events).id, row.request.id);
     });
 }
@@ -427,8 +744,16 @@ fn a_model_that_a_person_does_not_allow_is_not_asked() {
             } else {
                 bench.answer(&row, Decision::Denied).await.unwrap();
             }
-            let Rest::Ended(end) = bench.resume().await else { panic!("it ends") };
-            assert_eq!((end.status, end.fault.as_ref().map(|fault| fault.code.as_str())), (EndStatus::Failed, Some("KEI-2106")));
+            let Rest::Ended(end) = bench.resume().await else {
+                panic!("it ends")
+            };
+            assert_eq!(
+                (
+                    end.status,
+                    end.fault.as_ref().map(|fault| fault.code.as_str())
+                ),
+                (EndStatus::Failed, Some("KEI-2106"))
+            );
             assert!(models(&bench.events().await).is_empty());
             assert_eq!(bench.storm.world.charged().0, 0);
         }
@@ -464,12 +789,23 @@ fn an_alert_about_a_model_is_given_once_and_a_forbidden_one_is_never_asked() {
         bench.answer(&row, Decision::Approved).await.unwrap();
         assert_eq!(ended(&bench.resume().await), EndStatus::Succeeded);
         let events = bench.events().await;
-        let alerts = events.iter().filter(|event| matches!(event, RunEvent::Noted(note) if note.kind == "alert")).count();
+        let alerts = events
+            .iter()
+            .filter(|event| matches!(event, RunEvent::Noted(note) if note.kind == "alert"))
+            .count();
         assert_eq!((alerts, models(&events)), (1, vec![None, None]));
 
         let bench = Bench::new(&FORBIDDEN);
-        let Rest::Ended(end) = bench.begin().await else { panic!("it ends") };
-        assert_eq!((end.status, end.fault.as_ref().map(|fault| fault.code.as_str())), (EndStatus::Failed, Some("KEI-2104")));
+        let Rest::Ended(end) = bench.begin().await else {
+            panic!("it ends")
+        };
+        assert_eq!(
+            (
+                end.status,
+                end.fault.as_ref().map(|fault| fault.code.as_str())
+            ),
+            (EndStatus::Failed, Some("KEI-2104"))
+        );
         assert!(models(&bench.events().await).is_empty());
     });
 }
@@ -480,9 +816,17 @@ fn an_answer_to_nothing_is_passed_over() {
         let bench = Bench::new(&ONE);
         bench.begin().await;
         let row = bench.open().await;
-        let id = keiko_contracts::id::ApprovalId::from_bytes([9; keiko_contracts::id::ApprovalId::BYTES]);
+        let id = keiko_contracts::id::ApprovalId::from_bytes(
+            [9; keiko_contracts::id::ApprovalId::BYTES],
+        );
         let digest = ActionDigest(Digest::of(b"x"));
-        bench.say(ApprovalAnswer { id, digest, ..row.request.answer(Decision::Approved, "maria", None) }).await;
+        bench
+            .say(ApprovalAnswer {
+                id,
+                digest,
+                ..row.request.answer(Decision::Approved, "maria", None)
+            })
+            .await;
         waits_for_approval(&bench.resume().await);
         assert_eq!(bench.deeds(), 0);
     });
@@ -492,11 +836,26 @@ fn an_answer_to_nothing_is_passed_over() {
 #[test]
 fn an_intent_that_stands_in_a_blob_is_permitted() {
     let many: fn(u32, &Stage) -> Vec<Part> = |step, _| {
-        let edits: Vec<_> = (0..16).map(|n| json!({"old": format!("{n} {}", "o".repeat(180)), "new": "n".repeat(180)})).collect();
-        if step == 1 { vec![call("c1", "edit_file", json!({"path": "code", "edits": edits}))] } else { finish() }
+        let edits: Vec<_> = (0..16)
+            .map(|n| json!({"old": format!("{n} {}", "o".repeat(180)), "new": "n".repeat(180)}))
+            .collect();
+        if step == 1 {
+            vec![call(
+                "c1",
+                "edit_file",
+                json!({"path": "code", "edits": edits}),
+            )]
+        } else {
+            finish()
+        }
     };
     block_on(async {
-        let scenario = Scenario { answers: many, workspace: true, ends: EndStatus::Unverified, ..ONE };
+        let scenario = Scenario {
+            answers: many,
+            workspace: true,
+            ends: EndStatus::Unverified,
+            ..ONE
+        };
         let bench = Bench::new(&scenario);
         assert_eq!(ended(&bench.begin().await), EndStatus::Unverified);
         let whole = bench
@@ -504,11 +863,18 @@ fn an_intent_that_stands_in_a_blob_is_permitted() {
             .journal
             .events(&StreamId::run(bench.storm.run))
             .into_iter()
-            .any(|event| event.kind == RunEvent::EFFECT_INTENDED && keiko_contracts::envelope::unpack::<RunEvent>(&event).is_err());
+            .any(|event| {
+                event.kind == RunEvent::EFFECT_INTENDED
+                    && keiko_contracts::envelope::unpack::<RunEvent>(&event).is_err()
+            });
         assert!(whole, "an intent has moved to a blob as a whole");
         for event in bench.events().await {
             if let RunEvent::EffectEnded(ended) = event {
-                assert!(matches!(ended.outcome, keiko_contracts::action::Outcome::Done(_)), "{:?}", ended.outcome);
+                assert!(
+                    matches!(ended.outcome, keiko_contracts::action::Outcome::Done(_)),
+                    "{:?}",
+                    ended.outcome
+                );
             }
         }
     });

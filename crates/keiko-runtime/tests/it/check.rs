@@ -44,7 +44,14 @@ impl Left {
         let mut asked = BTreeSet::new();
         for event in &events {
             let (recorded, event) = &**event;
-            state.apply(&Stamp { at: recorded.at, seq: recorded.seq, hash: recorded.hash }, event);
+            state.apply(
+                &Stamp {
+                    at: recorded.at,
+                    seq: recorded.seq,
+                    hash: recorded.hash,
+                },
+                event,
+            );
             if let RunEvent::RunSuspended(Suspension::Unknown { key, .. }) = event
                 && !asked.insert(key.clone())
             {
@@ -73,13 +80,24 @@ impl Left {
     /// The parts of [`essence`] that are compared without writing them down, where no commit's id is in them.
     fn is_like(&self, calm: &Left) -> bool {
         let (one, two) = (&self.state, &calm.state);
-        let end = |state: &RunState| state.ended.as_deref().map(|end| (end.status, end.summary.clone(), end.diff.clone()));
-        let card = |state: &RunState| state.ended.as_deref().map(|end| (end.card.tests_after.clone(), end.card.approvals.clone()));
+        let end = |state: &RunState| {
+            state
+                .ended
+                .as_deref()
+                .map(|end| (end.status, end.summary.clone(), end.diff.clone()))
+        };
+        let card = |state: &RunState| {
+            state
+                .ended
+                .as_deref()
+                .map(|end| (end.card.tests_after.clone(), end.card.approvals.clone()))
+        };
         self.messages == calm.messages
             && one.workspace.tree == two.workspace.tree
             && one.workspace.created == two.workspace.created
             && one.workspace.head.is_some() == two.workspace.head.is_some()
-            && (one.usage, one.step, one.finish_refusals) == (two.usage, two.step, two.finish_refusals)
+            && (one.usage, one.step, one.finish_refusals)
+                == (two.usage, two.step, two.finish_refusals)
             && end(one) == end(two)
             && card(one) == card(two)
             && one.ledger.render(&[], &[], 0) == two.ledger.render(&[], &[], 0)
@@ -89,19 +107,32 @@ impl Left {
 /// What must be the same however often a run was crashed: no times, no places, no hashes.
 fn essence(left: &Left, ordered: bool) -> String {
     let state = &left.state;
-    let mut messages: Vec<String> =
-        left.messages.iter().map(|message| format!("{message:?}").replace("cache: true", "cache: false")).collect();
+    let mut messages: Vec<String> = left
+        .messages
+        .iter()
+        .map(|message| format!("{message:?}").replace("cache: true", "cache: false"))
+        .collect();
     if !ordered {
         messages.sort();
     }
     let end = state.ended.as_deref().map(|end| {
         let mut approvals = end.card.approvals.clone();
         approvals.sort();
-        (end.status, &end.summary, &end.diff, &end.card.tests_after, approvals)
+        (
+            end.status,
+            &end.summary,
+            &end.diff,
+            &end.card.tests_after,
+            approvals,
+        )
     });
     let commit_there = state.workspace.head.is_some();
     // A commit's id follows from the time; its place in the text does not.
-    let id = state.workspace.head.as_ref().map_or("none", |commit| commit.0.as_str());
+    let id = state
+        .workspace
+        .head
+        .as_ref()
+        .map_or("none", |commit| commit.0.as_str());
     let short = id.get(..10).unwrap_or(id);
     let text = format!(
         "{end:#?}\n{:?}\n{:?}\n{commit_there}\n{:?}\n{}\n{}\n{messages:#?}\n{:?}",
@@ -118,8 +149,15 @@ fn essence(left: &Left, ordered: bool) -> String {
 /// A scenario without any crash: what the crashed ones are compared with.
 pub(crate) async fn calm(scenario: &Scenario, tools: &Arc<ToolBox>) -> Left {
     let storm = Storm::new(scenario, tools.clone(), None);
-    let left = storm.to_the_end(&[]).await.unwrap_or_else(|why| panic!("{}: {why}", scenario.name));
-    if let Err(why) = storm.reads_back_as_seen().await.and_then(|()| check(scenario, &left, &left)) {
+    let left = storm
+        .to_the_end(&[])
+        .await
+        .unwrap_or_else(|why| panic!("{}: {why}", scenario.name));
+    if let Err(why) = storm
+        .reads_back_as_seen()
+        .await
+        .and_then(|()| check(scenario, &left, &left))
+    {
         panic!("{}, without a crash: {why}", scenario.name);
     }
     left
@@ -137,7 +175,10 @@ pub(crate) fn check(scenario: &Scenario, calm: &Left, left: &Left) -> Result<(),
         return Err(format!("it ended as {:?}", left.status()));
     }
     if left.asked != left.doubtful {
-        return Err(format!("a person was asked about {:?}; in doubt were {:?}", left.asked, left.doubtful));
+        return Err(format!(
+            "a person was asked about {:?}; in doubt were {:?}",
+            left.asked, left.doubtful
+        ));
     }
     if !left.asked.is_empty() {
         return Ok(());
@@ -151,8 +192,15 @@ pub(crate) fn check(scenario: &Scenario, calm: &Left, left: &Left) -> Result<(),
     if left.is_like(calm) {
         return Ok(());
     }
-    let (before, after) = (essence(calm, scenario.ordered), essence(left, scenario.ordered));
-    match before.lines().zip(after.lines()).find(|(before, after)| before != after) {
+    let (before, after) = (
+        essence(calm, scenario.ordered),
+        essence(left, scenario.ordered),
+    );
+    match before
+        .lines()
+        .zip(after.lines())
+        .find(|(before, after)| before != after)
+    {
         Some((before, after)) => Err(format!("the state differs: {after} instead of {before}")),
         None if before.len() != after.len() => Err("the state has another size".into()),
         None => Ok(()),
@@ -170,7 +218,9 @@ fn check_journal(left: &Left) -> Result<(), String> {
         let fresh = match event {
             RunEvent::EffectIntended(intent) => {
                 // Leave for a model holds for all requests.
-                let once = intent.approval.filter(|_| !matches!(intent.action, Action::Model(_)));
+                let once = intent
+                    .approval
+                    .filter(|_| !matches!(intent.action, Action::Model(_)));
                 let twice = once.is_some_and(|id| !used.insert(id));
                 !twice && open.insert(&intent.key) && intended.insert(&intent.key)
             }
@@ -179,17 +229,27 @@ fn check_journal(left: &Left) -> Result<(), String> {
             _ => true,
         };
         if !fresh {
-            return Err(format!("event {} says a thing for the second time: {event:?}", recorded.seq));
+            return Err(format!(
+                "event {} says a thing for the second time: {event:?}",
+                recorded.seq
+            ));
         }
     }
-    if open.is_empty() && left.state.life.open.is_empty() { Ok(()) } else { Err(format!("left open: {open:?}")) }
+    if open.is_empty() && left.state.life.open.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("left open: {open:?}"))
+    }
 }
 
 /// Exact counts by recovery class.
 fn check_deeds(calm: &Left, left: &Left) -> Result<(), String> {
     fn counts(left: &Left, recovery: Recovery) -> BTreeMap<&EffectKey, u32> {
         let mut counts = BTreeMap::new();
-        left.deeds.iter().filter(|deed| deed.recovery == recovery).for_each(|deed| *counts.entry(&deed.key).or_default() += 1);
+        left.deeds
+            .iter()
+            .filter(|deed| deed.recovery == recovery)
+            .for_each(|deed| *counts.entry(&deed.key).or_default() += 1);
         counts
     }
     for recovery in [Recovery::SameKey, Recovery::Probe, Recovery::Person] {
@@ -199,11 +259,25 @@ fn check_deeds(calm: &Left, left: &Left) -> Result<(), String> {
         }
         // An effect in doubt may not have happened; all others have.
         let missing = before.len() as i64 - after.len() as i64;
-        if missing < 0 || missing > if recovery == Recovery::Person { left.asked.len() as i64 } else { 0 } {
-            return Err(format!("{recovery:?}: {} effects instead of {}", after.len(), before.len()));
+        if missing < 0
+            || missing
+                > if recovery == Recovery::Person {
+                    left.asked.len() as i64
+                } else {
+                    0
+                }
+        {
+            return Err(format!(
+                "{recovery:?}: {} effects instead of {}",
+                after.len(),
+                before.len()
+            ));
         }
     }
-    let (before, after) = (counts(calm, Recovery::Repeat), counts(left, Recovery::Repeat));
+    let (before, after) = (
+        counts(calm, Recovery::Repeat),
+        counts(left, Recovery::Repeat),
+    );
     let kept = before.keys().filter(|key| after.contains_key(*key)).count();
     if left.crashes == 0 && kept != before.len() {
         return Err("a look was left out".into());
@@ -220,7 +294,9 @@ fn check_money(left: &Left) -> Result<(), String> {
             RunEvent::EffectIntended(intent) => {
                 open.insert(&intent.key, intent.reserve);
             }
-            RunEvent::RunResumed(_) => open.values().for_each(|reserve| cut_off = cut_off.plus(*reserve)),
+            RunEvent::RunResumed(_) => open
+                .values()
+                .for_each(|reserve| cut_off = cut_off.plus(*reserve)),
             RunEvent::EffectEnded(ended) => {
                 open.remove(&ended.key);
                 if let Outcome::Done(Report::Model(report)) = &ended.outcome {
@@ -230,8 +306,16 @@ fn check_money(left: &Left) -> Result<(), String> {
             _ => {}
         }
     }
-    let (books, card) = (left.state.life.budget, left.state.ended.as_ref().map(|end| &end.card));
-    let budget = left.state.start.as_ref().and_then(|start| start.limits.budget).unwrap_or(Micros(u64::MAX));
+    let (books, card) = (
+        left.state.life.budget,
+        left.state.ended.as_ref().map(|end| &end.card),
+    );
+    let budget = left
+        .state
+        .start
+        .as_ref()
+        .and_then(|start| start.limits.budget)
+        .unwrap_or(Micros(u64::MAX));
     let good = (books.spent(), books.cut_off()) == (spent, cut_off)
         && spent.plus(cut_off) <= budget
         && left.charged >= spent
@@ -239,5 +323,12 @@ fn check_money(left: &Left) -> Result<(), String> {
         && left.charged <= spent.plus(Micros(COST.0 * u64::from(left.crashes)))
         && books.left() == Some(budget.minus(spent).minus(cut_off))
         && card.is_none_or(|card| (card.cost, card.cut_off) == (spent, cut_off));
-    if good { Ok(()) } else { Err(format!("spent {spent} and {cut_off} cut off, of {budget}; charged {}", left.charged)) }
+    if good {
+        Ok(())
+    } else {
+        Err(format!(
+            "spent {spent} and {cut_off} cut off, of {budget}; charged {}",
+            left.charged
+        ))
+    }
 }

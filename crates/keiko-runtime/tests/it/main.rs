@@ -1,6 +1,10 @@
 //! Runs survive whatever ends their process: one binary for the runtime's integration tests.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod approvals;
 mod check;

@@ -57,7 +57,11 @@ const SCENARIO: Scenario = Scenario {
 fn driver(journal: &Arc<SqliteJournal>, ledger: SocketAddr, worker: u8) -> DriverOf<RunState> {
     let storm = Storm::new(&SCENARIO, tools(), None);
     let stage = storm.stage();
-    let outside = Outside::new(storm.world.clone(), Fuse::new(CrashPoint::Never), Arc::new(move |step, _| answers(step, &stage)));
+    let outside = Outside::new(
+        storm.world.clone(),
+        Fuse::new(CrashPoint::Never),
+        Arc::new(move |step, _| answers(step, &stage)),
+    );
     let ports = Ports {
         runs: Arc::new(NoRuns),
         journal: journal.clone(),
@@ -69,7 +73,10 @@ fn driver(journal: &Arc<SqliteJournal>, ledger: SocketAddr, worker: u8) -> Drive
         policy: Arc::new(SCENARIO.policy()),
         worker: WorkerId::from_bytes([worker; 5]),
     };
-    Driver::new(ports, DriveOptions::default()).of(Setup { tools: storm.tools.clone(), engine })
+    Driver::new(ports, DriveOptions::default()).of(Setup {
+        tools: storm.tools.clone(),
+        engine,
+    })
 }
 
 fn run(n: u8) -> RunId {
@@ -79,16 +86,30 @@ fn run(n: u8) -> RunId {
 /// Takes up all runs at the word, and says what became of each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
-    let (Ok(file), Ok(ledger), Ok(worker)) = (std::env::var(FILE), std::env::var(LEDGER), std::env::var(WORKER)) else { return };
-    let journal = Arc::new(SqliteJournal::open(Path::new(&file), keiko_store::Options::default()).unwrap());
+    let (Ok(file), Ok(ledger), Ok(worker)) = (
+        std::env::var(FILE),
+        std::env::var(LEDGER),
+        std::env::var(WORKER),
+    ) else {
+        return;
+    };
+    let journal =
+        Arc::new(SqliteJournal::open(Path::new(&file), keiko_store::Options::default()).unwrap());
     let driver = driver(&journal, ledger.parse().unwrap(), worker.parse().unwrap());
     println!("\nready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
     let runs = (0..RUNS).map(|n| {
         let driver = driver.clone();
         async move {
-            let order = Order::Resume { run: run(n), by: "child".into(), terms: RunTerms::default() };
-            let said = match driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await {
+            let order = Order::Resume {
+                run: run(n),
+                by: "child".into(),
+                terms: RunTerms::default(),
+            };
+            let said = match driver
+                .drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new())
+                .await
+            {
                 Ok(Rest::Ended(end)) => format!("{:?}", end.status),
                 Ok(Rest::Waiting(waiting)) => format!("{waiting:?}"),
                 Err(error) => error.fault().code,
@@ -114,37 +135,75 @@ fn start(file: &Path, ledger: SocketAddr, worker: u8) -> Child {
 #[tokio::test]
 async fn eight_processes_take_up_the_same_runs_and_one_wins_each() {
     let dir = tempfile::tempdir().unwrap();
-    let (file, ledger) = (dir.path().join("journal.db"), Ledger::start(&dir.path().join("ledger")).unwrap());
+    let (file, ledger) = (
+        dir.path().join("journal.db"),
+        Ledger::start(&dir.path().join("ledger")).unwrap(),
+    );
     let journal = Arc::new(SqliteJournal::open(&file, keiko_store::Options::default()).unwrap());
     let first = driver(&journal, ledger.addr(), 100);
     for n in 0..RUNS {
-        let order = Order::Start(Box::new(StartRun { run: run(n), ..SCENARIO.start() }));
-        let rest = first.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await.unwrap();
+        let order = Order::Start(Box::new(StartRun {
+            run: run(n),
+            ..SCENARIO.start()
+        }));
+        let rest = first
+            .drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new())
+            .await
+            .unwrap();
         assert!(matches!(rest, Rest::Waiting(_)), "{rest:?}");
-        let message = InboxMessage::Words { by: "me".into(), text: "Now.".into() };
-        inbox::say(journal.as_ref(), run(n), &message, Timestamp(1)).await.unwrap();
+        let message = InboxMessage::Words {
+            by: "me".into(),
+            text: "Now.".into(),
+        };
+        inbox::say(journal.as_ref(), run(n), &message, Timestamp(1))
+            .await
+            .unwrap();
     }
-    let mut children: Vec<Child> = (1..=PROCESSES).map(|worker| start(&file, ledger.addr(), worker)).collect();
-    let mut outputs: Vec<_> = children.iter_mut().map(|child| BufReader::new(child.stdout.take().unwrap()).lines()).collect();
+    let mut children: Vec<Child> = (1..=PROCESSES)
+        .map(|worker| start(&file, ledger.addr(), worker))
+        .collect();
+    let mut outputs: Vec<_> = children
+        .iter_mut()
+        .map(|child| BufReader::new(child.stdout.take().unwrap()).lines())
+        .collect();
     for lines in &mut outputs {
-        assert!(lines.by_ref().map_while(Result::ok).any(|line| line == "ready"));
+        assert!(
+            lines
+                .by_ref()
+                .map_while(Result::ok)
+                .any(|line| line == "ready")
+        );
     }
     for child in &mut children {
         child.stdin.take().unwrap().write_all(b"go\n").unwrap();
     }
-    let said: Vec<String> = outputs.into_iter().flat_map(|lines| lines.map_while(Result::ok)).collect();
+    let said: Vec<String> = outputs
+        .into_iter()
+        .flat_map(|lines| lines.map_while(Result::ok))
+        .collect();
     for child in &mut children {
         assert!(child.wait().unwrap().success());
     }
     for n in 0..RUNS {
-        let of_run: Vec<&str> = said.iter().filter_map(|line| line.strip_prefix(&format!("said {n} "))).collect();
+        let of_run: Vec<&str> = said
+            .iter()
+            .filter_map(|line| line.strip_prefix(&format!("said {n} ")))
+            .collect();
         let count = |what: &str| of_run.iter().filter(|said| **said == what).count();
-        assert_eq!((count("Succeeded"), count("KEI-6002")), (1, usize::from(PROCESSES) - 1), "{of_run:?}");
+        assert_eq!(
+            (count("Succeeded"), count("KEI-6002")),
+            (1, usize::from(PROCESSES) - 1),
+            "{of_run:?}"
+        );
     }
     let mut done = ledger.done().unwrap();
     let all = done.len();
     done.sort();
     done.dedup();
-    assert_eq!((done.len(), all), (3 * usize::from(RUNS), 3 * usize::from(RUNS)), "each effect once");
+    assert_eq!(
+        (done.len(), all),
+        (3 * usize::from(RUNS), 3 * usize::from(RUNS)),
+        "each effect once"
+    );
     assert_eq!(journal.check().await, []);
 }

@@ -27,8 +27,15 @@ impl Stage {
     /// Somebody says something, once, whatever is repeated.
     fn say_once(&self, name: &str, message: &InboxMessage) {
         if self.world.first_time(name) {
-            let said = keiko_runtime::inbox::say(self.journal.as_ref(), self.run, message, keiko_contracts::time::Timestamp(1));
-            futures_util::FutureExt::now_or_never(said).unwrap().unwrap();
+            let said = keiko_runtime::inbox::say(
+                self.journal.as_ref(),
+                self.run,
+                message,
+                keiko_contracts::time::Timestamp(1),
+            );
+            futures_util::FutureExt::now_or_never(said)
+                .unwrap()
+                .unwrap();
         }
     }
 }
@@ -71,12 +78,20 @@ impl Scenario {
         }
     }
     pub(crate) fn policy(&self) -> RiskPolicy {
-        RiskPolicy { classes: self.levels.iter().copied().collect(), ..RiskPolicy::default() }
+        RiskPolicy {
+            classes: self.levels.iter().copied().collect(),
+            ..RiskPolicy::default()
+        }
     }
 }
 
 pub(crate) fn call(id: &str, name: &str, arguments: Value) -> Part {
-    Part::Call { id: id.into(), name: name.into(), arguments: arguments.to_string(), signature: None }
+    Part::Call {
+        id: id.into(),
+        name: name.into(),
+        arguments: arguments.to_string(),
+        signature: None,
+    }
 }
 pub(crate) fn finish() -> Vec<Part> {
     vec![call("f", "finish", json!({"summary": "Done."}))]
@@ -99,7 +114,11 @@ const LIMITS: RunLimits = RunLimits {
     context_tokens: 96_000,
     window: UNKNOWN,
 };
-const UNKNOWN: Window = Window { context: None, output: None, asked: None };
+const UNKNOWN: Window = Window {
+    context: None,
+    output: None,
+    asked: None,
+};
 
 pub(crate) const PLAIN: Scenario = Scenario {
     name: "",
@@ -114,7 +133,11 @@ pub(crate) const PLAIN: Scenario = Scenario {
     ends: EndStatus::Unverified,
 };
 
-const NEEDY: &[(&str, &str)] = &[("pyproject.toml", ""), ("requirements.txt", "six"), ("code", "wrong")];
+const NEEDY: &[(&str, &str)] = &[
+    ("pyproject.toml", ""),
+    ("requirements.txt", "six"),
+    ("code", "wrong"),
+];
 const TESTED: &[(&str, &str)] = &[("pyproject.toml", ""), ("code", "wrong")];
 
 fn reads(step: u32, _: &Stage) -> Vec<Part> {
@@ -137,7 +160,13 @@ fn changes(step: u32, _: &Stage) -> Vec<Part> {
 
 fn parallel(step: u32, _: &Stage) -> Vec<Part> {
     match step {
-        1 => vec![read("c1", "a"), read("c2", "b"), read("c3", "code"), write("c4", "code", "right"), read("c5", "code")],
+        1 => vec![
+            read("c1", "a"),
+            read("c2", "b"),
+            read("c3", "code"),
+            write("c4", "code", "right"),
+            read("c5", "code"),
+        ],
         _ => finish(),
     }
 }
@@ -168,7 +197,10 @@ fn push(step: u32, _: &Stage) -> Vec<Part> {
 
 fn asked_tools(step: u32, _: &Stage) -> Vec<Part> {
     match step {
-        1 => vec![call("c1", "ledger_person", json!({"n": 1})), call("c2", "ledger_probe", json!({"n": 2}))],
+        1 => vec![
+            call("c1", "ledger_person", json!({"n": 1})),
+            call("c2", "ledger_probe", json!({"n": 2})),
+        ],
         _ => finish(),
     }
 }
@@ -176,7 +208,13 @@ fn asked_tools(step: u32, _: &Stage) -> Vec<Part> {
 fn steered(step: u32, stage: &Stage) -> Vec<Part> {
     if step == 2 {
         let text = "also look at b".into();
-        stage.say_once("words", &InboxMessage::Words { by: "me".into(), text });
+        stage.say_once(
+            "words",
+            &InboxMessage::Words {
+                by: "me".into(),
+                text,
+            },
+        );
     }
     match step {
         1 => vec![read("c1", "a")],
@@ -188,18 +226,35 @@ fn steered(step: u32, stage: &Stage) -> Vec<Part> {
 
 fn long(step: u32, _: &Stage) -> Vec<Part> {
     match step {
-        1..=6 => vec![write(&format!("c{step}"), &format!("f{step}"), &"long ".repeat(400)), read("r", "a")],
+        1..=6 => vec![
+            write(
+                &format!("c{step}"),
+                &format!("f{step}"),
+                &"long ".repeat(400),
+            ),
+            read("r", "a"),
+        ],
         _ => finish(),
     }
 }
 
 /// What was cut and has left the window is read from the journal, twice in one step.
 fn looks_back(step: u32, _: &Stage) -> Vec<Part> {
-    let more = |id: &str, line: u32| call(id, "show_more", json!({"reference": "o2.0", "from_line": line, "lines": 2}));
+    let more = |id: &str, line: u32| {
+        call(
+            id,
+            "show_more",
+            json!({"reference": "o2.0", "from_line": line, "lines": 2}),
+        )
+    };
     match step {
         1 => vec![write("c1", "big", &"a line of many\n".repeat(1_500))],
         2 => vec![read("c2", "big")],
-        3..=6 => vec![write(&format!("c{step}"), &format!("f{step}"), &"long ".repeat(1_000))],
+        3..=6 => vec![write(
+            &format!("c{step}"),
+            &format!("f{step}"),
+            &"long ".repeat(1_000),
+        )],
         7 => vec![more("m1", 700), read("r", "a"), more("m2", 900)],
         _ => finish(),
     }
@@ -207,7 +262,10 @@ fn looks_back(step: u32, _: &Stage) -> Vec<Part> {
 
 fn sent_back(step: u32, _: &Stage) -> Vec<Part> {
     match step {
-        1 => vec![write("c1", "other", "x"), call("f", "finish", json!({"summary": "Too early."}))],
+        1 => vec![
+            write("c1", "other", "x"),
+            call("f", "finish", json!({"summary": "Too early."})),
+        ],
         2 => vec![write("c1", "code", "right")],
         _ => finish(),
     }
@@ -216,8 +274,15 @@ fn sent_back(step: u32, _: &Stage) -> Vec<Part> {
 /// Red at the start and as red at the end: the first claim is sent back with a question, and the second answers it.
 fn beside(step: u32, _: &Stage) -> Vec<Part> {
     match step {
-        1 => vec![write("c1", "other", "x"), call("f", "finish", json!({"summary": "Written."}))],
-        _ => vec![call("f", "finish", json!({"summary": "Written.", "red_tests_in_goal": false}))],
+        1 => vec![
+            write("c1", "other", "x"),
+            call("f", "finish", json!({"summary": "Written."})),
+        ],
+        _ => vec![call(
+            "f",
+            "finish",
+            json!({"summary": "Written.", "red_tests_in_goal": false}),
+        )],
     }
 }
 
@@ -225,7 +290,10 @@ fn beside(step: u32, _: &Stage) -> Vec<Part> {
 fn failing(step: u32, _: &Stage) -> Vec<Part> {
     match step {
         1..=4 => vec![call("c1", "ledger_repeat", json!({"fail": step}))],
-        5 => vec![write("c1", "other", "x"), call("f", "finish", json!({"summary": "Too early."}))],
+        5 => vec![
+            write("c1", "other", "x"),
+            call("f", "finish", json!({"summary": "Too early."})),
+        ],
         6 => vec![write("c1", "code", "right")],
         _ => finish(),
     }
@@ -233,44 +301,165 @@ fn failing(step: u32, _: &Stage) -> Vec<Part> {
 
 fn question(step: u32, _: &Stage) -> Vec<Part> {
     match step {
-        1 => vec![read("c1", "a"), call("c2", "ask_operator", json!({"question": "Which?"})), read("c3", "b")],
+        1 => vec![
+            read("c1", "a"),
+            call("c2", "ask_operator", json!({"question": "Which?"})),
+            read("c3", "b"),
+        ],
         _ => finish(),
     }
 }
 
 fn same_ids(step: u32, _: &Stage) -> Vec<Part> {
     match step {
-        1 => vec![read("x", "a"), read("x", "b"), read("harness:open", "code"), write("x", "code", "right")],
+        1 => vec![
+            read("x", "a"),
+            read("x", "b"),
+            read("harness:open", "code"),
+            write("x", "code", "right"),
+        ],
         _ => finish(),
     }
 }
 
 /// All of them.
 pub(crate) fn all() -> Vec<Scenario> {
-    let small = RunLimits { context_tokens: 7_000, ..LIMITS };
-    let poor = RunLimits { budget: Some(Micros(11_000)), ..LIMITS };
+    let small = RunLimits {
+        context_tokens: 7_000,
+        ..LIMITS
+    };
+    let poor = RunLimits {
+        budget: Some(Micros(11_000)),
+        ..LIMITS
+    };
     let free = &[(ActionClass::ToolOther, Level::Run)];
     vec![
-        Scenario { name: "reads", answers: reads, ..PLAIN },
-        Scenario { name: "changes", files: TESTED, answers: changes, ends: EndStatus::Succeeded, ..PLAIN },
-        Scenario { name: "parallel", answers: parallel, ..PLAIN },
-        Scenario { name: "classes", answers: classes, workspace: false, levels: free, ends: EndStatus::Succeeded, ..PLAIN },
-        Scenario { name: "approval granted", answers: asked_tools, workspace: false, ends: EndStatus::Succeeded, ..PLAIN },
-        Scenario { name: "push approved", answers: push, ..PLAIN },
-        Scenario { name: "push denied", answers: push, decision: Decision::Denied, ..PLAIN },
-        Scenario { name: "push probed", answers: push, levels: &[(ActionClass::GitPush, Level::Run)], ..PLAIN },
-        Scenario { name: "steered", answers: steered, ordered: false, ..PLAIN },
-        Scenario { name: "compaction", answers: long, limits: small, ..PLAIN },
-        Scenario { name: "looks back", answers: looks_back, limits: RunLimits { context_tokens: 9_000, ..LIMITS }, ..PLAIN },
-        Scenario { name: "sent back", files: TESTED, answers: sent_back, ends: EndStatus::Succeeded, ..PLAIN },
-        Scenario { name: "failing tools", files: TESTED, answers: failing, ends: EndStatus::Succeeded, ..PLAIN },
-        Scenario { name: "as red as before", files: TESTED, answers: beside, ends: EndStatus::Succeeded, ..PLAIN },
-        Scenario { name: "model approved", answers: changes, levels: &[(ActionClass::Model, Level::Ask)], ..PLAIN },
-        Scenario { name: "installed", files: NEEDY, answers: changes, ends: EndStatus::Succeeded, ..PLAIN },
-        Scenario { name: "question", answers: question, ..PLAIN },
-        Scenario { name: "same ids", answers: same_ids, ..PLAIN },
-        Scenario { name: "poor", answers: reads, limits: poor, ..PLAIN },
-        Scenario { name: "native", agent: "tester", ends: EndStatus::Succeeded, ..PLAIN },
+        Scenario {
+            name: "reads",
+            answers: reads,
+            ..PLAIN
+        },
+        Scenario {
+            name: "changes",
+            files: TESTED,
+            answers: changes,
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
+        Scenario {
+            name: "parallel",
+            answers: parallel,
+            ..PLAIN
+        },
+        Scenario {
+            name: "classes",
+            answers: classes,
+            workspace: false,
+            levels: free,
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
+        Scenario {
+            name: "approval granted",
+            answers: asked_tools,
+            workspace: false,
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
+        Scenario {
+            name: "push approved",
+            answers: push,
+            ..PLAIN
+        },
+        Scenario {
+            name: "push denied",
+            answers: push,
+            decision: Decision::Denied,
+            ..PLAIN
+        },
+        Scenario {
+            name: "push probed",
+            answers: push,
+            levels: &[(ActionClass::GitPush, Level::Run)],
+            ..PLAIN
+        },
+        Scenario {
+            name: "steered",
+            answers: steered,
+            ordered: false,
+            ..PLAIN
+        },
+        Scenario {
+            name: "compaction",
+            answers: long,
+            limits: small,
+            ..PLAIN
+        },
+        Scenario {
+            name: "looks back",
+            answers: looks_back,
+            limits: RunLimits {
+                context_tokens: 9_000,
+                ..LIMITS
+            },
+            ..PLAIN
+        },
+        Scenario {
+            name: "sent back",
+            files: TESTED,
+            answers: sent_back,
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
+        Scenario {
+            name: "failing tools",
+            files: TESTED,
+            answers: failing,
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
+        Scenario {
+            name: "as red as before",
+            files: TESTED,
+            answers: beside,
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
+        Scenario {
+            name: "model approved",
+            answers: changes,
+            levels: &[(ActionClass::Model, Level::Ask)],
+            ..PLAIN
+        },
+        Scenario {
+            name: "installed",
+            files: NEEDY,
+            answers: changes,
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
+        Scenario {
+            name: "question",
+            answers: question,
+            ..PLAIN
+        },
+        Scenario {
+            name: "same ids",
+            answers: same_ids,
+            ..PLAIN
+        },
+        Scenario {
+            name: "poor",
+            answers: reads,
+            limits: poor,
+            ..PLAIN
+        },
+        Scenario {
+            name: "native",
+            agent: "tester",
+            ends: EndStatus::Succeeded,
+            ..PLAIN
+        },
         Scenario {
             name: "native, asked",
             agent: "tester",
@@ -306,11 +495,25 @@ impl NativeEngine for Tester {
                 collect: Vec::new(),
                 report: None,
             };
-            NativeCall { id: id.into(), title: id.into(), op: JailOp::Exec(spec) }
+            NativeCall {
+                id: id.into(),
+                title: id.into(),
+                op: JailOp::Exec(spec),
+            }
         };
-        let put = NativeCall { id: "put".into(), title: "put".into(), op: JailOp::WriteFile { path: "code".into(), text: "right".into() } };
+        let put = NativeCall {
+            id: "put".into(),
+            title: "put".into(),
+            op: JailOp::WriteFile {
+                path: "code".into(),
+                text: "right".into(),
+            },
+        };
         match self.seen.len() {
-            0 => NativeStep::Act(vec![exec("one", "append log a"), exec("two", "append log b")]),
+            0 => NativeStep::Act(vec![
+                exec("one", "append log a"),
+                exec("two", "append log b"),
+            ]),
             2 => NativeStep::Act(vec![put]),
             3 => NativeStep::Act(vec![exec("three", "append log c")]),
             _ => NativeStep::Finish(Box::new(NativeFinish {
@@ -326,7 +529,10 @@ impl NativeEngine for Tester {
         Box::new(self.clone())
     }
     fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &str>) {
-        self.seen.push(format!("{id}:{}", if outcome.is_ok() { "done" } else { "refused" }));
+        self.seen.push(format!(
+            "{id}:{}",
+            if outcome.is_ok() { "done" } else { "refused" }
+        ));
     }
 }
 

@@ -50,7 +50,10 @@ fn answers(step: u32, _: &Stage) -> Vec<Part> {
         2 => vec![call("c", "ledger_person", json!({"step": step}))],
         3 => vec![call("c", "ledger_probe", json!({"step": step}))],
         4 => vec![call("c", "ledger_repeat", json!({"step": step}))],
-        5 => LedgerTools::TOOLS.iter().map(|(tool, _)| call(tool, tool, json!({"step": step}))).collect(),
+        5 => LedgerTools::TOOLS
+            .iter()
+            .map(|(tool, _)| call(tool, tool, json!({"step": step})))
+            .collect(),
         6 => vec![call("c", "ledger_person", json!({"step": step}))],
         _ => finish(),
     }
@@ -62,7 +65,10 @@ pub(crate) const SCENARIO: Scenario = Scenario {
     workspace: false,
     levels: &[(ActionClass::ToolOther, Level::Run)],
     // Each request that a kill cuts off is booked at its reservation.
-    limits: RunLimits { budget: Some(Micros(100_000_000)), ..PLAIN.limits },
+    limits: RunLimits {
+        budget: Some(Micros(100_000_000)),
+        ..PLAIN.limits
+    },
     ends: EndStatus::Succeeded,
     ..PLAIN
 };
@@ -73,7 +79,9 @@ struct Speaker;
 impl Watch for Speaker {
     fn event(&self, recorded: &Recorded, event: &RunEvent) {
         let what = match event {
-            RunEvent::EffectIntended(intent) if matches!(intent.action, Action::Model(_)) => "model".to_owned(),
+            RunEvent::EffectIntended(intent) if matches!(intent.action, Action::Model(_)) => {
+                "model".to_owned()
+            }
             RunEvent::EffectIntended(intent) => format!("{:?}", intent.recovery),
             _ => recorded.kind.clone(),
         };
@@ -89,13 +97,22 @@ pub(crate) fn read<T: std::str::FromStr>(name: &str) -> Option<T> {
 /// Takes its run up, or begins it, and drives it until it rests.
 #[tokio::test]
 async fn child() {
-    let (Some(file), Some(ledger), Some(n), Some(worker)) = (read::<PathBuf>(FILE), read(LEDGER), read(RUN), read::<u64>(WORKER)) else {
+    let (Some(file), Some(ledger), Some(n), Some(worker)) = (
+        read::<PathBuf>(FILE),
+        read(LEDGER),
+        read(RUN),
+        read::<u64>(WORKER),
+    ) else {
         return;
     };
     let journal = Arc::new(SqliteJournal::open(&file, keiko_store::Options::default()).unwrap());
     let storm = Storm::new(&SCENARIO, tools(), None);
     let stage = storm.stage();
-    let outside = Outside::new(storm.world.clone(), Fuse::new(CrashPoint::Never), Arc::new(move |step, _| answers(step, &stage)));
+    let outside = Outside::new(
+        storm.world.clone(),
+        Fuse::new(CrashPoint::Never),
+        Arc::new(move |step, _| answers(step, &stage)),
+    );
     let [.., a, b, c, d, e] = worker.to_be_bytes();
     let ports = Ports {
         runs: Arc::new(NoRuns),
@@ -108,14 +125,32 @@ async fn child() {
         policy: Arc::new(SCENARIO.policy()),
         worker: WorkerId::from_bytes([a, b, c, d, e]),
     };
-    let driver =
-        Driver::new(ports, DriveOptions { lease: LEASE, ..DriveOptions::default() }).of(Setup { tools: storm.tools.clone(), engine });
+    let driver = Driver::new(
+        ports,
+        DriveOptions {
+            lease: LEASE,
+            ..DriveOptions::default()
+        },
+    )
+    .of(Setup {
+        tools: storm.tools.clone(),
+        engine,
+    });
     let run = run_id(n);
     let order = match driver.fold(run).await {
-        Ok(_) => Order::Resume { run, by: "child".into(), terms: RunTerms::default() },
-        Err(_) => Order::Start(Box::new(StartRun { run, ..SCENARIO.start() })),
+        Ok(_) => Order::Resume {
+            run,
+            by: "child".into(),
+            terms: RunTerms::default(),
+        },
+        Err(_) => Order::Start(Box::new(StartRun {
+            run,
+            ..SCENARIO.start()
+        })),
     };
-    let rest = driver.drive(order, Arc::new(Speaker), keiko_ports::Cancel::new()).await;
+    let rest = driver
+        .drive(order, Arc::new(Speaker), keiko_ports::Cancel::new())
+        .await;
     println!("\nrests {rest:?}");
     journal.close().await;
 }
@@ -186,7 +221,10 @@ fn open(events: &[(Recorded, RunEvent)]) -> BTreeMap<EffectKey, (Recovery, bool)
     for (_, event) in events {
         match event {
             RunEvent::EffectIntended(intent) => {
-                open.insert(intent.key.clone(), (intent.recovery, matches!(intent.action, Action::Model(_))));
+                open.insert(
+                    intent.key.clone(),
+                    (intent.recovery, matches!(intent.action, Action::Model(_))),
+                );
             }
             RunEvent::EffectEnded(ended) => {
                 open.remove(&ended.key);
@@ -212,7 +250,11 @@ impl Field {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "sigkill::child", "--nocapture"])
             .env(FILE, &self.file)
-            .envs([(LEDGER, self.ledger.addr().to_string()), (RUN, n.to_string()), (WORKER, worker.to_string())])
+            .envs([
+                (LEDGER, self.ledger.addr().to_string()),
+                (RUN, n.to_string()),
+                (WORKER, worker.to_string()),
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -233,8 +275,9 @@ impl Field {
             When::After(time) => wait(&lines, &mut heard, Instant::now() + *time, |_| false),
             When::Intended(recovery, rest) => {
                 let word = format!(" {recovery:?}");
-                wait(&lines, &mut heard, far, |line| line.starts_with("said ") && line.ends_with(&word))
-                    && wait(&lines, &mut heard, Instant::now() + *rest, |_| false)
+                wait(&lines, &mut heard, far, |line| {
+                    line.starts_with("said ") && line.ends_with(&word)
+                }) && wait(&lines, &mut heard, Instant::now() + *rest, |_| false)
             }
             When::Never => wait(&lines, &mut heard, far, |_| false),
         };
@@ -266,7 +309,11 @@ impl Field {
                 };
                 let before = events(&self.journal, run).await.len();
                 let (killed, lines) = self.process(n, &when);
-                said.extend(lines.into_iter().filter_map(|line| line.strip_prefix("said ").map(str::to_owned)));
+                said.extend(
+                    lines
+                        .into_iter()
+                        .filter_map(|line| line.strip_prefix("said ").map(str::to_owned)),
+                );
                 let events = events(&self.journal, run).await;
                 self.count(killed, before, &events);
                 if has_ended(&events) {
@@ -289,13 +336,25 @@ impl Field {
     /// Notes where a kill fell, and what is in doubt since.
     fn count(&self, killed: bool, before: usize, events: &[(Recorded, RunEvent)]) {
         let (open, mut tally) = (open(events), self.tally.lock().unwrap());
-        tally.doubtful.extend(open.iter().filter(|(_, (recovery, _))| *recovery == Recovery::Person).map(|(key, _)| key.clone()));
+        tally.doubtful.extend(
+            open.iter()
+                .filter(|(_, (recovery, _))| *recovery == Recovery::Person)
+                .map(|(key, _)| key.clone()),
+        );
         if !killed {
             return;
         }
         tally.kills += 1;
-        let words: BTreeSet<String> =
-            open.values().map(|(recovery, model)| if *model { "model".into() } else { format!("{recovery:?}") }).collect();
+        let words: BTreeSet<String> = open
+            .values()
+            .map(|(recovery, model)| {
+                if *model {
+                    "model".into()
+                } else {
+                    format!("{recovery:?}")
+                }
+            })
+            .collect();
         let place = if events.len() == before {
             "Starting".to_owned()
         } else if has_ended(events) {
@@ -311,16 +370,36 @@ impl Field {
     /// What must hold of a run that is over.
     fn check(&self, run: RunId, events: &[(Recorded, RunEvent)], said: &BTreeSet<String>) {
         let mut tally = self.tally.lock().unwrap();
-        let there: BTreeSet<String> = events.iter().map(|(recorded, _)| format!("{} {}", recorded.seq, recorded.hash)).collect();
-        let lost: Vec<&String> = said.iter().filter(|said| said.rsplit_once(' ').is_none_or(|(said, _)| !there.contains(said))).collect();
+        let there: BTreeSet<String> = events
+            .iter()
+            .map(|(recorded, _)| format!("{} {}", recorded.seq, recorded.hash))
+            .collect();
+        let lost: Vec<&String> = said
+            .iter()
+            .filter(|said| {
+                said.rsplit_once(' ')
+                    .is_none_or(|(said, _)| !there.contains(said))
+            })
+            .collect();
         assert!(lost.is_empty(), "{run}: lost {lost:?}");
-        let (mut intents, mut ends, mut asked) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut intents, mut ends, mut asked) =
+            (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         for (_, event) in events {
             match event {
                 RunEvent::EffectIntended(intent) => {
-                    assert!(intents.insert(intent.key.clone(), (intent.recovery, intent.tool.is_some())).is_none(), "{}", intent.key);
+                    assert!(
+                        intents
+                            .insert(intent.key.clone(), (intent.recovery, intent.tool.is_some()))
+                            .is_none(),
+                        "{}",
+                        intent.key
+                    );
                 }
-                RunEvent::EffectEnded(ended) => assert!(ends.insert(ended.key.clone()), "{} came out twice", ended.key),
+                RunEvent::EffectEnded(ended) => assert!(
+                    ends.insert(ended.key.clone()),
+                    "{} came out twice",
+                    ended.key
+                ),
                 RunEvent::RunSuspended(Suspension::Unknown { key, .. }) => {
                     assert!(asked.insert(key.clone()), "asked twice about {key}");
                 }
@@ -328,21 +407,45 @@ impl Field {
                 _ => {}
             }
         }
-        assert!(intents.keys().eq(&ends), "{run}: each effect has one outcome");
-        let classes = |wanted: Recovery| intents.iter().filter(move |(_, (recovery, tool))| *recovery == wanted && *tool);
-        let tools = [Recovery::Repeat, Recovery::SameKey, Recovery::Probe, Recovery::Person].map(|class| classes(class).count());
+        assert!(
+            intents.keys().eq(&ends),
+            "{run}: each effect has one outcome"
+        );
+        let classes = |wanted: Recovery| {
+            intents
+                .iter()
+                .filter(move |(_, (recovery, tool))| *recovery == wanted && *tool)
+        };
+        let tools = [
+            Recovery::Repeat,
+            Recovery::SameKey,
+            Recovery::Probe,
+            Recovery::Person,
+        ]
+        .map(|class| classes(class).count());
         assert_eq!(tools, [2, 2, 2, 3], "{run}: its tools, each once");
-        for (key, (recovery, _)) in classes(Recovery::SameKey).chain(classes(Recovery::Probe)).chain(classes(Recovery::Person)) {
+        for (key, (recovery, _)) in classes(Recovery::SameKey)
+            .chain(classes(Recovery::Probe))
+            .chain(classes(Recovery::Person))
+        {
             let done = self.ledger.count(&key.to_string()).unwrap();
             let unknown = asked.contains(key);
-            assert!(done == 1 || (done == 0 && unknown), "{run}: {recovery:?} effect {key} was done {done} times, asked: {unknown}");
+            assert!(
+                done == 1 || (done == 0 && unknown),
+                "{run}: {recovery:?} effect {key} was done {done} times, asked: {unknown}"
+            );
         }
         tally.asked.extend(asked);
     }
 }
 
 /// Hears what is said until a moment, or until a line comes that is waited for. False when the process has ended.
-fn wait(lines: &Receiver<String>, heard: &mut Vec<String>, until: Instant, stop: impl Fn(&str) -> bool) -> bool {
+fn wait(
+    lines: &Receiver<String>,
+    heard: &mut Vec<String>,
+    until: Instant,
+    stop: impl Fn(&str) -> bool,
+) -> bool {
     loop {
         match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(line) => {
@@ -368,9 +471,18 @@ async fn slow_kills_repeat_nothing_that_may_happen_once() {
     let file = dir.path().join("journal.db");
     let journal = SqliteJournal::open(&file, keiko_store::Options::default()).unwrap();
     let ledger = Ledger::start(&dir.path().join("ledger")).unwrap();
-    let field = Arc::new(Field { file, ledger, journal, tally: Mutex::default(), kills });
+    let field = Arc::new(Field {
+        file,
+        ledger,
+        journal,
+        tally: Mutex::default(),
+        kills,
+    });
     let (_, lines) = field.process(u32::MAX, &When::Never);
-    assert!(lines.iter().any(|line| line.starts_with("rests Ok(Ended")), "without a kill: {lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("rests Ok(Ended")),
+        "without a kill: {lines:?}"
+    );
     let calm = begin.elapsed();
     let storms = (1..=SIDE_BY_SIDE).map(|n| {
         let field = field.clone();
@@ -392,11 +504,19 @@ async fn slow_kills_repeat_nothing_that_may_happen_once() {
         begin.elapsed().as_secs_f32(),
         tally.fell
     );
-    assert_eq!(tally.asked, tally.doubtful, "a person is asked where a kill fell between intent and outcome, and nowhere else");
+    assert_eq!(
+        tally.asked, tally.doubtful,
+        "a person is asked where a kill fell between intent and outcome, and nowhere else"
+    );
     // The storm was one: it fell on every class, and runs came to their end between the kills.
     assert!(tally.kills >= kills && tally.runs > kills / 20, "{tally:?}");
     for class in ["Repeat", "SameKey", "Probe", "Person"] {
-        let fell: u32 = tally.fell.iter().filter(|(place, _)| place.split('+').any(|word| word == class)).map(|(_, n)| n).sum();
+        let fell: u32 = tally
+            .fell
+            .iter()
+            .filter(|(place, _)| place.split('+').any(|word| word == class))
+            .map(|(_, n)| n)
+            .sum();
         assert!(fell >= kills / 20, "{class}: {tally:?}");
     }
     assert!(tally.asked.len() >= kills as usize / 20, "{tally:?}");

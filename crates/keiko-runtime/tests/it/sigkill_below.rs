@@ -41,12 +41,19 @@ fn answers(step: u32, _: &Stage) -> Vec<Part> {
     std::thread::sleep(PAUSE);
     match step {
         1 => vec![call("c", "ledger_person", json!({"step": step}))],
-        2 => LedgerTools::TOOLS.iter().map(|(tool, _)| call(tool, tool, json!({"step": step}))).collect(),
+        2 => LedgerTools::TOOLS
+            .iter()
+            .map(|(tool, _)| call(tool, tool, json!({"step": step})))
+            .collect(),
         _ => finish(),
     }
 }
 
-const BELOW: Scenario = Scenario { name: "below", answers, ..sigkill::SCENARIO };
+const BELOW: Scenario = Scenario {
+    name: "below",
+    answers,
+    ..sigkill::SCENARIO
+};
 
 fn run_id(n: u32) -> RunId {
     let [a, b, c, d] = n.to_be_bytes();
@@ -56,9 +63,20 @@ fn run_id(n: u32) -> RunId {
 fn errands(run: RunId) -> Errands {
     let tool = |name: &str, recovery| {
         let arguments = json!({"of": name}).to_string().into();
-        Action::Tool(ToolAction { tool: name.parse().unwrap(), arguments, recovery })
+        Action::Tool(ToolAction {
+            tool: name.parse().unwrap(),
+            arguments,
+            recovery,
+        })
     };
-    let below = |goal: &str| Action::Run(RunAction { start: Box::new(StartRun { goal: goal.into(), ..BELOW.start() }) });
+    let below = |goal: &str| {
+        Action::Run(RunAction {
+            start: Box::new(StartRun {
+                goal: goal.into(),
+                ..BELOW.start()
+            }),
+        })
+    };
     let todo = vec![
         tool("ledger_same_key", Recovery::SameKey),
         below("the first"),
@@ -66,18 +84,33 @@ fn errands(run: RunId) -> Errands {
         below("the second"),
         tool("ledger_probe", Recovery::Probe),
     ];
-    Errands { run, todo, asks: usize::MAX }
+    Errands {
+        run,
+        todo,
+        asks: usize::MAX,
+    }
 }
 
 /// Takes the run up, or begins it, and drives it until it rests.
 #[tokio::test]
 async fn child() {
-    let (Some(file), Some(ledger), Some(n)) = (read::<PathBuf>(FILE), read(LEDGER), read::<u32>(RUN)) else { return };
+    let (Some(file), Some(ledger), Some(n)) =
+        (read::<PathBuf>(FILE), read(LEDGER), read::<u32>(RUN))
+    else {
+        return;
+    };
     let journal = Arc::new(SqliteJournal::open(&file, keiko_store::Options::default()).unwrap());
     let storm = Storm::new(&BELOW, tools(), None);
     let stage = storm.stage();
-    let outside = Outside::new(storm.world.clone(), Fuse::new(CrashPoint::Never), Arc::new(move |step, _| answers(step, &stage)));
-    let runs = ChildRuns::new(Setup { tools: storm.tools.clone(), engine });
+    let outside = Outside::new(
+        storm.world.clone(),
+        Fuse::new(CrashPoint::Never),
+        Arc::new(move |step, _| answers(step, &stage)),
+    );
+    let runs = ChildRuns::new(Setup {
+        tools: storm.tools.clone(),
+        engine,
+    });
     let [a, b, c, d] = std::process::id().to_be_bytes();
     let ports = Ports {
         runs: runs.clone(),
@@ -90,14 +123,26 @@ async fn child() {
         policy: Arc::new(BELOW.policy()),
         worker: WorkerId::from_bytes([7, a, b, c, d]),
     };
-    let driver = Driver::new(ports, DriveOptions { lease: LEASE, ..DriveOptions::default() });
+    let driver = Driver::new(
+        ports,
+        DriveOptions {
+            lease: LEASE,
+            ..DriveOptions::default()
+        },
+    );
     runs.are_driven_by(&driver);
     let driver = driver.of(Nothing);
     let order = match driver.fold(run_id(n)).await {
-        Ok(_) => Order::Resume { run: run_id(n), by: "child".into(), terms: Nothing },
+        Ok(_) => Order::Resume {
+            run: run_id(n),
+            by: "child".into(),
+            terms: Nothing,
+        },
         Err(_) => Order::Start(Box::new(errands(run_id(n)))),
     };
-    let _ = driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await;
+    let _ = driver
+        .drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new())
+        .await;
     journal.close().await;
 }
 
@@ -139,20 +184,30 @@ async fn events<E: StoredEvent>(journal: &SqliteJournal, run: RunId) -> Vec<(Rec
 /// What may happen once has happened once, or a person was told that nobody knows.
 fn check_deeds(ledger: &Ledger, intents: &[Intent], in_doubt: usize) {
     let mut missing = 0;
-    for intent in intents.iter().filter(|intent| matches!(intent.action, Action::Tool(_)) && intent.recovery != Recovery::Repeat) {
+    for intent in intents.iter().filter(|intent| {
+        matches!(intent.action, Action::Tool(_)) && intent.recovery != Recovery::Repeat
+    }) {
         let done = ledger.count(&intent.key.to_string()).unwrap();
         assert!(done <= 1, "{} was done {done} times", intent.key);
         missing += usize::from(done == 0);
-        assert!(done == 1 || intent.recovery == Recovery::Person, "{} was not done", intent.key);
+        assert!(
+            done == 1 || intent.recovery == Recovery::Person,
+            "{} was not done",
+            intent.key
+        );
     }
-    assert!(missing <= in_doubt, "{missing} effects did not happen, and {in_doubt} were in doubt");
+    assert!(
+        missing <= in_doubt,
+        "{missing} effects did not happen, and {in_doubt} were in doubt"
+    );
 }
 
 /// Thirty, or as many as `cargo xtask soak crash` asks for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_kills_of_a_run_with_runs_below_lose_and_repeat_nothing() {
     let kills = read("KEIKO_CRASH_KILLS").unwrap_or(30_u32);
-    let mut seed = read("KEIKO_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 16) | 1;
+    let mut seed =
+        read("KEIKO_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 16) | 1;
     eprintln!("seed {seed}");
     let (begin, dir) = (Instant::now(), tempfile::tempdir().unwrap());
     let file = dir.path().join("journal.db");
@@ -163,8 +218,13 @@ async fn slow_kills_of_a_run_with_runs_below_lose_and_repeat_nothing() {
     let (mut killed, mut runs, mut doubts) = (0, 0, 0);
     for n in 1.. {
         for processes in 0.. {
-            assert!(processes < PROCESSES_MAX, "run {n} does not come to its end");
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            assert!(
+                processes < PROCESSES_MAX,
+                "run {n} does not come to its end"
+            );
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let part = (seed >> 40) as f64 / f64::from(1 << 24);
             let after = (killed < kills).then(|| calm.mul_f64(part * 0.8));
             killed += u32::from(process(&file, &ledger, n, after));
@@ -183,8 +243,14 @@ async fn slow_kills_of_a_run_with_runs_below_lose_and_repeat_nothing() {
         }
     }
     assert_eq!(journal.check().await, []);
-    eprintln!("| above and below | {killed} kills | {runs} runs | {doubts} in doubt | {:.0} s |", begin.elapsed().as_secs_f32());
-    assert!(killed >= kills && runs > kills / 20, "{killed} kills, {runs} runs");
+    eprintln!(
+        "| above and below | {killed} kills | {runs} runs | {doubts} in doubt | {:.0} s |",
+        begin.elapsed().as_secs_f32()
+    );
+    assert!(
+        killed >= kills && runs > kills / 20,
+        "{killed} kills, {runs} runs"
+    );
 }
 
 /// What must hold of a run that is over, and of those below it; how many effects were in doubt.
@@ -205,23 +271,34 @@ async fn check(journal: &SqliteJournal, ledger: &Ledger, run: RunId) -> usize {
             _ => {}
         }
     }
-    assert_eq!((intents.len(), ended, below.len()), (5, 5, 2), "{run}: each errand once");
+    assert_eq!(
+        (intents.len(), ended, below.len()),
+        (5, 5, 2),
+        "{run}: each errand once"
+    );
     for run in below {
         let events = events::<RunEvent>(journal, run).await;
         let mut open = 0_i32;
         for (recorded, event) in &events {
             match event {
-                RunEvent::RunStarted(_) => assert_eq!(recorded.seq, Seq(1), "{run} was begun twice"),
+                RunEvent::RunStarted(_) => {
+                    assert_eq!(recorded.seq, Seq(1), "{run} was begun twice")
+                }
                 RunEvent::EffectIntended(intent) => {
                     open += 1;
                     intents.push((**intent).clone());
                 }
                 RunEvent::EffectEnded(_) => open -= 1,
-                RunEvent::RunSuspended(keiko_contracts::run::Suspension::Unknown { .. }) => in_doubt += 1,
+                RunEvent::RunSuspended(keiko_contracts::run::Suspension::Unknown { .. }) => {
+                    in_doubt += 1
+                }
                 _ => {}
             }
         }
-        assert!(matches!(events.last(), Some((_, RunEvent::RunEnded(_)))) && open == 0, "{run} is not over");
+        assert!(
+            matches!(events.last(), Some((_, RunEvent::RunEnded(_)))) && open == 0,
+            "{run} is not over"
+        );
     }
     check_deeds(ledger, &intents, in_doubt);
     in_doubt

@@ -30,7 +30,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1_000);
-pub(crate) const OPTIONS: DriveOptions = DriveOptions { lease: LEASE, attended: false, tries: 1, pause: Duration::ZERO };
+pub(crate) const OPTIONS: DriveOptions = DriveOptions {
+    lease: LEASE,
+    attended: false,
+    tries: 1,
+    pause: Duration::ZERO,
+};
 /// More processes than any run here needs.
 const PROCESSES_MAX: u8 = 60;
 
@@ -85,7 +90,8 @@ impl Watch for Witness {
     fn event(&self, recorded: &Recorded, event: &RunEvent) {
         let mut past = lock(&self.0);
         if recorded.seq.0 == past.events.len() as u64 + 1 {
-            past.events.push(Arc::new((recorded.clone(), event.clone())));
+            past.events
+                .push(Arc::new((recorded.clone(), event.clone())));
         }
     }
     fn frame(&self, _: &EffectKey, _: LiveFrame) {}
@@ -100,18 +106,38 @@ impl Storm {
         let clock = VirtualClock::new();
         let journal = MemoryJournal::new(clock.clone());
         let (world, run) = (World::new(scenario.files), scenario.start().run);
-        Storm { scenario: Arc::new(scenario.clone()), tools, world, journal, clock, run, flaw, past: Arc::default() }
+        Storm {
+            scenario: Arc::new(scenario.clone()),
+            tools,
+            world,
+            journal,
+            clock,
+            run,
+            flaw,
+            past: Arc::default(),
+        }
     }
 
     pub(crate) fn fork(&self) -> Storm {
         let clock = self.clock.fork();
         let journal = self.journal.fork(clock.clone());
         let past = Arc::new(Mutex::new(lock(&self.past).clone()));
-        Storm { clock, journal, world: self.world.fork(), past, ..self.clone() }
+        Storm {
+            clock,
+            journal,
+            world: self.world.fork(),
+            past,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn stage(&self) -> Stage {
-        Stage { world: self.world.clone(), journal: self.journal.clone(), clock: self.clock.clone(), run: self.run }
+        Stage {
+            world: self.world.clone(),
+            journal: self.journal.clone(),
+            clock: self.clock.clone(),
+            run: self.run,
+        }
     }
 
     fn answers(&self) -> Answers {
@@ -122,10 +148,18 @@ impl Storm {
 
     /// What runs of agents work with.
     pub(crate) fn setup(&self) -> Setup {
-        Setup { tools: self.tools.clone(), engine }
+        Setup {
+            tools: self.tools.clone(),
+            engine,
+        }
     }
 
-    pub(crate) fn driver(&self, journal: Arc<CrashJournal>, fuse: &Arc<Fuse>, worker: u8) -> DriverOf<RunState> {
+    pub(crate) fn driver(
+        &self,
+        journal: Arc<CrashJournal>,
+        fuse: &Arc<Fuse>,
+        worker: u8,
+    ) -> DriverOf<RunState> {
         let outside = Outside::new(self.world.clone(), fuse.clone(), self.answers());
         let flawed = Flawed::new(self.flaw, journal, outside.clone());
         let ports = Ports {
@@ -143,12 +177,15 @@ impl Storm {
     }
 
     pub(crate) async fn fold(&self) -> Option<RunState> {
-        fold::fold(self.journal.as_ref(), self.run, &self.setup()).await.ok()
+        fold::fold(self.journal.as_ref(), self.run, &self.setup())
+            .await
+            .ok()
     }
 
     /// Drives the run to its end; each process ends at the next of `points`, and after the last none does.
     pub(crate) async fn to_the_end(&self, points: &[CrashPoint]) -> Result<Left, String> {
-        self.go_on(points.iter().map(|point| Fuse::new(*point)).collect()).await
+        self.go_on(points.iter().map(|point| Fuse::new(*point)).collect())
+            .await
     }
 
     /// Drives the run to its end, and keeps every moment at which its process could have ended.
@@ -177,10 +214,15 @@ impl Storm {
                     fuse = fuses.next().unwrap_or_else(|| Fuse::new(CrashPoint::Never));
                 }
                 // The process may have ended with the last commit: then there is nothing to take up.
-                Some(Ok(Rest::Ended(_)) | Err(DriveError::HasEnded(_))) => return self.left().await,
+                Some(Ok(Rest::Ended(_)) | Err(DriveError::HasEnded(_))) => {
+                    return self.left().await;
+                }
                 Some(Ok(Rest::Waiting(waiting))) => {
                     if let Suspension::Limit { .. } = waiting {
-                        let more = RunLimits { budget: Some(Micros(100_000)), ..self.scenario.limits };
+                        let more = RunLimits {
+                            budget: Some(Micros(100_000)),
+                            ..self.scenario.limits
+                        };
                         lock(&self.past).limits = Some(more);
                     }
                     self.answer(&waiting).await;
@@ -200,11 +242,22 @@ impl Storm {
         if worker > PROCESSES_MAX {
             return Err("the run does not come to its end".into());
         }
-        let driver = self.driver(CrashJournal::new(self.journal.clone(), fuse.clone()), fuse, worker);
+        let driver = self.driver(
+            CrashJournal::new(self.journal.clone(), fuse.clone()),
+            fuse,
+            worker,
+        );
         let order = if self.journal.events(&StreamId::run(self.run)).is_empty() {
             Order::Start(Box::new(self.scenario.start()))
         } else {
-            Order::Resume { run: self.run, by: "test".into(), terms: RunTerms { limits, install: None } }
+            Order::Resume {
+                run: self.run,
+                by: "test".into(),
+                terms: RunTerms {
+                    limits,
+                    install: None,
+                },
+            }
         };
         Ok(tokio::select! {
             biased;
@@ -231,7 +284,10 @@ impl Storm {
                     _ => {}
                 }
             }
-            let person = open.into_iter().filter(|(_, recovery)| *recovery == Recovery::Person).map(|(key, _)| key.clone());
+            let person = open
+                .into_iter()
+                .filter(|(_, recovery)| *recovery == Recovery::Person)
+                .map(|(key, _)| key.clone());
             let person: Vec<EffectKey> = person.collect();
             past.doubtful.extend(person);
             past.processes
@@ -246,22 +302,41 @@ impl Storm {
         let there = self.journal.events(&StreamId::run(self.run));
         let seen = {
             let mut past = lock(&self.past);
-            let same = there.iter().zip(&past.events).take_while(|(there, seen)| there.hash == seen.0.hash).count();
+            let same = there
+                .iter()
+                .zip(&past.events)
+                .take_while(|(there, seen)| there.hash == seen.0.hash)
+                .count();
             past.events.truncate(same);
             same
         };
         for recorded in &there[seen..] {
-            let event = fold::hydrate(self.journal.as_ref(), recorded).await.map_err(|error| error.to_string())?;
-            lock(&self.past).events.push(Arc::new(((**recorded).clone(), event)));
+            let event = fold::hydrate(self.journal.as_ref(), recorded)
+                .await
+                .map_err(|error| error.to_string())?;
+            lock(&self.past)
+                .events
+                .push(Arc::new(((**recorded).clone(), event)));
         }
         Ok(())
     }
 
     async fn live_elsewhere(&self, worker: u8) -> Result<(), String> {
         let fuse = Fuse::new(CrashPoint::Never);
-        let driver = self.driver(CrashJournal::new(self.journal.clone(), fuse.clone()), &fuse, worker);
-        let order = Order::Resume { run: self.run, by: "too early".into(), terms: RunTerms::default() };
-        match driver.drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new()).await {
+        let driver = self.driver(
+            CrashJournal::new(self.journal.clone(), fuse.clone()),
+            &fuse,
+            worker,
+        );
+        let order = Order::Resume {
+            run: self.run,
+            by: "too early".into(),
+            terms: RunTerms::default(),
+        };
+        match driver
+            .drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new())
+            .await
+        {
             Err(error @ DriveError::Live { .. }) if error.fault().code == "KEI-6002" => Ok(()),
             other => Err(format!("a second process was let in: {other:?}")),
         }
@@ -270,16 +345,31 @@ impl Storm {
     /// A person answers whatever the run waits for.
     async fn answer(&self, waiting: &Suspension) {
         let say = async |message: InboxMessage| {
-            inbox::say(self.journal.as_ref(), self.run, &message, Timestamp(1)).await.unwrap();
+            inbox::say(self.journal.as_ref(), self.run, &message, Timestamp(1))
+                .await
+                .unwrap();
         };
         match waiting {
-            Suspension::Question { .. } => say(InboxMessage::Words { by: "me".into(), text: "The second.".into() }).await,
+            Suspension::Question { .. } => {
+                say(InboxMessage::Words {
+                    by: "me".into(),
+                    text: "The second.".into(),
+                })
+                .await
+            }
             Suspension::Approval { .. } => {}
             _ => return,
         }
-        let Some(state) = self.fold().await else { return };
+        let Some(state) = self.fold().await else {
+            return;
+        };
         for approval in state.life.open_approvals() {
-            say(InboxMessage::Approval(approval.request.answer(self.scenario.decision, "me", None))).await;
+            say(InboxMessage::Approval(approval.request.answer(
+                self.scenario.decision,
+                "me",
+                None,
+            )))
+            .await;
         }
     }
 
@@ -288,13 +378,21 @@ impl Storm {
         self.catch_up().await?;
         let past = lock(&self.past).clone();
         if past.crashes == 0 {
-            let stale = rebuild::stale(self.journal.as_ref(), &[self.run], &self.setup()).await.map_err(|error| error.to_string())?;
+            let stale = rebuild::stale(self.journal.as_ref(), &[self.run], &self.setup())
+                .await
+                .map_err(|error| error.to_string())?;
             if !stale.is_empty() {
                 return Err(format!("the views are not what the events say: {stale:?}"));
             }
         }
         let state = RunState::new(&self.setup());
-        Left::new(state, past.events, &self.world, past.doubtful.into_iter().collect(), past.crashes)
+        Left::new(
+            state,
+            past.events,
+            &self.world,
+            past.doubtful.into_iter().collect(),
+            past.crashes,
+        )
     }
 
     /// What is read back from the journal is what was seen when it was committed.
@@ -302,9 +400,14 @@ impl Storm {
         let seen = lock(&self.past).events.clone();
         for event in seen {
             let (recorded, event) = &*event;
-            let read: RunEvent = fold::hydrate(self.journal.as_ref(), recorded).await.map_err(|error| error.to_string())?;
+            let read: RunEvent = fold::hydrate(self.journal.as_ref(), recorded)
+                .await
+                .map_err(|error| error.to_string())?;
             if read != *event {
-                return Err(format!("event {} is read back as {read:?} instead of {event:?}", recorded.seq));
+                return Err(format!(
+                    "event {} is read back as {read:?} instead of {event:?}",
+                    recorded.seq
+                ));
             }
         }
         Ok(())
@@ -332,11 +435,18 @@ impl Moment {
 
 /// A runtime on this thread, as a test wants it.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// Does all jobs on as many threads as there are cores.
-pub(crate) fn on_all_cores<T: Send, R: Send>(jobs: Vec<T>, work: impl AsyncFn(T) -> R + Sync) -> Vec<R> {
+pub(crate) fn on_all_cores<T: Send, R: Send>(
+    jobs: Vec<T>,
+    work: impl AsyncFn(T) -> R + Sync,
+) -> Vec<R> {
     let (jobs, done) = (Mutex::new(jobs.into_iter()), Mutex::new(Vec::new()));
     let next = || lock(&jobs).next();
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);

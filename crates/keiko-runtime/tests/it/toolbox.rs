@@ -46,11 +46,19 @@ struct Ledger {
 impl Tool for Ledger {
     fn spec(&self) -> ToolSpec {
         let schema = serde_json::json!({"type": "object"});
-        ToolSpec { name: self.name.parse().unwrap(), description: "appends to a ledger".into(), schema }
+        ToolSpec {
+            name: self.name.parse().unwrap(),
+            description: "appends to a ledger".into(),
+            schema,
+        }
     }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let tool = self.name.parse().unwrap();
-        let action = ToolAction { tool, arguments: arguments.into(), recovery: self.recovery };
+        let action = ToolAction {
+            tool,
+            arguments: arguments.into(),
+            recovery: self.recovery,
+        };
         Ok(Resolved::Action(Box::new(Action::Tool(action))))
     }
     fn needs_workspace(&self) -> bool {
@@ -58,8 +66,14 @@ impl Tool for Ledger {
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         match outcome {
-            Outcome::Done(Report::Tool(report)) => Rendered { text: report.output.text_or_empty().into(), is_error: false },
-            other => Rendered { text: format!("not done: {other:?}"), is_error: true },
+            Outcome::Done(Report::Tool(report)) => Rendered {
+                text: report.output.text_or_empty().into(),
+                is_error: false,
+            },
+            other => Rendered {
+                text: format!("not done: {other:?}"),
+                is_error: true,
+            },
         }
     }
 }
@@ -69,7 +83,10 @@ pub(crate) fn tools() -> Arc<ToolBox> {
     let standard = Arc::new(standard());
     let mut tools: Vec<Box<dyn Tool>> = Vec::new();
     for spec in standard.offer(true, false).specs().iter() {
-        tools.push(Box::new(Standard { tools: standard.clone(), spec: spec.clone() }));
+        tools.push(Box::new(Standard {
+            tools: standard.clone(),
+            spec: spec.clone(),
+        }));
     }
     for (name, recovery) in keiko_testkit::ledger::LedgerTools::TOOLS {
         tools.push(Box::new(Ledger { name, recovery }));

@@ -51,7 +51,9 @@ impl Destinations {
     /// Those of another toolchain as well.
     #[must_use]
     pub fn and(self, toolchain: Toolchain) -> Destinations {
-        registries(toolchain).iter().fold(self, |all, name| all.and_name(name))
+        registries(toolchain)
+            .iter()
+            .fold(self, |all, name| all.and_name(name))
     }
 
     /// A name that may be connected to on the ports of the web, as long as it leads to the internet; `*.name` for all
@@ -72,7 +74,11 @@ impl Destinations {
     /// and with their ports.
     #[must_use]
     pub fn and_configured(mut self, settings: &str) -> Destinations {
-        let separators = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | ',' | '|' | '<' | '>' | '=' | '+');
+        let separators = |c: char| {
+            c.is_whitespace()
+                || c.is_control()
+                || matches!(c, '"' | '\'' | ',' | '|' | '<' | '>' | '=' | '+')
+        };
         for word in settings.split(separators) {
             let (port, rest) = match (word.strip_prefix("https://"), word.strip_prefix("http://")) {
                 (Some(rest), _) => (443, rest),
@@ -94,12 +100,22 @@ impl Destinations {
         if self.configured.contains(&(host.clone(), port)) {
             return Verdict::Configured;
         }
-        let Host::Name(name) = host else { return Verdict::Refused("an address is not a package registry") };
-        let below = |listed: &String| listed.strip_prefix('*').is_some_and(|end| name.ends_with(end));
+        let Host::Name(name) = host else {
+            return Verdict::Refused("an address is not a package registry");
+        };
+        let below = |listed: &String| {
+            listed
+                .strip_prefix('*')
+                .is_some_and(|end| name.ends_with(end))
+        };
         if !self.named.contains(name) && !self.named.iter().any(below) {
             return Verdict::Refused("it is not on the list of package registries");
         }
-        if PORTS.contains(&port) { Verdict::Public } else { Verdict::Refused("only ports 80 and 443 are open") }
+        if PORTS.contains(&port) {
+            Verdict::Public
+        } else {
+            Verdict::Refused("only ports 80 and 443 are open")
+        }
     }
 }
 
@@ -126,8 +142,17 @@ mod tests {
 
     #[test]
     fn only_what_is_listed_can_be_reached() {
-        let list = Destinations::of(Toolchain::Python).and_name("*.Files.example").and_name("10.0.0.1").and_name("not a name");
-        for place in ["pypi.org", "PYPI.ORG:80", "files.pythonhosted.org:443", "a.files.example", "a.b.files.example"] {
+        let list = Destinations::of(Toolchain::Python)
+            .and_name("*.Files.example")
+            .and_name("10.0.0.1")
+            .and_name("not a name");
+        for place in [
+            "pypi.org",
+            "PYPI.ORG:80",
+            "files.pythonhosted.org:443",
+            "a.files.example",
+            "a.b.files.example",
+        ] {
             assert_eq!(judge(&list, place), Verdict::Public, "{place}");
         }
         for place in [
@@ -141,7 +166,10 @@ mod tests {
             "[::1]",
             "localhost",
         ] {
-            assert!(matches!(judge(&list, place), Verdict::Refused(_)), "{place}");
+            assert!(
+                matches!(judge(&list, place), Verdict::Refused(_)),
+                "{place}"
+            );
         }
     }
 
@@ -149,11 +177,26 @@ mod tests {
     fn places_in_settings_are_open_as_they_are_named() {
         let settings = "index = \"sparse+https://crates.corp/index/\"\nGOPROXY=http://10.1.2.3:3000,https://proxy.corp|direct\nregistry=http://localhost:4873/\nx=https://user:pw@other.corp:8443/\nftp://no.corp git+ssh://git@no.corp/x";
         let list = Destinations::default().and_configured(settings);
-        for place in ["crates.corp:443", "10.1.2.3:3000", "proxy.corp:443", "localhost:4873", "other.corp:8443"] {
+        for place in [
+            "crates.corp:443",
+            "10.1.2.3:3000",
+            "proxy.corp:443",
+            "localhost:4873",
+            "other.corp:8443",
+        ] {
             assert_eq!(judge(&list, place), Verdict::Configured, "{place}");
         }
-        for place in ["crates.corp:80", "10.1.2.3:22", "localhost:80", "no.corp:443", "no.corp:80"] {
-            assert!(matches!(judge(&list, place), Verdict::Refused(_)), "{place}");
+        for place in [
+            "crates.corp:80",
+            "10.1.2.3:22",
+            "localhost:80",
+            "no.corp:443",
+            "no.corp:80",
+        ] {
+            assert!(
+                matches!(judge(&list, place), Verdict::Refused(_)),
+                "{place}"
+            );
         }
     }
 
@@ -162,12 +205,25 @@ mod tests {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let foreign = |_| false;
         assert!(Verdict::Public.permits(ip("203.0.113.80"), foreign));
-        assert!(!Verdict::Public.permits(ip("203.0.113.80"), |_| true), "an address of this machine");
+        assert!(
+            !Verdict::Public.permits(ip("203.0.113.80"), |_| true),
+            "an address of this machine"
+        );
         for inwards in ["127.0.0.1", "::ffff:10.0.0.1", "192.168.1.1", "fd00::1"] {
             assert!(!Verdict::Public.permits(ip(inwards), foreign), "{inwards}");
-            assert!(Verdict::Configured.permits(ip(inwards), foreign), "{inwards}");
+            assert!(
+                Verdict::Configured.permits(ip(inwards), foreign),
+                "{inwards}"
+            );
         }
-        for never in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1", "fd00:ec2::254"] {
+        for never in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "fd00:ec2::254",
+        ] {
             assert!(!Verdict::Configured.permits(ip(never), foreign), "{never}");
         }
         assert!(!Verdict::Refused("x").permits(ip("203.0.113.80"), foreign));

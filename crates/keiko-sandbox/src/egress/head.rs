@@ -20,18 +20,29 @@ impl Host {
     /// Refuses what different resolvers would understand differently: numbers in other notations, dots at the end, signs
     /// outside of host names.
     pub(super) fn parse(text: &str) -> Option<Host> {
-        if let Some(v6) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            return v6.parse::<Ipv6Addr>().ok().map(|v6| Host::Address(v6.into()));
+        if let Some(v6) = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            return v6
+                .parse::<Ipv6Addr>()
+                .ok()
+                .map(|v6| Host::Address(v6.into()));
         }
         let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let labels_are_good = text.split('.').all(|label| (1..64).contains(&label.len()) && label.bytes().all(good));
+        let labels_are_good = text
+            .split('.')
+            .all(|label| (1..64).contains(&label.len()) && label.bytes().all(good));
         if text.len() > 253 || !labels_are_good {
             return None;
         }
         // No name ends like a number: what does is an address, in dotted decimals or not at all.
         let last = text.rsplit('.').next().unwrap_or_default();
         if last.starts_with(|c: char| c.is_ascii_digit()) {
-            return text.parse::<Ipv4Addr>().ok().map(|v4| Host::Address(v4.into()));
+            return text
+                .parse::<Ipv4Addr>()
+                .ok()
+                .map(|v4| Host::Address(v4.into()));
         }
         Some(Host::Name(text.to_ascii_lowercase()))
     }
@@ -50,7 +61,8 @@ impl Host {
 pub(super) fn authority(text: &str, default_port: Option<u16>) -> Option<(Host, u16)> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => {
-            let plain = !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
+            let plain =
+                !port.is_empty() && port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
             (host, plain.then(|| port.parse().ok())??)
         }
         _ => (text, default_port?),
@@ -115,50 +127,89 @@ const OURS: [&str; 12] = [
 
 /// Reads a whole head, up to and with the empty line.
 pub(super) fn parse(head: &[u8]) -> Result<Request, Bad> {
-    let text = std::str::from_utf8(head).ok().and_then(|t| t.strip_suffix("\r\n\r\n")).ok_or(NOT_UNDERSTOOD)?;
+    let text = std::str::from_utf8(head)
+        .ok()
+        .and_then(|t| t.strip_suffix("\r\n\r\n"))
+        .ok_or(NOT_UNDERSTOOD)?;
     if text.bytes().any(|b| b == 0) || text.replace("\r\n", "").contains(['\r', '\n']) {
         return Err(NOT_UNDERSTOOD);
     }
     let mut lines = text.split("\r\n");
     let first: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let [method, target, "HTTP/1.1" | "HTTP/1.0"] = first.as_slice() else { return Err(NOT_UNDERSTOOD) };
-    if method.is_empty() || !method.bytes().all(|b| b.is_ascii_alphabetic()) || target.bytes().any(|b| b.is_ascii_control()) {
+    let [method, target, "HTTP/1.1" | "HTTP/1.0"] = first.as_slice() else {
+        return Err(NOT_UNDERSTOOD);
+    };
+    if method.is_empty()
+        || !method.bytes().all(|b| b.is_ascii_alphabetic())
+        || target.bytes().any(|b| b.is_ascii_control())
+    {
         return Err(NOT_UNDERSTOOD);
     }
-    let headers = lines.map(header).collect::<Option<Vec<_>>>().ok_or(NOT_UNDERSTOOD)?;
+    let headers = lines
+        .map(header)
+        .collect::<Option<Vec<_>>>()
+        .ok_or(NOT_UNDERSTOOD)?;
     if headers.len() > HEADERS_MAX {
         return Err(Bad(431, "too many headers"));
     }
     if *method == "CONNECT" {
-        let (host, port) = authority(target, None).ok_or(Bad(400, "this is no host that can be connected to"))?;
+        let (host, port) =
+            authority(target, None).ok_or(Bad(400, "this is no host that can be connected to"))?;
         return Ok(Request::Tunnel { host, port });
     }
-    let rest = target.strip_prefix("http://").ok_or(Bad(400, "this is a proxy: the address must be absolute"))?;
+    let rest = target
+        .strip_prefix("http://")
+        .ok_or(Bad(400, "this is a proxy: the address must be absolute"))?;
     let cut = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (place, path) = rest.split_at(cut);
-    let (host, port) = authority(place, Some(80)).ok_or(Bad(400, "this is no host that can be connected to"))?;
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    let (host, port) =
+        authority(place, Some(80)).ok_or(Bad(400, "this is no host that can be connected to"))?;
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/{path}")
+    };
     let body = body_length(&headers)?;
-    let headers = headers.into_iter().filter(|(name, _)| !OURS.contains(&name.to_ascii_lowercase().as_str())).collect();
-    Ok(Request::Plain(Plain { host, port, method: (*method).to_owned(), path, headers, body }))
+    let headers = headers
+        .into_iter()
+        .filter(|(name, _)| !OURS.contains(&name.to_ascii_lowercase().as_str()))
+        .collect();
+    Ok(Request::Plain(Plain {
+        host,
+        port,
+        method: (*method).to_owned(),
+        path,
+        headers,
+        body,
+    }))
 }
 
 fn header(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once(':')?;
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let good = !name.is_empty() && name.bytes().all(token) && !value.bytes().any(|b| b.is_ascii_control() && b != b'\t');
+    let good = !name.is_empty()
+        && name.bytes().all(token)
+        && !value.bytes().any(|b| b.is_ascii_control() && b != b'\t');
     good.then(|| (name.to_owned(), value.trim().to_owned()))
 }
 
 /// Two lengths, or a length that two readers may understand differently, would smuggle a second request in.
 fn body_length(headers: &[(String, String)]) -> Result<u64, Bad> {
-    let named = |wanted: &str| headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, v)| v).collect::<Vec<_>>();
+    let named = |wanted: &str| {
+        headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .map(|(_, v)| v)
+            .collect::<Vec<_>>()
+    };
     if !named("transfer-encoding").is_empty() {
         return Err(Bad(411, "a request must have a length"));
     }
     match named("content-length").as_slice() {
         [] => Ok(0),
-        [length] if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) => length.parse().map_err(|_| NOT_UNDERSTOOD),
+        [length] if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) => {
+            length.parse().map_err(|_| NOT_UNDERSTOOD)
+        }
         _ => Err(NOT_UNDERSTOOD),
     }
 }
@@ -167,9 +218,20 @@ impl Plain {
     /// The head as the server gets it, or the next proxy: with the absolute address then. The server is told to end the
     /// connection, so that it carries one request only.
     pub(super) fn rewritten(&self, to_proxy: Option<&str>) -> Vec<u8> {
-        let authority = if self.port == 80 { self.host.shown() } else { format!("{}:{}", self.host.shown(), self.port) };
-        let before = if to_proxy.is_some() { format!("http://{authority}") } else { String::new() };
-        let mut head = format!("{} {before}{} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n", self.method, self.path);
+        let authority = if self.port == 80 {
+            self.host.shown()
+        } else {
+            format!("{}:{}", self.host.shown(), self.port)
+        };
+        let before = if to_proxy.is_some() {
+            format!("http://{authority}")
+        } else {
+            String::new()
+        };
+        let mut head = format!(
+            "{} {before}{} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n",
+            self.method, self.path
+        );
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -194,8 +256,14 @@ mod tests {
     #[test]
     fn a_host_can_be_understood_in_one_way_only() {
         assert_eq!(Host::parse("PyPI.org"), Some(name("pypi.org")));
-        assert_eq!(Host::parse("1.2.3.4"), Some(Host::Address([1, 2, 3, 4].into())));
-        assert_eq!(Host::parse("[::1]"), Some(Host::Address(Ipv6Addr::LOCALHOST.into())));
+        assert_eq!(
+            Host::parse("1.2.3.4"),
+            Some(Host::Address([1, 2, 3, 4].into()))
+        );
+        assert_eq!(
+            Host::parse("[::1]"),
+            Some(Host::Address(Ipv6Addr::LOCALHOST.into()))
+        );
         assert_eq!(Host::parse("3com.example"), Some(name("3com.example")));
         let long = "a".repeat(64);
         for bad in [
@@ -225,26 +293,63 @@ mod tests {
 
     #[test]
     fn a_tunnel_names_host_and_port() {
-        let tunnel = |host: &str, port| Ok(Request::Tunnel { host: Host::parse(host).unwrap(), port });
-        assert_eq!(parse(b"CONNECT pypi.org:443 HTTP/1.1\r\nHost: other\r\n\r\n"), tunnel("pypi.org", 443));
-        assert_eq!(parse(b"CONNECT [::1]:443 HTTP/1.1\r\n\r\n"), tunnel("[::1]", 443));
-        for bad in
-            ["pypi.org", "pypi.org:", "pypi.org:0", "pypi.org:+443", "pypi.org:65536", "u@pypi.org:443", "[::1]", "a:1:2", "http://a/"]
-        {
-            assert!(parse(format!("CONNECT {bad} HTTP/1.1\r\n\r\n").as_bytes()).is_err(), "{bad}");
+        let tunnel = |host: &str, port| {
+            Ok(Request::Tunnel {
+                host: Host::parse(host).unwrap(),
+                port,
+            })
+        };
+        assert_eq!(
+            parse(b"CONNECT pypi.org:443 HTTP/1.1\r\nHost: other\r\n\r\n"),
+            tunnel("pypi.org", 443)
+        );
+        assert_eq!(
+            parse(b"CONNECT [::1]:443 HTTP/1.1\r\n\r\n"),
+            tunnel("[::1]", 443)
+        );
+        for bad in [
+            "pypi.org",
+            "pypi.org:",
+            "pypi.org:0",
+            "pypi.org:+443",
+            "pypi.org:65536",
+            "u@pypi.org:443",
+            "[::1]",
+            "a:1:2",
+            "http://a/",
+        ] {
+            assert!(
+                parse(format!("CONNECT {bad} HTTP/1.1\r\n\r\n").as_bytes()).is_err(),
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn a_plain_request_is_written_anew() {
         let head = b"GET http://Mirror.example:3141/simple/?a=b HTTP/1.1\r\nHost: 169.254.169.254\r\nProxy-Authorization: x\r\nConnection: keep-alive\r\nAccept: */*\r\n\r\n";
-        let Ok(Request::Plain(plain)) = parse(head) else { panic!() };
-        assert_eq!((&plain.host, plain.port, plain.body), (&name("mirror.example"), 3141, 0));
+        let Ok(Request::Plain(plain)) = parse(head) else {
+            panic!()
+        };
+        assert_eq!(
+            (&plain.host, plain.port, plain.body),
+            (&name("mirror.example"), 3141, 0)
+        );
         let text = String::from_utf8(plain.rewritten(None)).unwrap();
-        assert_eq!(text, "GET /simple/?a=b HTTP/1.1\r\nHost: mirror.example:3141\r\nConnection: close\r\nAccept: */*\r\n\r\n");
-        let text = String::from_utf8(plain.rewritten(Some("Proxy-Authorization: Basic eA==\r\n"))).unwrap();
-        assert!(text.starts_with("GET http://mirror.example:3141/simple/?a=b HTTP/1.1\r\n"), "{text}");
-        assert!(text.ends_with("Proxy-Authorization: Basic eA==\r\n\r\n"), "{text}");
+        assert_eq!(
+            text,
+            "GET /simple/?a=b HTTP/1.1\r\nHost: mirror.example:3141\r\nConnection: close\r\nAccept: */*\r\n\r\n"
+        );
+        let text = String::from_utf8(plain.rewritten(Some("Proxy-Authorization: Basic eA==\r\n")))
+            .unwrap();
+        assert!(
+            text.starts_with("GET http://mirror.example:3141/simple/?a=b HTTP/1.1\r\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("Proxy-Authorization: Basic eA==\r\n\r\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -261,12 +366,22 @@ mod tests {
             "no colon",
             "A: b\0",
         ] {
-            assert!(parse(format!("POST http://a/ HTTP/1.1\r\n{lines}\r\n\r\n").as_bytes()).is_err(), "{lines}");
+            assert!(
+                parse(format!("POST http://a/ HTTP/1.1\r\n{lines}\r\n\r\n").as_bytes()).is_err(),
+                "{lines}"
+            );
         }
-        for line in
-            ["GET / HTTP/1.1", "GET https://a/ HTTP/1.1", "GET http://a@b/ HTTP/1.1", "GET  http://a/ HTTP/1.1", "GET http://a/ HTTP/2"]
-        {
-            assert!(parse(format!("{line}\r\n\r\n").as_bytes()).is_err(), "{line}");
+        for line in [
+            "GET / HTTP/1.1",
+            "GET https://a/ HTTP/1.1",
+            "GET http://a@b/ HTTP/1.1",
+            "GET  http://a/ HTTP/1.1",
+            "GET http://a/ HTTP/2",
+        ] {
+            assert!(
+                parse(format!("{line}\r\n\r\n").as_bytes()).is_err(),
+                "{line}"
+            );
         }
     }
 

@@ -71,7 +71,9 @@ impl Cell {
             JupyterMessageContent::DisplayData(display) => self.take_display(display.data),
             JupyterMessageContent::UpdateDisplayData(display) => self.take_display(display.data),
             JupyterMessageContent::ErrorOutput(error) => self.take_error(error),
-            JupyterMessageContent::Status(status) => self.idle |= status.execution_state == ExecutionState::Idle,
+            JupyterMessageContent::Status(status) => {
+                self.idle |= status.execution_state == ExecutionState::Idle
+            }
             JupyterMessageContent::ExecuteReply(reply) => {
                 self.replied = true;
                 self.count = u32::try_from(reply.execution_count.value()).unwrap_or(u32::MAX);
@@ -83,7 +85,11 @@ impl Cell {
                     });
                 }
                 if let Some(error) = reply.error {
-                    self.take_error(ErrorOutput { ename: error.ename, evalue: error.evalue, traceback: error.traceback });
+                    self.take_error(ErrorOutput {
+                        ename: error.ename,
+                        evalue: error.evalue,
+                        traceback: error.traceback,
+                    });
                 }
             }
             _ => {}
@@ -93,14 +99,22 @@ impl Cell {
 
     /// A message was too large to be taken at all.
     pub(super) fn lost_message(&mut self, bytes: u64) {
-        self.output.push(&format!("\n[a message of {bytes} bytes was left out]\n"));
+        self.output
+            .push(&format!("\n[a message of {bytes} bytes was left out]\n"));
     }
 
     /// The report so far.
     pub(super) fn report(self) -> CellReport {
-        let mut displays: Vec<_> = self.displays.into_iter().map(|(kind, data)| (kind, data.into())).collect();
+        let mut displays: Vec<_> = self
+            .displays
+            .into_iter()
+            .map(|(kind, data)| (kind, data.into()))
+            .collect();
         if self.displays_left_out > 0 {
-            displays.push(("text/plain".into(), format!("[{} more displays left out]", self.displays_left_out).into()));
+            displays.push((
+                "text/plain".into(),
+                format!("[{} more displays left out]", self.displays_left_out).into(),
+            ));
         }
         CellReport {
             output: self.output.text().into(),
@@ -115,19 +129,28 @@ impl Cell {
     fn take_value(&mut self, data: Media) {
         for media in data.content {
             match media {
-                MediaType::Plain(text) => self.value = Some(cut(without_escapes(&text), VALUE_BYTES_MAX)),
+                MediaType::Plain(text) => {
+                    self.value = Some(cut(without_escapes(&text), VALUE_BYTES_MAX))
+                }
                 other => self.take_media(other),
             }
         }
     }
 
     fn take_display(&mut self, data: Media) {
-        let rich = data.content.iter().any(|media| matches!(media, MediaType::Html(_) | MediaType::Png(_) | MediaType::Jpeg(_)));
+        let rich = data.content.iter().any(|media| {
+            matches!(
+                media,
+                MediaType::Html(_) | MediaType::Png(_) | MediaType::Jpeg(_)
+            )
+        });
         for media in data.content {
             match media {
                 // "<Figure size 640x480>" says nothing beside the figure.
                 MediaType::Plain(_) if rich => {}
-                MediaType::Plain(text) => self.keep("text/plain", cut(without_escapes(&text), VALUE_BYTES_MAX)),
+                MediaType::Plain(text) => {
+                    self.keep("text/plain", cut(without_escapes(&text), VALUE_BYTES_MAX))
+                }
                 other => self.take_media(other),
             }
         }
@@ -145,9 +168,14 @@ impl Cell {
 
     fn take_image(&mut self, kind: &str, mut data: String) {
         data.retain(|c| !c.is_ascii_whitespace());
-        let is_base64 = data.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
+        let is_base64 = data
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
         if data.len() > IMAGE_BYTES_MAX || !is_base64 {
-            self.keep("text/plain", format!("[{kind} of {} bytes left out]", data.len()));
+            self.keep(
+                "text/plain",
+                format!("[{kind} of {} bytes left out]", data.len()),
+            );
         } else {
             self.keep(kind, data);
         }
@@ -190,10 +218,19 @@ struct HeadTail {
 
 impl HeadTail {
     fn new(max: usize) -> HeadTail {
-        HeadTail { half: max / 2, head: String::new(), tail: String::new(), left_out: 0 }
+        HeadTail {
+            half: max / 2,
+            head: String::new(),
+            tail: String::new(),
+            left_out: 0,
+        }
     }
     fn push(&mut self, text: &str) {
-        let room = if self.tail.is_empty() { self.half.saturating_sub(self.head.len()) } else { 0 };
+        let room = if self.tail.is_empty() {
+            self.half.saturating_sub(self.head.len())
+        } else {
+            0
+        };
         let (first, rest) = text.split_at(text.floor_char_boundary(room));
         self.head.push_str(first);
         // Only what may survive is copied.
@@ -208,7 +245,9 @@ impl HeadTail {
         }
     }
     fn trim(&mut self) {
-        let from = self.tail.ceil_char_boundary(self.tail.len().saturating_sub(self.half));
+        let from = self
+            .tail
+            .ceil_char_boundary(self.tail.len().saturating_sub(self.half));
         self.left_out += from as u64;
         self.tail.drain(..from);
     }
@@ -217,7 +256,10 @@ impl HeadTail {
         if self.left_out == 0 {
             return self.head + &self.tail;
         }
-        format!("{}\n[{} bytes left out]\n{}", self.head, self.left_out, self.tail)
+        format!(
+            "{}\n[{} bytes left out]\n{}",
+            self.head, self.left_out, self.tail
+        )
     }
 }
 
@@ -276,15 +318,39 @@ mod tests {
     fn a_cell_is_done_when_it_is_idle_and_answered() {
         let mut cell = heard(&[
             ("status", json!({"execution_state": "busy"})),
-            ("stream", json!({"name": "stdout", "text": "a\u{1b}[31mb\u{1b}[0m\n"})),
+            (
+                "stream",
+                json!({"name": "stdout", "text": "a\u{1b}[31mb\u{1b}[0m\n"}),
+            ),
         ]);
-        cell.hear(JupyterMessageContent::from_type_and_content("stream", json!({"name": "stderr", "text": "c"})).unwrap());
-        cell.hear(JupyterMessageContent::from_type_and_content("status", json!({"execution_state": "idle"})).unwrap());
+        cell.hear(
+            JupyterMessageContent::from_type_and_content(
+                "stream",
+                json!({"name": "stderr", "text": "c"}),
+            )
+            .unwrap(),
+        );
+        cell.hear(
+            JupyterMessageContent::from_type_and_content(
+                "status",
+                json!({"execution_state": "idle"}),
+            )
+            .unwrap(),
+        );
         assert!(!cell.is_done());
-        cell.hear(JupyterMessageContent::from_type_and_content("execute_reply", json!({"status": "ok", "execution_count": 3})).unwrap());
+        cell.hear(
+            JupyterMessageContent::from_type_and_content(
+                "execute_reply",
+                json!({"status": "ok", "execution_count": 3}),
+            )
+            .unwrap(),
+        );
         assert!(cell.is_done());
         let report = cell.report();
-        assert_eq!((report.output.text().unwrap(), report.count, report.error), ("ab\nc", 3, None));
+        assert_eq!(
+            (report.output.text().unwrap(), report.count, report.error),
+            ("ab\nc", 3, None)
+        );
     }
 
     #[test]
@@ -296,15 +362,34 @@ mod tests {
             json!({"execution_count": 1, "metadata": {}, "data": {"text/plain": "   x\n0  1", "text/html": "<table>"}}),
         )];
         messages.extend(std::iter::repeat_n(("display_data", data), 10));
-        messages.push(("display_data", json!({"data": {"image/png": "x".repeat(IMAGE_BYTES_MAX + 1)}, "metadata": {}})));
+        messages.push((
+            "display_data",
+            json!({"data": {"image/png": "x".repeat(IMAGE_BYTES_MAX + 1)}, "metadata": {}}),
+        ));
         let report = heard(&messages).report();
         assert_eq!(report.value.unwrap().text(), Some("   x\n0  1"));
         assert_eq!(report.displays.len(), DISPLAYS_MAX + 1);
-        assert_eq!((report.displays[0].0.as_str(), report.displays[0].1.text()), ("text/html", Some("<table>")));
-        assert_eq!((report.displays[1].0.as_str(), report.displays[1].1.text()), ("image/png", Some("iVBORw0K")));
-        assert_eq!(report.displays[8].1.text(), Some("[4 more displays left out]"));
-        let large = heard(&[("display_data", json!({"data": {"image/jpeg": "<script>"}, "metadata": {}}))]).report();
-        assert_eq!(large.displays[0].1.text(), Some("[image/jpeg of 8 bytes left out]"));
+        assert_eq!(
+            (report.displays[0].0.as_str(), report.displays[0].1.text()),
+            ("text/html", Some("<table>"))
+        );
+        assert_eq!(
+            (report.displays[1].0.as_str(), report.displays[1].1.text()),
+            ("image/png", Some("iVBORw0K"))
+        );
+        assert_eq!(
+            report.displays[8].1.text(),
+            Some("[4 more displays left out]")
+        );
+        let large = heard(&[(
+            "display_data",
+            json!({"data": {"image/jpeg": "<script>"}, "metadata": {}}),
+        )])
+        .report();
+        assert_eq!(
+            large.displays[0].1.text(),
+            Some("[image/jpeg of 8 bytes left out]")
+        );
     }
 
     #[test]
@@ -313,7 +398,14 @@ mod tests {
         let reply = json!({"status": "error", "execution_count": 2, "ename": "ValueError", "evalue": "bad", "traceback": []});
         let report = heard(&[("error", error), ("execute_reply", reply)]).report();
         let error = report.error.unwrap();
-        assert_eq!((error.name.as_str(), error.message.as_str(), error.traceback.text()), ("ValueError", "bad", Some("---\nline 1\n")));
+        assert_eq!(
+            (
+                error.name.as_str(),
+                error.message.as_str(),
+                error.traceback.text()
+            ),
+            ("ValueError", "bad", Some("---\nline 1\n"))
+        );
     }
 
     #[test]
@@ -321,10 +413,20 @@ mod tests {
         let mut cell = Cell::new();
         for n in 0..20_000 {
             let text = format!("line {n} ü\n");
-            cell.hear(JupyterMessageContent::from_type_and_content("stream", json!({"name": "stdout", "text": text})).unwrap());
+            cell.hear(
+                JupyterMessageContent::from_type_and_content(
+                    "stream",
+                    json!({"name": "stdout", "text": text}),
+                )
+                .unwrap(),
+            );
         }
         let text = cell.report().output.text().unwrap().to_owned();
-        assert!(text.len() < OUTPUT_BYTES_MAX + 100 && text.starts_with("line 0 ü\n") && text.ends_with("line 19999 ü\n"));
+        assert!(
+            text.len() < OUTPUT_BYTES_MAX + 100
+                && text.starts_with("line 0 ü\n")
+                && text.ends_with("line 19999 ü\n")
+        );
         assert!(text.contains(" bytes left out]\n"));
     }
 

@@ -31,7 +31,12 @@ pub(super) enum Brought {
 impl Channel {
     pub(super) async fn open(connection: &Connection, port: Port) -> io::Result<Channel> {
         let stream = connection.connect(port).await?;
-        let mut channel = Channel { stream, decoder: Decoder::new(), buffer: vec![0; READ_BYTES], key: connection.key.clone() };
+        let mut channel = Channel {
+            stream,
+            decoder: Decoder::new(),
+            buffer: vec![0; READ_BYTES],
+            key: connection.key.clone(),
+        };
         let kind = if port == Port::Iopub { "SUB" } else { "DEALER" };
         channel.stream.write_all(&zmtp::greeting()).await?;
         channel.stream.write_all(&zmtp::ready(kind)).await?;
@@ -69,7 +74,10 @@ impl Channel {
 
     async fn incoming(&mut self) -> io::Result<Incoming> {
         loop {
-            let next = self.decoder.next().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+            let next = self
+                .decoder
+                .next()
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
             if let Some(incoming) = next {
                 return Ok(incoming);
             }

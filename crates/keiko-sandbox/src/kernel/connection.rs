@@ -38,9 +38,20 @@ impl Connection {
     ///
     /// # Errors
     /// When the folder cannot be made or written.
-    pub fn prepare(folder: &Path, inside: &str, owner: Option<(u32, u32)>) -> Result<Connection, KernelError> {
-        let failed = |source: io::Error| KernelError::Io { what: "prepare the folder of the kernel", source: source.into() };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    pub fn prepare(
+        folder: &Path,
+        inside: &str,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Connection, KernelError> {
+        let failed = |source: io::Error| KernelError::Io {
+            what: "prepare the folder of the kernel",
+            source: source.into(),
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(failed)?;
         std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)?;
         let key = Key::random().map_err(failed)?;
         let info = ConnectionInfo {
@@ -72,7 +83,10 @@ impl Connection {
             std::os::unix::fs::chown(&file, Some(user), Some(group)).map_err(failed)?;
             std::os::unix::fs::chown(folder, Some(user), Some(group)).map_err(failed)?;
         }
-        Ok(Connection { folder: folder.to_owned(), key })
+        Ok(Connection {
+            folder: folder.to_owned(),
+            key,
+        })
     }
 
     /// Connects to a channel. The folder belongs to the kernel, which could put a link there to a socket of the host: the
@@ -84,7 +98,12 @@ impl Connection {
     }
 
     fn socket(&self, name: &str) -> io::Result<OwnedFd> {
-        let folder = openat(CWD, &self.folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let folder = openat(
+            CWD,
+            &self.folder,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let socket = openat2(&folder, name, flags, Mode::empty(), resolve)?;
@@ -107,7 +126,13 @@ const LENT: &str = "import sys; sys.path = [path for path in sys.path if path] +
 pub fn command(python: &str, lent: Option<&str>, connection_file_inside: &str) -> Vec<String> {
     let start: &[&str] = match lent {
         Some(folder) => &[python, "-c", LENT, folder, "-f", connection_file_inside],
-        None => &[python, "-m", "ipykernel_launcher", "-f", connection_file_inside],
+        None => &[
+            python,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            connection_file_inside,
+        ],
     };
     start.iter().map(|word| (*word).to_owned()).collect()
 }
@@ -125,9 +150,15 @@ mod tests {
         assert_ne!(connection.key.reveal(), again.key.reveal());
         assert_eq!(again.key.reveal().len(), 64);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&folder), mode(&folder.join(CONNECTION_FILE))), (0o700, 0o600));
+        assert_eq!(
+            (mode(&folder), mode(&folder.join(CONNECTION_FILE))),
+            (0o700, 0o600)
+        );
         let text = std::fs::read_to_string(folder.join(CONNECTION_FILE)).unwrap();
-        assert!(text.contains("\"ip\":\"/run/kernel/k\"") && text.contains("\"transport\":\"ipc\""), "{text}");
+        assert!(
+            text.contains("\"ip\":\"/run/kernel/k\"") && text.contains("\"transport\":\"ipc\""),
+            "{text}"
+        );
         assert!(!format!("{again:?}").contains(again.key.reveal()));
     }
 

@@ -20,7 +20,8 @@ use connection::Port;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use jupyter_protocol::messaging::{
-    ExecuteRequest, InterruptRequest, JupyterMessage, JupyterMessageContent, KernelInfoRequest, ShutdownRequest,
+    ExecuteRequest, InterruptRequest, JupyterMessage, JupyterMessageContent, KernelInfoRequest,
+    ShutdownRequest,
 };
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{CellError, CellReport};
@@ -84,7 +85,9 @@ impl KernelError {
         };
         let fault = Fault::new(Code(code), self.to_string());
         match self {
-            KernelError::Died(_) => fault.hint("the kernel needs the Python package ipykernel: apt-get install python3-ipykernel"),
+            KernelError::Died(_) => fault.hint(
+                "the kernel needs the Python package ipykernel: apt-get install python3-ipykernel",
+            ),
             KernelError::NotReady(_) | KernelError::Lost => fault.transient(None),
             KernelError::Io { .. } | KernelError::Cancelled => fault,
         }
@@ -106,7 +109,10 @@ pub struct Kernel {
 
 impl std::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kernel").field("lost", &self.lost).field("busy", &self.busy).finish_non_exhaustive()
+        f.debug_struct("Kernel")
+            .field("lost", &self.lost)
+            .field("busy", &self.busy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,7 +127,12 @@ impl Kernel {
     ///
     /// # Errors
     /// When it dies, does not answer within `patience`, or the caller gives up; the process is then told to end.
-    pub async fn connect(connection: Connection, process: Process, patience: Duration, cancel: &Cancel) -> Result<Kernel, KernelError> {
+    pub async fn connect(
+        connection: Connection,
+        process: Process,
+        patience: Duration,
+        cancel: &Cancel,
+    ) -> Result<Kernel, KernelError> {
         let died = process.died.shared();
         let kill = process.kill.clone();
         let ready = tokio::select! {
@@ -132,7 +143,16 @@ impl Kernel {
             channels = ready_channels(&connection) => channels,
         };
         match ready {
-            Ok((shell, iopub, control, session)) => Ok(Kernel { shell, iopub, control, session, died, kill, lost: false, busy: false }),
+            Ok((shell, iopub, control, session)) => Ok(Kernel {
+                shell,
+                iopub,
+                control,
+                session,
+                died,
+                kill,
+                lost: false,
+                busy: false,
+            }),
             Err(error) => {
                 kill.cancel();
                 Err(error)
@@ -152,7 +172,13 @@ impl Kernel {
     ///
     /// # Errors
     /// [`KernelError::Lost`] when the kernel was lost before; the cell was then not sent.
-    pub async fn execute(&mut self, code: &str, limit: Duration, live: &LiveSink, cancel: &Cancel) -> Result<CellReport, KernelError> {
+    pub async fn execute(
+        &mut self,
+        code: &str,
+        limit: Duration,
+        live: &LiveSink,
+        cancel: &Cancel,
+    ) -> Result<CellReport, KernelError> {
         if self.is_lost() {
             self.lost = true;
             return Err(KernelError::Lost);
@@ -168,7 +194,11 @@ impl Kernel {
             self.lost = true;
             self.kill.cancel();
             report.state_lost = true;
-            report.error = Some(CellError { name: "KernelDied".to_owned(), message: why, traceback: Default::default() });
+            report.error = Some(CellError {
+                name: "KernelDied".to_owned(),
+                message: why,
+                traceback: Default::default(),
+            });
         }
         self.busy = false;
         Ok(report)
@@ -187,12 +217,29 @@ impl Kernel {
         JupyterMessage::new(content, None).with_session(&self.session)
     }
 
-    async fn run(&mut self, code: &str, limit: Duration, live: &LiveSink, cancel: &Cancel, cell: &mut Cell) -> CellEnd {
-        let request =
-            ExecuteRequest { stop_on_error: true, store_history: true, allow_stdin: false, ..ExecuteRequest::new(code.to_owned()) };
+    async fn run(
+        &mut self,
+        code: &str,
+        limit: Duration,
+        live: &LiveSink,
+        cancel: &Cancel,
+        cell: &mut Cell,
+    ) -> CellEnd {
+        let request = ExecuteRequest {
+            stop_on_error: true,
+            store_history: true,
+            allow_stdin: false,
+            ..ExecuteRequest::new(code.to_owned())
+        };
         let request = self.message(request);
-        if !matches!(timeout(SEND_LIMIT, self.shell.send(&request)).await, Ok(Ok(()))) {
-            return CellEnd { lost: Some("the kernel took no request".to_owned()), interrupted: false };
+        if !matches!(
+            timeout(SEND_LIMIT, self.shell.send(&request)).await,
+            Ok(Ok(()))
+        ) {
+            return CellEnd {
+                lost: Some("the kernel took no request".to_owned()),
+                interrupted: false,
+            };
         }
         let id = request.header.msg_id.as_str();
         let mut phase = Phase::Running;
@@ -215,23 +262,46 @@ impl Kernel {
                 }
                 Event::Quiet => break,
                 Event::TimeIsUp if phase == Phase::Interrupted(INTERRUPTS_MAX) => {
-                    let why = format!("the cell did not end when it was interrupted after {} s; the kernel was killed", limit.as_secs());
-                    return CellEnd { lost: Some(self.kill_it(why).await), interrupted: true };
+                    let why = format!(
+                        "the cell did not end when it was interrupted after {} s; the kernel was killed",
+                        limit.as_secs()
+                    );
+                    return CellEnd {
+                        lost: Some(self.kill_it(why).await),
+                        interrupted: true,
+                    };
                 }
                 Event::TimeIsUp => {
-                    phase = Phase::Interrupted(if let Phase::Interrupted(times) = phase { times + 1 } else { 1 });
+                    phase = Phase::Interrupted(if let Phase::Interrupted(times) = phase {
+                        times + 1
+                    } else {
+                        1
+                    });
                     deadline = Instant::now() + INTERRUPT_EVERY;
                     self.interrupt().await;
                 }
-                Event::Died(why) => return CellEnd { lost: Some(why), interrupted: phase != Phase::Running },
+                Event::Died(why) => {
+                    return CellEnd {
+                        lost: Some(why),
+                        interrupted: phase != Phase::Running,
+                    };
+                }
                 Event::Broken(why) => {
                     // The process goes before its sockets' end is seen, or soon after: its own reason is the better one.
-                    let why = timeout(Duration::from_millis(500), self.died.clone()).await.unwrap_or(format!("its sockets failed: {why}"));
-                    return CellEnd { lost: Some(why), interrupted: phase != Phase::Running };
+                    let why = timeout(Duration::from_millis(500), self.died.clone())
+                        .await
+                        .unwrap_or(format!("its sockets failed: {why}"));
+                    return CellEnd {
+                        lost: Some(why),
+                        interrupted: phase != Phase::Running,
+                    };
                 }
             }
         }
-        CellEnd { lost: None, interrupted: phase != Phase::Running }
+        CellEnd {
+            lost: None,
+            interrupted: phase != Phase::Running,
+        }
     }
 
     async fn interrupt(&mut self) {
@@ -283,11 +353,16 @@ fn take(cell: &mut Cell, id: &str, brought: Brought, live: &LiveSink) {
 
 /// Connects, and asks until an answer has come on the shell channel *and* its echo on the publishing channel: a
 /// subscription takes effect some time after it is sent, and what is published before is lost.
-async fn ready_channels(connection: &Connection) -> Result<(Channel, Channel, Channel, String), KernelError> {
+async fn ready_channels(
+    connection: &Connection,
+) -> Result<(Channel, Channel, Channel, String), KernelError> {
     let mut iopub = opened(connection, Port::Iopub).await;
     let mut shell = opened(connection, Port::Shell).await;
     let control = opened(connection, Port::Control).await;
-    let failed = |source: io::Error| KernelError::Io { what: "talk to the Python kernel", source: source.into() };
+    let failed = |source: io::Error| KernelError::Io {
+        what: "talk to the Python kernel",
+        source: source.into(),
+    };
     let first = JupyterMessage::new(KernelInfoRequest {}, None);
     let session = first.header.session.clone();
     let mut asked: Vec<String> = Vec::new();

@@ -21,8 +21,14 @@ pub struct Process {
 
 impl Process {
     /// From the two.
-    pub(super) fn new(died: impl Future<Output = String> + Send + 'static, kill: Cancel) -> Process {
-        Process { died: died.boxed(), kill }
+    pub(super) fn new(
+        died: impl Future<Output = String> + Send + 'static,
+        kill: Cancel,
+    ) -> Process {
+        Process {
+            died: died.boxed(),
+            kill,
+        }
     }
 
     /// Takes over a process that runs a kernel in a jail, with the last words that it says.
@@ -33,7 +39,10 @@ impl Process {
         if let Some(stdout) = process.stdout.take() {
             tokio::spawn(capture(stdout, WORDS, LiveSink::none()));
         }
-        let words = process.stderr.take().map(|stderr| tokio::spawn(capture(stderr, WORDS, LiveSink::none())));
+        let words = process
+            .stderr
+            .take()
+            .map(|stderr| tokio::spawn(capture(stderr, WORDS, LiveSink::none())));
         let died = async move {
             let end = tokio::select! {
                 end = process.wait() => end.map_or_else(|fault| fault.to_string(), |output| format!("{:?}", output.end)),

@@ -43,7 +43,11 @@ pub(super) fn ready(socket_type: &str) -> Vec<u8> {
 pub(super) fn message(frames: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(frames.iter().map(|frame| frame.len() + 9).sum());
     for (number, frame) in frames.iter().enumerate() {
-        put_frame(&mut out, if number + 1 < frames.len() { MORE } else { 0 }, frame);
+        put_frame(
+            &mut out,
+            if number + 1 < frames.len() { MORE } else { 0 },
+            frame,
+        );
     }
     out
 }
@@ -106,7 +110,15 @@ pub(super) struct Decoder {
 
 impl Decoder {
     pub(super) fn new() -> Decoder {
-        Decoder { state: State::Greeting, input: Vec::new(), used: 0, frames: Vec::new(), frame: Vec::new(), size: 0, too_large: false }
+        Decoder {
+            state: State::Greeting,
+            input: Vec::new(),
+            used: 0,
+            frames: Vec::new(),
+            frame: Vec::new(),
+            size: 0,
+            too_large: false,
+        }
     }
 
     /// Takes bytes that came. To be emptied with [`Decoder::next`] before more are given.
@@ -122,18 +134,27 @@ impl Decoder {
             let input = &self.input[self.used..];
             match self.state {
                 State::Greeting => {
-                    let Some(greeting) = input.get(..GREETING_BYTES) else { return Ok(None) };
-                    if greeting[0] != 0xff || greeting[9] & 1 != 1 || greeting[10] < 3 || !greeting[12..].starts_with(b"NULL\0") {
+                    let Some(greeting) = input.get(..GREETING_BYTES) else {
+                        return Ok(None);
+                    };
+                    if greeting[0] != 0xff
+                        || greeting[9] & 1 != 1
+                        || greeting[10] < 3
+                        || !greeting[12..].starts_with(b"NULL\0")
+                    {
                         return Err(NotZmtp);
                     }
                     self.used += GREETING_BYTES;
                     self.state = State::Header;
                 }
                 State::Header => {
-                    let Some((flags, left, bytes)) = header(input) else { return Ok(None) };
+                    let Some((flags, left, bytes)) = header(input) else {
+                        return Ok(None);
+                    };
                     self.used += bytes;
                     self.size = self.size.saturating_add(left);
-                    self.too_large |= self.size > MESSAGE_BYTES_MAX as u64 || self.frames.len() >= FRAMES_MAX;
+                    self.too_large |=
+                        self.size > MESSAGE_BYTES_MAX as u64 || self.frames.len() >= FRAMES_MAX;
                     if self.too_large {
                         self.frames.clear();
                     }
@@ -169,11 +190,13 @@ impl Decoder {
         }
         let frames = std::mem::take(&mut self.frames);
         let size = std::mem::take(&mut self.size);
-        Some(match (std::mem::take(&mut self.too_large), flags & COMMAND) {
-            (true, _) => Incoming::TooLarge(size),
-            (false, 0) => Incoming::Message(frames),
-            (false, _) => Incoming::Command,
-        })
+        Some(
+            match (std::mem::take(&mut self.too_large), flags & COMMAND) {
+                (true, _) => Incoming::TooLarge(size),
+                (false, 0) => Incoming::Message(frames),
+                (false, _) => Incoming::Command,
+            },
+        )
     }
 }
 
@@ -200,7 +223,10 @@ mod tests {
             while let Some(incoming) = decoder.next()? {
                 out.push(incoming);
             }
-            assert!(decoder.frame.len() + decoder.frames.iter().map(Vec::len).sum::<usize>() <= MESSAGE_BYTES_MAX);
+            assert!(
+                decoder.frame.len() + decoder.frames.iter().map(Vec::len).sum::<usize>()
+                    <= MESSAGE_BYTES_MAX
+            );
         }
         Ok(out)
     }
@@ -208,12 +234,21 @@ mod tests {
     #[test]
     fn messages_come_whole_however_they_are_cut() {
         let long = vec![7u8; 70_000];
-        let stream = [&greeting()[..], &ready("PUB"), &message(&[b"a", b"", &long]), &message(&[b"b"])].concat();
+        let stream = [
+            &greeting()[..],
+            &ready("PUB"),
+            &message(&[b"a", b"", &long]),
+            &message(&[b"b"]),
+        ]
+        .concat();
         for piece in [1, 7, 64, 4096, stream.len()] {
             let got = decode(&stream, piece).unwrap();
             assert_eq!(got.len(), 3);
             assert_eq!(got[0], Incoming::Command);
-            assert_eq!(got[1], Incoming::Message(vec![b"a".to_vec(), Vec::new(), long.clone()]));
+            assert_eq!(
+                got[1],
+                Incoming::Message(vec![b"a".to_vec(), Vec::new(), long.clone()])
+            );
             assert_eq!(got[2], Incoming::Message(vec![b"b".to_vec()]));
         }
     }
@@ -221,7 +256,15 @@ mod tests {
     #[test]
     fn an_announced_exabyte_costs_nothing() {
         let mut decoder = Decoder::new();
-        decoder.push(&[&greeting()[..], &[LONG], &(u64::MAX >> 1).to_be_bytes(), &[0; 1000]].concat());
+        decoder.push(
+            &[
+                &greeting()[..],
+                &[LONG],
+                &(u64::MAX >> 1).to_be_bytes(),
+                &[0; 1000],
+            ]
+            .concat(),
+        );
         assert_eq!(decoder.next(), Ok(None));
         assert_eq!(decoder.frame.capacity(), 0);
     }
@@ -230,11 +273,21 @@ mod tests {
     fn a_message_too_large_is_passed_over_and_the_next_one_comes() {
         let large = vec![1u8; MESSAGE_BYTES_MAX / 2 + 1];
         let many: Vec<&[u8]> = vec![b"x"; FRAMES_MAX + 1];
-        let stream = [&greeting()[..], &message(&[&large, &large]), &message(&many), &message(&[b"ok"])].concat();
+        let stream = [
+            &greeting()[..],
+            &message(&[&large, &large]),
+            &message(&many),
+            &message(&[b"ok"]),
+        ]
+        .concat();
         let got = decode(&stream, 1 << 20).unwrap();
         assert_eq!(
             got,
-            [Incoming::TooLarge(2 * large.len() as u64), Incoming::TooLarge(many.len() as u64), Incoming::Message(vec![b"ok".to_vec()])]
+            [
+                Incoming::TooLarge(2 * large.len() as u64),
+                Incoming::TooLarge(many.len() as u64),
+                Incoming::Message(vec![b"ok".to_vec()])
+            ]
         );
     }
 

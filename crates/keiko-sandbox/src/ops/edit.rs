@@ -24,10 +24,16 @@ pub(super) fn edit(root: &Root, path: &str, edits: &[Edit]) -> Result<WriteRepor
         Found::File { file, size, mode } => (file, size, mode),
         Found::Missing => return Err(missing(root, &path, "; a new file is made with write_file")),
         Found::Folder => return Err(Refusal::new(format!("{path} is a folder")).into()),
-        Found::Special(kind) => return Err(Refusal::new(format!("{path} is a {kind}, not a file")).into()),
+        Found::Special(kind) => {
+            return Err(Refusal::new(format!("{path} is a {kind}, not a file")).into());
+        }
     };
     let bytes = read_text(&path, file, size)?;
-    let before = String::from_utf8(bytes).map_err(|_| Refusal::new(format!("{path} is not UTF-8 text; change it with a command")))?;
+    let before = String::from_utf8(bytes).map_err(|_| {
+        Refusal::new(format!(
+            "{path} is not UTF-8 text; change it with a command"
+        ))
+    })?;
     let (after, how) = apply(&path, &before, edits)?;
     replace(root, &path, after.as_bytes(), Some(mode), Make::Nothing)?;
     Ok(WriteReport {
@@ -41,17 +47,33 @@ pub(super) fn edit(root: &Root, path: &str, edits: &[Edit]) -> Result<WriteRepor
 /// The text after all edits, and the loosest way in which one was found.
 fn apply(path: &RelPath, before: &str, edits: &[Edit]) -> Result<(String, How), OpError> {
     if edits.is_empty() || edits.len() > EDITS_MAX {
-        return Err(Refusal::new(format!("give 1 to {EDITS_MAX} replacements, not {}", edits.len())).into());
+        return Err(Refusal::new(format!(
+            "give 1 to {EDITS_MAX} replacements, not {}",
+            edits.len()
+        ))
+        .into());
     }
     let mut source = Source::parse(before);
     let final_newline = source.text.ends_with('\n');
     let mut loosest = How::Exact;
     for (number, edit) in edits.iter().enumerate() {
-        let place = || OpError::NoText { place: path.to_string() };
-        let (old, new) = (edit.old.text().ok_or_else(place)?, edit.new.text().ok_or_else(place)?);
+        let place = || OpError::NoText {
+            place: path.to_string(),
+        };
+        let (old, new) = (
+            edit.old.text().ok_or_else(place)?,
+            edit.new.text().ok_or_else(place)?,
+        );
         let how = one(&mut source, &plain(old), &plain(new), edit.all).map_err(|refusal| {
-            let which = if edits.len() == 1 { String::new() } else { format!("replacement {} of {}: ", number + 1, edits.len()) };
-            Refusal { why: format!("{which}{} ({path}; nothing was changed)", refusal.why), ..refusal }
+            let which = if edits.len() == 1 {
+                String::new()
+            } else {
+                format!("replacement {} of {}: ", number + 1, edits.len())
+            };
+            Refusal {
+                why: format!("{which}{} ({path}; nothing was changed)", refusal.why),
+                ..refusal
+            }
         })?;
         loosest = loosest.max(how);
     }
@@ -68,23 +90,32 @@ fn apply(path: &RelPath, before: &str, edits: &[Edit]) -> Result<(String, How), 
 
 fn one(source: &mut Source, old: &str, new: &str, all: bool) -> Result<How, Refusal> {
     if old.is_empty() {
-        return Err(Refusal::new("the old text is empty; to write a whole file use write_file"));
+        return Err(Refusal::new(
+            "the old text is empty; to write a whole file use write_file",
+        ));
     }
     if old == new {
         return Err(Refusal::new("old and new text are the same"));
     }
     let places = locate(&source.text, old, new);
-    let overlap = places.windows(2).any(|pair| pair[0].range.end > pair[1].range.start);
+    let overlap = places
+        .windows(2)
+        .any(|pair| pair[0].range.end > pair[1].range.start);
     let alike = places.windows(2).all(|pair| pair[0].how == pair[1].how);
     match places.first().map(|place| place.how) {
         None => Err(miss(&source.text, old)),
         Some(_) if places.len() > 1 && !all => Err(ambiguous(&source.text, &places)),
-        Some(_) if overlap => Err(ambiguous(&source.text, &places).because("its matches overlap each other")),
-        Some(_) if !alike => Err(ambiguous(&source.text, &places).because("its matches differ in their white space")),
+        Some(_) if overlap => {
+            Err(ambiguous(&source.text, &places).because("its matches overlap each other"))
+        }
+        Some(_) if !alike => {
+            Err(ambiguous(&source.text, &places).because("its matches differ in their white space"))
+        }
         Some(how) => {
             let new: Option<Vec<&str>> = places.iter().map(|place| place.new.as_deref()).collect();
             let Some(new) = new else {
-                return Err(miss(&source.text, old).because("the indentation differs, and not by the same in every line"));
+                return Err(miss(&source.text, old)
+                    .because("the indentation differs, and not by the same in every line"));
             };
             // From the back, so that the places before stay where they are.
             for (place, new) in places.iter().zip(new).rev() {
@@ -97,18 +128,36 @@ fn one(source: &mut Source, old: &str, new: &str, all: bool) -> Result<How, Refu
 
 fn miss(text: &str, old: &str) -> Refusal {
     match nearest(text, old) {
-        Some(lines) => Refusal::new("the old text is not in the file; the closest lines that are stand below").nearest(lines),
-        None => Refusal::new("the old text is not in the file, and nothing like it; read the file again"),
+        Some(lines) => {
+            Refusal::new("the old text is not in the file; the closest lines that are stand below")
+                .nearest(lines)
+        }
+        None => Refusal::new(
+            "the old text is not in the file, and nothing like it; read the file again",
+        ),
     }
 }
 
 fn ambiguous(text: &str, places: &[Place]) -> Refusal {
     let lines: Vec<&str> = text.split('\n').collect();
-    let mut numbers: Vec<usize> = places.iter().map(|place| text[..place.range.start].matches('\n').count()).collect();
+    let mut numbers: Vec<usize> = places
+        .iter()
+        .map(|place| text[..place.range.start].matches('\n').count())
+        .collect();
     numbers.truncate(LISTED_MAX);
-    let listed: Vec<String> = numbers.iter().map(|number| (number + 1).to_string()).collect();
-    let more = if places.len() > LISTED_MAX { " and more" } else { "" };
-    let shown = numbers.iter().map(|number| numbered(&lines, *number, number + 1)).collect::<String>();
+    let listed: Vec<String> = numbers
+        .iter()
+        .map(|number| (number + 1).to_string())
+        .collect();
+    let more = if places.len() > LISTED_MAX {
+        " and more"
+    } else {
+        ""
+    };
+    let shown = numbers
+        .iter()
+        .map(|number| numbered(&lines, *number, number + 1))
+        .collect::<String>();
     let why = format!(
         "the old text stands there {} times, in lines {}{more}; add lines around it, or ask for all",
         places.len(),
@@ -138,7 +187,9 @@ struct Source {
 
 impl Source {
     fn parse(raw: &str) -> Source {
-        let (marked, raw) = raw.strip_prefix('\u{feff}').map_or((false, raw), |rest| (true, rest));
+        let (marked, raw) = raw
+            .strip_prefix('\u{feff}')
+            .map_or((false, raw), |rest| (true, rest));
         let mut text = String::with_capacity(raw.len());
         let mut crlf = Vec::new();
         for (number, part) in raw.split("\r\n").enumerate() {
@@ -153,13 +204,28 @@ impl Source {
 
     /// Replaces a range; new lines end as the line there ends, or the one before it.
     fn replace(&mut self, range: Range<usize>, new: &str) {
-        let end_here = self.text[range.start..].find('\n').map(|at| range.start + at);
+        let end_here = self.text[range.start..]
+            .find('\n')
+            .map(|at| range.start + at);
         let end_near = end_here.or_else(|| self.text[..range.start].rfind('\n'));
         let is_crlf = end_near.is_some_and(|at| self.crlf.binary_search(&at).is_ok());
-        let (first, last) = (self.crlf.partition_point(|at| *at < range.start), self.crlf.partition_point(|at| *at < range.end));
-        let added = new.match_indices('\n').filter(|_| is_crlf).map(|(at, _)| range.start + at);
-        let moved = self.crlf[last..].iter().map(|at| at - range.len() + new.len());
-        self.crlf = self.crlf[..first].iter().copied().chain(added).chain(moved).collect();
+        let (first, last) = (
+            self.crlf.partition_point(|at| *at < range.start),
+            self.crlf.partition_point(|at| *at < range.end),
+        );
+        let added = new
+            .match_indices('\n')
+            .filter(|_| is_crlf)
+            .map(|(at, _)| range.start + at);
+        let moved = self.crlf[last..]
+            .iter()
+            .map(|at| at - range.len() + new.len());
+        self.crlf = self.crlf[..first]
+            .iter()
+            .copied()
+            .chain(added)
+            .chain(moved)
+            .collect();
         self.text.replace_range(range, new);
     }
 

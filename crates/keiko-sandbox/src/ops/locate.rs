@@ -57,9 +57,16 @@ pub(super) fn locate(text: &str, old: &str, new: &str) -> Vec<Place> {
 fn exact(text: &str, old: &str, new: &str) -> Vec<Place> {
     let mut places = Vec::new();
     let mut from = 0;
-    while let Some(at) = text[from..].find(old).filter(|_| places.len() < MATCHES_MAX && !old.is_empty()) {
+    while let Some(at) = text[from..]
+        .find(old)
+        .filter(|_| places.len() < MATCHES_MAX && !old.is_empty())
+    {
         let start = from + at;
-        places.push(Place { range: start..start + old.len(), new: Some(new.to_owned()), how: How::Exact });
+        places.push(Place {
+            range: start..start + old.len(),
+            new: Some(new.to_owned()),
+            how: How::Exact,
+        });
         from = start + text[start..].chars().next().map_or(1, char::len_utf8);
     }
     places
@@ -76,9 +83,22 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn of(old: &'a str, new: &'a str) -> Wanted<'a> {
-        let lines =
-            |text: &'a str| if text.is_empty() { Vec::new() } else { text.strip_suffix('\n').unwrap_or(text).split('\n').collect() };
-        Wanted { old: lines(old), new: lines(new), old_ends: old.ends_with('\n'), new_ends: new.ends_with('\n') }
+        let lines = |text: &'a str| {
+            if text.is_empty() {
+                Vec::new()
+            } else {
+                text.strip_suffix('\n')
+                    .unwrap_or(text)
+                    .split('\n')
+                    .collect()
+            }
+        };
+        Wanted {
+            old: lines(old),
+            new: lines(new),
+            old_ends: old.ends_with('\n'),
+            new_ends: new.ends_with('\n'),
+        }
     }
 
     /// The new text for a window: lines that stay keep the file's own bytes, others are shifted.
@@ -118,9 +138,20 @@ impl<'a> Lines<'a> {
     }
 
     fn windows(&self, wanted: &Wanted<'_>) -> Vec<Place> {
-        let same = |window: &[(usize, &str)]| window.iter().zip(&wanted.old).all(|((_, here), old)| here.trim() == old.trim());
-        let windows = self.lines.windows(wanted.old.len().max(1)).filter(|window| same(window));
-        windows.take(MATCHES_MAX).filter_map(|window| self.place(window, wanted)).collect()
+        let same = |window: &[(usize, &str)]| {
+            window
+                .iter()
+                .zip(&wanted.old)
+                .all(|((_, here), old)| here.trim() == old.trim())
+        };
+        let windows = self
+            .lines
+            .windows(wanted.old.len().max(1))
+            .filter(|window| same(window));
+        windows
+            .take(MATCHES_MAX)
+            .filter_map(|window| self.place(window, wanted))
+            .collect()
     }
 
     fn place(&self, window: &[(usize, &str)], wanted: &Wanted<'_>) -> Option<Place> {
@@ -132,9 +163,20 @@ impl<'a> Lines<'a> {
         // At the end of a file without a final line end, both texts may claim one that is not there.
         let takes_end = wanted.old_ends && ended;
         let adds_end = wanted.new_ends && (takes_end || !wanted.old_ends);
-        let new = shift.as_ref().and_then(|shift| wanted.rebuilt(&here, shift)).map(|new| if adds_end { new + "\n" } else { new });
-        let how = if shift == Some(Shift::None) { How::Whitespace } else { How::Indentation };
-        Some(Place { range: start..end + usize::from(takes_end), new, how })
+        let new = shift
+            .as_ref()
+            .and_then(|shift| wanted.rebuilt(&here, shift))
+            .map(|new| if adds_end { new + "\n" } else { new });
+        let how = if shift == Some(Shift::None) {
+            How::Whitespace
+        } else {
+            How::Indentation
+        };
+        Some(Place {
+            range: start..end + usize::from(takes_end),
+            new,
+            how,
+        })
     }
 }
 
@@ -155,23 +197,45 @@ enum Shift {
 impl Shift {
     /// The shift that turns every old line into the line of the file, if there is one.
     fn between(here: &[&str], old: &[&str]) -> Option<Shift> {
-        let pairs: Vec<(&str, &str)> =
-            here.iter().zip(old).filter(|(line, _)| !line.trim().is_empty()).map(|(here, old)| (indent(here), indent(old))).collect();
+        let pairs: Vec<(&str, &str)> = here
+            .iter()
+            .zip(old)
+            .filter(|(line, _)| !line.trim().is_empty())
+            .map(|(here, old)| (indent(here), indent(old)))
+            .collect();
         let first = pairs.first()?;
         let mut candidates = vec![Shift::None];
-        if let Some(more) = first.0.strip_suffix(first.1).filter(|more| !more.is_empty()) {
+        if let Some(more) = first
+            .0
+            .strip_suffix(first.1)
+            .filter(|more| !more.is_empty())
+        {
             candidates.push(Shift::Deeper(more.to_owned()));
         }
-        if let Some(more) = first.1.strip_suffix(first.0).filter(|more| !more.is_empty()) {
+        if let Some(more) = first
+            .1
+            .strip_suffix(first.0)
+            .filter(|more| !more.is_empty())
+        {
             candidates.push(Shift::Shallower(more.to_owned()));
         }
-        if let Some((tabs, spaces)) = pairs.iter().find(|(here, old)| only(here, '\t') && only(old, ' ') && !here.is_empty()) {
+        if let Some((tabs, spaces)) = pairs
+            .iter()
+            .find(|(here, old)| only(here, '\t') && only(old, ' ') && !here.is_empty())
+        {
             candidates.push(Shift::ToTabs(spaces.len() / tabs.len()));
         }
-        if let Some((spaces, tabs)) = pairs.iter().find(|(here, old)| only(here, ' ') && only(old, '\t') && !old.is_empty()) {
+        if let Some((spaces, tabs)) = pairs
+            .iter()
+            .find(|(here, old)| only(here, ' ') && only(old, '\t') && !old.is_empty())
+        {
             candidates.push(Shift::ToSpaces(spaces.len() / tabs.len()));
         }
-        candidates.into_iter().find(|shift| pairs.iter().all(|(here, old)| shift.indent(old).as_deref() == Some(*here)))
+        candidates.into_iter().find(|shift| {
+            pairs
+                .iter()
+                .all(|(here, old)| shift.indent(old).as_deref() == Some(*here))
+        })
     }
 
     /// A line of the new text, shifted; nothing when it cannot be.
@@ -192,9 +256,12 @@ impl Shift {
             Shift::Deeper(more) => Some(format!("{more}{own}")),
             Shift::Shallower(less) => own.strip_prefix(less.as_str()).map(str::to_owned),
             Shift::ToTabs(width) => {
-                (*width > 0 && only(own, ' ') && own.len().is_multiple_of(*width)).then(|| "\t".repeat(own.len() / width))
+                (*width > 0 && only(own, ' ') && own.len().is_multiple_of(*width))
+                    .then(|| "\t".repeat(own.len() / width))
             }
-            Shift::ToSpaces(width) => (*width > 0 && only(own, '\t')).then(|| " ".repeat(own.len() * width)),
+            Shift::ToSpaces(width) => {
+                (*width > 0 && only(own, '\t')).then(|| " ".repeat(own.len() * width))
+            }
         }
     }
 }
@@ -214,8 +281,18 @@ mod tests {
     /// Applies the only place there is.
     fn apply(text: &str, old: &str, new: &str) -> Option<(How, String)> {
         let places = locate(text, old, new);
-        let [place] = places.as_slice() else { return None };
-        Some((place.how, format!("{}{}{}", &text[..place.range.start], place.new.as_ref()?, &text[place.range.end..])))
+        let [place] = places.as_slice() else {
+            return None;
+        };
+        Some((
+            place.how,
+            format!(
+                "{}{}{}",
+                &text[..place.range.start],
+                place.new.as_ref()?,
+                &text[place.range.end..]
+            ),
+        ))
     }
     fn check(text: &str, old: &str, new: &str, how: How, wanted: &str) {
         assert_eq!(apply(text, old, new), Some((how, wanted.to_owned())));
@@ -225,13 +302,29 @@ mod tests {
     fn letter_by_letter_comes_first() {
         check("a = 1\nb = 2\n", "= 2", "= 3", How::Exact, "a = 1\nb = 3\n");
         check("x\n    a\n", "    a", "    b", How::Exact, "x\n    b\n");
-        assert_eq!(locate("aaa", "aa", "b").len(), 2, "overlapping matches are both seen");
+        assert_eq!(
+            locate("aaa", "aa", "b").len(),
+            2,
+            "overlapping matches are both seen"
+        );
     }
 
     #[test]
     fn trailing_white_space_is_tolerated_and_kept_where_nothing_changes() {
-        check("f(a,  \n  b)\nend\n", "f(a,\n  b)\n", "f(a,\n  c)\n", How::Whitespace, "f(a,  \n  c)\nend\n");
-        check("one\ntwo", "two \n", "three\n", How::Whitespace, "one\nthree");
+        check(
+            "f(a,  \n  b)\nend\n",
+            "f(a,\n  b)\n",
+            "f(a,\n  c)\n",
+            How::Whitespace,
+            "f(a,  \n  c)\nend\n",
+        );
+        check(
+            "one\ntwo",
+            "two \n",
+            "three\n",
+            How::Whitespace,
+            "one\nthree",
+        );
     }
 
     #[test]
@@ -257,15 +350,30 @@ mod tests {
             How::Indentation,
             "if x:\n\tif y:\n\t\tstop()\n",
         );
-        check("if x:\n  if y:\n    go()\n", "\tif y:\n\t\tgo()", "\tif y:\n\t\tstop()", How::Indentation, "if x:\n  if y:\n    stop()\n");
+        check(
+            "if x:\n  if y:\n    go()\n",
+            "\tif y:\n\t\tgo()",
+            "\tif y:\n\t\tstop()",
+            How::Indentation,
+            "if x:\n  if y:\n    stop()\n",
+        );
     }
 
     #[test]
     fn the_lower_rungs_count_together() {
         let text = "go()  \n    go()\n";
-        assert_eq!(locate(text, "      go()\n", "      stop()\n").iter().map(|place| place.how).collect::<Vec<_>>(), [How::Indentation; 2]);
         assert_eq!(
-            locate(text, "go() \n", "stop()\n").iter().map(|place| place.how).collect::<Vec<_>>(),
+            locate(text, "      go()\n", "      stop()\n")
+                .iter()
+                .map(|place| place.how)
+                .collect::<Vec<_>>(),
+            [How::Indentation; 2]
+        );
+        assert_eq!(
+            locate(text, "go() \n", "stop()\n")
+                .iter()
+                .map(|place| place.how)
+                .collect::<Vec<_>>(),
             [How::Whitespace, How::Indentation]
         );
     }
@@ -273,8 +381,16 @@ mod tests {
     #[test]
     fn what_is_not_uniform_or_cannot_be_shifted_does_not_match() {
         assert_eq!(apply("  a()\n    b()\n", "a()\n b()\n", "c()\n"), None);
-        assert_eq!(apply("a()\n", "  a()\n", "c()\n"), None, "the new line has no indentation to take away");
+        assert_eq!(
+            apply("a()\n", "  a()\n", "c()\n"),
+            None,
+            "the new line has no indentation to take away"
+        );
         assert_eq!(apply("\ta()\n", "    a()\n", "  c()\n"), None, "half a tab");
-        assert_eq!(apply("    }\n", "  }  \n", "  ]\n"), None, "punctuation alone says nothing");
+        assert_eq!(
+            apply("    }\n", "  }  \n", "  ]\n"),
+            None,
+            "punctuation alone says nothing"
+        );
     }
 }

@@ -63,13 +63,43 @@ impl OpRequest {
     pub fn of(op: &JailOp) -> Option<OpRequest> {
         Some(match op.clone() {
             JailOp::Survey => OpRequest::Survey,
-            JailOp::ReadFile { path, from_line, lines } => OpRequest::ReadFile { path, from_line, lines },
+            JailOp::ReadFile {
+                path,
+                from_line,
+                lines,
+            } => OpRequest::ReadFile {
+                path,
+                from_line,
+                lines,
+            },
             JailOp::WriteFile { path, text } => OpRequest::WriteFile { path, text },
             JailOp::EditFile { path, edits } => OpRequest::EditFile { path, edits },
-            JailOp::ListFiles { path, glob, depth, limit } => OpRequest::ListFiles(list::Listing { path, glob, depth, limit }),
-            JailOp::Search { pattern, path, glob, context, limit, ignore_case } => {
-                OpRequest::Search(search::Query { pattern, path, glob, context, limit, ignore_case })
-            }
+            JailOp::ListFiles {
+                path,
+                glob,
+                depth,
+                limit,
+            } => OpRequest::ListFiles(list::Listing {
+                path,
+                glob,
+                depth,
+                limit,
+            }),
+            JailOp::Search {
+                pattern,
+                path,
+                glob,
+                context,
+                limit,
+                ignore_case,
+            } => OpRequest::Search(search::Query {
+                pattern,
+                path,
+                glob,
+                context,
+                limit,
+                ignore_case,
+            }),
             JailOp::Open { .. }
             | JailOp::Git(_)
             | JailOp::Exec(_)
@@ -90,14 +120,25 @@ impl OpRequest {
 pub fn run(root: &Path, request: OpRequest) -> Result<JailBody, OpError> {
     let done = Root::open(root).and_then(|root| match request {
         OpRequest::Survey => Ok(JailBody::Surveyed(crate::ops::survey::survey(&root)?)),
-        OpRequest::ReadFile { path, from_line, lines } => read::read(&root, &path, from_line, lines).map(JailBody::Text),
-        OpRequest::WriteFile { path, text } => write::write(&root, &path, &text).map(JailBody::Written),
-        OpRequest::EditFile { path, edits } => edit::edit(&root, &path, &edits).map(JailBody::Written),
+        OpRequest::ReadFile {
+            path,
+            from_line,
+            lines,
+        } => read::read(&root, &path, from_line, lines).map(JailBody::Text),
+        OpRequest::WriteFile { path, text } => {
+            write::write(&root, &path, &text).map(JailBody::Written)
+        }
+        OpRequest::EditFile { path, edits } => {
+            edit::edit(&root, &path, &edits).map(JailBody::Written)
+        }
         OpRequest::ListFiles(listing) => list::list(&root, &listing).map(JailBody::Text),
         OpRequest::Search(query) => search::search(&root, &query).map(JailBody::Text),
     });
     match done {
-        Err(OpError::Refused(refusal)) => Ok(JailBody::Refused { why: refusal.why, nearest: refusal.nearest.into() }),
+        Err(OpError::Refused(refusal)) => Ok(JailBody::Refused {
+            why: refusal.why,
+            nearest: refusal.nearest.into(),
+        }),
         other => other,
     }
 }
@@ -128,18 +169,32 @@ pub enum OpError {
 
 impl OpError {
     /// An input or output error.
-    pub(crate) fn io(what: &'static str, place: impl fmt::Display, source: std::io::Error) -> OpError {
-        OpError::Io { what, place: place.to_string(), source }
+    pub(crate) fn io(
+        what: &'static str,
+        place: impl fmt::Display,
+        source: std::io::Error,
+    ) -> OpError {
+        OpError::Io {
+            what,
+            place: place.to_string(),
+            source,
+        }
     }
     /// For the user.
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
             OpError::Refused(refusal) => Fault::new(Code(5501), refusal.why.clone()),
-            OpError::Io { what, place, source } => Fault::new(Code(5502), format!("cannot {what}: {source}"))
+            OpError::Io {
+                what,
+                place,
+                source,
+            } => Fault::new(Code(5502), format!("cannot {what}: {source}"))
                 .at(place)
                 .hint("look at free space and permissions of the workspace: keiko doctor"),
-            OpError::NoText { place } => Fault::new(Code(5503), "a text was not read from its blob").at(place),
+            OpError::NoText { place } => {
+                Fault::new(Code(5503), "a text was not read from its blob").at(place)
+            }
         }
     }
 }
@@ -157,7 +212,10 @@ pub struct Refusal {
 impl Refusal {
     /// With nothing to show.
     pub(crate) fn new(why: impl Into<String>) -> Refusal {
-        Refusal { why: why.into(), nearest: String::new() }
+        Refusal {
+            why: why.into(),
+            nearest: String::new(),
+        }
     }
     /// Shows what stands there.
     #[must_use]
@@ -183,7 +241,10 @@ pub(crate) fn cut_line(line: &str, max: usize) -> (std::borrow::Cow<'_, str>, bo
         None => (line.into(), false),
         Some((at, _)) => {
             let more = line[at..].chars().count();
-            (format!("{} [{more} more characters]", &line[..at]).into(), true)
+            (
+                format!("{} [{more} more characters]", &line[..at]).into(),
+                true,
+            )
         }
     }
 }

@@ -24,19 +24,41 @@ pub(super) fn nearest(text: &str, wanted: &str) -> Option<String> {
     if size == 0 {
         return None;
     }
-    let compared: Vec<Pairs> = wanted.iter().take(COMPARED_MAX).map(|line| Pairs::of(line)).collect();
+    let compared: Vec<Pairs> = wanted
+        .iter()
+        .take(COMPARED_MAX)
+        .map(|line| Pairs::of(line))
+        .collect();
     let own: Vec<Pairs> = lines.iter().map(|line| Pairs::of(line)).collect();
     let mut scored: Vec<(f32, usize)> = (0..=lines.len() - size)
-        .map(|start| (compared.iter().zip(&own[start..]).map(|(a, b)| a.alike(b) * a.weight()).sum::<f32>(), start))
+        .map(|start| {
+            (
+                compared
+                    .iter()
+                    .zip(&own[start..])
+                    .map(|(a, b)| a.alike(b) * a.weight())
+                    .sum::<f32>(),
+                start,
+            )
+        })
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     let target = join(&wanted[..size]);
-    let (ratio, start) =
-        scored.iter().take(5).map(|(_, start)| (ratio(&join(&lines[*start..*start + size]), &target), *start)).max_by(|a, b| {
+    let (ratio, start) = scored
+        .iter()
+        .take(5)
+        .map(|(_, start)| (ratio(&join(&lines[*start..*start + size]), &target), *start))
+        .max_by(|a, b| {
             // The first of equals.
             a.0.total_cmp(&b.0).then(b.1.cmp(&a.1))
         })?;
-    (ratio >= RATIO_MIN).then(|| numbered(&lines, start.saturating_sub(CONTEXT), (start + size + CONTEXT).min(lines.len())))
+    (ratio >= RATIO_MIN).then(|| {
+        numbered(
+            &lines,
+            start.saturating_sub(CONTEXT),
+            (start + size + CONTEXT).min(lines.len()),
+        )
+    })
 }
 
 /// Lines `from..to`, counted from 0, with their numbers from 1.
@@ -52,12 +74,22 @@ pub(super) fn numbered(lines: &[&str], from: usize, to: usize) -> String {
 fn join(lines: &[&str]) -> String {
     // Long texts are compared by their beginning; the quick score has looked at more.
     const COMPARED_CHARS: usize = 2000;
-    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join("\n").chars().take(COMPARED_CHARS).collect()
+    lines
+        .iter()
+        .map(|line| line.trim())
+        .collect::<Vec<_>>()
+        .join("\n")
+        .chars()
+        .take(COMPARED_CHARS)
+        .collect()
 }
 
 fn ratio(a: &str, b: &str) -> f32 {
     let mut config = TextDiff::configure();
-    config.timeout(Duration::from_millis(100)).diff_chars(a, b).ratio()
+    config
+        .timeout(Duration::from_millis(100))
+        .diff_chars(a, b)
+        .ratio()
 }
 
 /// The pairs of neighbouring bytes of a line without the white space around it.
@@ -72,7 +104,11 @@ impl Pairs {
     /// Dice coefficient, 0 to 1.
     fn alike(&self, other: &Pairs) -> f32 {
         let sum = self.0.len() + other.0.len();
-        if sum == 0 { 0.0 } else { 2.0 * self.0.intersection(&other.0).count() as f32 / sum as f32 }
+        if sum == 0 {
+            0.0
+        } else {
+            2.0 * self.0.intersection(&other.0).count() as f32 / sum as f32
+        }
     }
     /// A brace says less than a signature.
     fn weight(&self) -> f32 {
@@ -86,11 +122,21 @@ mod tests {
 
     #[test]
     fn the_closest_lines_come_with_their_numbers() {
-        let text: String =
-            (1..=40).map(|n| if n == 20 { "    total = price * amount\n".into() } else { format!("row_{n} = load('{n}')\n") }).collect();
+        let text: String = (1..=40)
+            .map(|n| {
+                if n == 20 {
+                    "    total = price * amount\n".into()
+                } else {
+                    format!("row_{n} = load('{n}')\n")
+                }
+            })
+            .collect();
         let shown = nearest(&text, "total = prices * amounts").unwrap();
         assert_eq!(shown.lines().count(), 7);
-        assert!(shown.starts_with("17: row_17") && shown.contains("20:     total = price * amount\n"), "{shown}");
+        assert!(
+            shown.starts_with("17: row_17") && shown.contains("20:     total = price * amount\n"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -37,14 +37,18 @@ impl RelPath {
             _ => text,
         };
         if rest.starts_with('/') {
-            return Err(Refusal::new(format!("{shown} is outside the workspace; give a path relative to it, such as src/main.py")));
+            return Err(Refusal::new(format!(
+                "{shown} is outside the workspace; give a path relative to it, such as src/main.py"
+            )));
         }
         let mut parts = Vec::new();
         for part in rest.split('/') {
             match part {
                 "" | "." => {}
                 ".." => {
-                    return Err(Refusal::new(format!("{shown} contains '..'; give the path from the workspace root without it")));
+                    return Err(Refusal::new(format!(
+                        "{shown} contains '..'; give the path from the workspace root without it"
+                    )));
                 }
                 name => parts.push(name),
             }
@@ -74,13 +78,19 @@ impl RelPath {
         self.0.rsplit('/').next().unwrap_or("")
     }
     fn is_git_internal(&self) -> bool {
-        self.0.split('/').any(|part| crate::foreign::is_gits_own(part.as_bytes()))
+        self.0
+            .split('/')
+            .any(|part| crate::foreign::is_gits_own(part.as_bytes()))
     }
 }
 
 impl std::fmt::Display for RelPath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_empty() { "the workspace root" } else { &self.0 })
+        f.write_str(if self.0.is_empty() {
+            "the workspace root"
+        } else {
+            &self.0
+        })
     }
 }
 
@@ -125,9 +135,12 @@ impl Root {
     /// When it is no folder or cannot be entered.
     pub fn open(path: &Path) -> Result<Root, OpError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd =
-            openat(CWD, path, flags, Mode::empty()).map_err(|errno| OpError::io("open the workspace", path.display(), errno.into()))?;
-        Ok(Root { fd, path: path.to_owned() })
+        let fd = openat(CWD, path, flags, Mode::empty())
+            .map_err(|errno| OpError::io("open the workspace", path.display(), errno.into()))?;
+        Ok(Root {
+            fd,
+            path: path.to_owned(),
+        })
     }
     /// Where the root is; for walking, which never follows links.
     #[must_use]
@@ -148,11 +161,14 @@ impl Root {
             Err(errno) => return Err(self.refuse_open(path, errno)),
         };
         let file = File::from(fd);
-        let meta = rustix::fs::fstat(&file).map_err(|errno| OpError::io("look at", path, errno.into()))?;
+        let meta =
+            rustix::fs::fstat(&file).map_err(|errno| OpError::io("look at", path, errno.into()))?;
         Ok(match FileType::from_raw_mode(meta.st_mode) {
-            FileType::RegularFile => {
-                Found::File { file, size: u64::try_from(meta.st_size).unwrap_or(u64::MAX), mode: meta.st_mode & 0o7777 }
-            }
+            FileType::RegularFile => Found::File {
+                file,
+                size: u64::try_from(meta.st_size).unwrap_or(u64::MAX),
+                mode: meta.st_mode & 0o7777,
+            },
             FileType::Directory => Found::Folder,
             FileType::Fifo => Found::Special("pipe"),
             FileType::Socket => Found::Special("socket"),
@@ -165,12 +181,20 @@ impl Root {
     ///
     /// # Errors
     /// A refusal for git's files, for links on the way and for a file where a folder should be.
-    pub fn folder_of<'a>(&self, path: &'a RelPath, make: Make) -> Result<(OwnedFd, &'a str), OpError> {
+    pub fn folder_of<'a>(
+        &self,
+        path: &'a RelPath,
+        make: Make,
+    ) -> Result<(OwnedFd, &'a str), OpError> {
         let Some((folder, name)) = path.split() else {
-            return Err(Refusal::new("the workspace root is a folder; give the path of a file").into());
+            return Err(
+                Refusal::new("the workspace root is a folder; give the path of a file").into(),
+            );
         };
         if path.is_git_internal() {
-            return Err(Refusal::new(format!("{path} belongs to git; use the git tools instead")).into());
+            return Err(
+                Refusal::new(format!("{path} belongs to git; use the git tools instead")).into(),
+            );
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = match self.open_beneath(&folder, flags, Links::None) {
@@ -178,10 +202,18 @@ impl Root {
             Err(Errno::NOENT) if make == Make::Folders => self.make_folders(&folder)?,
             Err(errno) => return Err(self.refuse_open(&folder, errno)),
         };
-        match statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).map(|meta| FileType::from_raw_mode(meta.st_mode)) {
+        match statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map(|meta| FileType::from_raw_mode(meta.st_mode))
+        {
             Ok(FileType::Symlink) => {
-                let target = rustix::fs::readlinkat(&fd, name, Vec::new()).map(|t| t.to_string_lossy().into_owned()).unwrap_or_default();
-                Err(Refusal::new(format!("{path} is a symbolic link; name the file that it points to")).nearest(target).into())
+                let target = rustix::fs::readlinkat(&fd, name, Vec::new())
+                    .map(|t| t.to_string_lossy().into_owned())
+                    .unwrap_or_default();
+                Err(Refusal::new(format!(
+                    "{path} is a symbolic link; name the file that it points to"
+                ))
+                .nearest(target)
+                .into())
             }
             Ok(FileType::RegularFile) | Err(Errno::NOENT) => Ok((fd, name)),
             Ok(FileType::Directory) => Err(Refusal::new(format!("{path} is a folder")).into()),
@@ -192,13 +224,15 @@ impl Root {
 
     fn make_folders(&self, folder: &RelPath) -> Result<OwnedFd, OpError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut here = openat(&self.fd, ".", flags, Mode::empty()).map_err(|errno| self.refuse_open(folder, errno))?;
+        let mut here = openat(&self.fd, ".", flags, Mode::empty())
+            .map_err(|errno| self.refuse_open(folder, errno))?;
         for part in folder.as_str().split('/') {
             match rustix::fs::mkdirat(&here, part, Mode::from_raw_mode(0o777)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(self.refuse_open(folder, errno)),
             }
-            here = openat(&here, part, flags, Mode::empty()).map_err(|errno| self.refuse_open(folder, errno))?;
+            here = openat(&here, part, flags, Mode::empty())
+                .map_err(|errno| self.refuse_open(folder, errno))?;
         }
         Ok(here)
     }
@@ -258,19 +292,27 @@ pub enum Make {
 pub fn read_text(path: &RelPath, mut file: File, size: u64) -> Result<Vec<u8>, OpError> {
     let too_large = |size: u64| {
         let mib = size.div_ceil(1 << 20);
-        Refusal::new(format!("{path} has {mib} MiB, the limit is {} MiB; use search, or a command that cuts it", FILE_BYTES_MAX >> 20))
+        Refusal::new(format!(
+            "{path} has {mib} MiB, the limit is {} MiB; use search, or a command that cuts it",
+            FILE_BYTES_MAX >> 20
+        ))
     };
     if size > FILE_BYTES_MAX {
         return Err(too_large(size).into());
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     // The file may grow while it is read, and /proc-like files say 0.
-    file.by_ref().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| OpError::io("read", path, error))?;
+    file.by_ref()
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| OpError::io("read", path, error))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(too_large(bytes.len() as u64).into());
     }
     if bytes[..bytes.len().min(8192)].contains(&0) {
-        return Err(Refusal::new(format!("{path} is a binary file of {} bytes", bytes.len())).into());
+        return Err(
+            Refusal::new(format!("{path} is a binary file of {} bytes", bytes.len())).into(),
+        );
     }
     Ok(bytes)
 }
@@ -294,12 +336,25 @@ mod tests {
 
     #[test]
     fn paths_are_taken_literally_or_refused() {
-        for (given, wanted) in
-            [("src/a.rs", "src/a.rs"), ("./a//b/", "a/b"), ("/workspace/x", "x"), ("/workspace", ""), ("", ""), ("a b/ü", "a b/ü")]
-        {
+        for (given, wanted) in [
+            ("src/a.rs", "src/a.rs"),
+            ("./a//b/", "a/b"),
+            ("/workspace/x", "x"),
+            ("/workspace", ""),
+            ("", ""),
+            ("a b/ü", "a b/ü"),
+        ] {
             assert_eq!(RelPath::parse(given).unwrap().as_str(), wanted, "{given}");
         }
-        for given in ["/etc/passwd", "../x", "a/../../x", "/workspacex/a", "/workspace/../etc", "a\0b", "//etc"] {
+        for given in [
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "/workspacex/a",
+            "/workspace/../etc",
+            "a\0b",
+            "//etc",
+        ] {
             assert!(RelPath::parse(given).is_err(), "{given}");
         }
     }
@@ -317,10 +372,19 @@ mod tests {
         symlink("loop", dir.path().join("loop")).unwrap();
         let root = Root::open(dir.path()).unwrap();
         let at = |path: &str| RelPath::parse(path).unwrap();
-        assert!(matches!(root.find(&at("good")).unwrap(), Found::File { size: 1, .. }));
+        assert!(matches!(
+            root.find(&at("good")).unwrap(),
+            Found::File { size: 1, .. }
+        ));
         for bad in ["out/secret", "out", "magic/etc/passwd", "loop"] {
-            assert!(matches!(root.find(&at(bad)), Err(OpError::Refused(_))), "{bad}");
-            assert!(root.open_by_parts(&at(bad), OFlags::RDONLY).is_err(), "{bad}");
+            assert!(
+                matches!(root.find(&at(bad)), Err(OpError::Refused(_))),
+                "{bad}"
+            );
+            assert!(
+                root.open_by_parts(&at(bad), OFlags::RDONLY).is_err(),
+                "{bad}"
+            );
         }
         assert!(root.open_by_parts(&at("sub/in"), OFlags::RDONLY).is_ok());
         assert!(matches!(root.find(&at("none/x")).unwrap(), Found::Missing));
@@ -334,9 +398,22 @@ mod tests {
         symlink(".git", dir.path().join("sneaky")).unwrap();
         symlink("real/f", dir.path().join("link")).unwrap();
         let root = Root::open(dir.path()).unwrap();
-        for bad in ["sneaky/config", ".git/config", "real/.GIT/hooks/x", "link", "real", ""] {
+        for bad in [
+            "sneaky/config",
+            ".git/config",
+            "real/.GIT/hooks/x",
+            "link",
+            "real",
+            "",
+        ] {
             let path = RelPath::parse(bad).unwrap();
-            assert!(matches!(root.folder_of(&path, Make::Folders), Err(OpError::Refused(_))), "{bad}");
+            assert!(
+                matches!(
+                    root.folder_of(&path, Make::Folders),
+                    Err(OpError::Refused(_))
+                ),
+                "{bad}"
+            );
         }
         let path = RelPath::parse("new/deep/f.txt").unwrap();
         assert!(root.folder_of(&path, Make::Nothing).is_err());
@@ -347,8 +424,18 @@ mod tests {
     #[test]
     fn a_pipe_neither_blocks_nor_counts_as_a_file() {
         let dir = tempfile::tempdir().unwrap();
-        rustix::fs::mknodat(CWD, dir.path().join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        rustix::fs::mknodat(
+            CWD,
+            dir.path().join("pipe"),
+            FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
         let root = Root::open(dir.path()).unwrap();
-        assert!(matches!(root.find(&RelPath::parse("pipe").unwrap()).unwrap(), Found::Special("pipe")));
+        assert!(matches!(
+            root.find(&RelPath::parse("pipe").unwrap()).unwrap(),
+            Found::Special("pipe")
+        ));
     }
 }

@@ -5,7 +5,9 @@ use super::walk::{Glob, walk};
 use super::{OpError, Refusal, missing};
 use grep_matcher::Matcher as _;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch};
+use grep_searcher::{
+    BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch,
+};
 use keiko_contracts::jail::TextReport;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -48,7 +50,12 @@ pub struct Query {
 pub(super) fn search(root: &Root, query: &Query) -> Result<TextReport, OpError> {
     let path = RelPath::parse(&query.path)?;
     let matcher = compile(query)?;
-    let glob = query.glob.as_deref().filter(|glob| !glob.is_empty()).map(Glob::parse).transpose()?;
+    let glob = query
+        .glob
+        .as_deref()
+        .filter(|glob| !glob.is_empty())
+        .map(Glob::parse)
+        .transpose()?;
     if matches!(root.find(&path)?, Found::Missing) {
         return Err(missing(root, &path, ""));
     }
@@ -61,15 +68,29 @@ pub(super) fn search(root: &Root, query: &Query) -> Result<TextReport, OpError> 
         // Only a line as long as this needs so much; such a file is passed over.
         .heap_limit(Some(FILE_BYTES_MAX as usize))
         .build();
-    let limit = if query.limit == 0 { HITS_MAX } else { (query.limit as usize).min(HITS_MAX) };
-    let mut hits = Hits { matcher: &matcher, limit, text: String::new(), total: 0, path: String::new(), cut: false, grouped: context > 0 };
+    let limit = if query.limit == 0 {
+        HITS_MAX
+    } else {
+        (query.limit as usize).min(HITS_MAX)
+    };
+    let mut hits = Hits {
+        matcher: &matcher,
+        limit,
+        text: String::new(),
+        total: 0,
+        path: String::new(),
+        cut: false,
+        grouped: context > 0,
+    };
     let started = Instant::now();
     walk(root, &path, &mut |entry| {
         if !entry.is_file || glob.as_ref().is_some_and(|glob| !glob.matches(&entry.path)) {
             return true;
         }
         // Opened beneath the root, so that a file swapped for a link or a pipe meanwhile does no harm.
-        let opened = RelPath::parse(&entry.path).ok().and_then(|path| root.find(&path).ok());
+        let opened = RelPath::parse(&entry.path)
+            .ok()
+            .and_then(|path| root.find(&path).ok());
         if let Some(Found::File { file, .. }) = opened {
             hits.path = entry.path;
             // A file that cannot be searched (overlong line, read error) is passed over, as grep does.
@@ -79,14 +100,25 @@ pub(super) fn search(root: &Root, query: &Query) -> Result<TextReport, OpError> 
         hits.total < COUNTED_MAX && started.elapsed() <= TIME_MAX
     });
     let truncated = hits.cut || hits.total > limit;
-    Ok(TextReport { text: hits.text.into(), total: u32::try_from(hits.total).unwrap_or(u32::MAX), truncated })
+    Ok(TextReport {
+        text: hits.text.into(),
+        total: u32::try_from(hits.total).unwrap_or(u32::MAX),
+        truncated,
+    })
 }
 
 fn compile(query: &Query) -> Result<RegexMatcher, Refusal> {
     let mut builder = RegexMatcherBuilder::new();
-    builder.case_insensitive(query.ignore_case).line_terminator(Some(b'\n')).size_limit(4 << 20).dfa_size_limit(16 << 20);
+    builder
+        .case_insensitive(query.ignore_case)
+        .line_terminator(Some(b'\n'))
+        .size_limit(4 << 20)
+        .dfa_size_limit(16 << 20);
     builder.build(&query.pattern).map_err(|error| {
-        let hint = if query.pattern.contains("(?=") || query.pattern.contains("(?!") || query.pattern.contains("(?<") {
+        let hint = if query.pattern.contains("(?=")
+            || query.pattern.contains("(?!")
+            || query.pattern.contains("(?<")
+        {
             "look-around is not supported; search for the plain part"
         } else if query.pattern.contains("\\n") || query.pattern.contains('\n') {
             "a search is line by line; search for one line and ask for context"
@@ -94,7 +126,8 @@ fn compile(query: &Query) -> Result<RegexMatcher, Refusal> {
             "to search for ( [ { . * + ? literally put a backslash before them"
         };
         let error = error.to_string();
-        Refusal::new(format!("not a usable regular expression; {hint}")).nearest(error.chars().take(1000).collect::<String>())
+        Refusal::new(format!("not a usable regular expression; {hint}"))
+            .nearest(error.chars().take(1000).collect::<String>())
     })
 }
 
@@ -116,8 +149,19 @@ impl Hits<'_> {
         }
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end_matches(['\n', '\r']);
-        let hit = self.matcher.find(line.as_bytes()).ok().flatten().map_or(0, |found| found.start());
-        let _ = writeln!(self.text, "{}{mark}{}{mark}{}", self.path, number.unwrap_or(0), around(line, hit));
+        let hit = self
+            .matcher
+            .find(line.as_bytes())
+            .ok()
+            .flatten()
+            .map_or(0, |found| found.start());
+        let _ = writeln!(
+            self.text,
+            "{}{mark}{}{mark}{}",
+            self.path,
+            number.unwrap_or(0),
+            around(line, hit)
+        );
     }
 }
 
@@ -133,7 +177,11 @@ fn around(line: &str, hit: usize) -> std::borrow::Cow<'_, str> {
     format!(
         "{}{shown}{} [line of {count} characters]",
         if from > 0 { "..." } else { "" },
-        if from + LINE_CHARS_MAX < count { "..." } else { "" }
+        if from + LINE_CHARS_MAX < count {
+            "..."
+        } else {
+            ""
+        }
     )
     .into()
 }
@@ -149,7 +197,11 @@ impl Sink for Hits<'_> {
         Ok(self.total < COUNTED_MAX)
     }
     fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> Result<bool, Self::Error> {
-        let of_a_shown_hit = if *context.kind() == SinkContextKind::After { self.total <= self.limit } else { self.total < self.limit };
+        let of_a_shown_hit = if *context.kind() == SinkContextKind::After {
+            self.total <= self.limit
+        } else {
+            self.total < self.limit
+        };
         if of_a_shown_hit {
             self.line('-', context.line_number(), context.bytes());
         }
@@ -162,7 +214,11 @@ impl Sink for Hits<'_> {
         Ok(true)
     }
     fn begin(&mut self, _: &Searcher) -> Result<bool, Self::Error> {
-        if self.grouped && !self.text.is_empty() && !self.text.ends_with("--\n") && self.total < self.limit {
+        if self.grouped
+            && !self.text.is_empty()
+            && !self.text.ends_with("--\n")
+            && self.total < self.limit
+        {
             self.text.push_str("--\n");
         }
         Ok(true)
@@ -202,37 +258,94 @@ mod tests {
         })
     }
     fn query(pattern: &str) -> Query {
-        Query { pattern: pattern.into(), path: String::new(), glob: None, context: 0, limit: 0, ignore_case: false }
+        Query {
+            pattern: pattern.into(),
+            path: String::new(),
+            glob: None,
+            context: 0,
+            limit: 0,
+            ignore_case: false,
+        }
     }
 
     #[test]
     fn hits_are_named_by_path_and_line() {
         let report = run(query("needle")).unwrap();
         let text = report.text.text().unwrap();
-        assert!(text.starts_with("a.py:2:needle here\nb/c.rs:1:needle\nb/long.js:1:..."), "{text}");
-        assert!(text.len() < 1200 && text.contains("needle") && text.trim_end().ends_with("[line of 10006 characters]"));
+        assert!(
+            text.starts_with("a.py:2:needle here\nb/c.rs:1:needle\nb/long.js:1:..."),
+            "{text}"
+        );
+        assert!(
+            text.len() < 1200
+                && text.contains("needle")
+                && text.trim_end().ends_with("[line of 10006 characters]")
+        );
         assert_eq!((report.total, report.truncated), (3, false));
-        let report = run(Query { ignore_case: true, path: "a.py".into(), ..query("needle") }).unwrap();
-        assert_eq!(report.text.text().unwrap(), "a.py:2:needle here\na.py:5:NEEDLE\n");
-        let report = run(Query { glob: Some("*.rs".into()), ..query("needle") }).unwrap();
+        let report = run(Query {
+            ignore_case: true,
+            path: "a.py".into(),
+            ..query("needle")
+        })
+        .unwrap();
+        assert_eq!(
+            report.text.text().unwrap(),
+            "a.py:2:needle here\na.py:5:NEEDLE\n"
+        );
+        let report = run(Query {
+            glob: Some("*.rs".into()),
+            ..query("needle")
+        })
+        .unwrap();
         assert_eq!(report.text.text().unwrap(), "b/c.rs:1:needle\n");
-        assert_eq!(run(Query { path: "ignored".into(), ..query("needle") }).unwrap().total, 1);
+        assert_eq!(
+            run(Query {
+                path: "ignored".into(),
+                ..query("needle")
+            })
+            .unwrap()
+            .total,
+            1
+        );
     }
 
     #[test]
     fn context_and_limit_are_kept() {
-        let report = run(Query { context: 1, limit: 1, glob: Some("*.py".into()), ..query("(?i)needle") }).unwrap();
-        assert_eq!(report.text.text().unwrap().lines().collect::<Vec<_>>(), ["a.py-1-one", "a.py:2:needle here", "a.py-3-three"]);
+        let report = run(Query {
+            context: 1,
+            limit: 1,
+            glob: Some("*.py".into()),
+            ..query("(?i)needle")
+        })
+        .unwrap();
+        assert_eq!(
+            report.text.text().unwrap().lines().collect::<Vec<_>>(),
+            ["a.py-1-one", "a.py:2:needle here", "a.py-3-three"]
+        );
         assert_eq!((report.total, report.truncated), (2, true));
     }
 
     #[test]
     fn a_bad_pattern_is_explained() {
         let (why, error) = run(query("foo(")).unwrap_err();
-        assert!(why.contains("backslash") && error.contains("unclosed group"), "{why} {error}");
+        assert!(
+            why.contains("backslash") && error.contains("unclosed group"),
+            "{why} {error}"
+        );
         assert!(run(query("(?=x)y")).unwrap_err().0.contains("look-around"));
         assert!(run(query("a\\nb")).unwrap_err().0.contains("line by line"));
-        assert!(run(Query { path: "nope".into(), ..query("x") }).unwrap_err().0.contains("does not exist"));
-        assert!(run(query(&"(a{1000}){1000}".repeat(3))).is_err(), "a pattern that would fill the memory");
+        assert!(
+            run(Query {
+                path: "nope".into(),
+                ..query("x")
+            })
+            .unwrap_err()
+            .0
+            .contains("does not exist")
+        );
+        assert!(
+            run(query(&"(a{1000}){1000}".repeat(3))).is_err(),
+            "a pattern that would fill the memory"
+        );
     }
 }

@@ -87,14 +87,29 @@ pub(crate) fn survey(root: &Root) -> Result<Survey, OpError> {
 
 fn look(root: &Root, programs: Programs) -> Result<Survey, OpError> {
     let tree = Tree::of(root)?;
-    let listing = list(root, &Listing { path: String::new(), glob: None, depth: 2, limit: LISTED_MAX })?;
-    let (aside, places): (Vec<&String>, Vec<&String>) = tree.folders.iter().take(100_000).partition(|dir| is_aside(dir));
+    let listing = list(
+        root,
+        &Listing {
+            path: String::new(),
+            glob: None,
+            depth: 2,
+            limit: LISTED_MAX,
+        },
+    )?;
+    let (aside, places): (Vec<&String>, Vec<&String>) = tree
+        .folders
+        .iter()
+        .take(100_000)
+        .partition(|dir| is_aside(dir));
     let mut projects = found_in(&tree, &places, &programs);
     // A repository of nothing but examples is about these.
     if projects.is_empty() {
         projects = found_in(&tree, &aside, &programs);
     }
-    if !projects.iter().any(|project| project.toolchain == Toolchain::Python) {
+    if !projects
+        .iter()
+        .any(|project| project.toolchain == Toolchain::Python)
+    {
         let any = projects.is_empty() || tree.names("").any(|name| name.ends_with(".py"));
         projects.extend(python::loose_scripts(&tree, &programs).filter(|_| any));
     }
@@ -102,15 +117,35 @@ fn look(root: &Root, programs: Programs) -> Result<Survey, OpError> {
         share(&mut projects, toolchain);
     }
     let test_support = support::of(&tree);
-    let tests = tree.files.iter().filter(|path| is_test_path(path)).take(TESTS_MAX).chain(&test_support).cloned().collect();
+    let tests = tree
+        .files
+        .iter()
+        .filter(|path| is_test_path(path))
+        .take(TESTS_MAX)
+        .chain(&test_support)
+        .cloned()
+        .collect();
     let instructions = tree.read("", "AGENTS.md").map(cut);
-    Ok(Survey { files: tree.count, projects, instructions, programs, listing: listing.text, tests, test_support })
+    Ok(Survey {
+        files: tree.count,
+        projects,
+        instructions,
+        programs,
+        listing: listing.text,
+        tests,
+        test_support,
+    })
 }
 
 fn found_in(tree: &Tree<'_>, places: &[&String], programs: &Programs) -> Vec<Project> {
     let mut projects = Vec::new();
     for dir in places {
-        let found = [python::project(tree, dir, programs), node::project(tree, dir), rust::project(tree, dir), go::project(tree, dir)];
+        let found = [
+            python::project(tree, dir, programs),
+            node::project(tree, dir),
+            rust::project(tree, dir),
+            go::project(tree, dir),
+        ];
         projects.extend(found.into_iter().flatten());
         if projects.len() >= PROJECTS_MAX {
             break;
@@ -131,8 +166,14 @@ fn is_aside(dir: &str) -> bool {
 
 /// The sources of all projects of such a toolchain lie in one place: they are fetched together.
 fn share(projects: &mut [Project], toolchain: Toolchain) {
-    let all: Vec<Preparation> = projects.iter().filter(|p| p.toolchain == toolchain).filter_map(|p| p.preparation.clone()).collect();
-    let Some(first) = all.first().filter(|_| all.len() > 1) else { return };
+    let all: Vec<Preparation> = projects
+        .iter()
+        .filter(|p| p.toolchain == toolchain)
+        .filter_map(|p| p.preparation.clone())
+        .collect();
+    let Some(first) = all.first().filter(|_| all.len() > 1) else {
+        return;
+    };
     let keys: Vec<&[u8]> = all.iter().map(|one| one.cache_key.as_bytes()).collect();
     let together = Preparation {
         toolchain,
@@ -140,14 +181,20 @@ fn share(projects: &mut [Project], toolchain: Toolchain) {
         commands: all.iter().flat_map(|one| one.commands.clone()).collect(),
         cache_key: Digest::of_all(&keys).to_string()[..16].to_owned(),
         packages: Packages {
-            count: all.iter().map(|one| one.packages.count).fold(0, u32::saturating_add),
+            count: all
+                .iter()
+                .map(|one| one.packages.count)
+                .fold(0, u32::saturating_add),
             complete: all.iter().all(|one| one.packages.complete),
             bytes: None,
         },
         registries: first.registries.clone(),
         cached: false,
     };
-    for project in projects.iter_mut().filter(|project| project.toolchain == toolchain && project.preparation.is_some()) {
+    for project in projects
+        .iter_mut()
+        .filter(|project| project.toolchain == toolchain && project.preparation.is_some())
+    {
         project.preparation = Some(together.clone());
     }
 }
@@ -171,7 +218,12 @@ struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     fn of(root: &'a Root) -> Result<Tree<'a>, OpError> {
-        let mut tree = Tree { root, count: 0, folders: BTreeSet::from([String::new()]), files: BTreeSet::new() };
+        let mut tree = Tree {
+            root,
+            count: 0,
+            folders: BTreeSet::from([String::new()]),
+            files: BTreeSet::new(),
+        };
         walk::walk(root, &RelPath::parse("")?, &mut |entry| {
             if entry.is_folder {
                 if entry.depth <= DEPTH_MAX {
@@ -194,7 +246,9 @@ impl<'a> Tree<'a> {
     fn read(&self, dir: &str, name: &str) -> Option<String> {
         let path = RelPath::parse(&join(dir, name)).ok()?;
         match self.root.find(&path).ok()? {
-            Found::File { file, size, .. } => read_text(&path, file, size).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            Found::File { file, size, .. } => read_text(&path, file, size)
+                .ok()
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
             Found::Folder | Found::Special(_) | Found::Missing => None,
         }
     }
@@ -208,8 +262,17 @@ impl<'a> Tree<'a> {
     /// Paths of the files below a folder, relative to it.
     fn below<'t>(&'t self, dir: &'t str) -> impl Iterator<Item = &'t str> {
         let skip = if dir.is_empty() { 0 } else { dir.len() + 1 };
-        let within = move |path: &&String| dir.is_empty() || path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
-        self.files.range(dir.to_owned()..).skip_while(move |path| !within(path)).take_while(within).map(move |path| &path[skip..])
+        let within = move |path: &&String| {
+            dir.is_empty()
+                || path
+                    .strip_prefix(dir)
+                    .is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.files
+            .range(dir.to_owned()..)
+            .skip_while(move |path| !within(path))
+            .take_while(within)
+            .map(move |path| &path[skip..])
     }
     /// Names of the files right in a folder.
     fn names<'t>(&'t self, dir: &'t str) -> impl Iterator<Item = &'t str> {
@@ -217,38 +280,64 @@ impl<'a> Tree<'a> {
     }
     /// The key of the dependency cache: what the manifests and lock files say.
     fn cache_key(&self, toolchain: &str, dir: &str, manifests: &[String]) -> String {
-        let texts: Vec<String> = manifests.iter().map(|name| self.read(dir, name).unwrap_or_default()).collect();
+        let texts: Vec<String> = manifests
+            .iter()
+            .map(|name| self.read(dir, name).unwrap_or_default())
+            .collect();
         let names = manifests.iter().map(String::as_bytes);
         let pieces: Vec<&[u8]> = std::iter::once(toolchain.as_bytes())
-            .chain(names.zip(texts.iter().map(String::as_bytes)).flat_map(|(name, text)| [name, text]))
+            .chain(
+                names
+                    .zip(texts.iter().map(String::as_bytes))
+                    .flat_map(|(name, text)| [name, text]),
+            )
             .collect();
         Digest::of_all(&pieces).to_string()[..16].to_owned()
     }
 }
 
 fn join(dir: &str, name: &str) -> String {
-    if dir.is_empty() { name.to_owned() } else { format!("{dir}/{name}") }
+    if dir.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{dir}/{name}")
+    }
 }
 
 /// A path of the workspace as a command inside the jail names it.
 fn inside(dir: &str, name: &str) -> String {
     let path = join(dir, name);
     let path = path.trim_end_matches('/');
-    if path.is_empty() { crate::ops::path::INSIDE.to_owned() } else { format!("{}/{path}", crate::ops::path::INSIDE) }
+    if path.is_empty() {
+        crate::ops::path::INSIDE.to_owned()
+    } else {
+        format!("{}/{path}", crate::ops::path::INSIDE)
+    }
 }
 
 fn argv<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
-    words.into_iter().map(|word| word.as_ref().to_owned()).collect()
+    words
+        .into_iter()
+        .map(|word| word.as_ref().to_owned())
+        .collect()
 }
 
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@:+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 fn packages(count: usize, complete: bool) -> Packages {
-    Packages { count: u32::try_from(count).unwrap_or(u32::MAX), complete, bytes: None }
+    Packages {
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        complete,
+        bytes: None,
+    }
 }
 
 /// Names of programs with the first line of what they say of their version.

@@ -44,13 +44,35 @@ pub(crate) fn walk(root: &Root, below: &RelPath, visit: &mut dyn FnMut(Entry) ->
 
 fn walk_with(root: &Root, below: &RelPath, ignored: Ignored, visit: &mut dyn FnMut(Entry) -> bool) {
     let exclude = match ignored {
-        Ignored::Hidden => foreign::read_regular(&root.path().join(".git/info/exclude"), EXCLUDE_BYTES_MAX).unwrap_or_default(),
+        Ignored::Hidden => {
+            foreign::read_regular(&root.path().join(".git/info/exclude"), EXCLUDE_BYTES_MAX)
+                .unwrap_or_default()
+        }
         Ignored::Shown => Vec::new(),
     };
     let exclude = String::from_utf8_lossy(&exclude);
-    let rules = if ignored == Ignored::Hidden { Rules::Git { everywhere: &exclude } } else { Rules::None };
-    let skip = below.as_str().split('/').filter(|part| !part.is_empty()).count();
-    foreign::walk(root.path(), rules, &mut Below { wanted: below.as_str(), skip, left: ENTRIES_MAX, visit });
+    let rules = if ignored == Ignored::Hidden {
+        Rules::Git {
+            everywhere: &exclude,
+        }
+    } else {
+        Rules::None
+    };
+    let skip = below
+        .as_str()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .count();
+    foreign::walk(
+        root.path(),
+        rules,
+        &mut Below {
+            wanted: below.as_str(),
+            skip,
+            left: ENTRIES_MAX,
+            visit,
+        },
+    );
 }
 
 struct Below<'a> {
@@ -75,15 +97,28 @@ impl Visitor for Below<'_> {
             return Step::In;
         }
         let depth = seen.depth.saturating_sub(self.skip).max(1);
-        let entry = Entry { path, is_folder, is_file: seen.kind == Kind::File, depth };
-        if (self.visit)(entry) { Step::In } else { Step::End }
+        let entry = Entry {
+            path,
+            is_folder,
+            is_file: seen.kind == Kind::File,
+            depth,
+        };
+        if (self.visit)(entry) {
+            Step::In
+        } else {
+            Step::End
+        }
     }
 }
 
 /// True when `path` is on the way to `wanted`, is it, or is below it.
 fn leads_to(path: &str, wanted: &str) -> bool {
     let within = |inner: &str, outer: &str| {
-        outer.is_empty() || inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+        outer.is_empty()
+            || inner == outer
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('/'))
     };
     within(path, wanted) || within(wanted, path)
 }
@@ -92,7 +127,11 @@ fn leads_to(path: &str, wanted: &str) -> bool {
 /// one line.
 fn shown(path: &Path) -> String {
     let path = path.to_string_lossy();
-    if path.chars().any(char::is_control) { path.escape_debug().to_string() } else { path.into_owned() }
+    if path.chars().any(char::is_control) {
+        path.escape_debug().to_string()
+    } else {
+        path.into_owned()
+    }
 }
 
 /// A glob as people mean it: without `/` it is about the name, with `/` about the path from the root.
@@ -109,13 +148,24 @@ impl Glob {
         let matcher = globset::GlobBuilder::new(pattern)
             .literal_separator(true)
             .build()
-            .map_err(|error| Refusal::new(format!("not a usable glob: {error}; for example *.py or src/**/*.ts")))?
+            .map_err(|error| {
+                Refusal::new(format!(
+                    "not a usable glob: {error}; for example *.py or src/**/*.ts"
+                ))
+            })?
             .compile_matcher();
-        Ok(Glob { matcher, on_name: !pattern.contains('/') })
+        Ok(Glob {
+            matcher,
+            on_name: !pattern.contains('/'),
+        })
     }
     /// Whether a path relative to the root matches.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        self.matcher.is_match(if self.on_name { path.rsplit('/').next().unwrap_or(path) } else { path })
+        self.matcher.is_match(if self.on_name {
+            path.rsplit('/').next().unwrap_or(path)
+        } else {
+            path
+        })
     }
 }
 

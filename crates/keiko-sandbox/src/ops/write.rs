@@ -20,18 +20,31 @@ const NEW_FILE_MODE: u32 = 0o666;
 /// Refused for git's files, links, folders, text beyond the size limit.
 pub(super) fn write(root: &Root, path: &str, text: &Content) -> Result<WriteReport, OpError> {
     let path = RelPath::parse(path)?;
-    let text = text.text().ok_or_else(|| OpError::NoText { place: path.to_string() })?;
+    let text = text.text().ok_or_else(|| OpError::NoText {
+        place: path.to_string(),
+    })?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(Refusal::new(format!("the text for {path} is longer than {} MiB", FILE_BYTES_MAX >> 20)).into());
+        return Err(Refusal::new(format!(
+            "the text for {path} is longer than {} MiB",
+            FILE_BYTES_MAX >> 20
+        ))
+        .into());
     }
     let (before, mode) = match root.find(&path)? {
-        Found::File { file, size, mode } => {
-            (read_text(&path, file, size).map(|b| String::from_utf8_lossy(&b).into_owned()).ok(), Some(mode))
-        }
+        Found::File { file, size, mode } => (
+            read_text(&path, file, size)
+                .map(|b| String::from_utf8_lossy(&b).into_owned())
+                .ok(),
+            Some(mode),
+        ),
         _ => (None, None),
     };
     let keep_crlf = !text.contains('\r') && before.as_deref().is_some_and(ends_in_crlf);
-    let text = if keep_crlf { text.replace('\n', "\r\n").into() } else { std::borrow::Cow::Borrowed(text) };
+    let text = if keep_crlf {
+        text.replace('\n', "\r\n").into()
+    } else {
+        std::borrow::Cow::Borrowed(text)
+    };
     replace(root, &path, text.as_bytes(), mode, Make::Folders)?;
     Ok(WriteReport {
         path: path.to_string(),
@@ -51,14 +64,21 @@ fn ends_in_crlf(text: &str) -> bool {
 ///
 /// # Errors
 /// Refusals of [`Root::folder_of`]; errors of the disk.
-pub(super) fn replace(root: &Root, path: &RelPath, bytes: &[u8], mode: Option<u32>, make: Make) -> Result<(), OpError> {
+pub(super) fn replace(
+    root: &Root,
+    path: &RelPath,
+    bytes: &[u8],
+    mode: Option<u32>,
+    make: Make,
+) -> Result<(), OpError> {
     let (folder, name) = root.folder_of(path, make)?;
     let failed = |error: std::io::Error| OpError::io("write", path, error);
     let mut tag = [0u8; 8];
     getrandom::fill(&mut tag).map_err(|error| failed(std::io::Error::other(error)))?;
     let beside = format!(".keiko-{:016x}", u64::from_le_bytes(tag));
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = openat(&folder, &beside, flags, Mode::from_raw_mode(NEW_FILE_MODE)).map_err(|errno| failed(errno.into()))?;
+    let fd = openat(&folder, &beside, flags, Mode::from_raw_mode(NEW_FILE_MODE))
+        .map_err(|errno| failed(errno.into()))?;
     let mut file = File::from(fd);
     let done = file
         .write_all(bytes)
@@ -74,14 +94,30 @@ pub(super) fn replace(root: &Root, path: &RelPath, bytes: &[u8], mode: Option<u3
 /// The change as a unified diff, cut at a line.
 pub(super) fn diff(path: &str, before: &str, after: &str) -> String {
     let mut config = similar::TextDiff::configure();
-    let diff = config.timeout(Duration::from_millis(500)).diff_lines(before, after);
-    let old = if before.is_empty() { "/dev/null".to_owned() } else { format!("a/{path}") };
-    let text = diff.unified_diff().context_radius(3).header(&old, &format!("b/{path}")).to_string();
+    let diff = config
+        .timeout(Duration::from_millis(500))
+        .diff_lines(before, after);
+    let old = if before.is_empty() {
+        "/dev/null".to_owned()
+    } else {
+        format!("a/{path}")
+    };
+    let text = diff
+        .unified_diff()
+        .context_radius(3)
+        .header(&old, &format!("b/{path}"))
+        .to_string();
     if text.len() <= DIFF_BYTES_MAX {
         return text;
     }
-    let end = text[..text.floor_char_boundary(DIFF_BYTES_MAX)].rfind('\n').map_or(0, |at| at + 1);
-    format!("{}[{} more bytes of the difference]\n", &text[..end], text.len() - end)
+    let end = text[..text.floor_char_boundary(DIFF_BYTES_MAX)]
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
+    format!(
+        "{}[{} more bytes of the difference]\n",
+        &text[..end],
+        text.len() - end
+    )
 }
 
 #[cfg(test)]
@@ -94,14 +130,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
         let made = write(&root, "src/new/run.sh", &"echo a\n".into()).unwrap();
-        assert!(made.created && made.diff.text().unwrap().contains("+++ b/src/new/run.sh\n@@ -0,0 +1 @@\n+echo a"), "{made:?}");
+        assert!(
+            made.created
+                && made
+                    .diff
+                    .text()
+                    .unwrap()
+                    .contains("+++ b/src/new/run.sh\n@@ -0,0 +1 @@\n+echo a"),
+            "{made:?}"
+        );
         let at = dir.path().join("src/new/run.sh");
         std::fs::set_permissions(&at, std::fs::Permissions::from_mode(0o751)).unwrap();
         let report = write(&root, "src/new/run.sh", &"echo b\n".into()).unwrap();
         assert!(!report.created && report.diff.text().unwrap().contains("-echo a\n+echo b"));
-        assert_eq!(std::fs::metadata(&at).unwrap().permissions().mode() & 0o777, 0o751);
+        assert_eq!(
+            std::fs::metadata(&at).unwrap().permissions().mode() & 0o777,
+            0o751
+        );
         assert_eq!(std::fs::read_to_string(&at).unwrap(), "echo b\n");
-        assert_eq!(std::fs::read_dir(at.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(
+            std::fs::read_dir(at.parent().unwrap()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 
     #[test]
@@ -109,7 +160,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("w.txt"), "a\r\nb\r\n").unwrap();
         let report = write(&Root::open(dir.path()).unwrap(), "w.txt", &"a\nc\n".into()).unwrap();
-        assert_eq!(std::fs::read(dir.path().join("w.txt")).unwrap(), b"a\r\nc\r\n");
+        assert_eq!(
+            std::fs::read(dir.path().join("w.txt")).unwrap(),
+            b"a\r\nc\r\n"
+        );
         assert!(report.matched.is_some());
     }
 
@@ -118,10 +172,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(".git")).unwrap();
         let root = Root::open(dir.path()).unwrap();
-        assert!(matches!(write(&root, ".git/hooks/pre-commit", &"x".into()), Err(OpError::Refused(_))));
+        assert!(matches!(
+            write(&root, ".git/hooks/pre-commit", &"x".into()),
+            Err(OpError::Refused(_))
+        ));
         let mut gone = Content::new("x".repeat(1000));
         gone.release();
-        assert!(matches!(write(&root, "f", &gone), Err(OpError::NoText { .. })));
+        assert!(matches!(
+            write(&root, "f", &gone),
+            Err(OpError::NoText { .. })
+        ));
         assert!(!dir.path().join("f").exists());
     }
 
@@ -129,6 +189,8 @@ mod tests {
     fn a_long_difference_is_cut_at_a_line() {
         let after: String = (0..5000).map(|n| format!("line {n} ü\n")).collect();
         let text = diff("f", "", &after);
-        assert!(text.len() < DIFF_BYTES_MAX + 100 && text.ends_with("more bytes of the difference]\n"));
+        assert!(
+            text.len() < DIFF_BYTES_MAX + 100 && text.ends_with("more bytes of the difference]\n")
+        );
     }
 }

@@ -27,7 +27,9 @@ impl Server {
                 let keep = keep.clone();
                 std::thread::spawn(move || {
                     let mut client = client;
-                    client.set_read_timeout(Some(std::time::Duration::from_millis(300))).unwrap();
+                    client
+                        .set_read_timeout(Some(std::time::Duration::from_millis(300)))
+                        .unwrap();
                     let (mut all, mut part) = (Vec::new(), [0; 4096]);
                     let mut answered = false;
                     while let Ok(n @ 1..) = client.read(&mut part) {
@@ -37,7 +39,9 @@ impl Server {
                             let _ = client.write_all(answer);
                         }
                     }
-                    keep.lock().unwrap().push(String::from_utf8_lossy(&all).into_owned());
+                    keep.lock()
+                        .unwrap()
+                        .push(String::from_utf8_lossy(&all).into_owned());
                 });
             }
         });
@@ -73,13 +77,18 @@ def get(url): return ask('GET %s HTTP/1.1\\r\\nHost: pypi.org\\r\\n\\r\\n' % url
 ";
 
 async fn asked(jail: &Jail, egress: &Egress, script: &str) -> Vec<String> {
-    let spec = JailSpec { network: Network::Through(egress.clone()), ..python(&format!("{ASK}{script}")) };
+    let spec = JailSpec {
+        network: Network::Through(egress.clone()),
+        ..python(&format!("{ASK}{script}"))
+    };
     good(jail, spec).await.lines().map(str::to_owned).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_the_host_and_its_networks_is_reached() {
-    let Some(jail) = jail("nothing_of_the_host_and_its_networks_is_reached") else { return };
+    let Some(jail) = jail("nothing_of_the_host_and_its_networks_is_reached") else {
+        return;
+    };
     let server = Server::new(PAGE);
     let port = server.address.port();
     // `localhost` stands for a listed name whose owner lets it lead inwards.
@@ -114,16 +123,29 @@ async fn nothing_of_the_host_and_its_networks_is_reached() {
         "pypi.org@127.0.0.1:443".into(),
         "pypi.org:443@127.0.0.1:80".into(),
     ];
-    let script = format!("for p in {}:\n  print(connect(p))\n  print(get('http://' + p + '/'))", serde_json::to_string(&places).unwrap());
+    let script = format!(
+        "for p in {}:\n  print(connect(p))\n  print(get('http://' + p + '/'))",
+        serde_json::to_string(&places).unwrap()
+    );
     let got = asked(&jail, &egress, &script).await;
     assert_eq!(got.len(), 2 * places.len(), "{got:#?}");
     for (place, got) in places.iter().flat_map(|p| [p, p]).zip(&got) {
-        assert!(got.starts_with("HTTP/1.1 403 ") || got.starts_with("HTTP/1.1 400 "), "{place}: {got}");
+        assert!(
+            got.starts_with("HTTP/1.1 403 ") || got.starts_with("HTTP/1.1 400 "),
+            "{place}: {got}"
+        );
         assert!(got.contains("Keiko's sandbox"), "{place}: {got}");
     }
-    assert_eq!(server.heard(), [""; 0], "the server of the host heard something");
+    assert_eq!(
+        server.heard(),
+        [""; 0],
+        "the server of the host heard something"
+    );
     assert!(
-        egress.refused().iter().any(|r| r == "evil.example:443: it is not on the list of package registries"),
+        egress
+            .refused()
+            .iter()
+            .any(|r| r == "evil.example:443: it is not on the list of package registries"),
         "{:?}",
         egress.refused()
     );
@@ -132,7 +154,9 @@ async fn nothing_of_the_host_and_its_networks_is_reached() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_no_way_beside_the_proxy() {
-    let Some(jail) = jail("there_is_no_way_beside_the_proxy") else { return };
+    let Some(jail) = jail("there_is_no_way_beside_the_proxy") else {
+        return;
+    };
     let server = Server::new(PAGE);
     let port = server.address.port();
     let egress = Egress::new(Destinations::of(Toolchain::Python), Upstream::default());
@@ -153,17 +177,26 @@ print([n for _, n in socket.if_nameindex()], os.path.exists('/etc/resolv.conf'),
     );
     let got = asked(&jail, &egress, &script).await;
     assert_eq!(got[0], "ConnectionRefusedError 111");
-    assert!(got[1..4].iter().all(|line| line == "OSError 101"), "{got:?}");
+    assert!(
+        got[1..4].iter().all(|line| line == "OSError 101"),
+        "{got:?}"
+    );
     assert_eq!(got[4], "OSError 101 OSError 101");
-    assert_eq!(got[5..], ["no names", "the port is taken", "['lo'] False hidden"]);
+    assert_eq!(
+        got[5..],
+        ["no names", "the port is taken", "['lo'] False hidden"]
+    );
     assert_eq!(server.heard(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configured_mirror_is_reached_wherever_it_is_and_only_there() {
-    let Some(jail) = jail("a_configured_mirror_is_reached_wherever_it_is_and_only_there") else { return };
+    let Some(jail) = jail("a_configured_mirror_is_reached_wherever_it_is_and_only_there") else {
+        return;
+    };
     let (mirror, other) = (Server::new(PAGE), Server::new(PAGE));
-    let list = Destinations::default().and_configured(&format!("registry=http://{}/npm/", mirror.address));
+    let list =
+        Destinations::default().and_configured(&format!("registry=http://{}/npm/", mirror.address));
     let egress = Egress::new(list, Upstream::default());
     let (mirror_at, other_at) = (mirror.address, other.address);
     let script = format!(
@@ -185,22 +218,50 @@ print(ask('POST http://{mirror_at}/two HTTP/1.1\\r\\nContent-Length: 4\\r\\nCont
     assert_eq!(got[0], "b'hello'");
     assert!(got[1].matches("HTTP/1.1 403 ").count() == 2, "{got:?}");
     assert_eq!(got[2], "HTTP/1.1 200 Connection established | hello");
-    assert!(got[3..5].iter().all(|line| line == "HTTP/1.1 200 OK | hello"), "{got:?}");
-    assert!(got[5].starts_with("HTTP/1.1 411 ") && got[6].starts_with("HTTP/1.1 400 "), "{got:?}");
+    assert!(
+        got[3..5]
+            .iter()
+            .all(|line| line == "HTTP/1.1 200 OK | hello"),
+        "{got:?}"
+    );
+    assert!(
+        got[5].starts_with("HTTP/1.1 411 ") && got[6].starts_with("HTTP/1.1 400 "),
+        "{got:?}"
+    );
     assert_eq!(other.heard(), [""; 0]);
     let heard = mirror.heard();
     assert_eq!(heard.len(), 4, "{heard:?}");
-    assert!(heard.iter().all(|h| !h.contains("/second") && !h.contains("keep-alive")), "{heard:?}");
-    assert!(heard.iter().any(|h| h.ends_with("Content-Length: 4\r\n\r\nbody")), "{heard:?}");
+    assert!(
+        heard
+            .iter()
+            .all(|h| !h.contains("/second") && !h.contains("keep-alive")),
+        "{heard:?}"
+    );
+    assert!(
+        heard
+            .iter()
+            .any(|h| h.ends_with("Content-Length: 4\r\n\r\nbody")),
+        "{heard:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_of_the_operator_is_used_with_a_password_that_stays_outside() {
-    let Some(jail) = jail("the_proxy_of_the_operator_is_used") else { return };
+    let Some(jail) = jail("the_proxy_of_the_operator_is_used") else {
+        return;
+    };
     let proxy = Server::new(b"HTTP/1.1 200 OK\r\n\r\n");
-    let env = ["http_proxy", "https_proxy"].map(|name| (name.to_owned(), format!("http://user:secret@{}", proxy.address)));
+    let env = ["http_proxy", "https_proxy"].map(|name| {
+        (
+            name.to_owned(),
+            format!("http://user:secret@{}", proxy.address),
+        )
+    });
     let upstream = Upstream::of(&env.into(), None).unwrap();
-    let egress = Egress::new(Destinations::of(Toolchain::Node).and_configured("http://mirror.invalid/"), upstream);
+    let egress = Egress::new(
+        Destinations::of(Toolchain::Node).and_configured("http://mirror.invalid/"),
+        upstream,
+    );
     let script = "
 import os
 print(ask('CONNECT registry.npmjs.org:443 HTTP/1.1\\r\\nProxy-Authorization: mine\\r\\n\\r\\n', then=b'inside the tunnel'))
@@ -208,25 +269,32 @@ print(get('http://mirror.invalid/x'))
 print(connect('evil.example:443'), connect('169.254.169.254:80'))
 print(any('secret' in open(f, errors='replace').read() for f in ['/proc/self/environ', '/proc/1/cmdline']))";
     let got = asked(&jail, &egress, script).await;
-    assert!(got[0].starts_with("HTTP/1.1 200 Connection established"), "{got:?}");
-    assert!(got[1].starts_with("HTTP/1.1 200 OK") && got[2].matches("HTTP/1.1 403 ").count() == 2, "{got:?}");
+    assert!(
+        got[0].starts_with("HTTP/1.1 200 Connection established"),
+        "{got:?}"
+    );
+    assert!(
+        got[1].starts_with("HTTP/1.1 200 OK") && got[2].matches("HTTP/1.1 403 ").count() == 2,
+        "{got:?}"
+    );
     assert_eq!(got[3], "False");
     let heard = proxy.heard();
     assert_eq!(heard.len(), 2, "{heard:?}");
     let authorization = "Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n";
     assert!(heard.iter().any(|h| h
         == &format!("CONNECT registry.npmjs.org:443 HTTP/1.1\r\nHost: registry.npmjs.org:443\r\n{authorization}\r\ninside the tunnel")));
-    assert!(
-        heard
-            .iter()
-            .any(|h| h.starts_with("GET http://mirror.invalid/x HTTP/1.1\r\nHost: mirror.invalid\r\n") && h.contains(authorization))
-    );
+    assert!(heard.iter().any(|h| {
+        h.starts_with("GET http://mirror.invalid/x HTTP/1.1\r\nHost: mirror.invalid\r\n")
+            && h.contains(authorization)
+    }));
 }
 
 /// A registry that is down, one that hangs and one that ends every connection: each is named, and asked no more after a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_registry_is_named_and_given_up() {
-    let Some(jail) = jail("a_dead_registry_is_named_and_given_up") else { return };
+    let Some(jail) = jail("a_dead_registry_is_named_and_given_up") else {
+        return;
+    };
     let bound = || TcpListener::bind("127.0.0.1:0").unwrap();
     let at = |listener: &TcpListener| listener.local_addr().unwrap();
     let down = at(&bound());
@@ -237,8 +305,14 @@ async fn a_dead_registry_is_named_and_given_up() {
     let good = Server::new(PAGE);
     let good_at = good.address;
     let names = [down, hangs_at, ends_at, good_at].map(|at| format!("http://{at}/"));
-    let list = names.iter().fold(Destinations::default(), |list, name| list.and_configured(name));
-    let egress = Egress::with_patience(list, Upstream::default(), std::time::Duration::from_millis(400));
+    let list = names.iter().fold(Destinations::default(), |list, name| {
+        list.and_configured(name)
+    });
+    let egress = Egress::with_patience(
+        list,
+        Upstream::default(),
+        std::time::Duration::from_millis(400),
+    );
     let script = format!(
         "
 for place in ['{down}', '{hangs_at}', '{ends_at}', '{good_at}']:
@@ -247,15 +321,26 @@ print(ask('CONNECT {hangs_at} HTTP/1.1\\r\\n\\r\\n', then=b'hello').split(' |')[
     );
     let got = asked(&jail, &egress, &script).await;
     let given_up = "HTTP/1.1 504 this place failed too often and is asked no more";
-    for (line, why) in got.iter().zip(["the server cannot be reached", "the server gave no answer"]) {
-        assert_eq!(line.matches(&format!("HTTP/1.1 504 {why}")).count(), 3, "{got:?}");
+    for (line, why) in got
+        .iter()
+        .zip(["the server cannot be reached", "the server gave no answer"])
+    {
+        assert_eq!(
+            line.matches(&format!("HTTP/1.1 504 {why}")).count(),
+            3,
+            "{got:?}"
+        );
         assert_eq!(line.matches(given_up).count(), 2, "{got:?}");
     }
     assert_eq!(got[2].matches(given_up).count(), 2, "{got:?}");
     assert_eq!(got[3].matches("HTTP/1.1 200 OK").count(), 5, "{got:?}");
     assert_eq!(got[4], given_up, "{got:?}");
     let silent = |at| format!("{at}: the server gave no answer");
-    let mut all = [format!("{down}: the server cannot be reached"), silent(hangs_at), silent(ends_at)];
+    let mut all = [
+        format!("{down}: the server cannot be reached"),
+        silent(hangs_at),
+        silent(ends_at),
+    ];
     all.sort();
     assert_eq!(egress.failed(), all);
     drop(hangs);
@@ -263,7 +348,9 @@ print(ask('CONNECT {hangs_at} HTTP/1.1\\r\\n\\r\\n', then=b'hello').split(' |')[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_clients_cost_little_and_end_with_the_jail() {
-    let Some(jail) = jail("hostile_clients_cost_little") else { return };
+    let Some(jail) = jail("hostile_clients_cost_little") else {
+        return;
+    };
     let mirror = Server::new(PAGE);
     let list = Destinations::default().and_configured(&format!("http://{}/", mirror.address));
     let egress = Egress::new(list, Upstream::default());
@@ -282,5 +369,8 @@ print(get('http://{at}/'))"
         assert!(line.starts_with(&format!("HTTP/1.1 {status} ")), "{got:?}");
     }
     // The jail of the held connections has ended: the next one has a proxy of its own.
-    assert_eq!(asked(&jail, &egress, &format!("print(get('http://{at}/'))")).await, ["HTTP/1.1 200 OK | hello"]);
+    assert_eq!(
+        asked(&jail, &egress, &format!("print(get('http://{at}/'))")).await,
+        ["HTTP/1.1 200 OK | hello"]
+    );
 }

@@ -12,11 +12,15 @@ use std::sync::OnceLock;
 /// The jail of this machine; a machine that cannot make one fails loudly where it matters and skips elsewhere.
 pub(crate) fn jail(test: &str) -> Option<Jail> {
     static JAIL: OnceLock<Result<Jail, keiko_contracts::code::Fault>> = OnceLock::new();
-    let found = JAIL.get_or_init(|| Jail::detect(JailOptions::new(env!("CARGO_BIN_EXE_keiko-jail-init"))));
+    let found =
+        JAIL.get_or_init(|| Jail::detect(JailOptions::new(env!("CARGO_BIN_EXE_keiko-jail-init"))));
     match found {
         Ok(jail) => Some(jail.clone()),
         Err(fault) => {
-            eprintln!("SKIPPED: {test}: {fault}: {}", fault.hint.as_deref().unwrap_or_default());
+            eprintln!(
+                "SKIPPED: {test}: {fault}: {}",
+                fault.hint.as_deref().unwrap_or_default()
+            );
             None
         }
     }
@@ -36,7 +40,11 @@ impl Workspace {
         self.0.path()
     }
     pub(crate) fn mount(&self) -> Mount {
-        Mount { host: self.0.path().into(), inside: "/workspace".into(), writable: true }
+        Mount {
+            host: self.0.path().into(),
+            inside: "/workspace".into(),
+            writable: true,
+        }
     }
 }
 
@@ -46,7 +54,10 @@ pub(crate) fn spec(argv: &[&str]) -> JailSpec {
         cwd: "/tmp".into(),
         env: BTreeMap::new(),
         mounts: vec![],
-        limits: Limits { wall_ms: 60_000, ..Limits::default() },
+        limits: Limits {
+            wall_ms: 60_000,
+            ..Limits::default()
+        },
         network: Network::None,
         links: vec![],
         stdin: vec![],
@@ -62,7 +73,9 @@ pub(crate) fn python(script: &str) -> JailSpec {
 }
 
 pub(crate) async fn run(jail: &Jail, spec: JailSpec) -> JailOutput {
-    jail.run(spec, LiveSink::none(), Cancel::new()).await.unwrap()
+    jail.run(spec, LiveSink::none(), Cancel::new())
+        .await
+        .unwrap()
 }
 
 pub(crate) fn out(output: &JailOutput) -> String {
@@ -76,6 +89,12 @@ pub(crate) fn err(output: &JailOutput) -> String {
 /// Runs something that must succeed and gives what it printed.
 pub(crate) async fn good(jail: &Jail, spec: JailSpec) -> String {
     let output = run(jail, spec).await;
-    assert_eq!(output.end, End::Exit(0), "out: {} err: {}", out(&output), err(&output));
+    assert_eq!(
+        output.end,
+        End::Exit(0),
+        "out: {} err: {}",
+        out(&output),
+        err(&output)
+    );
     out(&output)
 }

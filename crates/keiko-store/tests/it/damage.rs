@@ -10,9 +10,14 @@ use std::path::{Path, PathBuf};
 async fn snapshot(dir: &Path, path: &Path, commits: usize) -> PathBuf {
     let journal = open(path);
     for n in 0..commits {
-        let commit =
-            Append { blobs: vec![blob(format!("{n}{}", "b".repeat(700)).as_bytes())], ..append("run/a", &format!("event {n:04}")) };
-        journal.commit(vec![commit], Durability::Barrier).await.unwrap();
+        let commit = Append {
+            blobs: vec![blob(format!("{n}{}", "b".repeat(700)).as_bytes())],
+            ..append("run/a", &format!("event {n:04}"))
+        };
+        journal
+            .commit(vec![commit], Durability::Barrier)
+            .await
+            .unwrap();
     }
     let copy = dir.join("copy.db");
     for suffix in ["", "-wal"] {
@@ -30,7 +35,10 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Changes a file where it first contains a text.
 fn overwrite(path: &Path, text: &str, with: &str) {
     let mut bytes = std::fs::read(path).unwrap();
-    let at = bytes.windows(text.len()).position(|w| w == text.as_bytes()).unwrap();
+    let at = bytes
+        .windows(text.len())
+        .position(|w| w == text.as_bytes())
+        .unwrap();
     bytes[at..at + with.len()].copy_from_slice(with.as_bytes());
     std::fs::write(path, bytes).unwrap();
 }
@@ -45,7 +53,9 @@ async fn check(path: &Path) -> Vec<Finding> {
 
 fn lost_tail(findings: &[Finding]) -> Option<(u64, u64)> {
     findings.iter().find_map(|finding| match finding {
-        Finding::LostTail { expected, found, .. } => Some((expected.0, found.0)),
+        Finding::LostTail {
+            expected, found, ..
+        } => Some((expected.0, found.0)),
         _ => None,
     })
 }
@@ -55,18 +65,36 @@ async fn a_torn_log_opens_without_its_last_commits_and_tells() {
     for cut in [1, 500, 4096, 20_000, 60_000] {
         let (dir, path) = place();
         let copy = snapshot(dir.path(), &path, 60).await;
-        let wal = std::fs::OpenOptions::new().write(true).open(beside(&copy, "-wal")).unwrap();
+        let wal = std::fs::OpenOptions::new()
+            .write(true)
+            .open(beside(&copy, "-wal"))
+            .unwrap();
         wal.set_len(wal.metadata().unwrap().len() - cut).unwrap();
         let journal = open(&copy);
         let left = all(&journal, "run/a").await.len();
         assert!(left < 60, "cut {cut}");
-        assert!(cut > 1 || left == 59, "one torn commit takes no other with it: {left}");
-        assert_eq!(lost_tail(&journal.check().await), Some((60, left as u64)), "cut {cut}");
-        journal.commit(vec![append("run/a", "goes on")], Durability::Barrier).await.unwrap();
+        assert!(
+            cut > 1 || left == 59,
+            "one torn commit takes no other with it: {left}"
+        );
+        assert_eq!(
+            lost_tail(&journal.check().await),
+            Some((60, left as u64)),
+            "cut {cut}"
+        );
+        journal
+            .commit(vec![append("run/a", "goes on")], Durability::Barrier)
+            .await
+            .unwrap();
         journal.close().await;
         // The proof survives what came later.
         let findings = check(&copy).await;
-        assert!(findings.iter().any(|f| matches!(f, Finding::LostTail { .. } | Finding::Rewritten { .. })), "{findings:?}");
+        assert!(
+            findings
+                .iter()
+                .any(|f| matches!(f, Finding::LostTail { .. } | Finding::Rewritten { .. })),
+            "{findings:?}"
+        );
         assert_eq!(findings[0].fault().code, "KEI-3022");
     }
 }
@@ -88,7 +116,10 @@ async fn garbage_behind_the_log_loses_nothing() {
 async fn a_flipped_bit_anywhere_in_the_log_is_noticed() {
     let (dir, path) = place();
     let copy = snapshot(dir.path(), &path, 40).await;
-    let sound: Vec<Vec<u8>> = ["", "-wal"].iter().map(|suffix| std::fs::read(beside(&copy, suffix)).unwrap()).collect();
+    let sound: Vec<Vec<u8>> = ["", "-wal"]
+        .iter()
+        .map(|suffix| std::fs::read(beside(&copy, suffix)).unwrap())
+        .collect();
     let anchor = std::fs::read(beside(&copy, ".anchor")).unwrap();
     let mut dice = Dice(7);
     let mut noticed = 0;
@@ -100,7 +131,9 @@ async fn a_flipped_bit_anywhere_in_the_log_is_noticed() {
             std::fs::write(beside(&copy, suffix), bytes).unwrap();
         }
         let _ = std::fs::remove_file(beside(&copy, ".anchor.lost"));
-        let Ok(journal) = SqliteJournal::open(&copy, keiko_store::Options::default()) else { continue };
+        let Ok(journal) = SqliteJournal::open(&copy, keiko_store::Options::default()) else {
+            continue;
+        };
         let intact = all(&journal, "run/a").await.len() == 40;
         let findings = journal.check().await;
         assert_eq!(findings.is_empty(), intact, "byte {at}: {findings:?}");
@@ -115,23 +148,38 @@ async fn a_changed_event_a_changed_blob_and_a_missing_event_are_noticed() {
     let (_dir, path) = place();
     let journal = open(&path);
     for n in 0..30 {
-        let commit = Append { blobs: vec![blob(format!("blob {n}").as_bytes())], ..append("run/a", &format!("event {n:04}")) };
-        journal.commit(vec![commit], Durability::Lazy).await.unwrap();
+        let commit = Append {
+            blobs: vec![blob(format!("blob {n}").as_bytes())],
+            ..append("run/a", &format!("event {n:04}"))
+        };
+        journal
+            .commit(vec![commit], Durability::Lazy)
+            .await
+            .unwrap();
     }
     journal.close().await;
     let sound = std::fs::read(&path).unwrap();
 
     overwrite(&path, "event 0011", "event 0911");
     let findings = check(&path).await;
-    assert!(matches!(&findings[..], [Finding::Chain { fault, .. }] if fault.to_string().contains("event 12 ")), "{findings:?}");
+    assert!(
+        matches!(&findings[..], [Finding::Chain { fault, .. }] if fault.to_string().contains("event 12 ")),
+        "{findings:?}"
+    );
 
     std::fs::write(&path, &sound).unwrap();
     overwrite(&path, "blob 17", "BLOB 17");
     assert!(matches!(check(&path).await[..], [Finding::Blob { .. }]));
 
-    for (sql, what) in [("DELETE FROM events WHERE seq = 9", "Gap"), ("DELETE FROM events WHERE seq = 30", "Head")] {
+    for (sql, what) in [
+        ("DELETE FROM events WHERE seq = 9", "Gap"),
+        ("DELETE FROM events WHERE seq = 30", "Head"),
+    ] {
         std::fs::write(&path, &sound).unwrap();
-        rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
         let findings = check(&path).await;
         assert!(format!("{findings:?}").contains(what), "{findings:?}");
     }
@@ -142,7 +190,13 @@ async fn a_file_of_scrambled_pages_never_panics() {
     let (_dir, path) = place();
     let journal = open(&path);
     for n in 0..200 {
-        journal.commit(vec![append("run/a", &format!("{n} {}", "x".repeat(300)))], Durability::Lazy).await.unwrap();
+        journal
+            .commit(
+                vec![append("run/a", &format!("{n} {}", "x".repeat(300)))],
+                Durability::Lazy,
+            )
+            .await
+            .unwrap();
     }
     journal.close().await;
     let sound = std::fs::read(&path).unwrap();
@@ -152,12 +206,18 @@ async fn a_file_of_scrambled_pages_never_panics() {
         let pages = bytes.len() / 4096;
         for _ in 0..3 {
             let at = 4096 * (1 + dice.roll(pages - 1));
-            bytes[at..at + 4096].iter_mut().for_each(|b| *b = b.wrapping_mul(31).wrapping_add(round));
+            bytes[at..at + 4096]
+                .iter_mut()
+                .for_each(|b| *b = b.wrapping_mul(31).wrapping_add(round));
         }
         std::fs::write(&path, bytes).unwrap();
-        let Ok(journal) = SqliteJournal::open(&path, keiko_store::Options::default()) else { continue };
+        let Ok(journal) = SqliteJournal::open(&path, keiko_store::Options::default()) else {
+            continue;
+        };
         assert_ne!(journal.check().await, []);
-        let _ = journal.commit(vec![append("run/a", "x")], Durability::Barrier).await;
+        let _ = journal
+            .commit(vec![append("run/a", "x")], Durability::Barrier)
+            .await;
         journal.close().await;
     }
 }
@@ -166,12 +226,18 @@ async fn a_file_of_scrambled_pages_never_panics() {
 async fn an_older_copy_put_back_is_noticed() {
     let (_dir, path) = place();
     let journal = open(&path);
-    journal.commit(vec![append("run/a", "old")], Durability::Barrier).await.unwrap();
+    journal
+        .commit(vec![append("run/a", "old")], Durability::Barrier)
+        .await
+        .unwrap();
     journal.close().await;
     let old = std::fs::read(&path).unwrap();
     let journal = open(&path);
     for _ in 0..3 {
-        journal.commit(vec![append("run/a", "new")], Durability::Barrier).await.unwrap();
+        journal
+            .commit(vec![append("run/a", "new")], Durability::Barrier)
+            .await
+            .unwrap();
     }
     journal.close().await;
     assert_eq!(check(&path).await, []);

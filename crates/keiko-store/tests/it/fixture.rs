@@ -29,11 +29,20 @@ pub(crate) fn worker(n: u8) -> WorkerId {
 }
 
 pub(crate) fn event(body: &str) -> NewEvent {
-    NewEvent { kind: "noted", version: 1, at: Timestamp(1_700_000_000_000), payload: body.as_bytes().to_vec(), head: Head::default() }
+    NewEvent {
+        kind: "noted",
+        version: 1,
+        at: Timestamp(1_700_000_000_000),
+        payload: body.as_bytes().to_vec(),
+        head: Head::default(),
+    }
 }
 
 pub(crate) fn blob(bytes: &[u8]) -> NewBlob {
-    NewBlob { digest: Digest::of(bytes), bytes: bytes.to_vec() }
+    NewBlob {
+        digest: Digest::of(bytes),
+        bytes: bytes.to_vec(),
+    }
 }
 
 /// An append of one event, to a stream of any length.
@@ -50,15 +59,26 @@ pub(crate) fn append(stream: &str, body: &str) -> Append {
 }
 
 pub(crate) fn append_at(stream: &str, seq: u64, body: &str) -> Append {
-    Append { expect: Expect::At(Seq(seq)), ..append(stream, body) }
+    Append {
+        expect: Expect::At(Seq(seq)),
+        ..append(stream, body)
+    }
 }
 
 pub(crate) async fn all(journal: &SqliteJournal, stream: &str) -> Vec<Recorded> {
-    journal.read(&StreamId(stream.into()), Seq(0)).map(|event| event.unwrap()).collect().await
+    journal
+        .read(&StreamId(stream.into()), Seq(0))
+        .map(|event| event.unwrap())
+        .collect()
+        .await
 }
 
 pub(crate) async fn bodies(journal: &SqliteJournal, stream: &str) -> Vec<String> {
-    all(journal, stream).await.into_iter().map(|event| String::from_utf8(event.payload).unwrap()).collect()
+    all(journal, stream)
+        .await
+        .into_iter()
+        .map(|event| String::from_utf8(event.payload).unwrap())
+        .collect()
 }
 
 /// Pseudo-random numbers that a seed repeats.
@@ -66,7 +86,10 @@ pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     pub(crate) fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % below.max(1)
     }
 }

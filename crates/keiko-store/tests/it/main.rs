@@ -1,6 +1,10 @@
 //! The journal on SQLite, as callers and as misfortune meet it.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets an error has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that meets an error has failed"
+)]
 
 mod fixture;
 mod recording_vfs;

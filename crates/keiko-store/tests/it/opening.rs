@@ -11,15 +11,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn refusal(path: &Path) -> OpenError {
-    let options = Options { busy_timeout: Duration::from_millis(50), ..Options::default() };
-    SqliteJournal::open(path, options).err().expect("it was opened")
+    let options = Options {
+        busy_timeout: Duration::from_millis(50),
+        ..Options::default()
+    };
+    SqliteJournal::open(path, options)
+        .err()
+        .expect("it was opened")
 }
 
 #[tokio::test]
 async fn only_its_owner_may_read_it() {
     let (_dir, path) = place();
     let journal = open(&path);
-    journal.commit(vec![append("run/a", "secret")], Durability::Barrier).await.unwrap();
+    journal
+        .commit(vec![append("run/a", "secret")], Durability::Barrier)
+        .await
+        .unwrap();
     let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     for suffix in ["", "-wal", "-shm"] {
@@ -37,16 +45,29 @@ async fn only_its_owner_may_read_it() {
 async fn a_newer_format_is_refused_and_left_alone() {
     let (_dir, path) = place();
     let journal = open(&path);
-    journal.commit(vec![append("run/a", "x")], Durability::Barrier).await.unwrap();
+    journal
+        .commit(vec![append("run/a", "x")], Durability::Barrier)
+        .await
+        .unwrap();
     journal.close().await;
     drop(journal);
     let conn = Connection::open(&path).unwrap();
-    let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    conn.pragma_update(None, "user_version", version + 1).unwrap();
+    let version: i64 = conn
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    conn.pragma_update(None, "user_version", version + 1)
+        .unwrap();
     conn.close().unwrap();
     let before = std::fs::read(&path).unwrap();
     let error = refusal(&path);
-    assert_eq!(error, OpenError::NewerVersion { path: path.clone(), found: version + 1, known: version });
+    assert_eq!(
+        error,
+        OpenError::NewerVersion {
+            path: path.clone(),
+            found: version + 1,
+            known: version
+        }
+    );
     assert_eq!(error.fault().code, "KEI-3010");
     assert!(error.fault().hint.unwrap().contains("update"));
     assert!(std::fs::read(&path).unwrap() == before);
@@ -56,19 +77,32 @@ async fn a_newer_format_is_refused_and_left_alone() {
 fn what_is_not_a_journal_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let foreign = dir.path().join("foreign.db");
-    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE theirs(x)").unwrap();
+    Connection::open(&foreign)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs(x)")
+        .unwrap();
     let long = dir.path().join("long.db");
     std::fs::write(&long, "This is a letter, not a journal. ".repeat(500)).unwrap();
     let short = dir.path().join("short.db");
     std::fs::write(&short, "hello").unwrap();
     for path in [foreign, long, short] {
         let before = std::fs::read(&path).unwrap();
-        assert_eq!(refusal(&path), OpenError::NotADatabase { path: path.clone() });
-        assert!(std::fs::read(&path).unwrap() == before, "{}", path.display());
+        assert_eq!(
+            refusal(&path),
+            OpenError::NotADatabase { path: path.clone() }
+        );
+        assert!(
+            std::fs::read(&path).unwrap() == before,
+            "{}",
+            path.display()
+        );
     }
     let directory = dir.path().join("directory.db");
     std::fs::create_dir(&directory).unwrap();
-    assert!(matches!(refusal(&directory), OpenError::Permission { .. } | OpenError::Io { .. }));
+    assert!(matches!(
+        refusal(&directory),
+        OpenError::Permission { .. } | OpenError::Io { .. }
+    ));
     let below_a_file = dir.path().join("short.db").join("journal.db");
     assert!(matches!(refusal(&below_a_file), OpenError::Io { .. }));
 }
@@ -103,7 +137,10 @@ async fn many_may_create_it_at_once() {
             .collect();
         let journals: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
         for journal in &journals {
-            journal.commit(vec![append("run/a", "x")], Durability::Lazy).await.unwrap();
+            journal
+                .commit(vec![append("run/a", "x")], Durability::Lazy)
+                .await
+                .unwrap();
         }
         assert_eq!(bodies(&journals[0], "run/a").await.len(), 8);
     }
@@ -113,12 +150,18 @@ async fn many_may_create_it_at_once() {
 async fn dropping_it_finishes_and_lets_go() {
     let (_dir, path) = place();
     let journal = open(&path);
-    journal.commit(vec![append("run/a", "x")], Durability::Lazy).await.unwrap();
+    journal
+        .commit(vec![append("run/a", "x")], Durability::Lazy)
+        .await
+        .unwrap();
     drop(journal);
     let wal = format!("{}-wal", path.display());
     let patience = std::time::Instant::now() + Duration::from_secs(10);
     while Path::new(&wal).exists() {
-        assert!(std::time::Instant::now() < patience, "the thread still has the file");
+        assert!(
+            std::time::Instant::now() < patience,
+            "the thread still has the file"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(bodies(&open(&path), "run/a").await, ["x"]);

@@ -17,7 +17,11 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 async fn record(skip_sync: bool) -> Vec<Deed> {
     vfs::register();
     let (_dir, path) = place();
-    let faults = Faults { vfs: Some(vfs::NAME.into()), skip_sync, max_pages: None };
+    let faults = Faults {
+        vfs: Some(vfs::NAME.into()),
+        skip_sync,
+        max_pages: None,
+    };
     let mut dice = Dice(42);
     for session in 0..3u64 {
         let options = Options {
@@ -37,7 +41,11 @@ async fn record(skip_sync: bool) -> Vec<Deed> {
                 };
                 let journal = &journal;
                 async move {
-                    let durability = if (number + writer) % 3 == 0 { Durability::Lazy } else { Durability::Barrier };
+                    let durability = if (number + writer) % 3 == 0 {
+                        Durability::Lazy
+                    } else {
+                        Durability::Barrier
+                    };
                     journal.commit(vec![commit], durability).await.unwrap();
                     if durability == Durability::Barrier {
                         vfs::note(Deed::Acknowledged(number));
@@ -66,10 +74,18 @@ async fn survivors(media: &Media, dice: &mut Dice) -> HashSet<u64> {
     for writer in 0..3 {
         let mut events = journal.read(&StreamId(format!("run/{writer}").into()), Seq(0));
         while let Some(event) = events.next().await {
-            numbers.insert(String::from_utf8(event.unwrap().payload).unwrap().parse().unwrap());
+            numbers.insert(
+                String::from_utf8(event.unwrap().payload)
+                    .unwrap()
+                    .parse()
+                    .unwrap(),
+            );
         }
     }
-    let next = journal.commit(vec![append("run/0", "goes on")], Durability::Barrier).await.unwrap();
+    let next = journal
+        .commit(vec![append("run/0", "goes on")], Durability::Barrier)
+        .await
+        .unwrap();
     assert!(next[0].position > Position(0));
     journal.close().await;
     numbers
@@ -80,7 +96,8 @@ async fn lost_in(record: &[Deed], cuts: usize) -> usize {
     let mut dice = Dice(99);
     let mut moments: Vec<usize> = (0..cuts).map(|_| dice.roll(record.len() + 1)).collect();
     moments.sort_unstable();
-    let (mut media, mut acknowledged, mut played, mut lost) = (Media::default(), HashSet::new(), 0, 0);
+    let (mut media, mut acknowledged, mut played, mut lost) =
+        (Media::default(), HashSet::new(), 0, 0);
     for moment in moments {
         for deed in &record[played..moment] {
             media.play(deed);
@@ -89,46 +106,82 @@ async fn lost_in(record: &[Deed], cuts: usize) -> usize {
             }
         }
         played = moment;
-        lost += acknowledged.difference(&survivors(&media, &mut dice).await).count();
+        lost += acknowledged
+            .difference(&survivors(&media, &mut dice).await)
+            .count();
     }
     lost
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "one test at a time, each with a runtime of its own")]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "one test at a time, each with a runtime of its own"
+)]
 async fn no_acknowledged_barrier_is_lost_in_a_power_cut() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let record = record(false).await;
-    let syncs = record.iter().filter(|deed| matches!(deed, Deed::Sync { .. })).count();
+    let syncs = record
+        .iter()
+        .filter(|deed| matches!(deed, Deed::Sync { .. }))
+        .count();
     eprintln!("{} deeds, {syncs} syncs", record.len());
     assert_eq!(lost_in(&record, 150).await, 0);
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "one test at a time, each with a runtime of its own")]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "one test at a time, each with a runtime of its own"
+)]
 async fn a_journal_that_does_not_sync_its_barriers_is_caught() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let lost = lost_in(&record(true).await, 60).await;
     eprintln!("{lost} acknowledged commits lost");
     assert!(lost > 0, "the power cut proves nothing");
 }
 
 #[tokio::test]
-#[expect(clippy::await_holding_lock, reason = "one test at a time, each with a runtime of its own")]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "one test at a time, each with a runtime of its own"
+)]
 async fn a_lazy_commit_is_safe_a_moment_later() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     vfs::register();
     let (_dir, path) = place();
-    let faults = Faults { vfs: Some(vfs::NAME.into()), ..Faults::default() };
-    let options =
-        Options { flush_after: Duration::from_millis(50), checkpoint_after: Duration::from_secs(60), faults, ..Options::default() };
+    let faults = Faults {
+        vfs: Some(vfs::NAME.into()),
+        ..Faults::default()
+    };
+    let options = Options {
+        flush_after: Duration::from_millis(50),
+        checkpoint_after: Duration::from_secs(60),
+        faults,
+        ..Options::default()
+    };
     let journal = SqliteJournal::open(&path, options).unwrap();
-    journal.commit(vec![append("run/0", "1")], Durability::Barrier).await.unwrap();
-    journal.commit(vec![append("run/0", "2")], Durability::Lazy).await.unwrap();
+    journal
+        .commit(vec![append("run/0", "1")], Durability::Barrier)
+        .await
+        .unwrap();
+    journal
+        .commit(vec![append("run/0", "2")], Durability::Lazy)
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut media = Media::default();
     vfs::take_record().iter().for_each(|deed| media.play(deed));
     for seed in 0..8 {
-        assert_eq!(survivors(&media, &mut Dice(seed)).await, HashSet::from([1, 2]));
+        assert_eq!(
+            survivors(&media, &mut Dice(seed)).await,
+            HashSet::from([1, 2])
+        );
     }
 }

@@ -73,7 +73,12 @@ impl Media {
     /// Plays the next deed.
     pub(crate) fn play(&mut self, deed: &Deed) {
         match deed {
-            Deed::Write { file, .. } | Deed::Truncate { file, .. } => self.0.entry(file.clone()).or_default().pending.push(deed.clone()),
+            Deed::Write { file, .. } | Deed::Truncate { file, .. } => self
+                .0
+                .entry(file.clone())
+                .or_default()
+                .pending
+                .push(deed.clone()),
             Deed::Sync { file } => {
                 let medium = self.0.entry(file.clone()).or_default();
                 for deed in std::mem::take(&mut medium.pending) {
@@ -135,7 +140,9 @@ macro_rules! real {
 
 fn name(file: *mut sqlite3_file) -> String {
     // SAFETY: `open` put an owned string there.
-    unsafe { CStr::from_ptr((*file.cast::<File>()).name) }.to_string_lossy().into_owned()
+    unsafe { CStr::from_ptr((*file.cast::<File>()).name) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Notes a deed if it succeeded.
@@ -152,22 +159,39 @@ unsafe extern "C" fn close(file: *mut sqlite3_file) -> c_int {
     drop(unsafe { CString::from_raw((*file.cast::<File>()).name) });
     code
 }
-unsafe extern "C" fn read(file: *mut sqlite3_file, into: *mut c_void, len: c_int, at: i64) -> c_int {
+unsafe extern "C" fn read(
+    file: *mut sqlite3_file,
+    into: *mut c_void,
+    len: c_int,
+    at: i64,
+) -> c_int {
     real!(file, xRead, into, len, at)
 }
-unsafe extern "C" fn write_file(file: *mut sqlite3_file, from: *const c_void, len: c_int, at: i64) -> c_int {
+unsafe extern "C" fn write_file(
+    file: *mut sqlite3_file,
+    from: *const c_void,
+    len: c_int,
+    at: i64,
+) -> c_int {
     // One lock around both, so that the record has the order of the files.
     let mut record = RECORD.lock().unwrap();
     let code = real!(file, xWrite, from, len, at);
     if code == ffi::SQLITE_OK {
         // SAFETY: SQLite hands over `len` bytes.
         let bytes = unsafe { std::slice::from_raw_parts(from.cast::<u8>(), len as usize) }.to_vec();
-        record.push(Deed::Write { file: name(file), at: at as usize, bytes });
+        record.push(Deed::Write {
+            file: name(file),
+            at: at as usize,
+            bytes,
+        });
     }
     code
 }
 unsafe extern "C" fn truncate(file: *mut sqlite3_file, len: i64) -> c_int {
-    noted(real!(file, xTruncate, len), || Deed::Truncate { file: name(file), len: len as usize })
+    noted(real!(file, xTruncate, len), || Deed::Truncate {
+        file: name(file),
+        len: len as usize,
+    })
 }
 unsafe extern "C" fn sync(file: *mut sqlite3_file, _flags: c_int) -> c_int {
     // Not passed on: the record says what a medium would hold, and real syncs would only take time.
@@ -194,10 +218,21 @@ unsafe extern "C" fn sector_size(file: *mut sqlite3_file) -> c_int {
 unsafe extern "C" fn characteristics(file: *mut sqlite3_file) -> c_int {
     real!(file, xDeviceCharacteristics)
 }
-unsafe extern "C" fn shm_map(file: *mut sqlite3_file, page: c_int, size: c_int, extend: c_int, out: *mut *mut c_void) -> c_int {
+unsafe extern "C" fn shm_map(
+    file: *mut sqlite3_file,
+    page: c_int,
+    size: c_int,
+    extend: c_int,
+    out: *mut *mut c_void,
+) -> c_int {
     real!(file, xShmMap, page, size, extend, out)
 }
-unsafe extern "C" fn shm_lock(file: *mut sqlite3_file, offset: c_int, n: c_int, flags: c_int) -> c_int {
+unsafe extern "C" fn shm_lock(
+    file: *mut sqlite3_file,
+    offset: c_int,
+    n: c_int,
+    flags: c_int,
+) -> c_int {
     real!(file, xShmLock, offset, n, flags)
 }
 unsafe extern "C" fn shm_barrier(file: *mut sqlite3_file) {
@@ -253,9 +288,15 @@ unsafe extern "C" fn open(
     // even when opening failed.
     unsafe {
         (*file).pMethods = std::ptr::null();
-        let code = (*vfs).xOpen.map_or(ffi::SQLITE_CANTOPEN, |open| open(vfs, path, real(file), flags, out));
+        let code = (*vfs).xOpen.map_or(ffi::SQLITE_CANTOPEN, |open| {
+            open(vfs, path, real(file), flags, out)
+        });
         if code == ffi::SQLITE_OK {
-            let name = if path.is_null() { CString::default() } else { CStr::from_ptr(path).to_owned() };
+            let name = if path.is_null() {
+                CString::default()
+            } else {
+                CStr::from_ptr(path).to_owned()
+            };
             (*file.cast::<File>()).name = name.into_raw();
             (*file).pMethods = &METHODS;
         }
@@ -266,9 +307,17 @@ unsafe extern "C" fn open(
 unsafe extern "C" fn delete(_: *mut sqlite3_vfs, path: *const c_char, sync_dir: c_int) -> c_int {
     let vfs = unix();
     // SAFETY: passed on as it came.
-    let code = unsafe { (*vfs).xDelete.map_or(ffi::SQLITE_IOERR_DELETE, |delete| delete(vfs, path, sync_dir)) };
+    let code = unsafe {
+        (*vfs).xDelete.map_or(ffi::SQLITE_IOERR_DELETE, |delete| {
+            delete(vfs, path, sync_dir)
+        })
+    };
     // SAFETY: SQLite hands over a C string.
-    noted(code, || Deed::Delete { file: unsafe { CStr::from_ptr(path) }.to_string_lossy().into_owned() })
+    noted(code, || Deed::Delete {
+        file: unsafe { CStr::from_ptr(path) }
+            .to_string_lossy()
+            .into_owned(),
+    })
 }
 
 /// Makes the layer known to SQLite, once.

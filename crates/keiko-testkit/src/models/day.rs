@@ -51,7 +51,11 @@ impl Day {
     /// Another status.
     #[must_use]
     pub fn status(status: u16) -> StatusDay {
-        StatusDay { status, retry_after: None, body: None }
+        StatusDay {
+            status,
+            retry_after: None,
+            body: None,
+        }
     }
 }
 

@@ -67,7 +67,10 @@ impl Turn {
     /// Says something.
     #[must_use]
     pub fn text(text: &str) -> Turn {
-        Turn { text: Some(text.to_owned()), ..Turn::default() }
+        Turn {
+            text: Some(text.to_owned()),
+            ..Turn::default()
+        }
     }
     /// Calls a tool.
     #[must_use]
@@ -77,7 +80,11 @@ impl Turn {
     /// Calls a further tool in the same turn.
     #[must_use]
     pub fn and_call(mut self, name: &str, arguments: &str) -> Turn {
-        self.calls.push(Call { id: None, name: name.to_owned(), arguments: arguments.to_owned() });
+        self.calls.push(Call {
+            id: None,
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+        });
         self
     }
     /// Thinks first.
@@ -113,12 +120,18 @@ impl Request {
     /// The value of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
     }
     /// How many answers of the model the conversation holds: the number of the turn, from 0.
     #[must_use]
     pub fn turn(&self) -> usize {
-        self.messages().iter().filter(|m| m["role"] == "assistant").count()
+        self.messages()
+            .iter()
+            .filter(|m| m["role"] == "assistant")
+            .count()
     }
     /// The messages.
     #[must_use]
@@ -129,8 +142,15 @@ impl Request {
     #[must_use]
     pub fn last_results(&self) -> Vec<String> {
         let messages = self.messages();
-        let since = messages.iter().rposition(|m| m["role"] == "assistant").map_or(0, |at| at + 1);
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let since = messages
+            .iter()
+            .rposition(|m| m["role"] == "assistant")
+            .map_or(0, |at| at + 1);
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
         let of = |message: &Value| -> Vec<String> {
             match message["role"].as_str() {
                 Some("tool") => vec![text(&message["content"])],
@@ -148,8 +168,19 @@ impl Request {
     /// The names of the tools on offer.
     #[must_use]
     pub fn tools(&self) -> Vec<String> {
-        let name = |tool: &Value| tool["name"].as_str().or(tool["function"]["name"].as_str()).unwrap_or_default().to_owned();
-        self.body["tools"].as_array().into_iter().flatten().map(name).collect()
+        let name = |tool: &Value| {
+            tool["name"]
+                .as_str()
+                .or(tool["function"]["name"].as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        self.body["tools"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(name)
+            .collect()
     }
 }
 

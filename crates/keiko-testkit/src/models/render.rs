@@ -27,8 +27,15 @@ pub(super) fn whole(family: Family, turn: &Turn, model: &str, number: usize) -> 
             "usage": chat_usage(turn),
         }),
         Family::Messages => {
-            let reasoning = turn.reasoning.iter().map(|t| json!({"type": "thinking", "thinking": t, "signature": "c2ln"}));
-            let text = turn.text.iter().chain(&turn.refusal).map(|t| json!({"type": "text", "text": t}));
+            let reasoning = turn
+                .reasoning
+                .iter()
+                .map(|t| json!({"type": "thinking", "thinking": t, "signature": "c2ln"}));
+            let text = turn
+                .text
+                .iter()
+                .chain(&turn.refusal)
+                .map(|t| json!({"type": "text", "text": t}));
             let calls = calls().map(|(i, c)| {
                 let input: Value = serde_json::from_str(&c.arguments).unwrap_or_default();
                 json!({"type": "tool_use", "id": id(c, number, i), "name": c.name, "input": input})
@@ -86,12 +93,17 @@ fn stop(family: Family, turn: &Turn) -> String {
 }
 
 fn id(call: &Call, number: usize, index: usize) -> String {
-    call.id.clone().unwrap_or_else(|| format!("call_{number}_{index}"))
+    call.id
+        .clone()
+        .unwrap_or_else(|| format!("call_{number}_{index}"))
 }
 
 fn pieces(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
-    chars.chunks(PIECE).map(|piece| piece.iter().collect()).collect()
+    chars
+        .chunks(PIECE)
+        .map(|piece| piece.iter().collect())
+        .collect()
 }
 
 fn chat(turn: &Turn, model: &str, number: usize) -> Vec<String> {
@@ -102,9 +114,15 @@ fn chat(turn: &Turn, model: &str, number: usize) -> Vec<String> {
         out.push(format!("data: {chunk}\n\n"));
     };
     push(json!({"role": "assistant", "content": ""}), None);
-    let fields = [("reasoning_content", &turn.reasoning), ("content", &turn.text), ("refusal", &turn.refusal)];
+    let fields = [
+        ("reasoning_content", &turn.reasoning),
+        ("content", &turn.text),
+        ("refusal", &turn.refusal),
+    ];
     for (field, text) in fields {
-        pieces(text.as_deref().unwrap_or_default()).iter().for_each(|piece| push(json!({field: piece}), None));
+        pieces(text.as_deref().unwrap_or_default())
+            .iter()
+            .for_each(|piece| push(json!({field: piece}), None));
     }
     for (index, call) in turn.calls.iter().enumerate() {
         push(
@@ -113,10 +131,21 @@ fn chat(turn: &Turn, model: &str, number: usize) -> Vec<String> {
             None,
         );
     }
-    let arguments: Vec<Vec<String>> = turn.calls.iter().map(|call| pieces(&call.arguments)).collect();
+    let arguments: Vec<Vec<String>> = turn
+        .calls
+        .iter()
+        .map(|call| pieces(&call.arguments))
+        .collect();
     for round in 0..arguments.iter().map(Vec::len).max().unwrap_or(0) {
-        for (index, piece) in arguments.iter().enumerate().filter_map(|(i, all)| Some((i, all.get(round)?))) {
-            push(json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}), None);
+        for (index, piece) in arguments
+            .iter()
+            .enumerate()
+            .filter_map(|(i, all)| Some((i, all.get(round)?)))
+        {
+            push(
+                json!({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}),
+                None,
+            );
         }
     }
     push(json!({}), Some(stop(Family::Chat, turn)));
@@ -128,7 +157,12 @@ fn chat(turn: &Turn, model: &str, number: usize) -> Vec<String> {
 
 fn messages(turn: &Turn, model: &str, number: usize) -> Vec<String> {
     let mut out = Vec::new();
-    let mut push = |event: Value| out.push(format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default()));
+    let mut push = |event: Value| {
+        out.push(format!(
+            "event: {}\ndata: {event}\n\n",
+            event["type"].as_str().unwrap_or_default()
+        ))
+    };
     let mut usage = messages_usage(turn);
     usage["output_tokens"] = json!(1);
     push(
@@ -139,25 +173,44 @@ fn messages(turn: &Turn, model: &str, number: usize) -> Vec<String> {
     let mut index = 0;
     let mut block = |start: Value, deltas: Vec<Value>| {
         push(json!({"type": "content_block_start", "index": index, "content_block": start}));
-        deltas.into_iter().for_each(|delta| push(json!({"type": "content_block_delta", "index": index, "delta": delta})));
+        deltas.into_iter().for_each(|delta| {
+            push(json!({"type": "content_block_delta", "index": index, "delta": delta}))
+        });
         push(json!({"type": "content_block_stop", "index": index}));
         index += 1;
     };
     if let Some(text) = &turn.reasoning {
-        let mut deltas: Vec<Value> = pieces(text).iter().map(|p| json!({"type": "thinking_delta", "thinking": p})).collect();
+        let mut deltas: Vec<Value> = pieces(text)
+            .iter()
+            .map(|p| json!({"type": "thinking_delta", "thinking": p}))
+            .collect();
         deltas.push(json!({"type": "signature_delta", "signature": "c2ln"}));
-        block(json!({"type": "thinking", "thinking": "", "signature": ""}), deltas);
+        block(
+            json!({"type": "thinking", "thinking": "", "signature": ""}),
+            deltas,
+        );
     }
     for text in turn.text.iter().chain(&turn.refusal) {
-        let deltas = pieces(text).iter().map(|p| json!({"type": "text_delta", "text": p})).collect();
+        let deltas = pieces(text)
+            .iter()
+            .map(|p| json!({"type": "text_delta", "text": p}))
+            .collect();
         block(json!({"type": "text", "text": ""}), deltas);
     }
     for (at, call) in turn.calls.iter().enumerate() {
-        let deltas = pieces(&call.arguments).iter().map(|p| json!({"type": "input_json_delta", "partial_json": p})).collect();
-        block(json!({"type": "tool_use", "id": id(call, number, at), "name": call.name, "input": {}}), deltas);
+        let deltas = pieces(&call.arguments)
+            .iter()
+            .map(|p| json!({"type": "input_json_delta", "partial_json": p}))
+            .collect();
+        block(
+            json!({"type": "tool_use", "id": id(call, number, at), "name": call.name, "input": {}}),
+            deltas,
+        );
     }
-    push(json!({"type": "message_delta", "delta": {"stop_reason": stop(Family::Messages, turn), "stop_sequence": null},
-        "usage": {"output_tokens": tokens(turn).2}}));
+    push(
+        json!({"type": "message_delta", "delta": {"stop_reason": stop(Family::Messages, turn), "stop_sequence": null},
+        "usage": {"output_tokens": tokens(turn).2}}),
+    );
     push(json!({"type": "message_stop"}));
     out
 }

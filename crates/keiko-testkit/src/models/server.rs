@@ -43,14 +43,29 @@ struct Seen {
 
 impl Shared {
     fn new(script: Script) -> Arc<Shared> {
-        let rendered = |family, turn: &Turn, at| Bytes::from(render::frames(family, turn, "fake", at).concat());
+        let rendered = |family, turn: &Turn, at| {
+            Bytes::from(render::frames(family, turn, "fake", at).concat())
+        };
         let fast = match &script.0 {
-            Kind::Fast(turns) | Kind::Paced(_, turns) => {
-                turns.iter().enumerate().map(|(at, t)| (rendered(Family::Chat, t, at), rendered(Family::Messages, t, at))).collect()
-            }
+            Kind::Fast(turns) | Kind::Paced(_, turns) => turns
+                .iter()
+                .enumerate()
+                .map(|(at, t)| {
+                    (
+                        rendered(Family::Chat, t, at),
+                        rendered(Family::Messages, t, at),
+                    )
+                })
+                .collect(),
             _ => Vec::new(),
         };
-        Arc::new(Shared { script, fast, next: AtomicUsize::new(0), connections: AtomicUsize::new(0), seen: Mutex::default() })
+        Arc::new(Shared {
+            script,
+            fast,
+            next: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            seen: Mutex::default(),
+        })
     }
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
@@ -69,16 +84,25 @@ impl FakeModelServer {
         let shared = Shared::new(script);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = shared.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name("fake-models".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = serve(listener, served) => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(FakeModelServer { addr, shared, stop: Some(stop), thread: Some(thread) })
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name("fake-models".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        _ = serve(listener, served) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(FakeModelServer {
+            addr,
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// The address.
@@ -117,7 +141,11 @@ impl FakeModelServer {
     /// When a request broke a rule.
     pub fn assert_valid(&self) {
         let violations: Vec<String> = self.violations().iter().map(ToString::to_string).collect();
-        assert!(violations.is_empty(), "requests that a real vendor would refuse:\n{}", violations.join("\n"));
+        assert!(
+            violations.is_empty(),
+            "requests that a real vendor would refuse:\n{}",
+            violations.join("\n")
+        );
     }
 }
 
@@ -138,7 +166,10 @@ pub fn serve_blocking(addr: SocketAddr, script: Script) -> io::Result<()> {
     let listener = TcpListener::bind(addr)?;
     listener.set_nonblocking(true)?;
     let shared = Shared::new(script);
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(listener, shared))
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(listener, shared))
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
@@ -152,10 +183,18 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
 }
 
 fn app(shared: Arc<Shared>) -> Router {
-    Router::new().fallback(handle).layer(DefaultBodyLimit::max(MAX_REQUEST)).with_state(shared)
+    Router::new()
+        .fallback(handle)
+        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .with_state(shared)
 }
 
-async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
     let path = uri.path();
     let family = if path.ends_with("/chat/completions") {
         Family::Chat
@@ -174,8 +213,16 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
             _ => number % shared.fast.len(),
         };
         let (chat, messages) = &shared.fast[at];
-        let bytes = if family == Family::Chat { chat } else { messages };
-        return respond(StatusCode::OK, "text/event-stream", Body::from(bytes.clone()));
+        let bytes = if family == Family::Chat {
+            chat
+        } else {
+            messages
+        };
+        return respond(
+            StatusCode::OK,
+            "text/event-stream",
+            Body::from(bytes.clone()),
+        );
     }
     let parsed = serde_json::from_slice(&body);
     let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -183,16 +230,24 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
         number,
         family,
         path: path.to_owned(),
-        headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+            .collect(),
         body: parsed.unwrap_or_default(),
     };
     let turn = match &shared.script.0 {
-        Kind::Turns(turns) | Kind::Fast(turns) | Kind::Paced(_, turns) => turns.get(number).cloned(),
+        Kind::Turns(turns) | Kind::Fast(turns) | Kind::Paced(_, turns) => {
+            turns.get(number).cloned()
+        }
         Kind::Policy(policy) => Some(policy(&request)),
     };
     let mut violations = validate::check(&request);
     if turn.is_none() {
-        violations.push(Violation { request: number, what: "a request too many for the script".to_owned() });
+        violations.push(Violation {
+            request: number,
+            what: "a request too many for the script".to_owned(),
+        });
     }
     let model = request.body["model"].as_str().unwrap_or("fake").to_owned();
     {
@@ -202,21 +257,35 @@ async fn handle(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap,
     }
     match turn {
         Some(turn) => answer(family, &turn, &model, number).await,
-        None => json_body(StatusCode::INTERNAL_SERVER_ERROR, &render::error(family, "server_error", "the script is over")),
+        None => json_body(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &render::error(family, "server_error", "the script is over"),
+        ),
     }
 }
 
 /// How many answers of the model a request holds, without parsing it: inside a text the quotes would be escaped.
 fn answers_in(body: &[u8]) -> usize {
     const ANSWER: &[u8] = br#""role":"assistant""#;
-    body.windows(ANSWER.len()).filter(|window| *window == ANSWER).count()
+    body.windows(ANSWER.len())
+        .filter(|window| *window == ANSWER)
+        .count()
 }
 
 fn other(path: &str) -> Response<Body> {
     match path {
-        "/api/tags" => json_body(StatusCode::OK, &json!({"models": [{"name": "fake:latest", "size": 1}]})),
-        "/v1/models" => json_body(StatusCode::OK, &json!({"object": "list", "data": [{"id": "fake", "object": "model"}]})),
-        _ => json_body(StatusCode::NOT_FOUND, &json!({"error": {"message": "no such path"}})),
+        "/api/tags" => json_body(
+            StatusCode::OK,
+            &json!({"models": [{"name": "fake:latest", "size": 1}]}),
+        ),
+        "/v1/models" => json_body(
+            StatusCode::OK,
+            &json!({"object": "list", "data": [{"id": "fake", "object": "model"}]}),
+        ),
+        _ => json_body(
+            StatusCode::NOT_FOUND,
+            &json!({"error": {"message": "no such path"}}),
+        ),
     }
 }
 
@@ -245,11 +314,25 @@ async fn answer(family: Family, turn: &Turn, model: &str, number: usize) -> Resp
     let mut steps = Vec::new();
     match &turn.day {
         Day::Good => steps.extend(frames().into_iter().flat_map(halves)),
-        Day::ByteByByte => steps.extend(frames().concat().into_bytes().into_iter().map(|byte| Step::Send(vec![byte]))),
+        Day::ByteByByte => steps.extend(
+            frames()
+                .concat()
+                .into_bytes()
+                .into_iter()
+                .map(|byte| Step::Send(vec![byte])),
+        ),
         Day::Status(day) => {
-            let kind = if day.status == 529 { "overloaded_error" } else { "error_of_the_fake" };
-            let body = day.body.clone().unwrap_or_else(|| render::error(family, kind, "so it is today").to_string());
-            let status = StatusCode::from_u16(day.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let kind = if day.status == 529 {
+                "overloaded_error"
+            } else {
+                "error_of_the_fake"
+            };
+            let body = day
+                .body
+                .clone()
+                .unwrap_or_else(|| render::error(family, kind, "so it is today").to_string());
+            let status =
+                StatusCode::from_u16(day.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let mut response = respond(status, "application/json", Body::from(body));
             if let Some(value) = day.retry_after.as_ref().and_then(|v| v.parse().ok()) {
                 response.headers_mut().insert(header::RETRY_AFTER, value);
@@ -278,9 +361,22 @@ async fn answer(family: Family, turn: &Turn, model: &str, number: usize) -> Resp
             steps.extend(cut(*at).into_iter().flat_map(halves));
             steps.push(Step::Wait(*wait));
         }
-        Day::Html => return respond(StatusCode::OK, "text/html; charset=utf-8", Body::from("<html><body>Welcome</body></html>")),
-        Day::JsonError => return json_body(StatusCode::OK, &render::error(family, "invalid_request_error", "so it is today")),
-        Day::Whole => return json_body(StatusCode::OK, &render::whole(family, turn, model, number)),
+        Day::Html => {
+            return respond(
+                StatusCode::OK,
+                "text/html; charset=utf-8",
+                Body::from("<html><body>Welcome</body></html>"),
+            );
+        }
+        Day::JsonError => {
+            return json_body(
+                StatusCode::OK,
+                &render::error(family, "invalid_request_error", "so it is today"),
+            );
+        }
+        Day::Whole => {
+            return json_body(StatusCode::OK, &render::whole(family, turn, model, number));
+        }
         Day::ErrorEvent(at, kind) => {
             steps.extend(cut(*at).into_iter().flat_map(halves));
             steps.push(Step::Send(render::error_frame(family, kind).into_bytes()));
@@ -293,7 +389,10 @@ async fn answer(family: Family, turn: &Turn, model: &str, number: usize) -> Resp
 /// A frame in two chunks, cut in the middle, wherever that is: within a line, a word, a character.
 fn halves(frame: String) -> [Step; 2] {
     let mut bytes = frame.into_bytes();
-    let middle = bytes.iter().position(|b| *b >= 0x80).map_or(bytes.len() / 2, |at| at + 1);
+    let middle = bytes
+        .iter()
+        .position(|b| *b >= 0x80)
+        .map_or(bytes.len() / 2, |at| at + 1);
     let second = bytes.split_off(middle);
     [Step::Send(bytes), Step::Send(second)]
 }

@@ -33,19 +33,35 @@ pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::E
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
-    Written::deserialize(from).map(read).map_err(|_| D::Error::custom("this is no path"))
+    Written::deserialize(from)
+        .map(read)
+        .map_err(|_| D::Error::custom("this is no path"))
 }
 
 /// The same for lists.
 pub(super) mod many {
-    use super::{Deserialize as _, Deserializer, PathBuf, Serialize as _, Serializer, Written, read, written};
+    use super::{
+        Deserialize as _, Deserializer, PathBuf, Serialize as _, Serializer, Written, read, written,
+    };
 
-    pub(in super::super) fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
-        paths.iter().map(|path| written(path)).collect::<Vec<_>>().serialize(to)
+    pub(in super::super) fn serialize<S: Serializer>(
+        paths: &[PathBuf],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        paths
+            .iter()
+            .map(|path| written(path))
+            .collect::<Vec<_>>()
+            .serialize(to)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
-        Ok(Vec::<Written>::deserialize(from)?.into_iter().map(read).collect())
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(Vec::<Written>::deserialize(from)?
+            .into_iter()
+            .map(read)
+            .collect())
     }
 }
 
@@ -63,9 +79,18 @@ mod tests {
 
     #[test]
     fn every_name_comes_back() {
-        for name in [&b"a/b c"[..], "\u{fc}".as_bytes(), b"in\xffvalid", b"new\nline"] {
+        for name in [
+            &b"a/b c"[..],
+            "\u{fc}".as_bytes(),
+            b"in\xffvalid",
+            b"new\nline",
+        ] {
             let path = PathBuf::from(OsString::from_vec(name.to_vec()));
-            let text = serde_json::to_string(&Record { path: path.clone(), all: vec![path.clone()] }).unwrap();
+            let text = serde_json::to_string(&Record {
+                path: path.clone(),
+                all: vec![path.clone()],
+            })
+            .unwrap();
             let back: Record = serde_json::from_str(&text).unwrap();
             assert_eq!((back.path, back.all), (path.clone(), vec![path]));
         }

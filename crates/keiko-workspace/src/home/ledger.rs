@@ -73,8 +73,17 @@ impl Ledger {
         let path = dir.join("ledger.json");
         match std::fs::read(&path) {
             Ok(bytes) => {
-                let odd = |e| Fault::new(Code(5136), format!("the record of what was applied cannot be read: {e}")).at(path.display());
-                Ok(Some(Ledger { record: serde_json::from_slice(&bytes).map_err(odd)?, dir }))
+                let odd = |e| {
+                    Fault::new(
+                        Code(5136),
+                        format!("the record of what was applied cannot be read: {e}"),
+                    )
+                    .at(path.display())
+                };
+                Ok(Some(Ledger {
+                    record: serde_json::from_slice(&bytes).map_err(odd)?,
+                    dir,
+                }))
             }
             // A crash before anything was written into the user's folder.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -83,7 +92,12 @@ impl Ledger {
     }
 
     /// Keeps what will be replaced, and writes down what will be done.
-    pub(super) fn begin(applied: &Path, root: PathBuf, tree: TreeId, plan: &Plan) -> Result<Ledger, Fault> {
+    pub(super) fn begin(
+        applied: &Path,
+        root: PathBuf,
+        tree: TreeId,
+        plan: &Plan,
+    ) -> Result<Ledger, Fault> {
         let number = numbers(applied).last().map_or(1, |n| n + 1);
         let dir = applied.join(number.to_string());
         std::fs::create_dir_all(&dir).map_err(|e| io_fault("make a folder", &dir, &e))?;
@@ -95,9 +109,20 @@ impl Ledger {
             };
             write_atomically(&dir.join(index.to_string()), kept)?;
         }
-        let line = |d: &Deed| Line { path: d.path.clone(), kind: d.kind, before: d.before.mark(), after: d.after.mark() };
+        let line = |d: &Deed| Line {
+            path: d.path.clone(),
+            kind: d.kind,
+            before: d.before.mark(),
+            after: d.after.mark(),
+        };
         let new_folders = new_folders(&root, plan);
-        let record = Record { status: Status::Applying, root, tree, files: plan.deeds.iter().map(line).collect(), new_folders };
+        let record = Record {
+            status: Status::Applying,
+            root,
+            tree,
+            files: plan.deeds.iter().map(line).collect(),
+            new_folders,
+        };
         let mut ledger = Ledger { dir, record };
         ledger.set(Status::Applying)?;
         Ok(ledger)
@@ -113,8 +138,12 @@ impl Ledger {
 
     pub(super) fn set(&mut self, status: Status) -> Result<(), Fault> {
         self.record.status = status;
-        let bytes = serde_json::to_vec(&self.record)
-            .map_err(|e| Fault::new(Code(5136), format!("the record of what is applied cannot be written: {e}")))?;
+        let bytes = serde_json::to_vec(&self.record).map_err(|e| {
+            Fault::new(
+                Code(5136),
+                format!("the record of what is applied cannot be written: {e}"),
+            )
+        })?;
         write_atomically(&self.dir.join("ledger.json"), &bytes)
     }
 
@@ -122,9 +151,11 @@ impl Ledger {
     pub(super) fn carry_out(&self, plan: &Plan) -> Result<(), Fault> {
         for deed in &plan.deeds {
             if Seen::at(&self.record.root, &deed.path)? != deed.before {
-                return Err(
-                    Fault::new(Code(5131), "a file changed while it was being applied; everything was put back").at(deed.path.display())
-                );
+                return Err(Fault::new(
+                    Code(5131),
+                    "a file changed while it was being applied; everything was put back",
+                )
+                .at(deed.path.display()));
             }
             put(&self.record.root, &deed.path, &deed.after)?;
         }
@@ -144,8 +175,12 @@ impl Ledger {
             return Ok(());
         }
         touched.truncate(20);
-        let what = format!("these files were changed since they were applied: {}", touched.join(", "));
-        Err(Fault::new(Code(5133), what).hint("nothing was written; put your changes aside (git stash), then undo again"))
+        let what = format!(
+            "these files were changed since they were applied: {}",
+            touched.join(", ")
+        );
+        Err(Fault::new(Code(5133), what)
+            .hint("nothing was written; put your changes aside (git stash), then undo again"))
     }
 
     /// Puts everything back. Files that are neither as before nor as applied are left alone, and named.
@@ -172,8 +207,13 @@ impl Ledger {
         if odd.is_empty() {
             return Ok(());
         }
-        let what = format!("these files were changed in between and are left as they are: {}", odd.join(", "));
-        Err(Fault::new(Code(5133), what).at(self.dir.display()).hint("what stood there before is kept in this folder"))
+        let what = format!(
+            "these files were changed in between and are left as they are: {}",
+            odd.join(", ")
+        );
+        Err(Fault::new(Code(5133), what)
+            .at(self.dir.display())
+            .hint("what stood there before is kept in this folder"))
     }
 
     fn kept(&self, index: usize, before: &Mark) -> Result<Seen, Fault> {
@@ -181,11 +221,16 @@ impl Ledger {
         let read = || std::fs::read(&path).map_err(|e| io_fault("read", &path, &e));
         let seen = match before {
             Mark::Missing | Mark::Other => return Ok(Seen::Missing),
-            Mark::File { executable, .. } => Seen::File { bytes: read()?, executable: *executable },
+            Mark::File { executable, .. } => Seen::File {
+                bytes: read()?,
+                executable: *executable,
+            },
             Mark::Link { .. } => Seen::Link(read()?),
         };
         if seen.mark() != *before {
-            return Err(Fault::new(Code(5136), "what was kept of a file is damaged").at(path.display()));
+            return Err(
+                Fault::new(Code(5136), "what was kept of a file is damaged").at(path.display())
+            );
         }
         Ok(seen)
     }
@@ -202,7 +247,10 @@ impl Ledger {
             if Seen::at(&self.record.root, &line.path)?.mark() == line.before {
                 already += 1;
             } else {
-                changes.push(Change { path: line.path.clone(), kind: turn(line.kind) });
+                changes.push(Change {
+                    path: line.path.clone(),
+                    kind: turn(line.kind),
+                });
             }
         }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -212,7 +260,9 @@ impl Ledger {
 
 fn numbers(applied: &Path) -> Vec<u32> {
     let entries = std::fs::read_dir(applied).into_iter().flatten().flatten();
-    let mut numbers: Vec<u32> = entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    let mut numbers: Vec<u32> = entries
+        .filter_map(|e| e.file_name().to_str()?.parse().ok())
+        .collect();
     numbers.sort_unstable();
     numbers
 }
@@ -262,16 +312,29 @@ fn put(root: &Path, path: &Path, seen: &Seen) -> Result<(), Fault> {
         match seen {
             Seen::Link(target) => std::os::unix::fs::symlink(OsStr::from_bytes(target), &new)?,
             Seen::File { bytes, executable } => {
-                let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&new)?;
+                let mut file = std::fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .open(&new)?;
                 file.write_all(bytes)?;
-                let kept = old.as_ref().filter(|m| m.is_file()).map_or(0o644, |m| m.permissions().mode() & 0o777);
-                let mode = if *executable { kept | ((kept & 0o444) >> 2) } else { kept & !0o111 };
+                let kept = old
+                    .as_ref()
+                    .filter(|m| m.is_file())
+                    .map_or(0o644, |m| m.permissions().mode() & 0o777);
+                let mode = if *executable {
+                    kept | ((kept & 0o444) >> 2)
+                } else {
+                    kept & !0o111
+                };
                 file.set_permissions(std::fs::Permissions::from_mode(mode))?;
                 file.sync_all()?;
             }
             Seen::Missing | Seen::Other => {}
         }
-        if let Some(owner) = owner.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
+        if let Some(owner) = owner
+            .as_ref()
+            .filter(|_| rustix::process::geteuid().is_root())
+        {
             std::os::unix::fs::lchown(&new, Some(owner.uid()), Some(owner.gid()))?;
         }
         std::fs::rename(&new, &full)
@@ -291,11 +354,21 @@ fn make_folders(root: &Path, path: &Path) -> Result<(), Fault> {
         at.push(part);
         match at.symlink_metadata() {
             Ok(meta) if meta.is_dir() => continue,
-            Ok(_) => return Err(Fault::new(Code(5131), "something that is not a folder stands in the way").at(at.display())),
+            Ok(_) => {
+                return Err(Fault::new(
+                    Code(5131),
+                    "something that is not a folder stands in the way",
+                )
+                .at(at.display()));
+            }
             Err(_) => std::fs::create_dir(&at).map_err(|e| io_fault("make a folder", &at, &e))?,
         }
-        if let (true, Ok(meta)) = (rustix::process::geteuid().is_root(), above.symlink_metadata()) {
-            std::os::unix::fs::lchown(&at, Some(meta.uid()), Some(meta.gid())).map_err(|e| io_fault("hand over", &at, &e))?;
+        if let (true, Ok(meta)) = (
+            rustix::process::geteuid().is_root(),
+            above.symlink_metadata(),
+        ) {
+            std::os::unix::fs::lchown(&at, Some(meta.uid()), Some(meta.gid()))
+                .map_err(|e| io_fault("hand over", &at, &e))?;
         }
     }
     Ok(())
@@ -303,7 +376,11 @@ fn make_folders(root: &Path, path: &Path) -> Result<(), Fault> {
 
 /// As git does: a folder without files is not kept.
 fn remove_empty_parents(root: &Path, path: &Path) {
-    for parent in path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
+    for parent in path
+        .ancestors()
+        .skip(1)
+        .filter(|p| !p.as_os_str().is_empty())
+    {
         if std::fs::remove_dir(root.join(parent)).is_err() {
             break;
         }

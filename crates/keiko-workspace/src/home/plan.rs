@@ -95,32 +95,58 @@ impl Plan {
     ) -> Result<Plan, Fault> {
         let mut files: BTreeMap<PathBuf, Sides> = BTreeMap::new();
         for entry in differences(git, repo, base, result)? {
-            files.insert(entry.path, Sides { first: entry.old, applied: None, new: entry.new });
+            files.insert(
+                entry.path,
+                Sides {
+                    first: entry.old,
+                    applied: None,
+                    new: entry.new,
+                },
+            );
         }
         if let Some(applied) = applied {
             for entry in differences(git, repo, base, applied)? {
                 let (first, was) = (entry.old, entry.new);
-                let sides = files.entry(entry.path).or_insert_with(|| Sides { new: first.clone(), first, applied: None });
+                let sides = files.entry(entry.path).or_insert_with(|| Sides {
+                    new: first.clone(),
+                    first,
+                    applied: None,
+                });
                 sides.applied = Some(was);
             }
         }
         let mut plan = Plan::default();
-        let gone: BTreeSet<&Path> = files.iter().filter(|(_, sides)| sides.new.mode == 0).map(|(path, _)| path.as_path()).collect();
+        let gone: BTreeSet<&Path> = files
+            .iter()
+            .filter(|(_, sides)| sides.new.mode == 0)
+            .map(|(path, _)| path.as_path())
+            .collect();
         for (path, sides) in &files {
-            let old = if stands(git, repo, root, path, sides)? { sides.applied.as_ref() } else { None };
+            let old = if stands(git, repo, root, path, sides)? {
+                sides.applied.as_ref()
+            } else {
+                None
+            };
             let old = old.unwrap_or(&sides.first).clone();
             if (old.mode, &old.blob) == (sides.new.mode, &sides.new.blob) {
                 plan.already += u32::from(sides.applied.is_some());
                 continue;
             }
-            let entry = Entry { path: path.clone(), old, new: sides.new.clone() };
+            let entry = Entry {
+                path: path.clone(),
+                old,
+                new: sides.new.clone(),
+            };
             match decide(git, repo, root, &entry, &gone)? {
                 Decision::Already => plan.already += 1,
-                Decision::Conflict(why) => plan.conflicts.push(format!("{}: {why}", path.display())),
+                Decision::Conflict(why) => {
+                    plan.conflicts.push(format!("{}: {why}", path.display()))
+                }
                 Decision::Do(deed) => plan.deeds.push(deed),
             }
         }
-        plan.deeds.sort_by_key(|d| (d.kind != ChangeKind::Deleted, d.path.clone()));
+        plan.deeds
+            .sort_by_key(|d| (d.kind != ChangeKind::Deleted, d.path.clone()));
         Ok(plan)
     }
 
@@ -133,18 +159,46 @@ impl Plan {
         if !self.conflicts.is_empty() {
             let shown: Vec<&str> = self.conflicts.iter().take(20).map(String::as_str).collect();
             let hint = "nothing was written; commit or move your own changes to these files away, then apply again";
-            let what = format!("{} file(s) in the way: {}", self.conflicts.len(), shown.join("; "));
+            let what = format!(
+                "{} file(s) in the way: {}",
+                self.conflicts.len(),
+                shown.join("; ")
+            );
             return Err(Fault::new(Code(5131), what).hint(hint));
         }
-        let mut changes: Vec<Change> = self.deeds.iter().map(|d| Change { path: d.path.clone(), kind: d.kind }).collect();
+        let mut changes: Vec<Change> = self
+            .deeds
+            .iter()
+            .map(|d| Change {
+                path: d.path.clone(),
+                kind: d.kind,
+            })
+            .collect();
         changes.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(ApplyReport { changes, already: self.already })
+        Ok(ApplyReport {
+            changes,
+            already: self.already,
+        })
     }
 }
 
 /// The files in which two trees differ.
-fn differences(git: &HostGit, repo: &Path, from: &TreeId, to: &TreeId) -> Result<Vec<Entry>, Fault> {
-    let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", &from.0, &to.0];
+fn differences(
+    git: &HostGit,
+    repo: &Path,
+    from: &TreeId,
+    to: &TreeId,
+) -> Result<Vec<Entry>, Fault> {
+    let args = [
+        "diff-tree",
+        "-r",
+        "-z",
+        "--raw",
+        "--no-renames",
+        "--full-index",
+        &from.0,
+        &to.0,
+    ];
     let said = git.call(repo, args).try_run()?;
     if !said.ok {
         return Err(Fault::new(Code(5135), "the result is not there to be applied").at(&to.0));
@@ -154,8 +208,16 @@ fn differences(git: &HostGit, repo: &Path, from: &TreeId, to: &TreeId) -> Result
 
 /// Whether the user's file has what was applied last, perhaps with changes of the user's own: taking it back would change
 /// something in it.
-fn stands(git: &HostGit, repo: &Path, root: &Path, path: &Path, sides: &Sides) -> Result<bool, Fault> {
-    let Some(applied) = sides.applied.as_ref().filter(|_| is_harmless(path)) else { return Ok(false) };
+fn stands(
+    git: &HostGit,
+    repo: &Path,
+    root: &Path,
+    path: &Path,
+    sides: &Sides,
+) -> Result<bool, Fault> {
+    let Some(applied) = sides.applied.as_ref().filter(|_| is_harmless(path)) else {
+        return Ok(false);
+    };
     if applied.mode == 0o160_000 || sides.first.mode == 0o160_000 {
         return Ok(true);
     }
@@ -178,7 +240,13 @@ enum Decision {
     Do(Deed),
 }
 
-fn decide(git: &HostGit, repo: &Path, root: &Path, entry: &Entry, gone: &BTreeSet<&Path>) -> Result<Decision, Fault> {
+fn decide(
+    git: &HostGit,
+    repo: &Path,
+    root: &Path,
+    entry: &Entry,
+    gone: &BTreeSet<&Path>,
+) -> Result<Decision, Fault> {
     if !is_harmless(&entry.path) {
         return Ok(Decision::Conflict("a path that is never written"));
     }
@@ -194,7 +262,8 @@ fn decide(git: &HostGit, repo: &Path, root: &Path, entry: &Entry, gone: &BTreeSe
     }
     let mut user = Seen::at(root, &entry.path)?;
     // What stands in the way of a new folder, a file or a link, may be a part of the change itself.
-    let goes_with_it = entry.path.ancestors().skip(1).any(|a| gone.contains(a)) || holds_only(root, &entry.path, gone);
+    let goes_with_it = entry.path.ancestors().skip(1).any(|a| gone.contains(a))
+        || holds_only(root, &entry.path, gone);
     if user == Seen::Other && old == Seen::Missing && goes_with_it {
         user = Seen::Missing;
     }
@@ -216,17 +285,39 @@ fn decide(git: &HostGit, repo: &Path, root: &Path, entry: &Entry, gone: &BTreeSe
         _ => ChangeKind::Modified,
     };
     if user == old {
-        return Ok(Decision::Do(Deed { path: entry.path.clone(), kind, before: user, after: new }));
+        return Ok(Decision::Do(Deed {
+            path: entry.path.clone(),
+            kind,
+            before: user,
+            after: new,
+        }));
     }
     if let Some(after) = with_line_ends_of(&user, &old, &new) {
         return Ok(if after == user {
             Decision::Already
         } else {
-            Decision::Do(Deed { path: entry.path.clone(), kind, before: user, after })
+            Decision::Do(Deed {
+                path: entry.path.clone(),
+                kind,
+                before: user,
+                after,
+            })
         });
     }
-    let (Seen::File { bytes: a, executable: was }, Seen::File { bytes: b, executable: own }, Seen::File { bytes: c, executable: wanted }) =
-        (&old, &user, &new)
+    let (
+        Seen::File {
+            bytes: a,
+            executable: was,
+        },
+        Seen::File {
+            bytes: b,
+            executable: own,
+        },
+        Seen::File {
+            bytes: c,
+            executable: wanted,
+        },
+    ) = (&old, &user, &new)
     else {
         return Ok(Decision::Conflict("both sides changed it"));
     };
@@ -234,8 +325,17 @@ fn decide(git: &HostGit, repo: &Path, root: &Path, entry: &Entry, gone: &BTreeSe
     match merge(git, a, b, c)? {
         Some(bytes) => {
             let after = Seen::File { bytes, executable };
-            let deed = Deed { path: entry.path.clone(), kind: ChangeKind::Merged, before: user.clone(), after };
-            Ok(if deed.before == deed.after { Decision::Already } else { Decision::Do(deed) })
+            let deed = Deed {
+                path: entry.path.clone(),
+                kind: ChangeKind::Merged,
+                before: user.clone(),
+                after,
+            };
+            Ok(if deed.before == deed.after {
+                Decision::Already
+            } else {
+                Decision::Do(deed)
+            })
         }
         None => Ok(Decision::Conflict("both sides changed the same lines")),
     }
@@ -243,14 +343,33 @@ fn decide(git: &HostGit, repo: &Path, root: &Path, entry: &Entry, gone: &BTreeSe
 
 /// Git keeps LF where the user's folder may have CRLF: such a file counts as untouched, and keeps its line ends.
 fn with_line_ends_of(user: &Seen, old: &Seen, new: &Seen) -> Option<Seen> {
-    let (Seen::File { bytes: own, executable: a }, Seen::File { bytes: base, executable: b }) = (user, old) else { return None };
-    let crlf =
-        |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().filter(|t| !t.contains('\r')).map(|t| t.replace('\n', "\r\n").into_bytes());
+    let (
+        Seen::File {
+            bytes: own,
+            executable: a,
+        },
+        Seen::File {
+            bytes: base,
+            executable: b,
+        },
+    ) = (user, old)
+    else {
+        return None;
+    };
+    let crlf = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec())
+            .ok()
+            .filter(|t| !t.contains('\r'))
+            .map(|t| t.replace('\n', "\r\n").into_bytes())
+    };
     if a != b || crlf(base).as_ref() != Some(own) {
         return None;
     }
     match new {
-        Seen::File { bytes, executable } => Some(Seen::File { bytes: crlf(bytes)?, executable: *executable }),
+        Seen::File { bytes, executable } => Some(Seen::File {
+            bytes: crlf(bytes)?,
+            executable: *executable,
+        }),
         Seen::Missing => Some(Seen::Missing),
         Seen::Link(_) | Seen::Other => None,
     }
@@ -258,11 +377,14 @@ fn with_line_ends_of(user: &Seen, old: &Seen, new: &Seen) -> Option<Seen> {
 
 /// Whether a folder holds nothing but files that are to go.
 fn holds_only(root: &Path, path: &Path, gone: &BTreeSet<&Path>) -> bool {
-    let Ok(entries) = std::fs::read_dir(root.join(path)) else { return false };
+    let Ok(entries) = std::fs::read_dir(root.join(path)) else {
+        return false;
+    };
     entries.into_iter().all(|entry| {
         let Ok(entry) = entry else { return false };
         let below = path.join(entry.file_name());
-        gone.contains(below.as_path()) || (entry.file_type().is_ok_and(|t| t.is_dir()) && holds_only(root, &below, gone))
+        gone.contains(below.as_path())
+            || (entry.file_type().is_ok_and(|t| t.is_dir()) && holds_only(root, &below, gone))
     })
 }
 
@@ -271,7 +393,12 @@ fn is_harmless(path: &Path) -> bool {
     path.components().count() > 0
         && path.components().all(|c| match c {
             Component::Normal(name) => {
-                let plain: String = name.to_string_lossy().chars().filter(|c| c.is_ascii_graphic()).collect::<String>().to_lowercase();
+                let plain: String = name
+                    .to_string_lossy()
+                    .chars()
+                    .filter(|c| c.is_ascii_graphic())
+                    .collect::<String>()
+                    .to_lowercase();
                 let plain = plain.trim_end_matches(['.', ' ']);
                 plain != ".git" && plain != "git~1"
             }
@@ -302,9 +429,22 @@ fn leaves(path: &Path, target: &[u8]) -> bool {
 fn leads_out(root: &Path, path: &Path, target: &[u8]) -> bool {
     let target = PathBuf::from(OsString::from_vec(target.to_vec()));
     let place = path.parent().unwrap_or(Path::new("")).join(target);
-    let Ok(root) = openat(CWD, root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) else { return true };
+    let Ok(root) = openat(
+        CWD,
+        root,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) else {
+        return true;
+    };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    match openat2(&root, without_steps(&place), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
+    match openat2(
+        &root,
+        without_steps(&place),
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        resolve,
+    ) {
         Ok(_) => false,
         // Also `ELOOP`, a link in a circle, and a kernel that does not know the call: what cannot be told apart is refused.
         Err(error) => !matches!(error, Errno::NOENT | Errno::NOTDIR),
@@ -321,19 +461,38 @@ fn without_steps(path: &Path) -> PathBuf {
             _ => {}
         }
     }
-    if out.as_os_str().is_empty() { ".".into() } else { out }
+    if out.as_os_str().is_empty() {
+        ".".into()
+    } else {
+        out
+    }
 }
 
 fn read_side(git: &HostGit, repo: &Path, side: &Side, path: &Path) -> Result<Seen, Fault> {
     if side.mode == 0 {
         return Ok(Seen::Missing);
     }
-    let size: u64 = git.call(repo, ["cat-file", "-s", &side.blob]).run()?.line().parse().unwrap_or(u64::MAX);
+    let size: u64 = git
+        .call(repo, ["cat-file", "-s", &side.blob])
+        .run()?
+        .line()
+        .parse()
+        .unwrap_or(u64::MAX);
     if size > CAP {
         return Err(too_large(path));
     }
-    let bytes = git.call(repo, ["cat-file", "blob", &side.blob]).run()?.stdout;
-    Ok(if side.mode == 0o120_000 { Seen::Link(bytes) } else { Seen::File { bytes, executable: side.mode & 0o100 != 0 } })
+    let bytes = git
+        .call(repo, ["cat-file", "blob", &side.blob])
+        .run()?
+        .stdout;
+    Ok(if side.mode == 0o120_000 {
+        Seen::Link(bytes)
+    } else {
+        Seen::File {
+            bytes,
+            executable: side.mode & 0o100 != 0,
+        }
+    })
 }
 
 fn parse(out: &[u8]) -> Result<Vec<Entry>, Fault> {
@@ -341,12 +500,23 @@ fn parse(out: &[u8]) -> Result<Vec<Entry>, Fault> {
     let mut entries = Vec::new();
     let mut fields = out.split(|b| *b == 0).filter(|f| !f.is_empty());
     while let Some(head) = fields.next() {
-        let head = std::str::from_utf8(head).ok().and_then(|h| h.strip_prefix(':')).ok_or_else(odd)?;
+        let head = std::str::from_utf8(head)
+            .ok()
+            .and_then(|h| h.strip_prefix(':'))
+            .ok_or_else(odd)?;
         let parts: Vec<&str> = head.split(' ').collect();
-        let [old_mode, new_mode, old, new, _status] = parts.as_slice() else { return Err(odd()) };
+        let [old_mode, new_mode, old, new, _status] = parts.as_slice() else {
+            return Err(odd());
+        };
         let path = fields.next().ok_or_else(odd)?;
-        let side =
-            |mode: &str, blob: &str| u32::from_str_radix(mode, 8).map(|mode| Side { mode, blob: blob.to_owned() }).map_err(|_| odd());
+        let side = |mode: &str, blob: &str| {
+            u32::from_str_radix(mode, 8)
+                .map(|mode| Side {
+                    mode,
+                    blob: blob.to_owned(),
+                })
+                .map_err(|_| odd())
+        };
         entries.push(Entry {
             path: PathBuf::from(OsString::from_vec(path.to_vec())),
             old: side(old_mode, old)?,
@@ -365,17 +535,35 @@ mod tests {
         for good in ["a", "a/b c/ü", ".gitignore", ".github/x", "..a"] {
             assert!(is_harmless(Path::new(good)), "{good}");
         }
-        for bad in ["", "/a", "../a", "a/../b", ".git/config", "a/.GIT/x", ".git./x", "GIT~1/x", ".g\u{200c}it/config"] {
+        for bad in [
+            "",
+            "/a",
+            "../a",
+            "a/../b",
+            ".git/config",
+            "a/.GIT/x",
+            ".git./x",
+            "GIT~1/x",
+            ".g\u{200c}it/config",
+        ] {
             assert!(!is_harmless(Path::new(bad)), "{bad}");
         }
     }
 
     #[test]
     fn links_that_leave() {
-        for (path, target, out) in
-            [("a", "b", false), ("a/b", "../c", false), ("a", "../c", true), ("a", "/etc/passwd", true), ("a/b", "x/../../../c", true)]
-        {
-            assert_eq!(leaves(Path::new(path), target.as_bytes()), out, "{path} -> {target}");
+        for (path, target, out) in [
+            ("a", "b", false),
+            ("a/b", "../c", false),
+            ("a", "../c", true),
+            ("a", "/etc/passwd", true),
+            ("a/b", "x/../../../c", true),
+        ] {
+            assert_eq!(
+                leaves(Path::new(path), target.as_bytes()),
+                out,
+                "{path} -> {target}"
+            );
         }
         for (path, target, out) in [
             ("a", "b/../c", true),
@@ -386,7 +574,11 @@ mod tests {
             ("a", ".", false),
             ("a", "", false),
         ] {
-            assert_eq!(leaves(Path::new(path), target.as_bytes()), out, "{path} -> {target}");
+            assert_eq!(
+                leaves(Path::new(path), target.as_bytes()),
+                out,
+                "{path} -> {target}"
+            );
         }
     }
 
@@ -396,7 +588,13 @@ mod tests {
         let root = dir.path().join("root");
         std::fs::create_dir_all(root.join("sub/deep")).unwrap();
         std::fs::create_dir(dir.path().join("outside")).unwrap();
-        for (target, name) in [("../outside", "way-out"), ("/", "top"), ("sub", "inner"), ("circle", "circle"), ("../..", "sub/up")] {
+        for (target, name) in [
+            ("../outside", "way-out"),
+            ("/", "top"),
+            ("sub", "inner"),
+            ("circle", "circle"),
+            ("../..", "sub/up"),
+        ] {
             std::os::unix::fs::symlink(target, root.join(name)).unwrap();
         }
         for (path, target, out) in [
@@ -411,18 +609,40 @@ mod tests {
             ("new/folder/a", "../../sub", false),
             ("a", "missing/way-out", false),
         ] {
-            assert!(!leaves(Path::new(path), target.as_bytes()), "by its text it stays: {path} -> {target}");
-            assert_eq!(leads_out(&root, Path::new(path), target.as_bytes()), out, "{path} -> {target}");
+            assert!(
+                !leaves(Path::new(path), target.as_bytes()),
+                "by its text it stays: {path} -> {target}"
+            );
+            assert_eq!(
+                leads_out(&root, Path::new(path), target.as_bytes()),
+                out,
+                "{path} -> {target}"
+            );
         }
-        assert!(leads_out(&dir.path().join("nowhere"), Path::new("a"), b"b"), "what cannot be looked at is refused");
+        assert!(
+            leads_out(&dir.path().join("nowhere"), Path::new("a"), b"b"),
+            "what cannot be looked at is refused"
+        );
     }
 
     #[test]
     fn line_ends_of_the_user_stay() {
-        let file = |text: &str| Seen::File { bytes: text.into(), executable: false };
-        assert_eq!(with_line_ends_of(&file("a\r\nb\r\n"), &file("a\nb\n"), &file("a\nc\n")), Some(file("a\r\nc\r\n")));
-        assert_eq!(with_line_ends_of(&file("a\r\nX\r\n"), &file("a\nb\n"), &file("a\nc\n")), None);
-        assert_eq!(with_line_ends_of(&file("a\r\nb\r\n"), &file("a\nb\n"), &Seen::Missing), Some(Seen::Missing));
+        let file = |text: &str| Seen::File {
+            bytes: text.into(),
+            executable: false,
+        };
+        assert_eq!(
+            with_line_ends_of(&file("a\r\nb\r\n"), &file("a\nb\n"), &file("a\nc\n")),
+            Some(file("a\r\nc\r\n"))
+        );
+        assert_eq!(
+            with_line_ends_of(&file("a\r\nX\r\n"), &file("a\nb\n"), &file("a\nc\n")),
+            None
+        );
+        assert_eq!(
+            with_line_ends_of(&file("a\r\nb\r\n"), &file("a\nb\n"), &Seen::Missing),
+            Some(Seen::Missing)
+        );
     }
 
     #[test]

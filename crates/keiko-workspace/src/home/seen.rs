@@ -45,34 +45,57 @@ impl Seen {
         let full = root.join(path);
         let meta = match full.symlink_metadata() {
             Ok(meta) => meta,
-            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(Seen::Missing),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(Seen::Missing);
+            }
             Err(e) => return Err(io_fault("look at", &full, &e)),
         };
         if meta.is_symlink() {
-            let target = std::fs::read_link(&full).map_err(|e| io_fault("read a link", &full, &e))?;
+            let target =
+                std::fs::read_link(&full).map_err(|e| io_fault("read a link", &full, &e))?;
             return Ok(Seen::Link(target.as_os_str().as_bytes().to_vec()));
         }
-        let Some(file) = open_regular(&full).map_err(|e| io_fault("read", &full, &e))? else { return Ok(Seen::Other) };
+        let Some(file) = open_regular(&full).map_err(|e| io_fault("read", &full, &e))? else {
+            return Ok(Seen::Other);
+        };
         let mut bytes = Vec::new();
-        file.take(CAP + 1).read_to_end(&mut bytes).map_err(|e| io_fault("read", &full, &e))?;
+        file.take(CAP + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|e| io_fault("read", &full, &e))?;
         if bytes.len() as u64 > CAP {
             return Err(too_large(path));
         }
-        Ok(Seen::File { bytes, executable: meta.permissions().mode() & 0o100 != 0 })
+        Ok(Seen::File {
+            bytes,
+            executable: meta.permissions().mode() & 0o100 != 0,
+        })
     }
 
     pub(super) fn mark(&self) -> Mark {
         match self {
             Seen::Missing => Mark::Missing,
-            Seen::File { bytes, executable } => Mark::File { digest: Digest::of(bytes), executable: *executable },
-            Seen::Link(target) => Mark::Link { digest: Digest::of(target) },
+            Seen::File { bytes, executable } => Mark::File {
+                digest: Digest::of(bytes),
+                executable: *executable,
+            },
+            Seen::Link(target) => Mark::Link {
+                digest: Digest::of(target),
+            },
             Seen::Other => Mark::Other,
         }
     }
 }
 
 pub(super) fn too_large(path: &Path) -> Fault {
-    Fault::new(Code(5131), format!("a changed file is larger than {} MiB", CAP >> 20))
-        .at(path.display())
-        .hint("copy it yourself, or leave it out")
+    Fault::new(
+        Code(5131),
+        format!("a changed file is larger than {} MiB", CAP >> 20),
+    )
+    .at(path.display())
+    .hint("copy it yourself, or leave it out")
 }

@@ -33,7 +33,10 @@ pub(super) fn forget(applied: &Path) -> Result<(), Fault> {
 
 /// Whether a tree was applied and not taken back.
 pub(crate) fn holds(applied: &Path, tree: &TreeId) -> bool {
-    let last = Ledger::last(applied).ok().flatten().filter(|ledger| ledger.status() == Status::Applied);
+    let last = Ledger::last(applied)
+        .ok()
+        .flatten()
+        .filter(|ledger| ledger.status() == Status::Applied);
     last.is_some_and(|ledger| ledger.tree() == tree)
         || foreign::read_text(&applied.join(SAME), ID_BYTES_MAX).is_some_and(|same| same == tree.0)
 }

@@ -47,7 +47,12 @@ impl Shared {
         live: LiveSink,
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, Fault> {
-        let Some(code) = code.text() else { return Err(Fault::new(Code(5124), "the text of the cell was not read from its blob")) };
+        let Some(code) = code.text() else {
+            return Err(Fault::new(
+                Code(5124),
+                "the text of the cell was not read from its blob",
+            ));
+        };
         if session.kernel.as_ref().is_some_and(Kernel::is_lost) {
             session.end_kernel().await;
         }
@@ -67,44 +72,98 @@ impl Shared {
         if let Some(run) = session.place.run() {
             self.sessions.watch(run, session);
         }
-        let Some(kernel) = session.kernel.as_mut() else { return Err(KernelError::Lost.fault()) };
+        let Some(kernel) = session.kernel.as_mut() else {
+            return Err(KernelError::Lost.fault());
+        };
         let limit = Duration::from_millis(u64::from(timeout_ms.max(1)));
-        let mut report = kernel.execute(code, limit, &live, cancel).await.map_err(|e| e.fault())?;
+        let mut report = kernel
+            .execute(code, limit, &live, cancel)
+            .await
+            .map_err(|e| e.fault())?;
         report.state_lost |= lost_before;
-        Ok(if cancel.is_cancelled() { None } else { Some(JailBody::Cell(report)) })
+        Ok(if cancel.is_cancelled() {
+            None
+        } else {
+            Some(JailBody::Cell(report))
+        })
     }
 
     async fn find_python(&self, session: &Session) -> Result<Option<Found>, Fault> {
         let own = session.prepared.python(&self.cache);
         let kernel = session.prepared.kernel(&self.cache).unwrap_or_default();
-        let pythons = own.as_deref().into_iter().chain(["python3", "/usr/bin/python3"]);
+        let pythons = own
+            .as_deref()
+            .into_iter()
+            .chain(["python3", "/usr/bin/python3"]);
         let candidates: Vec<&str> = [kernel.as_str()].into_iter().chain(pythons).collect();
-        let mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
+        let mounts = inside::agent_mounts(
+            &session.place,
+            &session.meta,
+            &session.prepared,
+            &self.cache,
+        );
         let spec = inside::script_spec(mounts, self.env(session), FIND, &candidates, Vec::new());
         let output = self.jail.run(spec, LiveSink::none(), Cancel::new()).await?;
         let said = output.stdout.text();
         let mut lines = said.lines().map(str::to_owned);
-        Ok(lines.next().map(|python| Found { python, kernel: lines.next() }))
+        Ok(lines.next().map(|python| Found {
+            python,
+            kernel: lines.next(),
+        }))
     }
 
-    async fn start_kernel(&self, session: &Session, found: &Found, cancel: &Cancel) -> Result<Kernel, KernelError> {
+    async fn start_kernel(
+        &self,
+        session: &Session,
+        found: &Found,
+        cancel: &Cancel,
+    ) -> Result<Kernel, KernelError> {
         let failed = |what: &'static str| {
-            move |fault: Fault| KernelError::Io { what, source: std::sync::Arc::new(std::io::Error::other(fault.to_string())) }
+            move |fault: Fault| KernelError::Io {
+                what,
+                source: std::sync::Arc::new(std::io::Error::other(fault.to_string())),
+            }
         };
         let folder = session.place.dir.join("kernel");
         copy::wipe(&folder).map_err(failed("clear the folder of the kernel"))?;
         let identity = self.jail.identity();
-        let connection = Connection::prepare(&folder, kernel::INSIDE, Some((identity.uid, identity.gid)))?;
-        let mut argv = kernel::command(&found.python, found.kernel.as_deref(), &format!("{}/{CONNECTION_FILE}", kernel::INSIDE));
-        let other = session.prepared.python(&self.cache).filter(|own| *own != found.python);
+        let connection =
+            Connection::prepare(&folder, kernel::INSIDE, Some((identity.uid, identity.gid)))?;
+        let mut argv = kernel::command(
+            &found.python,
+            found.kernel.as_deref(),
+            &format!("{}/{CONNECTION_FILE}", kernel::INSIDE),
+        );
+        let other = session
+            .prepared
+            .python(&self.cache)
+            .filter(|own| *own != found.python);
         if let Some(venv) = other.and_then(|p| p.strip_suffix("/bin/python").map(str::to_owned)) {
-            argv = ["/bin/sh", "-c", LEND, "keiko", &venv].map(str::to_owned).into_iter().chain(argv).collect();
+            argv = ["/bin/sh", "-c", LEND, "keiko", &venv]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(argv)
+                .collect();
         }
-        let mut mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
-        mounts.push(Mount { host: folder, inside: kernel::INSIDE.into(), writable: true });
+        let mut mounts = inside::agent_mounts(
+            &session.place,
+            &session.meta,
+            &session.prepared,
+            &self.cache,
+        );
+        mounts.push(Mount {
+            host: folder,
+            inside: kernel::INSIDE.into(),
+            writable: true,
+        });
         let mut env = self.env(session);
         env.extend(
-            [("IPYTHONDIR", "/tmp/ipython"), ("MPLBACKEND", "Agg"), ("PYTHONNOUSERSITE", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())),
+            [
+                ("IPYTHONDIR", "/tmp/ipython"),
+                ("MPLBACKEND", "Agg"),
+                ("PYTHONNOUSERSITE", "1"),
+            ]
+            .map(|(k, v)| (k.to_owned(), v.to_owned())),
         );
         let spec = JailSpec {
             argv,
@@ -116,7 +175,11 @@ impl Shared {
             links: inside::agent_links(&session.meta),
             stdin: Vec::new(),
         };
-        let process = self.jail.spawn(spec).await.map_err(failed("start the kernel's jail"))?;
+        let process = self
+            .jail
+            .spawn(spec)
+            .await
+            .map_err(failed("start the kernel's jail"))?;
         Kernel::connect(connection, Process::in_jail(process), PATIENCE, cancel).await
     }
 }
@@ -131,5 +194,8 @@ fn no_ipykernel(prepared: bool) -> JailBody {
         ". It is installed with the packages of a Python project: call `prepare` with `dir` (`.` is the top of the workspace). \
          Where that cannot be had, run Python with `execute`, or a person runs `apt-get install python3-ipykernel`"
     };
-    JailBody::Refused { why: format!("{why}{way}"), nearest: Content::default() }
+    JailBody::Refused {
+        why: format!("{why}{way}"),
+        nearest: Content::default(),
+    }
 }

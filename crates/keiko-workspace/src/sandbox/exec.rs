@@ -6,7 +6,9 @@ use super::session::Session;
 use crate::workspace::{Place, copy, deps, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
-use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailBody, Limits, REPORT, RESULTS, TreeId};
+use keiko_contracts::jail::{
+    Command, ExecReport, ExecSpec, JailBody, Limits, REPORT, RESULTS, TreeId,
+};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_sandbox::jail::Identity;
@@ -42,27 +44,65 @@ impl Shared {
     ) -> Result<Option<JailBody>, Fault> {
         let argv = match argv(&spec) {
             Ok(argv) => argv,
-            Err(Odd::Refused(why)) => return Ok(Some(JailBody::Refused { why, nearest: Content::default() })),
-            Err(Odd::Missing) => return Err(Fault::new(Code(5124), "a text of the command was not read from its blob")),
+            Err(Odd::Refused(why)) => {
+                return Ok(Some(JailBody::Refused {
+                    why,
+                    nearest: Content::default(),
+                }));
+            }
+            Err(Odd::Missing) => {
+                return Err(Fault::new(
+                    Code(5124),
+                    "a text of the command was not read from its blob",
+                ));
+            }
         };
         let tree_before = match before {
             Some(tree) => tree,
             None => tree::record(&self.jail, &session.place, cancel).await?.tree,
         };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let harness = spec.report.map(|kind| Harness::prepare(&session.place, kind, self.jail.identity())).transpose()?;
-        let results = Results::prepare(&session.place, &spec.collect, harness.is_some(), self.jail.identity())?;
-        let output = self.run_agent(session, argv, &spec, &Beside { results: &results, harness: harness.as_ref() }, live, cancel).await?;
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let harness = spec
+            .report
+            .map(|kind| Harness::prepare(&session.place, kind, self.jail.identity()))
+            .transpose()?;
+        let results = Results::prepare(
+            &session.place,
+            &spec.collect,
+            harness.is_some(),
+            self.jail.identity(),
+        )?;
+        let output = self
+            .run_agent(
+                session,
+                argv,
+                &spec,
+                &Beside {
+                    results: &results,
+                    harness: harness.as_ref(),
+                },
+                live,
+                cancel,
+            )
+            .await?;
         if output.cancelled {
             return Ok(None);
         }
         // File times are taken from a clock that is up to some milliseconds behind.
         let since = since.saturating_sub(std::time::Duration::from_millis(20));
-        let mut artifacts = self.collect(session, &spec.collect, since.as_secs_f64()).await?;
+        let mut artifacts = self
+            .collect(session, &spec.collect, since.as_secs_f64())
+            .await?;
         artifacts.extend(results.read()?);
         let mut report = report(output, tree_before, artifacts);
         if let Some(harness) = harness {
-            let (reported, records) = harness.check(&results.bytes("keiko.report", REPORT_CAP)?.unwrap_or_default());
+            let (reported, records) = harness.check(
+                &results
+                    .bytes("keiko.report", REPORT_CAP)?
+                    .unwrap_or_default(),
+            );
             report.reported = Some(reported);
             report.artifacts.push((REPORT.to_owned(), records.into()));
         }
@@ -85,15 +125,41 @@ impl Shared {
         } else {
             format!("{}/{}", inside::WORKSPACE, spec.cwd.trim_end_matches('/'))
         };
-        let given = || spec.stdin.as_ref().map(|s| s.text_or_empty().as_bytes().to_vec()).unwrap_or_default();
+        let given = || {
+            spec.stdin
+                .as_ref()
+                .map(|s| s.text_or_empty().as_bytes().to_vec())
+                .unwrap_or_default()
+        };
         let stdin = beside.harness.map_or_else(given, Harness::input);
-        let mut mounts = inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache);
+        let mut mounts = inside::agent_mounts(
+            &session.place,
+            &session.meta,
+            &session.prepared,
+            &self.cache,
+        );
         mounts.extend(beside.results.mount());
         mounts.extend(beside.harness.map(Harness::mount));
         let overfull = self.jail.is_overfull(&mounts).await;
         // With no room left, files can be removed and nothing be written: also not by many short commands.
-        let limits = if overfull { Limits { file_mib: 0, ..spec.limits } } else { spec.limits };
-        let jail = JailSpec { argv, cwd, env, mounts, limits, network: Network::None, stdin, links: inside::agent_links(&session.meta) };
+        let limits = if overfull {
+            Limits {
+                file_mib: 0,
+                ..spec.limits
+            }
+        } else {
+            spec.limits
+        };
+        let jail = JailSpec {
+            argv,
+            cwd,
+            env,
+            mounts,
+            limits,
+            network: Network::None,
+            stdin,
+            links: inside::agent_links(&session.meta),
+        };
         let mut output = self.jail.run(jail, live, cancel.clone()).await?;
         if overfull {
             output.violations.push("the workspace is larger than it may be: nothing can be written until something is removed".into());
@@ -108,13 +174,19 @@ impl Shared {
 
     /// The same for commands in a folder. What was prepared comes before a virtual environment of the user's, which it was
     /// prepared in the place of; one that lies in the repository counts without being activated.
-    pub(super) fn env_at(&self, session: &Session, cwd: &str) -> std::collections::BTreeMap<String, String> {
+    pub(super) fn env_at(
+        &self,
+        session: &Session,
+        cwd: &str,
+    ) -> std::collections::BTreeMap<String, String> {
         let mut path = self.jail.search_path().join(":");
         let venv = deps::environment(&session.meta.deps, cwd);
         if let Some(venv) = &venv {
             path = format!("{venv}/bin:{path}");
         }
-        let mut env = session.prepared.env_in(cwd.trim_end_matches('/'), &self.cache, &path);
+        let mut env = session
+            .prepared
+            .env_in(cwd.trim_end_matches('/'), &self.cache, &path);
         if let Some(venv) = venv {
             env.entry("VIRTUAL_ENV".to_owned()).or_insert(venv);
             env.entry("PATH".to_owned()).or_insert(path);
@@ -123,18 +195,35 @@ impl Shared {
         env
     }
 
-    async fn collect(&self, session: &Session, files: &[String], since: f64) -> Result<Vec<(String, Content)>, Fault> {
-        let files: Vec<&str> = files.iter().map(String::as_str).filter(|f| is_below(f)).take(ARTIFACTS).collect();
+    async fn collect(
+        &self,
+        session: &Session,
+        files: &[String],
+        since: f64,
+    ) -> Result<Vec<(String, Content)>, Fault> {
+        let files: Vec<&str> = files
+            .iter()
+            .map(String::as_str)
+            .filter(|f| is_below(f))
+            .take(ARTIFACTS)
+            .collect();
         if files.is_empty() {
             return Ok(Vec::new());
         }
         let (since, cap) = (format!("{since:.3}"), ARTIFACT_CAP.to_string());
-        let args: Vec<&str> = [since.as_str(), cap.as_str()].into_iter().chain(files.iter().copied()).collect();
+        let args: Vec<&str> = [since.as_str(), cap.as_str()]
+            .into_iter()
+            .chain(files.iter().copied())
+            .collect();
         let mounts = vec![inside::tree_mount(&session.place, false)];
         let mut spec = inside::script_spec(mounts, Default::default(), COLLECT, &args, Vec::new());
-        spec.limits.output_bytes = u32::try_from(ARTIFACTS as u64 * (ARTIFACT_CAP + 64)).unwrap_or(u32::MAX);
+        spec.limits.output_bytes =
+            u32::try_from(ARTIFACTS as u64 * (ARTIFACT_CAP + 64)).unwrap_or(u32::MAX);
         let output = self.jail.run(spec, LiveSink::none(), Cancel::new()).await?;
-        Ok(split(&inside::succeeded("bringing files back", &output)?, &files))
+        Ok(split(
+            &inside::succeeded("bringing files back", &output)?,
+            &files,
+        ))
     }
 }
 
@@ -152,8 +241,14 @@ struct Results {
 }
 
 impl Results {
-    fn prepare(place: &Place, collect: &[String], reported: bool, owner: Identity) -> Result<Results, Fault> {
-        let plain = |name: &&str| !name.is_empty() && !name.contains('/') && *name != "." && *name != "..";
+    fn prepare(
+        place: &Place,
+        collect: &[String],
+        reported: bool,
+        owner: Identity,
+    ) -> Result<Results, Fault> {
+        let plain =
+            |name: &&str| !name.is_empty() && !name.contains('/') && *name != "." && *name != "..";
         let names: Vec<String> = collect
             .iter()
             .filter_map(|path| path.strip_prefix(RESULTS)?.strip_prefix('/'))
@@ -172,7 +267,11 @@ impl Results {
     }
 
     fn mount(&self) -> Option<Mount> {
-        self.wanted.then(|| Mount { host: self.dir.clone(), inside: RESULTS.into(), writable: true })
+        self.wanted.then(|| Mount {
+            host: self.dir.clone(),
+            inside: RESULTS.into(),
+            writable: true,
+        })
     }
 
     /// What a command left there is hostile: links and devices are passed over, and no file is read beyond its cap.
@@ -180,7 +279,10 @@ impl Results {
         let mut found = Vec::new();
         for name in &self.names {
             if let Some(bytes) = self.bytes(name, ARTIFACT_CAP)? {
-                found.push((format!("{RESULTS}/{name}"), String::from_utf8_lossy(&bytes).into_owned().into()));
+                found.push((
+                    format!("{RESULTS}/{name}"),
+                    String::from_utf8_lossy(&bytes).into_owned().into(),
+                ));
             }
         }
         Ok(found)
@@ -195,7 +297,9 @@ impl Results {
             Err(e) => return Err(io_fault("read a report", &path, &e)),
         };
         let mut bytes = Vec::new();
-        file.take(cap).read_to_end(&mut bytes).map_err(|e| io_fault("read a report", &path, &e))?;
+        file.take(cap)
+            .read_to_end(&mut bytes)
+            .map_err(|e| io_fault("read a report", &path, &e))?;
         Ok(Some(bytes))
     }
 }
@@ -207,20 +311,32 @@ enum Odd {
 
 fn argv(spec: &ExecSpec) -> Result<Vec<String>, Odd> {
     if !spec.cwd.is_empty() && !is_below(&spec.cwd) {
-        return Err(Odd::Refused(format!("{:?} is not a folder of the workspace", spec.cwd)));
+        return Err(Odd::Refused(format!(
+            "{:?} is not a folder of the workspace",
+            spec.cwd
+        )));
     }
     if spec.stdin.as_ref().is_some_and(Content::is_missing) {
         return Err(Odd::Missing);
     }
     match &spec.command {
-        Command::Argv(argv) if argv.first().is_none_or(String::is_empty) => Err(Odd::Refused("the command is empty".into())),
+        Command::Argv(argv) if argv.first().is_none_or(String::is_empty) => {
+            Err(Odd::Refused("the command is empty".into()))
+        }
         Command::Argv(argv) => Ok(argv.clone()),
         Command::Shell(script) => {
             let text = script.text().ok_or(Odd::Missing)?;
             if script.len() > SCRIPT_CAP {
-                return Err(Odd::Refused(format!("the script is longer than {} KiB: write it to a file and run that", SCRIPT_CAP >> 10)));
+                return Err(Odd::Refused(format!(
+                    "the script is longer than {} KiB: write it to a file and run that",
+                    SCRIPT_CAP >> 10
+                )));
             }
-            let shell = if Path::new("/usr/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" };
+            let shell = if Path::new("/usr/bin/bash").exists() {
+                "/bin/bash"
+            } else {
+                "/bin/sh"
+            };
             Ok(vec![shell.into(), "-c".into(), text.into()])
         }
     }
@@ -231,10 +347,16 @@ fn is_below(path: &str) -> bool {
     !path.is_empty()
         && !path.contains('\0')
         && !path.starts_with('-')
-        && Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+        && Path::new(path)
+            .components()
+            .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
 }
 
-fn report(output: JailOutput, tree_before: TreeId, artifacts: Vec<(String, Content)>) -> ExecReport {
+fn report(
+    output: JailOutput,
+    tree_before: TreeId,
+    artifacts: Vec<(String, Content)>,
+) -> ExecReport {
     ExecReport {
         stdout: output.stdout.text().into(),
         stderr: output.stderr.text().into(),
@@ -254,12 +376,24 @@ fn report(output: JailOutput, tree_before: TreeId, artifacts: Vec<(String, Conte
 fn split(mut bytes: &[u8], files: &[&str]) -> Vec<(String, Content)> {
     let mut out = Vec::new();
     for file in files {
-        let Some(end) = bytes.iter().position(|b| *b == b'\n') else { break };
-        let len: i64 = std::str::from_utf8(&bytes[..end]).ok().and_then(|n| n.trim().parse().ok()).unwrap_or(-1);
+        let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
+            break;
+        };
+        let len: i64 = std::str::from_utf8(&bytes[..end])
+            .ok()
+            .and_then(|n| n.trim().parse().ok())
+            .unwrap_or(-1);
         bytes = &bytes[end + 1..];
-        let Ok(len) = usize::try_from(len) else { continue };
-        let Some((content, rest)) = bytes.split_at_checked(len) else { break };
-        out.push(((*file).to_owned(), String::from_utf8_lossy(content).into_owned().into()));
+        let Ok(len) = usize::try_from(len) else {
+            continue;
+        };
+        let Some((content, rest)) = bytes.split_at_checked(len) else {
+            break;
+        };
+        out.push((
+            (*file).to_owned(),
+            String::from_utf8_lossy(content).into_owned().into(),
+        ));
         bytes = rest;
     }
     out
@@ -272,7 +406,10 @@ mod tests {
     #[test]
     fn collected_files_are_taken_apart_whatever_they_hold() {
         let got = split(b"-1\n3\na\nb0\n", &["a", "b", "c"]);
-        let names: Vec<_> = got.iter().map(|(n, c)| (n.as_str(), c.text_or_empty())).collect();
+        let names: Vec<_> = got
+            .iter()
+            .map(|(n, c)| (n.as_str(), c.text_or_empty()))
+            .collect();
         assert_eq!(names, [("b", "a\nb"), ("c", "")]);
         assert!(split(b"99\nshort", &["a"]).is_empty());
     }

@@ -7,7 +7,9 @@ use crate::workspace::registry::Registries;
 use crate::workspace::{copy, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
-use keiko_contracts::jail::{End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain};
+use keiko_contracts::jail::{
+    End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain,
+};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_sandbox::egress::Egress;
@@ -19,7 +21,13 @@ use std::time::{Duration, Instant};
 /// Longest log that is reported, bytes.
 const LOG_CAP: usize = 64 << 10;
 /// Limits of the commands of one set, the time of all together.
-const LIMITS: Limits = Limits { wall_ms: 900_000, memory_mib: 4096, pids: 512, output_bytes: 64 << 10, file_mib: 2048 };
+const LIMITS: Limits = Limits {
+    wall_ms: 900_000,
+    memory_mib: 4096,
+    pids: 512,
+    output_bytes: 64 << 10,
+    file_mib: 2048,
+};
 
 /// The registry of Rust, as a survey names it.
 const CRATES: &str = "crates.io";
@@ -49,7 +57,11 @@ impl Shared {
                 rows.push(row(&wanted, true, said, 0));
                 continue;
             }
-            let Some((log, exit_code)) = self.fill(session, run, set, &wanted, &live, cancel).await? else { return Ok(None) };
+            let Some((log, exit_code)) =
+                self.fill(session, run, set, &wanted, &live, cancel).await?
+            else {
+                return Ok(None);
+            };
             rows.push(row(&wanted, false, log, exit_code));
         }
         Ok(Some(JailBody::Prepared(Prepared { sets: rows })))
@@ -84,7 +96,12 @@ impl Shared {
             }
             let said = output.stdout.text() + &output.stderr.text();
             log.push_str(&said);
-            notes.extend(said.lines().filter(|line| line.starts_with("keiko: ")).take(NOTES_MOST).map(|line| format!("\n{line}")));
+            notes.extend(
+                said.lines()
+                    .filter(|line| line.starts_with("keiko: "))
+                    .take(NOTES_MOST)
+                    .map(|line| format!("\n{line}")),
+            );
             exit_code = match output.end {
                 End::Exit(code) => code,
                 other => {
@@ -97,7 +114,12 @@ impl Shared {
             }
         }
         log.push_str(&refused(&egress));
-        notes.extend(egress.failed().iter().map(|place| format!("\nkeiko: registry {place}")));
+        notes.extend(
+            egress
+                .failed()
+                .iter()
+                .map(|place| format!("\nkeiko: registry {place}")),
+        );
         // Said at the end once more: what was left out is not to be lost in what an installer says.
         log.push_str(&notes.concat());
         // Installers write beside manifests what nobody asked for. What git ignores stays: it is what was built.
@@ -109,11 +131,19 @@ impl Shared {
         } else {
             copy::wipe(&host)?;
         }
-        Ok(Some((keiko_governance::redact::redact(&log).into_owned(), exit_code)))
+        Ok(Some((
+            keiko_governance::redact::redact(&log).into_owned(),
+            exit_code,
+        )))
     }
 
     /// What an installation that may have been interrupted left, if all of it is complete. Nothing is done otherwise.
-    pub(super) async fn installed(&self, session: &mut Session, run: RunId, sets: &[Preparation]) -> Result<Option<JailBody>, Fault> {
+    pub(super) async fn installed(
+        &self,
+        session: &mut Session,
+        run: RunId,
+        sets: &[Preparation],
+    ) -> Result<Option<JailBody>, Fault> {
         let mut found = Vec::new();
         for wanted in sets.iter().take(SETS_MOST) {
             let set = set_of(session, run, wanted)?;
@@ -132,13 +162,25 @@ impl Shared {
 
     /// Looks the workspace over. What was installed for the same declarations of the same source is taken into use, without
     /// anybody being asked: a person allowed these very packages' code for it before.
-    pub(super) async fn survey(&self, session: &mut Session, run: RunId, cancel: &Cancel) -> Result<Option<JailBody>, Fault> {
-        let Some(mut survey) = self.look(session, cancel).await? else { return Ok(None) };
+    pub(super) async fn survey(
+        &self,
+        session: &mut Session,
+        run: RunId,
+        cancel: &Cancel,
+    ) -> Result<Option<JailBody>, Fault> {
+        let Some(mut survey) = self.look(session, cancel).await? else {
+            return Ok(None);
+        };
         let mut adopted = false;
-        let known = survey.projects.iter().filter_map(|project| Some((project.needs_prepare, project.preparation.as_ref()?)));
+        let known = survey
+            .projects
+            .iter()
+            .filter_map(|project| Some((project.needs_prepare, project.preparation.as_ref()?)));
         for (missing, wanted) in known.take(SETS_MOST) {
             // A survey comes out of the jail: what makes no sense is not used.
-            let Ok(set) = set_of(session, run, wanted) else { continue };
+            let Ok(set) = set_of(session, run, wanted) else {
+                continue;
+            };
             let serves = missing || set.is_kernel_only(&self.cache);
             if serves && set.is_done(&self.cache) && !session.prepared.holds(&set) {
                 self.adopt_cached(session, set).await?;
@@ -146,14 +188,22 @@ impl Shared {
             }
         }
         if adopted {
-            let Some(again) = self.look(session, cancel).await? else { return Ok(None) };
+            let Some(again) = self.look(session, cancel).await? else {
+                return Ok(None);
+            };
             survey = again;
         }
         let registries = Registries::read();
-        for wanted in survey.projects.iter_mut().filter_map(|project| project.preparation.as_mut()) {
+        for wanted in survey
+            .projects
+            .iter_mut()
+            .filter_map(|project| project.preparation.as_mut())
+        {
             // Which mirror is configured is not seen inside.
-            let further =
-                toolchains(wanted, &registries).into_iter().skip(1).map(|other| registries.mirror(other).unwrap_or(CRATES.into()));
+            let further = toolchains(wanted, &registries)
+                .into_iter()
+                .skip(1)
+                .map(|other| registries.mirror(other).unwrap_or(CRATES.into()));
             let further: Vec<String> = further.collect();
             if let Some(mirror) = registries.mirror(wanted.toolchain) {
                 wanted.registries = vec![mirror];
@@ -161,7 +211,8 @@ impl Shared {
                 wanted.registries.truncate(1);
             }
             wanted.registries.extend(further);
-            wanted.cached = set_of(session, run, wanted).is_ok_and(|set| session.prepared.holds(&set) && set.is_done(&self.cache));
+            wanted.cached = set_of(session, run, wanted)
+                .is_ok_and(|set| session.prepared.holds(&set) && set.is_done(&self.cache));
         }
         Ok(Some(JailBody::Surveyed(survey)))
     }
@@ -169,22 +220,49 @@ impl Shared {
     async fn look(&self, session: &mut Session, cancel: &Cancel) -> Result<Option<Survey>, Fault> {
         match self.ask_worker(session, OpRequest::Survey, cancel).await? {
             Some(JailBody::Surveyed(survey)) => Ok(Some(survey)),
-            Some(_) => Err(Fault::new(Code(5126), "the worker answered something else than a survey")),
+            Some(_) => Err(Fault::new(
+                Code(5126),
+                "the worker answered something else than a survey",
+            )),
             None => Ok(None),
         }
     }
 
-    fn spec(&self, session: &Session, set: &Set, host: &Path, registries: &Registries, egress: &Egress, argv: Vec<String>) -> JailSpec {
+    fn spec(
+        &self,
+        session: &Session,
+        set: &Set,
+        host: &Path,
+        registries: &Registries,
+        egress: &Egress,
+        argv: Vec<String>,
+    ) -> JailSpec {
         let mut mounts = vec![inside::tree_mount(&session.place, true)];
         mounts.extend(registries.mounts());
-        mounts.push(Mount { host: host.to_owned(), inside: set.inside(), writable: true });
+        mounts.push(Mount {
+            host: host.to_owned(),
+            inside: set.inside(),
+            writable: true,
+        });
         mounts.extend(set.modules(host, &session.place, true));
         let mut env = set.install_env(registries);
         env.extend(Egress::environment());
-        let dir = set.dirs.first().filter(|_| set.toolchain == Toolchain::Rust);
+        let dir = set
+            .dirs
+            .first()
+            .filter(|_| set.toolchain == Toolchain::Rust);
         env.extend(dir.and_then(|dir| toolchain::variable(&session.place.tree(), dir)));
         let network = Network::Through(egress.clone());
-        JailSpec { argv, cwd: inside::WORKSPACE.to_owned(), env, mounts, limits: LIMITS, network, stdin: Vec::new(), links: Vec::new() }
+        JailSpec {
+            argv,
+            cwd: inside::WORKSPACE.to_owned(),
+            env,
+            mounts,
+            limits: LIMITS,
+            network,
+            stdin: Vec::new(),
+            links: Vec::new(),
+        }
     }
 
     /// Uses a set from now on.
@@ -203,7 +281,11 @@ impl Shared {
 
     /// The same for one that was installed for another copy of the workspace.
     async fn adopt_cached(&self, session: &mut Session, set: Set) -> Result<(), Fault> {
-        let built = set.built(&self.cache).map(|host| Mount { host, inside: format!("{}/{BUILT}", set.inside()), writable: false });
+        let built = set.built(&self.cache).map(|host| Mount {
+            host,
+            inside: format!("{}/{BUILT}", set.inside()),
+            writable: false,
+        });
         self.adopt(session, set).await?;
         match built {
             Some(archive) => self.put_built(session, archive).await,
@@ -213,7 +295,9 @@ impl Shared {
 
     /// Puts what an installation built in its copy of the workspace into this one: what git ignores, and only where nothing is.
     async fn put_built(&self, session: &mut Session, archive: Mount) -> Result<(), Fault> {
-        let before = tree::record(&self.jail, &session.place, &Cancel::new()).await?.tree;
+        let before = tree::record(&self.jail, &session.place, &Cancel::new())
+            .await?
+            .tree;
         let from = archive.inside.clone();
         let mounts = vec![inside::tree_mount(&session.place, true), archive];
         let script = "exec tar -C /workspace --skip-old-files --no-same-owner -xf \"$1\"";
@@ -229,7 +313,11 @@ impl Shared {
 
     fn make_mount_points(&self, session: &Session, set: &Set) -> Result<(), Fault> {
         for dir in set.dirs.iter().filter(|_| set.toolchain == Toolchain::Node) {
-            mount_point(&session.place.tree(), &dir.join("node_modules"), self.jail.identity())?;
+            mount_point(
+                &session.place.tree(),
+                &dir.join("node_modules"),
+                self.jail.identity(),
+            )?;
         }
         Ok(())
     }
@@ -238,30 +326,69 @@ impl Shared {
 /// The toolchain of a set, and that of Rust where packages of Python's are built with it.
 fn toolchains(wanted: &Preparation, registries: &Registries) -> Vec<Toolchain> {
     let crates = registries.mirror(Toolchain::Rust);
-    let with_rust = wanted.registries.iter().skip(1).any(|name| name == CRATES || Some(name) == crates.as_ref());
+    let with_rust = wanted
+        .registries
+        .iter()
+        .skip(1)
+        .any(|name| name == CRATES || Some(name) == crates.as_ref());
     let rust = (wanted.toolchain == Toolchain::Python && with_rust).then_some(Toolchain::Rust);
-    [Some(wanted.toolchain), rust].into_iter().flatten().collect()
+    [Some(wanted.toolchain), rust]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Where a set of this workspace is kept. Its folders name places inside the workspace, whoever made them up.
 fn set_of(session: &Session, run: RunId, wanted: &Preparation) -> Result<Set, Fault> {
-    let inside = |dir: &PathBuf| dir.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    let dirs = wanted.dirs.iter().map(PathBuf::from).filter(inside).take(DIRS_MOST).collect();
-    Set::new(wanted.toolchain, &wanted.cache_key, Origin::of(&session.meta, run), dirs)
+    let inside = |dir: &PathBuf| {
+        dir.components()
+            .all(|part| matches!(part, std::path::Component::Normal(_)))
+    };
+    let dirs = wanted
+        .dirs
+        .iter()
+        .map(PathBuf::from)
+        .filter(inside)
+        .take(DIRS_MOST)
+        .collect();
+    Set::new(
+        wanted.toolchain,
+        &wanted.cache_key,
+        Origin::of(&session.meta, run),
+        dirs,
+    )
 }
 
 fn row(wanted: &Preparation, cached: bool, log: String, exit_code: i32) -> PreparedSet {
     let log = tree::cut(log, LOG_CAP, false).text;
-    PreparedSet { toolchain: Some(wanted.toolchain), dirs: wanted.dirs.clone(), cached, log, exit_code }
+    PreparedSet {
+        toolchain: Some(wanted.toolchain),
+        dirs: wanted.dirs.clone(),
+        cached,
+        log,
+        exit_code,
+    }
 }
 
 fn from_cache(set: &Set, cache: &Path) -> String {
-    format!("taken from the cache\n{}", set.notes(cache)).trim_end().to_owned()
+    format!("taken from the cache\n{}", set.notes(cache))
+        .trim_end()
+        .to_owned()
 }
 
 /// A command for the log; a script was shown to the person who was asked.
 fn in_short(command: &[String]) -> String {
-    command.iter().map(|word| if word.contains('\n') { "[script]" } else { word.as_str() }).collect::<Vec<_>>().join(" ")
+    command
+        .iter()
+        .map(|word| {
+            if word.contains('\n') {
+                "[script]"
+            } else {
+                word.as_str()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What the person who approved it should know of.
@@ -277,14 +404,19 @@ fn refused(egress: &Egress) -> String {
 }
 
 /// Makes the empty folder that installed modules are bound to.
-fn mount_point(tree: &Path, path: &Path, owner: keiko_sandbox::jail::Identity) -> Result<(), Fault> {
+fn mount_point(
+    tree: &Path,
+    path: &Path,
+    owner: keiko_sandbox::jail::Identity,
+) -> Result<(), Fault> {
     copy::make_beneath(tree, path, owner).map_err(|e| match e.raw_os_error() {
         // A link, a file, or nothing.
-        Some(libc::ELOOP | libc::ENOTDIR | libc::EXDEV | libc::ENOENT) => {
-            Fault::new(Code(5130), "something stands where installed modules belong")
-                .at(path.display())
-                .hint("remove it from the workspace")
-        }
+        Some(libc::ELOOP | libc::ENOTDIR | libc::EXDEV | libc::ENOENT) => Fault::new(
+            Code(5130),
+            "something stands where installed modules belong",
+        )
+        .at(path.display())
+        .hint("remove it from the workspace"),
         _ => io_fault("make a folder", &tree.join(path), &e),
     })
 }

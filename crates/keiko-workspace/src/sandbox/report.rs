@@ -20,18 +20,41 @@ const RECORDS: u32 = 60_000;
 /// Longest record, bytes.
 const RECORD_MAX: usize = 64 << 10;
 
-const PYTHON: &[(&str, &str)] =
-    &[("keiko_run.py", include_str!("../harness/keiko_run.py")), ("keiko_canary.py", include_str!("../harness/keiko_canary.py"))];
+const PYTHON: &[(&str, &str)] = &[
+    ("keiko_run.py", include_str!("../harness/keiko_run.py")),
+    (
+        "keiko_canary.py",
+        include_str!("../harness/keiko_canary.py"),
+    ),
+];
 const NODE: &[(&str, &str)] = &[
     ("keiko_node.cjs", include_str!("../harness/keiko_node.cjs")),
     ("keiko_main.cjs", include_str!("../harness/keiko_main.cjs")),
-    ("keiko_canary.cjs", include_str!("../harness/keiko_canary.cjs")),
-    ("keiko_reporter.cjs", include_str!("../harness/keiko_reporter.cjs")),
-    ("keiko_mocha.cjs", include_str!("../harness/keiko_mocha.cjs")),
+    (
+        "keiko_canary.cjs",
+        include_str!("../harness/keiko_canary.cjs"),
+    ),
+    (
+        "keiko_reporter.cjs",
+        include_str!("../harness/keiko_reporter.cjs"),
+    ),
+    (
+        "keiko_mocha.cjs",
+        include_str!("../harness/keiko_mocha.cjs"),
+    ),
     ("keiko_jest.cjs", include_str!("../harness/keiko_jest.cjs")),
-    ("keiko_jest_reporter.cjs", include_str!("../harness/keiko_jest_reporter.cjs")),
-    ("keiko_vitest.mjs", include_str!("../harness/keiko_vitest.mjs")),
-    ("keiko_vitest_setup.mjs", include_str!("../harness/keiko_vitest_setup.mjs")),
+    (
+        "keiko_jest_reporter.cjs",
+        include_str!("../harness/keiko_jest_reporter.cjs"),
+    ),
+    (
+        "keiko_vitest.mjs",
+        include_str!("../harness/keiko_vitest.mjs"),
+    ),
+    (
+        "keiko_vitest_setup.mjs",
+        include_str!("../harness/keiko_vitest_setup.mjs"),
+    ),
 ];
 
 /// A reporter that is laid out for one execution.
@@ -42,7 +65,11 @@ pub(super) struct Harness {
 
 impl Harness {
     /// Lays a reporter out, where only Keiko writes.
-    pub(super) fn prepare(place: &Place, kind: ReporterKind, owner: Identity) -> Result<Harness, Fault> {
+    pub(super) fn prepare(
+        place: &Place,
+        kind: ReporterKind,
+        owner: Identity,
+    ) -> Result<Harness, Fault> {
         let dir = place.harness();
         copy::wipe(&dir)?;
         std::fs::create_dir(&dir).map_err(|e| io_fault("make a folder", &dir, &e))?;
@@ -53,17 +80,27 @@ impl Harness {
         for (name, text) in files {
             let path = dir.join(name);
             std::fs::write(&path, text).map_err(|e| io_fault("write", &path, &e))?;
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).map_err(|e| io_fault("write", &path, &e))?;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444))
+                .map_err(|e| io_fault("write", &path, &e))?;
             copy::give(&path, owner.uid, owner.gid)?;
         }
         copy::give(&dir, owner.uid, owner.gid)?;
         let mut key = [0u8; 32];
-        getrandom::fill(&mut key).map_err(|e| Fault::new(Code(6206), format!("no secret for the reporter of tests: {e}")))?;
+        getrandom::fill(&mut key).map_err(|e| {
+            Fault::new(
+                Code(6206),
+                format!("no secret for the reporter of tests: {e}"),
+            )
+        })?;
         Ok(Harness { dir, key })
     }
 
     pub(super) fn mount(&self) -> Mount {
-        Mount { host: self.dir.clone(), inside: HARNESS.into(), writable: false }
+        Mount {
+            host: self.dir.clone(),
+            inside: HARNESS.into(),
+            writable: false,
+        }
     }
 
     /// What the reporter reads first.
@@ -77,7 +114,10 @@ impl Harness {
     /// counted and left out; the order is the reporter's, so that nothing can be taken out of the middle.
     pub(super) fn check(&self, bytes: &[u8]) -> (Reported, String) {
         let (mut key, mut reported, mut text) = (self.key, Reported::default(), String::new());
-        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             if reported.records >= RECORDS {
                 break;
             }
@@ -97,11 +137,16 @@ impl Harness {
 
 /// The payload of a line, if it is the record that comes next.
 fn payload<'a>(line: &'a [u8], number: u32, key: &[u8; 32]) -> Option<&'a str> {
-    let line = std::str::from_utf8(line).ok().filter(|line| line.len() <= RECORD_MAX)?;
+    let line = std::str::from_utf8(line)
+        .ok()
+        .filter(|line| line.len() <= RECORD_MAX)?;
     let mut parts = line.splitn(3, ' ');
     let (given, code, payload) = (parts.next()?, parts.next()?, parts.next()?);
     let number = number.to_string();
-    let expected: String = hmac(key, &[number.as_bytes(), b" ", payload.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected: String = hmac(key, &[number.as_bytes(), b" ", payload.as_bytes()])
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     // Whoever could measure how long this takes is gone by now.
     (given == number && code == expected).then_some(payload)
 }
@@ -110,12 +155,18 @@ fn payload<'a>(line: &'a [u8], number: u32, key: &[u8; 32]) -> Option<&'a str> {
 fn hmac(key: &[u8; 32], message: &[&[u8]]) -> [u8; 32] {
     let pad = |with: u8| {
         let mut block = [with; 64];
-        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        block
+            .iter_mut()
+            .zip(key)
+            .for_each(|(byte, key)| *byte ^= key);
         block
     };
     let mut inner = Sha256::new_with_prefix(pad(0x36));
     message.iter().for_each(|piece| inner.update(piece));
-    Sha256::new_with_prefix(pad(0x5c)).chain_update(inner.finalize()).finalize().into()
+    Sha256::new_with_prefix(pad(0x5c))
+        .chain_update(inner.finalize())
+        .finalize()
+        .into()
 }
 
 #[cfg(test)]
@@ -123,14 +174,20 @@ mod tests {
     use super::*;
 
     fn harness() -> Harness {
-        Harness { dir: PathBuf::new(), key: [7; 32] }
+        Harness {
+            dir: PathBuf::new(),
+            key: [7; 32],
+        }
     }
 
     fn records(payloads: &[&str]) -> Vec<String> {
         let mut key = [7; 32];
         let line = |(number, payload): (usize, &&str)| {
             let number = number.to_string();
-            let code: String = hmac(&key, &[number.as_bytes(), b" ", payload.as_bytes()]).iter().map(|b| format!("{b:02x}")).collect();
+            let code: String = hmac(&key, &[number.as_bytes(), b" ", payload.as_bytes()])
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
             key = hmac(&key, &[b"next"]);
             format!("{number} {code} {payload}\n")
         };
@@ -140,15 +197,32 @@ mod tests {
     #[test]
     fn the_code_is_that_of_the_standard() {
         // RFC 4231 has no case with a key of 32 bytes; this one is made by `hmac.digest` of Python.
-        let shown: String = hmac(&[7; 32], &[b"0 ", b"{}"]).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(shown, "647802b09c684c77b48ffc7fbb824bebdbdd44d3dd4b633cf36172f80705f4ab");
+        let shown: String = hmac(&[7; 32], &[b"0 ", b"{}"])
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            shown,
+            "647802b09c684c77b48ffc7fbb824bebdbdd44d3dd4b633cf36172f80705f4ab"
+        );
     }
 
     #[test]
     fn records_hold_in_their_order_only() {
-        let lines = records(&["{\"kind\":\"start\"}", "{\"kind\":\"case\"}", "{\"kind\":\"end\"}"]);
+        let lines = records(&[
+            "{\"kind\":\"start\"}",
+            "{\"kind\":\"case\"}",
+            "{\"kind\":\"end\"}",
+        ]);
         let (reported, text) = harness().check(lines.concat().as_bytes());
-        assert_eq!(reported, Reported { records: 3, ended: true, forged: 0 });
+        assert_eq!(
+            reported,
+            Reported {
+                records: 3,
+                ended: true,
+                forged: 0
+            }
+        );
         assert_eq!(text.lines().count(), 3);
         for wrong in [
             [lines[0].as_str(), &lines[2]].concat(),
@@ -163,7 +237,15 @@ mod tests {
 
     #[test]
     fn anything_may_stand_in_a_report() {
-        for odd in [b"\xff\xfe\n".as_slice(), b"", b"\n\n\n", b"0", b"0 1", b"0 1 ", &[b'x'; 100_000]] {
+        for odd in [
+            b"\xff\xfe\n".as_slice(),
+            b"",
+            b"\n\n\n",
+            b"0",
+            b"0 1",
+            b"0 1 ",
+            &[b'x'; 100_000],
+        ] {
             let (reported, text) = harness().check(odd);
             assert!(reported.records == 0 && text.is_empty());
         }

@@ -75,7 +75,10 @@ impl Session {
         if self.told.len() > TOLD_MAX {
             self.told.clear();
         }
-        left_out.into_iter().filter(|one| self.told.insert(one.clone())).collect()
+        left_out
+            .into_iter()
+            .filter(|one| self.told.insert(one.clone()))
+            .collect()
     }
 
     /// The file that says that the run has had a kernel.
@@ -135,7 +138,10 @@ impl Sessions {
 
     /// The first one stays: two sessions of a run would know nothing of each other.
     pub(super) fn insert(&self, run: RunId, session: Session) -> Arc<tokio::sync::Mutex<Session>> {
-        self.all().entry(run).or_insert_with(|| Arc::new(tokio::sync::Mutex::new(session))).clone()
+        self.all()
+            .entry(run)
+            .or_insert_with(|| Arc::new(tokio::sync::Mutex::new(session)))
+            .clone()
     }
 
     pub(super) async fn close(&self, run: RunId) {
@@ -152,7 +158,9 @@ impl Sessions {
         if std::mem::replace(&mut session.watched, true) {
             return;
         }
-        let Some(watched) = self.get(run).as_ref().map(Arc::downgrade) else { return };
+        let Some(watched) = self.get(run).as_ref().map(Arc::downgrade) else {
+            return;
+        };
         tokio::spawn(watch(watched));
     }
 }
@@ -160,7 +168,9 @@ impl Sessions {
 async fn watch(session: Weak<tokio::sync::Mutex<Session>>) {
     loop {
         tokio::time::sleep(WORKER_IDLE / 4).await;
-        let Some(session) = session.upgrade() else { return };
+        let Some(session) = session.upgrade() else {
+            return;
+        };
         if session.lock().await.rest().await {
             return;
         }
@@ -169,7 +179,12 @@ async fn watch(session: Weak<tokio::sync::Mutex<Session>>) {
 
 impl Shared {
     /// Has the run's worker do an operation, starting one if there is none. A worker that died is replaced once.
-    pub(super) async fn ask_worker(&self, session: &mut Session, request: OpRequest, cancel: &Cancel) -> Result<Option<JailBody>, Fault> {
+    pub(super) async fn ask_worker(
+        &self,
+        session: &mut Session,
+        request: OpRequest,
+        cancel: &Cancel,
+    ) -> Result<Option<JailBody>, Fault> {
         let fresh = session.worker.is_none();
         match self.ask_once(session, request.clone(), cancel).await {
             Err(WorkerError::Gone(_)) if !fresh => {}
@@ -180,22 +195,41 @@ impl Shared {
         self.settle(session, again).await
     }
 
-    async fn settle(&self, session: &mut Session, answer: Result<Option<JailBody>, WorkerError>) -> Result<Option<JailBody>, Fault> {
-        if !session.worker.as_ref().is_some_and(|w| w.client.is_usable()) {
+    async fn settle(
+        &self,
+        session: &mut Session,
+        answer: Result<Option<JailBody>, WorkerError>,
+    ) -> Result<Option<JailBody>, Fault> {
+        if !session
+            .worker
+            .as_ref()
+            .is_some_and(|w| w.client.is_usable())
+        {
             session.end_worker().await;
         }
         answer.map_err(|error| error.fault())
     }
 
-    async fn ask_once(&self, session: &mut Session, request: OpRequest, cancel: &Cancel) -> Result<Option<JailBody>, WorkerError> {
+    async fn ask_once(
+        &self,
+        session: &mut Session,
+        request: OpRequest,
+        cancel: &Cancel,
+    ) -> Result<Option<JailBody>, WorkerError> {
         if session.worker.is_none() {
-            session.worker = Some(self.start_worker(session).await.map_err(WorkerError::Failed)?);
+            session.worker = Some(
+                self.start_worker(session)
+                    .await
+                    .map_err(WorkerError::Failed)?,
+            );
         }
         let run = session.place.run();
         if let Some(run) = run {
             self.sessions.watch(run, session);
         }
-        let Some(worker) = session.worker.as_mut() else { return Err(WorkerError::OutOfStep) };
+        let Some(worker) = session.worker.as_mut() else {
+            return Err(WorkerError::OutOfStep);
+        };
         tokio::select! {
             body = worker.client.call(request) => body.map(Some),
             () = cancel.cancelled() => Ok(None),
@@ -211,20 +245,35 @@ impl Shared {
             argv: vec![SELF_INSIDE.to_owned(), WORKER_ARG.to_owned()],
             cwd: inside::WORKSPACE.to_owned(),
             env: self.env(session),
-            mounts: inside::agent_mounts(&session.place, &session.meta, &session.prepared, &self.cache),
-            limits: Limits { memory_mib: 1024, pids: 64, ..Limits::default() },
+            mounts: inside::agent_mounts(
+                &session.place,
+                &session.meta,
+                &session.prepared,
+                &self.cache,
+            ),
+            limits: Limits {
+                memory_mib: 1024,
+                pids: 64,
+                ..Limits::default()
+            },
             network: Network::None,
             links: inside::agent_links(&session.meta),
             stdin: Vec::new(),
         };
         let mut process = self.jail.spawn(spec).await?;
         let (Some(stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(Fault::new(Code(5126), "the worker in the jail has no standard streams"));
+            return Err(Fault::new(
+                Code(5126),
+                "the worker in the jail has no standard streams",
+            ));
         };
         if let Some(mut stderr) = process.stderr.take() {
             // Read, so that a worker that complains cannot block.
             tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
         }
-        Ok(Worker { client: WorkerClient::new(stdout, stdin), process })
+        Ok(Worker {
+            client: WorkerClient::new(stdout, stdin),
+            process,
+        })
     }
 }

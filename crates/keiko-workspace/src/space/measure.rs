@@ -19,10 +19,16 @@ pub struct Size {
 
 impl std::iter::Sum for Size {
     fn sum<I: Iterator<Item = Size>>(all: I) -> Size {
-        all.fold(Size { bytes: 0, whole: true }, |sum, one| Size {
-            bytes: sum.bytes.saturating_add(one.bytes),
-            whole: sum.whole && one.whole,
-        })
+        all.fold(
+            Size {
+                bytes: 0,
+                whole: true,
+            },
+            |sum, one| Size {
+                bytes: sum.bytes.saturating_add(one.bytes),
+                whole: sum.whole && one.whole,
+            },
+        )
     }
 }
 
@@ -37,13 +43,19 @@ impl Patience {
     /// At most so long from now.
     #[must_use]
     pub fn of(time: Duration) -> Patience {
-        Patience { until: Instant::now().checked_add(time), entries: ENTRIES_MAX }
+        Patience {
+            until: Instant::now().checked_add(time),
+            entries: ENTRIES_MAX,
+        }
     }
 
     /// Until all of it is measured.
     #[must_use]
     pub fn endless() -> Patience {
-        Patience { until: None, entries: u64::MAX }
+        Patience {
+            until: None,
+            entries: u64::MAX,
+        }
     }
 
     /// Whether nothing more is to be looked at.
@@ -62,10 +74,18 @@ impl Patience {
 /// Measures a folder; nothing when there is none. Links are not followed, other file systems not entered, and a file with
 /// several names counts once.
 pub(super) fn measure(dir: &Path, patience: &mut Patience) -> Size {
-    let mut size = Size { bytes: 0, whole: true };
-    let Ok(top) = dir.symlink_metadata() else { return size };
+    let mut size = Size {
+        bytes: 0,
+        whole: true,
+    };
+    let Ok(top) = dir.symlink_metadata() else {
+        return size;
+    };
     if !top.is_dir() || patience.is_over() {
-        return Size { whole: !top.is_dir(), ..size };
+        return Size {
+            whole: !top.is_dir(),
+            ..size
+        };
     }
     size.bytes = on_disk(&top);
     let (mut open, mut linked) = (vec![dir.to_owned()], BTreeSet::new());
@@ -76,10 +96,15 @@ pub(super) fn measure(dir: &Path, patience: &mut Patience) -> Size {
         };
         for entry in entries.flatten() {
             if !patience.spend() {
-                return Size { whole: false, ..size };
+                return Size {
+                    whole: false,
+                    ..size
+                };
             }
             let Ok(meta) = entry.metadata() else { continue };
-            if meta.dev() != top.dev() || (!meta.is_dir() && meta.nlink() > 1 && !linked.insert(meta.ino())) {
+            if meta.dev() != top.dev()
+                || (!meta.is_dir() && meta.nlink() > 1 && !linked.insert(meta.ino()))
+            {
                 continue;
             }
             size.bytes = size.bytes.saturating_add(on_disk(&meta));
@@ -110,8 +135,17 @@ mod tests {
         std::fs::hard_link(inside.join("large"), inside.join("again")).unwrap();
         std::os::unix::fs::symlink(&outside, inside.join("link")).unwrap();
         let size = measure(&inside, &mut Patience::endless());
-        assert!(size.whole && (1 << 20..(1 << 20) + 65_536).contains(&size.bytes), "{size:?}");
-        assert_eq!(measure(&dir.path().join("none"), &mut Patience::endless()), Size { bytes: 0, whole: true });
+        assert!(
+            size.whole && (1 << 20..(1 << 20) + 65_536).contains(&size.bytes),
+            "{size:?}"
+        );
+        assert_eq!(
+            measure(&dir.path().join("none"), &mut Patience::endless()),
+            Size {
+                bytes: 0,
+                whole: true
+            }
+        );
     }
 
     #[test]
@@ -122,7 +156,10 @@ mod tests {
         }
         let mut none = Patience::of(Duration::ZERO);
         assert!(!measure(dir.path(), &mut none).whole);
-        let mut few = Patience { until: None, entries: 300 };
+        let mut few = Patience {
+            until: None,
+            entries: 300,
+        };
         let size = measure(dir.path(), &mut few);
         assert!(!size.whole && size.bytes > 0 && few.is_over(), "{size:?}");
     }

@@ -59,13 +59,18 @@ impl Space {
     #[must_use]
     pub fn below(data: &Path, cache: &Path) -> Space {
         let real = |path: PathBuf| path.canonicalize().unwrap_or(path);
-        Space { workspaces: real(data.join("workspaces")), deps: real(cache.join("deps")) }
+        Space {
+            workspaces: real(data.join("workspaces")),
+            deps: real(cache.join("deps")),
+        }
     }
 
     /// The runs that have a folder here, also a half made one.
     #[must_use]
     pub fn runs(&self) -> Vec<RunId> {
-        let mut runs: Vec<RunId> = folders(&self.workspaces).filter_map(|name| name.parse().ok()).collect();
+        let mut runs: Vec<RunId> = folders(&self.workspaces)
+            .filter_map(|name| name.parse().ok())
+            .collect();
         runs.sort_unstable();
         runs
     }
@@ -80,7 +85,10 @@ impl Space {
     #[must_use]
     pub fn touched(&self, run: RunId) -> Option<Timestamp> {
         let place = self.place(run);
-        [place.join("applied"), place.join("meta.json")].iter().filter_map(|path| modified(path)).max()
+        [place.join("applied"), place.join("meta.json")]
+            .iter()
+            .filter_map(|path| modified(path))
+            .max()
     }
 
     /// Whether this result is in the user's folder, as far as Keiko's own records of it say.
@@ -92,20 +100,37 @@ impl Space {
     /// The files of a commit that left a run's workspace, as a tree; nothing when the commit is not there.
     #[must_use]
     pub fn tree_of(&self, run: RunId, commit: &CommitId) -> Option<TreeId> {
-        let place = crate::workspace::Place { dir: self.place(run) };
+        let place = crate::workspace::Place {
+            dir: self.place(run),
+        };
         if !is_object_id(&commit.0) || !place.repo().is_dir() {
             return None;
         }
         let git = HostGit::new(&self.workspaces).ok()?;
-        let said = git.call(&place.repo(), ["rev-parse", "-q", "--verify", &format!("{}^{{tree}}", commit.0)]).try_run().ok()?;
+        let said = git
+            .call(
+                &place.repo(),
+                [
+                    "rev-parse",
+                    "-q",
+                    "--verify",
+                    &format!("{}^{{tree}}", commit.0),
+                ],
+            )
+            .try_run()
+            .ok()?;
         said.ok.then(|| TreeId(said.line().to_owned()))
     }
 
     /// The sets that a run's workspace uses.
     #[must_use]
     pub fn sets_of(&self, run: RunId) -> BTreeSet<String> {
-        let place = crate::workspace::Place { dir: self.place(run) };
-        crate::workspace::prepare::Prepared::read(&place).names().collect()
+        let place = crate::workspace::Place {
+            dir: self.place(run),
+        };
+        crate::workspace::prepare::Prepared::read(&place)
+            .names()
+            .collect()
     }
 
     /// Sets of installed dependencies, complete or not.
@@ -115,10 +140,20 @@ impl Space {
         for toolchain in folders(&self.deps) {
             let dir = self.deps.join(&toolchain);
             for name in folders(&dir) {
-                let filled_by = name.strip_suffix(".unfinished").and_then(|rest| rest.rsplit_once('.')?.1.parse().ok());
-                let used = modified(&dir.join(format!("{name}.done"))).or_else(|| modified(&dir.join(&name)));
+                let filled_by = name
+                    .strip_suffix(".unfinished")
+                    .and_then(|rest| rest.rsplit_once('.')?.1.parse().ok());
+                let used = modified(&dir.join(format!("{name}.done")))
+                    .or_else(|| modified(&dir.join(&name)));
                 let whole = format!("{toolchain}/{name}");
-                found.insert(whole.clone(), Cached { name: whole, last_used: used.unwrap_or_default(), filled_by });
+                found.insert(
+                    whole.clone(),
+                    Cached {
+                        name: whole,
+                        last_used: used.unwrap_or_default(),
+                        filled_by,
+                    },
+                );
             }
         }
         found.into_values().collect()
@@ -133,7 +168,10 @@ impl Space {
     /// What interrupted removals left behind.
     #[must_use]
     pub fn size_of_rest(&self, patience: &mut Patience) -> Size {
-        [&self.workspaces, &self.deps].iter().map(|dir| measure::measure(&dir.join(REMOVED), patience)).sum()
+        [&self.workspaces, &self.deps]
+            .iter()
+            .map(|dir| measure::measure(&dir.join(REMOVED), patience))
+            .sum()
     }
 
     /// Gives a run's folder back. It is remembered that it was there; see [`Space::pruned`]. Nothing, when it is gone already:
@@ -143,10 +181,16 @@ impl Space {
     /// KEI-5166 when a process works in it, KEI-5109 when something cannot be removed.
     pub fn give_back_run(&self, run: RunId, at: Timestamp) -> Result<Option<Freed>, Fault> {
         let place = self.place(run);
-        let Some(hold) = hold_alone(&place)? else { return Ok(None) };
+        let Some(hold) = hold_alone(&place)? else {
+            return Ok(None);
+        };
         // Said before it is done: a crash in between leaves a workspace that is there, and nobody asks whether it was pruned.
         pruned::remember(&self.workspaces, run, at)?;
-        let moved = remove::set_aside(&self.workspaces, &run.to_string(), &self.workspaces.join(REMOVED));
+        let moved = remove::set_aside(
+            &self.workspaces,
+            &run.to_string(),
+            &self.workspaces.join(REMOVED),
+        );
         drop(hold);
         moved?.map(remove::Aside::remove).transpose()
     }
@@ -156,7 +200,9 @@ impl Space {
     /// # Errors
     /// KEI-5109 when something cannot be removed.
     pub fn give_back_cache(&self, cached: &Cached) -> Result<Option<Freed>, Fault> {
-        let Some((toolchain, name)) = cached.name.split_once('/') else { return Ok(None) };
+        let Some((toolchain, name)) = cached.name.split_once('/') else {
+            return Ok(None);
+        };
         let dir = self.deps.join(toolchain);
         let done = dir.join(format!("{name}.done"));
         if modified(&done).is_some_and(|used| used > cached.last_used) {
@@ -164,10 +210,14 @@ impl Space {
         }
         // First what says that it is complete: a run that comes now installs again instead of using the half of it.
         match std::fs::remove_file(&done) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io_fault("remove", &done, &e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io_fault("remove", &done, &e));
+            }
             _ => {}
         }
-        remove::set_aside(&dir, name, &self.deps.join(REMOVED))?.map(remove::Aside::remove).transpose()
+        remove::set_aside(&dir, name, &self.deps.join(REMOVED))?
+            .map(remove::Aside::remove)
+            .transpose()
     }
 
     /// Removes what an interrupted removal left behind.
@@ -176,7 +226,9 @@ impl Space {
     /// KEI-5109 when something cannot be removed.
     pub fn sweep(&self) -> Result<Freed, Fault> {
         let swept = [&self.workspaces, &self.deps].map(|dir| remove::sweep(&dir.join(REMOVED)));
-        swept.into_iter().try_fold(Freed::default(), |sum, freed| Ok(sum + freed?))
+        swept
+            .into_iter()
+            .try_fold(Freed::default(), |sum, freed| Ok(sum + freed?))
     }
 
     /// When a run's folder was given back; nothing when it is there, or was never given back.
@@ -195,7 +247,10 @@ impl Space {
 
 /// Holds a run's folder for as long as the result lives, so that nobody gives it back meanwhile.
 pub(crate) fn in_use(place: &Path) -> Option<File> {
-    hold(place, FlockOperation::NonBlockingLockShared).ok().flatten().map(File::from)
+    hold(place, FlockOperation::NonBlockingLockShared)
+        .ok()
+        .flatten()
+        .map(File::from)
 }
 
 /// A lock that nobody shares. Another prune has it for a moment only, which is waited for.
@@ -227,19 +282,34 @@ fn hold(place: &Path, how: FlockOperation) -> Result<Option<OwnedFd>, Fault> {
 /// Said of a folder that a process works in.
 fn busy(place: &Path) -> Fault {
     let hint = "wait until it is done, then again: keiko runs prune";
-    Fault::new(Code(5166), "a process works in this workspace").at(place.display()).hint(hint)
+    Fault::new(Code(5166), "a process works in this workspace")
+        .at(place.display())
+        .hint(hint)
 }
 
 /// Names of real folders in a folder, without what is being removed.
 fn folders(dir: &Path) -> impl Iterator<Item = String> + use<> {
     let is_real = dir.symlink_metadata().is_ok_and(|about| about.is_dir());
-    let entries = is_real.then(|| std::fs::read_dir(dir).ok()).flatten().into_iter().flatten().flatten().take(LISTED_MAX);
+    let entries = is_real
+        .then(|| std::fs::read_dir(dir).ok())
+        .flatten()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .take(LISTED_MAX);
     let real = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    real.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !name.starts_with('.'))
+    real.filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
 }
 
 fn modified(path: &Path) -> Option<Timestamp> {
-    let at = path.symlink_metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let at = path
+        .symlink_metadata()
+        .ok()?
+        .modified()
+        .ok()?
+        .duration_since(UNIX_EPOCH)
+        .ok()?;
     Some(Timestamp(i64::try_from(at.as_millis()).unwrap_or(i64::MAX)))
 }
 
@@ -270,8 +340,18 @@ mod tests {
         assert_eq!(space.runs(), [run, other]);
         assert!(space.size_of_run(run, &mut Patience::endless()).bytes >= 100_000);
         assert_eq!(space.pruned(run), None);
-        assert!(space.give_back_run(run, Timestamp(7)).unwrap().unwrap().bytes >= 100_000);
-        assert_eq!(space.pruned(run).map(|pruned| pruned.at), Some(Timestamp(7)));
+        assert!(
+            space
+                .give_back_run(run, Timestamp(7))
+                .unwrap()
+                .unwrap()
+                .bytes
+                >= 100_000
+        );
+        assert_eq!(
+            space.pruned(run).map(|pruned| pruned.at),
+            Some(Timestamp(7))
+        );
         assert_eq!(space.give_back_run(run, Timestamp(8)).unwrap(), None);
         assert_eq!((space.runs(), space.pruned(other)), (vec![other], None));
     }
@@ -284,7 +364,10 @@ mod tests {
         workspace(&space, run);
         let held = in_use(&space.place(run)).unwrap();
         let second = in_use(&space.place(run)).unwrap();
-        assert_eq!(space.give_back_run(run, Timestamp(7)).unwrap_err().code, "KEI-5166");
+        assert_eq!(
+            space.give_back_run(run, Timestamp(7)).unwrap_err().code,
+            "KEI-5166"
+        );
         assert!(space.place(run).join("meta.json").exists() && space.pruned(run).is_none());
         drop((held, second));
         assert!(space.give_back_run(run, Timestamp(7)).unwrap().is_some());
@@ -314,10 +397,19 @@ mod tests {
         std::fs::write(deps.join("k-s/module"), vec![1; 10_000]).unwrap();
         std::fs::write(deps.join("k-s.done"), "").unwrap();
         let old = UNIX_EPOCH + std::time::Duration::from_secs(1_000);
-        File::open(deps.join("k-s.done")).unwrap().set_modified(old).unwrap();
+        File::open(deps.join("k-s.done"))
+            .unwrap()
+            .set_modified(old)
+            .unwrap();
         let listed = space.caches().remove(0);
-        assert_eq!((listed.name.as_str(), listed.last_used), ("python/k-s", Timestamp(1_000_000)));
-        File::open(deps.join("k-s.done")).unwrap().set_modified(old + std::time::Duration::from_secs(5)).unwrap();
+        assert_eq!(
+            (listed.name.as_str(), listed.last_used),
+            ("python/k-s", Timestamp(1_000_000))
+        );
+        File::open(deps.join("k-s.done"))
+            .unwrap()
+            .set_modified(old + std::time::Duration::from_secs(5))
+            .unwrap();
         assert_eq!(space.give_back_cache(&listed).unwrap(), None);
         assert!(deps.join("k-s/module").exists());
         let listed = space.caches().remove(0);

@@ -96,13 +96,17 @@ impl Plan {
     /// Bytes that are given back.
     #[must_use]
     pub fn gives(&self) -> u64 {
-        self.goes.iter().fold(0, |sum, one| sum.saturating_add(one.bytes))
+        self.goes
+            .iter()
+            .fold(0, |sum, one| sum.saturating_add(one.bytes))
     }
 
     /// Bytes that stay.
     #[must_use]
     pub fn keeps(&self) -> u64 {
-        self.stays.iter().fold(0, |sum, (one, _)| sum.saturating_add(one.bytes))
+        self.stays
+            .iter()
+            .fold(0, |sum, (one, _)| sum.saturating_add(one.bytes))
     }
 }
 
@@ -110,12 +114,18 @@ impl Plan {
 #[must_use]
 pub fn plan(mut holdings: Vec<Holding>, rule: Rule, now: Timestamp) -> Plan {
     holdings.sort_by(|a, b| (a.last_used, &a.what).cmp(&(b.last_used, &b.what)));
-    let total = holdings.iter().fold(0u64, |sum, one| sum.saturating_add(one.bytes));
+    let total = holdings
+        .iter()
+        .fold(0u64, |sum, one| sum.saturating_add(one.bytes));
     let mut over = rule.keep.map_or(0, |keep| total.saturating_sub(keep));
-    let old = |one: &Holding| u128::from(now.since_ms(one.last_used)) >= rule.older_than.as_millis();
+    let old =
+        |one: &Holding| u128::from(now.since_ms(one.last_used)) >= rule.older_than.as_millis();
     // Those that are old go in any case, and make room for the young ones.
     let goes_by_age = |one: &Holding| old(one) && may_go(one, rule);
-    over = holdings.iter().filter(|one| goes_by_age(one)).fold(over, |over, one| over.saturating_sub(one.bytes));
+    over = holdings
+        .iter()
+        .filter(|one| goes_by_age(one))
+        .fold(over, |over, one| over.saturating_sub(one.bytes));
     let mut plan = Plan::default();
     for one in holdings {
         let wanted = old(&one) || over > 0;
@@ -153,13 +163,26 @@ mod tests {
 
     fn held(number: u8, age: i64, bytes: u64, standing: Standing) -> Holding {
         let what = What::Run(RunId::from_bytes([number; 10]));
-        Holding { what, bytes, measured: true, last_used: Timestamp((100 - age) * DAY), standing }
+        Holding {
+            what,
+            bytes,
+            measured: true,
+            last_used: Timestamp((100 - age) * DAY),
+            standing,
+        }
     }
     fn rule(days: u64, keep: Option<u64>, unapplied: bool) -> Rule {
-        Rule { older_than: Duration::from_secs(days * 86_400), keep, unapplied }
+        Rule {
+            older_than: Duration::from_secs(days * 86_400),
+            keep,
+            unapplied,
+        }
     }
     fn ages(plan: &Plan) -> Vec<i64> {
-        plan.goes.iter().map(|one| (NOW.0 - one.last_used.0) / DAY).collect()
+        plan.goes
+            .iter()
+            .map(|one| (NOW.0 - one.last_used.0) / DAY)
+            .collect()
     }
 
     #[test]
@@ -169,30 +192,64 @@ mod tests {
             held(2, 14, 5, Standing::Taken(Taken::Pushed)),
             held(3, 90, 5, Standing::Unapplied),
             held(4, 80, 5, Standing::Needed("stopped".into())),
-            Holding { what: What::Cache("node/x".into()), ..held(5, 30, 7, Standing::Rebuildable) },
+            Holding {
+                what: What::Cache("node/x".into()),
+                ..held(5, 30, 7, Standing::Rebuildable)
+            },
         ];
         let plan = super::plan(all.clone(), rule(14, None, false), NOW);
-        assert_eq!((ages(&plan), plan.gives(), plan.keeps()), (vec![30, 14], 12, 15));
+        assert_eq!(
+            (ages(&plan), plan.gives(), plan.keeps()),
+            (vec![30, 14], 12, 15)
+        );
         let why: Vec<Stays> = plan.stays.iter().map(|(_, why)| *why).collect();
         assert_eq!(why, [Stays::Unapplied, Stays::Needed, Stays::Young]);
-        assert_eq!(ages(&super::plan(all.clone(), rule(14, None, true), NOW)), [90, 30, 14]);
-        assert_eq!(ages(&super::plan(all, rule(0, None, true), NOW)), [90, 30, 14, 1]);
+        assert_eq!(
+            ages(&super::plan(all.clone(), rule(14, None, true), NOW)),
+            [90, 30, 14]
+        );
+        assert_eq!(
+            ages(&super::plan(all, rule(0, None, true), NOW)),
+            [90, 30, 14, 1]
+        );
     }
 
     #[test]
     fn the_oldest_goes_until_no_more_stays_than_may() {
-        let all = |standing: Standing| vec![held(1, 3, 10, standing.clone()), held(2, 2, 10, standing.clone()), held(3, 1, 10, standing)];
+        let all = |standing: Standing| {
+            vec![
+                held(1, 3, 10, standing.clone()),
+                held(2, 2, 10, standing.clone()),
+                held(3, 1, 10, standing),
+            ]
+        };
         let taken = all(Standing::Taken(Taken::Unchanged));
-        assert_eq!(ages(&super::plan(taken.clone(), rule(14, Some(30), false), NOW)), [0i64; 0]);
-        assert_eq!(ages(&super::plan(taken.clone(), rule(14, Some(15), false), NOW)), [3, 2]);
-        assert_eq!(ages(&super::plan(taken.clone(), rule(14, Some(0), false), NOW)), [3, 2, 1]);
+        assert_eq!(
+            ages(&super::plan(taken.clone(), rule(14, Some(30), false), NOW)),
+            [0i64; 0]
+        );
+        assert_eq!(
+            ages(&super::plan(taken.clone(), rule(14, Some(15), false), NOW)),
+            [3, 2]
+        );
+        assert_eq!(
+            ages(&super::plan(taken.clone(), rule(14, Some(0), false), NOW)),
+            [3, 2, 1]
+        );
         // What is old makes room for the young.
         let mut with_old = taken;
         with_old.push(held(4, 50, 10, Standing::Taken(Taken::Applied)));
-        assert_eq!(ages(&super::plan(with_old, rule(14, Some(30), false), NOW)), [50]);
+        assert_eq!(
+            ages(&super::plan(with_old, rule(14, Some(30), false), NOW)),
+            [50]
+        );
         let plan = super::plan(all(Standing::Unapplied), rule(14, Some(15), false), NOW);
         assert!(plan.goes.is_empty() && plan.stays.iter().all(|(_, why)| *why == Stays::Unapplied));
-        let needed = super::plan(all(Standing::Needed("running".into())), rule(0, Some(0), true), NOW);
+        let needed = super::plan(
+            all(Standing::Needed("running".into())),
+            rule(0, Some(0), true),
+            NOW,
+        );
         assert!(needed.goes.is_empty());
     }
 }

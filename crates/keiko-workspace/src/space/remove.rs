@@ -35,7 +35,10 @@ pub struct Freed {
 impl Add for Freed {
     type Output = Freed;
     fn add(self, other: Freed) -> Freed {
-        Freed { files: self.files + other.files, bytes: self.bytes.saturating_add(other.bytes) }
+        Freed {
+            files: self.files + other.files,
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
     }
 }
 
@@ -51,7 +54,11 @@ pub(super) fn set_aside(parent: &Path, name: &str, removed: &Path) -> Result<Opt
     let at = parent.join(name);
     let parent = open(CWD, parent).map_err(|e| io_fault("open", parent, &e.into()))?;
     let name = CString::new(name).map_err(|e| io_fault("open", &at, &std::io::Error::other(e)))?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(removed).map_err(|e| io_fault("make a folder", removed, &e))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(removed)
+        .map_err(|e| io_fault("make a folder", removed, &e))?;
     let flat = Flat::open(removed)?;
     match flat.bring(&parent, &name) {
         Ok(Some(name)) => Ok(Some(Aside { flat, name })),
@@ -92,8 +99,15 @@ struct Flat {
 impl Flat {
     fn open(path: &Path) -> Result<Flat, Fault> {
         let root = open(CWD, path).map_err(|e| io_fault("open", path, &e.into()))?;
-        let device = rustix::fs::fstat(&root).map_err(|e| io_fault("look at", path, &e.into()))?.st_dev;
-        Ok(Flat { root, path: path.to_owned(), device, freed: Freed::default() })
+        let device = rustix::fs::fstat(&root)
+            .map_err(|e| io_fault("look at", path, &e.into()))?
+            .st_dev;
+        Ok(Flat {
+            root,
+            path: path.to_owned(),
+            device,
+            freed: Freed::default(),
+        })
     }
 
     /// Moves a folder here, under a name that nobody has.
@@ -104,7 +118,11 @@ impl Flat {
             entered => drop(entered?),
         }
         for _ in 0..NAMES_MAX {
-            let to = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let to = format!(
+                "{}-{}",
+                std::process::id(),
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            );
             match rustix::fs::renameat(from, name, &self.root, &*to) {
                 Ok(()) => return Ok(CString::new(to).ok()),
                 Err(Errno::NOENT) => return Ok(None),
@@ -152,8 +170,14 @@ impl Flat {
 
     /// Removes one; folders in it are moved up, and named.
     fn one(&mut self, name: &CStr, names: &mut Vec<CString>) -> Result<(), Errno> {
-        let root = self.root.as_fd().try_clone_to_owned().map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
-        let Some(about) = look(&root, name)? else { return Ok(()) };
+        let root = self
+            .root
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+        let Some(about) = look(&root, name)? else {
+            return Ok(());
+        };
         if FileType::from_raw_mode(about.st_mode) != FileType::Directory {
             return self.unlink(&root, name, &about, AtFlags::empty());
         }
@@ -177,7 +201,9 @@ impl Flat {
 
     fn flatten(&mut self, dir: &OwnedFd, names: &mut Vec<CString>) -> Result<(), Errno> {
         for entry in self::names(dir)? {
-            let Some(about) = look(dir, &entry)? else { continue };
+            let Some(about) = look(dir, &entry)? else {
+                continue;
+            };
             if FileType::from_raw_mode(about.st_mode) == FileType::Directory {
                 names.extend(self.bring(dir, &entry)?);
             } else {
@@ -187,11 +213,23 @@ impl Flat {
         Ok(())
     }
 
-    fn unlink(&mut self, dir: &OwnedFd, name: &CStr, about: &Stat, flags: AtFlags) -> Result<(), Errno> {
+    fn unlink(
+        &mut self,
+        dir: &OwnedFd,
+        name: &CStr,
+        about: &Stat,
+        flags: AtFlags,
+    ) -> Result<(), Errno> {
         match rustix::fs::unlinkat(dir, name, flags) {
             Ok(()) => {
                 let last = flags.contains(AtFlags::REMOVEDIR) || about.st_nlink <= 1;
-                let bytes = if last { u64::try_from(about.st_blocks).unwrap_or(0).saturating_mul(512) } else { 0 };
+                let bytes = if last {
+                    u64::try_from(about.st_blocks)
+                        .unwrap_or(0)
+                        .saturating_mul(512)
+                } else {
+                    0
+                };
                 self.freed = self.freed + Freed { files: 1, bytes };
                 Ok(())
             }
@@ -202,7 +240,12 @@ impl Flat {
 }
 
 fn open(parent: impl std::os::fd::AsFd, name: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::openat(
+        parent,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 fn look(dir: &OwnedFd, name: &CStr) -> Result<Option<Stat>, Errno> {
@@ -237,7 +280,11 @@ mod tests {
         (dir, parent, removed)
     }
     fn gone(parent: &Path, removed: &Path) -> Freed {
-        let freed = set_aside(parent, "tree", removed).unwrap().unwrap().remove().unwrap();
+        let freed = set_aside(parent, "tree", removed)
+            .unwrap()
+            .unwrap()
+            .remove()
+            .unwrap();
         assert!(parent.join("tree").symlink_metadata().is_err());
         assert_eq!(std::fs::read_dir(removed).unwrap().count(), 0);
         freed
@@ -256,19 +303,32 @@ mod tests {
         symlink("nowhere", tree.join("broken")).unwrap();
         std::fs::hard_link(outside.join("precious"), tree.join("same")).unwrap();
         assert_eq!(gone(&parent, &removed).files, 6);
-        assert_eq!(std::fs::read_to_string(outside.join("precious")).unwrap(), "x");
+        assert_eq!(
+            std::fs::read_to_string(outside.join("precious")).unwrap(),
+            "x"
+        );
     }
 
     #[test]
     fn folders_without_permissions_and_special_files_go() {
         let (_dir, parent, removed) = ground();
         let tree = parent.join("tree");
-        for (name, mode) in [("unreadable", 0o000), ("read-only", 0o555), ("unsearchable", 0o600), ("write-only", 0o200)] {
+        for (name, mode) in [
+            ("unreadable", 0o000),
+            ("read-only", 0o555),
+            ("unsearchable", 0o600),
+            ("write-only", 0o200),
+        ] {
             let folder = tree.join(name);
             std::fs::create_dir_all(folder.join("below")).unwrap();
             std::fs::write(folder.join("below/file"), "x").unwrap();
-            std::fs::set_permissions(folder.join("below/file"), std::fs::Permissions::from_mode(0o000)).unwrap();
-            std::fs::set_permissions(folder.join("below"), std::fs::Permissions::from_mode(0o500)).unwrap();
+            std::fs::set_permissions(
+                folder.join("below/file"),
+                std::fs::Permissions::from_mode(0o000),
+            )
+            .unwrap();
+            std::fs::set_permissions(folder.join("below"), std::fs::Permissions::from_mode(0o500))
+                .unwrap();
             std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
         }
         let _socket = std::os::unix::net::UnixListener::bind(tree.join("socket")).unwrap();
@@ -308,7 +368,10 @@ mod tests {
                 })
             })
             .collect();
-        let freed = both.into_iter().map(|one| one.join().unwrap().unwrap()).fold(Freed::default(), Add::add);
+        let freed = both
+            .into_iter()
+            .map(|one| one.join().unwrap().unwrap())
+            .fold(Freed::default(), Add::add);
         // One may have moved up what the other had listed.
         let rest = sweep(&removed).unwrap();
         assert_eq!((freed + rest).files, 601);

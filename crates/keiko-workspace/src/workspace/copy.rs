@@ -23,7 +23,10 @@ pub(crate) struct Caps {
 
 impl Default for Caps {
     fn default() -> Self {
-        Caps { files: 200_000, bytes: 2 << 30 }
+        Caps {
+            files: 200_000,
+            bytes: 2 << 30,
+        }
     }
 }
 
@@ -44,7 +47,15 @@ pub(crate) struct Copied {
 const IGNORED_NAMED: usize = 8;
 
 /// Folders that hold what can be made again. In a plain folder there is no `.gitignore` to say so.
-pub(crate) const MADE: [&str; 7] = ["node_modules", ".venv", "venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache"];
+pub(crate) const MADE: [&str; 7] = [
+    "node_modules",
+    ".venv",
+    "venv",
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+];
 
 /// Who watches a workspace being made: may stop it, and hears how far it is.
 pub(crate) struct Watch<'a> {
@@ -76,23 +87,51 @@ pub(crate) struct Wish<'a> {
 pub(crate) fn snapshot(wish: &Wish<'_>, watch: &Watch<'_>) -> Result<Copied, Fault> {
     let cancel = watch.cancel;
     let wanted = wish.tracked.difference(wish.left_out).cloned().collect();
-    let mut choice = Choice { wish, cancel, wanted, out: Copied::default(), fault: None };
-    foreign::walk(wish.from, Rules::Git { everywhere: wish.excludes }, &mut choice);
-    let Choice { wanted, mut out, fault, .. } = choice;
+    let mut choice = Choice {
+        wish,
+        cancel,
+        wanted,
+        out: Copied::default(),
+        fault: None,
+    };
+    foreign::walk(
+        wish.from,
+        Rules::Git {
+            everywhere: wish.excludes,
+        },
+        &mut choice,
+    );
+    let Choice {
+        wanted,
+        mut out,
+        fault,
+        ..
+    } = choice;
     if let Some(fault) = fault {
         return Err(fault);
     }
     let (caps, mut bytes) = (wish.caps, 0);
     // Believed before anything is copied: a file may claim a size that no disk holds.
-    let claimed = |path: &PathBuf| wish.from.join(path).symlink_metadata().map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
-    check_caps(0, wanted.iter().map(claimed).fold(0, u64::saturating_add), caps, wish.from)?;
+    let claimed = |path: &PathBuf| {
+        wish.from
+            .join(path)
+            .symlink_metadata()
+            .map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 })
+    };
+    check_caps(
+        0,
+        wanted.iter().map(claimed).fold(0, u64::saturating_add),
+        caps,
+        wish.from,
+    )?;
     let all = wanted.len();
     for (index, path) in wanted.into_iter().enumerate() {
         not_stopped(cancel, wish.from)?;
         if index > 0 && index % SAID_EVERY == 0 {
             (watch.say)(format!("copied {index} of {all} files"));
         }
-        if let Some(size) = copy_entry(wish.from, wish.to, &path, caps.bytes.saturating_sub(bytes))? {
+        if let Some(size) = copy_entry(wish.from, wish.to, &path, caps.bytes.saturating_sub(bytes))?
+        {
             bytes += size;
             check_caps(0, bytes, caps, wish.from)?;
             out.files.insert(path);
@@ -131,10 +170,15 @@ impl Visitor for Choice<'_> {
         match seen.kind {
             Kind::Folder => {
                 let made = self.wish.plain
-                    && (MADE.iter().any(|m| seen.name == OsStr::new(m)) || (seen.name == "target" && place.join("CACHEDIR.TAG").exists()));
+                    && (MADE.iter().any(|m| seen.name == OsStr::new(m))
+                        || (seen.name == "target" && place.join("CACHEDIR.TAG").exists()));
                 let other_repo = place.join(".git").symlink_metadata().is_ok();
                 let going_on = not_stopped(self.cancel, self.wish.from);
-                if made || other_repo || self.wish.never.is(&place) { Step::Past } else { self.or_end(going_on) }
+                if made || other_repo || self.wish.never.is(&place) {
+                    Step::Past
+                } else {
+                    self.or_end(going_on)
+                }
             }
             Kind::File | Kind::Link => {
                 let path = seen.path;
@@ -146,7 +190,8 @@ impl Visitor for Choice<'_> {
                     return Step::Past;
                 }
                 self.wanted.insert(path.to_owned());
-                let checked = check_caps(self.wanted.len() as u64, 0, self.wish.caps, self.wish.from);
+                let checked =
+                    check_caps(self.wanted.len() as u64, 0, self.wish.caps, self.wish.from);
                 self.or_end(checked)
             }
             Kind::Special => Step::Past,
@@ -171,7 +216,11 @@ impl Visitor for Choice<'_> {
     fn unreadable(&mut self, path: &Path, why: std::io::Error) -> Step {
         let hint = "make it readable, or add it to .gitignore";
         let place = self.wish.from.join(path);
-        self.fault = Some(Fault::new(Code(5104), format!("the workspace cannot be read: {why}")).at(place.display()).hint(hint));
+        self.fault = Some(
+            Fault::new(Code(5104), format!("the workspace cannot be read: {why}"))
+                .at(place.display())
+                .hint(hint),
+        );
         Step::End
     }
 }
@@ -180,28 +229,42 @@ impl Visitor for Choice<'_> {
 fn is_made(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     MADE.contains(&name.as_ref())
-        || ["target", "dist", "build", ".git", ".tox", ".nox", ".eggs", ".idea", ".vscode", ".cache", "coverage", "htmlcov"]
-            .contains(&name.as_ref())
+        || [
+            "target", "dist", "build", ".git", ".tox", ".nox", ".eggs", ".idea", ".vscode",
+            ".cache", "coverage", "htmlcov",
+        ]
+        .contains(&name.as_ref())
         || name.ends_with(".egg-info")
 }
 
 /// A fault once somebody has stopped the run: nothing here is worth finishing.
 pub(crate) fn not_stopped(cancel: &Cancel, at: &Path) -> Result<(), Fault> {
-    if cancel.is_cancelled() { Err(Fault::new(Code(5109), "making the workspace was stopped").at(at.display())) } else { Ok(()) }
+    if cancel.is_cancelled() {
+        Err(Fault::new(Code(5109), "making the workspace was stopped").at(at.display()))
+    } else {
+        Ok(())
+    }
 }
 
 fn check_caps(files: u64, bytes: u64, caps: Caps, root: &Path) -> Result<(), Fault> {
     if files <= caps.files && bytes <= caps.bytes {
         return Ok(());
     }
-    let what = format!("the workspace is too large: more than {} files or {} MiB", caps.files, caps.bytes >> 20);
-    Err(Fault::new(Code(5106), what).at(root.display()).hint("add data and build folders to .gitignore"))
+    let what = format!(
+        "the workspace is too large: more than {} files or {} MiB",
+        caps.files,
+        caps.bytes >> 20
+    );
+    Err(Fault::new(Code(5106), what)
+        .at(root.display())
+        .hint("add data and build folders to .gitignore"))
 }
 
 /// Whether a file's name says that it holds credentials.
 pub(crate) fn is_credential(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    CREDENTIALS.contains(&name) || (name.starts_with("credentials") && path.parent().is_some_and(|p| p.ends_with(".cargo")))
+    CREDENTIALS.contains(&name)
+        || (name.starts_with("credentials") && path.parent().is_some_and(|p| p.ends_with(".cargo")))
 }
 
 /// Copies one file or link; nothing if it is gone, is special, or lies behind a symlinked folder. Returns its size.
@@ -210,7 +273,9 @@ fn copy_entry(from: &Path, to: &Path, path: &Path, room: u64) -> Result<Option<u
         return Ok(None);
     }
     let source = from.join(path);
-    let Ok(meta) = source.symlink_metadata() else { return Ok(None) };
+    let Ok(meta) = source.symlink_metadata() else {
+        return Ok(None);
+    };
     let target = to.join(path);
     let kind = meta.file_type();
     if !kind.is_file() && !kind.is_symlink() {
@@ -221,22 +286,38 @@ fn copy_entry(from: &Path, to: &Path, path: &Path, room: u64) -> Result<Option<u
     }
     if kind.is_symlink() {
         let link = std::fs::read_link(&source).map_err(|e| io_fault("read a link", &source, &e))?;
-        std::os::unix::fs::symlink(link, &target).map_err(|e| io_fault("make a link", &target, &e))?;
+        std::os::unix::fs::symlink(link, &target)
+            .map_err(|e| io_fault("make a link", &target, &e))?;
         return Ok(Some(0));
     }
     let hint = || "make it readable, or add it to .gitignore".to_owned();
-    let unreadable = |e: &std::io::Error| Fault::new(Code(5104), format!("a file cannot be read: {e}")).at(source.display()).hint(hint());
-    let Some(file) = open_regular(&source).map_err(|e| unreadable(&e))? else { return Ok(None) };
+    let unreadable = |e: &std::io::Error| {
+        Fault::new(Code(5104), format!("a file cannot be read: {e}"))
+            .at(source.display())
+            .hint(hint())
+    };
+    let Some(file) = open_regular(&source).map_err(|e| unreadable(&e))? else {
+        return Ok(None);
+    };
     let mut out = File::create_new(&target).map_err(|e| io_fault("write a file", &target, &e))?;
-    let size = std::io::copy(&mut file.take(room.saturating_add(1)), &mut out).map_err(|e| unreadable(&e))?;
-    let mode = if meta.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
-    out.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(|e| io_fault("set the mode of a file", &target, &e))?;
+    let size = std::io::copy(&mut file.take(room.saturating_add(1)), &mut out)
+        .map_err(|e| unreadable(&e))?;
+    let mode = if meta.mode() & 0o100 != 0 {
+        0o755
+    } else {
+        0o644
+    };
+    out.set_permissions(std::fs::Permissions::from_mode(mode))
+        .map_err(|e| io_fault("set the mode of a file", &target, &e))?;
     Ok(Some(size))
 }
 
 /// Whether a folder on the way to `path` is a symlink.
 pub(crate) fn behind_a_link(root: &Path, path: &Path) -> bool {
-    path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()).any(|p| root.join(p).is_symlink())
+    path.ancestors()
+        .skip(1)
+        .filter(|p| !p.as_os_str().is_empty())
+        .any(|p| root.join(p).is_symlink())
 }
 
 /// Copies a folder of ours as it is; links are left out.
@@ -245,7 +326,9 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) -> Result<(), Fault> {
     for entry in std::fs::read_dir(from).map_err(|e| io_fault("read a folder", from, &e))? {
         let entry = entry.map_err(|e| io_fault("read a folder", from, &e))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().map_err(|e| io_fault("read a folder", from, &e))?;
+        let kind = entry
+            .file_type()
+            .map_err(|e| io_fault("read a folder", from, &e))?;
         if kind.is_dir() {
             copy_dir(&source, &target)?;
         } else if kind.is_file() && !target.exists() {
@@ -257,14 +340,23 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) -> Result<(), Fault> {
 
 /// Gives everything below `path` to another user. Links themselves change hands, never what they point at.
 pub(crate) fn give(path: &Path, uid: u32, gid: u32) -> Result<(), Fault> {
-    let meta = path.symlink_metadata().map_err(|e| io_fault("look at", path, &e))?;
+    let meta = path
+        .symlink_metadata()
+        .map_err(|e| io_fault("look at", path, &e))?;
     if meta.is_dir() {
         for entry in std::fs::read_dir(path).map_err(|e| io_fault("read a folder", path, &e))? {
-            give(&entry.map_err(|e| io_fault("read a folder", path, &e))?.path(), uid, gid)?;
+            give(
+                &entry
+                    .map_err(|e| io_fault("read a folder", path, &e))?
+                    .path(),
+                uid,
+                gid,
+            )?;
         }
     }
     if (meta.uid(), meta.gid()) != (uid, gid) {
-        std::os::unix::fs::lchown(path, Some(uid), Some(gid)).map_err(|e| io_fault("hand over", path, &e))?;
+        std::os::unix::fs::lchown(path, Some(uid), Some(gid))
+            .map_err(|e| io_fault("hand over", path, &e))?;
     }
     Ok(())
 }
@@ -283,13 +375,20 @@ pub(crate) fn seal(path: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     // What only its owner could read and run must stay readable for the jail, and nothing of it runs as somebody else.
-    let for_all = |bits: u32| if meta.mode() & bits != 0 { bits | bits >> 3 | bits >> 6 } else { 0 };
+    let for_all = |bits: u32| {
+        if meta.mode() & bits != 0 {
+            bits | bits >> 3 | bits >> 6
+        } else {
+            0
+        }
+    };
     let mode = match (meta.is_dir(), root) {
         (true, true) => 0o755,
         (true, false) => 0o755 | (meta.mode() & 0o777),
         (false, _) => 0o444 | for_all(0o100),
     };
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(|e| failed(&e))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(|e| failed(&e))?;
     if meta.is_dir() {
         for entry in std::fs::read_dir(path).map_err(|e| failed(&e))? {
             seal(&entry.map_err(|e| failed(&e))?.path())?;
@@ -300,16 +399,36 @@ pub(crate) fn seal(path: &Path) -> Result<(), Fault> {
 
 /// Makes a folder at a path below `root`, where someone may be moving links about meanwhile: nothing on the way may be one.
 /// What was made is handed over; a folder that is there already stays as it is.
-pub(crate) fn make_beneath(root: &Path, path: &Path, owner: keiko_sandbox::jail::Identity) -> std::io::Result<()> {
+pub(crate) fn make_beneath(
+    root: &Path,
+    path: &Path,
+    owner: keiko_sandbox::jail::Identity,
+) -> std::io::Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let root = openat(CWD, root, flags, Mode::empty())?;
-    let (parent, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?);
-    let parent = if parent.as_os_str().is_empty() { root } else { openat2(&root, parent, flags, Mode::empty(), resolve)? };
+    let (parent, name) = (
+        path.parent().unwrap_or(Path::new("")),
+        path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?,
+    );
+    let parent = if parent.as_os_str().is_empty() {
+        root
+    } else {
+        openat2(&root, parent, flags, Mode::empty(), resolve)?
+    };
     match rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)) {
         Ok(()) => {
-            let made = openat(&parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-            Ok(rustix::fs::fchown(&made, Some(rustix::fs::Uid::from_raw(owner.uid)), Some(rustix::fs::Gid::from_raw(owner.gid)))?)
+            let made = openat(
+                &parent,
+                name,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
+            Ok(rustix::fs::fchown(
+                &made,
+                Some(rustix::fs::Uid::from_raw(owner.uid)),
+                Some(rustix::fs::Gid::from_raw(owner.gid)),
+            )?)
         }
         Err(rustix::io::Errno::EXIST) => Ok(openat(&parent, name, flags, Mode::empty()).map(drop)?),
         Err(e) => Err(e.into()),
@@ -345,8 +464,22 @@ mod tests {
     static NOTHING: BTreeSet<PathBuf> = BTreeSet::new();
     static NOWHERE: Own = Own::none();
 
-    fn wish<'a>(from: &'a Path, to: &'a Path, tracked: &'a BTreeSet<PathBuf>, caps: Caps) -> Wish<'a> {
-        Wish { from, to, tracked, left_out: &NOTHING, plain: false, excludes: "", never: &NOWHERE, caps }
+    fn wish<'a>(
+        from: &'a Path,
+        to: &'a Path,
+        tracked: &'a BTreeSet<PathBuf>,
+        caps: Caps,
+    ) -> Wish<'a> {
+        Wish {
+            from,
+            to,
+            tracked,
+            left_out: &NOTHING,
+            plain: false,
+            excludes: "",
+            never: &NOWHERE,
+            caps,
+        }
     }
 
     #[test]
@@ -355,14 +488,30 @@ mod tests {
         let from = dir.path().join("from");
         fs::create_dir(&from).unwrap();
         for i in 0..12 {
-            File::create(from.join(format!("{i}"))).unwrap().set_len(1000 << 20).unwrap();
+            File::create(from.join(format!("{i}")))
+                .unwrap()
+                .set_len(1000 << 20)
+                .unwrap();
         }
         let began = std::time::Instant::now();
-        let caps = Caps { files: 100, bytes: 500 << 20 };
-        let fault =
-            snapshot(&wish(&from, &dir.path().join("to"), &NOTHING, caps), &Watch { cancel: &Cancel::new(), say: &|_| {} }).unwrap_err();
+        let caps = Caps {
+            files: 100,
+            bytes: 500 << 20,
+        };
+        let fault = snapshot(
+            &wish(&from, &dir.path().join("to"), &NOTHING, caps),
+            &Watch {
+                cancel: &Cancel::new(),
+                say: &|_| {},
+            },
+        )
+        .unwrap_err();
         assert_eq!(fault.code, "KEI-5106");
-        assert!(began.elapsed() < std::time::Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[test]
@@ -372,11 +521,24 @@ mod tests {
         let stopped = Cancel::new();
         stopped.cancel();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
-        assert!(snapshot(&wish(&from, &to, &NOTHING, Caps::default()), &Watch { cancel: &stopped, say: &|_| {} }).is_err());
+        assert!(
+            snapshot(
+                &wish(&from, &to, &NOTHING, Caps::default()),
+                &Watch {
+                    cancel: &stopped,
+                    say: &|_| {}
+                }
+            )
+            .is_err()
+        );
     }
 
     fn names(copied: &Copied) -> Vec<String> {
-        copied.files.iter().map(|p| p.display().to_string()).collect()
+        copied
+            .files
+            .iter()
+            .map(|p| p.display().to_string())
+            .collect()
     }
 
     #[test]
@@ -400,18 +562,54 @@ mod tests {
         }
         std::os::unix::fs::symlink("../outside", from.join("out")).unwrap();
         std::os::unix::fs::symlink(".", from.join("self")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, from.join("pipe"), rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
-        let tracked = ["ignored-tracked", "out/secret", "gone"].iter().map(PathBuf::from).collect();
-        let copied = snapshot(&wish(&from, &to, &tracked, Caps::default()), &Watch { cancel: &Cancel::new(), say: &|_| {} }).unwrap();
-        assert_eq!(names(&copied), [".gitignore", "a.txt", "ignored-tracked", "out", "real/ö b", "self"]);
-        assert_eq!(fs::read_link(to.join("out")).unwrap(), Path::new("../outside"));
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            from.join("pipe"),
+            rustix::fs::FileType::Fifo,
+            Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        let tracked = ["ignored-tracked", "out/secret", "gone"]
+            .iter()
+            .map(PathBuf::from)
+            .collect();
+        let copied = snapshot(
+            &wish(&from, &to, &tracked, Caps::default()),
+            &Watch {
+                cancel: &Cancel::new(),
+                say: &|_| {},
+            },
+        )
+        .unwrap();
+        assert_eq!(
+            names(&copied),
+            [
+                ".gitignore",
+                "a.txt",
+                "ignored-tracked",
+                "out",
+                "real/ö b",
+                "self"
+            ]
+        );
+        assert_eq!(
+            fs::read_link(to.join("out")).unwrap(),
+            Path::new("../outside")
+        );
         assert_eq!(copied.credentials, [PathBuf::from(".env")]);
-        assert_eq!((copied.ignored, copied.ignored_first.as_slice()), (1, [PathBuf::from("ignored1")].as_slice()));
+        assert_eq!(
+            (copied.ignored, copied.ignored_first.as_slice()),
+            (1, [PathBuf::from("ignored1")].as_slice())
+        );
         assert!(!to.join("sub").exists() && !to.join("pipe").exists());
     }
 
     fn me() -> keiko_sandbox::jail::Identity {
-        keiko_sandbox::jail::Identity { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() }
+        keiko_sandbox::jail::Identity {
+            uid: rustix::process::getuid().as_raw(),
+            gid: rustix::process::getgid().as_raw(),
+        }
     }
 
     #[test]
@@ -426,7 +624,17 @@ mod tests {
         make_beneath(&root, Path::new("real/new"), me()).unwrap();
         make_beneath(&root, Path::new("real/new"), me()).unwrap();
         assert!(root.join("real/new").is_dir());
-        for bad in ["link/new", "inner/new", "link", "file", "file/new", "../outside/new", "real/../../outside/new", "", "missing/new"] {
+        for bad in [
+            "link/new",
+            "inner/new",
+            "link",
+            "file",
+            "file/new",
+            "../outside/new",
+            "real/../../outside/new",
+            "",
+            "missing/new",
+        ] {
             assert!(make_beneath(&root, Path::new(bad), me()).is_err(), "{bad}");
         }
         assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
@@ -445,14 +653,21 @@ mod tests {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     let flags = rustix::fs::RenameFlags::EXCHANGE;
-                    rustix::fs::renameat_with(CWD, root.join("web"), CWD, root.join("trap"), flags).unwrap();
+                    rustix::fs::renameat_with(CWD, root.join("web"), CWD, root.join("trap"), flags)
+                        .unwrap();
                 }
             });
-            let made = (0..3000).filter(|_| make_beneath(&root, Path::new("web/node_modules"), me()).is_ok()).count();
+            let made = (0..3000)
+                .filter(|_| make_beneath(&root, Path::new("web/node_modules"), me()).is_ok())
+                .count();
             done.store(true, Ordering::Relaxed);
             assert!(made > 0, "it never worked at all");
         });
-        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "a folder was made outside");
+        assert_eq!(
+            fs::read_dir(&outside).unwrap().count(),
+            0,
+            "a folder was made outside"
+        );
     }
 
     #[test]
@@ -460,14 +675,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (set, outside) = (dir.path().join("set"), dir.path().join("outside"));
         fs::create_dir_all(set.join("bin")).unwrap();
-        for (path, mode) in [(set.join("bin/tool"), 0o4700), (set.join("data"), 0o600), (outside.clone(), 0o600)] {
+        for (path, mode) in [
+            (set.join("bin/tool"), 0o4700),
+            (set.join("data"), 0o600),
+            (outside.clone(), 0o600),
+        ] {
             fs::write(&path, "x").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         }
         std::os::unix::fs::symlink(&outside, set.join("link")).unwrap();
         seal(&set).unwrap();
         let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o7777;
-        assert_eq!((mode(set.join("bin/tool")), mode(set.join("data")), mode(outside)), (0o555, 0o444, 0o600));
+        assert_eq!(
+            (
+                mode(set.join("bin/tool")),
+                mode(set.join("data")),
+                mode(outside)
+            ),
+            (0o555, 0o444, 0o600)
+        );
         wipe(&set).unwrap();
         assert!(!set.exists());
     }
@@ -480,17 +706,46 @@ mod tests {
         for i in 0..5 {
             fs::write(from.join(format!("{i}")), vec![b'x'; 100]).unwrap();
         }
-        for (i, caps) in [Caps { files: 4, bytes: 1000 }, Caps { files: 10, bytes: 450 }].into_iter().enumerate() {
+        for (i, caps) in [
+            Caps {
+                files: 4,
+                bytes: 1000,
+            },
+            Caps {
+                files: 10,
+                bytes: 450,
+            },
+        ]
+        .into_iter()
+        .enumerate()
+        {
             let to = dir.path().join(format!("to{i}"));
             assert_eq!(
-                snapshot(&wish(&from, &to, &BTreeSet::new(), caps), &Watch { cancel: &Cancel::new(), say: &|_| {} }).unwrap_err().code,
+                snapshot(
+                    &wish(&from, &to, &BTreeSet::new(), caps),
+                    &Watch {
+                        cancel: &Cancel::new(),
+                        say: &|_| {}
+                    }
+                )
+                .unwrap_err()
+                .code,
                 "KEI-5106"
             );
         }
-        let enough = Caps { files: 5, bytes: 500 };
+        let enough = Caps {
+            files: 5,
+            bytes: 500,
+        };
         assert!(
-            snapshot(&wish(&from, &dir.path().join("to"), &BTreeSet::new(), enough), &Watch { cancel: &Cancel::new(), say: &|_| {} })
-                .is_ok()
+            snapshot(
+                &wish(&from, &dir.path().join("to"), &BTreeSet::new(), enough),
+                &Watch {
+                    cancel: &Cancel::new(),
+                    say: &|_| {}
+                }
+            )
+            .is_ok()
         );
     }
 }

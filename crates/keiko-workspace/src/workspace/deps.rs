@@ -15,7 +15,9 @@ const MOST: usize = 16;
 pub(crate) const VENVS: [&str; 3] = [".venv", "venv", "env"];
 
 fn is_environment(path: &Path) -> bool {
-    path.join("pyvenv.cfg").symlink_metadata().is_ok_and(|about| about.is_file())
+    path.join("pyvenv.cfg")
+        .symlink_metadata()
+        .is_ok_and(|about| about.is_file())
 }
 
 /// Finds `node_modules` and virtual environments, as long as they are real folders inside the user's folder.
@@ -23,14 +25,21 @@ pub(crate) fn find(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![(PathBuf::new(), 0)];
     while let Some((dir, depth)) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(root.join(&dir)) else { continue };
-        let mut names: Vec<_> = entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.file_name()).collect();
+        let Ok(entries) = std::fs::read_dir(root.join(&dir)) else {
+            continue;
+        };
+        let mut names: Vec<_> = entries
+            .flatten()
+            .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
+            .map(|e| e.file_name())
+            .collect();
         names.sort();
         for name in names {
             let path = dir.join(&name);
             if is_dependency_dir(&root.join(&path)) {
                 found.push(path);
-            } else if depth < DEPTH && !name.to_string_lossy().starts_with('.') && name != "target" {
+            } else if depth < DEPTH && !name.to_string_lossy().starts_with('.') && name != "target"
+            {
                 open.push((path, depth + 1));
             }
         }
@@ -66,19 +75,32 @@ pub(crate) fn make_mount_points(tree: &Path, found: Vec<PathBuf>) -> Result<Vec<
 }
 
 /// The mounts of the user's dependency folders. Those in `replaced` come from our own cache instead.
-pub(crate) fn mounts(place: &Place, root: &Path, deps: &[PathBuf], replaced: &[PathBuf]) -> Vec<Mount> {
+pub(crate) fn mounts(
+    place: &Place,
+    root: &Path,
+    deps: &[PathBuf],
+    replaced: &[PathBuf],
+) -> Vec<Mount> {
     let mut out = Vec::new();
     for path in deps.iter().filter(|p| !replaced.contains(p)) {
         let host = root.join(path);
         // Looked at again each time: the folder may have gone, or become a link, since.
-        let is_real = host.symlink_metadata().is_ok_and(|m| m.is_dir()) && !super::copy::behind_a_link(root, path);
+        let is_real = host.symlink_metadata().is_ok_and(|m| m.is_dir())
+            && !super::copy::behind_a_link(root, path);
         let mount_point = place.tree().join(path);
-        let can_bind = mount_point.symlink_metadata().is_ok_and(|m| m.is_dir()) && !super::copy::behind_a_link(&place.tree(), path);
+        let can_bind = mount_point.symlink_metadata().is_ok_and(|m| m.is_dir())
+            && !super::copy::behind_a_link(&place.tree(), path);
         if !is_real || !can_bind {
             continue;
         }
-        let Some(inside) = path.to_str().map(|p| format!("/workspace/{p}")) else { continue };
-        out.push(Mount { host: host.clone(), inside: inside.clone(), writable: false });
+        let Some(inside) = path.to_str().map(|p| format!("/workspace/{p}")) else {
+            continue;
+        };
+        out.push(Mount {
+            host: host.clone(),
+            inside: inside.clone(),
+            writable: false,
+        });
         out.extend(credentials(&host).into_iter().map(|name| Mount {
             host: place.mask(),
             inside: format!("{inside}/{name}"),
@@ -86,7 +108,11 @@ pub(crate) fn mounts(place: &Place, root: &Path, deps: &[PathBuf], replaced: &[P
         }));
         if is_environment(&host) {
             let home = std::env::var_os("HOME").map(PathBuf::from);
-            out.extend(super::interpreter::mounts(&host, home.as_deref(), &place.mask()));
+            out.extend(super::interpreter::mounts(
+                &host,
+                home.as_deref(),
+                &place.mask(),
+            ));
         }
     }
     out
@@ -97,7 +123,10 @@ pub(crate) fn mounts(place: &Place, root: &Path, deps: &[PathBuf], replaced: &[P
 pub(crate) fn environment(deps: &[PathBuf], cwd: &str) -> Option<String> {
     let mut dir = Some(Path::new(cwd));
     while let Some(at) = dir {
-        let found = VENVS.iter().map(|name| at.join(name)).find(|path| deps.contains(path));
+        let found = VENVS
+            .iter()
+            .map(|name| at.join(name))
+            .find(|path| deps.contains(path));
         if let Some(path) = found.as_deref().and_then(Path::to_str) {
             return Some(format!("/workspace/{path}"));
         }
@@ -109,15 +138,25 @@ pub(crate) fn environment(deps: &[PathBuf], cwd: &str) -> Option<String> {
 /// Credential files in a dependency folder, two levels deep: packages are not configured deeper.
 fn credentials(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    let list = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten().collect::<Vec<_>>();
+    let list = |path: &Path| {
+        std::fs::read_dir(path)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect::<Vec<_>>()
+    };
     for entry in list(dir) {
-        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+            continue;
+        };
         match entry.file_type() {
             Ok(t) if t.is_file() && is_credential(&entry.path()) => found.push(name),
             Ok(t) if t.is_dir() => found.extend(
                 list(&entry.path())
                     .iter()
-                    .filter(|e| e.file_type().is_ok_and(|t| t.is_file()) && is_credential(&e.path()))
+                    .filter(|e| {
+                        e.file_type().is_ok_and(|t| t.is_file()) && is_credential(&e.path())
+                    })
                     .filter_map(|e| e.file_name().to_str().map(|n| format!("{name}/{n}"))),
             ),
             _ => {}
@@ -144,13 +183,21 @@ mod tests {
         fs::write(root.join("web/node_modules/a/.env"), "x").unwrap();
         std::os::unix::fs::symlink("/etc", root.join("node_modules")).unwrap();
         let found = find(&root);
-        assert_eq!(found, [PathBuf::from(".venv"), PathBuf::from("web/node_modules")]);
+        assert_eq!(
+            found,
+            [PathBuf::from(".venv"), PathBuf::from("web/node_modules")]
+        );
 
-        let place = Place { dir: dir.path().join("run") };
+        let place = Place {
+            dir: dir.path().join("run"),
+        };
         fs::create_dir_all(place.tree().join("web")).unwrap();
         let kept = make_mount_points(&place.tree(), found).unwrap();
         let mounts = mounts(&place, &root, &kept, &[PathBuf::from(".venv")]);
-        let inside: Vec<_> = mounts.iter().map(|m| (m.inside.as_str(), m.host == place.mask())).collect();
+        let inside: Vec<_> = mounts
+            .iter()
+            .map(|m| (m.inside.as_str(), m.host == place.mask()))
+            .collect();
         assert_eq!(
             inside,
             [
@@ -161,6 +208,9 @@ mod tests {
         );
         fs::remove_dir(place.tree().join("web/node_modules")).unwrap();
         std::os::unix::fs::symlink("/", place.tree().join("web/node_modules")).unwrap();
-        assert!(super::mounts(&place, &root, &kept, &[PathBuf::from(".venv")]).is_empty(), "a mount point that became a link is not used");
+        assert!(
+            super::mounts(&place, &root, &kept, &[PathBuf::from(".venv")]).is_empty(),
+            "a mount point that became a link is not used"
+        );
     }
 }

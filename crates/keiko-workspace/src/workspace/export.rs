@@ -49,39 +49,83 @@ impl Workspaces {
     /// Makes sure that our repository has a tree or a commit of a run. One at a time for a workspace, over processes too:
     /// what a waiting push would publish is looked at while another terminal allows that very push, and both would write
     /// the same bundle under the same reference.
-    pub(crate) async fn export(&self, jail: &Jail, place: &Place, meta: &Meta, wanted: &Wanted) -> Result<(), Fault> {
+    pub(crate) async fn export(
+        &self,
+        jail: &Jail,
+        place: &Place,
+        meta: &Meta,
+        wanted: &Wanted,
+    ) -> Result<(), Fault> {
         if !is_object_id(wanted.id()) {
-            return Err(Fault::new(Code(5122), "this is not the id of an object").at(wanted.id().chars().take(80).collect::<String>()));
+            return Err(
+                Fault::new(Code(5122), "this is not the id of an object").at(wanted
+                    .id()
+                    .chars()
+                    .take(80)
+                    .collect::<String>()),
+            );
         }
         let _turn = turn(place).await?;
         if self.has(place, wanted)? {
             return Ok(());
         }
-        let kind = if matches!(wanted, Wanted::Tree(_)) { "tree" } else { "commit" };
+        let kind = if matches!(wanted, Wanted::Tree(_)) {
+            "tree"
+        } else {
+            "commit"
+        };
         let script = format!("OUT={OUT}\n{BUNDLE}");
-        let out = on_state(jail, place, false, EXPORT_MS, &script, &[kind, wanted.id(), &meta.opened.base.0], Cancel::new()).await?;
+        let out = on_state(
+            jail,
+            place,
+            false,
+            EXPORT_MS,
+            &script,
+            &[kind, wanted.id(), &meta.opened.base.0],
+            Cancel::new(),
+        )
+        .await?;
         succeeded("packing the result", &out)?;
         let (spaces, place, wanted) = (self.clone(), place.clone(), wanted.clone());
         let taken = tokio::task::spawn_blocking(move || spaces.take_in(&place, &wanted)).await;
-        taken.map_err(|e| Fault::new(Code(5123), format!("taking in the result was interrupted: {e}")))?
+        taken.map_err(|e| {
+            Fault::new(
+                Code(5123),
+                format!("taking in the result was interrupted: {e}"),
+            )
+        })?
     }
 
     /// Whether our repository has it, with all that hangs on it: only what is under a reference counts.
     fn has(&self, place: &Place, wanted: &Wanted) -> Result<bool, Fault> {
         let reference = reference(wanted.id());
-        let found = self.git.call(&place.repo(), ["rev-parse", "-q", "--verify", &reference]).try_run()?.ok;
+        let found = self
+            .git
+            .call(&place.repo(), ["rev-parse", "-q", "--verify", &reference])
+            .try_run()?
+            .ok;
         Ok(found || self.is_base(place, wanted)?)
     }
 
     fn is_base(&self, place: &Place, wanted: &Wanted) -> Result<bool, Fault> {
-        let name = if matches!(wanted, Wanted::Tree(_)) { "refs/keiko/base^{tree}" } else { "refs/keiko/base" };
-        Ok(self.git.call(&place.repo(), ["rev-parse", "--verify", name]).run()?.line() == wanted.id())
+        let name = if matches!(wanted, Wanted::Tree(_)) {
+            "refs/keiko/base^{tree}"
+        } else {
+            "refs/keiko/base"
+        };
+        Ok(self
+            .git
+            .call(&place.repo(), ["rev-parse", "--verify", name])
+            .run()?
+            .line()
+            == wanted.id())
     }
 
     fn take_in(&self, place: &Place, wanted: &Wanted) -> Result<(), Fault> {
         let bundle = place.out().join("objects.bundle");
         let own = place.dir.join("incoming.bundle");
-        let taken = copy_bundle(&bundle, &own).and_then(|()| self.fetch_bundle(place, &own, wanted));
+        let taken =
+            copy_bundle(&bundle, &own).and_then(|()| self.fetch_bundle(place, &own, wanted));
         let _ = std::fs::remove_file(&own);
         let _ = std::fs::remove_file(&bundle);
         taken
@@ -104,17 +148,40 @@ impl Workspaces {
         ];
         let said = self.git.call(&place.repo(), args).try_run()?;
         if !said.ok {
-            let what = format!("git refuses what is in the result: {}", super::git::reason(&said.stderr));
-            let hint = "see what it is with keiko runs diff, and have the agent change it: keiko resume";
+            let what = format!(
+                "git refuses what is in the result: {}",
+                super::git::reason(&said.stderr)
+            );
+            let hint =
+                "see what it is with keiko runs diff, and have the agent change it: keiko resume";
             return Err(Fault::new(Code(5164), what).at(wanted.id()).hint(hint));
         }
-        let peeled = if matches!(wanted, Wanted::Tree(_)) { "refs/keiko/incoming^{tree}" } else { "refs/keiko/incoming^{commit}" };
-        let got = self.git.call(&place.repo(), ["rev-parse", "--verify", peeled]).run()?.line();
+        let peeled = if matches!(wanted, Wanted::Tree(_)) {
+            "refs/keiko/incoming^{tree}"
+        } else {
+            "refs/keiko/incoming^{commit}"
+        };
+        let got = self
+            .git
+            .call(&place.repo(), ["rev-parse", "--verify", peeled])
+            .run()?
+            .line();
         if got != wanted.id() {
-            return Err(Fault::new(Code(5123), "what came out of the jail is not what was asked for").at(wanted.id()));
+            return Err(Fault::new(
+                Code(5123),
+                "what came out of the jail is not what was asked for",
+            )
+            .at(wanted.id()));
         }
-        self.git.call(&place.repo(), ["update-ref", &reference(wanted.id()), "refs/keiko/incoming"]).run()?;
-        self.git.call(&place.repo(), ["update-ref", "-d", "refs/keiko/incoming"]).run()?;
+        self.git
+            .call(
+                &place.repo(),
+                ["update-ref", &reference(wanted.id()), "refs/keiko/incoming"],
+            )
+            .run()?;
+        self.git
+            .call(&place.repo(), ["update-ref", "-d", "refs/keiko/incoming"])
+            .run()?;
         Ok(())
     }
 }
@@ -123,11 +190,20 @@ impl Workspaces {
 async fn turn(place: &Place) -> Result<File, Fault> {
     let path = place.dir.join("export.lock");
     let waited = tokio::task::spawn_blocking(move || {
-        let file = File::options().create(true).append(true).open(&path).map_err(|e| io_fault("write", &path, &e))?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| io_fault("write", &path, &e))?;
         file.lock().map_err(|e| io_fault("lock", &path, &e))?;
         Ok(file)
     });
-    waited.await.map_err(|e| Fault::new(Code(5123), format!("waiting for the workspace was interrupted: {e}")))?
+    waited.await.map_err(|e| {
+        Fault::new(
+            Code(5123),
+            format!("waiting for the workspace was interrupted: {e}"),
+        )
+    })?
 }
 
 fn reference(id: &str) -> String {
@@ -136,13 +212,25 @@ fn reference(id: &str) -> String {
 
 /// Copies the bundle to where the jail cannot change it any more.
 fn copy_bundle(from: &Path, to: &Path) -> Result<(), Fault> {
-    let odd = || Fault::new(Code(5123), "what came out of the jail is not a file of objects").at(from.display());
-    let file = copy::open_regular(from).map_err(|e| io_fault("read", from, &e))?.ok_or_else(odd)?;
+    let odd = || {
+        Fault::new(
+            Code(5123),
+            "what came out of the jail is not a file of objects",
+        )
+        .at(from.display())
+    };
+    let file = copy::open_regular(from)
+        .map_err(|e| io_fault("read", from, &e))?
+        .ok_or_else(odd)?;
     let mut out = File::create(to).map_err(|e| io_fault("write", to, &e))?;
-    let size = std::io::copy(&mut std::io::Read::take(file, CAP + 1), &mut out).map_err(|e| io_fault("copy", from, &e))?;
+    let size = std::io::copy(&mut std::io::Read::take(file, CAP + 1), &mut out)
+        .map_err(|e| io_fault("copy", from, &e))?;
     if size > CAP {
-        return Err(Fault::new(Code(5123), "the result is too large to take out of the jail")
-            .hint("leave build results and data uncommitted: .gitignore"));
+        return Err(Fault::new(
+            Code(5123),
+            "the result is too large to take out of the jail",
+        )
+        .hint("leave build results and data uncommitted: .gitignore"));
     }
     Ok(())
 }

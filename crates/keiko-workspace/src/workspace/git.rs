@@ -75,17 +75,28 @@ impl HostGit {
     /// Finds git and writes its configuration below `dir`, which must exist.
     pub(crate) fn new(dir: &Path) -> Result<HostGit, Fault> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let program = std::env::split_paths(&path).map(|p| p.join("git")).find(|p| p.is_file()).ok_or_else(missing)?;
+        let program = std::env::split_paths(&path)
+            .map(|p| p.join("git"))
+            .find(|p| p.is_file())
+            .ok_or_else(missing)?;
         let config = dir.join("git.config");
         if std::fs::read(&config).ok().as_deref() != Some(CONFIG.as_bytes()) {
             super::write_atomically(&config, CONFIG.as_bytes())?;
         }
-        Ok(HostGit { program, home: dir.to_owned(), config, cancel: Cancel::new() })
+        Ok(HostGit {
+            program,
+            home: dir.to_owned(),
+            config,
+            cancel: Cancel::new(),
+        })
     }
 
     /// The same, whose calls end when somebody stops them.
     pub(crate) fn stopped_by(&self, cancel: &Cancel) -> HostGit {
-        HostGit { cancel: cancel.clone(), ..self.clone() }
+        HostGit {
+            cancel: cancel.clone(),
+            ..self.clone()
+        }
     }
 
     /// A call in one of our own repositories.
@@ -94,10 +105,16 @@ impl HostGit {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut call = Call { git: self, args: Vec::new(), env: Vec::new(), stdin: Vec::new() };
+        let mut call = Call {
+            git: self,
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: Vec::new(),
+        };
         call.args.push("--git-dir".into());
         call.args.push(git_dir.into());
-        call.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        call.args
+            .extend(args.into_iter().map(|a| a.as_ref().to_owned()));
         call
     }
 
@@ -121,7 +138,12 @@ impl HostGit {
             command.env(key, value);
         }
         // Said again on the command line, because a repository's own configuration outranks the global file.
-        for setting in ["core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.allow=never", "protocol.file.allow=always"] {
+        for setting in [
+            "core.hooksPath=/dev/null",
+            "core.fsmonitor=false",
+            "protocol.allow=never",
+            "protocol.file.allow=always",
+        ] {
             command.arg("-c").arg(setting);
         }
         command
@@ -154,14 +176,27 @@ impl Call<'_> {
     }
     /// Runs it; anything but success is a fault with the first line of what git said.
     pub(crate) fn run(self) -> Result<Said, Fault> {
-        let what = self.args.get(2).map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
+        let what = self
+            .args
+            .get(2)
+            .map(|a| a.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let said = self.try_run()?;
-        if said.ok { Ok(said) } else { Err(refused(&what, &said.stderr)) }
+        if said.ok {
+            Ok(said)
+        } else {
+            Err(refused(&what, &said.stderr))
+        }
     }
     /// Runs it, whatever comes of it.
     pub(crate) fn try_run(self) -> Result<Said, Fault> {
         let mut command = self.git.command();
-        command.args(&self.args).envs(self.env).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(&self.args)
+            .envs(self.env)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         // What git itself starts must end with it.
         command.process_group(0);
         let child = command.spawn().map_err(|e| {
@@ -187,7 +222,10 @@ pub(crate) fn reason(stderr: &str) -> String {
         .find(|l| l.starts_with("fatal:") || l.starts_with("error:") || l.contains("[rejected]"))
         .or_else(|| stderr.lines().find(|l| !l.trim().is_empty()))
         .unwrap_or("no reason given");
-    keiko_governance::redact::redact(line).chars().take(300).collect()
+    keiko_governance::redact::redact(line)
+        .chars()
+        .take(300)
+        .collect()
 }
 
 fn end(child: &mut Child) {
@@ -199,7 +237,12 @@ fn end(child: &mut Child) {
 }
 
 /// Feeds a child, reads what it says up to the cap, and ends it at the limit, or when somebody stops it.
-fn attend(mut child: Child, input: Vec<u8>, limit: Duration, cancel: &Cancel) -> Result<Said, Fault> {
+fn attend(
+    mut child: Child,
+    input: Vec<u8>,
+    limit: Duration,
+    cancel: &Cancel,
+) -> Result<Said, Fault> {
     let read = |pipe: Option<Box<dyn Read + Send>>, cap: u64| {
         std::thread::spawn(move || {
             let mut out = Vec::new();
@@ -210,8 +253,20 @@ fn attend(mut child: Child, input: Vec<u8>, limit: Duration, cancel: &Cancel) ->
             out
         })
     };
-    let stdout = read(child.stdout.take().map(|p| Box::new(p) as Box<dyn Read + Send>), OUTPUT_CAP);
-    let stderr = read(child.stderr.take().map(|p| Box::new(p) as Box<dyn Read + Send>), 64 << 10);
+    let stdout = read(
+        child
+            .stdout
+            .take()
+            .map(|p| Box::new(p) as Box<dyn Read + Send>),
+        OUTPUT_CAP,
+    );
+    let stderr = read(
+        child
+            .stderr
+            .take()
+            .map(|p| Box::new(p) as Box<dyn Read + Send>),
+        64 << 10,
+    );
     let stdin = child.stdin.take();
     let writer = std::thread::spawn(move || {
         if let Some(mut pipe) = stdin {
@@ -230,7 +285,10 @@ fn attend(mut child: Child, input: Vec<u8>, limit: Duration, cancel: &Cancel) ->
             Ok(None) if Instant::now() < deadline => std::thread::sleep(pause),
             Ok(None) => {
                 end(&mut child);
-                return Err(Fault::new(Code(5107), format!("git did not end within {} s", limit.as_secs())));
+                return Err(Fault::new(
+                    Code(5107),
+                    format!("git did not end within {} s", limit.as_secs()),
+                ));
             }
             Err(e) => return Err(Fault::new(Code(5107), format!("git was lost: {e}"))),
         }
@@ -239,7 +297,11 @@ fn attend(mut child: Child, input: Vec<u8>, limit: Duration, cancel: &Cancel) ->
     let _ = writer.join();
     let stdout = stdout.join().unwrap_or_default();
     let stderr = String::from_utf8_lossy(&stderr.join().unwrap_or_default()).into_owned();
-    Ok(Said { ok: status.success(), stdout, stderr })
+    Ok(Said {
+        ok: status.success(),
+        stdout,
+        stderr,
+    })
 }
 
 #[cfg(test)]
@@ -252,19 +314,39 @@ mod tests {
         let git = HostGit::new(dir.path()).unwrap();
         let repo = dir.path().join("r.git");
         git.call(&repo, ["init", "-q", "--bare"]).run().unwrap();
-        assert_eq!(git.call(&repo, ["config", "--global", "safe.directory"]).run().unwrap().line(), "*");
-        let fault = git.call(&repo, ["rev-parse", "--verify", "nothing"]).run().unwrap_err();
+        assert_eq!(
+            git.call(&repo, ["config", "--global", "safe.directory"])
+                .run()
+                .unwrap()
+                .line(),
+            "*"
+        );
+        let fault = git
+            .call(&repo, ["rev-parse", "--verify", "nothing"])
+            .run()
+            .unwrap_err();
         assert_eq!(fault.code, "KEI-5107");
-        assert!(fault.message.starts_with("git rev-parse failed: fatal:"), "{fault}");
+        assert!(
+            fault.message.starts_with("git rev-parse failed: fatal:"),
+            "{fault}"
+        );
     }
 
     #[test]
     fn a_hanging_git_is_ended() {
         let dir = tempfile::tempdir().unwrap();
-        let child = Command::new("sleep").arg("30").stdout(Stdio::piped()).spawn().unwrap();
+        let child = Command::new("sleep")
+            .arg("30")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let start = Instant::now();
         assert!(attend(child, Vec::new(), Duration::from_millis(50), &Cancel::new()).is_err());
-        let child = Command::new("sleep").arg("30").stdout(Stdio::piped()).spawn().unwrap();
+        let child = Command::new("sleep")
+            .arg("30")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stopped = Cancel::new();
         stopped.cancel();
         assert!(attend(child, Vec::new(), LIMIT, &stopped).is_err());

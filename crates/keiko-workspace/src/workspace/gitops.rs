@@ -49,27 +49,65 @@ git log -1 --format='now at %h %s'
 "#;
 
 /// Does one. Whatever git refuses is told to the model in git's words.
-pub(crate) async fn run(jail: &Jail, place: &Place, meta: &Meta, op: &GitOp, cancel: Cancel) -> Result<JailBody, Fault> {
+pub(crate) async fn run(
+    jail: &Jail,
+    place: &Place,
+    meta: &Meta,
+    op: &GitOp,
+    cancel: Cancel,
+) -> Result<JailBody, Fault> {
     let (script, args, stdin, at) = match op {
-        GitOp::Status => ("git status --short --branch".to_owned(), vec![], Vec::new(), None),
+        GitOp::Status => (
+            "git status --short --branch".to_owned(),
+            vec![],
+            Vec::new(),
+            None,
+        ),
         GitOp::Diff { against, path } => {
-            let against = against.clone().unwrap_or_else(|| meta.opened.base.0.clone());
-            (DIFF.to_owned(), vec![against, path.clone().unwrap_or_default()], Vec::new(), None)
+            let against = against
+                .clone()
+                .unwrap_or_else(|| meta.opened.base.0.clone());
+            (
+                DIFF.to_owned(),
+                vec![against, path.clone().unwrap_or_default()],
+                Vec::new(),
+                None,
+            )
         }
         GitOp::Log { limit } => {
-            let script = "git log --no-color --date=short --format='%h %ad %an: %s' -n \"$1\"".to_owned();
-            (script, vec![(*limit).clamp(1, 1000).to_string()], Vec::new(), None)
+            let script =
+                "git log --no-color --date=short --format='%h %ad %an: %s' -n \"$1\"".to_owned();
+            (
+                script,
+                vec![(*limit).clamp(1, 1000).to_string()],
+                Vec::new(),
+                None,
+            )
         }
-        GitOp::Commit { message, at_seconds } => {
-            (COMMIT.to_owned(), vec![], message.text_or_empty().as_bytes().to_vec(), Some(*at_seconds))
-        }
+        GitOp::Commit {
+            message,
+            at_seconds,
+        } => (
+            COMMIT.to_owned(),
+            vec![],
+            message.text_or_empty().as_bytes().to_vec(),
+            Some(*at_seconds),
+        ),
         GitOp::Branch { name } => {
             if !is_branch(name) {
-                return Ok(refused(format!("{name:?} cannot be the name of a branch"), ""));
+                return Ok(refused(
+                    format!("{name:?} cannot be the name of a branch"),
+                    "",
+                ));
             }
             (BRANCH.to_owned(), vec![name.clone()], Vec::new(), None)
         }
-        GitOp::Checkout { revision } => (CHECKOUT.to_owned(), vec![revision.clone()], Vec::new(), None),
+        GitOp::Checkout { revision } => (
+            CHECKOUT.to_owned(),
+            vec![revision.clone()],
+            Vec::new(),
+            None,
+        ),
     };
     if let Some(odd) = args.iter().find(|a| a.starts_with('-') || a.contains('\0')) {
         return Ok(refused(format!("{odd:?} is not a revision or a path"), ""));
@@ -92,7 +130,12 @@ fn report(op: &GitOp, output: &JailOutput) -> Result<JailBody, Fault> {
         End::Exit(0) => {}
         End::Exit(_) => {
             let said = output.stderr.text();
-            let why = said.lines().find(|l| !l.trim().is_empty()).unwrap_or("git refused it").trim_start_matches("fatal: ").to_owned();
+            let why = said
+                .lines()
+                .find(|l| !l.trim().is_empty())
+                .unwrap_or("git refused it")
+                .trim_start_matches("fatal: ")
+                .to_owned();
             return Ok(refused(why, &said));
         }
         _ => {
@@ -103,17 +146,31 @@ fn report(op: &GitOp, output: &JailOutput) -> Result<JailBody, Fault> {
     if matches!(op, GitOp::Commit { .. }) {
         let (commit, files) = said.split_once('\n').unwrap_or((&said, ""));
         if !tree::is_object_id(commit.trim()) {
-            return Ok(refused("git did not say which commit it made".into(), &said));
+            return Ok(refused(
+                "git did not say which commit it made".into(),
+                &said,
+            ));
         }
-        let summary = if files.trim().is_empty() { "nothing to commit" } else { files };
+        let summary = if files.trim().is_empty() {
+            "nothing to commit"
+        } else {
+            files
+        };
         return Ok(JailBody::Committed {
             commit: CommitId(commit.trim().to_owned()),
             summary: tree::cut(summary.to_owned(), CAP, false).text,
         });
     }
-    Ok(JailBody::Text(tree::cut(said, CAP, output.stdout.omitted > 0)))
+    Ok(JailBody::Text(tree::cut(
+        said,
+        CAP,
+        output.stdout.omitted > 0,
+    )))
 }
 
 fn refused(why: String, nearest: &str) -> JailBody {
-    JailBody::Refused { why, nearest: Content::new(nearest.chars().take(2000).collect::<String>()) }
+    JailBody::Refused {
+        why,
+        nearest: Content::new(nearest.chars().take(2000).collect::<String>()),
+    }
 }

@@ -21,11 +21,20 @@ pub(crate) const OUT: &str = "/keiko/out";
 
 /// The workspace itself.
 pub(crate) fn tree_mount(place: &Place, writable: bool) -> Mount {
-    Mount { host: place.tree(), inside: WORKSPACE.into(), writable }
+    Mount {
+        host: place.tree(),
+        inside: WORKSPACE.into(),
+        writable,
+    }
 }
 
 /// Everything that a command of the agent's sees.
-pub(crate) fn agent_mounts(place: &Place, meta: &Meta, prepared: &prepare::Prepared, cache: &Path) -> Vec<Mount> {
+pub(crate) fn agent_mounts(
+    place: &Place,
+    meta: &Meta,
+    prepared: &prepare::Prepared,
+    cache: &Path,
+) -> Vec<Mount> {
     let mut mounts = vec![tree_mount(place, true)];
     let replaced = prepared.replaced_folders();
     if let Some(root) = &meta.root {
@@ -38,15 +47,36 @@ pub(crate) fn agent_mounts(place: &Place, meta: &Meta, prepared: &prepare::Prepa
 /// Other names of the workspace, as links: the user's own folder, where dependencies of theirs are in use. Programs of a
 /// virtual environment name it in their first line, and an editable install points into it: here that means the workspace.
 pub(crate) fn agent_links(meta: &Meta) -> Vec<(String, String)> {
-    let root = meta.root.as_deref().filter(|_| !meta.deps.is_empty()).and_then(Path::to_str);
-    let known = [WORKSPACE, "/usr", "/proc", "/dev", "/tmp", "/home/keiko", "/cache", "/keiko", "/.keiko", "/results", "/etc"];
+    let root = meta
+        .root
+        .as_deref()
+        .filter(|_| !meta.deps.is_empty())
+        .and_then(Path::to_str);
+    let known = [
+        WORKSPACE,
+        "/usr",
+        "/proc",
+        "/dev",
+        "/tmp",
+        "/home/keiko",
+        "/cache",
+        "/keiko",
+        "/.keiko",
+        "/results",
+        "/etc",
+    ];
     // Not in the place of anything that is there anyway.
     let stands_free = |root: &&str| {
         root.matches('/').count() > 1
             && keiko_sandbox::jail::is_mountable(root)
-            && !known.iter().any(|known| Path::new(root).starts_with(known) && *known != "/tmp")
+            && !known
+                .iter()
+                .any(|known| Path::new(root).starts_with(known) && *known != "/tmp")
     };
-    root.filter(stands_free).map(|root| (root.to_owned(), WORKSPACE.to_owned())).into_iter().collect()
+    root.filter(stands_free)
+        .map(|root| (root.to_owned(), WORKSPACE.to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// The environment of git inside: no configuration but the repository's own, no questions, no pager.
@@ -86,15 +116,39 @@ pub(crate) fn git_env() -> BTreeMap<String, String> {
         ("GIT_CONFIG_VALUE_10", "1"),
     ];
     let identity = super::git::IDENTITY;
-    fixed.into_iter().chain(identity).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    fixed
+        .into_iter()
+        .chain(identity)
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
 }
 
 /// One of Keiko's own scripts, with arguments as `$1`, `$2`, ...
-pub(crate) fn script_spec(mounts: Vec<Mount>, env: BTreeMap<String, String>, script: &str, args: &[&str], stdin: Vec<u8>) -> JailSpec {
+pub(crate) fn script_spec(
+    mounts: Vec<Mount>,
+    env: BTreeMap<String, String>,
+    script: &str,
+    args: &[&str],
+    stdin: Vec<u8>,
+) -> JailSpec {
     let mut argv: Vec<String> = ["/bin/sh", "-c", script, "keiko"].map(str::to_owned).into();
     argv.extend(args.iter().map(|a| (*a).to_owned()));
-    let limits = Limits { wall_ms: 300_000, output_bytes: 8 << 20, file_mib: 4096, ..Limits::default() };
-    JailSpec { argv, cwd: WORKSPACE.into(), env, mounts, limits, network: Network::None, stdin, links: Vec::new() }
+    let limits = Limits {
+        wall_ms: 300_000,
+        output_bytes: 8 << 20,
+        file_mib: 4096,
+        ..Limits::default()
+    };
+    JailSpec {
+        argv,
+        cwd: WORKSPACE.into(),
+        env,
+        mounts,
+        limits,
+        network: Network::None,
+        stdin,
+        links: Vec::new(),
+    }
 }
 
 /// A script of Keiko's on the repository of states.
@@ -109,9 +163,21 @@ pub(crate) async fn on_state(
 ) -> Result<JailOutput, Fault> {
     let mounts = vec![
         tree_mount(place, writable_tree),
-        Mount { host: place.repo(), inside: REPO.into(), writable: false },
-        Mount { host: place.state(), inside: STATE.into(), writable: true },
-        Mount { host: place.out(), inside: OUT.into(), writable: true },
+        Mount {
+            host: place.repo(),
+            inside: REPO.into(),
+            writable: false,
+        },
+        Mount {
+            host: place.state(),
+            inside: STATE.into(),
+            writable: true,
+        },
+        Mount {
+            host: place.out(),
+            inside: OUT.into(),
+            writable: true,
+        },
     ];
     let mut env = git_env();
     env.insert("GIT_DIR".into(), STATE.into());
@@ -128,8 +194,14 @@ pub(crate) fn succeeded(what: &str, output: &JailOutput) -> Result<Vec<u8>, Faul
         return Ok([output.stdout.head.as_slice(), output.stdout.tail.as_slice()].concat());
     }
     let said = output.stderr.text();
-    let reason =
-        said.lines().rev().find(|l| !l.trim().is_empty()).map_or_else(|| format!("{:?}", output.end), |l| l.chars().take(300).collect());
+    let reason = said
+        .lines()
+        .rev()
+        .find(|l| !l.trim().is_empty())
+        .map_or_else(
+            || format!("{:?}", output.end),
+            |l| l.chars().take(300).collect(),
+        );
     Err(Fault::new(Code(5120), format!("{what} failed in the jail: {reason}")).hint("keiko doctor"))
 }
 
@@ -142,11 +214,25 @@ mod tests {
     fn a_failed_script_is_never_taken_for_output() {
         let out = JailOutput {
             end: End::Exit(1),
-            stderr: Captured { head: b"fatal: no\n".to_vec(), ..Captured::default() },
+            stderr: Captured {
+                head: b"fatal: no\n".to_vec(),
+                ..Captured::default()
+            },
             ..JailOutput::default()
         };
-        assert!(succeeded("x", &out).unwrap_err().message.contains("fatal: no"));
-        let cut = JailOutput { stdout: Captured { omitted: 1, ..Captured::default() }, ..JailOutput::default() };
+        assert!(
+            succeeded("x", &out)
+                .unwrap_err()
+                .message
+                .contains("fatal: no")
+        );
+        let cut = JailOutput {
+            stdout: Captured {
+                omitted: 1,
+                ..Captured::default()
+            },
+            ..JailOutput::default()
+        };
         assert!(succeeded("x", &cut).is_err());
     }
 }

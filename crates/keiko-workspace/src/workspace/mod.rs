@@ -40,8 +40,16 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// File names that hold credentials: never taken along untracked, and masked wherever a folder of the user's is bound.
-pub(crate) const CREDENTIALS: [&str; 8] =
-    [".npmrc", ".netrc", ".pypirc", ".env", "pip.conf", ".git-credentials", ".yarnrc.yml", "auth.json"];
+pub(crate) const CREDENTIALS: [&str; 8] = [
+    ".npmrc",
+    ".netrc",
+    ".pypirc",
+    ".env",
+    "pip.conf",
+    ".git-credentials",
+    ".yarnrc.yml",
+    "auth.json",
+];
 
 /// The workspaces of all runs.
 #[derive(Debug, Clone)]
@@ -118,11 +126,17 @@ impl Workspaces {
     pub fn new(data: &Path) -> Result<Workspaces, Fault> {
         let root = data.join("workspaces");
         let mut private = std::fs::DirBuilder::new();
-        private.recursive(true).mode(0o700).create(&root).map_err(|e| io_fault("make a folder", &root, &e))?;
+        private
+            .recursive(true)
+            .mode(0o700)
+            .create(&root)
+            .map_err(|e| io_fault("make a folder", &root, &e))?;
         // One from before may be open to others.
         let closed = std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o700));
         closed.map_err(|e| io_fault("set the mode of", &root, &e))?;
-        let root = root.canonicalize().map_err(|e| io_fault("look at", &root, &e))?;
+        let root = root
+            .canonicalize()
+            .map_err(|e| io_fault("look at", &root, &e))?;
         let git = HostGit::new(&root)?;
         let own = own::Own::of(data, &[]);
         Ok(Workspaces { root, git, own })
@@ -132,11 +146,16 @@ impl Workspaces {
     #[must_use]
     pub fn guarding(self, folders: &[PathBuf]) -> Workspaces {
         let data = self.root.parent().unwrap_or(&self.root);
-        Workspaces { own: own::Own::of(data, folders), ..self }
+        Workspaces {
+            own: own::Own::of(data, folders),
+            ..self
+        }
     }
 
     pub(crate) fn place(&self, run: RunId) -> Place {
-        Place { dir: self.root.join(run.to_string()) }
+        Place {
+            dir: self.root.join(run.to_string()),
+        }
     }
 
     /// The workspace of a run, if it has been made.
@@ -145,7 +164,11 @@ impl Workspaces {
         match std::fs::read(&path) {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(meta) => Ok(Some(meta)),
-                Err(e) => Err(Fault::new(Code(5110), format!("the workspace's record cannot be read: {e}")).at(path.display())),
+                Err(e) => Err(Fault::new(
+                    Code(5110),
+                    format!("the workspace's record cannot be read: {e}"),
+                )
+                .at(path.display())),
             },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(io_fault("read", &path, &e)),
@@ -156,7 +179,9 @@ impl Workspaces {
     pub(crate) fn must(&self, run: RunId) -> Result<(Place, Meta), Fault> {
         let meta = self.meta(run)?.ok_or_else(|| {
             self.pruned(run).unwrap_or_else(|| {
-                Fault::new(Code(5111), "this run has no workspace").at(run).hint(format!("see how far it came: keiko runs show {run}"))
+                Fault::new(Code(5111), "this run has no workspace")
+                    .at(run)
+                    .hint(format!("see how far it came: keiko runs show {run}"))
             })
         })?;
         Ok((self.place(run), meta))
@@ -173,7 +198,9 @@ pub(crate) fn io_fault(what: &str, path: &Path, e: &std::io::Error) -> Fault {
     let fault = Fault::new(Code(5109), format!("could not {what}: {e}")).at(path.display());
     match e.kind() {
         std::io::ErrorKind::StorageFull => fault.hint("free some space: df -h"),
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => fault.hint("check who may write there: ls -ld"),
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            fault.hint("check who may write there: ls -ld")
+        }
         _ => fault,
     }
 }

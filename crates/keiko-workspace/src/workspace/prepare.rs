@@ -54,8 +54,18 @@ pub(crate) struct Origin(String);
 impl Origin {
     /// The user's folder without symlinks, or else the run itself.
     pub(crate) fn of(meta: &Meta, run: RunId) -> Origin {
-        let identity = meta.root.as_ref().map_or_else(|| format!("run {run}").into_bytes(), |root| root.as_os_str().as_bytes().to_vec());
-        Origin(Digest::of(&identity).to_string().chars().filter(char::is_ascii_alphanumeric).take(32).collect())
+        let identity = meta.root.as_ref().map_or_else(
+            || format!("run {run}").into_bytes(),
+            |root| root.as_os_str().as_bytes().to_vec(),
+        );
+        Origin(
+            Digest::of(&identity)
+                .to_string()
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .take(32)
+                .collect(),
+        )
     }
 }
 
@@ -64,12 +74,25 @@ impl Origin {
 pub(crate) struct Prepared(Vec<Set>);
 
 impl Set {
-    pub(crate) fn new(toolchain: Toolchain, key: &str, origin: Origin, dirs: Vec<PathBuf>) -> Result<Set, Fault> {
+    pub(crate) fn new(
+        toolchain: Toolchain,
+        key: &str,
+        origin: Origin,
+        dirs: Vec<PathBuf>,
+    ) -> Result<Set, Fault> {
         let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if key.is_empty() || key.len() > 128 || !key.bytes().all(good) {
-            return Err(Fault::new(Code(5130), "this is not the key of a dependency cache").at(key.chars().take(80).collect::<String>()));
+            return Err(
+                Fault::new(Code(5130), "this is not the key of a dependency cache")
+                    .at(key.chars().take(80).collect::<String>()),
+            );
         }
-        Ok(Set { toolchain, key: key.to_owned(), origin, dirs })
+        Ok(Set {
+            toolchain,
+            key: key.to_owned(),
+            origin,
+            dirs,
+        })
     }
 
     /// The name of the folder on the host.
@@ -79,7 +102,10 @@ impl Set {
 
     /// The folder on the host.
     pub(crate) fn host(&self, cache: &Path) -> PathBuf {
-        cache.join("deps").join(name(self.toolchain)).join(self.name())
+        cache
+            .join("deps")
+            .join(name(self.toolchain))
+            .join(self.name())
     }
 
     /// The folder inside.
@@ -94,12 +120,18 @@ impl Set {
 
     /// Where it is filled by one run, until everything is installed: what is half done is seen by nobody.
     pub(crate) fn unfinished(&self, cache: &Path, run: RunId) -> PathBuf {
-        cache.join("deps").join(name(self.toolchain)).join(format!("{}.{run}.unfinished", self.name()))
+        cache
+            .join("deps")
+            .join(name(self.toolchain))
+            .join(format!("{}.{run}.unfinished", self.name()))
     }
 
     /// Where it is written down that everything was installed: beside the folder, where install scripts cannot write.
     fn done(&self, cache: &Path) -> PathBuf {
-        cache.join("deps").join(name(self.toolchain)).join(format!("{}.done", self.name()))
+        cache
+            .join("deps")
+            .join(name(self.toolchain))
+            .join(format!("{}.done", self.name()))
     }
 
     pub(crate) fn is_done(&self, cache: &Path) -> bool {
@@ -108,14 +140,21 @@ impl Set {
 
     /// Writes down that it is used now: what nothing has used for long is given back when somebody asks for space.
     pub(crate) fn used(&self, cache: &Path) {
-        let file = std::fs::OpenOptions::new().append(true).open(self.done(cache));
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .open(self.done(cache));
         // A cache that cannot be written to is none that can be given back.
         let _ = file.and_then(|file| file.set_modified(std::time::SystemTime::now()));
     }
 
     /// Whether it is a kernel for cells and nothing else: commands of the project see nothing of it.
     pub(crate) fn is_kernel_only(&self, cache: &Path) -> bool {
-        let there = |name: &str| self.host(cache).join(name).symlink_metadata().is_ok_and(|about| about.is_dir());
+        let there = |name: &str| {
+            self.host(cache)
+                .join(name)
+                .symlink_metadata()
+                .is_ok_and(|about| about.is_dir())
+        };
         self.toolchain == Toolchain::Python && there(PYTHON_KERNEL) && !there("venv")
     }
 
@@ -123,7 +162,10 @@ impl Set {
     pub(crate) fn built(&self, cache: &Path) -> Option<PathBuf> {
         let archive = self.host(cache).join(BUILT);
         // Not through a link, which the installation may have left.
-        archive.symlink_metadata().is_ok_and(|about| about.is_file()).then_some(archive)
+        archive
+            .symlink_metadata()
+            .is_ok_and(|about| about.is_file())
+            .then_some(archive)
     }
 
     /// Puts what was installed in its place, with what is to be said of it. Another run may have been faster: then its result
@@ -138,7 +180,13 @@ impl Set {
             // Builds keep something there: see [`Prepared::mounts`].
             let cache = unfinished.join("node_modules").join(MODULE_CACHE);
             std::fs::create_dir(&cache)
-                .or_else(|e| if e.kind() == std::io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })
+                .or_else(|e| {
+                    if e.kind() == std::io::ErrorKind::AlreadyExists {
+                        Ok(())
+                    } else {
+                        Err(e)
+                    }
+                })
                 .map_err(|e| io_fault("make a folder", &cache, &e))?;
         }
         copy::seal(&unfinished)?;
@@ -152,26 +200,41 @@ impl Set {
     }
 
     /// Makes an empty folder for the installer to fill.
-    pub(crate) fn make(&self, cache: &Path, run: RunId, owner: Identity, registries: &Registries) -> Result<PathBuf, Fault> {
+    pub(crate) fn make(
+        &self,
+        cache: &Path,
+        run: RunId,
+        owner: Identity,
+        registries: &Registries,
+    ) -> Result<PathBuf, Fault> {
         let host = self.unfinished(cache, run);
         copy::wipe(&host)?;
         std::fs::create_dir_all(&host).map_err(|e| io_fault("make a folder", &host, &e))?;
-        std::fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755)).map_err(|e| io_fault("set the mode of", &host, &e))?;
+        std::fs::set_permissions(&host, std::fs::Permissions::from_mode(0o755))
+            .map_err(|e| io_fault("set the mode of", &host, &e))?;
         match self.toolchain {
             // Cargo wants the same sources offline as online.
-            Toolchain::Rust if !registries.cargo.is_empty() => write_atomically(&host.join("config.toml"), registries.cargo.as_bytes())?,
+            Toolchain::Rust if !registries.cargo.is_empty() => {
+                write_atomically(&host.join("config.toml"), registries.cargo.as_bytes())?
+            }
             // Packages may be built with Rust.
             Toolchain::Python => {
                 let cargo = host.join(SCRATCH).join("cargo");
-                std::fs::create_dir_all(&cargo).map_err(|e| io_fault("make a folder", &cargo, &e))?;
+                std::fs::create_dir_all(&cargo)
+                    .map_err(|e| io_fault("make a folder", &cargo, &e))?;
                 write_atomically(&cargo.join("config.toml"), registries.cargo.as_bytes())?;
             }
             Toolchain::Node => write_atomically(&host.join("npmrc"), registries.npmrc.as_bytes())?,
             _ => {}
         }
-        let modules = self.dirs.iter().filter(|_| self.toolchain == Toolchain::Node).map(|dir| self.modules_name(dir));
+        let modules = self
+            .dirs
+            .iter()
+            .filter(|_| self.toolchain == Toolchain::Node)
+            .map(|dir| self.modules_name(dir));
         for folder in modules.chain([SCRATCH.into()]) {
-            std::fs::create_dir_all(host.join(&folder)).map_err(|e| io_fault("make a folder", &host.join(&folder), &e))?;
+            std::fs::create_dir_all(host.join(&folder))
+                .map_err(|e| io_fault("make a folder", &host.join(&folder), &e))?;
         }
         copy::give(&host, owner.uid, owner.gid)?;
         Ok(host)
@@ -188,15 +251,25 @@ impl Set {
     /// Its modules where the projects are.
     pub(crate) fn modules(&self, host: &Path, place: &Place, writable: bool) -> Vec<Mount> {
         let mut out = Vec::new();
-        for dir in self.dirs.iter().filter(|_| self.toolchain == Toolchain::Node) {
+        for dir in self
+            .dirs
+            .iter()
+            .filter(|_| self.toolchain == Toolchain::Node)
+        {
             let modules = host.join(self.modules_name(dir));
             // An install script may have left a link to anywhere: on the host it must not be followed.
             let is_real = modules.symlink_metadata().is_ok_and(|about| about.is_dir());
             let path = dir.join("node_modules");
             let point = place.tree().join(&path);
-            let usable = is_real && point.symlink_metadata().is_ok_and(|m| m.is_dir()) && !copy::behind_a_link(&place.tree(), &path);
+            let usable = is_real
+                && point.symlink_metadata().is_ok_and(|m| m.is_dir())
+                && !copy::behind_a_link(&place.tree(), &path);
             if let (true, Some(path)) = (usable, path.to_str()) {
-                out.push(Mount { host: modules, inside: format!("/workspace/{path}"), writable });
+                out.push(Mount {
+                    host: modules,
+                    inside: format!("/workspace/{path}"),
+                    writable,
+                });
             }
         }
         out
@@ -263,7 +336,8 @@ impl Set {
                 set("PIP_NO_INDEX", "1".into());
             }
             Toolchain::Node => {
-                *path = format!("{inside}/node_modules/.bin:{inside}/tools/node_modules/.bin:{path}");
+                *path =
+                    format!("{inside}/node_modules/.bin:{inside}/tools/node_modules/.bin:{path}");
                 set("YARN_NODE_LINKER", "node-modules".into());
                 set("NODE_PATH", format!("{inside}/node_modules"));
             }
@@ -286,7 +360,10 @@ impl Prepared {
     }
 
     pub(crate) fn read(place: &Place) -> Prepared {
-        std::fs::read(Self::file(place)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        std::fs::read(Self::file(place))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default()
     }
 
     /// Adds a set; the newest of Rust and of Go replaces older ones, which would be bound to the same place.
@@ -294,14 +371,20 @@ impl Prepared {
         let same_place = set.inside();
         self.0.retain(|s| s.inside() != same_place);
         self.0.push(set);
-        let bytes =
-            serde_json::to_vec(self).map_err(|e| Fault::new(Code(5110), format!("the workspace's record cannot be written: {e}")))?;
+        let bytes = serde_json::to_vec(self).map_err(|e| {
+            Fault::new(
+                Code(5110),
+                format!("the workspace's record cannot be written: {e}"),
+            )
+        })?;
         write_atomically(&Self::file(place), &bytes)
     }
 
     /// The sets, as they are called below the cache: `python/KEY-SOURCE`.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
-        self.0.iter().map(|set| format!("{}/{}", name(set.toolchain), set.name()))
+        self.0
+            .iter()
+            .map(|set| format!("{}/{}", name(set.toolchain), set.name()))
     }
 
     /// Whether the set is in use.
@@ -311,7 +394,11 @@ impl Prepared {
 
     /// Folders of the user's that ours stand in for.
     pub(crate) fn replaced_folders(&self) -> Vec<PathBuf> {
-        self.0.iter().filter(|s| s.toolchain == Toolchain::Node).flat_map(|s| s.dirs.iter().map(|d| d.join("node_modules"))).collect()
+        self.0
+            .iter()
+            .filter(|s| s.toolchain == Toolchain::Node)
+            .flat_map(|s| s.dirs.iter().map(|d| d.join("node_modules")))
+            .collect()
     }
 
     /// Read-only, and only what is still there.
@@ -319,14 +406,24 @@ impl Prepared {
         let mut out = Vec::new();
         for set in self.0.iter().filter(|s| s.is_done(cache)) {
             let host = set.host(cache);
-            out.push(Mount { host: host.clone(), inside: set.inside(), writable: false });
+            out.push(Mount {
+                host: host.clone(),
+                inside: set.inside(),
+                writable: false,
+            });
             let modules = set.modules(&host, place, false);
             // The one folder among modules that tools of a build write to, where no module is looked for.
             let is_real = |path: &Path| path.symlink_metadata().is_ok_and(|about| about.is_dir());
-            if let Some(first) = modules.first().filter(|first| is_real(&first.host.join(MODULE_CACHE)) && is_real(&place.module_cache())) {
+            if let Some(first) = modules.first().filter(|first| {
+                is_real(&first.host.join(MODULE_CACHE)) && is_real(&place.module_cache())
+            }) {
                 let inside = format!("{}/{MODULE_CACHE}", first.inside);
                 out.extend(modules.iter().cloned());
-                out.push(Mount { host: place.module_cache(), inside, writable: true });
+                out.push(Mount {
+                    host: place.module_cache(),
+                    inside,
+                    writable: true,
+                });
             } else {
                 out.extend(modules);
             }
@@ -336,11 +433,26 @@ impl Prepared {
 
     /// What a command in a folder needs to find it: what belongs to the project there comes first. `base_path` is the jail's
     /// own `PATH`.
-    pub(crate) fn env_in(&self, dir: &str, cache: &Path, base_path: &str) -> BTreeMap<String, String> {
+    pub(crate) fn env_in(
+        &self,
+        dir: &str,
+        cache: &Path,
+        base_path: &str,
+    ) -> BTreeMap<String, String> {
         let mut env = BTreeMap::new();
         let mut path = base_path.to_owned();
-        let depth = |own: &PathBuf| if Path::new(dir).starts_with(own) { own.components().count() + 1 } else { 0 };
-        let mut sets: Vec<&Set> = self.0.iter().filter(|s| s.is_done(cache) && !s.is_kernel_only(cache)).collect();
+        let depth = |own: &PathBuf| {
+            if Path::new(dir).starts_with(own) {
+                own.components().count() + 1
+            } else {
+                0
+            }
+        };
+        let mut sets: Vec<&Set> = self
+            .0
+            .iter()
+            .filter(|s| s.is_done(cache) && !s.is_kernel_only(cache))
+            .collect();
         sets.sort_by_key(|set| set.dirs.iter().map(depth).max().unwrap_or_default());
         for set in sets {
             set.use_env(&mut env, &mut path);
@@ -360,7 +472,11 @@ impl Prepared {
     /// The folder of the kernel for cells that came with a prepared Python, as seen inside: with the newest, if with any.
     pub(crate) fn kernel(&self, cache: &Path) -> Option<String> {
         let set = self.pythons(cache).next()?;
-        let there = set.host(cache).join(PYTHON_KERNEL).symlink_metadata().is_ok_and(|about| about.is_dir());
+        let there = set
+            .host(cache)
+            .join(PYTHON_KERNEL)
+            .symlink_metadata()
+            .is_ok_and(|about| about.is_dir());
         there.then(|| format!("{}/{PYTHON_KERNEL}", set.inside()))
     }
 
@@ -371,7 +487,10 @@ impl Prepared {
 
     /// Prepared Pythons, the newest first.
     fn pythons(&self, cache: &Path) -> impl Iterator<Item = &Set> {
-        self.0.iter().rev().filter(|set| set.toolchain == Toolchain::Python && set.is_done(cache))
+        self.0
+            .iter()
+            .rev()
+            .filter(|set| set.toolchain == Toolchain::Python && set.is_done(cache))
     }
 }
 
@@ -392,35 +511,61 @@ mod tests {
     fn keys_are_plain_names() {
         assert!(Set::new(Toolchain::Python, "abc-1", Origin::default(), vec![]).is_ok());
         for bad in ["", "..", "a/b", "a b", &"x".repeat(129)] {
-            assert_eq!(Set::new(Toolchain::Rust, bad, Origin::default(), vec![]).unwrap_err().code, "KEI-5130", "{bad}");
+            assert_eq!(
+                Set::new(Toolchain::Rust, bad, Origin::default(), vec![])
+                    .unwrap_err()
+                    .code,
+                "KEI-5130",
+                "{bad}"
+            );
         }
     }
 
     #[test]
     fn what_is_not_finished_is_not_used() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place { dir: dir.path().join("run") };
+        let place = Place {
+            dir: dir.path().join("run"),
+        };
         std::fs::create_dir_all(place.tree()).unwrap();
-        let owner = Identity { uid: rustix::process::getuid().as_raw(), gid: rustix::process::getgid().as_raw() };
+        let owner = Identity {
+            uid: rustix::process::getuid().as_raw(),
+            gid: rustix::process::getgid().as_raw(),
+        };
         let set = Set::new(Toolchain::Python, "k", Origin::default(), vec![]).unwrap();
         let run = RunId::from_bytes([1; 10]);
-        set.make(dir.path(), run, owner, &Registries::default()).unwrap();
+        set.make(dir.path(), run, owner, &Registries::default())
+            .unwrap();
         let mut prepared = Prepared::default();
         prepared.add(set.clone(), &place).unwrap();
-        assert!(prepared.mounts(&place, dir.path()).is_empty() && prepared.env_in("", dir.path(), "/bin").is_empty());
+        assert!(
+            prepared.mounts(&place, dir.path()).is_empty()
+                && prepared.env_in("", dir.path(), "/bin").is_empty()
+        );
         set.finish(dir.path(), run, "keiko: left out").unwrap();
         assert_eq!(set.notes(dir.path()), "keiko: left out");
         assert!(!set.unfinished(dir.path(), run).exists());
         assert_eq!(Prepared::read(&place), prepared);
-        assert_eq!(prepared.env_in("", dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");
-        assert_eq!(prepared.mounts(&place, dir.path())[0].inside, "/cache/python/k");
-        assert_eq!(prepared.python(dir.path()).as_deref(), Some("/cache/python/k/venv/bin/python"));
+        assert_eq!(
+            prepared.env_in("", dir.path(), "/bin")["PATH"],
+            "/cache/python/k/venv/bin:/bin"
+        );
+        assert_eq!(
+            prepared.mounts(&place, dir.path())[0].inside,
+            "/cache/python/k"
+        );
+        assert_eq!(
+            prepared.python(dir.path()).as_deref(),
+            Some("/cache/python/k/venv/bin/python")
+        );
     }
 
     #[test]
     fn a_kernel_stands_beside_the_project_and_changes_nothing_of_its_commands() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place { dir: dir.path().join("run") };
+        let place = Place {
+            dir: dir.path().join("run"),
+        };
         std::fs::create_dir_all(place.tree()).unwrap();
         let run = RunId::from_bytes([1; 10]);
         let set = Set::new(Toolchain::Python, "k", Origin::default(), vec![]).unwrap();
@@ -428,20 +573,42 @@ mod tests {
         prepared.add(set.clone(), &place).unwrap();
         std::fs::create_dir_all(set.unfinished(dir.path(), run).join(PYTHON_KERNEL)).unwrap();
         set.finish(dir.path(), run, "").unwrap();
-        assert_eq!(prepared.kernel(dir.path()).as_deref(), Some("/cache/python/k/kernel"));
-        assert_eq!((prepared.python(dir.path()), prepared.env_in("", dir.path(), "/bin").len()), (None, 0));
+        assert_eq!(
+            prepared.kernel(dir.path()).as_deref(),
+            Some("/cache/python/k/kernel")
+        );
+        assert_eq!(
+            (
+                prepared.python(dir.path()),
+                prepared.env_in("", dir.path(), "/bin").len()
+            ),
+            (None, 0)
+        );
         std::fs::create_dir(set.host(dir.path()).join("venv")).unwrap();
-        assert_eq!(prepared.env_in("", dir.path(), "/bin")["PATH"], "/cache/python/k/venv/bin:/bin");
-        assert_eq!(prepared.python(dir.path()).as_deref(), Some("/cache/python/k/venv/bin/python"));
+        assert_eq!(
+            prepared.env_in("", dir.path(), "/bin")["PATH"],
+            "/cache/python/k/venv/bin:/bin"
+        );
+        assert_eq!(
+            prepared.python(dir.path()).as_deref(),
+            Some("/cache/python/k/venv/bin/python")
+        );
     }
 
     #[test]
     fn a_newer_lock_file_takes_the_place_of_an_older_one() {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place { dir: dir.path().to_owned() };
+        let place = Place {
+            dir: dir.path().to_owned(),
+        };
         let mut prepared = Prepared::default();
         for key in ["old", "new"] {
-            prepared.add(Set::new(Toolchain::Rust, key, Origin::default(), vec![]).unwrap(), &place).unwrap();
+            prepared
+                .add(
+                    Set::new(Toolchain::Rust, key, Origin::default(), vec![]).unwrap(),
+                    &place,
+                )
+                .unwrap();
         }
         assert_eq!(prepared.0.len(), 1);
         assert_eq!(prepared.0[0].key, "new");

@@ -37,10 +37,17 @@ impl Pruned {
 /// Adds a line. One write, at the end: two that do it at once do not mix.
 pub(crate) fn remember(workspaces: &Path, run: RunId, at: Timestamp) -> Result<(), Fault> {
     let path = workspaces.join(FILE);
-    let line = serde_json::to_string(&Pruned { run, at })
-        .map_err(|e| Fault::new(Code(5110), format!("the workspace's record cannot be written: {e}")))?;
+    let line = serde_json::to_string(&Pruned { run, at }).map_err(|e| {
+        Fault::new(
+            Code(5110),
+            format!("the workspace's record cannot be written: {e}"),
+        )
+    })?;
     let write = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)?;
         // A line that a crash cut off ends here.
         file.write_all(format!("\n{line}\n").as_bytes())?;
         file.sync_data()
@@ -52,7 +59,10 @@ pub(crate) fn remember(workspaces: &Path, run: RunId, at: Timestamp) -> Result<(
 pub(crate) fn of(workspaces: &Path, run: RunId) -> Option<Pruned> {
     let text = foreign::read_text(&workspaces.join(FILE), READ_MAX)?;
     let (lines, name) = (text.lines().rev(), run.to_string());
-    lines.filter(|line| line.contains(&name)).filter_map(|line| serde_json::from_str::<Pruned>(line).ok()).find(|known| known.run == run)
+    lines
+        .filter(|line| line.contains(&name))
+        .filter_map(|line| serde_json::from_str::<Pruned>(line).ok())
+        .find(|known| known.run == run)
 }
 
 #[cfg(test)]
@@ -65,12 +75,25 @@ mod tests {
         let (run, other) = (RunId::from_bytes([1; 10]), RunId::from_bytes([2; 10]));
         assert_eq!(of(dir.path(), run), None);
         remember(dir.path(), run, Timestamp(1)).unwrap();
-        std::fs::OpenOptions::new().append(true).open(dir.path().join(FILE)).unwrap().write_all(b"{\"run\":").unwrap();
+        std::fs::OpenOptions::new()
+            .append(true)
+            .open(dir.path().join(FILE))
+            .unwrap()
+            .write_all(b"{\"run\":")
+            .unwrap();
         remember(dir.path(), run, Timestamp(2)).unwrap();
         remember(dir.path(), other, Timestamp(3)).unwrap();
-        assert_eq!(of(dir.path(), run).map(|known| known.at), Some(Timestamp(2)));
+        assert_eq!(
+            of(dir.path(), run).map(|known| known.at),
+            Some(Timestamp(2))
+        );
         let fault = of(dir.path(), other).unwrap().fault();
         assert_eq!(fault.code, "KEI-5165");
-        assert!(fault.hint.unwrap().contains(&format!("keiko runs diff {other}")));
+        assert!(
+            fault
+                .hint
+                .unwrap()
+                .contains(&format!("keiko runs diff {other}"))
+        );
     }
 }

@@ -66,10 +66,18 @@ pub(crate) struct Files {
 impl Files {
     /// The proxy that a package manager's own settings name, the most important one.
     fn proxy(&self) -> Option<&str> {
-        let named = |(key, value): &(&str, &str)| matches!(*key, "proxy" | "https-proxy") && !value.contains("${") && *value != "null";
-        let of = |files: &'_ [String]| -> Option<usize> { files.iter().rposition(|text| pairs(text).any(|pair| named(&pair))) };
+        let named = |(key, value): &(&str, &str)| {
+            matches!(*key, "proxy" | "https-proxy") && !value.contains("${") && *value != "null"
+        };
+        let of = |files: &'_ [String]| -> Option<usize> {
+            files
+                .iter()
+                .rposition(|text| pairs(text).any(|pair| named(&pair)))
+        };
         let all = [&self.cargo, &self.pip, &self.npm];
-        let text = all.into_iter().find_map(|files| of(files).and_then(|at| files.get(at)))?;
+        let text = all
+            .into_iter()
+            .find_map(|files| of(files).and_then(|at| files.get(at)))?;
         pairs(text).filter(named).last().map(|(_, value)| value)
     }
 }
@@ -77,14 +85,27 @@ impl Files {
 impl Registries {
     /// Of this machine and user.
     pub(crate) fn read() -> Registries {
-        let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
+        let home = std::env::var_os("HOME")
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        let cargo =
+            std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
         // Dotfiles are often links into a folder of their own, so these are followed; a pipe at the end is not waited for.
-        let text = |path: &PathBuf| foreign::read_text(&path.canonicalize().ok()?, SETTINGS_BYTES_MAX);
+        let text =
+            |path: &PathBuf| foreign::read_text(&path.canonicalize().ok()?, SETTINGS_BYTES_MAX);
         let all = |paths: &[PathBuf]| paths.iter().filter_map(text).collect();
         let files = Files {
-            pip: all(&["/etc/pip.conf".into(), home.join(".pip/pip.conf"), home.join(".config/pip/pip.conf")]),
-            npm: all(&["/usr/etc/npmrc".into(), "/usr/local/etc/npmrc".into(), "/etc/npmrc".into(), home.join(".npmrc")]),
+            pip: all(&[
+                "/etc/pip.conf".into(),
+                home.join(".pip/pip.conf"),
+                home.join(".config/pip/pip.conf"),
+            ]),
+            npm: all(&[
+                "/usr/etc/npmrc".into(),
+                "/usr/local/etc/npmrc".into(),
+                "/etc/npmrc".into(),
+                home.join(".npmrc"),
+            ]),
             cargo: all(&[cargo.join("config"), cargo.join("config.toml")]),
         };
         Registries::of(&std::env::vars().collect(), &files)
@@ -102,7 +123,11 @@ impl Registries {
         for (name, value) in env {
             let upper = name.to_uppercase();
             let cargo_index = name.starts_with("CARGO_REGISTRIES_") && name.ends_with("_INDEX");
-            if (VARIABLES.contains(&name.as_str()) || VARIABLES.contains(&upper.as_str()) || cargo_index) && is_public(value) {
+            if (VARIABLES.contains(&name.as_str())
+                || VARIABLES.contains(&upper.as_str())
+                || cargo_index)
+                && is_public(value)
+            {
                 out.env.insert(name.clone(), value.clone());
             }
         }
@@ -119,9 +144,16 @@ impl Registries {
             Ok(upstream) => out.upstream = upstream,
             Err(fault) => out.upstream_fault = Some(fault),
         }
-        let certificates =
-            npm.get("cafile").copied().into_iter().chain(out.env.iter().filter(|(k, _)| names_a_path(k)).map(|(_, v)| v.as_str()));
-        let mut paths: Vec<PathBuf> = certificates.map(PathBuf::from).filter(|p| p.is_absolute() && p.exists()).collect();
+        let certificates = npm.get("cafile").copied().into_iter().chain(
+            out.env
+                .iter()
+                .filter(|(k, _)| names_a_path(k))
+                .map(|(_, v)| v.as_str()),
+        );
+        let mut paths: Vec<PathBuf> = certificates
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute() && p.exists())
+            .collect();
         paths.sort();
         paths.dedup();
         out.paths = paths;
@@ -129,14 +161,29 @@ impl Registries {
     }
 
     /// The way to the network for installing: the usual registries, the places that these settings name, and `further` ones.
-    pub(crate) fn egress(&self, toolchains: &[Toolchain], further: &[String]) -> Result<Egress, Fault> {
+    pub(crate) fn egress(
+        &self,
+        toolchains: &[Toolchain],
+        further: &[String],
+    ) -> Result<Egress, Fault> {
         if let Some(fault) = &self.upstream_fault {
             return Err(fault.clone());
         }
-        let usual = toolchains.iter().fold(Destinations::default(), |all, toolchain| all.and(*toolchain));
+        let usual = toolchains
+            .iter()
+            .fold(Destinations::default(), |all, toolchain| {
+                all.and(*toolchain)
+            });
         let usual = further.iter().fold(usual, |all, name| all.and_name(name));
-        let settings = self.env.values().map(String::as_str).chain([self.npmrc.as_str(), self.cargo.as_str()]);
-        Ok(Egress::new(settings.fold(usual, Destinations::and_configured), self.upstream.clone()))
+        let settings = self
+            .env
+            .values()
+            .map(String::as_str)
+            .chain([self.npmrc.as_str(), self.cargo.as_str()]);
+        Ok(Egress::new(
+            settings.fold(usual, Destinations::and_configured),
+            self.upstream.clone(),
+        ))
     }
 
     /// The host of the mirror that stands in for a toolchain's usual registry, if one is configured.
@@ -144,15 +191,33 @@ impl Registries {
         let of = |names: &[&str]| names.iter().find_map(|name| self.env.get(*name)).cloned();
         let address = match toolchain {
             Toolchain::Python => of(&["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]),
-            Toolchain::Node => of(&["NPM_CONFIG_REGISTRY", "npm_config_registry"])
-                .or_else(|| self.npmrc.lines().find_map(|line| line.strip_prefix("registry=")).map(str::to_owned)),
+            Toolchain::Node => of(&["NPM_CONFIG_REGISTRY", "npm_config_registry"]).or_else(|| {
+                self.npmrc
+                    .lines()
+                    .find_map(|line| line.strip_prefix("registry="))
+                    .map(str::to_owned)
+            }),
             Toolchain::Rust => {
-                let source = self.cargo.split("[source.").find(|part| !part.starts_with("crates-io"))?;
-                self.cargo.contains("replace-with").then(|| source.split('"').find(|word| word.contains("://")).map(str::to_owned))?
+                let source = self
+                    .cargo
+                    .split("[source.")
+                    .find(|part| !part.starts_with("crates-io"))?;
+                self.cargo.contains("replace-with").then(|| {
+                    source
+                        .split('"')
+                        .find(|word| word.contains("://"))
+                        .map(str::to_owned)
+                })?
             }
             Toolchain::Go => of(&["GOPROXY"]),
         }?;
-        let place = address.split([',', '|']).next()?.split_once("://")?.1.split(['/', '?', '#']).next()?;
+        let place = address
+            .split([',', '|'])
+            .next()?
+            .split_once("://")?
+            .1
+            .split(['/', '?', '#'])
+            .next()?;
         let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
         (!place.is_empty() && place.len() < 200).then(|| place.to_owned())
     }
@@ -160,14 +225,27 @@ impl Registries {
     /// What of it lies in files.
     pub(crate) fn mounts(&self) -> Vec<Mount> {
         // A link is followed on the host: inside, its target need not exist.
-        let inside = |path: &Path| Some(Mount { host: path.canonicalize().ok()?, inside: path.to_str()?.to_owned(), writable: false });
+        let inside = |path: &Path| {
+            Some(Mount {
+                host: path.canonicalize().ok()?,
+                inside: path.to_str()?.to_owned(),
+                writable: false,
+            })
+        };
         // What lies below /usr and /etc/ssl is in every jail already.
-        self.paths.iter().filter(|p| !p.starts_with("/usr") && !p.starts_with("/etc/ssl")).filter_map(|p| inside(p)).collect()
+        self.paths
+            .iter()
+            .filter(|p| !p.starts_with("/usr") && !p.starts_with("/etc/ssl"))
+            .filter_map(|p| inside(p))
+            .collect()
     }
 }
 
 fn names_a_path(variable: &str) -> bool {
-    variable.contains("CERT") || variable.contains("CA_BUNDLE") || variable.contains("CAINFO") || variable == "PIP_FIND_LINKS"
+    variable.contains("CERT")
+        || variable.contains("CA_BUNDLE")
+        || variable.contains("CAINFO")
+        || variable == "PIP_FIND_LINKS"
 }
 
 /// `key = value` lines of an ini-like file.
@@ -183,7 +261,11 @@ fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 /// A value without user information in any URL, and without references to other variables.
 fn is_public(value: &str) -> bool {
     let secret_url = value.split([' ', ',', '|']).any(|word| {
-        word.split_once("://").is_some_and(|(_, rest)| rest.split(['/', '?', '#']).next().is_some_and(|authority| authority.contains('@')))
+        word.split_once("://").is_some_and(|(_, rest)| {
+            rest.split(['/', '?', '#'])
+                .next()
+                .is_some_and(|authority| authority.contains('@'))
+        })
     });
     !secret_url && !value.contains("${") && !value.contains(['\n', '\0'])
 }
@@ -195,11 +277,33 @@ fn public_cargo(text: &str) -> String {
     for line in text.lines() {
         let trimmed = line.trim();
         if let Some(section) = trimmed.strip_prefix('[') {
-            keep = ["source.", "source]", "registries.", "registry]", "http]", "net]"].iter().any(|s| section.starts_with(s));
+            keep = [
+                "source.",
+                "source]",
+                "registries.",
+                "registry]",
+                "http]",
+                "net]",
+            ]
+            .iter()
+            .any(|s| section.starts_with(s));
         }
         let key = trimmed.split('=').next().unwrap_or_default().to_lowercase();
-        let secret = ["token", "credential", "password", "secret", "cookie", "proxy"].iter().any(|s| key.contains(s));
-        if keep && !secret && is_public(trimmed.trim_end_matches('"')) && is_public(&trimmed.replace('"', " ")) {
+        let secret = [
+            "token",
+            "credential",
+            "password",
+            "secret",
+            "cookie",
+            "proxy",
+        ]
+        .iter()
+        .any(|s| key.contains(s));
+        if keep
+            && !secret
+            && is_public(trimmed.trim_end_matches('"'))
+            && is_public(&trimmed.replace('"', " "))
+        {
             out.push_str(line);
             out.push('\n');
         }
@@ -215,31 +319,62 @@ mod tests {
     fn passes_places_on_and_keeps_secrets() {
         let env = [
             ("PIP_INDEX_URL", "https://mirror.example/simple"),
-            ("PIP_EXTRA_INDEX_URL", "https://user:hidden@other.example/simple"),
+            (
+                "PIP_EXTRA_INDEX_URL",
+                "https://user:hidden@other.example/simple",
+            ),
             ("https_proxy", "http://user:hidden@proxy:3128"),
             ("OPENAI_API_KEY", "hidden"),
-            ("CARGO_REGISTRIES_OURS_INDEX", "sparse+https://crates.example/"),
+            (
+                "CARGO_REGISTRIES_OURS_INDEX",
+                "sparse+https://crates.example/",
+            ),
             ("CARGO_REGISTRIES_OURS_TOKEN", "hidden"),
         ];
-        let env = env.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let env = env
+            .into_iter()
+            .map(|(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
         let files = Files {
             pip: vec!["[global]\ncert = /nowhere/ca.pem\npassword = hidden\n".into()],
             npm: vec!["registry=https://npm.example/\n//npm.example/:_authToken=hidden\n@ours:registry=https://ours.example\n_auth=hidden\nproxy=http://a:hidden@p\n".into()],
             cargo: vec!["[source.crates-io]\nreplace-with = \"m\"\n[source.m]\nregistry = \"https://u:hidden@x\"\n[registries.o]\nindex = \"sparse+https://c/\"\ntoken = \"hidden\"\n[build]\nrustc-wrapper = \"hidden\"\n".into()],
         };
         let out = Registries::of(&env, &files);
-        assert_eq!(out.env.keys().map(String::as_str).collect::<Vec<_>>(), ["CARGO_REGISTRIES_OURS_INDEX", "PIP_CERT", "PIP_INDEX_URL"]);
-        assert_eq!(out.npmrc, "@ours:registry=https://ours.example\nregistry=https://npm.example/\n");
+        assert_eq!(
+            out.env.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["CARGO_REGISTRIES_OURS_INDEX", "PIP_CERT", "PIP_INDEX_URL"]
+        );
+        assert_eq!(
+            out.npmrc,
+            "@ours:registry=https://ours.example\nregistry=https://npm.example/\n"
+        );
         assert!(out.cargo.contains("replace-with") && out.cargo.contains("sparse+https://c/"));
         assert!(!format!("{out:?}").contains("hidden"), "{out:?}");
-        assert!(out.paths.is_empty(), "a certificate that is not there is not bound");
-        let egress = format!("{:?}", out.egress(&[Toolchain::Rust], &["*.further.example".into()]).unwrap());
-        for place in
-            ["mirror.example", "npm.example", "ours.example", "crates.example", "static.crates.io", "*.further.example", "proxy:3128"]
-        {
+        assert!(
+            out.paths.is_empty(),
+            "a certificate that is not there is not bound"
+        );
+        let egress = format!(
+            "{:?}",
+            out.egress(&[Toolchain::Rust], &["*.further.example".into()])
+                .unwrap()
+        );
+        for place in [
+            "mirror.example",
+            "npm.example",
+            "ours.example",
+            "crates.example",
+            "static.crates.io",
+            "*.further.example",
+            "proxy:3128",
+        ] {
             assert!(egress.contains(place), "{place}: {egress}");
         }
-        assert!(!egress.contains("hidden") && !egress.contains("other.example"), "{egress}");
+        assert!(
+            !egress.contains("hidden") && !egress.contains("other.example"),
+            "{egress}"
+        );
     }
 
     #[test]
@@ -251,8 +386,20 @@ mod tests {
         };
         assert_eq!(files.proxy(), Some("cargo-proxy:2"));
         let out = Registries::of(&BTreeMap::new(), &files);
-        assert!(!out.cargo.contains("cargo-proxy") && out.npmrc.is_empty(), "the jail sees ours only");
-        let socks = Files { npm: vec!["proxy=socks5://x:1\n".into()], ..Files::default() };
-        assert_eq!(Registries::of(&BTreeMap::new(), &socks).egress(&[Toolchain::Node], &[]).unwrap_err().code, "KEI-5150");
+        assert!(
+            !out.cargo.contains("cargo-proxy") && out.npmrc.is_empty(),
+            "the jail sees ours only"
+        );
+        let socks = Files {
+            npm: vec!["proxy=socks5://x:1\n".into()],
+            ..Files::default()
+        };
+        assert_eq!(
+            Registries::of(&BTreeMap::new(), &socks)
+                .egress(&[Toolchain::Node], &[])
+                .unwrap_err()
+                .code,
+            "KEI-5150"
+        );
     }
 }

@@ -51,13 +51,29 @@ pub(crate) fn look(git: &HostGit, path: &Path) -> Result<Found, Fault> {
         return Ok(found);
     }
     let home = home();
-    let above = found.root.ancestors().skip(1).take_while(|dir| !is_system(dir) && Some(*dir) != home.as_deref());
+    let above = found
+        .root
+        .ancestors()
+        .skip(1)
+        .take_while(|dir| !is_system(dir) && Some(*dir) != home.as_deref());
     for dir in above {
         // What is wrong with a repository further up is not this folder's matter.
-        let Ok(Some(git_dir)) = find_git_dir(dir) else { continue };
-        let Ok(repo) = read_repo(git, git_dir) else { break };
-        let part = found.root.strip_prefix(dir).unwrap_or(Path::new("")).to_owned();
-        return Ok(Found { root: dir.to_owned(), repo: Some(repo), part });
+        let Ok(Some(git_dir)) = find_git_dir(dir) else {
+            continue;
+        };
+        let Ok(repo) = read_repo(git, git_dir) else {
+            break;
+        };
+        let part = found
+            .root
+            .strip_prefix(dir)
+            .unwrap_or(Path::new(""))
+            .to_owned();
+        return Ok(Found {
+            root: dir.to_owned(),
+            repo: Some(repo),
+            part,
+        });
     }
     Ok(found)
 }
@@ -70,18 +86,28 @@ fn home() -> Option<PathBuf> {
 pub(crate) fn look_at(git: &HostGit, path: &Path) -> Result<Found, Fault> {
     let root = path.canonicalize().map_err(|e| unreachable(path, &e))?;
     if !root.is_dir() {
-        return Err(Fault::new(Code(5102), "the workspace is not a folder").at(path.display()).hint("give its folder: --workspace DIR"));
+        return Err(Fault::new(Code(5102), "the workspace is not a folder")
+            .at(path.display())
+            .hint("give its folder: --workspace DIR"));
     }
     if is_system(&root) || Some(&root) == home().as_ref() {
         let hint = "choose the folder of one project: --workspace DIR";
-        return Err(Fault::new(Code(5103), "this folder is too broad to work in").at(root.display()).hint(hint));
+        return Err(
+            Fault::new(Code(5103), "this folder is too broad to work in")
+                .at(root.display())
+                .hint(hint),
+        );
     }
     std::fs::read_dir(&root).map_err(|e| unreachable(path, &e))?;
     let repo = match find_git_dir(&root)? {
         Some(git_dir) => Some(read_repo(git, git_dir)?),
         None => None,
     };
-    Ok(Found { root, repo, part: PathBuf::new() })
+    Ok(Found {
+        root,
+        repo,
+        part: PathBuf::new(),
+    })
 }
 
 /// Folders that belong to the system with all that is in them.
@@ -105,23 +131,40 @@ const SYSTEM: [&str; 17] = [
     "/usr/share",
 ];
 /// Folders that only hold the folders of others.
-const SHARED: [&str; 14] =
-    ["/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/local", "/var", "/var/lib", "/var/tmp"];
+const SHARED: [&str; 14] = [
+    "/",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/run",
+    "/srv",
+    "/tmp",
+    "/usr",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+    "/var/tmp",
+];
 
 /// Whether a folder, given without symlinks, is the system's own or holds what is everybody's: nobody's project.
 #[must_use]
 pub fn is_system(root: &Path) -> bool {
     // Memory that users may fill like /tmp.
     let free = root.starts_with("/dev/shm") && root != Path::new("/dev/shm");
-    SHARED.iter().any(|dir| root == Path::new(dir)) || (!free && SYSTEM.iter().any(|dir| root.starts_with(dir)))
+    SHARED.iter().any(|dir| root == Path::new(dir))
+        || (!free && SYSTEM.iter().any(|dir| root.starts_with(dir)))
 }
 
 fn unreachable(path: &Path, e: &std::io::Error) -> Fault {
     match e.kind() {
-        ErrorKind::NotFound => Fault::new(Code(5101), "the workspace does not exist").at(path.display()).hint("check the path: ls -ld DIR"),
-        ErrorKind::NotADirectory => {
-            Fault::new(Code(5102), "the workspace is not a folder").at(path.display()).hint("give its folder: --workspace DIR")
-        }
+        ErrorKind::NotFound => Fault::new(Code(5101), "the workspace does not exist")
+            .at(path.display())
+            .hint("check the path: ls -ld DIR"),
+        ErrorKind::NotADirectory => Fault::new(Code(5102), "the workspace is not a folder")
+            .at(path.display())
+            .hint("give its folder: --workspace DIR"),
         _ => Fault::new(Code(5104), format!("the workspace cannot be read: {e}"))
             .at(path.display())
             .hint("check symlinks and permissions: ls -ld DIR"),
@@ -132,7 +175,9 @@ fn unreachable(path: &Path, e: &std::io::Error) -> Fault {
 /// cannot name somebody else's repository.
 fn find_git_dir(root: &Path) -> Result<Option<PathBuf>, Fault> {
     let dot_git = root.join(".git");
-    let Ok(meta) = dot_git.symlink_metadata() else { return Ok(None) };
+    let Ok(meta) = dot_git.symlink_metadata() else {
+        return Ok(None);
+    };
     let foreign = || foreign(&dot_git);
     if meta.is_dir() {
         // Only a linked work tree shares another folder's repository, and its `.git` is a file.
@@ -145,54 +190,96 @@ fn find_git_dir(root: &Path) -> Result<Option<PathBuf>, Fault> {
         return Err(foreign());
     }
     let text = read_small(&dot_git).ok_or_else(foreign)?;
-    let target = text.trim().strip_prefix("gitdir:").map(str::trim).ok_or_else(foreign)?;
+    let target = text
+        .trim()
+        .strip_prefix("gitdir:")
+        .map(str::trim)
+        .ok_or_else(foreign)?;
     let git_dir = root.join(target).canonicalize().map_err(|_| foreign())?;
     let points_back = match read_small(&git_dir.join("gitdir")) {
         Some(back) => git_dir.join(back.trim()).canonicalize().ok() == dot_git.canonicalize().ok(),
         // A submodule: its configuration names the work tree.
         None => read_small(&git_dir.join("config"))
             .and_then(|c| {
-                c.lines().find_map(|l| l.trim().strip_prefix("worktree").map(|v| v.trim_start_matches([' ', '=']).trim().to_owned()))
+                c.lines().find_map(|l| {
+                    l.trim()
+                        .strip_prefix("worktree")
+                        .map(|v| v.trim_start_matches([' ', '=']).trim().to_owned())
+                })
             })
             .is_some_and(|tree| git_dir.join(tree).canonicalize().ok().as_deref() == Some(root)),
     };
-    if points_back { Ok(Some(git_dir)) } else { Err(foreign()) }
+    if points_back {
+        Ok(Some(git_dir))
+    } else {
+        Err(foreign())
+    }
 }
 
 fn foreign(git_dir: &Path) -> Fault {
     let hint = "open the repository itself, or repair the link: git worktree repair";
-    Fault::new(Code(5108), "the .git entry does not belong to this folder").at(git_dir.display()).hint(hint)
+    Fault::new(Code(5108), "the .git entry does not belong to this folder")
+        .at(git_dir.display())
+        .hint(hint)
 }
 
 /// What is looked through of a repository's own folder, and how deep.
-const LOOKED_THROUGH: [(&str, usize); 5] = [("objects", 3), ("refs", 32), ("info", 1), ("worktrees", 2), ("reftable", 1)];
+const LOOKED_THROUGH: [(&str, usize); 5] = [
+    ("objects", 3),
+    ("refs", 32),
+    ("info", 1),
+    ("worktrees", 2),
+    ("reftable", 1),
+];
 /// How many entries of it are looked at.
 const ENTRIES: usize = 2_000_000;
 
 fn trap(at: &Path) -> Fault {
     let what = "git's own folder holds a pipe or a device, which nobody can read";
-    Fault::new(Code(5161), what).at(at.display()).hint(format!("remove it: rm '{}'", at.display()))
+    Fault::new(Code(5161), what)
+        .at(at.display())
+        .hint(format!("remove it: rm '{}'", at.display()))
 }
 
 /// Git makes no links among its own files: one of them would bring in what another folder holds. Nor does it make pipes:
 /// whoever opens one waits for ever. Sockets are only its helpers', and nobody waits for those.
 fn refuse_traps(git_dir: &Path, common_dir: &Path) -> Result<(), Fault> {
     let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
-    if ["HEAD", "config", "packed-refs", "objects", "refs", "info"].iter().any(|name| is_link(&common_dir.join(name))) {
+    if ["HEAD", "config", "packed-refs", "objects", "refs", "info"]
+        .iter()
+        .any(|name| is_link(&common_dir.join(name)))
+    {
         return Err(foreign(common_dir));
     }
     let mut left = ENTRIES;
-    let mut folders = vec![(git_dir.to_owned(), 0, true), (common_dir.to_owned(), 0, true)];
-    folders.extend(LOOKED_THROUGH.iter().map(|(name, depth)| (common_dir.join(name), *depth, *name == "info" || *name == "worktrees")));
+    let mut folders = vec![
+        (git_dir.to_owned(), 0, true),
+        (common_dir.to_owned(), 0, true),
+    ];
+    folders.extend(LOOKED_THROUGH.iter().map(|(name, depth)| {
+        (
+            common_dir.join(name),
+            *depth,
+            *name == "info" || *name == "worktrees",
+        )
+    }));
     while let Some((folder, depth, may_link)) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             left = left.saturating_sub(1);
             if (kind.is_symlink() && !may_link) || left == 0 {
                 return Err(foreign(common_dir));
             }
             // A link among the loose files of the folder is followed by git.
-            let leads_to_trap = || kind.is_symlink() && entry.path().metadata().is_ok_and(|meta| is_trap(meta.file_type()));
+            let leads_to_trap = || {
+                kind.is_symlink()
+                    && entry
+                        .path()
+                        .metadata()
+                        .is_ok_and(|meta| is_trap(meta.file_type()))
+            };
             if is_trap(kind) || leads_to_trap() {
                 return Err(trap(&entry.path()));
             }
@@ -210,8 +297,13 @@ fn is_trap(kind: std::fs::FileType) -> bool {
 
 /// Objects of another folder are not read: an unpacked archive could name any repository of the user's.
 fn why_no_history(common_dir: &Path) -> Option<String> {
-    let borrowed = common_dir.join("objects/info/alternates").symlink_metadata().is_ok();
-    borrowed.then(|| "it borrows objects from another repository (git repack -a -d makes it complete)".into())
+    let borrowed = common_dir
+        .join("objects/info/alternates")
+        .symlink_metadata()
+        .is_ok();
+    borrowed.then(|| {
+        "it borrows objects from another repository (git repack -a -d makes it complete)".into()
+    })
 }
 
 fn unfinished(git_dir: &Path) -> Option<Unfinished> {
@@ -223,15 +315,23 @@ fn unfinished(git_dir: &Path) -> Option<Unfinished> {
         ("CHERRY_PICK_HEAD", Unfinished::CherryPick),
         ("REVERT_HEAD", Unfinished::Revert),
     ];
-    marks.into_iter().find(|(name, _)| there(name)).map(|(_, what)| what)
+    marks
+        .into_iter()
+        .find(|(name, _)| there(name))
+        .map(|(_, what)| what)
 }
 
 fn read_repo(git: &HostGit, git_dir: PathBuf) -> Result<Repo, Fault> {
     let common_dir = match read_small(&git_dir.join("commondir")) {
         Some(text) => {
-            let common = git_dir.join(text.trim()).canonicalize().map_err(|e| unreachable(&git_dir, &e))?;
+            let common = git_dir
+                .join(text.trim())
+                .canonicalize()
+                .map_err(|e| unreachable(&git_dir, &e))?;
             // A linked work tree's folder lies in its own repository: `<common>/worktrees/NAME`.
-            let at_home = git_dir.canonicalize().is_ok_and(|dir| dir.parent() == Some(&common.join("worktrees")));
+            let at_home = git_dir
+                .canonicalize()
+                .is_ok_and(|dir| dir.parent() == Some(&common.join("worktrees")));
             if !at_home {
                 return Err(foreign(&git_dir));
             }
@@ -241,13 +341,18 @@ fn read_repo(git: &HostGit, git_dir: PathBuf) -> Result<Repo, Fault> {
     };
     refuse_traps(&git_dir, &common_dir)?;
     let head = read_small(&git_dir.join("HEAD")).unwrap_or_default();
-    let branch = head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned).filter(|b| is_branch(b));
+    let branch = head
+        .trim()
+        .strip_prefix("ref: refs/heads/")
+        .map(str::to_owned)
+        .filter(|b| is_branch(b));
     let mut repo = Repo {
         branch,
         remotes: Vec::new(),
         object_format: "sha1".into(),
         no_history: why_no_history(&common_dir),
-        shallow: read_small(&common_dir.join("shallow")).is_some_and(|text| !text.trim().is_empty()),
+        shallow: read_small(&common_dir.join("shallow"))
+            .is_some_and(|text| !text.trim().is_empty()),
         unfinished: unfinished(&git_dir),
         git_dir,
         common_dir,
@@ -255,8 +360,12 @@ fn read_repo(git: &HostGit, git_dir: PathBuf) -> Result<Repo, Fault> {
     for (key, value) in read_config(git, &repo.common_dir.join("config"))? {
         if key == "extensions.objectformat" && value == "sha256" {
             repo.object_format = value;
-        } else if let Some(name) = key.strip_prefix("remote.").and_then(|k| k.strip_suffix(".url")) {
-            repo.remotes.push((name.to_owned(), without_password(&value)));
+        } else if let Some(name) = key
+            .strip_prefix("remote.")
+            .and_then(|k| k.strip_suffix(".url"))
+        {
+            repo.remotes
+                .push((name.to_owned(), without_password(&value)));
         }
     }
     Ok(repo)
@@ -271,19 +380,34 @@ fn read_config(git: &HostGit, file: &Path) -> Result<Vec<(String, String)>, Faul
     let said = git
         .call(
             Path::new("/dev/null"),
-            ["config".as_ref(), "--no-includes".as_ref(), "--file".as_ref(), name, "--list".as_ref(), "-z".as_ref()],
+            [
+                "config".as_ref(),
+                "--no-includes".as_ref(),
+                "--file".as_ref(),
+                name,
+                "--list".as_ref(),
+                "-z".as_ref(),
+            ],
         )
         .try_run()?;
     let text = String::from_utf8_lossy(&said.stdout);
-    Ok(text.split('\0').filter_map(|entry| entry.split_once('\n')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+    Ok(text
+        .split('\0')
+        .filter_map(|entry| entry.split_once('\n'))
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect())
 }
 
 /// A URL without user name and password where it carries a password: what is journalled holds no secrets.
 pub(crate) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     let end = rest.find('/').unwrap_or(rest.len());
     match rest[..end].rsplit_once('@') {
-        Some((user, host)) if user.contains(':') || scheme.starts_with("http") => format!("{scheme}://{host}{}", &rest[end..]),
+        Some((user, host)) if user.contains(':') || scheme.starts_with("http") => {
+            format!("{scheme}://{host}{}", &rest[end..])
+        }
         _ => url.to_owned(),
     }
 }
@@ -292,7 +416,12 @@ pub(crate) fn without_password(url: &str) -> String {
 pub(crate) fn full_remote(git: &HostGit, source: &Path, remote: &str) -> Option<String> {
     let repo = look(git, source).ok()?.repo?;
     let settings = read_config(git, &repo.common_dir.join("config")).ok()?;
-    settings.into_iter().find(|(k, v)| k.starts_with("remote.") && k.ends_with(".url") && without_password(v) == remote).map(|(_, v)| v)
+    settings
+        .into_iter()
+        .find(|(k, v)| {
+            k.starts_with("remote.") && k.ends_with(".url") && without_password(v) == remote
+        })
+        .map(|(_, v)| v)
 }
 
 /// Whether a text can be a branch's name (`git check-ref-format`, without starting git).
@@ -322,8 +451,14 @@ mod tests {
     #[test]
     fn passwords_leave_urls() {
         for (url, shown) in [
-            ("https://me:secret@example.org/a.git", "https://example.org/a.git"),
-            ("https://token@example.org/a.git", "https://example.org/a.git"),
+            (
+                "https://me:secret@example.org/a.git",
+                "https://example.org/a.git",
+            ),
+            (
+                "https://token@example.org/a.git",
+                "https://example.org/a.git",
+            ),
             ("ssh://git@example.org/a.git", "ssh://git@example.org/a.git"),
             ("git@example.org:a.git", "git@example.org:a.git"),
             ("/srv/a@b.git", "/srv/a@b.git"),
@@ -337,7 +472,9 @@ mod tests {
         for good in ["main", "feature/ä-1", "a.b"] {
             assert!(is_branch(good), "{good}");
         }
-        for bad in ["", "-f", "a b", "a..b", "x.lock", "/a", "a/", "@", "a^", "HEAD", "a\n"] {
+        for bad in [
+            "", "-f", "a b", "a..b", "x.lock", "/a", "a/", "@", "a^", "HEAD", "a\n",
+        ] {
             assert!(!is_branch(bad), "{bad:?}");
         }
     }
@@ -358,7 +495,9 @@ mod tests {
             std::fs::create_dir_all(&own).unwrap();
             std::fs::write(own.join("HEAD"), "ref: refs/heads/main\n").unwrap();
             make(&own);
-            look(&git, &root).map(|found| found.repo.is_some()).map_err(|fault| fault.code)
+            look(&git, &root)
+                .map(|found| found.repo.is_some())
+                .map_err(|fault| fault.code)
         };
         let plain = |own: &Path| {
             for folder in ["objects/info", "objects/pack", "refs/heads"] {
@@ -368,9 +507,25 @@ mod tests {
         let link = |from: &Path, to: &Path| std::os::unix::fs::symlink(from, to).unwrap();
         assert_eq!(code("plain", &plain), Ok(true));
         let refused = Err("KEI-5108".to_owned());
-        assert_eq!(code("commondir", &|own| std::fs::write(own.join("commondir"), victim.display().to_string()).unwrap()), refused);
-        assert_eq!(code("objects", &|own| link(&victim.join("objects"), &own.join("objects"))), refused);
-        assert_eq!(code("refs", &|own| link(&victim.join("refs"), &own.join("refs"))), refused);
+        assert_eq!(
+            code("commondir", &|own| std::fs::write(
+                own.join("commondir"),
+                victim.display().to_string()
+            )
+            .unwrap()),
+            refused
+        );
+        assert_eq!(
+            code("objects", &|own| link(
+                &victim.join("objects"),
+                &own.join("objects")
+            )),
+            refused
+        );
+        assert_eq!(
+            code("refs", &|own| link(&victim.join("refs"), &own.join("refs"))),
+            refused
+        );
         assert_eq!(
             code("pack", &|own| {
                 plain(own);
@@ -382,16 +537,30 @@ mod tests {
         assert_eq!(
             code("alternates", &|own| {
                 plain(own);
-                std::fs::write(own.join("objects/info/alternates"), victim.join("objects").display().to_string()).unwrap();
+                std::fs::write(
+                    own.join("objects/info/alternates"),
+                    victim.join("objects").display().to_string(),
+                )
+                .unwrap();
             }),
             Ok(true)
         );
-        let found = look(&git, &dir.path().join("alternates")).unwrap().repo.unwrap();
+        let found = look(&git, &dir.path().join("alternates"))
+            .unwrap()
+            .repo
+            .unwrap();
         assert!(found.no_history.is_some_and(|why| why.contains("borrows")));
         // Pipes, wherever git would open them.
         let fifo = |at: std::path::PathBuf| {
             std::fs::create_dir_all(at.parent().unwrap()).unwrap();
-            rustix::fs::mknodat(rustix::fs::CWD, at, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                at,
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::RUSR,
+                0,
+            )
+            .unwrap();
         };
         for place in [
             "config",
@@ -414,9 +583,18 @@ mod tests {
         std::fs::create_dir_all(root.join("fake")).unwrap();
         std::fs::write(root.join(".git"), "gitdir: fake\n").unwrap();
         std::fs::write(root.join("fake/HEAD"), "ref: refs/heads/main\n").unwrap();
-        std::fs::write(root.join("fake/gitdir"), root.join(".git").display().to_string()).unwrap();
+        std::fs::write(
+            root.join("fake/gitdir"),
+            root.join(".git").display().to_string(),
+        )
+        .unwrap();
         std::fs::write(root.join("fake/commondir"), victim.display().to_string()).unwrap();
-        assert_eq!(look(&git, &root).map(|found| found.repo.is_some()).map_err(|fault| fault.code), refused);
+        assert_eq!(
+            look(&git, &root)
+                .map(|found| found.repo.is_some())
+                .map_err(|fault| fault.code),
+            refused
+        );
     }
 
     #[test]
@@ -441,10 +619,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let git = HostGit::new(dir.path()).unwrap();
         std::fs::create_dir(dir.path().join("other")).unwrap();
-        git.call(&dir.path().join("other/.git"), ["init", "-q", "--bare"]).run().unwrap();
+        git.call(&dir.path().join("other/.git"), ["init", "-q", "--bare"])
+            .run()
+            .unwrap();
         let here = dir.path().join("here");
         std::fs::create_dir(&here).unwrap();
-        std::fs::write(here.join(".git"), format!("gitdir: {}", dir.path().join("other/.git").display())).unwrap();
+        std::fs::write(
+            here.join(".git"),
+            format!("gitdir: {}", dir.path().join("other/.git").display()),
+        )
+        .unwrap();
         assert_eq!(look(&git, &here).unwrap_err().code, "KEI-5108");
     }
 }

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What one submodule may hold.
-const CAPS: Caps = Caps { files: 20_000, bytes: 512 << 20 };
+const CAPS: Caps = Caps {
+    files: 20_000,
+    bytes: 512 << 20,
+};
 /// How many are looked at.
 const MODULES_MAX: usize = 200;
 
@@ -24,9 +27,19 @@ pub(crate) fn take_along(
     for module in modules.iter().take(MODULES_MAX) {
         let path = module.display().to_string();
         let (here, there) = (from.join(module), to.join(module));
-        let checked_out = here.join(".git").symlink_metadata().is_ok() && !copy::behind_a_link(from, &module.join(".git"));
+        let checked_out = here.join(".git").symlink_metadata().is_ok()
+            && !copy::behind_a_link(from, &module.join(".git"));
         let none = BTreeSet::new();
-        let wish = Wish { from: &here, to: &there, tracked: &none, left_out: &none, plain: false, excludes: "", never, caps: CAPS };
+        let wish = Wish {
+            from: &here,
+            to: &there,
+            tracked: &none,
+            left_out: &none,
+            plain: false,
+            excludes: "",
+            never,
+            caps: CAPS,
+        };
         let copied = match checked_out {
             true => copy::snapshot(&wish, watch),
             false => Ok(copy::Copied::default()),

@@ -44,23 +44,34 @@ pub(crate) struct Recorded {
 /// The tree of the workspace as it is now.
 pub(crate) async fn record(jail: &Jail, place: &Place, cancel: &Cancel) -> Result<Recorded, Fault> {
     there(place)?;
-    let script = format!("{STAGE} stage; looked=$?; cat /tmp/looked; [ $looked = 0 ] || exit $looked; git write-tree");
+    let script = format!(
+        "{STAGE} stage; looked=$?; cat /tmp/looked; [ $looked = 0 ] || exit $looked; git write-tree"
+    );
     let mut out = staged(jail, place, &script, cancel).await?;
     let mut cleared = Vec::new();
     if out.end == End::Exit(BLOCKED.into()) {
         let clear = on_state(jail, place, true, RECORD_MS, CLEAR, &[], Cancel::new()).await?;
-        cleared = looked(&succeeded("recording the workspace", &clear)?)?.0.left_out;
+        cleared = looked(&succeeded("recording the workspace", &clear)?)?
+            .0
+            .left_out;
         cleared.retain(|one| one.why == Why::Blocking);
         out = staged(jail, place, &script, cancel).await?;
     }
     if out.end == End::TimedOut {
-        let what = format!("recording the workspace took longer than {} s", RECORD_MS / 1000);
-        return Err(Fault::new(Code(5162), what).hint("remove large files and folders, or name them in .gitignore"));
+        let what = format!(
+            "recording the workspace took longer than {} s",
+            RECORD_MS / 1000
+        );
+        return Err(Fault::new(Code(5162), what)
+            .hint("remove large files and folders, or name them in .gitignore"));
     }
     let said = succeeded("recording the workspace", &out)?;
     let (found, rest) = looked(&said)?;
     cleared.extend(found.left_out);
-    Ok(Recorded { tree: tree_id(rest)?, left_out: cleared })
+    Ok(Recorded {
+        tree: tree_id(rest)?,
+        left_out: cleared,
+    })
 }
 
 /// A fault of its own when somebody removed the workspace behind the run: nothing that is said of it holds any more.
@@ -74,11 +85,21 @@ pub(crate) fn there(place: &Place) -> Result<(), Fault> {
 /// Said of a workspace that was there.
 pub(crate) fn gone(place: &Place) -> Fault {
     let hint = "start a new run: what this one made is gone";
-    Fault::new(Code(5163), "the workspace of this run was removed while it was worked on").at(place.dir.display()).hint(hint)
+    Fault::new(
+        Code(5163),
+        "the workspace of this run was removed while it was worked on",
+    )
+    .at(place.dir.display())
+    .hint(hint)
 }
 
 /// Runs it to its end, also when somebody stops the run meanwhile, as long as it is quick.
-async fn staged(jail: &Jail, place: &Place, script: &str, cancel: &Cancel) -> Result<JailOutput, Fault> {
+async fn staged(
+    jail: &Jail,
+    place: &Place,
+    script: &str,
+    cancel: &Cancel,
+) -> Result<JailOutput, Fault> {
     let (late, stopped) = (Cancel::new(), cancel.clone());
     let stop = late.clone();
     let _watch = AbortOnDropHandle::new(tokio::spawn(async move {
@@ -93,8 +114,13 @@ async fn staged(jail: &Jail, place: &Place, script: &str, cancel: &Cancel) -> Re
 fn looked(out: &[u8]) -> Result<(Found, &[u8]), Fault> {
     let end = out.iter().position(|b| *b == b'\n').unwrap_or(out.len());
     let found = serde_json::from_slice(&out[..end]);
-    let found =
-        found.map_err(|e| Fault::new(Code(5120), format!("recording the workspace failed in the jail: {e}")).hint("keiko doctor"))?;
+    let found = found.map_err(|e| {
+        Fault::new(
+            Code(5120),
+            format!("recording the workspace failed in the jail: {e}"),
+        )
+        .hint("keiko doctor")
+    })?;
     Ok((found, out.get(end + 1..).unwrap_or_default()))
 }
 
@@ -114,18 +140,36 @@ for round in 1 2 3; do
 done
 git write-tree"#
     );
-    let out = on_state(jail, place, true, RESTORE_MS, &script, &[&tree.0], Cancel::new()).await?;
+    let out = on_state(
+        jail,
+        place,
+        true,
+        RESTORE_MS,
+        &script,
+        &[&tree.0],
+        Cancel::new(),
+    )
+    .await?;
     let after = tree_id(&succeeded("restoring the workspace", &out)?)?;
     if after == *tree {
         return Ok(after);
     }
-    Err(Fault::new(Code(5121), "the workspace could not be put back to the recorded state")
-        .at(&tree.0)
-        .hint("something in it resists: keiko runs diff"))
+    Err(Fault::new(
+        Code(5121),
+        "the workspace could not be put back to the recorded state",
+    )
+    .at(&tree.0)
+    .hint("something in it resists: keiko runs diff"))
 }
 
 /// Puts the files of a tree back, but for some, which come from another tree, or go where that has none.
-pub(crate) async fn without(jail: &Jail, place: &Place, tree: &TreeId, base: &TreeId, paths: &[String]) -> Result<TreeId, Fault> {
+pub(crate) async fn without(
+    jail: &Jail,
+    place: &Place,
+    tree: &TreeId,
+    base: &TreeId,
+    paths: &[String],
+) -> Result<TreeId, Fault> {
     check(tree)?;
     check(base)?;
     there(place)?;
@@ -141,14 +185,23 @@ then
     git update-index -z --replace --index-info < /tmp/put-in || exit 6
 fi
 git write-tree"#;
-    let args: Vec<&str> = [tree.0.as_str(), base.0.as_str()].into_iter().chain(paths.iter().map(String::as_str)).collect();
+    let args: Vec<&str> = [tree.0.as_str(), base.0.as_str()]
+        .into_iter()
+        .chain(paths.iter().map(String::as_str))
+        .collect();
     let out = on_state(jail, place, false, RECORD_MS, script, &args, Cancel::new()).await?;
     let mixed = tree_id(&succeeded("taking a part of the change out", &out)?)?;
     restore(jail, place, &mixed).await
 }
 
 /// The difference of two trees, or of one and the workspace.
-pub(crate) async fn diff(jail: &Jail, place: &Place, from: &TreeId, to: Option<&TreeId>, cap: usize) -> Result<TextReport, Fault> {
+pub(crate) async fn diff(
+    jail: &Jail,
+    place: &Place,
+    from: &TreeId,
+    to: Option<&TreeId>,
+    cap: usize,
+) -> Result<TextReport, Fault> {
     check(from)?;
     if let Some(to) = to {
         check(to)?;
@@ -159,7 +212,16 @@ to=$2
 [ -n "$to" ] || {{ stage; to=$(git write-tree); }}
 git diff --no-color --no-ext-diff --no-textconv --no-renames "$1" "$to""#
     );
-    let out = on_state(jail, place, false, RECORD_MS, &script, &[&from.0, to.map_or("", |t| &t.0)], Cancel::new()).await?;
+    let out = on_state(
+        jail,
+        place,
+        false,
+        RECORD_MS,
+        &script,
+        &[&from.0, to.map_or("", |t| &t.0)],
+        Cancel::new(),
+    )
+    .await?;
     if out.end != End::Exit(0) {
         succeeded("comparing", &out)?;
     }
@@ -170,14 +232,22 @@ git diff --no-color --no-ext-diff --no-textconv --no-renames "$1" "$to""#
 pub(crate) fn cut(text: String, cap: usize, cut_already: bool) -> TextReport {
     let total = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
     if text.len() <= cap {
-        return TextReport { text: text.into(), total, truncated: cut_already };
+        return TextReport {
+            text: text.into(),
+            total,
+            truncated: cut_already,
+        };
     }
     let mut end = cap;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     let end = text[..end].rfind('\n').map_or(end, |n| n + 1);
-    TextReport { text: text[..end].to_owned().into(), total, truncated: true }
+    TextReport {
+        text: text[..end].to_owned().into(),
+        total,
+        truncated: true,
+    }
 }
 
 fn tree_id(out: &[u8]) -> Result<TreeId, Fault> {
@@ -190,13 +260,22 @@ fn check(tree: &TreeId) -> Result<(), Fault> {
     if is_object_id(&tree.0) {
         Ok(())
     } else {
-        Err(Fault::new(Code(5122), "this is not the id of a tree").at(tree.0.chars().take(80).collect::<String>()))
+        Err(
+            Fault::new(Code(5122), "this is not the id of a tree").at(tree
+                .0
+                .chars()
+                .take(80)
+                .collect::<String>()),
+        )
     }
 }
 
 /// Forty or sixty-four hexadecimal digits.
 pub(crate) fn is_object_id(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    matches!(text.len(), 40 | 64)
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 impl Meta {
@@ -221,7 +300,10 @@ mod tests {
     #[test]
     fn a_cut_ends_at_a_line() {
         let report = cut("ab\ncdü\nef\n".into(), 8, false);
-        assert_eq!((report.text.text_or_empty(), report.total, report.truncated), ("ab\ncdü\n", 3, true));
+        assert_eq!(
+            (report.text.text_or_empty(), report.total, report.truncated),
+            ("ab\ncdü\n", 3, true)
+        );
         let report = cut("üü".into(), 3, false);
         assert_eq!(report.text.text_or_empty(), "ü");
     }

@@ -4,7 +4,9 @@ use keiko_contracts::action::{Action, HostAction, HostReport, Intent, Outcome, R
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::{EffectKey, RunId, TaskId};
-use keiko_contracts::jail::{Command, ExecReport, ExecSpec, JailAction, JailBody, JailOp, JailReport, Opened, Source, TreeId};
+use keiko_contracts::jail::{
+    Command, ExecReport, ExecSpec, JailAction, JailBody, JailOp, JailReport, Opened, Source, TreeId,
+};
 use keiko_contracts::journal::{Epoch, Head, Position, Recorded, Seq, StreamId};
 use keiko_contracts::money::Micros;
 use keiko_contracts::time::Timestamp;
@@ -23,10 +25,15 @@ use std::sync::OnceLock;
 /// The jail of this machine; without one, tests say so and end.
 pub(crate) fn jail(test: &str) -> Option<Jail> {
     static JAIL: OnceLock<Result<Jail, Fault>> = OnceLock::new();
-    match JAIL.get_or_init(|| Jail::detect(JailOptions::new(env!("CARGO_BIN_EXE_keiko-workspace-init")))) {
+    match JAIL
+        .get_or_init(|| Jail::detect(JailOptions::new(env!("CARGO_BIN_EXE_keiko-workspace-init"))))
+    {
         Ok(jail) => Some(jail.clone()),
         Err(fault) => {
-            eprintln!("SKIPPED: {test}: {fault}: {}", fault.hint.as_deref().unwrap_or_default());
+            eprintln!(
+                "SKIPPED: {test}: {fault}: {}",
+                fault.hint.as_deref().unwrap_or_default()
+            );
             None
         }
     }
@@ -54,7 +61,15 @@ impl Scene {
         let sandbox = Sandbox::new(spaces.clone(), jail.clone(), &dir.path().join("cache"));
         let push = Push::new(spaces.clone(), jail);
         let home = Home::new(spaces.clone());
-        Some(Scene { dir, user, spaces, sandbox, push, home, run: RunId::from_bytes([7; 10]) })
+        Some(Scene {
+            dir,
+            user,
+            spaces,
+            sandbox,
+            push,
+            home,
+            run: RunId::from_bytes([7; 10]),
+        })
     }
 
     /// The same machine after a restart: nothing is in memory.
@@ -80,7 +95,16 @@ impl Scene {
 
     pub(crate) fn commit(&self) -> String {
         self.git(&["add", "-A"]);
-        self.git(&["-c", "user.name=U", "-c", "user.email=u@x", "commit", "-q", "-m", "one"]);
+        self.git(&[
+            "-c",
+            "user.name=U",
+            "-c",
+            "user.email=u@x",
+            "commit",
+            "-q",
+            "-m",
+            "one",
+        ]);
         self.git(&["rev-parse", "HEAD"])
     }
 
@@ -89,23 +113,47 @@ impl Scene {
     }
 
     pub(crate) fn tree_dir(&self) -> PathBuf {
-        self.dir.path().join("data/workspaces").join(self.run.to_string()).join("tree")
+        self.dir
+            .path()
+            .join("data/workspaces")
+            .join(self.run.to_string())
+            .join("tree")
     }
 
     pub(crate) fn source(&self, snapshot: bool) -> Source {
-        Source::Folder { path: self.user.to_str().unwrap().to_owned(), snapshot }
+        Source::Folder {
+            path: self.user.to_str().unwrap().to_owned(),
+            snapshot,
+        }
     }
 
     pub(crate) async fn open(&self, snapshot: bool) -> Opened {
-        match self.done(JailOp::Open { source: self.source(snapshot) }).await.body {
+        match self
+            .done(JailOp::Open {
+                source: self.source(snapshot),
+            })
+            .await
+            .body
+        {
             JailBody::Opened(opened) => opened,
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) async fn perform(&self, op: JailOp, tree: Option<TreeId>, cancel: Cancel) -> Outcome<JailReport> {
-        let action = JailAction { workspace: self.run, op, tree };
-        let AnyPermit::Jail(permit) = permit(self.run, Action::Jail(action)) else { panic!() };
+    pub(crate) async fn perform(
+        &self,
+        op: JailOp,
+        tree: Option<TreeId>,
+        cancel: Cancel,
+    ) -> Outcome<JailReport> {
+        let action = JailAction {
+            workspace: self.run,
+            op,
+            tree,
+        };
+        let AnyPermit::Jail(permit) = permit(self.run, Action::Jail(action)) else {
+            panic!()
+        };
         self.sandbox.perform(permit, LiveSink::none(), cancel).await
     }
 
@@ -126,13 +174,19 @@ impl Scene {
     /// Runs a script and gives its report and the tree after it.
     pub(crate) async fn sh(&self, script: &str) -> (ExecReport, TreeId) {
         let report = self.done(JailOp::Exec(shell(script))).await;
-        let JailBody::Exec(exec) = report.body else { panic!("{report:?}") };
+        let JailBody::Exec(exec) = report.body else {
+            panic!("{report:?}")
+        };
         (exec, report.tree.unwrap())
     }
 
     pub(crate) async fn host(&self, action: HostAction) -> Outcome<HostReport> {
-        let AnyPermit::Host(permit) = permit(self.run, Action::Host(action)) else { panic!() };
-        self.push.perform(permit, LiveSink::none(), Cancel::new()).await
+        let AnyPermit::Host(permit) = permit(self.run, Action::Host(action)) else {
+            panic!()
+        };
+        self.push
+            .perform(permit, LiveSink::none(), Cancel::new())
+            .await
     }
 }
 
@@ -149,7 +203,13 @@ pub(crate) fn shell(script: &str) -> ExecSpec {
 }
 
 pub(crate) fn key(run: RunId) -> EffectKey {
-    EffectKey { run, task: TaskId::main(), attempt: 1, step: 1, ordinal: 0 }
+    EffectKey {
+        run,
+        task: TaskId::main(),
+        attempt: 1,
+        step: 1,
+        ordinal: 0,
+    }
 }
 
 /// A permit the regular way: an intent that says it is in a journal.
@@ -179,7 +239,10 @@ pub(crate) fn permit(run: RunId, action: Action) -> AnyPermit {
         previous: Digest::default(),
         hash: Digest::default(),
     };
-    DurableIntent::from_recorded(&recorded, intent).unwrap().permit(Epoch(0), Epoch(0)).unwrap()
+    DurableIntent::from_recorded(&recorded, intent)
+        .unwrap()
+        .permit(Epoch(0), Epoch(0))
+        .unwrap()
 }
 
 /// Git as a user has it, apart from this machine's settings.
@@ -187,9 +250,19 @@ pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = std::process::Command::new("git")
         .args(args)
         .current_dir(dir)
-        .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")])
+        .envs([
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ])
         .output()
         .unwrap();
-    assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    assert!(
+        output.status.success(),
+        "git {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
 }

@@ -35,20 +35,36 @@ pub(crate) struct Bare {
 
 impl Bare {
     fn of(wall: &[f64], cpu_ns: u64) -> Bare {
-        Bare { wall: median(wall), cpu: cpu_ns as f64 / 1e6 / wall.len() as f64 }
+        Bare {
+            wall: median(wall),
+            cpu: cpu_ns as f64 / 1e6 / wall.len() as f64,
+        }
     }
 }
 
 pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<Baseline> {
-    let base = Baseline { fdatasync: fdatasync(dir)?, commit: commit(dir)?, http: http()? };
-    report.figure("bare fdatasync of a 4 KiB page, p50", base.fdatasync, "ms", "");
+    let base = Baseline {
+        fdatasync: fdatasync(dir)?,
+        commit: commit(dir)?,
+        http: http()?,
+    };
+    report.figure(
+        "bare fdatasync of a 4 KiB page, p50",
+        base.fdatasync,
+        "ms",
+        "",
+    );
     report.figure(
         "bare journal commit with sync, p50",
         base.commit.wall,
         "ms",
         format!("CPU {:.3} ms; one event of 400 bytes", base.commit.cpu),
     );
-    let note = format!("CPU {:.3} ms; reqwest, {} KiB out, the same answer", base.http.cpu, REQUEST >> 10);
+    let note = format!(
+        "CPU {:.3} ms; reqwest, {} KiB out, the same answer",
+        base.http.cpu,
+        REQUEST >> 10
+    );
     report.figure("bare HTTP round trip, p50", base.http.wall, "ms", note);
     Ok(base)
 }
@@ -59,7 +75,11 @@ fn millis(since: Instant) -> f64 {
 
 /// Pages of a file that has its size already, as a write-ahead log in use has.
 fn fdatasync(dir: &Path) -> Result<f64> {
-    let file = OpenOptions::new().create(true).truncate(true).write(true).open(dir.join("bare"))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(dir.join("bare"))?;
     file.write_all_at(&vec![0; 4096 * TIMES as usize], 0)?;
     file.sync_all()?;
     let mut times = Vec::new();
@@ -77,8 +97,13 @@ fn commit(dir: &Path) -> Result<Bare> {
     runtime()?.block_on(async {
         let (mut times, cpu) = (Vec::new(), cpu_ns());
         for number in 0..TIMES {
-            let event =
-                NewEvent { kind: "bare", version: 1, at: Timestamp(number as i64), payload: vec![b'x'; 400], head: Head::default() };
+            let event = NewEvent {
+                kind: "bare",
+                version: 1,
+                at: Timestamp(number as i64),
+                payload: vec![b'x'; 400],
+                head: Head::default(),
+            };
             let append = Append {
                 stream: StreamId("bare".into()),
                 expect: Expect::Any,
@@ -100,13 +125,24 @@ fn commit(dir: &Path) -> Result<Bare> {
 
 fn http() -> Result<Bare> {
     let server = ModelServer::start(Kind::Endless)?;
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).tcp_nodelay(true).build().context("no HTTP client")?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .tcp_nodelay(true)
+        .build()
+        .context("no HTTP client")?;
     let url = format!("{}/chat/completions", server.url());
     runtime()?.block_on(async {
         let (mut times, cpu) = (Vec::new(), cpu_ns());
         for _ in 0..TIMES {
             let began = Instant::now();
-            client.post(&url).body(vec![b' '; REQUEST]).send().await?.bytes().await?;
+            client
+                .post(&url)
+                .body(vec![b' '; REQUEST])
+                .send()
+                .await?
+                .bytes()
+                .await?;
             times.push(millis(began));
         }
         Ok(Bare::of(&times, cpu_ns() - cpu))

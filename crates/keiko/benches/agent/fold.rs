@@ -15,7 +15,10 @@ const EVENTS: u64 = 100_000;
 /// Reads the long run back again and again: the steps must have been measured before.
 pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<()> {
     let dir = dir.join("steps");
-    ensure!(dir.is_dir(), "reading back needs the run of the steps: leave --only out");
+    ensure!(
+        dir.is_dir(),
+        "reading back needs the run of the steps: leave --only out"
+    );
     runtime()?.block_on(async {
         let rig = Rig::open(&dir, "http://127.0.0.1:9/v1")?;
         let run = goal(1, 1, 1)?.run;
@@ -35,8 +38,17 @@ pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<()> {
         }
         let reading = began.elapsed().as_secs_f64();
         let events = (times * stored) as f64;
-        let note = format!("{times} times {stored} events; reading alone {:.0}/s", events / reading);
-        report.held("fold: read and apply", events / folding, "events/s", Target::AtLeast(200_000.0), note);
+        let note = format!(
+            "{times} times {stored} events; reading alone {:.0}/s",
+            events / reading
+        );
+        report.held(
+            "fold: read and apply",
+            events / folding,
+            "events/s",
+            Target::AtLeast(200_000.0),
+            note,
+        );
         rig.journal.close().await;
         Ok(())
     })

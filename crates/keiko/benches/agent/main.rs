@@ -3,7 +3,11 @@
 //! The journal is a real one on a real disk, the model a server in another process that answers at once, the client, the loop and the
 //! runtime are those of the binary. The tool is answered in this process: a sandbox costs what it costs and is measured elsewhere.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod baseline;
 mod fold;
@@ -91,16 +95,30 @@ fn measure(arguments: &Arguments) -> ExitCode {
     } else {
         print!("{}", report.table());
     }
-    if arguments.strict && report.missed() { ExitCode::from(8) } else { ExitCode::SUCCESS }
+    if arguments.strict && report.missed() {
+        ExitCode::from(8)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn all(arguments: &Arguments) -> Result<Report> {
     refuse_memory(&arguments.dir)?;
     if cfg!(debug_assertions) {
-        eprintln!("this build is not optimised: the figures mean little (cargo xtask bench agent builds the right one)");
+        eprintln!(
+            "this build is not optimised: the figures mean little (cargo xtask bench agent builds the right one)"
+        );
     }
-    let wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| name.contains(only));
-    let dir = tempfile::Builder::new().prefix("bench-agent-").tempdir_in(&arguments.dir).context("no folder for journals")?;
+    let wanted = |name: &str| {
+        arguments
+            .only
+            .as_deref()
+            .is_none_or(|only| name.contains(only))
+    };
+    let dir = tempfile::Builder::new()
+        .prefix("bench-agent-")
+        .tempdir_in(&arguments.dir)
+        .context("no folder for journals")?;
     let mut report = Report::default();
     let base = baseline::measure(dir.path(), &mut report)?;
     if wanted("steps") {
@@ -125,9 +143,14 @@ fn all(arguments: &Arguments) -> Result<Report> {
 fn refuse_memory(dir: &Path) -> Result<()> {
     const TMPFS: i64 = 0x0102_1994;
     const RAMFS: i64 = 0x8584_58f6;
-    let kind = rustix::fs::statfs(dir).with_context(|| format!("cannot look at {}", dir.display()))?.f_type;
+    let kind = rustix::fs::statfs(dir)
+        .with_context(|| format!("cannot look at {}", dir.display()))?
+        .f_type;
     if [TMPFS, RAMFS].contains(&kind) {
-        bail!("{} is in memory (tmpfs), where a sync costs nothing: give a folder on a disk with --dir", dir.display());
+        bail!(
+            "{} is in memory (tmpfs), where a sync costs nothing: give a folder on a disk with --dir",
+            dir.display()
+        );
     }
     Ok(())
 }

@@ -26,15 +26,39 @@ pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<()> {
         .stderr(Stdio::inherit())
         .output()
         .context("the process with many runs does not start")?;
-    ensure!(output.status.success(), "the process with many runs ended with {}", output.status);
+    ensure!(
+        output.status.success(),
+        "the process with many runs ended with {}",
+        output.status
+    );
     let text = String::from_utf8_lossy(&output.stdout);
     let mut words = text.split_whitespace().map(str::parse::<f64>);
-    let mut next = || words.next().context("a figure is missing")?.context("a figure is none");
+    let mut next = || {
+        words
+            .next()
+            .context("a figure is missing")?
+            .context("a figure is none")
+    };
     let (seconds, peak) = (next()?, next()?);
     let ideal = PACE.as_secs_f64() * f64::from(ACTIONS + 1);
-    let note = format!("{seconds:.3} s against {ideal:.3} s; {RUNS} runs of {ACTIONS} actions, a model of {} ms", PACE.as_millis());
-    report.held("200 runs at once, wall against ideal", seconds / ideal, "x", Target::AtMost(1.15), note);
-    report.held("200 runs at once, peak memory", peak, "MiB", Target::AtMost(100.0), "");
+    let note = format!(
+        "{seconds:.3} s against {ideal:.3} s; {RUNS} runs of {ACTIONS} actions, a model of {} ms",
+        PACE.as_millis()
+    );
+    report.held(
+        "200 runs at once, wall against ideal",
+        seconds / ideal,
+        "x",
+        Target::AtMost(1.15),
+        note,
+    );
+    report.held(
+        "200 runs at once, peak memory",
+        peak,
+        "MiB",
+        Target::AtMost(100.0),
+        "",
+    );
     Ok(())
 }
 
@@ -47,11 +71,18 @@ pub(crate) fn child(url: &str, dir: &Path) -> Result<()> {
         for number in 0..RUNS {
             let order = Order::Start(Box::new(goal(number, 60, WINDOW)?));
             let driver = rig.driver.clone();
-            runs.spawn(async move { driver.drive(order, Arc::new(Unwatched), Cancel::new()).await });
+            runs.spawn(async move {
+                driver
+                    .drive(order, Arc::new(Unwatched), Cancel::new())
+                    .await
+            });
         }
         while let Some(rest) = runs.join_next().await {
             let rest = rest??;
-            ensure!(matches!(rest, Rest::Ended(_)), "a run should end, not {rest:?}");
+            ensure!(
+                matches!(rest, Rest::Ended(_)),
+                "a run should end, not {rest:?}"
+            );
         }
         let seconds = began.elapsed().as_secs_f64();
         rig.journal.close().await;
@@ -64,6 +95,13 @@ pub(crate) fn child(url: &str, dir: &Path) -> Result<()> {
 /// A line of `/proc/PID/status`, in MiB.
 pub(crate) fn memory(process: &str, line: &str) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let value = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':')?.split_whitespace().next()?.parse::<f64>().ok());
+    let value = status.lines().find_map(|l| {
+        l.strip_prefix(line)?
+            .strip_prefix(':')?
+            .split_whitespace()
+            .next()?
+            .parse::<f64>()
+            .ok()
+    });
     Ok(value.with_context(|| format!("/proc/{process}/status has no {line}"))? / 1024.0)
 }

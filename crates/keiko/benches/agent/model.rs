@@ -25,9 +25,14 @@ pub(crate) enum Kind {
 
 /// A turn of about the size that models write: a sentence or two and a call.
 fn action() -> Turn {
-    let text =
-        "The failing case is the leap year: the parser takes 29 February for an error. I look at the code that checks the day first.";
-    Turn { text: Some(text.to_owned()), ..Turn::call("look", r#"{"path":"src/calendar/parser.py","from_line":120,"lines":40}"#) }
+    let text = "The failing case is the leap year: the parser takes 29 February for an error. I look at the code that checks the day first.";
+    Turn {
+        text: Some(text.to_owned()),
+        ..Turn::call(
+            "look",
+            r#"{"path":"src/calendar/parser.py","from_line":120,"lines":40}"#,
+        )
+    }
 }
 
 /// Plays the server until standard input ends, which it does with the process that started this one.
@@ -37,7 +42,10 @@ pub(crate) fn serve(addr: SocketAddr, kind: Kind) -> Result<()> {
         let _ = std::io::stdin().read_to_end(&mut rest);
         std::process::exit(0);
     });
-    let finish = Turn::call("finish", r#"{"summary":"The parser accepts leap days now; a test covers it."}"#);
+    let finish = Turn::call(
+        "finish",
+        r#"{"summary":"The parser accepts leap days now; a test covers it."}"#,
+    );
     let ten = || std::iter::repeat_n(action(), ACTIONS as usize).chain([finish]);
     let script = match kind {
         Kind::Endless => Script::zero_latency([action()]),

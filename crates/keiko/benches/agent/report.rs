@@ -43,19 +43,46 @@ pub(crate) struct Report {
 
 impl Report {
     /// A figure that is only looked at.
-    pub(crate) fn figure(&mut self, name: &'static str, value: f64, unit: &'static str, note: impl Into<String>) {
-        self.add(Row { name, value, unit, target: None, note: note.into() });
+    pub(crate) fn figure(
+        &mut self,
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        note: impl Into<String>,
+    ) {
+        self.add(Row {
+            name,
+            value,
+            unit,
+            target: None,
+            note: note.into(),
+        });
     }
     /// A figure with a target.
-    pub(crate) fn held(&mut self, name: &'static str, value: f64, unit: &'static str, target: Target, note: impl Into<String>) {
-        self.add(Row { name, value, unit, target: Some(target), note: note.into() });
+    pub(crate) fn held(
+        &mut self,
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        target: Target,
+        note: impl Into<String>,
+    ) {
+        self.add(Row {
+            name,
+            value,
+            unit,
+            target: Some(target),
+            note: note.into(),
+        });
     }
     fn add(&mut self, row: Row) {
         eprintln!("{}", line(&row));
         self.rows.push(row);
     }
     pub(crate) fn missed(&self) -> bool {
-        self.rows.iter().any(|row| row.target.is_some_and(|target| !target.met(row.value)))
+        self.rows
+            .iter()
+            .any(|row| row.target.is_some_and(|target| !target.met(row.value)))
     }
     pub(crate) fn table(&self) -> String {
         self.rows.iter().map(|row| line(row) + "\n").collect()
@@ -72,7 +99,15 @@ impl Report {
 fn line(row: &Row) -> String {
     let mut line = format!("{:<44} {:>10} {:<9}", row.name, number(row.value), row.unit);
     let verdict = match row.target {
-        Some(target) => format!("{} {}", if target.met(row.value) { "ok    " } else { "MISSED" }, target.show()),
+        Some(target) => format!(
+            "{} {}",
+            if target.met(row.value) {
+                "ok    "
+            } else {
+                "MISSED"
+            },
+            target.show()
+        ),
         None => String::new(),
     };
     let _ = write!(line, " {verdict:<20} {}", row.note);
@@ -80,7 +115,11 @@ fn line(row: &Row) -> String {
 }
 
 fn number(value: f64) -> String {
-    if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+    if value >= 1000.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.3}")
+    }
 }
 
 /// The value below which this share of the values lies.
@@ -88,7 +127,10 @@ pub(crate) fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = (share * sorted.len() as f64) as usize;
-    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    sorted
+        .get(at.min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 /// The middle value.

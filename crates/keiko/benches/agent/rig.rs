@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use keiko_agent::state::RunState;
 use keiko_agent::state::Setup;
 use keiko_agent::tools::{self, BadCall, Rendered, Resolved, Tool, ToolBox, ToolContext};
-use keiko_contracts::action::{Action, HostAction, HostReport, Outcome, Probe, Recovery, Report, ToolAction, ToolReport};
+use keiko_contracts::action::{
+    Action, HostAction, HostReport, Outcome, Probe, Recovery, Report, ToolAction, ToolReport,
+};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
 use keiko_contracts::jail::{JailAction, JailReport};
@@ -41,11 +43,19 @@ pub(crate) struct Rig {
 impl Rig {
     /// Over a journal in a folder, with the model at a base URL.
     pub(crate) fn open(dir: &Path, url: &str) -> Result<Rig> {
-        let journal = SqliteJournal::open(dir.join("journal.db"), Options::default()).context("the journal cannot be opened")?;
+        let journal = SqliteJournal::open(dir.join("journal.db"), Options::default())
+            .context("the journal cannot be opened")?;
         let journal = Arc::new(journal);
-        let vendor = VendorConfig { base_url: Some(url.to_owned()), ..VendorConfig::default() };
-        let config = ModelsConfig { vendors: [("bench".to_owned(), vendor)].into(), ..ModelsConfig::default() };
-        let models = Models::new(&config, Arc::new(|_| None)).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        let vendor = VendorConfig {
+            base_url: Some(url.to_owned()),
+            ..VendorConfig::default()
+        };
+        let config = ModelsConfig {
+            vendors: [("bench".to_owned(), vendor)].into(),
+            ..ModelsConfig::default()
+        };
+        let models =
+            Models::new(&config, Arc::new(|_| None)).map_err(|fault| anyhow::anyhow!("{fault}"))?;
         let ports = Ports {
             runs: Arc::new(NoRuns),
             journal: journal.clone(),
@@ -57,7 +67,10 @@ impl Rig {
             policy: Arc::new(RiskPolicy::default()),
             worker: WorkerId::from_bytes([7; 5]),
         };
-        let driver = Driver::new(ports, DriveOptions::default()).of(Setup { tools: Arc::new(toolbox()?), engine: |_| None });
+        let driver = Driver::new(ports, DriveOptions::default()).of(Setup {
+            tools: Arc::new(toolbox()?),
+            engine: |_| None,
+        });
         Ok(Rig { journal, driver })
     }
 }
@@ -70,7 +83,9 @@ pub(crate) fn cpu_ns() -> u64 {
 
 /// One thread, as the binary has it.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
 }
 
 /// A run without a workspace.
@@ -85,7 +100,11 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
         agent: "coder".parse()?,
         model: Some("bench/fake".parse()?),
         source: None,
-        limits: RunLimits { max_steps, context_tokens: window, ..RunLimits::default() },
+        limits: RunLimits {
+            max_steps,
+            context_tokens: window,
+            ..RunLimits::default()
+        },
         approval: ApprovalMode::Policy,
         install: None,
         effort: None,
@@ -102,7 +121,13 @@ fn toolbox() -> Result<ToolBox> {
         description: "Shows lines of a file.".into(),
         schema: serde_json::json!({"type": "object", "properties": {"path": {"type": "string"}}}),
     }))];
-    tools.extend(tools::standard().offer(true, false).specs().iter().map(|spec| Box::new(Listed(spec.clone())) as Box<dyn Tool>));
+    tools.extend(
+        tools::standard()
+            .offer(true, false)
+            .specs()
+            .iter()
+            .map(|spec| Box::new(Listed(spec.clone())) as Box<dyn Tool>),
+    );
     Ok(ToolBox::new(tools))
 }
 
@@ -117,13 +142,23 @@ impl Tool for Look {
         false
     }
     fn resolve(&self, arguments: &str, _: &ToolContext<'_>) -> Result<Resolved, BadCall> {
-        let action = ToolAction { tool: self.0.name.clone(), arguments: arguments.into(), recovery: Recovery::Repeat };
+        let action = ToolAction {
+            tool: self.0.name.clone(),
+            arguments: arguments.into(),
+            recovery: Recovery::Repeat,
+        };
         Ok(Resolved::Action(Box::new(Action::Tool(action))))
     }
     fn render(&self, outcome: &Outcome<Report>) -> Rendered {
         match outcome {
-            Outcome::Done(Report::Tool(report)) => Rendered { text: report.output.text_or_empty().to_owned(), is_error: report.is_error },
-            _ => Rendered { text: "nothing came of it".into(), is_error: true },
+            Outcome::Done(Report::Tool(report)) => Rendered {
+                text: report.output.text_or_empty().to_owned(),
+                is_error: report.is_error,
+            },
+            _ => Rendered {
+                text: "nothing came of it".into(),
+                is_error: true,
+            },
         }
     }
 }
@@ -141,7 +176,11 @@ impl Tool for Listed {
     }
     fn resolve(&self, _: &str, _: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         match self.0.name.as_str() {
-            "finish" => Ok(Resolved::Finish { summary: "done".into(), refused: false, red_tests_in_goal: None }),
+            "finish" => Ok(Resolved::Finish {
+                summary: "done".into(),
+                refused: false,
+                red_tests_in_goal: None,
+            }),
             other => Err(BadCall(format!("{other} is not part of this measurement"))),
         }
     }
@@ -156,11 +195,21 @@ struct Answers(AtomicU64);
 
 #[async_trait]
 impl Perform<ToolAction> for Answers {
-    async fn perform(&self, permit: Permit<ToolAction>, _: LiveSink, _: Cancel) -> Outcome<ToolReport> {
+    async fn perform(
+        &self,
+        permit: Permit<ToolAction>,
+        _: LiveSink,
+        _: Cancel,
+    ) -> Outcome<ToolReport> {
         drop(permit.consume());
         let number = self.0.fetch_add(1, Ordering::Relaxed);
-        let text: String = (0..8).map(|line| format!("{}: if day > days_in(month, {number}):\n", 120 + line)).collect();
-        Outcome::Done(ToolReport { output: text.into(), is_error: false })
+        let text: String = (0..8)
+            .map(|line| format!("{}: if day > days_in(month, {number}):\n", 120 + line))
+            .collect();
+        Outcome::Done(ToolReport {
+            output: text.into(),
+            is_error: false,
+        })
     }
     async fn probe(&self, _: &EffectKey, _: &ToolAction) -> Probe<ToolReport> {
         Probe::DidNot

@@ -6,7 +6,9 @@ use crate::report::{Report, Target, median};
 use crate::rig::{Rig, WINDOW, goal, runtime};
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::StreamExt as _;
-use keiko_contracts::journal::{Append, Durability, Expect, NewEvent, Recorded, Seq, StreamId, ViewOp};
+use keiko_contracts::journal::{
+    Append, Durability, Expect, NewEvent, Recorded, Seq, StreamId, ViewOp,
+};
 use keiko_contracts::run::RunEvent;
 use keiko_ports::Cancel;
 use keiko_ports::journal::Journal as _;
@@ -41,10 +43,22 @@ pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<()> {
         starts[0],
         starts.iter().copied().fold(0.0, f64::max)
     );
-    report.held("start of `keiko run` to its first model request", median(&starts), "ms", Target::AtMost(50.0), note);
+    report.held(
+        "start of `keiko run` to its first model request",
+        median(&starts),
+        "ms",
+        Target::AtMost(50.0),
+        note,
+    );
     let resident: Vec<f64> = waiting.iter().map(|(resident, _)| *resident).collect();
     let peak = waiting.iter().map(|(_, peak)| *peak).fold(0.0, f64::max);
-    report.held("`keiko run` waiting for its model, memory", median(&resident), "MiB", Target::AtMost(30.0), format!("peak {peak:.1}"));
+    report.held(
+        "`keiko run` waiting for its model, memory",
+        median(&resident),
+        "MiB",
+        Target::AtMost(30.0),
+        format!("peak {peak:.1}"),
+    );
     Ok(())
 }
 
@@ -54,10 +68,19 @@ fn once(program: &Path, home: &Path) -> Result<(f64, f64, f64)> {
     let url = format!("http://{}/v1", listener.local_addr()?);
     let began = Instant::now();
     let child = Command::new(program)
-        .args(["run", "Say hello.", "--no-workspace", "--model", "openai/bench"])
+        .args([
+            "run",
+            "Say hello.",
+            "--no-workspace",
+            "--model",
+            "openai/bench",
+        ])
         .env_clear()
         .envs([("KEIKO_HOME", home.as_os_str()), ("HOME", home.as_os_str())])
-        .envs([("OPENAI_BASE_URL", url.as_str()), ("OPENAI_API_KEY", "none")])
+        .envs([
+            ("OPENAI_BASE_URL", url.as_str()),
+            ("OPENAI_API_KEY", "none"),
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -68,8 +91,12 @@ fn once(program: &Path, home: &Path) -> Result<(f64, f64, f64)> {
     let mut stream = loop {
         match listener.accept() {
             Ok((stream, _)) => break stream,
-            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Err(error.into()),
-            Err(_) if began.elapsed() > Duration::from_secs(20) => bail!("the binary does not ask its model"),
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => {
+                return Err(error.into());
+            }
+            Err(_) if began.elapsed() > Duration::from_secs(20) => {
+                bail!("the binary does not ask its model")
+            }
             Err(_) => {
                 if let Some(status) = child.0.try_wait()? {
                     bail!("the binary ended with {status} before it asked its model");
@@ -82,7 +109,10 @@ fn once(program: &Path, home: &Path) -> Result<(f64, f64, f64)> {
     let mut head = [0; 512];
     let read = stream.read(&mut head)?;
     let took = began.elapsed().as_secs_f64() * 1000.0;
-    ensure!(head[..read].starts_with(b"POST /v1/chat/completions"), "the binary sent something else");
+    ensure!(
+        head[..read].starts_with(b"POST /v1/chat/completions"),
+        "the binary sent something else"
+    );
     // The rest of the request, and whatever else the process still does before it waits.
     stream.set_read_timeout(Some(Duration::from_millis(300)))?;
     let mut rest = Vec::new();
@@ -109,19 +139,35 @@ fn fill(dir: &Path) -> Result<u64> {
         let rig = Rig::open(dir, &server.url())?;
         let first = goal(0, 60, WINDOW)?;
         let run = first.run;
-        rig.driver.drive(Order::Start(Box::new(first)), Arc::new(Unwatched), Cancel::new()).await?;
+        rig.driver
+            .drive(
+                Order::Start(Box::new(first)),
+                Arc::new(Unwatched),
+                Cancel::new(),
+            )
+            .await?;
         let mut events: Vec<(Recorded, &'static str)> = Vec::new();
         let mut read = rig.journal.read(&StreamId::run(run), Seq(0));
         while let Some(event) = read.next().await {
             let event = event?;
-            let kind = hydrate::<RunEvent>(rig.journal.as_ref(), &event).await?.kind();
+            let kind = hydrate::<RunEvent>(rig.journal.as_ref(), &event)
+                .await?
+                .kind();
             events.push((event, kind));
         }
-        let row = rig.journal.view_get(views::RUNS, &run.to_string()).await?.context("the run has no row")?;
+        let row = rig
+            .journal
+            .view_get(views::RUNS, &run.to_string())
+            .await?
+            .context("the run has no row")?;
         let mut all = Vec::new();
         for number in 1..RUNS {
             let id = goal(number, 1, 1)?.run;
-            let renamed = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&run.to_string(), &id.to_string()).into_bytes();
+            let renamed = |bytes: &[u8]| {
+                String::from_utf8_lossy(bytes)
+                    .replace(&run.to_string(), &id.to_string())
+                    .into_bytes()
+            };
             let copy = |(event, kind): &(Recorded, &'static str)| NewEvent {
                 kind,
                 version: event.version,
@@ -145,7 +191,9 @@ fn fill(dir: &Path) -> Result<u64> {
                 }],
             });
             if all.len() == 200 || number + 1 == RUNS {
-                rig.journal.commit(std::mem::take(&mut all), Durability::Lazy).await?;
+                rig.journal
+                    .commit(std::mem::take(&mut all), Durability::Lazy)
+                    .await?;
             }
         }
         rig.journal.close().await;

@@ -32,7 +32,10 @@ impl Watch for Marks {
         if let RunEvent::EffectIntended(intent) = event
             && matches!(intent.action, Action::Model(_))
         {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), cpu_ns()));
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((Instant::now(), cpu_ns()));
         }
     }
     fn frame(&self, _: &EffectKey, _: LiveFrame) {}
@@ -54,12 +57,21 @@ fn walk(dir: &Path, url: &str, steps: u32, window: u32) -> Result<Walk> {
         let marks = Arc::new(Marks::default());
         let before = rig.journal.stats();
         let order = Order::Start(Box::new(goal(1, steps, window)?));
-        let rest = rig.driver.drive(order, marks.clone(), Cancel::new()).await?;
+        let rest = rig
+            .driver
+            .drive(order, marks.clone(), Cancel::new())
+            .await?;
         let after = rig.journal.stats();
-        let Rest::Waiting(Suspension::Limit { .. }) = rest else { bail!("the run should end at its limit of steps, not with {rest:?}") };
+        let Rest::Waiting(Suspension::Limit { .. }) = rest else {
+            bail!("the run should end at its limit of steps, not with {rest:?}")
+        };
         rig.journal.close().await;
         let marks = marks.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ensure!(marks.len() == steps as usize, "{} model requests in {steps} steps", marks.len());
+        ensure!(
+            marks.len() == steps as usize,
+            "{} model requests in {steps} steps",
+            marks.len()
+        );
         let pairs = || marks.windows(2);
         let stats = Stats {
             groups: after.groups - before.groups,
@@ -69,8 +81,12 @@ fn walk(dir: &Path, url: &str, steps: u32, window: u32) -> Result<Walk> {
             bytes: after.bytes - before.bytes,
         };
         Ok(Walk {
-            wall: pairs().map(|pair| (pair[1].0 - pair[0].0).as_secs_f64() * 1000.0).collect(),
-            cpu: pairs().map(|pair| (pair[1].1 - pair[0].1) as f64 / 1e6).collect(),
+            wall: pairs()
+                .map(|pair| (pair[1].0 - pair[0].0).as_secs_f64() * 1000.0)
+                .collect(),
+            cpu: pairs()
+                .map(|pair| (pair[1].1 - pair[0].1) as f64 / 1e6)
+                .collect(),
             stats,
         })
     })
@@ -80,25 +96,82 @@ pub(crate) fn measure(dir: &Path, base: &Baseline, report: &mut Report) -> Resul
     let server = ModelServer::start(Kind::Endless)?;
     let walked = walk(&dir.join("steps"), &server.url(), STEPS, WINDOW)?;
     let (wall, cpu) = (&walked.wall, &walked.cpu);
-    let limit = if base.fdatasync <= 0.2 { 1.5 } else { 1.2 + 2.0 * base.commit.wall };
+    let limit = if base.fdatasync <= 0.2 {
+        1.5
+    } else {
+        1.2 + 2.0 * base.commit.wall
+    };
     let middle = median(wall);
     let bare = 2.0 * base.commit.wall + base.http.wall;
-    let note = format!("p95 {:.3}; {:.2} x (two bare commits + bare HTTP); tool without sandbox", percentile(wall, 0.95), middle / bare);
-    report.held("step, wall, median", middle, "ms", Target::AtMost(limit), note);
-    let note = format!("median {:.3}; two bare commits + bare HTTP {:.3}", median(cpu), 2.0 * base.commit.cpu + base.http.cpu);
+    let note = format!(
+        "p95 {:.3}; {:.2} x (two bare commits + bare HTTP); tool without sandbox",
+        percentile(wall, 0.95),
+        middle / bare
+    );
+    report.held(
+        "step, wall, median",
+        middle,
+        "ms",
+        Target::AtMost(limit),
+        note,
+    );
+    let note = format!(
+        "median {:.3}; two bare commits + bare HTTP {:.3}",
+        median(cpu),
+        2.0 * base.commit.cpu + base.http.cpu
+    );
     let mean = cpu.iter().sum::<f64>() / cpu.len() as f64;
-    report.held("step, CPU of this process, mean", mean, "ms", Target::AtMost(0.5), note);
+    report.held(
+        "step, CPU of this process, mean",
+        mean,
+        "ms",
+        Target::AtMost(0.5),
+        note,
+    );
     let per_step = |count: u64| count as f64 / f64::from(STEPS);
-    report.figure("commits per step", per_step(walked.stats.groups), "", format!("{:.2} events", per_step(walked.stats.events)));
-    report.held("commits with sync per step", per_step(walked.stats.barriers), "", Target::AtMost(2.05), "");
+    report.figure(
+        "commits per step",
+        per_step(walked.stats.groups),
+        "",
+        format!("{:.2} events", per_step(walked.stats.events)),
+    );
+    report.held(
+        "commits with sync per step",
+        per_step(walked.stats.barriers),
+        "",
+        Target::AtMost(2.05),
+        "",
+    );
     let (early, late) = (median(&wall[..100]), median(&wall[wall.len() - 100..]));
     let (cpu_early, cpu_late) = (median(&cpu[..100]), median(&cpu[cpu.len() - 100..]));
-    let note = format!("wall {early:.3} and {late:.3} ms; CPU {cpu_early:.3} and {cpu_late:.3} ms; window {WINDOW} tokens");
-    report.held("steps 901-1000 against 1-100, wall", late / early, "x", Target::AtMost(1.25), note);
-    let wide = walk(&dir.join("wide"), &server.url(), STEPS, RunLimits::default().context_tokens)?;
+    let note = format!(
+        "wall {early:.3} and {late:.3} ms; CPU {cpu_early:.3} and {cpu_late:.3} ms; window {WINDOW} tokens"
+    );
+    report.held(
+        "steps 901-1000 against 1-100, wall",
+        late / early,
+        "x",
+        Target::AtMost(1.25),
+        note,
+    );
+    let wide = walk(
+        &dir.join("wide"),
+        &server.url(),
+        STEPS,
+        RunLimits::default().context_tokens,
+    )?;
     let late = &wide.cpu[wide.cpu.len() - 100..];
-    let note = format!("CPU {:.3} ms; {} tokens, not yet sliding", median(late), RunLimits::default().context_tokens);
-    report.figure("steps 901-1000 with the default window", median(&wide.wall[wide.wall.len() - 100..]), "ms", note);
+    let note = format!(
+        "CPU {:.3} ms; {} tokens, not yet sliding",
+        median(late),
+        RunLimits::default().context_tokens
+    );
+    report.figure(
+        "steps 901-1000 with the default window",
+        median(&wide.wall[wide.wall.len() - 100..]),
+        "ms",
+        note,
+    );
     count_syncs(&dir.join("few"), &server.url(), report)
 }
 
@@ -121,12 +194,22 @@ fn count_syncs(dir: &Path, url: &str, report: &mut Report) -> Result<()> {
     match run {
         Ok(status) if status.success() => {
             let trace = std::fs::read_to_string(&trace).context("strace left nothing")?;
-            let count = |call: &str| trace.lines().filter(|line| line.contains(&format!("{call}("))).count();
+            let count = |call: &str| {
+                trace
+                    .lines()
+                    .filter(|line| line.contains(&format!("{call}(")))
+                    .count()
+            };
             let syncs = count("fdatasync") as f64 / f64::from(FEW);
-            let note = format!("strace over {FEW} steps, start and checkpoint included; {} fsync", count("fsync"));
+            let note = format!(
+                "strace over {FEW} steps, start and checkpoint included; {} fsync",
+                count("fsync")
+            );
             report.figure("fdatasync per step, as the kernel counts", syncs, "", note);
         }
-        _ => eprintln!("SKIPPED: fdatasync as the kernel counts: strace does not run here: apt-get install strace"),
+        _ => eprintln!(
+            "SKIPPED: fdatasync as the kernel counts: strace does not run here: apt-get install strace"
+        ),
     }
     Ok(())
 }

@@ -22,8 +22,13 @@ pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<()> {
             let rig = Rig::open(&dir, &server.url())?;
             for number in from..to {
                 let order = Order::Start(Box::new(goal(number, 60, WINDOW)?));
-                let rest = rig.driver.drive(order, Arc::new(Unwatched), Cancel::new()).await?;
-                let Rest::Ended(_) = rest else { bail!("a run of ten actions should end, not {rest:?}") };
+                let rest = rig
+                    .driver
+                    .drive(order, Arc::new(Unwatched), Cancel::new())
+                    .await?;
+                let Rest::Ended(_) = rest else {
+                    bail!("a run of ten actions should end, not {rest:?}")
+                };
             }
             rig.journal.close().await;
             Ok(())
@@ -34,7 +39,16 @@ pub(crate) fn measure(dir: &Path, report: &mut Report) -> Result<()> {
     let before = size()?;
     run(5, 5 + RUNS)?;
     let each = (size()? - before) as f64 / f64::from(RUNS) / 1000.0;
-    let note = format!("{} model answers, {ACTIONS} actions, {RUNS} runs, file after its checkpoint", ACTIONS + 1);
-    report.held("a run of ten actions stores", each, "kB", Target::AtMost(30.0), note);
+    let note = format!(
+        "{} model answers, {ACTIONS} actions, {RUNS} runs, file after its checkpoint",
+        ACTIONS + 1
+    );
+    report.held(
+        "a run of ten actions stores",
+        each,
+        "kB",
+        Target::AtMost(30.0),
+        note,
+    );
     Ok(())
 }

@@ -17,12 +17,23 @@ use keiko_workspace::home::Home as Homeward;
 use std::sync::Arc;
 
 /// Checks that the result's tree is there and, if asked, that its tests come out as the card says.
-pub(crate) async fn check(keiko: &Keiko, card: &EvidenceCard, tests: bool) -> Result<Vec<Check>, CliError> {
-    let Some(tree) = &card.tree_after else { return Ok(Vec::new()) };
+pub(crate) async fn check(
+    keiko: &Keiko,
+    card: &EvidenceCard,
+    tests: bool,
+) -> Result<Vec<Check>, CliError> {
+    let Some(tree) = &card.tree_after else {
+        return Ok(Vec::new());
+    };
     let folder = tempfile::Builder::new()
         .prefix("keiko-verify-")
         .tempdir()
-        .map_err(|error| Fault::new(Code(5109), format!("no folder for the copy can be made: {error}")))?;
+        .map_err(|error| {
+            Fault::new(
+                Code(5109),
+                format!("no folder for the copy can be made: {error}"),
+            )
+        })?;
     let parts = sandbox(&keiko.home, &keiko.config.sandbox)?;
     let exported = match parts.sandbox.export_tree(card.run, tree).await {
         Ok(()) => Homeward::new(parts.spaces).write_out(card.run, tree, folder.path()),
@@ -31,16 +42,34 @@ pub(crate) async fn check(keiko: &Keiko, card: &EvidenceCard, tests: bool) -> Re
     let there = Check {
         what: "the result's tree".into(),
         ok: exported.is_ok(),
-        seen: exported.as_ref().err().map_or_else(|| short(tree), ToString::to_string),
+        seen: exported
+            .as_ref()
+            .err()
+            .map_or_else(|| short(tree), ToString::to_string),
     };
-    let (true, true, Some(expected)) = (there.ok, tests, &card.tests_after) else { return Ok(vec![there]) };
+    let (true, true, Some(expected)) = (there.ok, tests, &card.tests_after) else {
+        return Ok(vec![there]);
+    };
     let end = run_tests(keiko, &folder.path().display().to_string(), card.run).await?;
     let again = end.card.tests_after.as_ref();
-    let same = again.is_some_and(|now| counts(now) == counts(expected)) && end.status == EndStatus::Succeeded;
+    let same = again.is_some_and(|now| counts(now) == counts(expected))
+        && end.status == EndStatus::Succeeded;
     let seen = format!("{} (run {})", end.summary.text_or_empty(), end.card.run);
     let begun = end.card.tree_before.as_ref();
-    let tree_again = Check { what: "the copy's tree".into(), ok: begun == Some(tree), seen: begun.map_or_else(|| "none".into(), short) };
-    Ok(vec![there, tree_again, Check { what: "tests run again".into(), ok: same, seen }])
+    let tree_again = Check {
+        what: "the copy's tree".into(),
+        ok: begun == Some(tree),
+        seen: begun.map_or_else(|| "none".into(), short),
+    };
+    Ok(vec![
+        there,
+        tree_again,
+        Check {
+            what: "tests run again".into(),
+            ok: same,
+            seen,
+        },
+    ])
 }
 
 fn short(tree: &TreeId) -> String {
@@ -52,20 +81,52 @@ fn counts(tests: &TestSummary) -> (u32, u32, u32) {
 }
 
 async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, CliError> {
-    let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()));
+    let name = |text: &str| {
+        text.parse()
+            .map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()))
+    };
     let language = keiko.config.language();
-    let goal = language.pick("Run the tests of a result again.", "Die Tests eines Ergebnisses noch einmal ausführen.");
+    let goal = language.pick(
+        "Run the tests of a result again.",
+        "Die Tests eines Ergebnisses noch einmal ausführen.",
+    );
     let start = StartRun {
-        parent: Some(Parent { run: of, effect: None, task: TaskId::main(), attempt: 1 }),
-        source: Some(Source::Copy { path: folder.to_owned(), of }),
+        parent: Some(Parent {
+            run: of,
+            effect: None,
+            task: TaskId::main(),
+            attempt: 1,
+        }),
+        source: Some(Source::Copy {
+            path: folder.to_owned(),
+            of,
+        }),
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
         language,
-        ..StartRun::new(RunId::from_bytes(random()?), super::operator(), goal, name("verifier")?)
+        ..StartRun::new(
+            RunId::from_bytes(random()?),
+            super::operator(),
+            goal,
+            name("verifier")?,
+        )
     };
     let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
-    match driver.drive(Order::Start(Box::new(start)), Arc::new(Unwatched), Cancel::new()).await.map_err(|error| error.fault())? {
+    match driver
+        .drive(
+            Order::Start(Box::new(start)),
+            Arc::new(Unwatched),
+            Cancel::new(),
+        )
+        .await
+        .map_err(|error| error.fault())?
+    {
         Rest::Ended(end) => Ok((*end).clone()),
-        Rest::Waiting(_) => Err(Fault::new(Code(6202), "the tests could not be run again without a person").hint("keiko runs list").into()),
+        Rest::Waiting(_) => Err(Fault::new(
+            Code(6202),
+            "the tests could not be run again without a person",
+        )
+        .hint("keiko runs list")
+        .into()),
     }
 }

@@ -17,7 +17,11 @@ use keiko_runtime::{fold, inbox, views};
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: ApprovalsCommand) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    command: ApprovalsCommand,
+) -> Result<ExitCode, CliError> {
     match command {
         ApprovalsCommand::List { all } => list(context, keiko, all).await,
         ApprovalsCommand::Show { id } => {
@@ -27,21 +31,53 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: Approvals
                 return Ok(ExitCode::SUCCESS);
             }
             let change = Changes::of(keiko).about(&row.request).await;
-            context.output.data(&describe(context.output, &row, change.as_ref())?);
+            context
+                .output
+                .data(&describe(context.output, &row, change.as_ref())?);
             if let Some(change) = &change {
                 context.output.data("");
                 context.output.diff(change.diff.trim_end());
             } else if question::is_install(&row.request.action) {
                 context.output.data("");
-                context.output.data(&question::whole(context.output, &row.request, None).join("\n"));
+                context
+                    .output
+                    .data(&question::whole(context.output, &row.request, None).join("\n"));
             }
             Ok(ExitCode::SUCCESS)
         }
-        ApprovalsCommand::Approve { id, reason, remember } => {
-            answer(context, keiko, &id, Answer { decision: Decision::Approved, reason, remember }).await
+        ApprovalsCommand::Approve {
+            id,
+            reason,
+            remember,
+        } => {
+            answer(
+                context,
+                keiko,
+                &id,
+                Answer {
+                    decision: Decision::Approved,
+                    reason,
+                    remember,
+                },
+            )
+            .await
         }
-        ApprovalsCommand::Deny { id, reason, remember } => {
-            answer(context, keiko, &id, Answer { decision: Decision::Denied, reason, remember }).await
+        ApprovalsCommand::Deny {
+            id,
+            reason,
+            remember,
+        } => {
+            answer(
+                context,
+                keiko,
+                &id,
+                Answer {
+                    decision: Decision::Denied,
+                    reason,
+                    remember,
+                },
+            )
+            .await
         }
         ApprovalsCommand::Remembered => remembered(context, keiko),
         ApprovalsCommand::Forget { dir, .. } => forget(context, keiko, dir.as_deref()),
@@ -49,50 +85,94 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, command: Approvals
 }
 
 async fn rows(keiko: &Keiko, query: ViewQuery) -> Result<Vec<ApprovalRow>, CliError> {
-    let rows = keiko.journal.view_list(views::APPROVALS, query).await.map_err(read_fault)?;
-    Ok(rows.iter().filter_map(|row| serde_json::from_slice(&row.body).ok()).collect())
+    let rows = keiko
+        .journal
+        .view_list(views::APPROVALS, query)
+        .await
+        .map_err(read_fault)?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| serde_json::from_slice(&row.body).ok())
+        .collect())
 }
 
 async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCode, CliError> {
     let group = (!all).then(|| "open".to_owned());
-    let rows = rows(keiko, ViewQuery { group, newest_first: true, ..ViewQuery::default() }).await?;
+    let rows = rows(
+        keiko,
+        ViewQuery {
+            group,
+            newest_first: true,
+            ..ViewQuery::default()
+        },
+    )
+    .await?;
     if context.output.json() {
-        context.output.data(&serde_json::json!({ "approvals": rows }).to_string());
+        context
+            .output
+            .data(&serde_json::json!({ "approvals": rows }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
         let state = state(context.output, row);
-        let (asked, summary) = (context.output.minute(row.asked), context.output.told(&row.request.summary));
-        context.output.data(&format!("{}  {}  {asked}  {state}  {summary}", row.request.id, row.run));
+        let (asked, summary) = (
+            context.output.minute(row.asked),
+            context.output.told(&row.request.summary),
+        );
+        context.output.data(&format!(
+            "{}  {}  {asked}  {state}  {summary}",
+            row.request.id, row.run
+        ));
     }
     if rows.is_empty() {
-        context.output.say(context.output.t("Nothing waits for a person.", "Nichts wartet auf einen Menschen."));
+        context.output.say(context.output.t(
+            "Nothing waits for a person.",
+            "Nichts wartet auf einen Menschen.",
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
-    let missing = || Fault::new(Code(2101), format!("there is no approval {id:?}")).hint("keiko approvals list");
+    let missing = || {
+        Fault::new(Code(2101), format!("there is no approval {id:?}")).hint("keiko approvals list")
+    };
     if id == "last" {
         return newest(keiko).await?.ok_or_else(|| missing().into());
     }
     if id.is_empty() {
         return Err(missing().into());
     }
-    let mut rows = rows(keiko, ViewQuery { key_prefix: Some(id.to_owned()), limit: 2, ..ViewQuery::default() }).await?;
+    let mut rows = rows(
+        keiko,
+        ViewQuery {
+            key_prefix: Some(id.to_owned()),
+            limit: 2,
+            ..ViewQuery::default()
+        },
+    )
+    .await?;
     match (rows.pop(), rows.pop()) {
         (Some(row), None) => Ok(row),
         (None, _) => Err(missing().into()),
-        (Some(_), Some(_)) => {
-            Err(Fault::new(Code(2102), format!("{id:?} is the beginning of several approvals")).hint("keiko approvals list").into())
-        }
+        (Some(_), Some(_)) => Err(Fault::new(
+            Code(2102),
+            format!("{id:?} is the beginning of several approvals"),
+        )
+        .hint("keiko approvals list")
+        .into()),
     }
 }
 
 /// The newest that is open; if none is, the newest.
 async fn newest(keiko: &Keiko) -> Result<Option<ApprovalRow>, CliError> {
     for group in [Some("open".to_owned()), None] {
-        let query = ViewQuery { group, newest_first: true, limit: 1, ..ViewQuery::default() };
+        let query = ViewQuery {
+            group,
+            newest_first: true,
+            limit: 1,
+            ..ViewQuery::default()
+        };
         if let Some(row) = rows(keiko, query).await?.pop() {
             return Ok(Some(row));
         }
@@ -107,25 +187,55 @@ struct Answer {
     remember: bool,
 }
 
-async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, given: Answer) -> Result<ExitCode, CliError> {
+async fn answer(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    id: &str,
+    given: Answer,
+) -> Result<ExitCode, CliError> {
     let row = find(keiko, id).await?;
-    let Answer { decision, reason, remember } = given;
-    let kept = if remember { Some(to_remember(keiko, &row, decision).await?) } else { None };
+    let Answer {
+        decision,
+        reason,
+        remember,
+    } = given;
+    let kept = if remember {
+        Some(to_remember(keiko, &row, decision).await?)
+    } else {
+        None
+    };
     let answer = row.request.answer(decision, operator(), reason);
-    inbox::answer(keiko.journal.as_ref(), &row, answer, SystemClock.now()).await.map_err(|error| error.fault(row.run))?;
+    inbox::answer(keiko.journal.as_ref(), &row, answer, SystemClock.now())
+        .await
+        .map_err(|error| error.fault(row.run))?;
     if let Some(kept) = &kept {
         Memory::below(&keiko.home.data).keep(kept)?;
     }
-    let live = keiko.journal.holder(&keiko_contracts::journal::StreamId::run(row.run)).await.map_err(read_fault)?.is_some();
+    let live = keiko
+        .journal
+        .holder(&keiko_contracts::journal::StreamId::run(row.run))
+        .await
+        .map_err(read_fault)?
+        .is_some();
     if context.output.json() {
         context
             .output
             .data(&serde_json::json!({"approval": row.request.id, "run": row.run, "decision": decision, "live": live}).to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    let (yes, no) = (context.output.t("Approved", "Freigegeben"), context.output.t("Denied", "Abgelehnt"));
+    let (yes, no) = (
+        context.output.t("Approved", "Freigegeben"),
+        context.output.t("Denied", "Abgelehnt"),
+    );
     let summary = context.output.told(&row.request.summary);
-    context.output.say(&format!("{}: {summary}", if decision == Decision::Approved { yes } else { no }));
+    context.output.say(&format!(
+        "{}: {summary}",
+        if decision == Decision::Approved {
+            yes
+        } else {
+            no
+        }
+    ));
     if let Some(kept) = &kept {
         let folder = &kept.folder;
         context.output.say(&tr!(
@@ -146,8 +256,14 @@ async fn answer(context: &Context<'_>, keiko: &Keiko, id: &str, given: Answer) -
 }
 
 /// What is to be remembered of an answer.
-async fn to_remember(keiko: &Keiko, row: &ApprovalRow, decision: Decision) -> Result<Remembered, CliError> {
-    let state = fold::fold(keiko.journal.as_ref(), row.run, &crate::wiring::setup()).await.map_err(|error| error.fault())?;
+async fn to_remember(
+    keiko: &Keiko,
+    row: &ApprovalRow,
+    decision: Decision,
+) -> Result<Remembered, CliError> {
+    let state = fold::fold(keiko.journal.as_ref(), row.run, &crate::wiring::setup())
+        .await
+        .map_err(|error| error.fault())?;
     let source = state.start.as_ref().and_then(|start| start.source.as_ref());
     installing::to_remember(&row.request, decision, source).map_err(Into::into)
 }
@@ -156,7 +272,9 @@ async fn to_remember(keiko: &Keiko, row: &ApprovalRow, decision: Decision) -> Re
 fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError> {
     let (all, broken) = Memory::below(&keiko.home.data).all()?;
     if context.output.json() {
-        context.output.data(&serde_json::json!({ "remembered": all }).to_string());
+        context
+            .output
+            .data(&serde_json::json!({ "remembered": all }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     let t = |english, german| context.output.t(english, german);
@@ -166,11 +284,22 @@ fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError
             Installing::No => t("install: no", "Installieren: nein"),
             Installing::Ask => t("install: ask", "Installieren: fragen"),
         };
-        let from = if known.registries.is_empty() { String::new() } else { format!(" ({})", known.registries.join(", ")) };
-        context.output.data(&format!("{}  {answer}{from}  {}  {}", known.folder, known.by, context.output.minute(known.at)));
+        let from = if known.registries.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", known.registries.join(", "))
+        };
+        context.output.data(&format!(
+            "{}  {answer}{from}  {}  {}",
+            known.folder,
+            known.by,
+            context.output.minute(known.at)
+        ));
     }
     if all.is_empty() {
-        context.output.say(t("Nothing is remembered.", "Nichts ist gemerkt."));
+        context
+            .output
+            .say(t("Nothing is remembered.", "Nichts ist gemerkt."));
     }
     if broken > 0 {
         context.output.warn(&tr!(
@@ -194,9 +323,14 @@ fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<Ex
         None => memory.forget_all()?,
     };
     if context.output.json() {
-        context.output.data(&serde_json::json!({ "forgotten": forgotten }).to_string());
+        context
+            .output
+            .data(&serde_json::json!({ "forgotten": forgotten }).to_string());
     } else {
-        context.output.say(context.output.t("Forgotten: it will be asked again.", "Vergessen: Es wird wieder gefragt."));
+        context.output.say(context.output.t(
+            "Forgotten: it will be asked again.",
+            "Vergessen: Es wird wieder gefragt.",
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -214,11 +348,22 @@ fn state(output: &Output, row: &ApprovalRow) -> String {
     }
 }
 
-fn describe(output: &Output, row: &ApprovalRow, change: Option<&Change>) -> Result<String, CliError> {
-    let action = serde_json::to_string_pretty(&row.request.action).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
-    let expires = row.request.expires.map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
+fn describe(
+    output: &Output,
+    row: &ApprovalRow,
+    change: Option<&Change>,
+) -> Result<String, CliError> {
+    let action = serde_json::to_string_pretty(&row.request.action)
+        .map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+    let expires = row
+        .request
+        .expires
+        .map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
     let state = state(output, row);
-    let (summary, reason) = (output.told(&row.request.summary), output.told(&row.request.reason));
+    let (summary, reason) = (
+        output.told(&row.request.summary),
+        output.told(&row.request.reason),
+    );
     let mut text = tr!(
         output,
         "approval {}\nrun      {}\neffect   {}\nwould    {summary}\nbecause  {reason}\nasked    {}\nexpires  {expires}\nstate    {state}\ndigest   {}\naction   {action}",
@@ -232,7 +377,10 @@ fn describe(output: &Output, row: &ApprovalRow, change: Option<&Change>) -> Resu
     if let Some(change) = change {
         let name = output.t("change   ", "Änderung  ");
         for (index, line) in change.summary(output).iter().enumerate() {
-            text.push_str(&format!("\n{} {line}", if index == 0 { name } else { "         " }));
+            text.push_str(&format!(
+                "\n{} {line}",
+                if index == 0 { name } else { "         " }
+            ));
         }
     }
     Ok(text)

@@ -20,7 +20,10 @@ pub(crate) struct Changes {
 
 impl Changes {
     pub(crate) fn of(keiko: &Keiko) -> Changes {
-        Changes { home: keiko.home.clone(), sandbox: keiko.config.sandbox.clone() }
+        Changes {
+            home: keiko.home.clone(),
+            sandbox: keiko.config.sandbox.clone(),
+        }
     }
 
     /// The change behind a question; nothing when it has none, or it cannot be looked up: then the action itself is shown.
@@ -40,13 +43,20 @@ impl Changes {
     async fn look(&self, request: &ApprovalRequest) -> Result<Option<Change>, Fault> {
         match &request.action {
             Action::Host(action) => {
-                let published = sandbox(&self.home, &self.sandbox)?.push.published(action).await?;
-                Ok(Some(Change { subjects: published.subjects, diff: published.diff }))
+                let published = sandbox(&self.home, &self.sandbox)?
+                    .push
+                    .published(action)
+                    .await?;
+                Ok(Some(Change {
+                    subjects: published.subjects,
+                    diff: published.diff,
+                }))
             }
             Action::Jail(jail) => match &jail.op {
-                JailOp::Diff { from, to: Some(to) } => {
-                    Ok(Some(Change { subjects: Vec::new(), diff: self.between(jail.workspace, from, to).await? }))
-                }
+                JailOp::Diff { from, to: Some(to) } => Ok(Some(Change {
+                    subjects: Vec::new(),
+                    diff: self.between(jail.workspace, from, to).await?,
+                })),
                 _ => Ok(None),
             },
             _ => Ok(None),
@@ -54,14 +64,28 @@ impl Changes {
     }
 
     /// The difference between two states of a workspace.
-    pub(crate) async fn between(&self, run: RunId, from: &TreeId, to: &TreeId) -> Result<String, Fault> {
-        sandbox(&self.home, &self.sandbox)?.sandbox.difference(run, from, to).await
+    pub(crate) async fn between(
+        &self,
+        run: RunId,
+        from: &TreeId,
+        to: &TreeId,
+    ) -> Result<String, Fault> {
+        sandbox(&self.home, &self.sandbox)?
+            .sandbox
+            .difference(run, from, to)
+            .await
     }
 
     /// What a run has changed so far.
-    pub(crate) async fn so_far(&self, run: RunId, state: &RunState) -> Result<Option<String>, Fault> {
+    pub(crate) async fn so_far(
+        &self,
+        run: RunId,
+        state: &RunState,
+    ) -> Result<Option<String>, Fault> {
         match (&state.workspace.opened, &state.workspace.tree) {
-            (Some(opened), Some(tree)) if opened.tree != *tree => self.between(run, &opened.tree, tree).await.map(Some),
+            (Some(opened), Some(tree)) if opened.tree != *tree => {
+                self.between(run, &opened.tree, tree).await.map(Some)
+            }
             _ => Ok(None),
         }
     }

@@ -18,9 +18,12 @@ pub(crate) fn run(shell: clap_complete::Shell) -> Result<ExitCode, CliError> {
 pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliError> {
     if let Some(dir) = dir {
         let unwritten = |error: std::io::Error| {
-            Fault::new(Code(9009), format!("the manual pages cannot be written: {error}"))
-                .at(dir.display())
-                .hint(format!("ls -ld {}", dir.display()))
+            Fault::new(
+                Code(9009),
+                format!("the manual pages cannot be written: {error}"),
+            )
+            .at(dir.display())
+            .hint(format!("ls -ld {}", dir.display()))
         };
         std::fs::create_dir_all(dir).map_err(unwritten)?;
         clap_mangen::generate_to(Cli::command(), dir).map_err(unwritten)?;
@@ -29,16 +32,30 @@ pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliE
     let mut command = Cli::command();
     command.build();
     for word in words {
-        let names: Vec<&str> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).map(clap::Command::get_name).collect();
+        let names: Vec<&str> = command
+            .get_subcommands()
+            .filter(|sub| !sub.is_hide_set())
+            .map(clap::Command::get_name)
+            .collect();
         let found = command.find_subcommand(word).cloned();
-        let missing =
-            || Fault::new(Code(1250), format!("there is no command {word:?} to have a page")).hint(format!("one of {}", names.join(", ")));
+        let missing = || {
+            Fault::new(
+                Code(1250),
+                format!("there is no command {word:?} to have a page"),
+            )
+            .hint(format!("one of {}", names.join(", ")))
+        };
         command = found.ok_or_else(missing)?;
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(command)
         .render(&mut page)
-        .map_err(|error| Fault::new(Code(9009), format!("the manual page cannot be made: {error}")))?;
+        .map_err(|error| {
+            Fault::new(
+                Code(9009),
+                format!("the manual page cannot be made: {error}"),
+            )
+        })?;
     write(&page)
 }
 

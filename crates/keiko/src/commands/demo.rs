@@ -33,7 +33,12 @@ const CRASH_MODEL: &str = "scripted/crash";
 /// The branch that the scripts push to.
 const BRANCH: &str = "fix/leap-years";
 
-pub(crate) async fn run(context: &Context<'_>, home: Home, mut config: Config, command: DemoCommand) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    home: Home,
+    mut config: Config,
+    command: DemoCommand,
+) -> Result<ExitCode, CliError> {
     // The demonstration shows what Keiko does by itself, whatever this machine's policy says.
     config.policy = RiskPolicy::default();
     match command {
@@ -55,7 +60,10 @@ pub(crate) fn script_of(start: &StartRun) -> Option<Result<Arc<dyn ChatModel>, F
         CRASH_MODEL => CRASH_SCRIPT,
         _ => return None,
     };
-    Some(Scripted::parse(text, "the demonstration's script").map(|script| Arc::new(script) as Arc<dyn ChatModel>))
+    Some(
+        Scripted::parse(text, "the demonstration's script")
+            .map(|script| Arc::new(script) as Arc<dyn ChatModel>),
+    )
 }
 
 /// A folder of its own for one demonstration, held as long as the demonstration goes on.
@@ -71,7 +79,10 @@ impl Place {
         private_dir(&above)?;
         for entry in std::fs::read_dir(&above).into_iter().flatten().flatten() {
             let (path, name) = (entry.path(), entry.file_name());
-            let is_of_this_kind = name.to_str().and_then(|name| name.strip_prefix(word)).is_some_and(|rest| rest.starts_with('-'));
+            let is_of_this_kind = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(word))
+                .is_some_and(|rest| rest.starts_with('-'));
             // What cannot be removed is left for the next time.
             if is_of_this_kind && !keep(&path) && hold(&path).is_ok() {
                 let _ = std::fs::remove_dir_all(&path);
@@ -80,7 +91,9 @@ impl Place {
         let number = u32::from_le_bytes(random()?);
         let path = above.join(format!("{word}-{number:08x}"));
         private_dir(&path)?;
-        let held = hold(&path).map_err(|error| Fault::new(Code(1102), format!("the folder cannot be held: {error}")).at(path.display()))?;
+        let held = hold(&path).map_err(|error| {
+            Fault::new(Code(1102), format!("the folder cannot be held: {error}")).at(path.display())
+        })?;
         Ok(Place { path, _held: held })
     }
 }
@@ -100,24 +113,55 @@ struct Yard {
 
 impl Yard {
     fn new(place: &Path) -> Result<Yard, Fault> {
-        let yard = Yard { repo: place.join("dates"), remote: place.join("dates.git") };
+        let yard = Yard {
+            repo: place.join("dates"),
+            remote: place.join("dates.git"),
+        };
         TOUR.unpack(&yard.repo)?;
         private_dir(&yard.remote)?;
-        git(&yard.remote, &["init", "--quiet", "--bare", "--template=", "--initial-branch=main"], &[])?;
-        git(&yard.repo, &["remote", "add", "origin", &yard.remote.to_string_lossy()], &[])?;
+        git(
+            &yard.remote,
+            &[
+                "init",
+                "--quiet",
+                "--bare",
+                "--template=",
+                "--initial-branch=main",
+            ],
+            &[],
+        )?;
+        git(
+            &yard.repo,
+            &["remote", "add", "origin", &yard.remote.to_string_lossy()],
+            &[],
+        )?;
         git(&yard.repo, &["push", "--quiet", "origin", "main"], &[])?;
         Ok(yard)
     }
 
     /// A run in it. Whatever it needs of a person is asked.
-    fn start(&self, run: RunId, goal: &str, model: &str, language: Language) -> Result<StartRun, Fault> {
+    fn start(
+        &self,
+        run: RunId,
+        goal: &str,
+        model: &str,
+        language: Language,
+    ) -> Result<StartRun, Fault> {
         let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
         Ok(StartRun {
             model: Some(model.parse::<ModelName>().map_err(bad)?),
-            source: Some(Source::Folder { path: self.repo.to_string_lossy().into_owned(), snapshot: false }),
+            source: Some(Source::Folder {
+                path: self.repo.to_string_lossy().into_owned(),
+                snapshot: false,
+            }),
             language,
             demo: true,
-            ..StartRun::new(run, super::operator(), goal, "coder".parse::<AgentName>().map_err(bad)?)
+            ..StartRun::new(
+                run,
+                super::operator(),
+                goal,
+                "coder".parse::<AgentName>().map_err(bad)?,
+            )
         })
     }
 }
@@ -130,7 +174,12 @@ mod tests {
     fn the_next_demonstration_clears_up_after_those_that_are_over() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        let home = Home { config: root.into(), data: root.into(), cache: root.into(), user: None };
+        let home = Home {
+            config: root.into(),
+            data: root.into(),
+            cache: root.into(),
+            user: None,
+        };
         let first = Place::new(&home, "tour", |_| false).unwrap();
         let other = Place::new(&home, "crash", |_| false).unwrap();
         let kept = Place::new(&home, "tour", |_| false).unwrap();
@@ -148,7 +197,12 @@ mod tests {
             let turn = turn.as_table_mut().unwrap();
             turn.remove("text");
             turn.remove("reasoning");
-            for call in turn.get_mut("call").and_then(toml::Value::as_array_mut).into_iter().flatten() {
+            for call in turn
+                .get_mut("call")
+                .and_then(toml::Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
                 if call["tool"].as_str() == Some("finish") {
                     call["arguments"].as_table_mut().unwrap().remove("summary");
                 }

@@ -59,7 +59,13 @@ pub(crate) enum Remedy {
 
 impl Row {
     fn new(name: impl Into<String>, state: State, seen: impl Into<String>) -> Row {
-        Row { name: name.into(), state, seen: seen.into(), todo: None, remedy: None }
+        Row {
+            name: name.into(),
+            state,
+            seen: seen.into(),
+            todo: None,
+            remedy: None,
+        }
     }
     fn ok(name: impl Into<String>, seen: impl Into<String>) -> Row {
         Row::new(name, State::Ok, seen)
@@ -70,7 +76,10 @@ impl Row {
     }
     fn fault(name: impl Into<String>, state: State, fault: &Fault) -> Row {
         let row = Row::new(name, state, format!("[{}] {fault}", fault.code));
-        Row { todo: fault.hint.clone(), ..row }
+        Row {
+            todo: fault.hint.clone(),
+            ..row
+        }
     }
     /// Mended by a package.
     fn package(mut self, package: &'static str) -> Row {
@@ -91,7 +100,10 @@ pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<Exit
     let mut mended = Vec::new();
     if args.fix {
         mended = mend::mend(context.output, &rows);
-        if let (true, Ok(home)) = (rows.iter().any(|row| row.remedy == Some(Remedy::Lists)), Home::find()) {
+        if let (true, Ok(home)) = (
+            rows.iter().any(|row| row.remedy == Some(Remedy::Lists)),
+            Home::find(),
+        ) {
             mended.push(lists::rebuild(&home).await?);
         }
         if !mended.is_empty() {
@@ -100,12 +112,24 @@ pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<Exit
     }
     let broken = rows.iter().filter(|row| row.state == State::Broken).count();
     if context.output.json() {
-        context.output.data(&json!({"ok": broken == 0, "mended": mended, "checks": rows}).to_string());
+        context
+            .output
+            .data(&json!({"ok": broken == 0, "mended": mended, "checks": rows}).to_string());
     } else {
-        mended.iter().for_each(|what| context.output.say(&tr!(context.output, "mended: {}", "behoben: {}", context.output.told(what))));
+        mended.iter().for_each(|what| {
+            context.output.say(&tr!(
+                context.output,
+                "mended: {}",
+                "behoben: {}",
+                context.output.told(what)
+            ))
+        });
         rows.iter().for_each(|row| show(context.output, row));
         let word = match broken {
-            0 => context.output.t("Nothing is broken.", "Es ist alles in Ordnung.").to_owned(),
+            0 => context
+                .output
+                .t("Nothing is broken.", "Es ist alles in Ordnung.")
+                .to_owned(),
             n => tr!(
                 context.output,
                 "{n} broken. `keiko doctor --fix` mends what it can.",
@@ -114,7 +138,12 @@ pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<Exit
         };
         context.output.say(&word);
     }
-    Ok(if broken == 0 { Exit::Ok } else { Exit::CheckFailed }.into())
+    Ok(if broken == 0 {
+        Exit::Ok
+    } else {
+        Exit::CheckFailed
+    }
+    .into())
 }
 
 fn show(output: &Output, row: &Row) {
@@ -124,9 +153,18 @@ fn show(output: &Output, row: &Row) {
         State::Missing => output.t("missing", "fehlt"),
         State::Broken => output.t("BROKEN", "DEFEKT"),
     };
-    output.data(&format!("{state:<8} {:<22} {}", output.told(&row.name), output.told(&row.seen)));
+    output.data(&format!(
+        "{state:<8} {:<22} {}",
+        output.told(&row.name),
+        output.told(&row.seen)
+    ));
     if let Some(todo) = &row.todo {
-        output.data(&format!("{:8} {:<22} -> {}", "", "", crate::view::program::as_typed(&output.told(todo))));
+        output.data(&format!(
+            "{:8} {:<22} -> {}",
+            "",
+            "",
+            crate::view::program::as_typed(&output.told(todo))
+        ));
     }
 }
 
@@ -138,7 +176,10 @@ async fn look(output: &Output) -> Vec<Row> {
         Ok(home) => rows.extend(state::folders(home)),
         Err(fault) => rows.push(Row::fault("folders", State::Broken, fault)),
     }
-    output.say(output.t("Trying to break out of the sandbox …", "Ausbruchsversuche aus der Sandbox …"));
+    output.say(output.t(
+        "Trying to break out of the sandbox …",
+        "Ausbruchsversuche aus der Sandbox …",
+    ));
     let (sandbox, search_path) = sandbox::rows().await;
     rows.extend(sandbox);
     rows.extend(machine::needed());

@@ -16,7 +16,10 @@ const GOAL_MAX: u64 = 256 << 10;
 /// Reads the goal: plain words, `@FILE`, or `-`.
 pub(crate) fn goal(text: &str) -> Result<String, Fault> {
     let (bytes, place) = if text == "-" {
-        (read_limited(std::io::stdin().lock(), "standard input")?, "standard input".to_owned())
+        (
+            read_limited(std::io::stdin().lock(), "standard input")?,
+            "standard input".to_owned(),
+        )
     } else if let Some(path) = text.strip_prefix('@') {
         (read_file(Path::new(path))?, path.to_owned())
     } else {
@@ -25,9 +28,13 @@ pub(crate) fn goal(text: &str) -> Result<String, Fault> {
     if bytes.len() as u64 > GOAL_MAX {
         return Err(too_long(&place));
     }
-    let text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    let text = String::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'));
     let Some(text) = text else {
-        return Err(Fault::new(Code(1203), "the goal is not text").at(place).hint("write it in plain words, in UTF-8"));
+        return Err(Fault::new(Code(1203), "the goal is not text")
+            .at(place)
+            .hint("write it in plain words, in UTF-8"));
     };
     if text.trim().is_empty() {
         return Err(Fault::new(Code(1204), "the goal is empty")
@@ -43,33 +50,56 @@ pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
     if more.is_empty() {
         return goal(first);
     }
-    let all: Vec<&str> = std::iter::once(first).chain(more.iter().map(String::as_str)).collect();
+    let all: Vec<&str> = std::iter::once(first)
+        .chain(more.iter().map(String::as_str))
+        .collect();
     let is_plain = |word: &&str| {
-        !word.is_empty() && !word.starts_with(['@', '-']) && word.chars().all(|c| c.is_alphanumeric() || "_-.,:;!?/%+=#'’".contains(c))
+        !word.is_empty()
+            && !word.starts_with(['@', '-'])
+            && word
+                .chars()
+                .all(|c| c.is_alphanumeric() || "_-.,:;!?/%+=#'’".contains(c))
     };
     if all.iter().all(is_plain) {
         return goal(&all.join(" "));
     }
-    let odd = all.iter().find(|word| !is_plain(word)).copied().unwrap_or_default();
+    let odd = all
+        .iter()
+        .find(|word| !is_plain(word))
+        .copied()
+        .unwrap_or_default();
     let hint = match odd.starts_with('-') && odd.len() > 1 {
         true => "the options: keiko run --help; a goal with such a word stands in quotes",
         false => "put the goal in quotes: keiko run \"Fix the failing date parser\"",
     };
-    let message = format!("the goal is several words, and {odd:?} is none that can be joined to the others");
-    Err(Fault::new(Code(1205), message).at("the command line").hint(hint))
+    let message =
+        format!("the goal is several words, and {odd:?} is none that can be joined to the others");
+    Err(Fault::new(Code(1205), message)
+        .at("the command line")
+        .hint(hint))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
-        Fault::new(Code(1201), format!("the goal's file cannot be read: {error}")).at(path.display()).hint("check the path after the @")
+        Fault::new(
+            Code(1201),
+            format!("the goal's file cannot be read: {error}"),
+        )
+        .at(path.display())
+        .hint("check the path after the @")
     };
     // A pipe of that name must not be waited for.
-    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::CLOEXEC;
+    let flags = rustix::fs::OFlags::RDONLY
+        | rustix::fs::OFlags::NONBLOCK
+        | rustix::fs::OFlags::NOCTTY
+        | rustix::fs::OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, rustix::fs::Mode::empty());
     let file = std::fs::File::from(opened.map_err(|errno| fault(errno.into()))?);
     let meta = file.metadata().map_err(fault)?;
     if !meta.is_file() {
-        return Err(Fault::new(Code(1201), "the goal's file is no plain file").at(path.display()).hint("check the path after the @"));
+        return Err(Fault::new(Code(1201), "the goal's file is no plain file")
+            .at(path.display())
+            .hint("check the path after the @"));
     }
     read_limited(file, &path.display().to_string())
 }
@@ -78,14 +108,23 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
     let mut bytes = Vec::new();
     from.take(GOAL_MAX + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| Fault::new(Code(1201), format!("the goal cannot be read: {error}")).at(place))?;
-    if bytes.len() as u64 > GOAL_MAX { Err(too_long(place)) } else { Ok(bytes) }
+        .map_err(|error| {
+            Fault::new(Code(1201), format!("the goal cannot be read: {error}")).at(place)
+        })?;
+    if bytes.len() as u64 > GOAL_MAX {
+        Err(too_long(place))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn too_long(place: &str) -> Fault {
-    Fault::new(Code(1202), format!("the goal is longer than {} KiB", GOAL_MAX >> 10))
-        .at(place)
-        .hint("put the material into the workspace and say where it is")
+    Fault::new(
+        Code(1202),
+        format!("the goal is longer than {} KiB", GOAL_MAX >> 10),
+    )
+    .at(place)
+    .hint("put the material into the workspace and say where it is")
 }
 
 /// Limits from the command line over those of the configuration.
@@ -110,11 +149,18 @@ pub(crate) fn sets_limits(args: &LimitArgs) -> bool {
 
 /// Reads an amount of dollars.
 pub(crate) fn budget(text: &str) -> Result<Micros, Fault> {
-    text.parse().map_err(|error: keiko_contracts::money::InvalidAmount| {
-        let try_this = text.replace(',', ".");
-        let hint = if try_this.parse::<Micros>().is_ok() { format!("--budget {try_this}") } else { "--budget 0.50".to_owned() };
-        Fault::new(Code(1210), error.to_string()).at("--budget").hint(hint)
-    })
+    text.parse()
+        .map_err(|error: keiko_contracts::money::InvalidAmount| {
+            let try_this = text.replace(',', ".");
+            let hint = if try_this.parse::<Micros>().is_ok() {
+                format!("--budget {try_this}")
+            } else {
+                "--budget 0.50".to_owned()
+            };
+            Fault::new(Code(1210), error.to_string())
+                .at("--budget")
+                .hint(hint)
+        })
 }
 
 fn number(flag: &'static str, text: &str, max: u32) -> Result<u32, Fault> {
@@ -122,7 +168,12 @@ fn number(flag: &'static str, text: &str, max: u32) -> Result<u32, Fault> {
         Ok(n) if (1..=max).contains(&n) => Ok(n),
         _ => {
             let shown: String = text.chars().take(40).collect();
-            Err(Fault::new(Code(1211), format!("{shown:?} is not a number from 1 to {max}")).at(flag).hint(format!("{flag} 40")))
+            Err(Fault::new(
+                Code(1211),
+                format!("{shown:?} is not a number from 1 to {max}"),
+            )
+            .at(flag)
+            .hint(format!("{flag} 40")))
         }
     }
 }
@@ -164,17 +215,28 @@ pub(crate) fn source(args: &RunArgs, home: Option<&Path>) -> Result<Option<Sourc
 
 /// This folder holds files, so that somebody may expect them to be worked on.
 pub(crate) fn holds_files() -> bool {
-    std::fs::read_dir(".")
-        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))))
+    std::fs::read_dir(".").is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        })
+    })
 }
 
 /// The repository around the current folder, or this folder if it holds a manifest; never the home folder or the root.
 pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
     let here = std::env::current_dir().ok()?;
-    let project = std::iter::successors(Some(here.as_path()), |dir| dir.parent()).find(|dir| dir.join(".git").exists());
-    let manifest = ["pyproject.toml", "package.json", "Cargo.toml", "go.mod", "setup.py", "requirements.txt"]
-        .iter()
-        .any(|name| here.join(name).is_file());
+    let project = std::iter::successors(Some(here.as_path()), |dir| dir.parent())
+        .find(|dir| dir.join(".git").exists());
+    let manifest = [
+        "pyproject.toml",
+        "package.json",
+        "Cargo.toml",
+        "go.mod",
+        "setup.py",
+        "requirements.txt",
+    ]
+    .iter()
+    .any(|name| here.join(name).is_file());
     match (project, manifest) {
         (Some(root), _) if Some(root) != home && root != Path::new("/") => Some(root.to_owned()),
         (_, true) if Some(here.as_path()) != home => Some(here),
@@ -184,16 +246,35 @@ pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
 
 /// Checks a folder to work on.
 pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<Source, Fault> {
-    let wrong = |code, why: String, hint: &str| Err(Fault::new(Code(code), why).at(dir.display()).hint(hint));
+    let wrong = |code, why: String, hint: &str| {
+        Err(Fault::new(Code(code), why).at(dir.display()).hint(hint))
+    };
     let path: PathBuf = match std::fs::canonicalize(dir) {
         Ok(path) => path,
-        Err(error) => return wrong(1220, format!("the workspace cannot be opened: {error}"), "check the path: --workspace DIR"),
+        Err(error) => {
+            return wrong(
+                1220,
+                format!("the workspace cannot be opened: {error}"),
+                "check the path: --workspace DIR",
+            );
+        }
     };
     if !path.is_dir() {
-        return wrong(1221, "the workspace is no folder".into(), "give the folder that the file is in");
+        return wrong(
+            1221,
+            "the workspace is no folder".into(),
+            "give the folder that the file is in",
+        );
     }
-    if home.and_then(|home| std::fs::canonicalize(home).ok()).is_some_and(|home| home == path) {
-        return wrong(1223, "your whole home folder is no workspace".into(), "give the folder of one project: --workspace DIR");
+    if home
+        .and_then(|home| std::fs::canonicalize(home).ok())
+        .is_some_and(|home| home == path)
+    {
+        return wrong(
+            1223,
+            "your whole home folder is no workspace".into(),
+            "give the folder of one project: --workspace DIR",
+        );
     }
     if keiko_workspace::workspace::is_system(&path) {
         return wrong(
@@ -203,11 +284,19 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
         );
     }
     if let Err(error) = std::fs::read_dir(&path) {
-        return wrong(1224, format!("the workspace cannot be read: {error}"), "check who may read it: ls -ld");
+        return wrong(
+            1224,
+            format!("the workspace cannot be read: {error}"),
+            "check who may read it: ls -ld",
+        );
     }
     match path.into_os_string().into_string() {
         Ok(path) => Ok(Source::Folder { path, snapshot }),
-        Err(_) => wrong(1225, "the workspace's path is not UTF-8".into(), "rename the folder, or reach it through a symbolic link"),
+        Err(_) => wrong(
+            1225,
+            "the workspace's path is not UTF-8".into(),
+            "rename the folder, or reach it through a symbolic link",
+        ),
     }
 }
 
@@ -222,10 +311,18 @@ mod tests {
         let at = format!("@{}", file.display());
         assert_eq!(goal(" \n").unwrap_err().code, "KEI-1204");
         assert_eq!(goal("@missing.md").unwrap_err().code, "KEI-1201");
-        assert_eq!(goal(&format!("@{}", dir.path().display())).unwrap_err().code, "KEI-1201");
+        assert_eq!(
+            goal(&format!("@{}", dir.path().display()))
+                .unwrap_err()
+                .code,
+            "KEI-1201"
+        );
         std::fs::write(&file, [0xff, 0xfe, 0, 1]).unwrap();
         assert_eq!(goal(&at).unwrap_err().code, "KEI-1203");
-        std::fs::File::create(&file).unwrap().set_len(100 << 20).unwrap();
+        std::fs::File::create(&file)
+            .unwrap()
+            .set_len(100 << 20)
+            .unwrap();
         assert_eq!(goal(&at).unwrap_err().code, "KEI-1202");
         std::fs::write(&file, "Tu was\n").unwrap();
         assert_eq!(goal(&at).unwrap(), "Tu was");
@@ -233,16 +330,43 @@ mod tests {
 
     #[test]
     fn words_without_quotes_are_joined_when_they_are_plain() {
-        let joined = |all: &[&str]| words(all[0], &all[1..].iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
-        assert_eq!(joined(&["fix", "the", "tests,", "please!"]).unwrap(), "fix the tests, please!");
-        assert_eq!(joined(&["Reparieren", "Sie", "src/größe.py"]).unwrap(), "Reparieren Sie src/größe.py");
+        let joined = |all: &[&str]| {
+            words(
+                all[0],
+                &all[1..]
+                    .iter()
+                    .map(|word| (*word).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(
+            joined(&["fix", "the", "tests,", "please!"]).unwrap(),
+            "fix the tests, please!"
+        );
+        assert_eq!(
+            joined(&["Reparieren", "Sie", "src/größe.py"]).unwrap(),
+            "Reparieren Sie src/größe.py"
+        );
         assert_eq!(joined(&["one thing"]).unwrap(), "one thing");
-        for odd in [&["fix", "@goal.md"][..], &["@goal.md", "fix"], &["fix", "a b"], &["-", "fix"], &["fix", "*"], &["fix", ""]] {
+        for odd in [
+            &["fix", "@goal.md"][..],
+            &["@goal.md", "fix"],
+            &["fix", "a b"],
+            &["-", "fix"],
+            &["fix", "*"],
+            &["fix", ""],
+        ] {
             let fault = joined(odd).unwrap_err();
             assert_eq!(fault.code, "KEI-1205", "{odd:?}");
             assert!(fault.hint.unwrap().contains("keiko run \""));
         }
-        assert!(joined(&["--bugdet", "5", "fix"]).unwrap_err().hint.unwrap().contains("keiko run --help"));
+        assert!(
+            joined(&["--bugdet", "5", "fix"])
+                .unwrap_err()
+                .hint
+                .unwrap()
+                .contains("keiko run --help")
+        );
     }
 
     #[test]
@@ -254,14 +378,28 @@ mod tests {
         };
         let check = |args: LimitArgs| limits(&args, RunLimits::default());
         let error = check(args(Some("0,50"), None)).unwrap_err();
-        assert_eq!((error.code.as_str(), error.hint.as_deref()), ("KEI-1210", Some("--budget 0.50")));
+        assert_eq!(
+            (error.code.as_str(), error.hint.as_deref()),
+            ("KEI-1210", Some("--budget 0.50"))
+        );
         for bad in ["-1", "nan", "", "1e9"] {
-            assert_eq!(check(args(Some(bad), None)).unwrap_err().code, "KEI-1210", "{bad}");
+            assert_eq!(
+                check(args(Some(bad), None)).unwrap_err().code,
+                "KEI-1210",
+                "{bad}"
+            );
         }
         for bad in ["0", "-3", "x", "99999999"] {
-            assert_eq!(check(args(None, Some(bad))).unwrap_err().code, "KEI-1211", "{bad}");
+            assert_eq!(
+                check(args(None, Some(bad))).unwrap_err().code,
+                "KEI-1211",
+                "{bad}"
+            );
         }
-        assert_eq!(check(args(Some("0.50"), Some("7"))).unwrap().budget, Some(Micros(500_000)));
+        assert_eq!(
+            check(args(Some("0.50"), Some("7"))).unwrap().budget,
+            Some(Micros(500_000))
+        );
     }
 
     #[test]

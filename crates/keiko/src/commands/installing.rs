@@ -12,8 +12,17 @@ use keiko_contracts::jail::Source;
 use keiko_ports::shell::{Clock as _, SystemClock};
 
 /// For a run on this folder. A question that is wanted is no word, but takes an earlier one back.
-pub(crate) fn word(keiko: &Keiko, args: &InstallArgs, source: Option<&Source>) -> Option<InstallWord> {
-    let said = |answer, beforehand| InstallWord { answer, by: operator(), beforehand, registries: None };
+pub(crate) fn word(
+    keiko: &Keiko,
+    args: &InstallArgs,
+    source: Option<&Source>,
+) -> Option<InstallWord> {
+    let said = |answer, beforehand| InstallWord {
+        answer,
+        by: operator(),
+        beforehand,
+        registries: None,
+    };
     if let Some(flag) = args.install {
         let answer = match flag {
             Install::Yes => Installing::Yes,
@@ -27,11 +36,17 @@ pub(crate) fn word(keiko: &Keiko, args: &InstallArgs, source: Option<&Source>) -
         _ => None,
     };
     let configured = Some(keiko.config.run.install).filter(|answer| *answer != Installing::Ask);
-    remembered.map(|known| known.word()).or_else(|| configured.map(|answer| said(answer, Beforehand::Configuration)))
+    remembered
+        .map(|known| known.word())
+        .or_else(|| configured.map(|answer| said(answer, Beforehand::Configuration)))
 }
 
 /// For the start of a run.
-pub(crate) fn at_start(keiko: &Keiko, args: &InstallArgs, source: Option<&Source>) -> Option<InstallWord> {
+pub(crate) fn at_start(
+    keiko: &Keiko,
+    args: &InstallArgs,
+    source: Option<&Source>,
+) -> Option<InstallWord> {
     word(keiko, args, source).filter(|word| word.answer != Installing::Ask)
 }
 
@@ -39,12 +54,31 @@ pub(crate) fn at_start(keiko: &Keiko, args: &InstallArgs, source: Option<&Source
 ///
 /// # Errors
 /// KEI-2110 when it is about something else, or the run has no folder.
-pub(crate) fn to_remember(request: &ApprovalRequest, decision: Decision, source: Option<&Source>) -> Result<Remembered, Fault> {
-    let Some(Source::Folder { path, .. }) = source.filter(|_| question::is_install(&request.action)) else {
-        return Err(Fault::new(Code(2110), "only an answer about installing packages can be remembered")
-            .at(request.id)
-            .hint("without --remember it counts once"));
+pub(crate) fn to_remember(
+    request: &ApprovalRequest,
+    decision: Decision,
+    source: Option<&Source>,
+) -> Result<Remembered, Fault> {
+    let Some(Source::Folder { path, .. }) =
+        source.filter(|_| question::is_install(&request.action))
+    else {
+        return Err(Fault::new(
+            Code(2110),
+            "only an answer about installing packages can be remembered",
+        )
+        .at(request.id)
+        .hint("without --remember it counts once"));
     };
-    let answer = if decision == Decision::Approved { Installing::Yes } else { Installing::No };
-    Ok(Remembered::install(path, answer, operator(), SystemClock.now(), question::registries(&request.action)))
+    let answer = if decision == Decision::Approved {
+        Installing::Yes
+    } else {
+        Installing::No
+    };
+    Ok(Remembered::install(
+        path,
+        answer,
+        operator(),
+        SystemClock.now(),
+        question::registries(&request.action),
+    ))
 }

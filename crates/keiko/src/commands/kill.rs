@@ -19,7 +19,11 @@ use keiko_runtime::fold::FoldError;
 use keiko_runtime::views;
 use std::process::ExitCode;
 
-pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    args: &KillArgs,
+) -> Result<ExitCode, CliError> {
     if !args.all && args.run.is_none() {
         return Err(nothing_named(context, keiko).await?.into());
     }
@@ -35,17 +39,28 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &KillArgs) -
         None => KillScope::All,
     };
     let epoch = match keiko.journal.kill(scope, reason, &operator()).await {
-        Err(error) if args.all => return directly(context, &keiko.home, args, &error.fault()).await,
+        Err(error) if args.all => {
+            return directly(context, &keiko.home, args, &error.fault()).await;
+        }
         killed => killed.map_err(|error| error.fault())?,
     };
     if let KillScope::Run(run) = scope {
         // Those below have streams of their own. The one above can start no more of them by now.
-        for below in views::below(keiko.journal.as_ref(), run).await.map_err(read_fault)? {
-            keiko.journal.kill(KillScope::Run(below), reason, &operator()).await.map_err(|error| error.fault())?;
+        for below in views::below(keiko.journal.as_ref(), run)
+            .await
+            .map_err(read_fault)?
+        {
+            keiko
+                .journal
+                .kill(KillScope::Run(below), reason, &operator())
+                .await
+                .map_err(|error| error.fault())?;
         }
     }
     if context.output.json() {
-        context.output.data(&serde_json::json!({"scope": scope, "epoch": epoch, "reason": reason}).to_string());
+        context.output.data(
+            &serde_json::json!({"scope": scope, "epoch": epoch, "reason": reason}).to_string(),
+        );
     } else {
         context.output.say(&tr!(
             context.output,
@@ -67,22 +82,35 @@ const SHOWN: u32 = 10;
 /// Shows what could be stopped, and says how.
 async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, CliError> {
     let output = context.output;
-    let rows = views::list(keiko.journal.as_ref(), Some(RunStatus::Running), SHOWN).await.map_err(read_fault)?;
+    let rows = views::list(keiko.journal.as_ref(), Some(RunStatus::Running), SHOWN)
+        .await
+        .map_err(read_fault)?;
     if !output.json() {
         output.say(match rows.is_empty() {
-            true => output.t("No run is at work at this moment.", "Zurzeit arbeitet kein Lauf."),
+            true => output.t(
+                "No run is at work at this moment.",
+                "Zurzeit arbeitet kein Lauf.",
+            ),
             false => output.t("At work at this moment:", "Zurzeit arbeiten:"),
         });
-        rows.iter().for_each(|row| output.say(&super::runs::list_line(output, row)));
+        rows.iter()
+            .for_each(|row| output.say(&super::runs::list_line(output, row)));
     }
-    let run = rows.first().map_or_else(|| "RUN".to_owned(), |row| row.run.to_string());
+    let run = rows
+        .first()
+        .map_or_else(|| "RUN".to_owned(), |row| row.run.to_string());
     Ok(Fault::new(Code(1245), "a kill needs to know what it stops: one run, or everything").hint(format!(
         "keiko kill --run {run} --reason \"…\" stops this run only; keiko kill --all --reason \"…\" stops every run of every process"
     )))
 }
 
 /// Stops everything without the journal, which takes no kill, and looks whether everything has stopped.
-pub(crate) async fn directly(context: &Context<'_>, home: &Home, args: &KillArgs, why: &Fault) -> Result<ExitCode, CliError> {
+pub(crate) async fn directly(
+    context: &Context<'_>,
+    home: &Home,
+    args: &KillArgs,
+    why: &Fault,
+) -> Result<ExitCode, CliError> {
     context.output.fault(why);
     halt::order(home, reason(args))?;
     let journal = home.journal();
@@ -95,8 +123,13 @@ pub(crate) async fn directly(context: &Context<'_>, home: &Home, args: &KillArgs
     }
     if let Some(first) = left.first() {
         let pid = first.split(' ').next().unwrap_or_default();
-        let what = format!("these processes were told to stop and still run: {}", left.join(", "));
-        return Err(Fault::new(Code(3024), what).hint(format!("kill -9 {pid}")).into());
+        let what = format!(
+            "these processes were told to stop and still run: {}",
+            left.join(", ")
+        );
+        return Err(Fault::new(Code(3024), what)
+            .hint(format!("kill -9 {pid}"))
+            .into());
     }
     if context.output.json() {
         let told = serde_json::json!({"scope": KillScope::All, "epoch": null, "reason": reason(args), "recorded": false});
@@ -113,16 +146,34 @@ pub(crate) async fn directly(context: &Context<'_>, home: &Home, args: &KillArgs
 /// A run that a kill can concern. Only what lists say is asked: a kill must not wait for a long run to be read, nor fail
 /// because it cannot be.
 async fn not_ended(keiko: &Keiko, run: RunId) -> Result<RunId, CliError> {
-    let row = keiko.journal.view_get(views::RUNS, &run.to_string()).await.map_err(read_fault)?;
+    let row = keiko
+        .journal
+        .view_get(views::RUNS, &run.to_string())
+        .await
+        .map_err(read_fault)?;
     let row = row.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
     match row {
         Some(row) if ENDED.contains(&row.state) => Err(DriveError::HasEnded(run).fault().into()),
         Some(_) => Ok(run),
-        None if keiko.journal.read(&StreamId::run(run), Seq(0)).next().await.is_none() => Err(FoldError::NoSuchRun(run).fault().into()),
+        None if keiko
+            .journal
+            .read(&StreamId::run(run), Seq(0))
+            .next()
+            .await
+            .is_none() =>
+        {
+            Err(FoldError::NoSuchRun(run).fault().into())
+        }
         None => Ok(run),
     }
 }
 
 /// Ends that no kill changes any more. One that was killed may go on, as far as its row says.
-const ENDED: [RunStatus; 6] =
-    [RunStatus::Succeeded, RunStatus::Examined, RunStatus::Unverified, RunStatus::Failed, RunStatus::Refused, RunStatus::Cancelled];
+const ENDED: [RunStatus; 6] = [
+    RunStatus::Succeeded,
+    RunStatus::Examined,
+    RunStatus::Unverified,
+    RunStatus::Failed,
+    RunStatus::Refused,
+    RunStatus::Cancelled,
+];

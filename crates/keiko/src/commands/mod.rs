@@ -37,15 +37,27 @@ pub(crate) struct Context<'a> {
 /// Carries out a command.
 pub(crate) fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, CliError> {
     let lang = cli.lang.map(Language::from);
-    let context = Context { output, attended: attended() && !cli.no_input && !cli.json };
+    let context = Context {
+        output,
+        attended: attended() && !cli.no_input && !cli.json,
+    };
     match cli.command {
         Command::Version => version::run(output),
         Command::Completion { shell } => completion::run(shell),
         Command::Man { command, dir } => completion::man(&command, dir.as_deref()),
-        Command::Config { command } => config::run(&Context { output: &output.in_language(language::early()), ..context }, command),
+        Command::Config { command } => config::run(
+            &Context {
+                output: &output.in_language(language::early()),
+                ..context
+            },
+            command,
+        ),
         // Without a home or with a broken configuration, this is what people turn to.
         Command::Doctor(args) => {
-            let context = Context { output: &output.in_language(language::early()), ..context };
+            let context = Context {
+                output: &output.in_language(language::early()),
+                ..context
+            };
             runtime()?.block_on(doctor::run(&context, &args))
         }
         command => {
@@ -61,20 +73,34 @@ pub(crate) fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, CliError> 
             start_log(&config);
             config.speak(lang);
             let output = output.in_language(config.language());
-            let context = Context { output: &output, ..context };
+            let context = Context {
+                output: &output,
+                ..context
+            };
             runtime()?.block_on(with_home(&context, home, config, command))
         }
     }
 }
 
-async fn with_home(context: &Context<'_>, home: Home, config: Config, command: Command) -> Result<ExitCode, CliError> {
+async fn with_home(
+    context: &Context<'_>,
+    home: Home,
+    config: Config,
+    command: Command,
+) -> Result<ExitCode, CliError> {
     match command {
-        Command::Models { command } => models::run(context, &config, command.unwrap_or_default()).await,
-        Command::Demo { command } => demo::run(context, home, config, command.unwrap_or_default()).await,
+        Command::Models { command } => {
+            models::run(context, &config, command.unwrap_or_default()).await
+        }
+        Command::Demo { command } => {
+            demo::run(context, home, config, command.unwrap_or_default()).await
+        }
         command => {
             let keiko = match (Keiko::open(home.clone(), config), &command) {
                 // Stopping must work whatever became of the journal.
-                (Err(error), Command::Kill(args)) if args.all => return kill::directly(context, &home, args, &error.fault).await,
+                (Err(error), Command::Kill(args)) if args.all => {
+                    return kill::directly(context, &home, args, &error.fault).await;
+                }
                 (opened, _) => opened?,
             };
             let done = with_journal(context, &keiko, command).await;
@@ -84,13 +110,19 @@ async fn with_home(context: &Context<'_>, home: Home, config: Config, command: C
     }
 }
 
-async fn with_journal(context: &Context<'_>, keiko: &Keiko, command: Command) -> Result<ExitCode, CliError> {
+async fn with_journal(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    command: Command,
+) -> Result<ExitCode, CliError> {
     match command {
         Command::Up(args) => up::run(context, keiko, &args).await,
         Command::Run(args) => run::start(context, keiko, &args).await,
         Command::Resume(args) => run::resume(context, keiko, &args).await,
         Command::Runs { command } => runs::run(context, keiko, command.unwrap_or_default()).await,
-        Command::Approvals { command } => approvals::run(context, keiko, command.unwrap_or_default()).await,
+        Command::Approvals { command } => {
+            approvals::run(context, keiko, command.unwrap_or_default()).await
+        }
         Command::Kill(args) => kill::run(context, keiko, &args).await,
         Command::Doctor(_)
         | Command::Models { .. }
@@ -118,7 +150,11 @@ fn start_log(config: &Config) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE);
-    let started = if config.log.json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
+    let started = if config.log.json {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(false).try_init()
+    };
     drop(started);
 }
 
@@ -126,6 +162,13 @@ fn start_log(config: &Config) {
 pub(crate) fn operator() -> String {
     ["KEIKO_OPERATOR", "USER", "LOGNAME"]
         .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()))
-        .map_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()), |name| name.chars().take(80).collect())
+        .find_map(|name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        })
+        .map_or_else(
+            || format!("uid {}", rustix::process::getuid().as_raw()),
+            |name| name.chars().take(80).collect(),
+        )
 }

@@ -25,7 +25,11 @@ use std::time::Duration;
 /// How long a server on this machine may take to accept a connection.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-pub(crate) async fn run(context: &Context<'_>, config: &Config, command: ModelsCommand) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    config: &Config,
+    command: ModelsCommand,
+) -> Result<ExitCode, CliError> {
     match command {
         ModelsCommand::List => list(context, config).await,
         ModelsCommand::Probe { model } => try_out(context, config, &model).await,
@@ -58,14 +62,19 @@ pub(crate) fn no_model() -> Fault {
 pub(crate) fn named_by_key() -> Option<String> {
     let prices = keiko_models::price::Prices::new(&BTreeMap::new()).unwrap_or_default();
     let (variable, model) = by_key(&process_env(), &prices)?;
-    Some(format!("{variable} holds a key; name a model: --model {model}, or: keiko config set run.model {model}"))
+    Some(format!(
+        "{variable} holds a key; name a model: --model {model}, or: keiko config set run.model {model}"
+    ))
 }
 
 /// A variable that holds a key, and a model that can be had with it.
 fn by_key(env: &Env, prices: &keiko_models::price::Prices) -> Option<(String, String)> {
     detect::keys(env).into_iter().find_map(|found| match found {
         Found::Key { vendor, variable } => {
-            let model = prices.listed(&vendor).next().map_or_else(|| format!("{vendor}/MODEL"), str::to_owned);
+            let model = prices
+                .listed(&vendor)
+                .next()
+                .map_or_else(|| format!("{vendor}/MODEL"), str::to_owned);
             Some((variable, model))
         }
         Found::Ollama { .. } => None,
@@ -81,10 +90,18 @@ pub(crate) async fn local_model() -> Option<ModelName> {
 }
 
 fn suitable(models: &[String]) -> Option<ModelName> {
-    let talks = |name: &&String| !["embed", "minilm", "rerank", "bge-", "whisper"].iter().any(|word| name.to_lowercase().contains(word));
+    let talks = |name: &&String| {
+        !["embed", "minilm", "rerank", "bge-", "whisper"]
+            .iter()
+            .any(|word| name.to_lowercase().contains(word))
+    };
     let for_code = |name: &&String| name.to_lowercase().contains("code");
     let usable = || models.iter().filter(talks);
-    usable().find(for_code).or_else(|| usable().next())?.parse().ok()
+    usable()
+        .find(for_code)
+        .or_else(|| usable().next())?
+        .parse()
+        .ok()
 }
 
 /// The model that a run would use if it names none; `None` when there is none, or its vendor lacks a key.
@@ -120,12 +137,18 @@ struct VendorRow {
 }
 
 async fn vendor_row(vendor: &Vendor, models: &Models, env: &Env) -> VendorRow {
-    let local = vendor.url.host_str().is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."));
+    let local = vendor
+        .url
+        .host_str()
+        .is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."));
     let (ready, seen, hint) = match vendor.key(env) {
         Err(fault) => (false, fault.message, fault.hint),
         Ok(_) if local && !answers(vendor).await => {
-            let hint =
-                if vendor.name == "ollama" { "start it: ollama serve".to_owned() } else { "start it, or set its base_url".to_owned() };
+            let hint = if vendor.name == "ollama" {
+                "start it: ollama serve".to_owned()
+            } else {
+                "start it, or set its base_url".to_owned()
+            };
             (false, "nobody answers at its address".into(), Some(hint))
         }
         Ok(_) if local => (true, "a server answers on this machine".into(), None),
@@ -140,20 +163,35 @@ async fn vendor_row(vendor: &Vendor, models: &Models, env: &Env) -> VendorRow {
         family: vendor.family.as_str(),
         place: vendor.place().to_owned(),
         key_env: vendor.key_env.clone(),
-        models: models.prices().listed(&vendor.name).map(str::to_owned).collect(),
+        models: models
+            .prices()
+            .listed(&vendor.name)
+            .map(str::to_owned)
+            .collect(),
     }
 }
 
 /// True when somebody listens at an address of this machine.
 async fn answers(vendor: &Vendor) -> bool {
-    let (Some(host), Some(port)) = (vendor.url.host_str(), vendor.url.port_or_known_default()) else { return false };
+    let (Some(host), Some(port)) = (vendor.url.host_str(), vendor.url.port_or_known_default())
+    else {
+        return false;
+    };
     let host = host.trim_matches(['[', ']']);
-    matches!(tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect((host, port))).await, Ok(Ok(_)))
+    matches!(
+        tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect((host, port))).await,
+        Ok(Ok(_))
+    )
 }
 
 async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliError> {
     let (models, env) = (config.models()?, process_env());
-    let mut rows = join_all(models.vendors().map(|vendor| vendor_row(vendor, &models, &env))).await;
+    let mut rows = join_all(
+        models
+            .vendors()
+            .map(|vendor| vendor_row(vendor, &models, &env)),
+    )
+    .await;
     rows.sort_by_key(|row| !row.ready);
     let ollama = match detect::ollama(&env).await {
         Some(Found::Ollama { models, .. }) => models,
@@ -166,7 +204,11 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
     };
     let none_ready = rows.iter().all(|row| !row.ready);
     if context.output.json() {
-        let ways = if chosen.is_none() { three_ways() } else { Vec::new() };
+        let ways = if chosen.is_none() {
+            three_ways()
+        } else {
+            Vec::new()
+        };
         let found = json!({
             "default": chosen, "vendors": rows, "profiles": config.models.profiles, "ollama": ollama,
             "prices_as_of": models.prices().as_of, "ways": ways, "wrong": wrong.as_ref().map(|error| &*error.fault),
@@ -176,20 +218,47 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
     }
     let output = context.output;
     for row in &rows {
-        let state = if row.ready { output.t("ready", "bereit") } else { "-" };
-        output.data(&format!("{:<12} {state:<6} {}  {}", row.vendor, row.place, output.told(&row.seen)));
+        let state = if row.ready {
+            output.t("ready", "bereit")
+        } else {
+            "-"
+        };
+        output.data(&format!(
+            "{:<12} {state:<6} {}  {}",
+            row.vendor,
+            row.place,
+            output.told(&row.seen)
+        ));
         if row.ready && !row.models.is_empty() {
             let with_price = output.t("with a price", "mit Preis");
-            output.data(&format!("{:19} {with_price}: {}", "", row.models.join(", ")));
+            output.data(&format!(
+                "{:19} {with_price}: {}",
+                "",
+                row.models.join(", ")
+            ));
         }
     }
     if !ollama.is_empty() {
-        output.data(&tr!(output, "found in Ollama: {}", "in Ollama gefunden: {}", ollama.join(", ")));
+        output.data(&tr!(
+            output,
+            "found in Ollama: {}",
+            "in Ollama gefunden: {}",
+            ollama.join(", ")
+        ));
     }
     for (name, model) in &config.models.profiles {
-        output.data(&tr!(output, "profile {name} = {model}", "Profil {name} = {model}"));
+        output.data(&tr!(
+            output,
+            "profile {name} = {model}",
+            "Profil {name} = {model}"
+        ));
     }
-    output.data(&tr!(output, "prices as of {}", "Preise vom {}", models.prices().as_of));
+    output.data(&tr!(
+        output,
+        "prices as of {}",
+        "Preise vom {}",
+        models.prices().as_of
+    ));
     if let Some(error) = wrong {
         output.fault(&error.fault);
         return Ok(error.exit.into());
@@ -201,12 +270,22 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
             "Läufe verwenden {model}. Prüfen Sie es: keiko models probe {model}"
         )),
         None if none_ready => {
-            output.say(output.t("No model is configured. Three ways:", "Es ist kein Modell eingerichtet. Drei Wege:"));
-            three_ways().iter().for_each(|way| output.say(&format!("  {}", output.told(way))));
+            output.say(output.t(
+                "No model is configured. Three ways:",
+                "Es ist kein Modell eingerichtet. Drei Wege:",
+            ));
+            three_ways()
+                .iter()
+                .for_each(|way| output.say(&format!("  {}", output.told(way))));
         }
         None => {
             let hint = no_model().hint.unwrap_or_default();
-            output.say(&tr!(output, "No model is chosen yet. {}", "Es ist noch kein Modell gewählt. {}", output.told(&hint)));
+            output.say(&tr!(
+                output,
+                "No model is chosen yet. {}",
+                "Es ist noch kein Modell gewählt. {}",
+                output.told(&hint)
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -226,7 +305,10 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
     models.forget(&model);
     let output = context.output;
     // Without a key nobody is asked: the check says so.
-    if models.vendor(&model).is_ok_and(|vendor| models.is_ready(vendor)) {
+    if models
+        .vendor(&model)
+        .is_ok_and(|vendor| models.is_ready(vendor))
+    {
         output.say(&tr!(
             output,
             "Asking {model} twice; that costs a few tokens …",
@@ -237,7 +319,9 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
     let failed = |check: &Check| !check.ok && NEEDED.contains(&check.name);
     let works = !checks.is_empty() && !checks.iter().any(failed);
     if context.output.json() {
-        context.output.data(&json!({"model": model, "works": works, "checks": checks}).to_string());
+        context
+            .output
+            .data(&json!({"model": model, "works": works, "checks": checks}).to_string());
     } else {
         for check in &checks {
             let state = if check.ok {
@@ -247,10 +331,24 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
             } else {
                 output.t("note", "Notiz")
             };
-            let code = check.code.as_ref().map(|code| format!("[{code}] ")).unwrap_or_default();
-            output.data(&format!("{state:<7} {:<13} {code}{}", output.told(check.name), output.told(&check.seen)));
+            let code = check
+                .code
+                .as_ref()
+                .map(|code| format!("[{code}] "))
+                .unwrap_or_default();
+            output.data(&format!(
+                "{state:<7} {:<13} {code}{}",
+                output.told(check.name),
+                output.told(&check.seen)
+            ));
             if let Some(hint) = &check.hint {
-                output.data(&format!("{:8}{:<13} {} {}", "", "", output.t("hint:", "Tipp:"), output.told(hint)));
+                output.data(&format!(
+                    "{:8}{:<13} {} {}",
+                    "",
+                    "",
+                    output.t("hint:", "Tipp:"),
+                    output.told(hint)
+                ));
             }
         }
     }
@@ -274,10 +372,20 @@ mod tests {
 
     #[test]
     fn an_embedding_model_is_no_model_to_talk_to() {
-        let names = |all: &[&str]| all.iter().map(|name| format!("ollama/{name}")).collect::<Vec<_>>();
+        let names = |all: &[&str]| {
+            all.iter()
+                .map(|name| format!("ollama/{name}"))
+                .collect::<Vec<_>>()
+        };
         let pick = |all: &[&str]| suitable(&names(all)).map(|model| model.to_string());
-        assert_eq!(pick(&["nomic-embed-text:latest", "llama3:8b", "qwen3-coder:30b"]).as_deref(), Some("ollama/qwen3-coder:30b"));
-        assert_eq!(pick(&["all-minilm", "llama3:8b"]).as_deref(), Some("ollama/llama3:8b"));
+        assert_eq!(
+            pick(&["nomic-embed-text:latest", "llama3:8b", "qwen3-coder:30b"]).as_deref(),
+            Some("ollama/qwen3-coder:30b")
+        );
+        assert_eq!(
+            pick(&["all-minilm", "llama3:8b"]).as_deref(),
+            Some("ollama/llama3:8b")
+        );
         assert_eq!(pick(&["nomic-embed-text"]), None);
         assert_eq!(pick(&[]), None);
     }
@@ -296,7 +404,10 @@ mod tests {
     #[test]
     fn the_ways_name_commands_that_exist() {
         let prices = keiko_models::price::Prices::new(&BTreeMap::new()).unwrap();
-        assert!(prices.of(&EXAMPLE.parse().unwrap()).is_some(), "the price file does not know {EXAMPLE}");
+        assert!(
+            prices.of(&EXAMPLE.parse().unwrap()).is_some(),
+            "the price file does not know {EXAMPLE}"
+        );
         let shape = crate::config::shape();
         for way in three_ways() {
             for set in way.split("keiko config set ").skip(1) {
@@ -304,6 +415,9 @@ mod tests {
                 assert!(shape.find(&key).is_some(), "{key}");
             }
         }
-        assert!(ROWS.iter().any(|row| row.key_env == Some("ANTHROPIC_API_KEY")));
+        assert!(
+            ROWS.iter()
+                .any(|row| row.key_env == Some("ANTHROPIC_API_KEY"))
+        );
     }
 }

@@ -15,7 +15,9 @@ use keiko_contracts::code::Fault;
 use keiko_contracts::run::RunStatus;
 use keiko_contracts::time::Timestamp;
 use keiko_ports::shell::{Clock as _, SystemClock};
-use keiko_workspace::space::{Freed, Holding, Patience, Plan, Rule, Space, Standing, Stays, Taken, What, plan};
+use keiko_workspace::space::{
+    Freed, Holding, Patience, Plan, Rule, Space, Standing, Stays, Taken, What, plan,
+};
 use serde_json::{Value, json};
 use std::io::BufRead as _;
 use std::process::ExitCode;
@@ -31,29 +33,63 @@ struct Done {
 
 impl Done {
     fn bytes(&self) -> u64 {
-        self.given.iter().fold(self.swept.bytes, |sum, (_, freed)| sum.saturating_add(freed.bytes))
+        self.given.iter().fold(self.swept.bytes, |sum, (_, freed)| {
+            sum.saturating_add(freed.bytes)
+        })
     }
 }
 
-pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &PruneArgs) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    args: &PruneArgs,
+) -> Result<ExitCode, CliError> {
     let configured = keiko.config.retention;
-    let older_than = args.older_than.as_deref().map_or(Ok(configured.older_than), Age::of_flag)?;
-    let keep = args.keep.as_deref().map(Bytes::of_flag).transpose()?.or(configured.keep);
-    let rule = Rule { older_than: older_than.duration(), keep: keep.map(|keep| keep.0), unapplied: args.unapplied };
+    let older_than = args
+        .older_than
+        .as_deref()
+        .map_or(Ok(configured.older_than), Age::of_flag)?;
+    let keep = args
+        .keep
+        .as_deref()
+        .map(Bytes::of_flag)
+        .transpose()?
+        .or(configured.keep);
+    let rule = Rule {
+        older_than: older_than.duration(),
+        keep: keep.map(|keep| keep.0),
+        unapplied: args.unapplied,
+    };
     let space = Space::below(&keiko.home.data, &keiko.home.cache);
     let found = gather(keiko.journal.as_ref(), &space, &mut Patience::endless()).await?;
     let now = SystemClock.now();
     let plan = plan(found.holdings.clone(), rule, now);
     let asks = context.attended && !args.yes && !args.dry_run;
     if asks && !agreed(context.output, &plan, &found)? {
-        context.output.say(context.output.t("Nothing was given back.", "Es wurde nichts freigegeben."));
+        context.output.say(
+            context
+                .output
+                .t("Nothing was given back.", "Es wurde nichts freigegeben."),
+        );
         return Ok(ExitCode::SUCCESS);
     }
-    let done = if args.dry_run { would(&plan, &found) } else { carry_out(&space, &plan, &found, now) };
-    if context.output.json() {
-        context.output.data(&in_json(&plan, &done, args.dry_run).to_string());
+    let done = if args.dry_run {
+        would(&plan, &found)
     } else {
-        Told { output: context.output, found: &found, older_than, dry_run: args.dry_run }.all(&plan, &done);
+        carry_out(&space, &plan, &found, now)
+    };
+    if context.output.json() {
+        context
+            .output
+            .data(&in_json(&plan, &done, args.dry_run).to_string());
+    } else {
+        Told {
+            output: context.output,
+            found: &found,
+            older_than,
+            dry_run: args.dry_run,
+        }
+        .all(&plan, &done);
         if keep.is_some_and(|keep| plan.keeps() > keep.0) {
             context.output.warn(context.output.t(
                 "more stays than was to stay: what is needed or not applied is not given back",
@@ -61,12 +97,21 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &PruneArgs) 
             ));
         }
     }
-    Ok(if done.failed.is_empty() { Exit::Ok } else { Exit::Failed }.into())
+    Ok(if done.failed.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    }
+    .into())
 }
 
 /// Asks a person before changes are deleted that nobody took over.
 fn agreed(output: &Output, plan: &Plan, found: &Gathered) -> Result<bool, CliError> {
-    let lost: Vec<&Holding> = plan.goes.iter().filter(|one| one.standing == Standing::Unapplied).collect();
+    let lost: Vec<&Holding> = plan
+        .goes
+        .iter()
+        .filter(|one| one.standing == Standing::Unapplied)
+        .collect();
     if lost.is_empty() {
         return Ok(true);
     }
@@ -81,7 +126,13 @@ fn agreed(output: &Output, plan: &Plan, found: &Gathered) -> Result<bool, CliErr
     ));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| Fault::new(keiko_contracts::code::Code(1244), format!("the answer cannot be read: {error}")).hint("--yes"))?;
+    read.map_err(|error| {
+        Fault::new(
+            keiko_contracts::code::Code(1244),
+            format!("the answer cannot be read: {error}"),
+        )
+        .hint("--yes")
+    })?;
     Ok(["yes", "y", "ja", "j"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
@@ -91,9 +142,18 @@ fn carry_out(space: &Space, plan: &Plan, found: &Gathered, now: Timestamp) -> Do
     for one in &plan.goes {
         let freed = match &one.what {
             // Somebody applied or took back its result since it was looked at.
-            What::Run(run) if space.touched(*run).is_some_and(|touched| touched > one.last_used) => continue,
+            What::Run(run)
+                if space
+                    .touched(*run)
+                    .is_some_and(|touched| touched > one.last_used) =>
+            {
+                continue;
+            }
             What::Run(run) => space.give_back_run(*run, now),
-            What::Cache(name) => found.caches.get(name).map_or(Ok(None), |cached| space.give_back_cache(cached)),
+            What::Cache(name) => found
+                .caches
+                .get(name)
+                .map_or(Ok(None), |cached| space.give_back_cache(cached)),
         };
         match freed {
             // Another prune was faster, or it has been used since.
@@ -104,22 +164,60 @@ fn carry_out(space: &Space, plan: &Plan, found: &Gathered, now: Timestamp) -> Do
     }
     match space.sweep() {
         Ok(freed) => done.swept = freed,
-        Err(fault) => tracing::warn!(%fault, "what an interrupted prune left behind cannot be removed"),
+        Err(fault) => {
+            tracing::warn!(%fault, "what an interrupted prune left behind cannot be removed")
+        }
     }
     done
 }
 
 /// What would become of it.
 fn would(plan: &Plan, found: &Gathered) -> Done {
-    let given = plan.goes.iter().map(|one| (one.clone(), Freed { files: 0, bytes: one.bytes })).collect();
-    Done { given, failed: Vec::new(), swept: Freed { files: 0, bytes: found.rest } }
+    let given = plan
+        .goes
+        .iter()
+        .map(|one| {
+            (
+                one.clone(),
+                Freed {
+                    files: 0,
+                    bytes: one.bytes,
+                },
+            )
+        })
+        .collect();
+    Done {
+        given,
+        failed: Vec::new(),
+        swept: Freed {
+            files: 0,
+            bytes: found.rest,
+        },
+    }
 }
 
 fn in_json(plan: &Plan, done: &Done, dry_run: bool) -> Value {
-    let count = |runs: bool| done.given.iter().filter(|(one, _)| matches!(one.what, What::Run(_)) == runs).count();
-    let given: Vec<Value> = done.given.iter().map(|(one, freed)| json!({"what": one, "freed_bytes": freed.bytes})).collect();
-    let kept: Vec<Value> = plan.stays.iter().map(|(one, why)| json!({"what": one, "why": why, "next": next(one)})).collect();
-    let failed: Vec<Value> = done.failed.iter().map(|(one, fault)| json!({"what": one, "error": fault})).collect();
+    let count = |runs: bool| {
+        done.given
+            .iter()
+            .filter(|(one, _)| matches!(one.what, What::Run(_)) == runs)
+            .count()
+    };
+    let given: Vec<Value> = done
+        .given
+        .iter()
+        .map(|(one, freed)| json!({"what": one, "freed_bytes": freed.bytes}))
+        .collect();
+    let kept: Vec<Value> = plan
+        .stays
+        .iter()
+        .map(|(one, why)| json!({"what": one, "why": why, "next": next(one)}))
+        .collect();
+    let failed: Vec<Value> = done
+        .failed
+        .iter()
+        .map(|(one, fault)| json!({"what": one, "error": fault}))
+        .collect();
     json!({
         "dry_run": dry_run,
         "freed": {"runs": count(true), "caches": count(false), "bytes": done.bytes(), "left_over_bytes": done.swept.bytes},
@@ -133,7 +231,10 @@ fn in_json(plan: &Plan, done: &Done, dry_run: bool) -> Value {
 /// How the result of a run that stays is taken over.
 fn next(one: &Holding) -> Vec<String> {
     match (&one.what, &one.standing) {
-        (What::Run(run), Standing::Unapplied) => vec![format!("keiko runs apply {run}"), format!("keiko runs diff {run}")],
+        (What::Run(run), Standing::Unapplied) => vec![
+            format!("keiko runs apply {run}"),
+            format!("keiko runs diff {run}"),
+        ],
         _ => Vec::new(),
     }
 }
@@ -158,7 +259,11 @@ impl Told<'_> {
         for (one, freed) in &done.given {
             output.data(&format!("  {}", line(output, one, freed.bytes, self.found)));
         }
-        let named: Vec<_> = plan.stays.iter().filter(|(_, why)| *why != Stays::Young).collect();
+        let named: Vec<_> = plan
+            .stays
+            .iter()
+            .filter(|(_, why)| *why != Stays::Young)
+            .collect();
         if !named.is_empty() {
             output.data(output.t("kept:", "behalten:"));
         }
@@ -166,25 +271,54 @@ impl Told<'_> {
             output.data(&format!("  {}", line(output, one, one.bytes, self.found)));
             if let [apply, diff] = next(one).as_slice() {
                 let typed = format!("{apply}, {diff}");
-                output.data(&format!("    -> {}", crate::view::program::as_typed(&typed)));
+                output.data(&format!(
+                    "    -> {}",
+                    crate::view::program::as_typed(&typed)
+                ));
             }
         }
-        done.failed.iter().for_each(|(_, fault)| output.fault(fault));
+        done.failed
+            .iter()
+            .for_each(|(_, fault)| output.fault(fault));
         self.sums(plan, done);
     }
 
     fn sums(&self, plan: &Plan, done: &Done) {
         let output = self.output;
-        let runs = done.given.iter().filter(|(one, _)| matches!(one.what, What::Run(_))).count();
+        let runs = done
+            .given
+            .iter()
+            .filter(|(one, _)| matches!(one.what, What::Run(_)))
+            .count();
         let (caches, bytes) = (done.given.len() - runs, Bytes(done.bytes()));
-        let runs = output.language().count(runs as u64, ["workspace", "workspaces"], ["Arbeitsbereich", "Arbeitsbereiche"]);
-        let caches = output.language().count(caches as u64, ["cache", "caches"], ["Zwischenspeicher", "Zwischenspeicher"]);
+        let runs = output.language().count(
+            runs as u64,
+            ["workspace", "workspaces"],
+            ["Arbeitsbereich", "Arbeitsbereiche"],
+        );
+        let caches = output.language().count(
+            caches as u64,
+            ["cache", "caches"],
+            ["Zwischenspeicher", "Zwischenspeicher"],
+        );
         output.say(&match self.dry_run {
-            true => tr!(output, "Would give back {runs} and {caches}: {bytes}.", "Würde {runs} und {caches} freigeben: {bytes}."),
-            false => tr!(output, "Gave back {runs} and {caches}: {bytes}.", "{runs} und {caches} freigegeben: {bytes}."),
+            true => tr!(
+                output,
+                "Would give back {runs} and {caches}: {bytes}.",
+                "Würde {runs} und {caches} freigeben: {bytes}."
+            ),
+            false => tr!(
+                output,
+                "Gave back {runs} and {caches}: {bytes}.",
+                "{runs} und {caches} freigegeben: {bytes}."
+            ),
         });
         let (kept, bytes) = (plan.stays.len(), Bytes(plan.keeps()));
-        let young = plan.stays.iter().filter(|(_, why)| *why == Stays::Young).count();
+        let young = plan
+            .stays
+            .iter()
+            .filter(|(_, why)| *why == Stays::Young)
+            .count();
         let age = self.older_than;
         output.say(&tr!(
             output,
@@ -202,10 +336,17 @@ impl Told<'_> {
 
 /// One thing in a line: what it is, what it takes, when it was of use, how it stands.
 fn line(output: &Output, one: &Holding, bytes: u64, found: &Gathered) -> String {
-    let (size, when, why) = (Bytes(bytes).to_string(), output.minute(one.last_used), reason(output, one));
+    let (size, when, why) = (
+        Bytes(bytes).to_string(),
+        output.minute(one.last_used),
+        reason(output, one),
+    );
     match &one.what {
         What::Run(run) => {
-            let goal = found.goals.get(run).map_or_else(|| output.t("belongs to no run", "gehört zu keinem Lauf"), String::as_str);
+            let goal = found.goals.get(run).map_or_else(
+                || output.t("belongs to no run", "gehört zu keinem Lauf"),
+                String::as_str,
+            );
             format!("{run}  {size:>9}  {when}  {why}  {goal}")
         }
         What::Cache(name) => format!("{name}  {size:>9}  {when}  {why}"),
@@ -215,14 +356,21 @@ fn line(output: &Output, one: &Holding, bytes: u64, found: &Gathered) -> String 
 fn reason(output: &Output, one: &Holding) -> String {
     match &one.standing {
         Standing::Needed(by) => match &one.what {
-            What::Run(_) => RunStatus::of(by).map_or_else(|| by.clone(), |status| state_word(output, status).to_owned()),
+            What::Run(_) => RunStatus::of(by).map_or_else(
+                || by.clone(),
+                |status| state_word(output, status).to_owned(),
+            ),
             What::Cache(_) => tr!(output, "used by run {by}", "verwendet von Lauf {by}"),
         },
         Standing::Unapplied => output.t("not applied", "nicht übernommen").to_owned(),
         Standing::Taken(Taken::Applied) => output.t("applied", "übernommen").to_owned(),
         Standing::Taken(Taken::Pushed) => output.t("pushed", "gepusht").to_owned(),
         Standing::Taken(Taken::Unchanged) => output.t("no change", "keine Änderung").to_owned(),
-        Standing::Taken(Taken::Check) => output.t("a check of another run", "Prüfung eines anderen Laufs").to_owned(),
-        Standing::Rebuildable => output.t("installed dependencies", "installierte Abhängigkeiten").to_owned(),
+        Standing::Taken(Taken::Check) => output
+            .t("a check of another run", "Prüfung eines anderen Laufs")
+            .to_owned(),
+        Standing::Rebuildable => output
+            .t("installed dependencies", "installierte Abhängigkeiten")
+            .to_owned(),
     }
 }

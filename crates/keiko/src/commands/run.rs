@@ -38,7 +38,11 @@ pub(crate) fn is_native(agent: &str) -> bool {
 }
 
 /// Begins a run.
-pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) -> Result<ExitCode, CliError> {
+pub(crate) async fn start(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    args: &RunArgs,
+) -> Result<ExitCode, CliError> {
     let text = goal::words(&args.goal, &args.more)?;
     let mut limits = goal::limits(&args.limits, keiko.config.run.limits()?)?;
     let source = goal::source(args, keiko.home.user.as_deref())?;
@@ -55,7 +59,10 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
             .hint("--agent coder, or --agent repo-doctor");
         return Err(fault.into());
     }
-    let (models, model): (Arc<dyn ChatModel>, Option<ModelName>) = match (&args.script, &args.replay) {
+    let (models, model): (Arc<dyn ChatModel>, Option<ModelName>) = match (
+        &args.script,
+        &args.replay,
+    ) {
         (Some(script), _) => (Arc::new(Scripted::open(script)?), Some(script_name()?)),
         (None, Some(dir)) => {
             let model = chosen_model(keiko, args.model.as_deref()).await?;
@@ -69,17 +76,27 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
             if args.record.is_none() {
                 limits.window = models.known(&model);
             }
-            if goal::effort(args.effort, &keiko.config.run).is_some() && !models.takes_effort(&model)? {
+            if goal::effort(args.effort, &keiko.config.run).is_some()
+                && !models.takes_effort(&model)?
+            {
                 context.output.say(&tr!(
                     context.output,
                     "{model} cannot be told how hard to think; the effort is left to it.",
                     "{model} lässt sich nicht sagen, wie gründlich es nachdenken soll; das bleibt ihm überlassen."
                 ));
             }
-            (recorded(Arc::new(models), args.record.as_deref())?, Some(model))
+            (
+                recorded(Arc::new(models), args.record.as_deref())?,
+                Some(model),
+            )
         }
     };
-    let agent = args.agent.parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(1230), error.to_string()))?;
+    let agent = args
+        .agent
+        .parse()
+        .map_err(|error: keiko_contracts::id::InvalidId| {
+            Fault::new(Code(1230), error.to_string())
+        })?;
     let start = StartRun {
         model,
         install: installing::at_start(keiko, &args.install, source.as_ref()),
@@ -91,16 +108,28 @@ pub(crate) async fn start(context: &Context<'_>, keiko: &Keiko, args: &RunArgs) 
         demo: args.script.is_some(),
         ..StartRun::new(RunId::from_bytes(random()?), operator(), text, agent)
     };
-    drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await
+    drive(
+        context,
+        keiko,
+        models,
+        Order::Start(Box::new(start)),
+        args.jsonl,
+    )
+    .await
 }
 
 /// The models, which remember what their servers say of their sizes.
 fn remembering(keiko: &Keiko) -> Result<Models, Fault> {
-    Ok(keiko.config.models()?.with_memory(super::models::memory(&keiko.home)))
+    Ok(keiko
+        .config
+        .models()?
+        .with_memory(super::models::memory(&keiko.home)))
 }
 
 fn script_name() -> Result<ModelName, Fault> {
-    "scripted/tour".parse().map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(9007), error.to_string()))
+    "scripted/tour"
+        .parse()
+        .map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(9007), error.to_string()))
 }
 
 fn recorded(models: Arc<dyn ChatModel>, dir: Option<&Path>) -> Result<Arc<dyn ChatModel>, Fault> {
@@ -126,18 +155,29 @@ async fn chosen_model(keiko: &Keiko, asked: Option<&str>) -> Result<ModelName, C
 }
 
 /// Takes a run up again.
-pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeArgs) -> Result<ExitCode, CliError> {
+pub(crate) async fn resume(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    args: &ResumeArgs,
+) -> Result<ExitCode, CliError> {
     let run = keiko.run_id(&args.run).await?;
     let remembering = Arc::new(remembering(keiko)?);
     let models: Arc<dyn ChatModel> = remembering.clone();
-    let state = keiko.driver(models.clone(), DriveOptions::default())?.fold(run).await.map_err(|error| error.fault())?;
+    let state = keiko
+        .driver(models.clone(), DriveOptions::default())?
+        .fold(run)
+        .await
+        .map_err(|error| error.fault())?;
     if state.ended.is_some() {
         if let Some(pruned) = crate::holdings::pruned(&keiko.home, run) {
             return Err(pruned.fault().into());
         }
         return Err(DriveError::HasEnded(run).fault().into());
     }
-    let models = match (&args.script, state.start.as_deref().map(super::demo::script_of)) {
+    let models = match (
+        &args.script,
+        state.start.as_deref().map(super::demo::script_of),
+    ) {
         (Some(script), _) => Arc::new(Scripted::open(script)?),
         (None, Some(Some(script))) => script?,
         _ => models,
@@ -148,26 +188,69 @@ pub(crate) async fn resume(context: &Context<'_>, keiko: &Keiko, args: &ResumeAr
         return Err(live(run, live_for.unwrap_or_default()).into());
     }
     if let Some((first, more)) = args.words.split_first() {
-        let message = InboxMessage::Words { by: operator(), text: goal::words(first, more)?.into() };
-        inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now()).await.map_err(|error| error.fault())?;
+        let message = InboxMessage::Words {
+            by: operator(),
+            text: goal::words(first, more)?.into(),
+        };
+        inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now())
+            .await
+            .map_err(|error| error.fault())?;
     }
     if let Some(for_ms) = live_for {
         return Ok(was_told(context, run, for_ms));
     }
-    let current = state.start.as_ref().map_or_else(RunLimits::default, |start| start.limits);
-    let known = state.start.as_ref().and_then(|start| start.model.as_ref()).map_or(current.window, |model| remembering.known(model));
-    let limits = goal::limits(&args.limits, RunLimits { window: known, ..current })?;
+    let current = state
+        .start
+        .as_ref()
+        .map_or_else(RunLimits::default, |start| start.limits);
+    let known = state
+        .start
+        .as_ref()
+        .and_then(|start| start.model.as_ref())
+        .map_or(current.window, |model| remembering.known(model));
+    let limits = goal::limits(
+        &args.limits,
+        RunLimits {
+            window: known,
+            ..current
+        },
+    )?;
     let limits = (goal::sets_limits(&args.limits) || known != current.window).then_some(limits);
-    let native = state.start.as_ref().is_some_and(|start| is_native(start.agent.as_str()));
-    let before = state.start.as_ref().and_then(|start| start.install.as_ref());
+    let native = state
+        .start
+        .as_ref()
+        .is_some_and(|start| is_native(start.agent.as_str()));
+    let before = state
+        .start
+        .as_ref()
+        .and_then(|start| start.install.as_ref());
     let source = state.start.as_ref().and_then(|start| start.source.as_ref());
     // What this run was told when it began counts until it is told something else.
     let keeps = before.is_some() && args.install.install.is_none();
-    let install = if keeps { None } else { installing::word(keiko, &args.install, source) };
-    let manner = Manner { jsonl: args.jsonl, native, source: source.cloned(), ..Manner::default() };
-    drive_with(context, keiko, models, Order::Resume { run, by: operator(), terms: RunTerms { limits, install } }, manner)
-        .await
-        .map(ExitCode::from)
+    let install = if keeps {
+        None
+    } else {
+        installing::word(keiko, &args.install, source)
+    };
+    let manner = Manner {
+        jsonl: args.jsonl,
+        native,
+        source: source.cloned(),
+        ..Manner::default()
+    };
+    drive_with(
+        context,
+        keiko,
+        models,
+        Order::Resume {
+            run,
+            by: operator(),
+            terms: RunTerms { limits, install },
+        },
+        manner,
+    )
+    .await
+    .map(ExitCode::from)
 }
 
 /// A lease of a process that may be gone is waited for, if it takes no longer than this.
@@ -175,10 +258,23 @@ const SHORT_MS: u64 = 5_000;
 
 /// For how many more milliseconds another process holds a run; `None` when nobody does. A lease that is about to run out
 /// is waited for: either it is renewed, and somebody lives, or it is over.
-async fn wait_if_short(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<Option<u64>, CliError> {
+async fn wait_if_short(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    run: RunId,
+) -> Result<Option<u64>, CliError> {
     let stream = StreamId::run(run);
-    let holder = || async { keiko.journal.holder(&stream).await.map(|held| held.map(|(_, ms)| ms)).map_err(read_fault) };
-    let Some(mut left) = holder().await? else { return Ok(None) };
+    let holder = || async {
+        keiko
+            .journal
+            .holder(&stream)
+            .await
+            .map(|held| held.map(|(_, ms)| ms))
+            .map_err(read_fault)
+    };
+    let Some(mut left) = holder().await? else {
+        return Ok(None);
+    };
     if left > SHORT_MS {
         return Ok(Some(left));
     }
@@ -201,14 +297,17 @@ async fn wait_if_short(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Resu
 /// Another process drives it, or did, not long ago.
 fn live(run: RunId, for_ms: u64) -> Fault {
     let seconds = for_ms.div_ceil(1000);
-    Fault::new(Code(6002), format!("run {run} is live in another process"))
-        .hint(format!("follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"))
+    Fault::new(Code(6002), format!("run {run} is live in another process")).hint(format!(
+        "follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"
+    ))
 }
 
 /// The words are in the inbox of a run that somebody else drives: that is all that was asked for.
 fn was_told(context: &Context<'_>, run: RunId, for_ms: u64) -> ExitCode {
     if context.output.json() {
-        context.output.data(&serde_json::json!({"run": run, "live": true, "told": true}).to_string());
+        context
+            .output
+            .data(&serde_json::json!({"run": run, "live": true, "told": true}).to_string());
         return ExitCode::SUCCESS;
     }
     let seconds = for_ms.div_ceil(1000);
@@ -233,7 +332,18 @@ pub(crate) async fn drive(
     order: Order<RunState>,
     jsonl: bool,
 ) -> Result<ExitCode, CliError> {
-    drive_with(context, keiko, models, order, Manner { jsonl, ..Manner::default() }).await.map(ExitCode::from)
+    drive_with(
+        context,
+        keiko,
+        models,
+        order,
+        Manner {
+            jsonl,
+            ..Manner::default()
+        },
+    )
+    .await
+    .map(ExitCode::from)
 }
 
 /// Makes somebody who watches beside the view, and may show lines there.
@@ -269,8 +379,12 @@ impl Watch for Both {
 
 /// How long a run waits after its process died. Tests that end processes shorten it with `KEIKO_LEASE_MS`.
 fn lease() -> Duration {
-    let said = std::env::var("KEIKO_LEASE_MS").ok().and_then(|text| text.parse().ok());
-    said.map_or(DriveOptions::default().lease, |ms: u64| Duration::from_millis(ms.clamp(200, 60_000)))
+    let said = std::env::var("KEIKO_LEASE_MS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    said.map_or(DriveOptions::default().lease, |ms: u64| {
+        Duration::from_millis(ms.clamp(200, 60_000))
+    })
 }
 
 /// As [`drive`], with a manner.
@@ -282,19 +396,38 @@ pub(crate) async fn drive_with(
     manner: Manner,
 ) -> Result<Exit, CliError> {
     let (run, native, source) = match &order {
-        Order::Start(start) => (start.run, is_native(start.agent.as_str()), start.source.clone()),
+        Order::Start(start) => (
+            start.run,
+            is_native(start.agent.as_str()),
+            start.source.clone(),
+        ),
         Order::Resume { run, .. } => (*run, manner.native, manner.source),
     };
     let jsonl = manner.jsonl;
     let attended = context.attended && !jsonl;
-    let driver = keiko.driver(models, DriveOptions { attended: attended || manner.answers, lease: lease(), ..DriveOptions::default() })?;
+    let driver = keiko.driver(
+        models,
+        DriveOptions {
+            attended: attended || manner.answers,
+            lease: lease(),
+            ..DriveOptions::default()
+        },
+    )?;
     let stop = Cancel::new();
     let output = *context.output;
     let (mut watch, say, screen): (Arc<dyn Watch>, live::Say, _) = if attended {
-        let screen = live::Screen::start(output, keiko.journal.clone(), subject(keiko, run, native, source));
+        let screen = live::Screen::start(
+            output,
+            keiko.journal.clone(),
+            subject(keiko, run, native, source),
+        );
         (screen.watch(), screen.say(), Some(screen))
     } else {
-        (Arc::new(Plain::new(output, run, jsonl, native)), Arc::new(move |text: &str| output.say(text)), None)
+        (
+            Arc::new(Plain::new(output, run, jsonl, native)),
+            Arc::new(move |text: &str| output.say(text)),
+            None,
+        )
     };
     if let Some(companion) = manner.companion {
         watch = Arc::new(Both(watch, companion(say)));
@@ -315,7 +448,12 @@ pub(crate) async fn drive_with(
         Rest::Waiting(waiting) => {
             let driver_state = driver.fold(run).await.map_err(|error| error.fault())?;
             let changes = asked_changes(&Changes::of(keiko), &driver_state).await;
-            result::show_waiting(context.output, (run, &waiting, &driver_state), &changes, jsonl);
+            result::show_waiting(
+                context.output,
+                (run, &waiting, &driver_state),
+                &changes,
+                jsonl,
+            );
             Ok(waiting_code(&waiting))
         }
     }
@@ -332,7 +470,13 @@ fn subject(keiko: &Keiko, run: RunId, native: bool, source: Option<Source>) -> l
         Some(Source::Folder { path, .. }) => Some((Memory::below(&keiko.home.data), path)),
         _ => None,
     };
-    live::Subject { run, by: operator(), native, look: Some(look), memory }
+    live::Subject {
+        run,
+        by: operator(),
+        native,
+        look: Some(look),
+        memory,
+    }
 }
 
 /// The changes that the open questions of a run are about.
@@ -356,13 +500,19 @@ fn driven(error: &DriveError) -> Fault {
 
 /// The first signal asks the run to stop at once and keeps what was got; the second ends the process.
 async fn stop_on_signal(journal: Arc<keiko_store::SqliteJournal>, run: RunId, stop: Cancel) {
-    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+    let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    else {
+        return;
+    };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = term.recv() => {}
     }
     let message = InboxMessage::Stop { by: operator() };
-    if inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await.is_err() {
+    if inbox::say(journal.as_ref(), run, &message, SystemClock.now())
+        .await
+        .is_err()
+    {
         stop.cancel();
     }
     tokio::select! {
@@ -384,7 +534,10 @@ pub(crate) fn end_code(status: EndStatus) -> Exit {
 
 fn waiting_code(waiting: &Suspension) -> Exit {
     match waiting {
-        Suspension::Approval { .. } | Suspension::Question { .. } | Suspension::Unknown { .. } | Suspension::Child { .. } => Exit::Waiting,
+        Suspension::Approval { .. }
+        | Suspension::Question { .. }
+        | Suspension::Unknown { .. }
+        | Suspension::Child { .. } => Exit::Waiting,
         Suspension::Unavailable { fault } => exit_of(&fault.code),
         Suspension::Limit { fault } if fault.code == "KEI-6102" => Exit::TimeOut,
         Suspension::Limit { .. } => Exit::Failed,

@@ -13,9 +13,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    args: &UpArgs,
+) -> Result<ExitCode, CliError> {
     let around = || goal::project(keiko.home.user.as_deref()).filter(|dir| !is_own(dir));
-    let found = args.workspace.clone().or_else(|| if args.sample { None } else { around() });
+    let found = args
+        .workspace
+        .clone()
+        .or_else(|| if args.sample { None } else { around() });
     let dir = match &found {
         Some(dir) => dir.clone(),
         None => sample(&keiko.home.data)?,
@@ -28,12 +35,23 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
         ));
     } else if args.workspace.is_none() {
         let (examining, sample) = (
-            context.output.t("Examining the project around you", "Untersucht wird das Projekt, in dem Sie stehen"),
-            context.output.t("The sample instead: keiko up --sample", "Stattdessen das Beispiel: keiko up --sample"),
+            context.output.t(
+                "Examining the project around you",
+                "Untersucht wird das Projekt, in dem Sie stehen",
+            ),
+            context.output.t(
+                "The sample instead: keiko up --sample",
+                "Stattdessen das Beispiel: keiko up --sample",
+            ),
         );
-        context.output.say(&format!("{examining}: {}. {sample}", dir.display()));
+        context
+            .output
+            .say(&format!("{examining}: {}. {sample}", dir.display()));
     }
-    let name = |text: &str| text.parse().map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()));
+    let name = |text: &str| {
+        text.parse()
+            .map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()))
+    };
     let goal = context.output.t(
         "Examine this repository: tests, linters, suspects, repairs.",
         "Dieses Repository untersuchen: Tests, Linter, verdächtige Zeilen, Reparaturen.",
@@ -44,10 +62,22 @@ pub(crate) async fn run(context: &Context<'_>, keiko: &Keiko, args: &UpArgs) -> 
         limits: keiko.config.run.limits()?,
         approval: keiko.config.run.approval,
         language: keiko.config.language(),
-        ..StartRun::new(RunId::from_bytes(random()?), super::operator(), goal, name("repo-doctor")?)
+        ..StartRun::new(
+            RunId::from_bytes(random()?),
+            super::operator(),
+            goal,
+            name("repo-doctor")?,
+        )
     };
     let models = Arc::new(keiko.config.models()?);
-    let code = run::drive(context, keiko, models, Order::Start(Box::new(start)), args.jsonl).await?;
+    let code = run::drive(
+        context,
+        keiko,
+        models,
+        Order::Start(Box::new(start)),
+        args.jsonl,
+    )
+    .await?;
     // What to try next is advice: a model that is set up badly must not make a good run look failed.
     if code == ExitCode::SUCCESS
         && let Err(error) = what_next(context, keiko).await
@@ -64,7 +94,11 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
     say("");
     match found {
         Some(model) => {
-            say(&tr!(context.output, "A model is there: {model}. Try:", "Ein Modell ist da: {model}. Versuchen Sie:"));
+            say(&tr!(
+                context.output,
+                "A model is there: {model}. Try:",
+                "Ein Modell ist da: {model}. Versuchen Sie:"
+            ));
             say(t(
                 "  keiko run \"Fix the failing tests and add a test for leap years\" --workspace DIR --budget 0.50",
                 "  keiko run \"Repariere die roten Tests und ergänze einen Test für Schaltjahre\" --workspace ORDNER --budget 0.50",
@@ -84,11 +118,19 @@ async fn what_next(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError>
                     context.output.told(&hint)
                 )),
                 None if told_before(&keiko.home.data) => {
-                    say(t("How to configure one: keiko models list", "So richten Sie eines ein: keiko models list"));
+                    say(t(
+                        "How to configure one: keiko models list",
+                        "So richten Sie eines ein: keiko models list",
+                    ));
                 }
                 None => {
-                    say(t("Three ways to configure one:", "Drei Wege, eines einzurichten:"));
-                    super::models::three_ways().iter().for_each(|way| say(&format!("  {}", context.output.told(way))));
+                    say(t(
+                        "Three ways to configure one:",
+                        "Drei Wege, eines einzurichten:",
+                    ));
+                    super::models::three_ways()
+                        .iter()
+                        .for_each(|way| say(&format!("  {}", context.output.told(way))));
                 }
             }
         }
@@ -111,8 +153,11 @@ fn told_before(data: &Path) -> bool {
 
 /// Keiko's own sources: who builds Keiko there wants to see it at work, and its tests take long.
 fn is_own(dir: &Path) -> bool {
-    let manifest = keiko_workspace::workspace::read_small(&dir.join("crates/keiko/Cargo.toml")).unwrap_or_default();
-    manifest.lines().any(|line| line.trim() == "name = \"keiko\"")
+    let manifest = keiko_workspace::workspace::read_small(&dir.join("crates/keiko/Cargo.toml"))
+        .unwrap_or_default();
+    manifest
+        .lines()
+        .any(|line| line.trim() == "name = \"keiko\"")
 }
 
 /// Unpacks the sample with its history, once.
@@ -130,7 +175,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_own(dir.path()));
         std::fs::create_dir_all(dir.path().join("crates/keiko")).unwrap();
-        std::fs::write(dir.path().join("crates/keiko/Cargo.toml"), "[package]\nname = \"keiko-client\"\n").unwrap();
+        std::fs::write(
+            dir.path().join("crates/keiko/Cargo.toml"),
+            "[package]\nname = \"keiko-client\"\n",
+        )
+        .unwrap();
         assert!(!is_own(dir.path()));
     }
 }

@@ -11,7 +11,9 @@ pub(crate) fn run(output: &Output) -> Result<ExitCode, CliError> {
         let events = keiko_contracts::upcast::NEWEST;
         output.data(&serde_json::json!({"version": version, "commit": commit, "profile": profile, "events": events}).to_string());
     } else {
-        output.data(&format!("keiko {version} (commit {commit}, profile {profile})"));
+        output.data(&format!(
+            "keiko {version} (commit {commit}, profile {profile})"
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

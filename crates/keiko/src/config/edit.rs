@@ -26,10 +26,14 @@ pub(crate) fn set(file: &Path, key: &KeyPath, text: &str) -> Result<toml::Value,
     let (_, problems) = super::read_text(&target, &new, &super::shape());
     if let Some(problem) = problems.into_iter().next() {
         let hint = "mend the file first: keiko config validate".to_owned();
-        let hint = problem.hint.clone().map_or(hint, |old| format!("{old}; then: keiko config validate"));
+        let hint = problem
+            .hint
+            .clone()
+            .map_or(hint, |old| format!("{old}; then: keiko config validate"));
         return Err(problem.hint(hint));
     }
-    let config: super::RawConfig = toml::from_str(&new).map_err(|error| Fault::new(Code(1303), error.message().to_owned()))?;
+    let config: super::RawConfig =
+        toml::from_str(&new).map_err(|error| Fault::new(Code(1303), error.message().to_owned()))?;
     let models = keiko_models::Models::new(&config.models, std::sync::Arc::new(|_| None))?;
     if let (true, Some(name)) = (model::is_named_by(key), value.as_str()) {
         model::check(&models, key, name)?;
@@ -41,10 +45,24 @@ pub(crate) fn set(file: &Path, key: &KeyPath, text: &str) -> Result<toml::Value,
 /// The value that a text means for a key.
 fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
     let shape = super::shape();
-    let Some(field) = shape.find(key) else { return Err(layer::unknown(key, shape.suggest(key).as_ref(), &shape.names())) };
-    let Field { shape: Shape::Value(kinds), .. } = field else {
+    let Some(field) = shape.find(key) else {
+        return Err(layer::unknown(
+            key,
+            shape.suggest(key).as_ref(),
+            &shape.names(),
+        ));
+    };
+    let Field {
+        shape: Shape::Value(kinds),
+        ..
+    } = field
+    else {
         let names = field.names();
-        let hint = if names.is_empty() { format!("name one: {key}.NAME") } else { format!("it has: {}", names.join(", ")) };
+        let hint = if names.is_empty() {
+            format!("name one: {key}.NAME")
+        } else {
+            format!("it has: {}", names.join(", "))
+        };
         return Err(Fault::new(Code(1302), format!("{key} is a section, not a value")).hint(hint));
     };
     if redact(text) != text || (key.last() == "key_env" && !is_variable(text)) {
@@ -52,24 +70,43 @@ fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
             "key_env" => format!("put the key into a variable, and name the variable here: keiko config set {key} MY_API_KEY"),
             _ => "put the key into a variable or a file that only you can read, and name it with key_env or key_file".into(),
         };
-        return Err(Fault::new(Code(1306), format!("the value for {key} looks like a secret, or is not a name")).hint(hint));
+        return Err(Fault::new(
+            Code(1306),
+            format!("the value for {key} looks like a secret, or is not a name"),
+        )
+        .hint(hint));
     }
     let value = kinds.read(text);
-    kinds.check(&value).map_err(|(message, hint)| Fault::new(Code(1303), format!("{key}: {message}")).hint(hint))?;
+    kinds.check(&value).map_err(|(message, hint)| {
+        Fault::new(Code(1303), format!("{key}: {message}")).hint(hint)
+    })?;
     Ok(value)
 }
 
 fn is_variable(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    !text.is_empty()
+        && text.len() <= 64
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// The text with the key set.
 fn changed(old: &str, key: &KeyPath, value: &toml::Value, path: &Path) -> Result<String, Fault> {
-    let mut document: toml_edit::DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| {
-        let message: String = redact(error.message()).lines().next().unwrap_or_default().to_owned();
-        Fault::new(Code(1301), format!("the file is not understood: {message}")).at(path.display()).hint("keiko config validate")
-    })?;
-    let Some((last, sections)) = key.parts().split_last() else { return Ok(old.to_owned()) };
+    let mut document: toml_edit::DocumentMut =
+        old.parse().map_err(|error: toml_edit::TomlError| {
+            let message: String = redact(error.message())
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            Fault::new(Code(1301), format!("the file is not understood: {message}"))
+                .at(path.display())
+                .hint("keiko config validate")
+        })?;
+    let Some((last, sections)) = key.parts().split_last() else {
+        return Ok(old.to_owned());
+    };
     let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
     for section in sections {
         let item = table.entry(section).or_insert_with(|| {
@@ -79,7 +116,12 @@ fn changed(old: &str, key: &KeyPath, value: &toml::Value, path: &Path) -> Result
             toml_edit::Item::Table(table)
         });
         table = item.as_table_like_mut().ok_or_else(|| {
-            Fault::new(Code(1303), format!("{section} is not a section in this file")).at(path.display()).hint("keiko config validate")
+            Fault::new(
+                Code(1303),
+                format!("{section} is not a section in this file"),
+            )
+            .at(path.display())
+            .hint("keiko config validate")
         })?;
     }
     let mut new: toml_edit::Value = match value {
@@ -130,19 +172,29 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, Fault> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let dir: PathBuf = path.parent().unwrap_or(Path::new(".")).to_owned();
     private_dir(&dir)?;
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map(|()| true).map_err(|error| not_written(path, &error))
-        }
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(mut file) => file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map(|()| true)
+            .map_err(|error| not_written(path, &error)),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(not_written(path, &error)),
     }
 }
 
 fn not_written(path: &Path, error: &std::io::Error) -> Fault {
-    Fault::new(Code(1308), format!("the configuration cannot be written: {error}"))
-        .at(path.display())
-        .hint(format!("ls -ld {}", path.display()))
+    Fault::new(
+        Code(1308),
+        format!("the configuration cannot be written: {error}"),
+    )
+    .at(path.display())
+    .hint(format!("ls -ld {}", path.display()))
 }
 
 #[cfg(test)]
@@ -159,16 +211,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("new/config.toml");
         set(&file, &key("run.max_steps"), "7").unwrap();
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         std::fs::write(&file, "# mine\n[run] # here\nmax_steps = 7 # few\n").unwrap();
         set(&file, &key("run.max_steps"), "8").unwrap();
         set(&file, &key("models.prices.\"a/b\".price"), "0").unwrap();
         set(&file, &key("run.budget"), "0.50").unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
-        assert!(text.starts_with("# mine\n[run] # here\nmax_steps = 8 # few\nbudget = \"0.50\"\n"), "{text}");
-        assert!(text.contains("[models.prices.\"a/b\"]\nprice = 0\n"), "{text}");
+        assert!(
+            text.starts_with("# mine\n[run] # here\nmax_steps = 8 # few\nbudget = \"0.50\"\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("[models.prices.\"a/b\"]\nprice = 0\n"),
+            "{text}"
+        );
         std::fs::write(&file, super::super::config_file()).unwrap();
-        set(&file, &key("models.vendors.custom.base_url"), "http://127.0.0.1:1/v1").unwrap();
+        set(
+            &file,
+            &key("models.vendors.custom.base_url"),
+            "http://127.0.0.1:1/v1",
+        )
+        .unwrap();
         set(&file, &key("language"), "de").unwrap();
     }
 
@@ -186,17 +252,31 @@ mod tests {
             ("models.vendors.mine.base_url", "ftp://x", "KEI-4004"),
             ("run.model", "foo", "KEI-4001"),
             ("models.profiles.fast", "antropic/claude", "KEI-4001"),
-            ("run.model", "sk-ant-a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1", "KEI-1306"),
+            (
+                "run.model",
+                "sk-ant-a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1",
+                "KEI-1306",
+            ),
         ];
         for (name, text, code) in cases {
             let fault = set(&file, &key(name), text).unwrap_err();
             assert_eq!(fault.code, code, "{name}: {fault:?}");
-            assert!(!format!("{fault:?}").contains("hunter2") && !format!("{fault:?}").contains("a1a1a1"), "{fault:?}");
+            assert!(
+                !format!("{fault:?}").contains("hunter2")
+                    && !format!("{fault:?}").contains("a1a1a1"),
+                "{fault:?}"
+            );
             assert!(!file.exists(), "{name}");
         }
         std::fs::write(&file, "[run]\nmax_stpes = 1\n").unwrap();
-        assert_eq!(set(&file, &key("run.max_steps"), "4").unwrap_err().code, "KEI-1302");
-        assert_eq!(std::fs::read_to_string(&file).unwrap(), "[run]\nmax_stpes = 1\n");
+        assert_eq!(
+            set(&file, &key("run.max_steps"), "4").unwrap_err().code,
+            "KEI-1302"
+        );
+        assert_eq!(
+            std::fs::read_to_string(&file).unwrap(),
+            "[run]\nmax_stpes = 1\n"
+        );
     }
 
     #[test]
@@ -207,7 +287,10 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         set(&link, &key("language"), "de").unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
-        assert_eq!(std::fs::read_to_string(&real).unwrap(), "language = \"de\"\n");
+        assert_eq!(
+            std::fs::read_to_string(&real).unwrap(),
+            "language = \"de\"\n"
+        );
         assert!(!write_new(&link, "x").unwrap());
         assert!(write_new(&dir.path().join("other/file"), "x").unwrap());
     }

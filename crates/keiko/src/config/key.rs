@@ -22,7 +22,14 @@ impl KeyPath {
         if text.len() > 512 {
             return Err(bad("it is too long".into()));
         }
-        let parts = toml_edit::Key::parse(text).map_err(|error| bad(error.to_string().lines().last().unwrap_or_default().to_owned()))?;
+        let parts = toml_edit::Key::parse(text).map_err(|error| {
+            bad(error
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .to_owned())
+        })?;
         Ok(KeyPath::new(parts.iter().map(toml_edit::Key::get)))
     }
 
@@ -38,7 +45,12 @@ impl KeyPath {
 
     /// The section it stands in; the file itself for a top-level key.
     pub(crate) fn parent(&self) -> KeyPath {
-        KeyPath(self.0.split_last().map(|(_, front)| front.to_vec()).unwrap_or_default())
+        KeyPath(
+            self.0
+                .split_last()
+                .map(|(_, front)| front.to_vec())
+                .unwrap_or_default(),
+        )
     }
 
     pub(crate) fn last(&self) -> &str {
@@ -53,12 +65,19 @@ impl KeyPath {
     /// The variable that sets it, if one can: names of variables have no capitals to tell apart and no signs.
     pub(crate) fn variable(&self) -> Option<String> {
         let fits = |part: &String| {
-            part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') && !part.contains("__") && !part.is_empty()
+            part.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+                && !part.contains("__")
+                && !part.is_empty()
         };
         if !self.0.iter().all(fits) {
             return None;
         }
-        let parts: Vec<String> = self.0.iter().map(|part| part.to_ascii_uppercase()).collect();
+        let parts: Vec<String> = self
+            .0
+            .iter()
+            .map(|part| part.to_ascii_uppercase())
+            .collect();
         Some(format!("KEIKO_{}", parts.join("__")))
     }
 }
@@ -69,9 +88,16 @@ impl fmt::Display for KeyPath {
             if i > 0 {
                 f.write_str(".")?;
             }
-            let bare = !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            let bare = !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             // JSON's quotes are TOML's, too, and keep control characters away from the terminal.
-            if bare { f.write_str(part)? } else { f.write_str(&serde_json::to_string(part).map_err(|_| fmt::Error)?)? }
+            if bare {
+                f.write_str(part)?
+            } else {
+                f.write_str(&serde_json::to_string(part).map_err(|_| fmt::Error)?)?
+            }
         }
         Ok(())
     }
@@ -83,12 +109,30 @@ mod tests {
 
     #[test]
     fn shown_and_read_back() {
-        for text in ["language", "run.max_steps", "models.prices.\"openai/gpt-4o\".price"] {
+        for text in [
+            "language",
+            "run.max_steps",
+            "models.prices.\"openai/gpt-4o\".price",
+        ] {
             assert_eq!(KeyPath::parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(KeyPath::parse("run.max_steps").unwrap().variable().as_deref(), Some("KEIKO_RUN__MAX_STEPS"));
-        assert_eq!(KeyPath::parse("models.prices.\"a/b\".price").unwrap().variable(), None);
-        assert_eq!(KeyPath::new(["a\u{1b}[31m\nb"]).to_string(), r#""a\u001b[31m\nb""#);
+        assert_eq!(
+            KeyPath::parse("run.max_steps")
+                .unwrap()
+                .variable()
+                .as_deref(),
+            Some("KEIKO_RUN__MAX_STEPS")
+        );
+        assert_eq!(
+            KeyPath::parse("models.prices.\"a/b\".price")
+                .unwrap()
+                .variable(),
+            None
+        );
+        assert_eq!(
+            KeyPath::new(["a\u{1b}[31m\nb"]).to_string(),
+            r#""a\u001b[31m\nb""#
+        );
         for bad in ["", "run.", "a b", "\"open", &"x".repeat(600)] {
             assert_eq!(KeyPath::parse(bad).unwrap_err().code, "KEI-1302", "{bad}");
         }

@@ -90,7 +90,10 @@ pub(crate) struct RetentionConfig {
 
 impl Default for RetentionConfig {
     fn default() -> Self {
-        RetentionConfig { older_than: Age::DEFAULT, keep: None }
+        RetentionConfig {
+            older_than: Age::DEFAULT,
+            keep: None,
+        }
     }
 }
 
@@ -102,7 +105,10 @@ impl Default for SandboxConfig {
 
 impl From<raw::RawSandbox> for SandboxConfig {
     fn from(raw: raw::RawSandbox) -> Self {
-        SandboxConfig { registries: words(raw.registries.as_deref().unwrap_or_default()), workspace_mib: raw.workspace_mib }
+        SandboxConfig {
+            registries: words(raw.registries.as_deref().unwrap_or_default()),
+            workspace_mib: raw.workspace_mib,
+        }
     }
 }
 
@@ -130,7 +136,8 @@ impl Config {
     /// # Errors
     /// When a base URL or a price is none, with the line where it stands.
     pub(crate) fn models(&self) -> Result<Models, Fault> {
-        Models::new(&self.models, keiko_models::key::process_env()).map_err(|fault| located(&self.stack, fault))
+        Models::new(&self.models, keiko_models::key::process_env())
+            .map_err(|fault| located(&self.stack, fault))
     }
 
     /// Checks every name of a model.
@@ -139,9 +146,17 @@ impl Config {
     /// The first that names none, with the place where it stands.
     pub(crate) fn check_names(&self) -> Result<(), Fault> {
         let models = self.models()?;
-        for key in self.stack.keys(&KeyPath::default()).into_iter().filter(model::is_named_by) {
+        for key in self
+            .stack
+            .keys(&KeyPath::default())
+            .into_iter()
+            .filter(model::is_named_by)
+        {
             let origin = self.stack.get(&key);
-            if let Some(name) = origin.as_ref().and_then(|origin| origin.leaf.value.as_str()) {
+            if let Some(name) = origin
+                .as_ref()
+                .and_then(|origin| origin.leaf.value.as_str())
+            {
                 model::check(&models, &key, name).map_err(|fault| located(&self.stack, fault))?;
             }
         }
@@ -170,13 +185,25 @@ impl Config {
 /// The language of the environment: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
 pub(crate) fn language_of_environment() -> Spoken {
     let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set).map_or(Spoken::English, |locale| Spoken::of(&locale))
+    ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(set)
+        .map_or(Spoken::English, |locale| Spoken::of(&locale))
 }
 
 /// Adds the line to a fault that only knows the key.
 fn located(stack: &Stack, fault: Fault) -> Fault {
-    let Some(key) = fault.place.as_deref().and_then(|place| KeyPath::parse(place).ok()) else { return fault };
-    let origin = stack.keys(&key).into_iter().find_map(|key| Some(stack.get(&key)?.leaf.place.clone()));
+    let Some(key) = fault
+        .place
+        .as_deref()
+        .and_then(|place| KeyPath::parse(place).ok())
+    else {
+        return fault;
+    };
+    let origin = stack
+        .keys(&key)
+        .into_iter()
+        .find_map(|key| Some(stack.get(&key)?.leaf.place.clone()));
     match origin {
         Some(place) => fault.at(format!("{place} ({key})")),
         None => fault,
@@ -195,8 +222,15 @@ pub(crate) struct Places {
 impl Places {
     /// The usual ones.
     pub(crate) fn of(home: &Home) -> Places {
-        let project = std::env::current_dir().ok().and_then(|dir| project_file(&dir));
-        Places { system: SYSTEM.into(), user: home.config.clone(), project, variables: std::env::vars_os().collect() }
+        let project = std::env::current_dir()
+            .ok()
+            .and_then(|dir| project_file(&dir));
+        Places {
+            system: SYSTEM.into(),
+            user: home.config.clone(),
+            project,
+            variables: std::env::vars_os().collect(),
+        }
     }
 }
 
@@ -205,7 +239,9 @@ fn project_file(dir: &Path) -> Option<PathBuf> {
     let is_root = |dir: &Path| dir.join(".git").symlink_metadata().is_ok();
     let root = dir.ancestors().find(|dir| is_root(dir)).unwrap_or(dir);
     let inside = dir.ancestors().take_while(|dir| dir.starts_with(root));
-    inside.map(|dir| dir.join("keiko.toml")).find(|file| file.symlink_metadata().is_ok())
+    inside
+        .map(|dir| dir.join("keiko.toml"))
+        .find(|file| file.symlink_metadata().is_ok())
 }
 
 /// A file that was looked at.
@@ -235,7 +271,8 @@ pub(crate) fn shape() -> Field {
 
 /// The JSON Schema of `config.toml`, for editors.
 pub(crate) fn schema() -> Result<String, Fault> {
-    serde_json::to_string_pretty(&schemars::schema_for!(RawConfig)).map_err(|error| Fault::new(Code(9008), error.to_string()))
+    serde_json::to_string_pretty(&schemars::schema_for!(RawConfig))
+        .map_err(|error| Fault::new(Code(9008), error.to_string()))
 }
 
 impl Loaded {
@@ -245,7 +282,10 @@ impl Loaded {
         let mut loaded = Loaded::default();
         let mut layers = vec![defaults()];
         let user_file = places.user.join("config.toml");
-        let mut files = vec![(places.system.join("config.toml"), Kind::System), (user_file.clone(), Kind::User)];
+        let mut files = vec![
+            (places.system.join("config.toml"), Kind::System),
+            (user_file.clone(), Kind::User),
+        ];
         files.extend(places.project.clone().map(|file| (file, Kind::Project)));
         for (path, kind) in files {
             layers.extend(loaded.file(path, kind, &shape, &user_file));
@@ -258,7 +298,13 @@ impl Loaded {
         loaded
     }
 
-    fn file(&mut self, path: PathBuf, kind: Kind, shape: &Field, user_file: &Path) -> Option<Layer> {
+    fn file(
+        &mut self,
+        path: PathBuf,
+        kind: Kind,
+        shape: &Field,
+        user_file: &Path,
+    ) -> Option<Layer> {
         let (layer, problems) = match layer::read_file(&path, kind) {
             Ok(Some(text)) => {
                 let (leaves, mut problems) = read_text(&path, &text, shape);
@@ -272,7 +318,12 @@ impl Loaded {
             Err(fault) => (None, vec![fault]),
         };
         let there = layer.is_some() || !problems.is_empty();
-        self.files.push(FileState { path, kind, there, problems: problems.len() });
+        self.files.push(FileState {
+            path,
+            kind,
+            there,
+            problems: problems.len(),
+        });
         self.problems.extend(problems);
         layer
     }
@@ -285,7 +336,12 @@ impl Loaded {
                 Err(problems) => (None, problems),
             };
             let there = file.is_some() || !problems.is_empty();
-            self.files.push(FileState { path, kind, there, problems: problems.len() });
+            self.files.push(FileState {
+                path,
+                kind,
+                there,
+                problems: problems.len(),
+            });
             self.problems.extend(problems);
             file
         };
@@ -304,7 +360,11 @@ impl Loaded {
             let hint = first.hint.clone().unwrap_or_default();
             return Err(match more {
                 0 => first.clone(),
-                _ => first.clone().hint(format!("{hint} (and {more} more problems: keiko config validate)").trim().to_owned()),
+                _ => first.clone().hint(
+                    format!("{hint} (and {more} more problems: keiko config validate)")
+                        .trim()
+                        .to_owned(),
+                ),
             });
         }
         build(self.stack, self.policy)
@@ -313,7 +373,10 @@ impl Loaded {
 
 /// Reads a text as `config.toml`: the shape first, whose words are better, then the types.
 fn read_text(path: &Path, text: &str, shape: &Field) -> (BTreeMap<KeyPath, Leaf>, Vec<Fault>) {
-    let source = Source { path: path.to_owned(), text };
+    let source = Source {
+        path: path.to_owned(),
+        text,
+    };
     let (leaves, mut problems) = layer::read(&source, shape);
     if problems.is_empty()
         && let Err(error) = toml::from_str::<RawConfig>(text)
@@ -328,7 +391,10 @@ fn defaults() -> Layer {
     if let Ok(toml::Value::Table(table)) = toml::Value::try_from(RawConfig::default()) {
         flatten(&KeyPath::default(), table, &mut leaves);
     }
-    Layer { kind: Kind::Default, leaves }
+    Layer {
+        kind: Kind::Default,
+        leaves,
+    }
 }
 
 fn flatten(at: &KeyPath, table: toml::Table, leaves: &mut BTreeMap<KeyPath, Leaf>) {
@@ -337,7 +403,13 @@ fn flatten(at: &KeyPath, table: toml::Table, leaves: &mut BTreeMap<KeyPath, Leaf
         match value {
             toml::Value::Table(table) => flatten(&key, table, leaves),
             value => {
-                leaves.insert(key, Leaf { value, place: "default".into() });
+                leaves.insert(
+                    key,
+                    Leaf {
+                        value,
+                        place: "default".into(),
+                    },
+                );
             }
         }
     }
@@ -345,9 +417,9 @@ fn flatten(at: &KeyPath, table: toml::Table, leaves: &mut BTreeMap<KeyPath, Leaf
 
 fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
     let table = toml::Value::Table(stack.table(&KeyPath::default()));
-    let raw: RawConfig = table
-        .try_into()
-        .map_err(|error: toml::de::Error| Fault::new(Code(1303), error.message().to_owned()).hint("keiko config validate"))?;
+    let raw: RawConfig = table.try_into().map_err(|error: toml::de::Error| {
+        Fault::new(Code(1303), error.message().to_owned()).hint("keiko config validate")
+    })?;
     let limits = RunLimits {
         max_steps: raw.run.max_steps,
         budget: raw.run.budget.map(|money| money.0),
@@ -357,10 +429,22 @@ fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
         ..RunLimits::default()
     };
     Ok(Config {
-        run: RunConfig { model: raw.run.model, approval: raw.run.approval, install: raw.run.install, effort: raw.run.effort, limits },
-        log: LogConfig { level: raw.log.level.name().into(), json: raw.log.format == LogFormat::Json },
+        run: RunConfig {
+            model: raw.run.model,
+            approval: raw.run.approval,
+            install: raw.run.install,
+            effort: raw.run.effort,
+            limits,
+        },
+        log: LogConfig {
+            level: raw.log.level.name().into(),
+            json: raw.log.format == LogFormat::Json,
+        },
         sandbox: raw.sandbox.into(),
-        retention: RetentionConfig { older_than: raw.retention.older_than, keep: raw.retention.keep },
+        retention: RetentionConfig {
+            older_than: raw.retention.older_than,
+            keep: raw.retention.keep,
+        },
         policy,
         models: raw.models,
         language: raw.language,
@@ -370,7 +454,10 @@ fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
 
 /// The words of a list that is written as one text.
 fn words(text: &str) -> Vec<String> {
-    text.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    text.split([',', ' ', '\t', '\n'])
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -393,7 +480,10 @@ mod tests {
             system: dir.path().join("system"),
             user: dir.path().join("user"),
             project: project_file(&dir.path().join("repo/src")),
-            variables: variables.iter().map(|(n, v)| (n.into(), v.into())).collect(),
+            variables: variables
+                .iter()
+                .map(|(n, v)| (n.into(), v.into()))
+                .collect(),
         };
         Ground { dir, places }
     }
@@ -416,8 +506,14 @@ mod tests {
     fn layers_in_their_order() {
         let ground = ground(
             &[
-                ("system/config.toml", "run.max_steps = 50\nrun.max_seconds = 100\nlog.level = 'info'\n"),
-                ("user/config.toml", "language = 'de'\n[run]\nmax_steps = 40\nbudget = '0.50'\nmodel = 'a/b'\n"),
+                (
+                    "system/config.toml",
+                    "run.max_steps = 50\nrun.max_seconds = 100\nlog.level = 'info'\n",
+                ),
+                (
+                    "user/config.toml",
+                    "language = 'de'\n[run]\nmax_steps = 40\nbudget = '0.50'\nmodel = 'a/b'\n",
+                ),
                 ("repo/.git/HEAD", ""),
                 ("repo/keiko.toml", "[run]\nmax_steps = 30\nbudget = 5\n"),
                 ("repo/src/x", ""),
@@ -426,19 +522,43 @@ mod tests {
         );
         let config = Loaded::read(&ground.places).config().unwrap();
         let limits = config.run.limits().unwrap();
-        assert_eq!((limits.max_steps, limits.max_seconds, limits.budget), (30, 100, Some(Micros(500_000))));
-        assert_eq!((config.run.model.as_deref(), config.log.level.as_str(), config.language().code()), (Some("c/d"), "info", "de"));
+        assert_eq!(
+            (limits.max_steps, limits.max_seconds, limits.budget),
+            (30, 100, Some(Micros(500_000)))
+        );
+        assert_eq!(
+            (
+                config.run.model.as_deref(),
+                config.log.level.as_str(),
+                config.language().code()
+            ),
+            (Some("c/d"), "info", "de")
+        );
         assert_eq!(limits.context_tokens, RunLimits::default().context_tokens);
     }
 
     #[test]
     fn a_project_is_found_within_its_repository_only() {
-        let ground =
-            ground(&[("keiko.toml", ""), ("repo/.git/HEAD", ""), ("repo/src/x", ""), ("loose/sub/x", ""), ("loose/keiko.toml", "")], &[]);
-        assert_eq!(ground.places.project, None, "above the repository is not looked");
+        let ground = ground(
+            &[
+                ("keiko.toml", ""),
+                ("repo/.git/HEAD", ""),
+                ("repo/src/x", ""),
+                ("loose/sub/x", ""),
+                ("loose/keiko.toml", ""),
+            ],
+            &[],
+        );
+        assert_eq!(
+            ground.places.project, None,
+            "above the repository is not looked"
+        );
         let root = ground.dir.path();
         assert_eq!(project_file(&root.join("loose/sub")), None);
-        assert_eq!(project_file(&root.join("loose")), Some(root.join("loose/keiko.toml")));
+        assert_eq!(
+            project_file(&root.join("loose")),
+            Some(root.join("loose/keiko.toml"))
+        );
     }
 
     #[test]
@@ -453,7 +573,11 @@ mod tests {
             &[("KEIKO_RUN__MAX_STEPS", "0")],
         );
         let loaded = Loaded::read(&ground.places);
-        let codes: Vec<_> = loaded.problems.iter().map(|fault| fault.code.as_str()).collect();
+        let codes: Vec<_> = loaded
+            .problems
+            .iter()
+            .map(|fault| fault.code.as_str())
+            .collect();
         assert_eq!(codes, ["KEI-1302", "KEI-1305", "KEI-1303", "KEI-1302"]);
         assert_eq!(loaded.files.iter().filter(|file| file.there).count(), 3);
         let fault = loaded.config().unwrap_err();
@@ -462,9 +586,22 @@ mod tests {
 
     #[test]
     fn a_bad_address_is_told_with_its_line() {
-        let ground = ground(&[("user/config.toml", "[models.vendors.mine]\nbase_url = 'ftp://x'\n")], &[]);
-        let fault = Loaded::read(&ground.places).config().unwrap().models().unwrap_err();
-        assert!(fault.place.as_ref().unwrap().contains("user/config.toml:2"), "{fault:?}");
+        let ground = ground(
+            &[(
+                "user/config.toml",
+                "[models.vendors.mine]\nbase_url = 'ftp://x'\n",
+            )],
+            &[],
+        );
+        let fault = Loaded::read(&ground.places)
+            .config()
+            .unwrap()
+            .models()
+            .unwrap_err();
+        assert!(
+            fault.place.as_ref().unwrap().contains("user/config.toml:2"),
+            "{fault:?}"
+        );
     }
 
     #[test]
@@ -472,8 +609,17 @@ mod tests {
         let ground = ground(&[], &[]);
         let config = Loaded::read(&ground.places).config().unwrap();
         assert_eq!(config.run.limits().unwrap(), RunLimits::default());
-        assert_eq!((config.log.level.as_str(), config.log.json), ("error", false));
-        assert_eq!((config.sandbox.registries.len(), config.sandbox.workspace_mib), (0, 16_384));
+        assert_eq!(
+            (config.log.level.as_str(), config.log.json),
+            ("error", false)
+        );
+        assert_eq!(
+            (
+                config.sandbox.registries.len(),
+                config.sandbox.workspace_mib
+            ),
+            (0, 16_384)
+        );
         assert_eq!(config.policy, RiskPolicy::default());
     }
 
@@ -490,28 +636,82 @@ mod tests {
     #[test]
     fn how_long_things_are_kept_is_the_operators_to_say() {
         let text = "[retention]\nolder_than = '3d'\nkeep = '2GiB'\n";
-        let config = Loaded::read(&ground(&[("user/config.toml", text)], &[]).places).config().unwrap();
-        assert_eq!((config.retention.older_than.to_string().as_str(), config.retention.keep), ("3d", Some(Bytes(2 << 30))));
+        let config = Loaded::read(&ground(&[("user/config.toml", text)], &[]).places)
+            .config()
+            .unwrap();
+        assert_eq!(
+            (
+                config.retention.older_than.to_string().as_str(),
+                config.retention.keep
+            ),
+            ("3d", Some(Bytes(2 << 30)))
+        );
         let by_variable = ground(&[], &[("KEIKO_RETENTION__KEEP", "1M")]);
-        assert_eq!(Loaded::read(&by_variable.places).config().unwrap().retention.keep, Some(Bytes(1 << 20)));
-        let without = Loaded::read(&ground(&[], &[]).places).config().unwrap().retention;
+        assert_eq!(
+            Loaded::read(&by_variable.places)
+                .config()
+                .unwrap()
+                .retention
+                .keep,
+            Some(Bytes(1 << 20))
+        );
+        let without = Loaded::read(&ground(&[], &[]).places)
+            .config()
+            .unwrap()
+            .retention;
         assert_eq!((without.older_than, without.keep), (Age::DEFAULT, None));
         for bad in ["older_than = '14'", "older_than = 14", "keep = 'much'"] {
-            let fault = Loaded::read(&ground(&[("user/config.toml", &format!("[retention]\n{bad}\n"))], &[]).places).config().unwrap_err();
+            let fault = Loaded::read(
+                &ground(
+                    &[("user/config.toml", &format!("[retention]\n{bad}\n"))],
+                    &[],
+                )
+                .places,
+            )
+            .config()
+            .unwrap_err();
             assert_eq!(fault.code, "KEI-1303", "{bad}");
             assert!(fault.place.unwrap().contains("config.toml:2"), "{bad}");
         }
-        let of_a_project = ground(&[("repo/.git/HEAD", ""), ("repo/src/x", ""), ("repo/keiko.toml", text)], &[]);
-        assert_eq!(Loaded::read(&of_a_project.places).config().unwrap_err().code, "KEI-1305");
+        let of_a_project = ground(
+            &[
+                ("repo/.git/HEAD", ""),
+                ("repo/src/x", ""),
+                ("repo/keiko.toml", text),
+            ],
+            &[],
+        );
+        assert_eq!(
+            Loaded::read(&of_a_project.places)
+                .config()
+                .unwrap_err()
+                .code,
+            "KEI-1305"
+        );
     }
 
     #[test]
     fn hosts_for_installing_are_the_operators_to_name() {
         let text = "[sandbox]\nregistries = 'github.com, *.corp.example'\nworkspace_mib = 100\n";
-        let config = Loaded::read(&ground(&[("user/config.toml", text)], &[]).places).config().unwrap();
+        let config = Loaded::read(&ground(&[("user/config.toml", text)], &[]).places)
+            .config()
+            .unwrap();
         assert_eq!(config.sandbox.registries, ["github.com", "*.corp.example"]);
         assert_eq!(config.sandbox.workspace_mib, 100);
-        let of_a_project = ground(&[("repo/.git/HEAD", ""), ("repo/src/x", ""), ("repo/keiko.toml", text)], &[]);
-        assert_eq!(Loaded::read(&of_a_project.places).config().unwrap_err().code, "KEI-1305");
+        let of_a_project = ground(
+            &[
+                ("repo/.git/HEAD", ""),
+                ("repo/src/x", ""),
+                ("repo/keiko.toml", text),
+            ],
+            &[],
+        );
+        assert_eq!(
+            Loaded::read(&of_a_project.places)
+                .config()
+                .unwrap_err()
+                .code,
+            "KEI-1305"
+        );
     }
 }

@@ -31,19 +31,30 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Option<PolicyFile>, Vec<Fa
 }
 
 fn parse(path: &Path, text: &str) -> Result<PolicyFile, Vec<Fault>> {
-    let source = Source { path: path.to_owned(), text };
+    let source = Source {
+        path: path.to_owned(),
+        text,
+    };
     let (leaves, problems) = layer::read(&source, &shape());
     if !problems.is_empty() {
         return Err(problems);
     }
     let policy = toml::from_str(text).map_err(|error| vec![source.parse_fault(&error)])?;
-    Ok(PolicyFile { policy, sets_expiry: leaves.contains_key(&KeyPath::new(["approval_expires_hours"])) })
+    Ok(PolicyFile {
+        policy,
+        sets_expiry: leaves.contains_key(&KeyPath::new(["approval_expires_hours"])),
+    })
 }
 
 /// The user's policy over the system's, and the classes where the user's file would loosen what the system forbids.
-pub(crate) fn over(system: Option<PolicyFile>, user: Option<PolicyFile>) -> (RiskPolicy, Vec<ActionClass>) {
+pub(crate) fn over(
+    system: Option<PolicyFile>,
+    user: Option<PolicyFile>,
+) -> (RiskPolicy, Vec<ActionClass>) {
     let mut policy = system.map(|file| file.policy).unwrap_or_default();
-    let Some(user) = user else { return (policy, Vec::new()) };
+    let Some(user) = user else {
+        return (policy, Vec::new());
+    };
     let mut kept = Vec::new();
     for (class, level) in user.policy.classes {
         if policy.classes.get(&class) == Some(&Level::Forbid) && level < Level::Forbid {
@@ -64,7 +75,11 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Option<PolicyFile> {
-        Some(parse(Path::new("risk.toml"), text).map_err(|faults| format!("{faults:?}")).unwrap())
+        Some(
+            parse(Path::new("risk.toml"), text)
+                .map_err(|faults| format!("{faults:?}"))
+                .unwrap(),
+        )
     }
     fn faults(text: &str) -> Vec<Fault> {
         parse(Path::new("risk.toml"), text).err().unwrap()
@@ -72,12 +87,25 @@ mod tests {
 
     #[test]
     fn an_approval_that_expires_at_once_is_none() {
-        for text in ["approval_expires_hours = 0", "approval_expires_hours = 87601", "approval_expires_hours = -1"] {
+        for text in [
+            "approval_expires_hours = 0",
+            "approval_expires_hours = 87601",
+            "approval_expires_hours = -1",
+        ] {
             let fault = faults(text).remove(0);
             let place = fault.place.as_deref().unwrap_or_default();
-            assert!(fault.code == "KEI-1303" && place.starts_with("risk.toml:1:"), "{fault}");
+            assert!(
+                fault.code == "KEI-1303" && place.starts_with("risk.toml:1:"),
+                "{fault}"
+            );
         }
-        assert_eq!(file("approval_expires_hours = 1").unwrap().policy.approval_expires_hours, 1);
+        assert_eq!(
+            file("approval_expires_hours = 1")
+                .unwrap()
+                .policy
+                .approval_expires_hours,
+            1
+        );
     }
 
     proptest::proptest! {
@@ -95,22 +123,46 @@ mod tests {
         let user = "[classes]\ngit_push = \"run\"\nnetwork = \"alert\"\n[[commands]]\nstarts = [\"make\"]\nlevel = \"alert\"\n";
         let (policy, kept) = over(file(system), file(user));
         assert_eq!(kept, [ActionClass::GitPush]);
-        assert_eq!((policy.level(ActionClass::GitPush), policy.level(ActionClass::Network)), (Level::Forbid, Level::Alert));
-        assert_eq!((policy.commands.len(), policy.approval_expires_hours), (2, 24));
-        assert_eq!(over(file(system), file("approval_expires_hours = 2")).0.approval_expires_hours, 2);
+        assert_eq!(
+            (
+                policy.level(ActionClass::GitPush),
+                policy.level(ActionClass::Network)
+            ),
+            (Level::Forbid, Level::Alert)
+        );
+        assert_eq!(
+            (policy.commands.len(), policy.approval_expires_hours),
+            (2, 24)
+        );
+        assert_eq!(
+            over(file(system), file("approval_expires_hours = 2"))
+                .0
+                .approval_expires_hours,
+            2
+        );
         assert_eq!(over(None, None).0, RiskPolicy::default());
     }
 
     #[test]
     fn mistakes_have_their_place() {
         let all = faults("[classes]\ngit_psuh = \"ask\"\nnetwork = \"asks\"\n");
-        assert_eq!((all[0].code.as_str(), all[0].hint.as_deref()), ("KEI-1302", Some("did you mean classes.git_push?")));
-        assert!(all[0].place.as_ref().unwrap().starts_with("risk.toml:2:1"), "{all:?}");
+        assert_eq!(
+            (all[0].code.as_str(), all[0].hint.as_deref()),
+            ("KEI-1302", Some("did you mean classes.git_push?"))
+        );
+        assert!(
+            all[0].place.as_ref().unwrap().starts_with("risk.toml:2:1"),
+            "{all:?}"
+        );
         assert!(all[1].hint.as_ref().unwrap().contains("\"ask\""), "{all:?}");
         let all = faults("[[commands]]\nlevel = \"ask\"\n");
         assert!(all[0].message.contains("starts"), "{all:?}");
         let all = faults("[[commands]]\nlevle = \"ask\"\nstarts = [1]\n");
         assert_eq!(all.len(), 2, "{all:?}");
-        assert!(all.iter().any(|fault| fault.place.as_ref().unwrap().starts_with("risk.toml:3:11")), "{all:?}");
+        assert!(
+            all.iter()
+                .any(|fault| fault.place.as_ref().unwrap().starts_with("risk.toml:3:11")),
+            "{all:?}"
+        );
     }
 }

@@ -100,7 +100,10 @@ pub(crate) struct RawSandbox {
 
 impl Default for RawSandbox {
     fn default() -> Self {
-        RawSandbox { registries: None, workspace_mib: keiko_sandbox::jail::JailOptions::new("").workspace_mib }
+        RawSandbox {
+            registries: None,
+            workspace_mib: keiko_sandbox::jail::JailOptions::new("").workspace_mib,
+        }
     }
 }
 
@@ -117,7 +120,10 @@ pub(crate) struct RawRetention {
 
 impl Default for RawRetention {
     fn default() -> Self {
-        RawRetention { older_than: Age::DEFAULT, keep: None }
+        RawRetention {
+            older_than: Age::DEFAULT,
+            keep: None,
+        }
     }
 }
 
@@ -217,7 +223,10 @@ mod tests {
 
     #[test]
     fn money_is_text_or_a_whole_number() {
-        let budget = |text: &str| toml::from_str::<RawConfig>(&format!("run.budget = {text}")).map(|raw| raw.run.budget.unwrap().0);
+        let budget = |text: &str| {
+            toml::from_str::<RawConfig>(&format!("run.budget = {text}"))
+                .map(|raw| raw.run.budget.unwrap().0)
+        };
         assert_eq!(budget("\"0.50\"").unwrap(), Micros(500_000));
         assert_eq!(budget("2").unwrap(), Micros(2_000_000));
         for bad in ["0.5", "\"0,50\"", "-1", "\"nan\"", "true"] {
@@ -229,7 +238,10 @@ mod tests {
     fn the_defaults_are_those_of_runs() {
         let raw = RawConfig::default().run;
         let limits = RunLimits::default();
-        assert_eq!((raw.max_steps, raw.max_seconds), (limits.max_steps, limits.max_seconds));
+        assert_eq!(
+            (raw.max_steps, raw.max_seconds),
+            (limits.max_steps, limits.max_seconds)
+        );
         assert_eq!(raw.budget, None);
     }
 }

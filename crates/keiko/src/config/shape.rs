@@ -25,7 +25,10 @@ pub(crate) enum Shape {
     /// A section with these keys.
     Table(BTreeMap<String, Field>),
     /// A section with names that people choose, or with these names only.
-    Map { names: Option<Vec<String>>, of: Box<Field> },
+    Map {
+        names: Option<Vec<String>>,
+        of: Box<Field>,
+    },
     /// A list.
     List(Box<Field>),
     /// A value.
@@ -58,7 +61,10 @@ impl Field {
     /// Restricts the names of a map.
     pub(crate) fn with_names(mut self, section: &str, names: &[&str]) -> Field {
         if let Shape::Table(fields) = &mut self.shape
-            && let Some(Field { shape: Shape::Map { names: slot, .. }, .. }) = fields.get_mut(section)
+            && let Some(Field {
+                shape: Shape::Map { names: slot, .. },
+                ..
+            }) = fields.get_mut(section)
         {
             *slot = Some(names.iter().map(|name| (*name).to_owned()).collect());
         }
@@ -69,7 +75,9 @@ impl Field {
     pub(crate) fn child(&self, name: &str) -> Option<&Field> {
         match &self.shape {
             Shape::Table(fields) => fields.get(name),
-            Shape::Map { names: Some(names), .. } if !names.iter().any(|n| n == name) => None,
+            Shape::Map {
+                names: Some(names), ..
+            } if !names.iter().any(|n| n == name) => None,
             Shape::Map { of, .. } => Some(of),
             Shape::List(_) | Shape::Value(_) => None,
         }
@@ -77,7 +85,9 @@ impl Field {
 
     /// The field of a key.
     pub(crate) fn find(&self, key: &KeyPath) -> Option<&Field> {
-        key.parts().iter().try_fold(self, |field, part| field.child(part))
+        key.parts()
+            .iter()
+            .try_fold(self, |field, part| field.child(part))
     }
 
     /// The key that an unknown one was probably meant to be.
@@ -97,7 +107,11 @@ impl Field {
         if let Some(name) = nearest(wrong, here) {
             let rest = unknown.parts().iter().skip(section.1.parts().len() + 1);
             let whole = rest.fold(section.1.child(&name), |key, part| key.child(part));
-            return Some(if self.find(&whole).is_some() { whole } else { section.1.child(&name) });
+            return Some(if self.find(&whole).is_some() {
+                whole
+            } else {
+                section.1.child(&name)
+            });
         }
         let mut all = Vec::new();
         self.keys(&KeyPath::default(), &mut all);
@@ -117,7 +131,9 @@ impl Field {
     /// All keys with values, outside of maps.
     fn keys(&self, at: &KeyPath, all: &mut Vec<KeyPath>) {
         match &self.shape {
-            Shape::Table(fields) => fields.iter().for_each(|(name, field)| field.keys(&at.child(name), all)),
+            Shape::Table(fields) => fields
+                .iter()
+                .for_each(|(name, field)| field.keys(&at.child(name), all)),
             Shape::Value(_) | Shape::List(_) => all.push(at.clone()),
             Shape::Map { .. } => {}
         }
@@ -126,9 +142,18 @@ impl Field {
 
 /// The nearest of several words, if one is near enough to have been meant.
 pub(crate) fn nearest(word: &str, among: impl Iterator<Item = String>) -> Option<String> {
-    let word: String = word.to_lowercase().replace('-', "_").chars().take(64).collect();
+    let word: String = word
+        .to_lowercase()
+        .replace('-', "_")
+        .chars()
+        .take(64)
+        .collect();
     let far = (word.chars().count() / 3).clamp(1, 4);
-    among.map(|name| (strsim::damerau_levenshtein(&word, &name), name)).filter(|(distance, _)| *distance <= far).min().map(|(_, name)| name)
+    among
+        .map(|name| (strsim::damerau_levenshtein(&word, &name), name))
+        .filter(|(distance, _)| *distance <= far)
+        .min()
+        .map(|(_, name)| name)
 }
 
 impl Kinds {
@@ -138,7 +163,10 @@ impl Kinds {
     /// What is wrong, and what to write instead.
     pub(crate) fn check(&self, value: &toml::Value) -> Result<(), (String, String)> {
         match value {
-            toml::Value::String(text) if self.dollars => text.parse::<Micros>().map(drop).map_err(|e| (e.to_string(), self.expected())),
+            toml::Value::String(text) if self.dollars => text
+                .parse::<Micros>()
+                .map(drop)
+                .map_err(|e| (e.to_string(), self.expected())),
             toml::Value::String(text) if self.age => self.fits(text.parse::<Age>()),
             toml::Value::String(text) if self.bytes => self.fits(text.parse::<Bytes>()),
             toml::Value::String(text) if !self.words.is_empty() => {
@@ -147,27 +175,45 @@ impl Kinds {
                 }
                 let shown: String = text.chars().take(40).collect();
                 let hint = match nearest(text, self.words.iter().cloned()) {
-                    Some(word) => format!("did you mean {word:?}? There are: {}", self.words.join(", ")),
+                    Some(word) => format!(
+                        "did you mean {word:?}? There are: {}",
+                        self.words.join(", ")
+                    ),
                     None => format!("there are: {}", self.words.join(", ")),
                 };
-                Err((format!("{shown:?} is none of the values that are possible here"), hint))
+                Err((
+                    format!("{shown:?} is none of the values that are possible here"),
+                    hint,
+                ))
             }
             toml::Value::String(_) if self.text => Ok(()),
             toml::Value::Integer(n) if self.integer => {
-                let fits = self.min.is_none_or(|min| *n >= min) && self.max.is_none_or(|max| *n <= max);
-                if fits { Ok(()) } else { Err((format!("{n} is out of range"), self.expected())) }
+                let fits =
+                    self.min.is_none_or(|min| *n >= min) && self.max.is_none_or(|max| *n <= max);
+                if fits {
+                    Ok(())
+                } else {
+                    Err((format!("{n} is out of range"), self.expected()))
+                }
             }
             toml::Value::Boolean(_) if self.boolean => Ok(()),
-            toml::Value::Float(number) if self.dollars || (self.text && self.integer) => {
-                Err(("a number with a point would be rounded".into(), format!("write the amount in quotes: \"{number}\"")))
-            }
+            toml::Value::Float(number) if self.dollars || (self.text && self.integer) => Err((
+                "a number with a point would be rounded".into(),
+                format!("write the amount in quotes: \"{number}\""),
+            )),
             other => Err((format!("this is {}", kind_of(other)), self.expected())),
         }
     }
 
     fn fits<T>(&self, parsed: Result<T, retention::Odd>) -> Result<(), (String, String)> {
-        let what = if self.age { "this is no age" } else { "this is no size" };
-        parsed.map(drop).map_err(|_| (what.to_owned(), self.expected()))
+        let what = if self.age {
+            "this is no age"
+        } else {
+            "this is no size"
+        };
+        parsed
+            .map(drop)
+            .map_err(|_| (what.to_owned(), self.expected()))
     }
 
     /// What is expected, in words.
@@ -229,25 +275,55 @@ pub(crate) fn kind_of(value: &toml::Value) -> &'static str {
 }
 
 fn read(schema: &Value, defs: &Value, depth: usize) -> Field {
-    let about = schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut field = Field { about, shape: Shape::Value(Kinds::default()) };
+    let about = schema
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    let mut field = Field {
+        about,
+        shape: Shape::Value(Kinds::default()),
+    };
     if depth == 0 {
         return field;
     }
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|name| defs.get(name.rsplit('/').next()?)) {
+    if let Some(target) = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|name| defs.get(name.rsplit('/').next()?))
+    {
         let of = read(target, defs, depth - 1);
         field.shape = of.shape;
         if field.about.is_empty() {
             field.about = of.about;
         }
     } else if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        field.shape = Shape::Table(properties.iter().map(|(name, of)| (name.clone(), read(of, defs, depth - 1))).collect());
-    } else if let Some(of) = schema.get("additionalProperties").filter(|of| of.is_object()) {
-        field.shape = Shape::Map { names: None, of: Box::new(read(of, defs, depth - 1)) };
+        field.shape = Shape::Table(
+            properties
+                .iter()
+                .map(|(name, of)| (name.clone(), read(of, defs, depth - 1)))
+                .collect(),
+        );
+    } else if let Some(of) = schema
+        .get("additionalProperties")
+        .filter(|of| of.is_object())
+    {
+        field.shape = Shape::Map {
+            names: None,
+            of: Box::new(read(of, defs, depth - 1)),
+        };
     } else if let Some(of) = schema.get("items") {
         field.shape = Shape::List(Box::new(read(of, defs, depth - 1)));
-    } else if let Some(options) = ["anyOf", "oneOf"].iter().find_map(|name| schema.get(*name)?.as_array()) {
-        field.shape = one_of(options.iter().filter(|of| of.get("type").is_none_or(|t| t != "null")).map(|of| read(of, defs, depth - 1)));
+    } else if let Some(options) = ["anyOf", "oneOf"]
+        .iter()
+        .find_map(|name| schema.get(*name)?.as_array())
+    {
+        field.shape = one_of(
+            options
+                .iter()
+                .filter(|of| of.get("type").is_none_or(|t| t != "null"))
+                .map(|of| read(of, defs, depth - 1)),
+        );
     } else {
         field.shape = Shape::Value(kinds(schema));
     }
@@ -287,7 +363,12 @@ fn kinds(schema: &Value) -> Kinds {
         _ => Vec::new(),
     };
     let word = |value: &Value| value.as_str().map(str::to_owned);
-    let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(word);
+    let listed = schema
+        .get("enum")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(word);
     let words: Vec<String> = listed.chain(schema.get("const").and_then(word)).collect();
     let format = schema.get("format").and_then(Value::as_str);
     let bound = |name: &str| schema.get(name).and_then(Value::as_i64);
@@ -313,13 +394,20 @@ mod tests {
         Field::of(&schemars::schema_for!(RawConfig))
     }
     fn kinds_of(key: &str) -> Kinds {
-        match field().find(&KeyPath::parse(key).unwrap()).unwrap().shape.clone() {
+        match field()
+            .find(&KeyPath::parse(key).unwrap())
+            .unwrap()
+            .shape
+            .clone()
+        {
             Shape::Value(kinds) => kinds,
             other => panic!("{key} is {other:?}"),
         }
     }
     fn suggestion(key: &str) -> Option<String> {
-        field().suggest(&KeyPath::parse(key).unwrap()).map(|key| key.to_string())
+        field()
+            .suggest(&KeyPath::parse(key).unwrap())
+            .map(|key| key.to_string())
     }
 
     #[test]
@@ -330,19 +418,35 @@ mod tests {
         assert_eq!(kinds_of("language").words, ["en", "de"]);
         assert!(kinds_of("models.vendors.x.base_url").text);
         assert!(kinds_of("models.vendors.x.stream_usage").boolean);
-        assert_eq!(kinds_of("models.vendors.x.family").words, ["chat", "messages"]);
+        assert_eq!(
+            kinds_of("models.vendors.x.family").words,
+            ["chat", "messages"]
+        );
         let price = kinds_of("models.prices.\"a/b\".price");
         assert!(price.text && price.integer);
         assert!(kinds_of("run.budget").dollars);
-        assert!(field().find(&KeyPath::parse("models.vendors.x.api_key").unwrap()).is_none());
+        assert!(
+            field()
+                .find(&KeyPath::parse("models.vendors.x.api_key").unwrap())
+                .is_none()
+        );
     }
 
     #[test]
     fn suggestions_are_near() {
-        assert_eq!(suggestion("run.max_stpes").as_deref(), Some("run.max_steps"));
-        assert_eq!(suggestion("rnu.max_steps").as_deref(), Some("run.max_steps"));
+        assert_eq!(
+            suggestion("run.max_stpes").as_deref(),
+            Some("run.max_steps")
+        );
+        assert_eq!(
+            suggestion("rnu.max_steps").as_deref(),
+            Some("run.max_steps")
+        );
         assert_eq!(suggestion("max_steps").as_deref(), Some("run.max_steps"));
-        assert_eq!(suggestion("models.vendors.mine.base_ulr").as_deref(), Some("models.vendors.mine.base_url"));
+        assert_eq!(
+            suggestion("models.vendors.mine.base_ulr").as_deref(),
+            Some("models.vendors.mine.base_url")
+        );
         assert_eq!(suggestion("zebra"), None);
     }
 
@@ -351,11 +455,41 @@ mod tests {
         use toml::Value;
         let steps = kinds_of("run.max_steps");
         assert!(steps.check(&Value::Integer(40)).is_ok());
-        assert!(steps.check(&Value::Integer(0)).unwrap_err().1.contains("from 1 to 10000"));
-        assert!(steps.check(&Value::String("40".into())).unwrap_err().0.contains("text"));
-        assert!(kinds_of("run.approval").check(&Value::String("polcy".into())).unwrap_err().1.contains("\"policy\""));
-        assert!(kinds_of("run.budget").check(&Value::Float(0.5)).unwrap_err().1.contains("\"0.5\""));
-        assert_eq!(kinds_of("run.budget").read("0.50"), Value::String("0.50".into()));
-        assert_eq!(kinds_of("models.prices.\"a/b\".price").read("0"), Value::Integer(0));
+        assert!(
+            steps
+                .check(&Value::Integer(0))
+                .unwrap_err()
+                .1
+                .contains("from 1 to 10000")
+        );
+        assert!(
+            steps
+                .check(&Value::String("40".into()))
+                .unwrap_err()
+                .0
+                .contains("text")
+        );
+        assert!(
+            kinds_of("run.approval")
+                .check(&Value::String("polcy".into()))
+                .unwrap_err()
+                .1
+                .contains("\"policy\"")
+        );
+        assert!(
+            kinds_of("run.budget")
+                .check(&Value::Float(0.5))
+                .unwrap_err()
+                .1
+                .contains("\"0.5\"")
+        );
+        assert_eq!(
+            kinds_of("run.budget").read("0.50"),
+            Value::String("0.50".into())
+        );
+        assert_eq!(
+            kinds_of("models.prices.\"a/b\".price").read("0"),
+            Value::Integer(0)
+        );
     }
 }

@@ -8,7 +8,13 @@ use std::collections::BTreeSet;
 
 /// Keys that a project may set although its file may come from somebody else's repository. Limits only downwards.
 const FREE: [&str; 1] = ["language"];
-const LIMITS: [&str; 5] = ["run.budget", "run.max_steps", "run.max_seconds", "run.context_tokens", "run.max_output_tokens"];
+const LIMITS: [&str; 5] = [
+    "run.budget",
+    "run.max_steps",
+    "run.max_seconds",
+    "run.context_tokens",
+    "run.max_output_tokens",
+];
 
 /// All layers, the weakest first.
 #[derive(Debug, Clone, Default)]
@@ -34,17 +40,29 @@ impl Stack {
         let mut found: Vec<Origin<'_>> = Vec::new();
         let mut holds: Option<usize> = None;
         for layer in &self.0 {
-            let Some(leaf) = layer.leaves.get(key) else { continue };
+            let Some(leaf) = layer.leaves.get(key) else {
+                continue;
+            };
             let below = holds.map(|at| &found[at].leaf.value);
-            let raises = layer.kind == Kind::Project && is_limit(key) && below.is_some_and(|below| amount(&leaf.value) >= amount(below));
+            let raises = layer.kind == Kind::Project
+                && is_limit(key)
+                && below.is_some_and(|below| amount(&leaf.value) >= amount(below));
             if raises {
-                found.push(Origin { kind: layer.kind, leaf, passed_over: Some("a project may lower a limit, not raise it") });
+                found.push(Origin {
+                    kind: layer.kind,
+                    leaf,
+                    passed_over: Some("a project may lower a limit, not raise it"),
+                });
                 continue;
             }
             if let Some(at) = holds.replace(found.len()) {
                 found[at].passed_over = Some("a stronger layer sets it, too");
             }
-            found.push(Origin { kind: layer.kind, leaf, passed_over: None });
+            found.push(Origin {
+                kind: layer.kind,
+                leaf,
+                passed_over: None,
+            });
         }
         found.reverse();
         found.sort_by_key(|origin| origin.passed_over.is_some());
@@ -53,17 +71,28 @@ impl Stack {
 
     /// The value that holds.
     pub(crate) fn get(&self, key: &KeyPath) -> Option<Origin<'_>> {
-        self.all(key).into_iter().find(|origin| origin.passed_over.is_none())
+        self.all(key)
+            .into_iter()
+            .find(|origin| origin.passed_over.is_none())
     }
 
     /// The keys at or below a section that have a value.
     pub(crate) fn keys(&self, section: &KeyPath) -> BTreeSet<KeyPath> {
-        self.0.iter().flat_map(|layer| layer.leaves.keys()).filter(|key| key.is_under(section)).cloned().collect()
+        self.0
+            .iter()
+            .flat_map(|layer| layer.leaves.keys())
+            .filter(|key| key.is_under(section))
+            .cloned()
+            .collect()
     }
 
     /// All keys that have a value.
     pub(crate) fn every(&self) -> BTreeSet<KeyPath> {
-        self.0.iter().flat_map(|layer| layer.leaves.keys()).cloned().collect()
+        self.0
+            .iter()
+            .flat_map(|layer| layer.leaves.keys())
+            .cloned()
+            .collect()
     }
 
     /// What holds, as one table.
@@ -85,7 +114,9 @@ fn insert(table: &mut toml::Table, parts: &[String], value: toml::Value) {
             table.insert(last.clone(), value);
         }
         [first, rest @ ..] => {
-            let slot = table.entry(first.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let slot = table
+                .entry(first.clone())
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
             if let toml::Value::Table(table) = slot {
                 insert(table, rest, value);
             }
@@ -100,7 +131,9 @@ fn is_limit(key: &KeyPath) -> bool {
 /// A limit as a number that can be compared: dollars in millionths.
 fn amount(value: &toml::Value) -> u64 {
     match value {
-        toml::Value::Integer(number) => u64::try_from(*number).unwrap_or(0).saturating_mul(1_000_000),
+        toml::Value::Integer(number) => u64::try_from(*number)
+            .unwrap_or(0)
+            .saturating_mul(1_000_000),
         toml::Value::String(text) => text.parse::<Micros>().map_or(0, |micros| micros.0),
         _ => 0,
     }
@@ -114,7 +147,12 @@ pub(crate) fn not_for_projects(layer: &Layer, user_file: &std::path::Path) -> Ve
             .at(&leaf.place)
             .hint(format!("if you want it, put it into your own file, {}: keiko config set {key} VALUE", user_file.display()))
     };
-    layer.leaves.iter().filter(|(key, _)| !permitted(key)).map(fault).collect()
+    layer
+        .leaves
+        .iter()
+        .filter(|(key, _)| !permitted(key))
+        .map(fault)
+        .collect()
 }
 
 #[cfg(test)]
@@ -122,8 +160,17 @@ mod tests {
     use super::*;
 
     fn layer(kind: Kind, pairs: &[(&str, toml::Value)]) -> Layer {
-        let leaf = |value: &toml::Value| Leaf { value: value.clone(), place: kind.name().into() };
-        Layer { kind, leaves: pairs.iter().map(|(key, value)| (KeyPath::parse(key).unwrap(), leaf(value))).collect() }
+        let leaf = |value: &toml::Value| Leaf {
+            value: value.clone(),
+            place: kind.name().into(),
+        };
+        Layer {
+            kind,
+            leaves: pairs
+                .iter()
+                .map(|(key, value)| (KeyPath::parse(key).unwrap(), leaf(value)))
+                .collect(),
+        }
     }
     fn key(text: &str) -> KeyPath {
         KeyPath::parse(text).unwrap()
@@ -132,12 +179,31 @@ mod tests {
     #[test]
     fn stronger_layers_win_and_projects_only_lower() {
         let steps = |kind, n: i64| layer(kind, &[("run.max_steps", n.into())]);
-        let holds =
-            |layers: Vec<Layer>| Stack::new(layers).get(&key("run.max_steps")).map(|o| (o.kind, o.leaf.value.as_integer().unwrap()));
-        assert_eq!(holds(vec![steps(Kind::User, 50), steps(Kind::Default, 60), steps(Kind::System, 55)]), Some((Kind::User, 50)));
-        assert_eq!(holds(vec![steps(Kind::User, 50), steps(Kind::Project, 40)]), Some((Kind::Project, 40)));
-        assert_eq!(holds(vec![steps(Kind::User, 50), steps(Kind::Project, 400)]), Some((Kind::User, 50)));
-        assert_eq!(holds(vec![steps(Kind::Environment, 90), steps(Kind::Project, 40)]), Some((Kind::Environment, 90)));
+        let holds = |layers: Vec<Layer>| {
+            Stack::new(layers)
+                .get(&key("run.max_steps"))
+                .map(|o| (o.kind, o.leaf.value.as_integer().unwrap()))
+        };
+        assert_eq!(
+            holds(vec![
+                steps(Kind::User, 50),
+                steps(Kind::Default, 60),
+                steps(Kind::System, 55)
+            ]),
+            Some((Kind::User, 50))
+        );
+        assert_eq!(
+            holds(vec![steps(Kind::User, 50), steps(Kind::Project, 40)]),
+            Some((Kind::Project, 40))
+        );
+        assert_eq!(
+            holds(vec![steps(Kind::User, 50), steps(Kind::Project, 400)]),
+            Some((Kind::User, 50))
+        );
+        assert_eq!(
+            holds(vec![steps(Kind::Environment, 90), steps(Kind::Project, 40)]),
+            Some((Kind::Environment, 90))
+        );
         let stack = Stack::new(vec![steps(Kind::User, 50), steps(Kind::Project, 400)]);
         let all = stack.all(&key("run.max_steps"));
         assert_eq!(all.len(), 2);
@@ -149,7 +215,13 @@ mod tests {
         let budget = |kind, text: &str| layer(kind, &[("run.budget", text.into())]);
         let holds = |layers: Vec<Layer>| Stack::new(layers).get(&key("run.budget")).unwrap().kind;
         assert_eq!(holds(vec![budget(Kind::Project, "1")]), Kind::Project);
-        assert_eq!(holds(vec![budget(Kind::Project, "1.00"), budget(Kind::User, "0.99")]), Kind::User);
+        assert_eq!(
+            holds(vec![
+                budget(Kind::Project, "1.00"),
+                budget(Kind::User, "0.99")
+            ]),
+            Kind::User
+        );
     }
 
     #[test]
@@ -171,8 +243,17 @@ mod tests {
     #[test]
     fn the_table_is_what_holds() {
         let stack = Stack::new(vec![
-            layer(Kind::Default, &[("run.max_steps", 60.into()), ("log.level", "error".into())]),
-            layer(Kind::User, &[("run.max_steps", 5.into()), ("models.profiles.fast", "a/b".into())]),
+            layer(
+                Kind::Default,
+                &[("run.max_steps", 60.into()), ("log.level", "error".into())],
+            ),
+            layer(
+                Kind::User,
+                &[
+                    ("run.max_steps", 5.into()),
+                    ("models.profiles.fast", "a/b".into()),
+                ],
+            ),
         ]);
         let table = stack.table(&KeyPath::default());
         assert_eq!(table["run"]["max_steps"].as_integer(), Some(5));

@@ -17,7 +17,10 @@ pub(crate) fn config_file() -> String {
     let root = shape();
     section(&root, &KeyPath::default(), &mut text);
     if let Shape::Table(fields) = &root.shape {
-        for (name, field) in fields.iter().filter(|(name, field)| matches!(field.shape, Shape::Table(_)) && *name != "models") {
+        for (name, field) in fields
+            .iter()
+            .filter(|(name, field)| matches!(field.shape, Shape::Table(_)) && *name != "models")
+        {
             text.push('\n');
             comment(&field.about, &mut text);
             text.push_str(&format!("[{name}]\n"));
@@ -56,9 +59,13 @@ const MODELS: &str = r#"
 
 fn section(field: &Field, at: &KeyPath, text: &mut String) {
     let defaults = defaults();
-    let Shape::Table(fields) = &field.shape else { return };
+    let Shape::Table(fields) = &field.shape else {
+        return;
+    };
     for (name, field) in fields {
-        let Shape::Value(kinds) = &field.shape else { continue };
+        let Shape::Value(kinds) = &field.shape else {
+            continue;
+        };
         let key = at.child(name);
         text.push('\n');
         comment(&field.about, text);
@@ -66,7 +73,12 @@ fn section(field: &Field, at: &KeyPath, text: &mut String) {
             Some(leaf) => leaf.value.clone(),
             None if kinds.dollars => "0.50".into(),
             None if kinds.bytes => "20GiB".into(),
-            None => kinds.words.first().cloned().unwrap_or_else(|| "ollama/qwen3-coder".into()).into(),
+            None => kinds
+                .words
+                .first()
+                .cloned()
+                .unwrap_or_else(|| "ollama/qwen3-coder".into())
+                .into(),
         };
         if !kinds.words.is_empty() {
             comment(&format!("One of: {}.", kinds.words.join(", ")), text);
@@ -99,9 +111,17 @@ pub(crate) fn risk_file() -> String {
          # Lines with a # show the defaults. The strictest word wins; what /etc/keiko/risk.toml forbids stays forbidden.\n\n\
          # Hours until an unanswered approval counts as denied.\n",
     );
-    text.push_str(&format!("#approval_expires_hours = {}\n\n[classes]\n", RiskPolicy::default().approval_expires_hours));
+    text.push_str(&format!(
+        "#approval_expires_hours = {}\n\n[classes]\n",
+        RiskPolicy::default().approval_expires_hours
+    ));
     for class in ActionClass::ALL {
-        text.push_str(&format!("# {}\n#{} = \"{}\"\n", about(class), class.name(), word(RiskPolicy::default_level(class))));
+        text.push_str(&format!(
+            "# {}\n#{} = \"{}\"\n",
+            about(class),
+            class.name(),
+            word(RiskPolicy::default_level(class))
+        ));
     }
     text.push_str(
         "\n# Rules for commands, by their first words. A help for people who want to be asked, not a border: that is the sandbox.\n\
@@ -130,7 +150,9 @@ fn about(class: ActionClass) -> &'static str {
         ActionClass::Network => "Uses the network from a sandbox, to install dependencies.",
         ActionClass::GitPush => "Sends commits to a remote repository.",
         ActionClass::ToolRead => "A tool that only reads.",
-        ActionClass::ToolIdempotent => "A tool that changes something, and does it once even when asked twice.",
+        ActionClass::ToolIdempotent => {
+            "A tool that changes something, and does it once even when asked twice."
+        }
         ActionClass::ToolOther => "Any other tool.",
         ActionClass::Run => "Starts a run of its own, which is judged by the same policy.",
     }
@@ -144,25 +166,48 @@ mod tests {
     /// The file with the comment signs before keys and sections taken away.
     fn in_force(text: &str) -> String {
         let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
-        text.lines().map(|line| if is_setting(&line) { &line[1..] } else { line }).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .map(|line| if is_setting(&line) { &line[1..] } else { line })
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]
     fn both_files_are_valid_as_they_are_and_with_every_line_in_force() {
         for text in [config_file(), in_force(&config_file())] {
-            let source = layer::Source { path: "config.toml".into(), text: &text };
+            let source = layer::Source {
+                path: "config.toml".into(),
+                text: &text,
+            };
             assert_eq!(layer::read(&source, &shape()).1, [], "{text}");
             toml::from_str::<RawConfig>(&text).unwrap();
         }
         for text in [risk_file(), in_force(&risk_file())] {
-            let source = layer::Source { path: "risk.toml".into(), text: &text };
+            let source = layer::Source {
+                path: "risk.toml".into(),
+                text: &text,
+            };
             assert_eq!(layer::read(&source, &policy::shape()).1, [], "{text}");
         }
         let policy: RiskPolicy = toml::from_str(&in_force(&risk_file())).unwrap();
         assert_eq!(policy.classes.len(), ActionClass::ALL.len());
-        assert!(ActionClass::ALL.iter().all(|class| policy.level(*class) == RiskPolicy::default_level(*class)));
-        for key in ["max_steps = 60", "budget", "approval = \"policy\"", "language", "level = \"error\""] {
-            assert!(config_file().contains(&format!("#{key}")), "{key}: {}", config_file());
+        assert!(
+            ActionClass::ALL
+                .iter()
+                .all(|class| policy.level(*class) == RiskPolicy::default_level(*class))
+        );
+        for key in [
+            "max_steps = 60",
+            "budget",
+            "approval = \"policy\"",
+            "language",
+            "level = \"error\"",
+        ] {
+            assert!(
+                config_file().contains(&format!("#{key}")),
+                "{key}: {}",
+                config_file()
+            );
         }
     }
 }

@@ -10,7 +10,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-const FILES: [&str; 2] = [include_str!("../../lang/de/errors.toml"), include_str!("../../lang/de/sentences.toml")];
+const FILES: [&str; 2] = [
+    include_str!("../../lang/de/errors.toml"),
+    include_str!("../../lang/de/sentences.toml"),
+];
 /// Sentences in sentences in sentences; deeper than any real one.
 const DEPTH: usize = 4;
 /// Places where a sentence may begin after a colon.
@@ -22,7 +25,9 @@ static GERMAN: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::read(&FILES));
 
 /// A sentence in German, or as it is.
 pub(crate) fn german(english: &str) -> Cow<'_, str> {
-    GERMAN.sentence(english, DEPTH).map_or(Cow::Borrowed(english), Cow::Owned)
+    GERMAN
+        .sentence(english, DEPTH)
+        .map_or(Cow::Borrowed(english), Cow::Owned)
 }
 
 /// An error in German: what, where and what to do next. Its code stays.
@@ -58,17 +63,24 @@ impl Catalogue {
     fn read(files: &[&str]) -> Catalogue {
         let mut catalogue = Catalogue::default();
         for file in files {
-            let sections: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(file).unwrap_or_default();
+            let sections: BTreeMap<String, BTreeMap<String, String>> =
+                toml::from_str(file).unwrap_or_default();
             for (name, section) in sections {
                 if name == "headlines" {
                     catalogue.headlines.extend(section);
                 } else {
-                    catalogue.templates.extend(section.iter().filter_map(|(english, german)| Template::new(english, german)));
+                    catalogue.templates.extend(
+                        section
+                            .iter()
+                            .filter_map(|(english, german)| Template::new(english, german)),
+                    );
                 }
             }
         }
         let weight = |template: &Template| template.around.iter().map(String::len).sum::<usize>();
-        catalogue.templates.sort_by_key(|template| std::cmp::Reverse(weight(template)));
+        catalogue
+            .templates
+            .sort_by_key(|template| std::cmp::Reverse(weight(template)));
         catalogue
     }
 
@@ -80,7 +92,9 @@ impl Catalogue {
             let holes = template.holes(english)?;
             Some(template.fill(&holes, |part| self.sentence(part, depth - 1)))
         });
-        whole.or_else(|| self.list(english, depth)).or_else(|| self.reason(english, depth))
+        whole
+            .or_else(|| self.list(english, depth))
+            .or_else(|| self.reason(english, depth))
     }
 
     /// Several sentences in a row.
@@ -88,34 +102,55 @@ impl Catalogue {
         if !english.contains("; ") {
             return None;
         }
-        let parts: Vec<(&str, Option<String>)> = english.split("; ").map(|part| (part, self.sentence(part, depth - 1))).collect();
+        let parts: Vec<(&str, Option<String>)> = english
+            .split("; ")
+            .map(|part| (part, self.sentence(part, depth - 1)))
+            .collect();
         parts.iter().any(|(_, german)| german.is_some()).then(|| {
-            let told: Vec<&str> = parts.iter().map(|(english, german)| german.as_deref().unwrap_or(english)).collect();
+            let told: Vec<&str> = parts
+                .iter()
+                .map(|(english, german)| german.as_deref().unwrap_or(english))
+                .collect();
             told.join("; ")
         })
     }
 
     /// Something, a colon, and a sentence: `run.max_steps: 0 is out of range`.
     fn reason(&self, english: &str, depth: usize) -> Option<String> {
-        let told = english.match_indices(": ").take(COLONS_MAX).find_map(|(at, colon)| {
-            let (before, after) = (&english[..at], &english[at + colon.len()..]);
-            let german = self.sentence(after, depth - 1)?;
-            Some(format!("{}: {german}", self.sentence(before, 1).as_deref().unwrap_or(before)))
-        });
+        let told = english
+            .match_indices(": ")
+            .take(COLONS_MAX)
+            .find_map(|(at, colon)| {
+                let (before, after) = (&english[..at], &english[at + colon.len()..]);
+                let german = self.sentence(after, depth - 1)?;
+                Some(format!(
+                    "{}: {german}",
+                    self.sentence(before, 1).as_deref().unwrap_or(before)
+                ))
+            });
         // A sentence, a colon, and the words of another program.
         told.or_else(|| {
-            let (before, after) = english.split_once(": ").filter(|(before, _)| before.contains(' '))?;
+            let (before, after) = english
+                .split_once(": ")
+                .filter(|(before, _)| before.contains(' '))?;
             Some(format!("{}: {after}", self.sentence(before, 1)?))
         })
     }
 
     fn fault(&self, fault: &Fault) -> Fault {
-        let message = self.sentence(&fault.message, DEPTH).unwrap_or_else(|| match self.headlines.get(&fault.code) {
-            Some(headline) => format!("{headline}: {}", fault.message),
-            None => fault.message.clone(),
+        let message = self.sentence(&fault.message, DEPTH).unwrap_or_else(|| {
+            match self.headlines.get(&fault.code) {
+                Some(headline) => format!("{headline}: {}", fault.message),
+                None => fault.message.clone(),
+            }
         });
         let told = |text: &String| self.sentence(text, DEPTH).unwrap_or_else(|| text.clone());
-        Fault { message, place: fault.place.as_ref().map(told), hint: fault.hint.as_ref().map(told), ..fault.clone() }
+        Fault {
+            message,
+            place: fault.place.as_ref().map(told),
+            hint: fault.hint.as_ref().map(told),
+            ..fault.clone()
+        }
     }
 }
 
@@ -135,16 +170,24 @@ impl Template {
         let hole = |name: &str| names.iter().position(|known| *known == name);
         let german = pieces(german).map(|piece| match piece {
             Ok(text) => Some(Piece::Text(text.to_owned())),
-            Err(name) => name.strip_prefix('@').map_or_else(|| hole(name).map(Piece::Hole), |name| hole(name).map(Piece::Told)),
+            Err(name) => name.strip_prefix('@').map_or_else(
+                || hole(name).map(Piece::Hole),
+                |name| hole(name).map(Piece::Told),
+            ),
         });
-        Some(Template { around, german: german.collect::<Option<Vec<_>>>()? })
+        Some(Template {
+            around,
+            german: german.collect::<Option<Vec<_>>>()?,
+        })
     }
 
     /// What stands in the holes, if this is the sentence.
     fn holes<'a>(&self, english: &'a str) -> Option<Vec<&'a str>> {
         let (first, rest) = self.around.split_first()?;
         let mut english = english.strip_prefix(first.as_str())?;
-        let Some((last, middle)) = rest.split_last() else { return english.is_empty().then(Vec::new) };
+        let Some((last, middle)) = rest.split_last() else {
+            return english.is_empty().then(Vec::new);
+        };
         let mut holes = Vec::new();
         for text in middle {
             let (hole, after) = english.split_once(text.as_str())?;
@@ -178,8 +221,12 @@ fn pieces(template: &str) -> impl Iterator<Item = Result<&str, &str>> {
         if rest.is_empty() {
             return None;
         }
-        let is_name =
-            |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_@".contains(&b));
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_@".contains(&b))
+        };
         let begin = rest.match_indices('{').find_map(|(at, _)| {
             let name = rest[at + 1..].split_once('}')?.0;
             is_name(name).then_some((at, name))
@@ -212,24 +259,41 @@ mod tests {
     fn every_entry_keeps_its_parameters_and_is_found_by_its_sentence() {
         let mut wrong = Vec::new();
         for file in FILES {
-            let sections: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(file).unwrap();
+            let sections: BTreeMap<String, BTreeMap<String, String>> =
+                toml::from_str(file).unwrap();
             for (name, section) in sections.iter().filter(|(name, _)| *name != "headlines") {
-                wrong.extend(section.iter().filter_map(|(english, german)| Some(format!("[{name}] {english}: {}", odd(english, german)?))));
+                wrong.extend(section.iter().filter_map(|(english, german)| {
+                    Some(format!("[{name}] {english}: {}", odd(english, german)?))
+                }));
             }
         }
         assert_eq!(wrong, Vec::<String>::new());
     }
 
     fn odd(english: &str, german: &str) -> Option<String> {
-        let Some(template) = Template::new(english, german) else { return Some("the holes differ".into()) };
-        let used = |at| template.german.iter().any(|piece| matches!(piece, Piece::Hole(n) | Piece::Told(n) if *n == at));
-        let holes: Vec<String> = (0..template.around.len() - 1).map(|n| format!("<{n}>")).collect();
+        let Some(template) = Template::new(english, german) else {
+            return Some("the holes differ".into());
+        };
+        let used = |at| {
+            template
+                .german
+                .iter()
+                .any(|piece| matches!(piece, Piece::Hole(n) | Piece::Told(n) if *n == at))
+        };
+        let holes: Vec<String> = (0..template.around.len() - 1)
+            .map(|n| format!("<{n}>"))
+            .collect();
         if !(0..holes.len()).all(used) {
             return Some("a parameter is lost".into());
         }
         // None hides behind another: each is found by its own sentence.
         let holes: Vec<&str> = holes.iter().map(String::as_str).collect();
-        let sentence: String = template.around.iter().zip(holes.iter().chain([&""])).map(|(text, hole)| format!("{text}{hole}")).collect();
+        let sentence: String = template
+            .around
+            .iter()
+            .zip(holes.iter().chain([&""]))
+            .map(|(text, hole)| format!("{text}{hole}"))
+            .collect();
         let found = german_of(&sentence);
         (found != template.fill(&holes, |_| None)).then_some(found)
     }
@@ -240,39 +304,82 @@ mod tests {
 
     #[test]
     fn parameters_come_over_and_sentences_in_sentences_are_told() {
-        assert_eq!(german("there is no run \"nope\""), "Den Lauf \"nope\" gibt es nicht");
+        assert_eq!(
+            german("there is no run \"nope\""),
+            "Den Lauf \"nope\" gibt es nicht"
+        );
         assert_eq!(
             german("the goal's file cannot be read: No such file or directory (os error 2)"),
             "Die Datei mit dem Auftrag ist nicht lesbar: Datei oder Verzeichnis nicht gefunden (Systemfehler 2)"
         );
-        assert_eq!(german("\"0,50\" is not an amount of money: write a point, not a comma, as in 0.50").matches("0,50").count(), 1);
+        assert_eq!(
+            german("\"0,50\" is not an amount of money: write a point, not a comma, as in 0.50")
+                .matches("0,50")
+                .count(),
+            1
+        );
     }
 
     #[test]
     fn what_a_run_does_and_asks_is_told_as_it_is_counted() {
-        let one = Edit { old: "a".into(), new: "b".into(), all: false };
-        let edit = |n| JailOp::EditFile { path: "a.py".into(), edits: vec![one.clone(); n] };
+        let one = Edit {
+            old: "a".into(),
+            new: "b".into(),
+            all: false,
+        };
+        let edit = |n| JailOp::EditFile {
+            path: "a.py".into(),
+            edits: vec![one.clone(); n],
+        };
         let told = |op: &JailOp| german_of(&describe::op(op));
         assert_eq!(told(&JailOp::Survey), "den Arbeitsbereich sichten");
-        assert_eq!((told(&edit(1)), told(&edit(2))), ("a.py bearbeiten (1 Stelle)".into(), "a.py bearbeiten (2 Stellen)".into()));
-        let project = Project { toolchain: Toolchain::Go, ..Project::default() };
+        assert_eq!(
+            (told(&edit(1)), told(&edit(2))),
+            (
+                "a.py bearbeiten (1 Stelle)".into(),
+                "a.py bearbeiten (2 Stellen)".into()
+            )
+        );
+        let project = Project {
+            toolchain: Toolchain::Go,
+            ..Project::default()
+        };
         for (files, projects) in [(1, 1), (1, 2), (2, 1), (0, 0)] {
-            let survey = Survey { files, projects: vec![project.clone(); projects], ..Survey::default() };
-            let report = JailReport { body: JailBody::Surveyed(survey), tree: None };
+            let survey = Survey {
+                files,
+                projects: vec![project.clone(); projects],
+                ..Survey::default()
+            };
+            let report = JailReport {
+                body: JailBody::Surveyed(survey),
+                tree: None,
+            };
             let said = german_of(&describe::outcome(&Outcome::Done(Report::Jail(report))));
             let file = Language::German.count(files.into(), ["", ""], ["Datei", "Dateien"]);
-            let project = Language::German.count(projects as u64, ["", ""], ["Projekt", "Projekte"]);
+            let project =
+                Language::German.count(projects as u64, ["", ""], ["Projekt", "Projekte"]);
             assert_eq!(said, format!("{file}, {project}"));
         }
         assert_eq!(
-            german("keep changes to existing tests: a.py, b.py; do without 2 tests that ran at the start: x, y"),
+            german(
+                "keep changes to existing tests: a.py, b.py; do without 2 tests that ran at the start: x, y"
+            ),
             "Änderungen an vorhandenen Tests behalten: a.py, b.py; auf 2 Tests verzichten, die am Anfang liefen: x, y"
         );
-        assert_eq!(german("do without 1 test that ran at the start: x"), "auf 1 Test verzichten, der am Anfang lief: x");
+        assert_eq!(
+            german("do without 1 test that ran at the start: x"),
+            "auf 1 Test verzichten, der am Anfang lief: x"
+        );
         assert_eq!(german("denied by uid 0"), "abgelehnt von uid 0");
         assert_eq!(german("expired by nobody"), "abgelaufen, ohne Antwort");
-        assert_eq!(german("withdrawn by the risk policy"), "zurückgezogen von der Risikorichtlinie");
-        assert_eq!(german("edit a.py (1 place) (class `write`)"), "a.py bearbeiten (1 Stelle) (Klasse `write`)");
+        assert_eq!(
+            german("withdrawn by the risk policy"),
+            "zurückgezogen von der Risikorichtlinie"
+        );
+        assert_eq!(
+            german("edit a.py (1 place) (class `write`)"),
+            "a.py bearbeiten (1 Stelle) (Klasse `write`)"
+        );
     }
 
     #[test]
@@ -281,14 +388,31 @@ mod tests {
             german("the sandbox may not make namespaces here: bwrap: setting up uid map"),
             "Die Sandbox darf hier keine Namensräume anlegen: bwrap: setting up uid map"
         );
-        assert_eq!(german("run.max_steps: 0 is out of range"), "run.max_steps: 0 liegt außerhalb des erlaubten Bereichs");
+        assert_eq!(
+            german("run.max_steps: 0 is out of range"),
+            "run.max_steps: 0 liegt außerhalb des erlaubten Bereichs"
+        );
     }
 
     #[test]
     fn a_sentence_that_nobody_knows_stands_under_the_headline_of_its_code() {
-        let fault = german_fault(&Fault::new(Code(4104), "the moon is full").hint("howl").at("there"));
-        assert_eq!(fault.message, "Der Anbieter weist die Anfrage zurück: the moon is full");
-        assert_eq!((fault.code.as_str(), fault.place.as_deref(), fault.hint.as_deref()), ("KEI-4104", Some("there"), Some("howl")));
+        let fault = german_fault(
+            &Fault::new(Code(4104), "the moon is full")
+                .hint("howl")
+                .at("there"),
+        );
+        assert_eq!(
+            fault.message,
+            "Der Anbieter weist die Anfrage zurück: the moon is full"
+        );
+        assert_eq!(
+            (
+                fault.code.as_str(),
+                fault.place.as_deref(),
+                fault.hint.as_deref()
+            ),
+            ("KEI-4104", Some("there"), Some("howl"))
+        );
     }
 
     #[test]

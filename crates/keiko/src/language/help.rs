@@ -29,7 +29,9 @@ impl Texts {
     /// Clap's own words.
     fn fixed(&self, text: &str) -> String {
         let table = self.0.get("fixed").into_iter().flatten();
-        table.fold(text.to_owned(), |text, (english, german)| text.replace(english.as_str(), german))
+        table.fold(text.to_owned(), |text, (english, german)| {
+            text.replace(english.as_str(), german)
+        })
     }
 }
 
@@ -44,17 +46,27 @@ pub(crate) fn german(english: &clap::Error) -> String {
     };
     match error.kind() {
         ErrorKind::DisplayVersion => styled(english),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => texts.fixed(&styled(&error)),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            texts.fixed(&styled(&error))
+        }
         _ => sentence(&texts, &error),
     }
 }
 
 /// The text of an error, with colours only where they belong.
 pub(crate) fn styled(error: &clap::Error) -> String {
-    let terminal = if error.use_stderr() { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+    let terminal = if error.use_stderr() {
+        std::io::stderr().is_terminal()
+    } else {
+        std::io::stdout().is_terminal()
+    };
     let plain = !terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let text = error.render();
-    if plain { text.to_string() } else { text.ansi().to_string() }
+    if plain {
+        text.to_string()
+    } else {
+        text.ansi().to_string()
+    }
 }
 
 /// The command line with German texts.
@@ -66,7 +78,11 @@ fn command(texts: &Texts) -> Command {
 
 fn localised(command: Command, path: &str, texts: &Texts) -> Command {
     // `keiko help run` tells about `keiko run`.
-    let about = if command.get_name() == "help" { texts.about("keiko help") } else { texts.about(&path.replacen(" help ", " ", 1)) };
+    let about = if command.get_name() == "help" {
+        texts.about("keiko help")
+    } else {
+        texts.about(&path.replacen(" help ", " ", 1))
+    };
     let command = match about {
         Some(about) => command.about(about.to_owned()).long_about(None),
         None => command,
@@ -79,26 +95,63 @@ fn localised(command: Command, path: &str, texts: &Texts) -> Command {
 }
 
 fn argument(arg: Arg, path: &str, texts: &Texts) -> Arg {
-    let names: Vec<String> = arg.get_value_names().into_iter().flatten().map(|name| value_name(texts, name)).collect();
-    let Some(help) = texts.argument(path, arg.get_id().as_str()) else { return arg };
+    let names: Vec<String> = arg
+        .get_value_names()
+        .into_iter()
+        .flatten()
+        .map(|name| value_name(texts, name))
+        .collect();
+    let Some(help) = texts.argument(path, arg.get_id().as_str()) else {
+        return arg;
+    };
     if !arg.get_action().takes_values() {
         return arg.help(help.to_owned()).long_help(None);
     }
     // What clap would add in English, and break over lines.
-    let default: Vec<_> =
-        arg.get_default_values().iter().map(|value| super::catalogue::german(&value.to_string_lossy()).into_owned()).collect();
-    let default = if default.is_empty() { String::new() } else { format!(" [Vorgabe: {}]", default.join(" ")) };
+    let default: Vec<_> = arg
+        .get_default_values()
+        .iter()
+        .map(|value| super::catalogue::german(&value.to_string_lossy()).into_owned())
+        .collect();
+    let default = if default.is_empty() {
+        String::new()
+    } else {
+        format!(" [Vorgabe: {}]", default.join(" "))
+    };
     let possible = arg.get_possible_values();
-    let shown: Vec<&str> = possible.iter().filter(|value| !value.is_hide_set()).map(PossibleValue::get_name).collect();
-    let listed = if shown.is_empty() { String::new() } else { format!(" [möglich: {}]", shown.join(", ")) };
+    let shown: Vec<&str> = possible
+        .iter()
+        .filter(|value| !value.is_hide_set())
+        .map(PossibleValue::get_name)
+        .collect();
+    let listed = if shown.is_empty() {
+        String::new()
+    } else {
+        format!(" [möglich: {}]", shown.join(", "))
+    };
     let mut long = format!("{help}{default}");
-    let meanings = shown.iter().filter_map(|word| Some((word, texts.get("possible", word)?)));
-    let meanings: String = meanings.map(|(word, meaning)| format!("\n- {word}: {meaning}")).collect();
+    let meanings = shown
+        .iter()
+        .filter_map(|word| Some((word, texts.get("possible", word)?)));
+    let meanings: String = meanings
+        .map(|(word, meaning)| format!("\n- {word}: {meaning}"))
+        .collect();
     let explained = possible.iter().any(|value| value.get_help().is_some());
-    long.push_str(&if explained { format!("\n\nMögliche Werte:{meanings}") } else { listed.clone() });
-    let arg = arg.help(format!("{help}{default}{listed}")).hide_default_value(true).hide_possible_values(true);
+    long.push_str(&if explained {
+        format!("\n\nMögliche Werte:{meanings}")
+    } else {
+        listed.clone()
+    });
+    let arg = arg
+        .help(format!("{help}{default}{listed}"))
+        .hide_default_value(true)
+        .hide_possible_values(true);
     let arg = if explained { arg.long_help(long) } else { arg };
-    if names.is_empty() { arg } else { arg.value_names(names) }
+    if names.is_empty() {
+        arg
+    } else {
+        arg.value_names(names)
+    }
 }
 
 fn value_name(texts: &Texts, english: &str) -> String {
@@ -112,19 +165,34 @@ fn sentence(texts: &Texts, error: &clap::Error) -> String {
     let argument = list(ContextKind::InvalidArg);
     let what = match error.kind() {
         ErrorKind::UnknownArgument => format!("Das Argument »{argument}« ist unbekannt"),
-        ErrorKind::InvalidSubcommand => format!("Den Befehl »{}« gibt es nicht", list(ContextKind::InvalidSubcommand)),
-        ErrorKind::InvalidValue if list(ContextKind::InvalidValue).is_empty() => format!("Für »{argument}« fehlt ein Wert"),
+        ErrorKind::InvalidSubcommand => format!(
+            "Den Befehl »{}« gibt es nicht",
+            list(ContextKind::InvalidSubcommand)
+        ),
+        ErrorKind::InvalidValue if list(ContextKind::InvalidValue).is_empty() => {
+            format!("Für »{argument}« fehlt ein Wert")
+        }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            let why =
-                std::error::Error::source(error).map(|why| format!(": {}", super::catalogue::german(&why.to_string()))).unwrap_or_default();
-            format!("Der Wert »{}« passt nicht zu »{argument}«{why}", list(ContextKind::InvalidValue))
+            let why = std::error::Error::source(error)
+                .map(|why| format!(": {}", super::catalogue::german(&why.to_string())))
+                .unwrap_or_default();
+            format!(
+                "Der Wert »{}« passt nicht zu »{argument}«{why}",
+                list(ContextKind::InvalidValue)
+            )
         }
         ErrorKind::MissingRequiredArgument => format!("Es fehlt: {argument}"),
         ErrorKind::MissingSubcommand => "Es fehlt ein Befehl".to_owned(),
-        ErrorKind::ArgumentConflict if list(ContextKind::PriorArg).is_empty() || list(ContextKind::PriorArg) == argument => {
+        ErrorKind::ArgumentConflict
+            if list(ContextKind::PriorArg).is_empty()
+                || list(ContextKind::PriorArg) == argument =>
+        {
             format!("»{argument}« steht mehr als einmal da oder verträgt sich nicht mit anderem")
         }
-        ErrorKind::ArgumentConflict => format!("»{argument}« verträgt sich nicht mit »{}«", list(ContextKind::PriorArg)),
+        ErrorKind::ArgumentConflict => format!(
+            "»{argument}« verträgt sich nicht mit »{}«",
+            list(ContextKind::PriorArg)
+        ),
         ErrorKind::NoEquals => format!("Bei »{argument}« fehlt ein Gleichheitszeichen"),
         ErrorKind::TooManyValues | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             format!("»{argument}« hat die falsche Anzahl von Werten")
@@ -137,12 +205,23 @@ fn sentence(texts: &Texts, error: &clap::Error) -> String {
     if !valid.is_empty() {
         let _ = writeln!(out, "  [möglich: {valid}]");
     }
-    let meant = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue].map(said).concat();
+    let meant = [
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedValue,
+    ]
+    .map(said)
+    .concat();
     if !meant.is_empty() {
         let meant: Vec<String> = meant.iter().map(|word| format!("»{word}«")).collect();
         let _ = writeln!(out, "\n  Tipp: Meinten Sie {}?", meant.join(" oder "));
-    } else if error.kind() == ErrorKind::UnknownArgument && error.get(ContextKind::Suggested).is_some() {
-        let _ = writeln!(out, "\n  Tipp: Ein Wert, der mit einem Strich beginnt, steht nach »--«: »-- {argument}«");
+    } else if error.kind() == ErrorKind::UnknownArgument
+        && error.get(ContextKind::Suggested).is_some()
+    {
+        let _ = writeln!(
+            out,
+            "\n  Tipp: Ein Wert, der mit einem Strich beginnt, steht nach »--«: »-- {argument}«"
+        );
     }
     if let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) {
         let _ = writeln!(out, "\n{}", texts.fixed(&usage.to_string()));
@@ -170,7 +249,10 @@ mod tests {
     /// Every command that people see, with its path, `help` and what is below it left out.
     fn each(command: &Command, path: &str, see: &mut dyn FnMut(&Command, &str)) {
         see(command, path);
-        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        for sub in command
+            .get_subcommands()
+            .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+        {
             each(sub, &format!("{path} {}", sub.get_name()), see);
         }
     }
@@ -178,8 +260,13 @@ mod tests {
     #[test]
     fn every_command_and_argument_has_german() {
         let texts = Texts::read();
-        let (mut missing, mut known) =
-            (Vec::new(), vec!["values", "possible", "fixed", "arguments", "keiko help"].into_iter().map(str::to_owned).collect::<Vec<_>>());
+        let (mut missing, mut known) = (
+            Vec::new(),
+            vec!["values", "possible", "fixed", "arguments", "keiko help"]
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        );
         let mut command = crate::cli::Cli::command();
         command.build();
         each(&command, "keiko", &mut |command, path| {
@@ -191,21 +278,41 @@ mod tests {
                 if texts.argument(path, arg.get_id().as_str()).is_none() {
                     missing.push(format!("{path}: {}", arg.get_id()));
                 }
-                for name in arg.get_value_names().into_iter().flatten().filter(|_| arg.get_action().takes_values()) {
+                for name in arg
+                    .get_value_names()
+                    .into_iter()
+                    .flatten()
+                    .filter(|_| arg.get_action().takes_values())
+                {
                     if texts.get("values", name).is_none() {
                         missing.push(format!("[values] {name}"));
                     }
                 }
-                for value in arg.get_possible_values().iter().filter(|value| value.get_help().is_some()) {
+                for value in arg
+                    .get_possible_values()
+                    .iter()
+                    .filter(|value| value.get_help().is_some())
+                {
                     if texts.get("possible", value.get_name()).is_none() {
                         missing.push(format!("[possible] {}", value.get_name()));
                     }
                 }
             }
         });
-        assert_eq!(missing, Vec::<String>::new(), "lang/de/help.toml lacks these");
-        let stale: Vec<&String> = texts.0.keys().filter(|table| !known.contains(table)).collect();
-        assert!(stale.is_empty(), "lang/de/help.toml tells of commands that there are not: {stale:?}");
+        assert_eq!(
+            missing,
+            Vec::<String>::new(),
+            "lang/de/help.toml lacks these"
+        );
+        let stale: Vec<&String> = texts
+            .0
+            .keys()
+            .filter(|table| !known.contains(table))
+            .collect();
+        assert!(
+            stale.is_empty(),
+            "lang/de/help.toml tells of commands that there are not: {stale:?}"
+        );
     }
 
     #[test]
@@ -213,14 +320,27 @@ mod tests {
         let texts = Texts::read();
         let mut command = command(&texts);
         let mut paths = Vec::new();
-        each(&command, "keiko", &mut |_, path| paths.push(path.to_owned()));
+        each(&command, "keiko", &mut |_, path| {
+            paths.push(path.to_owned())
+        });
         for path in paths {
             for flag in ["-h", "--help"] {
-                let error = command.try_get_matches_from_mut(path.split(' ').chain([flag])).unwrap_err();
+                let error = command
+                    .try_get_matches_from_mut(path.split(' ').chain([flag]))
+                    .unwrap_err();
                 let text = texts.fixed(&error.render().to_string());
-                for english in
-                    ["Usage", "Options", "Commands:", "Arguments", "default:", "possible", "Print", "aliases", "see more", " the "]
-                {
+                for english in [
+                    "Usage",
+                    "Options",
+                    "Commands:",
+                    "Arguments",
+                    "default:",
+                    "possible",
+                    "Print",
+                    "aliases",
+                    "see more",
+                    " the ",
+                ] {
                     assert!(!text.contains(english), "{path} {flag}: {english}\n{text}");
                 }
             }

@@ -2,7 +2,9 @@
 //! turn the direction of writing. Also how wide text is.
 
 /// The colours that [`super::Output::paint`] uses; nothing else that begins with an escape passes.
-const OWN: [&str; 6] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
+const OWN: [&str; 6] = [
+    "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m",
+];
 
 /// Makes control characters visible, but for line ends and Keiko's own colours. A tab becomes spaces.
 pub(crate) fn clean(text: &str) -> String {
@@ -32,7 +34,11 @@ fn cleaned(text: &str, tab: &str) -> String {
             '\r' if rest[1..].starts_with('\n') => {}
             '\0'..='\x1f' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
             '\x7f' => out.push('\u{2421}'),
-            '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
+            '\u{80}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
         rest = &rest[c.len_utf8()..];
@@ -44,17 +50,41 @@ fn cleaned(text: &str, tab: &str) -> String {
 pub(crate) fn columns_of(c: char) -> usize {
     match u32::from(c) {
         0..=0x1f | 0x7f..=0x9f => 0,
-        0x300..=0x36f | 0x483..=0x489 | 0x591..=0x5bd | 0x610..=0x61a | 0x64b..=0x65f | 0x200b..=0x200d | 0x20d0..=0x20f0 => 0,
+        0x300..=0x36f
+        | 0x483..=0x489
+        | 0x591..=0x5bd
+        | 0x610..=0x61a
+        | 0x64b..=0x65f
+        | 0x200b..=0x200d
+        | 0x20d0..=0x20f0 => 0,
         0xfe00..=0xfe0f | 0xfe20..=0xfe2f | 0xe0100..=0xe01ef => 0,
-        0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => 2,
-        0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f680..=0x1f6ff | 0x1f900..=0x1f9ff | 0x20000..=0x3fffd => 2,
+        0x1100..=0x115f
+        | 0x2e80..=0x303e
+        | 0x3041..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f => 2,
+        0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1f64f
+        | 0x1f680..=0x1f6ff
+        | 0x1f900..=0x1f9ff
+        | 0x20000..=0x3fffd => 2,
         _ => 1,
     }
 }
 
 /// How many columns a text takes, colours not counted.
 pub(crate) fn columns(text: &str) -> usize {
-    pieces(text).map(|piece| if let Piece::Char(c) = piece { columns_of(c) } else { 0 }).sum()
+    pieces(text)
+        .map(|piece| {
+            if let Piece::Char(c) = piece {
+                columns_of(c)
+            } else {
+                0
+            }
+        })
+        .sum()
 }
 
 /// The text in at most so many columns; what is left out is shown as `…`, and colours are ended.
@@ -99,7 +129,9 @@ pub(crate) fn wrapped(line: &str, most: usize, indent: usize) -> Vec<String> {
                 used += columns_of(c);
                 row.push(c);
                 if c == ' ' {
-                    space = (used > indent.max(1) && used <= most + 1).then_some(row.len() - 1).or(space);
+                    space = (used > indent.max(1) && used <= most + 1)
+                        .then_some(row.len() - 1)
+                        .or(space);
                 } else if let Some(at) = space.filter(|_| used > most) {
                     let rest = row.split_off(at);
                     rows.push(std::mem::take(&mut row));
@@ -186,15 +218,27 @@ mod tests {
     #[test]
     fn long_lines_break_at_spaces() {
         assert_eq!(wrapped("    one two three", 80, 4), ["    one two three"]);
-        assert_eq!(wrapped("    one two three four five", 17, 4), ["    one two three", "    four five"]);
-        assert_eq!(wrapped("\x1b[1mone two\x1b[0m", 5, 4), ["\x1b[1mone", "two\x1b[0m"]);
-        assert_eq!(wrapped("/a/path/without/spaces", 5, 4), ["/a/path/without/spaces"]);
+        assert_eq!(
+            wrapped("    one two three four five", 17, 4),
+            ["    one two three", "    four five"]
+        );
+        assert_eq!(
+            wrapped("\x1b[1mone two\x1b[0m", 5, 4),
+            ["\x1b[1mone", "two\x1b[0m"]
+        );
+        assert_eq!(
+            wrapped("/a/path/without/spaces", 5, 4),
+            ["/a/path/without/spaces"]
+        );
         assert_eq!(wrapped("", 5, 4), [""]);
     }
 
     #[test]
     fn a_tail_is_the_end() {
-        assert_eq!(tail("one\ntwo\nthree four", 5, 3), ["two", "three", " four"]);
+        assert_eq!(
+            tail("one\ntwo\nthree four", 5, 3),
+            ["two", "three", " four"]
+        );
         assert_eq!(tail("", 5, 3), Vec::<String>::new());
     }
 }

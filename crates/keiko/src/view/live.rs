@@ -62,7 +62,8 @@ struct Shared {
 }
 
 /// Looks up the change behind a question.
-pub(crate) type Look = Box<dyn Fn(ApprovalRequest) -> BoxFuture<'static, Option<Change>> + Send + Sync>;
+pub(crate) type Look =
+    Box<dyn Fn(ApprovalRequest) -> BoxFuture<'static, Option<Change>> + Send + Sync>;
 
 /// Whose run is shown, and what the view may need for its questions.
 pub(crate) struct Subject {
@@ -92,7 +93,8 @@ impl Watch for Shared {
     fn event(&self, _: &Recorded, event: &RunEvent) {
         self.board().event(event);
         self.bell.notify_one();
-        if let (RunEvent::ApprovalRequested(request), Some(look), Some(own)) = (event, &self.look, self.own.upgrade())
+        if let (RunEvent::ApprovalRequested(request), Some(look), Some(own)) =
+            (event, &self.look, self.own.upgrade())
             && question::has_change(&request.action)
         {
             let (id, found) = (request.id, look((**request).clone()));
@@ -123,7 +125,13 @@ pub(crate) struct Screen {
 impl Screen {
     /// Puts the live view up. What is typed goes to the run's inbox.
     pub(crate) fn start(output: Output, journal: Arc<SqliteJournal>, subject: Subject) -> Screen {
-        let Subject { run, by, native, look, memory } = subject;
+        let Subject {
+            run,
+            by,
+            native,
+            look,
+            memory,
+        } = subject;
         let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
         let raw = !dumb && raw::enter();
         let shared = Arc::new_cyclic(|own| Shared {
@@ -140,15 +148,31 @@ impl Screen {
         let resized = tokio::spawn(resized(shared.clone()));
         let mut threads = Vec::new();
         let drawn = shared.clone();
-        threads.extend(std::thread::Builder::new().name("screen".into()).spawn(move || draw(&drawn, output)));
+        threads.extend(
+            std::thread::Builder::new()
+                .name("screen".into())
+                .spawn(move || draw(&drawn, output)),
+        );
         let mut wake = None;
         if let Ok((woken, waker)) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
             let typed = shared.clone();
-            let keys = move || if raw { keys(&typed, &woken, &sender) } else { lines(&typed, &woken, &sender) };
+            let keys = move || {
+                if raw {
+                    keys(&typed, &woken, &sender)
+                } else {
+                    lines(&typed, &woken, &sender)
+                }
+            };
             threads.extend(std::thread::Builder::new().name("keys".into()).spawn(keys));
             wake = Some(waker);
         }
-        Screen { shared, threads, deliver: Some(deliver), resized, wake }
+        Screen {
+            shared,
+            threads,
+            deliver: Some(deliver),
+            resized,
+            wake,
+        }
     }
 
     /// Watches the run for the view.
@@ -194,7 +218,13 @@ impl Drop for Screen {
 }
 
 /// Puts what was typed into the inbox.
-async fn deliver(journal: Arc<SqliteJournal>, run: RunId, mut messages: mpsc::Receiver<InboxMessage>, output: Output, shared: Arc<Shared>) {
+async fn deliver(
+    journal: Arc<SqliteJournal>,
+    run: RunId,
+    mut messages: mpsc::Receiver<InboxMessage>,
+    output: Output,
+    shared: Arc<Shared>,
+) {
     while let Some(message) = messages.recv().await {
         if let Err(error) = inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await {
             let why = error.fault();
@@ -210,7 +240,9 @@ async fn deliver(journal: Arc<SqliteJournal>, run: RunId, mut messages: mpsc::Re
 }
 
 async fn resized(shared: Arc<Shared>) {
-    let Ok(mut changes) = signal(SignalKind::window_change()) else { return };
+    let Ok(mut changes) = signal(SignalKind::window_change()) else {
+        return;
+    };
     while changes.recv().await.is_some() {
         shared.board().changed();
         shared.bell.notify_one();
@@ -229,7 +261,9 @@ fn draw(shared: &Shared, output: Output) {
         drop(board);
         let shown = lines.iter().filter(|_| !output.quiet());
         let lines: Vec<String> = if shared.raw {
-            shown.flat_map(|line| wrapped(line, width.saturating_sub(1), board::MARGIN.len())).collect()
+            shown
+                .flat_map(|line| wrapped(line, width.saturating_sub(1), board::MARGIN.len()))
+                .collect()
         } else {
             shown.cloned().collect()
         };
@@ -251,7 +285,10 @@ fn draw(shared: &Shared, output: Output) {
 fn readable(woken: &OwnedFd) -> bool {
     loop {
         let stdin = std::io::stdin();
-        let mut fds = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(woken, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(&stdin, PollFlags::IN),
+            PollFd::new(woken, PollFlags::IN),
+        ];
         match poll(&mut fds, None) {
             Err(rustix::io::Errno::INTR) => continue,
             Err(_) => return false,
@@ -270,7 +307,9 @@ fn readable(woken: &OwnedFd) -> bool {
 fn keys(shared: &Shared, woken: &OwnedFd, sender: &mpsc::Sender<InboxMessage>) {
     while readable(woken) {
         while let Ok(true) = crossterm::event::poll(Duration::ZERO) {
-            let Ok(event) = crossterm::event::read() else { return };
+            let Ok(event) = crossterm::event::read() else {
+                return;
+            };
             let mut board = shared.board();
             let deed = match event {
                 Event::Key(key) => board.key(key),
@@ -300,7 +339,9 @@ fn keys(shared: &Shared, woken: &OwnedFd, sender: &mpsc::Sender<InboxMessage>) {
 fn lines(shared: &Shared, woken: &OwnedFd, sender: &mpsc::Sender<InboxMessage>) {
     let (mut typed, mut chunk) = (Vec::new(), [0; 4096]);
     while readable(woken) {
-        let Ok(count @ 1..) = std::io::stdin().lock().read(&mut chunk) else { return };
+        let Ok(count @ 1..) = std::io::stdin().lock().read(&mut chunk) else {
+            return;
+        };
         typed.extend_from_slice(&chunk[..count]);
         while let Some(end) = typed.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = typed.drain(..=end).collect();

@@ -56,10 +56,21 @@ impl Output {
             Color::Never => false,
             Color::Auto if set("NO_COLOR") => false,
             Color::Auto if set("CLICOLOR_FORCE") => true,
-            Color::Auto => std::io::stderr().is_terminal() && std::env::var("TERM").is_ok_and(|term| term != "dumb") && !set("CI"),
+            Color::Auto => {
+                std::io::stderr().is_terminal()
+                    && std::env::var("TERM").is_ok_and(|term| term != "dumb")
+                    && !set("CI")
+            }
         };
         let data_is_shown = std::io::stdout().is_terminal();
-        Output { color, json, quiet, language: Language::English, data_is_shown, diff_color: always || color && data_is_shown }
+        Output {
+            color,
+            json,
+            quiet,
+            language: Language::English,
+            data_is_shown,
+            diff_color: always || color && data_is_shown,
+        }
     }
     pub(crate) fn json(&self) -> bool {
         self.json
@@ -108,10 +119,19 @@ impl Output {
         if !self.diff_color {
             return self.data(text);
         }
-        let painter = Output { color: true, ..*self };
-        let text: Vec<String> = text.lines().map(|line| question::colored(&painter, &clean::clean_data(line))).collect();
+        let painter = Output {
+            color: true,
+            ..*self
+        };
+        let text: Vec<String> = text
+            .lines()
+            .map(|line| question::colored(&painter, &clean::clean_data(line)))
+            .collect();
         let mut out = std::io::stdout().lock();
-        if writeln!(out, "{}", text.join("\n")).and_then(|()| out.flush()).is_err() {
+        if writeln!(out, "{}", text.join("\n"))
+            .and_then(|()| out.flush())
+            .is_err()
+        {
             std::process::exit(0);
         }
     }
@@ -136,7 +156,11 @@ impl Output {
     /// Data, on stdout: byte for byte into a file or a pipe; on a terminal, control characters are made visible. A closed
     /// pipe ends the program quietly, as other tools do.
     pub(crate) fn data(&self, text: &str) {
-        let text = if self.data_is_shown { Cow::Owned(clean::clean_data(text)) } else { Cow::Borrowed(text) };
+        let text = if self.data_is_shown {
+            Cow::Owned(clean::clean_data(text))
+        } else {
+            Cow::Borrowed(text)
+        };
         let mut out = std::io::stdout().lock();
         if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
             std::process::exit(0);
@@ -172,12 +196,20 @@ impl Output {
             }
         };
         let word = self.t("error", "Fehler");
-        let mut text = format!("{} {}", self.paint(Tone::Bad, &format!("{word}[{}]:", fault.code)), fault.message);
+        let mut text = format!(
+            "{} {}",
+            self.paint(Tone::Bad, &format!("{word}[{}]:", fault.code)),
+            fault.message
+        );
         if let Some(place) = &fault.place {
             text.push_str(&format!("\n  --> {place}"));
         }
         if let Some(hint) = &fault.hint {
-            text.push_str(&format!("\n{} {}", self.paint(Tone::Strong, self.t("hint:", "Tipp:")), program::as_typed(hint)));
+            text.push_str(&format!(
+                "\n{} {}",
+                self.paint(Tone::Strong, self.t("hint:", "Tipp:")),
+                program::as_typed(hint)
+            ));
         }
         let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(&text));
     }
@@ -186,12 +218,17 @@ impl Output {
 /// An instant in the time zone of this machine.
 fn local(at: Timestamp, format: &str) -> String {
     match jiff::Timestamp::from_millisecond(at.0) {
-        Ok(instant) => instant.to_zoned(jiff::tz::TimeZone::system()).strftime(format).to_string(),
+        Ok(instant) => instant
+            .to_zoned(jiff::tz::TimeZone::system())
+            .strftime(format)
+            .to_string(),
         Err(_) => at.to_string(),
     }
 }
 
 /// Somebody sits at this terminal: reads what is asked and can answer.
 pub(crate) fn attended() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+    std::io::stdin().is_terminal()
+        && std::io::stderr().is_terminal()
+        && std::env::var_os("CI").is_none()
 }

@@ -28,13 +28,21 @@ pub(crate) fn opaque_json_line(run: RunId, recorded: &Recorded) -> String {
 
 /// The same, for people.
 pub(crate) fn opaque_line(output: &Output, recorded: &Recorded) -> String {
-    let Recorded { kind, version, seq, .. } = recorded;
+    let Recorded {
+        kind, version, seq, ..
+    } = recorded;
     let text = tr!(
         output,
         "event {seq}, {kind} (version {version}): written by a newer Keiko, not readable by this one",
         "Ereignis {seq}, {kind} (Version {version}): von einem neueren Keiko, für dieses nicht lesbar"
     );
-    format!("{} {text}", output.paint(Tone::Warn, &format!("{:>11}", output.t("Unknown", "Unbekannt"))))
+    format!(
+        "{} {text}",
+        output.paint(
+            Tone::Warn,
+            &format!("{:>11}", output.t("Unknown", "Unbekannt"))
+        )
+    )
 }
 
 fn line_of(run: RunId, recorded: &Recorded, event: Option<&RunEvent>) -> String {
@@ -49,33 +57,64 @@ fn line_of(run: RunId, recorded: &Recorded, event: Option<&RunEvent>) -> String 
         labels: recorded.head.labels.clone(),
         hash: recorded.hash,
         body: event.cloned(),
-        opaque: event.is_none().then(|| Opaque { kind: recorded.kind.clone(), version: recorded.version }),
+        opaque: event.is_none().then(|| Opaque {
+            kind: recorded.kind.clone(),
+            version: recorded.version,
+        }),
     };
     serde_json::to_string(&line).unwrap_or_default()
 }
 
 /// What an event says, in lines for people. `open` remembers intents until they come out.
-pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, event: &RunEvent) -> Vec<String> {
-    let verb = |tone, verb: &str, text: &str| format!("{} {text}", output.paint(tone, &format!("{verb:>11}")));
+pub(crate) fn lines(
+    output: &Output,
+    open: &mut BTreeMap<EffectKey, Intent>,
+    event: &RunEvent,
+) -> Vec<String> {
+    let verb = |tone, verb: &str, text: &str| {
+        format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
+    };
     match event {
         RunEvent::RunStarted(start) => {
-            let who = start
-                .model
-                .as_ref()
-                .map_or_else(|| output.t("rules, no language model", "Regeln, kein Sprachmodell").to_owned(), ToString::to_string);
-            let mut lines = vec![verb(Tone::Strong, output.t("Run", "Lauf"), &format!("{}  {} ({who})", start.run, start.agent))];
+            let who = start.model.as_ref().map_or_else(
+                || {
+                    output
+                        .t("rules, no language model", "Regeln, kein Sprachmodell")
+                        .to_owned()
+                },
+                ToString::to_string,
+            );
+            let mut lines = vec![verb(
+                Tone::Strong,
+                output.t("Run", "Lauf"),
+                &format!("{}  {} ({who})", start.run, start.agent),
+            )];
             if start.demo {
                 lines.push(verb(
                     Tone::Warn,
                     output.t("Demo", "Vorführung"),
-                    output.t("a scripted model plays; everything else is real", "ein Drehbuch spielt das Modell; alles andere ist echt"),
+                    output.t(
+                        "a scripted model plays; everything else is real",
+                        "ein Drehbuch spielt das Modell; alles andere ist echt",
+                    ),
                 ));
             }
-            lines.push(verb(Tone::Strong, output.t("Goal", "Auftrag"), &one_line(start.goal.text_or_empty(), 200)));
+            lines.push(verb(
+                Tone::Strong,
+                output.t("Goal", "Auftrag"),
+                &one_line(start.goal.text_or_empty(), 200),
+            ));
             lines
         }
-        RunEvent::RunResumed(_) | RunEvent::CallAnswered(_) | RunEvent::RunEnded(_) | RunEvent::RunClosing(_) => Vec::new(),
-        RunEvent::Steered(steered) => vec![verb(Tone::Strong, output.t("Operator", "Sie"), &one_line(steered.text.text_or_empty(), 200))],
+        RunEvent::RunResumed(_)
+        | RunEvent::CallAnswered(_)
+        | RunEvent::RunEnded(_)
+        | RunEvent::RunClosing(_) => Vec::new(),
+        RunEvent::Steered(steered) => vec![verb(
+            Tone::Strong,
+            output.t("Operator", "Sie"),
+            &one_line(steered.text.text_or_empty(), 200),
+        )],
         RunEvent::EffectIntended(intent) => {
             open.insert(intent.key.clone(), (**intent).clone());
             match &intent.action {
@@ -94,21 +133,45 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
             vec![verb(
                 Tone::Warn,
                 output.t("Refused", "Abgelehnt"),
-                &format!("{}: {}", refused.tool, output.told(&one_line(refused.reason.text_or_empty(), 240))),
+                &format!(
+                    "{}: {}",
+                    refused.tool,
+                    output.told(&one_line(refused.reason.text_or_empty(), 240))
+                ),
             )]
         }
         RunEvent::ApprovalRequested(request) => {
-            vec![verb(Tone::Warn, output.t("Approval", "Freigabe"), &asked(output, request))]
+            vec![verb(
+                Tone::Warn,
+                output.t("Approval", "Freigabe"),
+                &asked(output, request),
+            )]
         }
         RunEvent::ApprovalResolved(answer) => {
-            vec![verb(Tone::Strong, output.t("Approval", "Freigabe"), &format!("{}  {}", answer.id, answered(output, answer)))]
+            vec![verb(
+                Tone::Strong,
+                output.t("Approval", "Freigabe"),
+                &format!("{}  {}", answer.id, answered(output, answer)),
+            )]
         }
         RunEvent::TestsObserved(tests) => {
-            let tone = if tests.is_green() { Tone::Good } else { Tone::Bad };
-            vec![verb(tone, "Tests", &format!("{}  ({})", counts(output, tests), tests.command))]
+            let tone = if tests.is_green() {
+                Tone::Good
+            } else {
+                Tone::Bad
+            };
+            vec![verb(
+                tone,
+                "Tests",
+                &format!("{}  ({})", counts(output, tests), tests.command),
+            )]
         }
         RunEvent::Noted(note) if note.kind == "alert" => {
-            vec![verb(Tone::Warn, output.t("Alert", "Hinweis"), &output.told(&one_line(note.text.text_or_empty(), 240)))]
+            vec![verb(
+                Tone::Warn,
+                output.t("Alert", "Hinweis"),
+                &output.told(&one_line(note.text.text_or_empty(), 240)),
+            )]
         }
         RunEvent::Noted(_) => Vec::new(),
         RunEvent::ContextCompacted(_) => vec![verb(
@@ -119,7 +182,11 @@ pub(crate) fn lines(output: &Output, open: &mut BTreeMap<EffectKey, Intent>, eve
                 "ältere Schritte sind aus dem Kontext; das Wichtige steht im Merkblatt",
             ),
         )],
-        RunEvent::RunSuspended(why) => vec![verb(Tone::Warn, output.t("Waiting", "Wartet"), &waiting(output, why))],
+        RunEvent::RunSuspended(why) => vec![verb(
+            Tone::Warn,
+            output.t("Waiting", "Wartet"),
+            &waiting(output, why),
+        )],
     }
 }
 
@@ -130,34 +197,64 @@ fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, Stri
     let is_command = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
     match (&intent.tool, &intent.title) {
         (Some(tool), _) => (tool.to_string(), described),
-        (None, Some(title)) if !intent.call.as_ref().is_some_and(|call| call.starts_with("harness:")) => {
-            (output.t("Rules", "Regeln").into(), output.told(title).into_owned())
+        (None, Some(title))
+            if !intent
+                .call
+                .as_ref()
+                .is_some_and(|call| call.starts_with("harness:")) =>
+        {
+            (
+                output.t("Rules", "Regeln").into(),
+                output.told(title).into_owned(),
+            )
         }
-        (None, Some(title)) if is_command => (output.t("Harness", "Rahmen").into(), output.told(title).into_owned()),
+        (None, Some(title)) if is_command => (
+            output.t("Harness", "Rahmen").into(),
+            output.told(title).into_owned(),
+        ),
         (None, _) => (output.t("Harness", "Rahmen").into(), described),
     }
 }
 
 fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> Vec<String> {
-    let verb = |tone, verb: &str, text: &str| format!("{} {text}", output.paint(tone, &format!("{verb:>11}")));
+    let verb = |tone, verb: &str, text: &str| {
+        format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
+    };
     match (&intent.action, outcome) {
         (Action::Model(_), Outcome::Done(Report::Model(report))) => {
-            let parts: Vec<Part> = serde_json::from_str(report.reply.text_or_empty()).unwrap_or_default();
+            let parts: Vec<Part> =
+                serde_json::from_str(report.reply.text_or_empty()).unwrap_or_default();
             parts
                 .iter()
                 .filter_map(|part| match part {
-                    Part::Text { text } if !text.trim().is_empty() => Some(verb(Tone::Strong, "Agent", &one_line(text, 400))),
-                    Part::Reasoning { text, .. } if !text.trim().is_empty() => {
-                        Some(verb(Tone::Faint, output.t("Thinking", "Denkt"), &one_line(text, 240)))
+                    Part::Text { text } if !text.trim().is_empty() => {
+                        Some(verb(Tone::Strong, "Agent", &one_line(text, 400)))
                     }
-                    Part::Refusal { text } => Some(verb(Tone::Bad, output.t("Declines", "Lehnt ab"), &one_line(text, 240))),
+                    Part::Reasoning { text, .. } if !text.trim().is_empty() => Some(verb(
+                        Tone::Faint,
+                        output.t("Thinking", "Denkt"),
+                        &one_line(text, 240),
+                    )),
+                    Part::Refusal { text } => Some(verb(
+                        Tone::Bad,
+                        output.t("Declines", "Lehnt ab"),
+                        &one_line(text, 240),
+                    )),
                     _ => None,
                 })
                 .collect()
         }
         // The error stands where the run waits for the model, and only there.
         (Action::Model(_), Outcome::Failed(fault)) => {
-            vec![verb(Tone::Bad, "", &format!("{} [{}]", output.t("the request failed", "Die Anfrage ist gescheitert"), fault.code))]
+            vec![verb(
+                Tone::Bad,
+                "",
+                &format!(
+                    "{} [{}]",
+                    output.t("the request failed", "Die Anfrage ist gescheitert"),
+                    fault.code
+                ),
+            )]
         }
         (_, outcome) => {
             let bad = match outcome {
@@ -171,15 +268,33 @@ fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> V
                 Outcome::Failed(_) | Outcome::Unknown { .. } | Outcome::Cancelled => true,
             };
             let text = output.told(&describe::outcome(outcome)).into_owned();
-            vec![verb(if bad { Tone::Bad } else { Tone::Faint }, "", &if bad { text } else { output.paint(Tone::Faint, &text) })]
+            vec![verb(
+                if bad { Tone::Bad } else { Tone::Faint },
+                "",
+                &if bad {
+                    text
+                } else {
+                    output.paint(Tone::Faint, &text)
+                },
+            )]
         }
     }
 }
 
 /// What came of tests.
 pub(crate) fn counts(output: &Output, tests: &TestSummary) -> String {
-    let TestSummary { passed, failed, errors, skipped, .. } = tests;
-    let broken = output.language().count(u64::from(*errors), ["error", "errors"], ["Fehler", "Fehler"]);
+    let TestSummary {
+        passed,
+        failed,
+        errors,
+        skipped,
+        ..
+    } = tests;
+    let broken = output.language().count(
+        u64::from(*errors),
+        ["error", "errors"],
+        ["Fehler", "Fehler"],
+    );
     tr!(
         output,
         "{passed} passed, {failed} failed, {broken}, {skipped} skipped",
@@ -189,12 +304,19 @@ pub(crate) fn counts(output: &Output, tests: &TestSummary) -> String {
 
 /// What a person is asked.
 pub(crate) fn asked(output: &Output, request: &ApprovalRequest) -> String {
-    format!("{}  {} ({})", request.id, output.told(&request.summary), output.told(&request.reason))
+    format!(
+        "{}  {} ({})",
+        request.id,
+        output.told(&request.summary),
+        output.told(&request.reason)
+    )
 }
 
 /// What a person answered.
 pub(crate) fn answered(output: &Output, answer: &ApprovalAnswer) -> String {
-    let how = answer.beforehand.map_or(String::new(), |how| format!(" ({})", output.told(how.words())));
+    let how = answer.beforehand.map_or(String::new(), |how| {
+        format!(" ({})", output.told(how.words()))
+    });
     let by = format!("{}{how}", answer.by);
     match answer.decision {
         Decision::Approved => tr!(output, "approved by {by}", "erteilt von {by}"),
@@ -219,7 +341,9 @@ const REASON: usize = 240;
 pub(crate) fn waiting(output: &Output, why: &Suspension) -> String {
     let what = waits_for(output, why);
     match why {
-        Suspension::Unavailable { fault } | Suspension::Limit { fault } => format!("{what}: {}", one_line(&told(output, fault), REASON)),
+        Suspension::Unavailable { fault } | Suspension::Limit { fault } => {
+            format!("{what}: {}", one_line(&told(output, fault), REASON))
+        }
         _ => what,
     }
 }
@@ -228,18 +352,39 @@ pub(crate) fn waiting(output: &Output, why: &Suspension) -> String {
 pub(crate) fn waits_for(output: &Output, why: &Suspension) -> String {
     match why {
         Suspension::Approval { open: 1 } => output.t("for an approval", "auf eine Freigabe").into(),
-        Suspension::Approval { open } => tr!(output, "for {open} approvals", "auf {open} Freigaben"),
-        Suspension::Question { question, .. } => tr!(output, "for an answer: {}", "auf eine Antwort: {}", question.text_or_empty()),
+        Suspension::Approval { open } => {
+            tr!(output, "for {open} approvals", "auf {open} Freigaben")
+        }
+        Suspension::Question { question, .. } => tr!(
+            output,
+            "for an answer: {}",
+            "auf eine Antwort: {}",
+            question.text_or_empty()
+        ),
         Suspension::Unknown { key, why } => tr!(
             output,
             "for a person to look whether this happened: {key}: {}",
             "darauf, dass jemand nachsieht, ob dies geschehen ist: {key}: {}",
             output.told(why)
         ),
-        Suspension::Child { run } => tr!(output, "for run {run}, which it has started", "auf Lauf {run}, den er begonnen hat"),
+        Suspension::Child { run } => tr!(
+            output,
+            "for run {run}, which it has started",
+            "auf Lauf {run}, den er begonnen hat"
+        ),
         Suspension::Unavailable { .. } => output.t("for the model", "auf das Modell").into(),
-        Suspension::Limit { .. } => output.t("for a higher limit", "auf eine höhere Grenze").into(),
-        Suspension::Stopped { by, .. } => tr!(output, "since it was stopped by {by}", "seit dem Anhalten durch {by}"),
-        Suspension::Killed { reason } => tr!(output, "since a kill: {reason}", "seit einem Notaus: {reason}"),
+        Suspension::Limit { .. } => output
+            .t("for a higher limit", "auf eine höhere Grenze")
+            .into(),
+        Suspension::Stopped { by, .. } => tr!(
+            output,
+            "since it was stopped by {by}",
+            "seit dem Anhalten durch {by}"
+        ),
+        Suspension::Killed { reason } => tr!(
+            output,
+            "since a kill: {reason}",
+            "seit einem Notaus: {reason}"
+        ),
     }
 }

@@ -9,13 +9,32 @@ const VARIABLE: &str = "KEIKO_CALLED_AS";
 /// The longest name that is taken from it, in bytes.
 const LONGEST: usize = 512;
 /// The commands: a text that says "keiko" followed by one of these means something to type.
-const COMMANDS: [&str; 14] =
-    ["approvals", "completion", "config", "demo", "doctor", "help", "kill", "man", "models", "resume", "run", "runs", "up", "version"];
+const COMMANDS: [&str; 14] = [
+    "approvals",
+    "completion",
+    "config",
+    "demo",
+    "doctor",
+    "help",
+    "kill",
+    "man",
+    "models",
+    "resume",
+    "run",
+    "runs",
+    "up",
+    "version",
+];
 
 /// How this program is called.
 pub(crate) fn program() -> &'static str {
     static CALLED: OnceLock<String> = OnceLock::new();
-    CALLED.get_or_init(|| std::env::var(VARIABLE).ok().and_then(|name| quoted(&name)).unwrap_or_else(|| "keiko".into()))
+    CALLED.get_or_init(|| {
+        std::env::var(VARIABLE)
+            .ok()
+            .and_then(|name| quoted(&name))
+            .unwrap_or_else(|| "keiko".into())
+    })
 }
 
 /// A name as a shell reads it; nothing when it is none.
@@ -23,8 +42,14 @@ fn quoted(name: &str) -> Option<String> {
     if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
         return None;
     }
-    let is_plain = name.chars().all(|c| c.is_alphanumeric() || "_-./+@~".contains(c));
-    Some(if is_plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) })
+    let is_plain = name
+        .chars()
+        .all(|c| c.is_alphanumeric() || "_-./+@~".contains(c));
+    Some(if is_plain {
+        name.to_owned()
+    } else {
+        format!("'{}'", name.replace('\'', r"'\''"))
+    })
 }
 
 /// The text with the commands in it as they are typed here.
@@ -39,12 +64,21 @@ fn replaced<'a>(text: &'a str, program: &str) -> Cow<'a, str> {
     }
     let (mut out, mut from) = (String::new(), 0);
     for (at, _) in text.match_indices(NAME) {
-        let begins = text[..at].chars().next_back().is_none_or(|c| c.is_whitespace() || "`'\"(&|".contains(c));
+        let begins = text[..at]
+            .chars()
+            .next_back()
+            .is_none_or(|c| c.is_whitespace() || "`'\"(&|".contains(c));
         let rest = &text[at + NAME.len()..];
-        let word = rest
-            .strip_prefix(' ')
-            .map(|rest| rest.split(|c: char| !c.is_ascii_lowercase() && !"-…".contains(c)).next().unwrap_or_default());
-        if begins && word.is_some_and(|word| COMMANDS.contains(&word) || word.starts_with("--") || word == "…") {
+        let word = rest.strip_prefix(' ').map(|rest| {
+            rest.split(|c: char| !c.is_ascii_lowercase() && !"-…".contains(c))
+                .next()
+                .unwrap_or_default()
+        });
+        if begins
+            && word.is_some_and(|word| {
+                COMMANDS.contains(&word) || word.starts_with("--") || word == "…"
+            })
+        {
             out.push_str(&text[from..at]);
             out.push_str(program);
             from = at + NAME.len();
@@ -63,9 +97,18 @@ mod tests {
     fn what_is_to_be_typed_is_typed_as_here() {
         let cases = [
             ("keiko runs list", "./keiko runs list"),
-            ("`keiko doctor --fix` mends it; then: keiko up", "`./keiko doctor --fix` mends it; then: ./keiko up"),
-            ("KEIKO_HOME=/x keiko …, or keiko --help", "KEIKO_HOME=/x ./keiko …, or ./keiko --help"),
-            ("keiko is young; /srv/keiko runs on; a keiko", "keiko is young; /srv/keiko runs on; a keiko"),
+            (
+                "`keiko doctor --fix` mends it; then: keiko up",
+                "`./keiko doctor --fix` mends it; then: ./keiko up",
+            ),
+            (
+                "KEIKO_HOME=/x keiko …, or keiko --help",
+                "KEIKO_HOME=/x ./keiko …, or ./keiko --help",
+            ),
+            (
+                "keiko is young; /srv/keiko runs on; a keiko",
+                "keiko is young; /srv/keiko runs on; a keiko",
+            ),
             ("", ""),
         ];
         for (text, wanted) in cases {
@@ -78,7 +121,10 @@ mod tests {
     fn all_commands_are_known() {
         let mut command = crate::cli::Cli::command();
         command.build();
-        let mut names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let mut names: Vec<&str> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
         names.sort_unstable();
         assert_eq!(names, COMMANDS);
     }
@@ -86,7 +132,10 @@ mod tests {
     #[test]
     fn a_name_is_quoted_when_a_shell_needs_it() {
         assert_eq!(quoted("./keiko").as_deref(), Some("./keiko"));
-        assert_eq!(quoted("/my tools/keiko").as_deref(), Some("'/my tools/keiko'"));
+        assert_eq!(
+            quoted("/my tools/keiko").as_deref(),
+            Some("'/my tools/keiko'")
+        );
         assert_eq!(quoted("it's/keiko").as_deref(), Some(r"'it'\''s/keiko'"));
         for bad in ["", "a\u{1b}[2J", &"x".repeat(600)] {
             assert_eq!(quoted(bad), None);

@@ -43,18 +43,56 @@ impl Change {
     /// Its size, its files and its commits, in a few lines.
     pub(crate) fn summary(&self, output: &Output) -> Vec<String> {
         let files = self.files();
-        let (added, removed) = files.iter().fold((0u32, 0u32), |(a, r), (_, added, removed)| (a + added, r + removed));
+        let (added, removed) = files
+            .iter()
+            .fold((0u32, 0u32), |(a, r), (_, added, removed)| {
+                (a + added, r + removed)
+            });
         let language = output.language();
         let count = language.count(files.len() as u64, ["file", "files"], ["Datei", "Dateien"]);
-        let commits = language.count(self.subjects.len() as u64, ["commit", "commits"], ["Commit", "Commits"]);
-        let size = format!("{}, {}", output.paint(Tone::Good, &format!("+{added}")), output.paint(Tone::Bad, &format!("-{removed}")));
-        let head = if self.subjects.is_empty() { format!("{count}, {size}") } else { format!("{commits}, {count}, {size}") };
+        let commits = language.count(
+            self.subjects.len() as u64,
+            ["commit", "commits"],
+            ["Commit", "Commits"],
+        );
+        let size = format!(
+            "{}, {}",
+            output.paint(Tone::Good, &format!("+{added}")),
+            output.paint(Tone::Bad, &format!("-{removed}"))
+        );
+        let head = if self.subjects.is_empty() {
+            format!("{count}, {size}")
+        } else {
+            format!("{commits}, {count}, {size}")
+        };
         let mut lines = vec![head];
         let more = |rest: usize| tr!(output, "  ... and {rest} more", "  ... und {rest} weitere");
-        lines.extend(self.subjects.iter().take(NAMED_MAX).map(|subject| format!("  {subject}")));
-        lines.extend(self.subjects.len().checked_sub(NAMED_MAX).filter(|rest| *rest > 0).map(more));
-        lines.extend(files.iter().take(NAMED_MAX).map(|(name, added, removed)| format!("  {name}  +{added} -{removed}")));
-        lines.extend(files.len().checked_sub(NAMED_MAX).filter(|rest| *rest > 0).map(more));
+        lines.extend(
+            self.subjects
+                .iter()
+                .take(NAMED_MAX)
+                .map(|subject| format!("  {subject}")),
+        );
+        lines.extend(
+            self.subjects
+                .len()
+                .checked_sub(NAMED_MAX)
+                .filter(|rest| *rest > 0)
+                .map(more),
+        );
+        lines.extend(
+            files
+                .iter()
+                .take(NAMED_MAX)
+                .map(|(name, added, removed)| format!("  {name}  +{added} -{removed}")),
+        );
+        lines.extend(
+            files
+                .len()
+                .checked_sub(NAMED_MAX)
+                .filter(|rest| *rest > 0)
+                .map(more),
+        );
         lines
     }
 }
@@ -69,12 +107,19 @@ pub(crate) fn has_change(action: &Action) -> bool {
 }
 
 /// The whole of what is decided about: commands, texts, the change; what has no better form, as data.
-pub(crate) fn whole(output: &Output, request: &ApprovalRequest, change: Option<&Change>) -> Vec<String> {
+pub(crate) fn whole(
+    output: &Output,
+    request: &ApprovalRequest,
+    change: Option<&Change>,
+) -> Vec<String> {
     let mut lines: Vec<String> = match &request.action {
         Action::Jail(jail) => match &jail.op {
-            JailOp::Prepare(prepare) => {
-                prepare.sets.iter().flat_map(|set| &set.commands).map(|argv| format!("$ {}", typed(argv))).collect()
-            }
+            JailOp::Prepare(prepare) => prepare
+                .sets
+                .iter()
+                .flat_map(|set| &set.commands)
+                .map(|argv| format!("$ {}", typed(argv)))
+                .collect(),
             JailOp::Exec(spec) => {
                 let command = match &spec.command {
                     Command::Argv(argv) => typed(argv),
@@ -82,15 +127,26 @@ pub(crate) fn whole(output: &Output, request: &ApprovalRequest, change: Option<&
                 };
                 command.lines().map(|line| format!("$ {line}")).collect()
             }
-            JailOp::WriteFile { path, text } => {
-                std::iter::once(path.clone()).chain(text.text_or_empty().lines().map(|line| format!("+{line}"))).collect()
-            }
+            JailOp::WriteFile { path, text } => std::iter::once(path.clone())
+                .chain(text.text_or_empty().lines().map(|line| format!("+{line}")))
+                .collect(),
             JailOp::EditFile { path, edits } => {
-                let signed = |sign: char, text: &str| text.lines().map(|line| format!("{sign}{line}")).collect::<Vec<_>>();
-                let edit = |edit: &keiko_contracts::jail::Edit| {
-                    [vec!["@@".to_owned()], signed('-', edit.old.text_or_empty()), signed('+', edit.new.text_or_empty())].concat()
+                let signed = |sign: char, text: &str| {
+                    text.lines()
+                        .map(|line| format!("{sign}{line}"))
+                        .collect::<Vec<_>>()
                 };
-                std::iter::once(path.clone()).chain(edits.iter().flat_map(edit)).collect()
+                let edit = |edit: &keiko_contracts::jail::Edit| {
+                    [
+                        vec!["@@".to_owned()],
+                        signed('-', edit.old.text_or_empty()),
+                        signed('+', edit.new.text_or_empty()),
+                    ]
+                    .concat()
+                };
+                std::iter::once(path.clone())
+                    .chain(edits.iter().flat_map(edit))
+                    .collect()
             }
             _ => Vec::new(),
         },
@@ -101,14 +157,21 @@ pub(crate) fn whole(output: &Output, request: &ApprovalRequest, change: Option<&
         lines.extend(change.diff.lines().map(str::to_owned));
     }
     if lines.is_empty() {
-        lines = serde_json::to_string_pretty(&request.action).unwrap_or_default().lines().map(str::to_owned).collect();
+        lines = serde_json::to_string_pretty(&request.action)
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect();
     }
     lines.iter().map(|line| colored(output, line)).collect()
 }
 
 /// A command as it would be typed.
 fn typed(argv: &[String]) -> String {
-    argv.iter().map(|word| describe::quoted(word)).collect::<Vec<_>>().join(" ")
+    argv.iter()
+        .map(|word| describe::quoted(word))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A line of a diff in its colour.
@@ -140,9 +203,16 @@ pub(crate) fn registries(action: &Action) -> Vec<String> {
 pub(crate) fn next(run: RunId, requests: &[&ApprovalRequest]) -> Vec<String> {
     let resume = format!("keiko resume {run}");
     if !requests.is_empty() && requests.iter().all(|request| is_install(&request.action)) {
-        return vec![format!("{resume} --install yes"), format!("{resume} --install no")];
+        return vec![
+            format!("{resume} --install yes"),
+            format!("{resume} --install no"),
+        ];
     }
-    requests.iter().map(|request| format!("keiko approvals approve {}", request.id)).chain([resume]).collect()
+    requests
+        .iter()
+        .map(|request| format!("keiko approvals approve {}", request.id))
+        .chain([resume])
+        .collect()
 }
 
 /// What stands behind a command of [`next`], for people.
@@ -164,10 +234,29 @@ mod tests {
     #[test]
     fn a_change_is_summed_up() {
         let diff = "diff --git a/x.py b/x.py\n--- a/x.py\n+++ b/x.py\n@@ -1,2 +1,2 @@\n-a\n+b\n+-- c\n d\ndiff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+n\n";
-        let change = Change { subjects: vec!["abc1234 Fix it".into()], diff: diff.into() };
+        let change = Change {
+            subjects: vec!["abc1234 Fix it".into()],
+            diff: diff.into(),
+        };
         let output = Output::new(Color::Never, false, false);
-        assert_eq!(change.summary(&output), ["1 commit, 2 files, +3, -1", "  abc1234 Fix it", "  x.py  +2 -1", "  n  +1 -0"]);
-        let many = Change { subjects: Vec::new(), diff: (0..20).map(|i| format!("diff --git a/{i} b/{i}\n")).collect() };
-        assert_eq!(many.summary(&output).last().map(String::as_str), Some("  ... and 8 more"));
+        assert_eq!(
+            change.summary(&output),
+            [
+                "1 commit, 2 files, +3, -1",
+                "  abc1234 Fix it",
+                "  x.py  +2 -1",
+                "  n  +1 -0"
+            ]
+        );
+        let many = Change {
+            subjects: Vec::new(),
+            diff: (0..20)
+                .map(|i| format!("diff --git a/{i} b/{i}\n"))
+                .collect(),
+        };
+        assert_eq!(
+            many.summary(&output).last().map(String::as_str),
+            Some("  ... and 8 more")
+        );
     }
 }

@@ -7,7 +7,9 @@ use keiko_agent::state::RunState;
 use keiko_contracts::action::Origin;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
-use keiko_contracts::evidence::{Answerer, Backwards, ChangedTest, EvidenceCard, Leave, TestSummary};
+use keiko_contracts::evidence::{
+    Answerer, Backwards, ChangedTest, EvidenceCard, Leave, TestSummary,
+};
 use keiko_contracts::id::{ApprovalId, RunId};
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
@@ -22,18 +24,29 @@ const DIFF_LINES: usize = 200;
 /// Shows how a run ended.
 pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
     if output.json() {
-        output.data(&serde_json::json!({"run": run, "status": end.status.word(), "end": end}).to_string());
+        output.data(
+            &serde_json::json!({"run": run, "status": end.status.word(), "end": end}).to_string(),
+        );
         return;
     }
     // The doctor's report is long: here stands what matters of it.
-    let brief = doctors(end).map(|report| report.brief_in(output.language(), &|text| output.told(text).into_owned()));
+    let brief = doctors(end)
+        .map(|report| report.brief_in(output.language(), &|text| output.told(text).into_owned()));
     output.data(brief.as_ref().unwrap_or(&report(output, end)));
     if brief.is_some() {
-        output.say(&tr!(output, "All of it: keiko runs report {run}", "Alles davon: keiko runs report {run}"));
+        output.say(&tr!(
+            output,
+            "All of it: keiko runs report {run}",
+            "Alles davon: keiko runs report {run}"
+        ));
     }
     match &end.diff {
         Some(_) if brief.is_some() => {
-            output.say(&tr!(output, "What tools mended: keiko runs diff {run}", "Was Werkzeuge behoben haben: keiko runs diff {run}"));
+            output.say(&tr!(
+                output,
+                "What tools mended: keiko runs diff {run}",
+                "Was Werkzeuge behoben haben: keiko runs diff {run}"
+            ));
         }
         Some(diff) => {
             output.data("");
@@ -47,7 +60,11 @@ pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
         output.fault(&shortened(output, fault, &run));
     }
     if end.diff.is_some() && end.status != EndStatus::Refused {
-        output.say(&tr!(output, "Bring it into your folder: keiko runs apply {run}", "In Ihren Ordner übernehmen: keiko runs apply {run}"));
+        output.say(&tr!(
+            output,
+            "Bring it into your folder: keiko runs apply {run}",
+            "In Ihren Ordner übernehmen: keiko runs apply {run}"
+        ));
         output.say(&tr!(
             output,
             "Check the evidence again: keiko runs verify {run}",
@@ -68,11 +85,25 @@ fn shortened(output: &Output, fault: &Fault, run: &RunId) -> Fault {
     if count <= 1 || count <= FAULT_LINES && fault.message.lines().all(is_short) {
         return fault.clone();
     }
-    let narrow = |line: &str| if is_short(line) { line.to_owned() } else { line.chars().take(FAULT_COLUMNS).chain(['…']).collect() };
-    let mut lines: Vec<String> = fault.message.lines().take(FAULT_LINES).map(narrow).collect();
+    let narrow = |line: &str| {
+        if is_short(line) {
+            line.to_owned()
+        } else {
+            line.chars().take(FAULT_COLUMNS).chain(['…']).collect()
+        }
+    };
+    let mut lines: Vec<String> = fault
+        .message
+        .lines()
+        .take(FAULT_LINES)
+        .map(narrow)
+        .collect();
     let all = crate::view::program::as_typed(&format!("keiko --json runs show {run}")).into_owned();
     lines.push(tr!(output, "... all of it: {all}", "... ganz: {all}"));
-    Fault { message: lines.join("\n"), ..fault.clone() }
+    Fault {
+        message: lines.join("\n"),
+        ..fault.clone()
+    }
 }
 
 fn cut(output: &Output, diff: &str, run: RunId) -> String {
@@ -80,30 +111,50 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
     if lines.len() <= DIFF_LINES {
         return diff.trim_end().to_owned();
     }
-    let more = output.language().count((lines.len() - DIFF_LINES) as u64, ["more line", "more lines"], ["weitere Zeile", "weitere Zeilen"]);
-    format!("{}\n... {more}: keiko runs diff {run}", lines[..DIFF_LINES].join("\n"))
+    let more = output.language().count(
+        (lines.len() - DIFF_LINES) as u64,
+        ["more line", "more lines"],
+        ["weitere Zeile", "weitere Zeilen"],
+    );
+    format!(
+        "{}\n... {more}: keiko runs diff {run}",
+        lines[..DIFF_LINES].join("\n")
+    )
 }
 
 /// The evidence card, for people.
 pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
     let (status, card) = (end.status, &end.card);
     let tone = match status {
-        EndStatus::Examined if !card.tests_after.as_ref().is_none_or(TestSummary::is_green) => Tone::Warn,
+        EndStatus::Examined if !card.tests_after.as_ref().is_none_or(TestSummary::is_green) => {
+            Tone::Warn
+        }
         EndStatus::Succeeded | EndStatus::Examined => Tone::Good,
         EndStatus::Unverified => Tone::Warn,
-        EndStatus::Failed | EndStatus::Refused | EndStatus::Cancelled | EndStatus::Killed => Tone::Bad,
+        EndStatus::Failed | EndStatus::Refused | EndStatus::Cancelled | EndStatus::Killed => {
+            Tone::Bad
+        }
     };
     let mut out = String::new();
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(out, "  {name:<14} {value}");
     };
-    row(output.t("result", "Ergebnis"), &output.paint(tone, &outcome(output, status, card)));
+    row(
+        output.t("result", "Ergebnis"),
+        &output.paint(tone, &outcome(output, status, card)),
+    );
     if card.demo {
-        let played = output.t("a scripted model played; everything else is real", "ein Drehbuch spielte das Modell; alles andere ist echt");
+        let played = output.t(
+            "a scripted model played; everything else is real",
+            "ein Drehbuch spielte das Modell; alles andere ist echt",
+        );
         row(output.t("demo", "Vorführung"), played);
     }
     if let (Some(kind), Some(base)) = (card.base_kind, &card.base) {
-        let (kind, base) = (output.told(kind.words()), base.0.get(..10).unwrap_or(&base.0));
+        let (kind, base) = (
+            output.told(kind.words()),
+            base.0.get(..10).unwrap_or(&base.0),
+        );
         row(output.t("base", "Grundlage"), &format!("{kind} ({base})"));
     }
     match (&card.tests_before, &card.tests_after) {
@@ -112,32 +163,66 @@ pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
         }
         (first, last) => {
             if let Some(tests) = first {
-                row(output.t("tests first", "Tests zuerst"), &counted(output, tests));
+                row(
+                    output.t("tests first", "Tests zuerst"),
+                    &counted(output, tests),
+                );
             }
             if let Some(tests) = last {
-                row(output.t("tests last", "Tests zuletzt"), &counted(output, tests));
+                row(
+                    output.t("tests last", "Tests zuletzt"),
+                    &counted(output, tests),
+                );
             }
         }
     }
     if !card.red_to_green.is_empty() {
-        row(output.t("red to green", "rot zu grün"), &card.red_to_green.join(", "));
+        row(
+            output.t("red to green", "rot zu grün"),
+            &card.red_to_green.join(", "),
+        );
     }
     // The doctor's report, which stands beside it, names them with what each says.
     if !card.still_red.is_empty() && doctors(end).is_none() {
         row(output.t("still red", "noch rot"), &still_red(output, card));
     }
-    for ChangedTest { test, gone, leave: stands } in &card.changed_tests {
-        let gone = if *gone { output.t(" (does not run any more)", " (läuft nicht mehr)") } else { "" };
-        row(output.t("test changed", "Test geändert"), &format!("{test}{gone} ({})", leave(output, *stands)));
+    for ChangedTest {
+        test,
+        gone,
+        leave: stands,
+    } in &card.changed_tests
+    {
+        let gone = if *gone {
+            output.t(" (does not run any more)", " (läuft nicht mehr)")
+        } else {
+            ""
+        };
+        row(
+            output.t("test changed", "Test geändert"),
+            &format!("{test}{gone} ({})", leave(output, *stands)),
+        );
     }
     for finding in &card.findings {
         let (file, line, text) = (&finding.file, finding.line, &finding.text);
         let what = output.told(finding.kind.words());
-        row(output.t("look at", "ansehen"), &format!("{file}:{line}: {what} ({})\n{:17}{text}", leave(output, finding.leave), ""));
+        row(
+            output.t("look at", "ansehen"),
+            &format!(
+                "{file}:{line}: {what} ({})\n{:17}{text}",
+                leave(output, finding.leave),
+                ""
+            ),
+        );
     }
     if !card.unproven.is_empty() {
-        let why = output.t("green without the change too", "auch ohne die Änderung grün");
-        row(output.t("not proven", "nicht belegt"), &format!("{why}: {}", card.unproven.join(", ")));
+        let why = output.t(
+            "green without the change too",
+            "auch ohne die Änderung grün",
+        );
+        row(
+            output.t("not proven", "nicht belegt"),
+            &format!("{why}: {}", card.unproven.join(", ")),
+        );
     }
     if let Some(backwards) = &card.backwards {
         taken_out(output, backwards, &mut row);
@@ -145,8 +230,19 @@ pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
     for answer in &card.approvals {
         // What a person did not allow is missing from the result, and that is said where the result is.
         let withheld = matches!(answer.decision, Some(Decision::Denied | Decision::Expired));
-        let name = if withheld { output.t("not done", "nicht getan") } else { output.t("approval", "Freigabe") };
-        row(name, &format!("{}: {}", output.told(&answer.words()), output.told(&answer.what)));
+        let name = if withheld {
+            output.t("not done", "nicht getan")
+        } else {
+            output.t("approval", "Freigabe")
+        };
+        row(
+            name,
+            &format!(
+                "{}: {}",
+                output.told(&answer.words()),
+                output.told(&answer.what)
+            ),
+        );
     }
     for Answerer { model, origin } in &card.models {
         let origin = match origin {
@@ -169,7 +265,10 @@ pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
     );
     row(output.t("effort", "Aufwand"), &effort);
     if !card.cut_off.is_zero() {
-        row(output.t("cut off", "Abbruch"), &cut_off(output, card.cut_off));
+        row(
+            output.t("cut off", "Abbruch"),
+            &cut_off(output, card.cut_off),
+        );
     }
     row(output.t("journal", "Protokoll"), &card.journal.short());
     out.trim_end().to_owned()
@@ -177,11 +276,19 @@ pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
 
 /// What was spent, as far as it is known: a model without a price is no free one.
 pub(crate) fn spent(output: &Output, cost: Micros, unpriced: bool) -> String {
-    let cost = if cost.is_zero() && unpriced { String::new() } else { output.decimal(&cost.to_string()) };
+    let cost = if cost.is_zero() && unpriced {
+        String::new()
+    } else {
+        output.decimal(&cost.to_string())
+    };
     match (unpriced, cost.is_empty()) {
         (false, _) => tr!(output, "{cost} dollars", "{cost} Dollar"),
         (true, true) => output.t("no price", "ohne Preis").to_owned(),
-        (true, false) => tr!(output, "{cost} dollars and what has no price", "{cost} Dollar und was keinen Preis hat"),
+        (true, false) => tr!(
+            output,
+            "{cost} dollars and what has no price",
+            "{cost} Dollar und was keinen Preis hat"
+        ),
     }
 }
 
@@ -189,15 +296,28 @@ pub(crate) fn spent(output: &Output, cost: Micros, unpriced: bool) -> String {
 fn leave(output: &Output, leave: Leave) -> String {
     match leave {
         Leave::Approval(id) => format!("{} {id}", output.t("approval", "Freigabe")),
-        Leave::Policy => output.t("allowed by the risk policy", "von der Risikorichtlinie erlaubt").into(),
+        Leave::Policy => output
+            .t(
+                "allowed by the risk policy",
+                "von der Risikorichtlinie erlaubt",
+            )
+            .into(),
         Leave::None => output.t("not approved", "nicht freigegeben").into(),
     }
 }
 /// What tests came to, and how that was read.
 fn counted(output: &Output, tests: &TestSummary) -> String {
-    let void =
-        tests.void.as_ref().map_or(String::new(), |why| format!("; {}: {why}", output.t("nothing of this counts", "nichts davon gilt")));
-    format!("{} ({}){void}", counts(output, tests), output.told(tests.channel.words()))
+    let void = tests.void.as_ref().map_or(String::new(), |why| {
+        format!(
+            "; {}: {why}",
+            output.t("nothing of this counts", "nichts davon gilt")
+        )
+    });
+    format!(
+        "{} ({}){void}",
+        counts(output, tests),
+        output.told(tests.channel.words())
+    )
 }
 
 /// What became of the tests without the change, and without its pieces.
@@ -210,14 +330,23 @@ fn taken_out(output: &Output, backwards: &Backwards, row: &mut impl FnMut(&str, 
         };
         let (red, of) = (piece.red, piece.of);
         let red = match (red, of) {
-            (0, _) => output.t("no test is red again", "kein Test wird wieder rot").to_owned(),
-            _ => tr!(output, "{red} of {of} red again", "{red} von {of} wieder rot"),
+            (0, _) => output
+                .t("no test is red again", "kein Test wird wieder rot")
+                .to_owned(),
+            _ => tr!(
+                output,
+                "{red} of {of} red again",
+                "{red} von {of} wieder rot"
+            ),
         };
         row(output.t("without", "ohne"), &format!("{what}: {red}"));
     }
     for left in &backwards.left {
         let left = output.told(left);
-        row(output.t("not proven", "nicht belegt"), &tr!(output, "backwards: {left}", "rückwärts: {left}"));
+        row(
+            output.t("not proven", "nicht belegt"),
+            &tr!(output, "backwards: {left}", "rückwärts: {left}"),
+        );
     }
 }
 
@@ -233,29 +362,60 @@ pub(crate) fn cut_off(output: &Output, money: Micros) -> String {
 
 /// Tests that were red before and still are: never left out, whatever the result is called.
 fn still_red(output: &Output, card: &EvidenceCard) -> String {
-    let failing = |tests: &Option<TestSummary>| tests.as_ref().map_or(0, |tests| tests.failed + tests.errors);
+    let failing = |tests: &Option<TestSummary>| {
+        tests
+            .as_ref()
+            .map_or(0, |tests| tests.failed + tests.errors)
+    };
     let (before, after) = (failing(&card.tests_before), failing(&card.tests_after));
     let names = card.still_red.join(", ");
     if before == after && card.red_to_green.is_empty() {
-        let how = output.t("tests were red before and are as red now", "Tests waren vorher rot und sind es ebenso noch");
-        return format!("{how}: {after} {}: {names}", output.t("failing, the same ones", "schlagen fehl, dieselben"));
+        let how = output.t(
+            "tests were red before and are as red now",
+            "Tests waren vorher rot und sind es ebenso noch",
+        );
+        return format!(
+            "{how}: {after} {}: {names}",
+            output.t("failing, the same ones", "schlagen fehl, dieselben")
+        );
     }
-    format!("{}: {names}", output.t("red at the start and at the end", "rot am Anfang und am Ende"))
+    format!(
+        "{}: {names}",
+        output.t(
+            "red at the start and at the end",
+            "rot am Anfang und am Ende"
+        )
+    )
 }
 
 /// How it ended, in words that promise no more than there is.
 fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
-    let is_denied = card.approvals.iter().any(|answer| answer.decision == Some(Decision::Denied));
+    let is_denied = card
+        .approvals
+        .iter()
+        .any(|answer| answer.decision == Some(Decision::Denied));
     let word = state_word(output, status.into());
     match (status, &card.tests_after) {
         (EndStatus::Examined, Some(tests)) => match tests.failed + tests.errors {
-            0 if tests.passed > 0 => format!("{word}; {}", output.t("its tests pass", "die Tests bestehen")),
+            0 if tests.passed > 0 => format!(
+                "{word}; {}",
+                output.t("its tests pass", "die Tests bestehen")
+            ),
             0 => format!("{word}; {}", output.t("no test ran", "kein Test lief")),
-            1 => format!("{word}; {}", output.t("1 test fails", "1 Test schlägt fehl")),
-            n => format!("{word}; {n} {}", output.t("tests fail", "Tests schlagen fehl")),
+            1 => format!(
+                "{word}; {}",
+                output.t("1 test fails", "1 Test schlägt fehl")
+            ),
+            n => format!(
+                "{word}; {n} {}",
+                output.t("tests fail", "Tests schlagen fehl")
+            ),
         },
         (status, _) if is_denied && status != EndStatus::Examined => {
-            format!("{word}, {}", output.t("without what was denied", "ohne das, was abgelehnt wurde"))
+            format!(
+                "{word}, {}",
+                output.t("without what was denied", "ohne das, was abgelehnt wurde")
+            )
         }
         _ => word.into(),
     }
@@ -265,8 +425,15 @@ fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
 /// words of other agents are their own.
 pub(crate) fn report(output: &Output, end: &RunEnd) -> String {
     match doctors(end).filter(|_| output.language() == Language::German) {
-        Some(report) => report.markdown_in(Language::German, &|text| output.told(text).into_owned()),
-        None => end.report.as_ref().unwrap_or(&end.summary).text_or_empty().to_owned(),
+        Some(report) => {
+            report.markdown_in(Language::German, &|text| output.told(text).into_owned())
+        }
+        None => end
+            .report
+            .as_ref()
+            .unwrap_or(&end.summary)
+            .text_or_empty()
+            .to_owned(),
     }
 }
 
@@ -278,7 +445,9 @@ fn doctors(end: &RunEnd) -> Option<DoctorReport> {
 
 /// So many steps.
 pub(crate) fn steps(output: &Output, n: u32) -> String {
-    output.language().count(u64::from(n), ["step", "steps"], ["Schritt", "Schritte"])
+    output
+        .language()
+        .count(u64::from(n), ["step", "steps"], ["Schritt", "Schritte"])
 }
 
 /// The word for a state, as it is shown; `--state` and JSON have the English one.
@@ -308,9 +477,22 @@ pub(crate) fn state_word(output: &Output, status: RunStatus) -> &'static str {
 pub(crate) type Asked = BTreeMap<ApprovalId, question::Change>;
 
 /// Shows what a run waits for, and the command that goes on.
-pub(crate) fn show_waiting(output: &Output, (run, why, state): (RunId, &Suspension, &RunState), changes: &Asked, jsonl: bool) {
-    let approvals: Vec<_> = state.life.open_approvals().map(|approval| approval.request.clone()).collect();
-    let next = next_commands(run, why, &approvals.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+pub(crate) fn show_waiting(
+    output: &Output,
+    (run, why, state): (RunId, &Suspension, &RunState),
+    changes: &Asked,
+    jsonl: bool,
+) {
+    let approvals: Vec<_> = state
+        .life
+        .open_approvals()
+        .map(|approval| approval.request.clone())
+        .collect();
+    let next = next_commands(
+        run,
+        why,
+        &approvals.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+    );
     if output.json() && !jsonl {
         let requests: Vec<_> = approvals.iter().map(AsRef::as_ref).collect();
         output.data(&serde_json::json!({"run": run, "status": "waiting", "waiting": why, "approvals": requests, "next": next}).to_string());
@@ -318,15 +500,36 @@ pub(crate) fn show_waiting(output: &Output, (run, why, state): (RunId, &Suspensi
     }
     output.say("");
     let why_it_waits = waits_for(output, why);
-    let stop = if why_it_waits.ends_with(['.', '?', '!', '…']) { "" } else { "." };
-    output.say(&tr!(output, "Run {run} waits {why_it_waits}{stop}", "Lauf {run} wartet {why_it_waits}{stop}"));
+    let stop = if why_it_waits.ends_with(['.', '?', '!', '…']) {
+        ""
+    } else {
+        "."
+    };
+    output.say(&tr!(
+        output,
+        "Run {run} waits {why_it_waits}{stop}",
+        "Lauf {run} wartet {why_it_waits}{stop}"
+    ));
     for request in &approvals {
         let id = output.paint(Tone::Strong, &request.id.to_string());
-        output.say(&format!("  {id}  {}  ({})", output.told(&request.summary), output.told(&request.reason)));
-        for line in changes.get(&request.id).map(|change| change.summary(output)).unwrap_or_default() {
+        output.say(&format!(
+            "  {id}  {}  ({})",
+            output.told(&request.summary),
+            output.told(&request.reason)
+        ));
+        for line in changes
+            .get(&request.id)
+            .map(|change| change.summary(output))
+            .unwrap_or_default()
+        {
             output.line(&format!("    {line}"));
         }
-        output.say(&tr!(output, "    all of it: keiko approvals show {}", "    alles: keiko approvals show {}", request.id));
+        output.say(&tr!(
+            output,
+            "    all of it: keiko approvals show {}",
+            "    alles: keiko approvals show {}",
+            request.id
+        ));
     }
     if let Suspension::Unavailable { fault } | Suspension::Limit { fault } = why {
         output.fault(&shortened(output, fault, &run));
@@ -342,7 +545,12 @@ fn next_commands(run: RunId, why: &Suspension, approvals: &[&ApprovalRequest]) -
     match why {
         Suspension::Approval { .. } => question::next(run, approvals),
         Suspension::Child { run: child } => vec![format!("keiko runs show {child}"), resume],
-        Suspension::Question { .. } | Suspension::Unknown { .. } => vec![format!("keiko resume {run} \"…\"")],
-        Suspension::Unavailable { .. } | Suspension::Limit { .. } | Suspension::Stopped { .. } | Suspension::Killed { .. } => vec![resume],
+        Suspension::Question { .. } | Suspension::Unknown { .. } => {
+            vec![format!("keiko resume {run} \"…\"")]
+        }
+        Suspension::Unavailable { .. }
+        | Suspension::Limit { .. }
+        | Suspension::Stopped { .. }
+        | Suspension::Killed { .. } => vec![resume],
     }
 }

@@ -30,28 +30,39 @@ pub(crate) struct Plain {
 impl Plain {
     /// `native`: the run's agent works by rules.
     pub(crate) fn new(output: Output, run: RunId, jsonl: bool, native: bool) -> Plain {
-        Plain { output, run, jsonl, steps: Mutex::new(Steps::new(native)) }
+        Plain {
+            output,
+            run,
+            jsonl,
+            steps: Mutex::new(Steps::new(native)),
+        }
     }
 }
 
 impl Watch for Plain {
     fn event(&self, recorded: &Recorded, event: &RunEvent) {
         if self.jsonl {
-            self.output.data(&plain::json_line(self.run, recorded, event));
+            self.output
+                .data(&plain::json_line(self.run, recorded, event));
             return;
         }
         // What it waits for is told once, by whoever began this, with what to do.
         if matches!(event, RunEvent::RunSuspended(_)) {
             return;
         }
-        let Ok(mut steps) = self.steps.lock() else { return };
+        let Ok(mut steps) = self.steps.lock() else {
+            return;
+        };
         for line in steps.lines(&self.output, event) {
             self.output.line(&line);
         }
     }
     fn frame(&self, _: &EffectKey, frame: LiveFrame) {
         if let (false, LiveFrame::Progress { note }) = (self.jsonl, frame) {
-            self.output.line(&format!("  {}", self.output.paint(Tone::Faint, &self.output.told(&note))));
+            self.output.line(&format!(
+                "  {}",
+                self.output.paint(Tone::Faint, &self.output.told(&note))
+            ));
         }
     }
 }
@@ -68,7 +79,10 @@ pub(crate) struct Steps {
 impl Steps {
     /// `native`: the run's agent works by rules.
     pub(crate) fn new(native: bool) -> Steps {
-        Steps { native, ..Steps::default() }
+        Steps {
+            native,
+            ..Steps::default()
+        }
     }
 
     /// The agent works by rules: it hears no words, and its steps are told in short.
@@ -98,7 +112,9 @@ impl Steps {
                 let mut lines = self.end_series(output);
                 let more = plain::lines(output, &mut self.open, event);
                 // The tests that were run first and last are told once when nothing has changed.
-                if !matches!(event, RunEvent::TestsObserved(_)) || std::mem::replace(&mut self.tests, more.clone()) != more {
+                if !matches!(event, RunEvent::TestsObserved(_))
+                    || std::mem::replace(&mut self.tests, more.clone()) != more
+                {
                     lines.extend(more);
                 }
                 lines
@@ -114,7 +130,11 @@ impl Steps {
             self.series = of.map(|(kind, _)| (kind, 0));
             if let Some((kind, _)) = of {
                 let who = format!("{:>11}", output.t("Rules", "Regeln"));
-                lines.push(format!("{} {}", output.paint(Tone::Faint, &who), begins(output, kind)));
+                lines.push(format!(
+                    "{} {}",
+                    output.paint(Tone::Faint, &who),
+                    begins(output, kind)
+                ));
             }
         }
         let Some((kind, counts)) = of else {
@@ -125,7 +145,10 @@ impl Steps {
         if let (true, Some((_, count))) = (counts, &mut self.series) {
             *count += 1;
             if count.is_multiple_of(PROGRESS) {
-                lines.push(faint(output, &format!("{} …", how_many(output, kind, *count))));
+                lines.push(faint(
+                    output,
+                    &format!("{} …", how_many(output, kind, *count)),
+                ));
             }
         }
         lines
@@ -144,14 +167,22 @@ fn faint(output: &Output, text: &str) -> String {
 }
 
 fn in_series(intent: &Intent) -> bool {
-    intent.call.as_deref().is_some_and(|call| series(call).is_some())
+    intent
+        .call
+        .as_deref()
+        .is_some_and(|call| series(call).is_some())
 }
 
 /// What went as it should, and says nothing that the next line does not say. In a series, a red test is what is looked for.
 fn is_quiet(outcome: &Outcome<Report>, in_series: bool) -> bool {
-    let Outcome::Done(Report::Jail(report)) = outcome else { return false };
+    let Outcome::Done(Report::Jail(report)) = outcome else {
+        return false;
+    };
     match &report.body {
-        JailBody::Exec(exec) => exec.end == End::Exit(0) || in_series && matches!(exec.end, End::Exit(_) | End::TimedOut),
+        JailBody::Exec(exec) => {
+            exec.end == End::Exit(0)
+                || in_series && matches!(exec.end, End::Exit(_) | End::TimedOut)
+        }
         JailBody::Text(_) | JailBody::Restored => true,
         _ => in_series,
     }

@@ -1,7 +1,14 @@
 //! The real binary, started as people start it: what it prints, where, and its exit codes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::expect_used, reason = "in a test a panic is the message; clippy excepts only the test functions themselves")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+#![expect(
+    clippy::expect_used,
+    reason = "in a test a panic is the message; clippy excepts only the test functions themselves"
+)]
 
 mod config;
 mod doctor;
@@ -20,7 +27,9 @@ struct Home {
 
 impl Home {
     fn new() -> Home {
-        Home { dir: tempfile::tempdir().expect("a folder") }
+        Home {
+            dir: tempfile::tempdir().expect("a folder"),
+        }
     }
     fn path(&self) -> &Path {
         self.dir.path()
@@ -41,7 +50,11 @@ impl Home {
         std::fs::create_dir_all(&here).expect("a folder");
         let mut command = bare(args);
         // No Ollama of this machine: nobody listens on port 9.
-        command.env("KEIKO_HOME", self.path()).env("HOME", self.path()).env("OLLAMA_HOST", "127.0.0.1:9").current_dir(here);
+        command
+            .env("KEIKO_HOME", self.path())
+            .env("HOME", self.path())
+            .env("OLLAMA_HOST", "127.0.0.1:9")
+            .current_dir(here);
         command
     }
     fn run(&self, args: &[&str]) -> Ran {
@@ -53,7 +66,12 @@ impl Home {
 fn bare(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keiko"));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    command.args(args).env_clear().env("PATH", path).env("CI", "1").stdin(Stdio::null());
+    command
+        .args(args)
+        .env_clear()
+        .env("PATH", path)
+        .env("CI", "1")
+        .stdin(Stdio::null());
     command
 }
 
@@ -67,9 +85,17 @@ struct Ran {
 
 impl Ran {
     fn of(command: &mut Command) -> Ran {
-        let Output { status, stdout, stderr } = command.output().expect("the binary starts");
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.output().expect("the binary starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        let ran = Ran { code: status.code().expect("no signal"), out: text(stdout), err: text(stderr) };
+        let ran = Ran {
+            code: status.code().expect("no signal"),
+            out: text(stdout),
+            err: text(stderr),
+        };
         assert!(!ran.err.contains("panicked"), "{ran:?}");
         ran
     }

@@ -27,12 +27,16 @@ impl When {
     /// Somewhere in the first three fifths of what a whole run takes. A run that is taken up again is killed further on,
     /// so that kills come everywhere in it, about three to a run.
     pub(crate) fn draw(calm: Calm, dice: &mut Dice) -> When {
-        let part = |whole: Duration, dice: &mut Dice| whole.mul_f64(dice.up_to(1_000) as f64 / 1_000.0);
+        let part =
+            |whole: Duration, dice: &mut Dice| whole.mul_f64(dice.up_to(1_000) as f64 / 1_000.0);
         if dice.up_to(2) == 0 {
             When::After(part(calm.took.mul_f64(0.6), dice))
         } else {
             let gap = calm.took / calm.events.max(1);
-            When::Events(dice.up_to(u64::from(calm.events * 3 / 5)) as u32, part(gap * 2, dice))
+            When::Events(
+                dice.up_to(u64::from(calm.events * 3 / 5)) as u32,
+                part(gap * 2, dice),
+            )
         }
     }
 }
@@ -46,7 +50,10 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Process {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         let mut reader = BufReader::new(child.stdout.take().expect("its output"));
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -56,7 +63,11 @@ impl Process {
                 let _ = sender.send(std::mem::take(&mut line));
             }
         });
-        Process { child, lines, heard: Vec::new() }
+        Process {
+            child,
+            lines,
+            heard: Vec::new(),
+        }
     }
 
     /// Ends it with SIGKILL at a moment: whether it was still alive then, and what it said.
@@ -64,7 +75,8 @@ impl Process {
         let alive = match when {
             When::After(time) => self.wait(Instant::now() + time, usize::MAX),
             When::Events(events, rest) => {
-                self.wait(Instant::now() + Duration::from_secs(60), events as usize) && self.wait(Instant::now() + rest, usize::MAX)
+                self.wait(Instant::now() + Duration::from_secs(60), events as usize)
+                    && self.wait(Instant::now() + rest, usize::MAX)
             }
         };
         if alive {
@@ -85,7 +97,10 @@ impl Process {
     /// Waits until a moment, or until it has said so much. False when it has ended.
     fn wait(&mut self, until: Instant, events: usize) -> bool {
         while self.heard.len() < events {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => self.heard.push(line),
                 Err(RecvTimeoutError::Timeout) => return true,
                 Err(RecvTimeoutError::Disconnected) => return false,

@@ -19,7 +19,10 @@ fn goals_and_numbers_that_are_none() {
     let keiko = Keiko::chat(&server);
     let root = keiko.root().to_owned();
     std::fs::write(root.join("binary.md"), [0xff, 0xfe, 0, 1]).unwrap();
-    std::fs::File::create(root.join("huge.md")).unwrap().set_len(100 << 20).unwrap();
+    std::fs::File::create(root.join("huge.md"))
+        .unwrap()
+        .set_len(100 << 20)
+        .unwrap();
     let at = |name: &str| format!("@{}", root.join(name).display());
     for (goal, code) in [
         (String::new(), "KEI-1204"),
@@ -42,11 +45,22 @@ fn goals_and_numbers_that_are_none() {
     ] {
         keiko.ask("Greet me", &more).fails(2, code);
     }
-    keiko.ask("Greet me", &["--budget", "0,50"]).says("--budget 0.50");
+    keiko
+        .ask("Greet me", &["--budget", "0,50"])
+        .says("--budget 0.50");
     let json = keiko.ask("Greet me", &["--budget", "0,50", "--json"]);
     assert_eq!(json.expect(2).json()["error"]["code"], "KEI-1210");
-    assert!(server.requests().is_empty(), "no model is asked for nothing");
-    assert!(keiko.json(&["runs", "list"])["runs"].as_array().unwrap().is_empty(), "and no run begins");
+    assert!(
+        server.requests().is_empty(),
+        "no model is asked for nothing"
+    );
+    assert!(
+        keiko.json(&["runs", "list"])["runs"]
+            .as_array()
+            .unwrap()
+            .is_empty(),
+        "and no run begins"
+    );
 }
 
 #[test]
@@ -54,21 +68,39 @@ fn a_goal_without_quotes_is_joined_or_refused() {
     let server = greeting();
     let keiko = Keiko::chat(&server);
     let typed = |words: &[&str]| {
-        let args = [&["run", "--model", "openai/gpt-5", "--no-workspace"][..], words, &["--max-steps", "3"]].concat();
+        let args = [
+            &["run", "--model", "openai/gpt-5", "--no-workspace"][..],
+            words,
+            &["--max-steps", "3"],
+        ]
+        .concat();
         keiko.run(&args)
     };
-    typed(&["Greet", "me,", "please!"]).expect(0).says("Greet me, please!");
-    assert_eq!(keiko.json(&["runs", "list"])["runs"][0]["goal"], "Greet me, please!");
-    typed(&["Greet", "@everybody"]).fails(2, "KEI-1205").says("keiko run \"");
+    typed(&["Greet", "me,", "please!"])
+        .expect(0)
+        .says("Greet me, please!");
+    assert_eq!(
+        keiko.json(&["runs", "list"])["runs"][0]["goal"],
+        "Greet me, please!"
+    );
+    typed(&["Greet", "@everybody"])
+        .fails(2, "KEI-1205")
+        .says("keiko run \"");
 }
 
 #[test]
 fn models_that_are_none() {
     let keiko = Keiko::new();
     let none = keiko.ask("Greet me", &[]);
-    none.expect(7).says("error[KEI-4008]").says("hint:").says("keiko config set");
+    none.expect(7)
+        .says("error[KEI-4008]")
+        .says("hint:")
+        .says("keiko config set");
     let unknown = keiko.ask("Greet me", &["--model", "nobody/x"]);
-    assert!(unknown.code != 0 && unknown.stderr.contains("hint:"), "{unknown}");
+    assert!(
+        unknown.code != 0 && unknown.stderr.contains("hint:"),
+        "{unknown}"
+    );
     let no_key = keiko.ask("Greet me", &["--model", "openai/gpt-5"]);
     no_key.says("OPENAI_API_KEY").says("hint:");
 }
@@ -103,7 +135,10 @@ fn folders_that_only_look_odd() {
     let odd = keiko.root().join("Grüße aus Köln, 'zu' \"Haus\" $HOME");
     put(&odd, "straße.txt", "Umlaute: äöü\n");
     keiko.goal(&odd, "Write", &[]).expect(0);
-    keiko.run(&["runs", "apply", "last"]).expect(0).gives("neu.txt");
+    keiko
+        .run(&["runs", "apply", "last"])
+        .expect(0)
+        .gives("neu.txt");
     assert!(odd.join("neu.txt").is_file());
     // What can only be read is read; bringing a result home is another matter.
     let closed = keiko.root().join("closed");
@@ -121,7 +156,10 @@ fn homes_that_are_none() {
     keiko.unset("HOME");
     keiko.ask("Greet me", &[]).expect(0);
     keiko.unset("KEIKO_HOME");
-    keiko.ask("Greet me", &[]).fails(2, "KEI-1101").says("KEIKO_HOME=");
+    keiko
+        .ask("Greet me", &[])
+        .fails(2, "KEI-1101")
+        .says("KEIKO_HOME=");
     keiko.set("KEIKO_HOME", "/dev/null/keiko");
     keiko.ask("Greet me", &[]).fails(2, "KEI-1102");
     keiko.set("KEIKO_HOME", "/proc/keiko");
@@ -136,18 +174,36 @@ fn journals_that_cannot_be_used() {
     let journal = keiko.home().join("data/journal.db");
     assert!(journal.is_file());
     let meta = std::fs::metadata(keiko.home().join("data")).unwrap();
-    assert_eq!(meta.permissions().mode() & 0o077, 0, "runs are nobody else's to read");
+    assert_eq!(
+        meta.permissions().mode() & 0o077,
+        0,
+        "runs are nobody else's to read"
+    );
     // `user_version` stands at byte 60 of a database; write-ahead files are gone once the last process has closed it.
     let mut bytes = std::fs::read(&journal).unwrap();
     bytes[60..64].copy_from_slice(&9_999_u32.to_be_bytes());
     std::fs::write(&journal, &bytes).unwrap();
     let newer = keiko.run(&["runs", "list"]);
-    assert!(newer.code == 1 && newer.stderr.contains("error[KEI-3"), "{newer}");
+    assert!(
+        newer.code == 1 && newer.stderr.contains("error[KEI-3"),
+        "{newer}"
+    );
     newer.says("9999").says("hint: update Keiko");
-    assert_eq!(std::fs::read(&journal).unwrap(), bytes, "it is left as it is");
-    std::fs::write(&journal, "this is a letter, not a database, and it is long enough to be read as one").unwrap();
+    assert_eq!(
+        std::fs::read(&journal).unwrap(),
+        bytes,
+        "it is left as it is"
+    );
+    std::fs::write(
+        &journal,
+        "this is a letter, not a database, and it is long enough to be read as one",
+    )
+    .unwrap();
     let letter = keiko.run(&["runs", "list"]);
-    assert!(letter.code == 1 && letter.stderr.contains("error[KEI-3"), "{letter}");
+    assert!(
+        letter.code == 1 && letter.stderr.contains("error[KEI-3"),
+        "{letter}"
+    );
     letter.says("hint:");
 }
 
@@ -167,7 +223,10 @@ fn programs_that_are_missing() {
     }
     keiko.set("PATH", &bin);
     let done = keiko.goal(&repo, "Look", &[]);
-    assert!(done.code != 0 && done.stderr.contains("error[KEI-5") && done.stderr.contains("hint:"), "{done}");
+    assert!(
+        done.code != 0 && done.stderr.contains("error[KEI-5") && done.stderr.contains("hint:"),
+        "{done}"
+    );
     assert!(done.stderr.contains("git"), "{done}");
     // A goal about text needs neither.
     let text = greeting();
@@ -181,13 +240,33 @@ fn a_closed_pipe_is_no_panic() {
     let server = greeting();
     let keiko = Keiko::chat(&server);
     keiko.ask("Greet me", &[]).expect(0);
-    for args in [&["runs", "list"][..], &["runs", "events", "last"], &["--help"], &["completion", "bash"], &["man"], &["version"]] {
-        let mut child = keiko.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in [
+        &["runs", "list"][..],
+        &["runs", "events", "last"],
+        &["--help"],
+        &["completion", "bash"],
+        &["man"],
+        &["version"],
+    ] {
+        let mut child = keiko
+            .command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let mut stderr = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
         let status = child.wait().unwrap();
-        assert!(!stderr.contains("panicked") && status.code() != Some(101), "{args:?}: {status} {stderr}");
+        assert!(
+            !stderr.contains("panicked") && status.code() != Some(101),
+            "{args:?}: {status} {stderr}"
+        );
     }
 }
 
@@ -195,7 +274,11 @@ fn a_closed_pipe_is_no_panic() {
 fn words_that_are_not_utf8() {
     let keiko = Keiko::new();
     let odd = OsStr::from_bytes(b"gr\xfc\xdfe");
-    for args in [vec![OsStr::new("run"), odd], vec![odd], vec![OsStr::new("runs"), OsStr::new("show"), odd]] {
+    for args in [
+        vec![OsStr::new("run"), odd],
+        vec![odd],
+        vec![OsStr::new("runs"), OsStr::new("show"), odd],
+    ] {
         let done = keiko.run(&args);
         assert_eq!(done.code, 2, "{done}");
         assert!(!done.stderr.is_empty(), "{done}");
@@ -206,12 +289,20 @@ fn words_that_are_not_utf8() {
 fn commands_that_are_none() {
     let keiko = Keiko::new();
     keiko.run(&["rum"]).expect(2).says("run");
-    for (typed, meant) in
-        [("list", "keiko runs list"), ("approve", "keiko approvals approve last"), ("logs", "keiko runs events last --follow")]
-    {
-        keiko.run(&[typed]).expect(2).says(&format!("hint: {meant}"));
+    for (typed, meant) in [
+        ("list", "keiko runs list"),
+        ("approve", "keiko approvals approve last"),
+        ("logs", "keiko runs events last --follow"),
+    ] {
+        keiko
+            .run(&[typed])
+            .expect(2)
+            .says(&format!("hint: {meant}"));
     }
-    keiko.run(&["fix the tests"]).expect(2).says("hint: keiko run \"fix the tests\"");
+    keiko
+        .run(&["fix the tests"])
+        .expect(2)
+        .says("hint: keiko run \"fix the tests\"");
     keiko.run(&["run"]).expect(2);
     keiko.run(&["runs", "show"]).expect(2);
     keiko.run(&["kill", "--reason", "x"]).expect(2);

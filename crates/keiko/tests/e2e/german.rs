@@ -10,18 +10,48 @@ fn a_report_is_in_the_language_of_whoever_reads_it() {
     }
     let mut keiko = Keiko::new();
     let repo = leap_years(&keiko);
-    put(&repo, "tests/test_centuries.py", &format!("{LEAP_TEST}{CENTURY_TEST}").replace("test_common", "test_also"));
+    put(
+        &repo,
+        "tests/test_centuries.py",
+        &format!("{LEAP_TEST}{CENTURY_TEST}").replace("test_common", "test_also"),
+    );
     keiko.set("LANG", "de_DE.UTF-8");
     let done = keiko.goal(&repo, "Untersuchen", &["--agent", "repo-doctor"]);
-    done.expect(0).gives("# Bericht über das Repository").gives("schlägt fehl").gives("ein Sprachmodell war nicht beteiligt");
-    done.says("Lauf ").says("Regeln").says("eine eigene Kopie von").says("bestanden, 1 fehlgeschlagen").says("Aufwand");
+    done.expect(0)
+        .gives("# Bericht über das Repository")
+        .gives("schlägt fehl")
+        .gives("ein Sprachmodell war nicht beteiligt");
+    done.says("Lauf ")
+        .says("Regeln")
+        .says("eine eigene Kopie von")
+        .says("bestanden, 1 fehlgeschlagen")
+        .says("Aufwand");
     let english = keiko.run(&["--lang", "en", "runs", "report", "last"]);
-    english.expect(0).gives("# Repository report").gives("1 fails").gives("no language model took part");
-    keiko.run(&["runs", "report", "last"]).expect(0).gives("# Bericht über das Repository");
-    keiko.run(&["runs", "show", "last"]).expect(0).gives("Arbeitsbereich ").gives("# Bericht über das Repository");
-    assert_eq!(keiko.end(&keiko.newest())["status"], "examined", "data has its own words");
+    english
+        .expect(0)
+        .gives("# Repository report")
+        .gives("1 fails")
+        .gives("no language model took part");
+    keiko
+        .run(&["runs", "report", "last"])
+        .expect(0)
+        .gives("# Bericht über das Repository");
+    keiko
+        .run(&["runs", "show", "last"])
+        .expect(0)
+        .gives("Arbeitsbereich ")
+        .gives("# Bericht über das Repository");
+    assert_eq!(
+        keiko.end(&keiko.newest())["status"],
+        "examined",
+        "data has its own words"
+    );
     let verified = keiko.run(&["runs", "verify", "last"]);
-    verified.expect(0).gives("Kette des Protokolls").gives("Dateibaum der Kopie").gives("Tests noch einmal");
+    verified
+        .expect(0)
+        .gives("Kette des Protokolls")
+        .gives("Dateibaum der Kopie")
+        .gives("Tests noch einmal");
 }
 
 #[test]
@@ -36,13 +66,19 @@ fn a_run_says_in_german_why_it_ends_or_waits() {
     keiko.set("LANG", "de_DE.UTF-8");
     let repo = leap_years(&keiko);
     let limited = keiko.goal(&repo, "Repariere die Jahrhunderte", &["--max-steps", "1"]);
-    limited.expect(1).says("Fehler[KEI-6101]: Die Grenze von 1 Schritt ist erreicht").says("Tipp: Geben Sie ihm mehr: keiko resume");
+    limited
+        .expect(1)
+        .says("Fehler[KEI-6101]: Die Grenze von 1 Schritt ist erreicht")
+        .says("Tipp: Geben Sie ihm mehr: keiko resume");
     let red = keiko.run(&["resume", "last", "--max-steps", "20"]);
     red.expect(1)
         .says("Fehler[KEI-6201]: Keiko hat die Tests ausgeführt: Diese sind jetzt rot")
         .says("Tipp: Sehen Sie sich die Änderungen");
     let over = keiko.run(&["resume", "last"]);
-    over.expect(2).says("Fehler[KEI-6003]: Der Lauf ").says(" ist zu Ende").says("Tipp: Sehen Sie ihn sich an: keiko runs show");
+    over.expect(2)
+        .says("Fehler[KEI-6003]: Der Lauf ")
+        .says(" ist zu Ende")
+        .says("Tipp: Sehen Sie ihn sich an: keiko runs show");
 }
 
 #[test]
@@ -52,10 +88,15 @@ fn a_vendor_that_refuses_is_told_in_german() {
         (404, "KEI-4102", "kennt das Modell gpt-5 nicht (HTTP 404): "),
         (402, "KEI-4109", "hat kein Guthaben: "),
     ] {
-        let server = playing(vec![Turn { day: Day::status(status).into(), ..Turn::text("never") }]);
+        let server = playing(vec![Turn {
+            day: Day::status(status).into(),
+            ..Turn::text("never")
+        }]);
         let mut keiko = Keiko::chat(&server);
         keiko.set("LANG", "de_DE.UTF-8");
         let done = keiko.ask("Grüße mich", &[]);
-        done.says(&format!("Fehler[{code}]: ")).says(said).says("Tipp: ");
+        done.says(&format!("Fehler[{code}]: "))
+            .says(said)
+            .says("Tipp: ");
     }
 }

@@ -5,7 +5,13 @@ use keiko_testkit::models::Turn;
 use std::time::{Duration, Instant};
 
 fn fifo(at: &std::path::Path) {
-    assert!(std::process::Command::new("mkfifo").arg(at).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(at)
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
@@ -30,7 +36,10 @@ fn a_workspace_removed_behind_a_run_ends_it_as_failed() {
     let keiko = Keiko::chat(&server);
     *spaces.lock().unwrap() = Some(keiko.home().join("data/workspaces"));
     let repo = leap_years(&keiko);
-    keiko.goal(&repo, "Fix centuries", &[]).expect(1).says("KEI-5163");
+    keiko
+        .goal(&repo, "Fix centuries", &[])
+        .expect(1)
+        .says("KEI-5163");
     let end = keiko.end(&keiko.newest());
     assert_eq!(end["status"], "failed", "{end}");
 }
@@ -46,7 +55,12 @@ fn everything_stops_when_the_journal_is_damaged() {
     let live = keiko.begin(&repo, "Sleep", &[]);
     keiko.until("the command to begin", |keiko| {
         let runs = keiko.json(&["runs", "list"]);
-        runs["runs"][0]["run"].as_str().is_some_and(|run| keiko.run(&["runs", "events", run]).stdout.contains("sleep 300"))
+        runs["runs"][0]["run"].as_str().is_some_and(|run| {
+            keiko
+                .run(&["runs", "events", run])
+                .stdout
+                .contains("sleep 300")
+        })
     });
     // Both files of it: what is damaged in one may still stand in the other.
     for name in ["journal.db", "journal.db-wal"] {
@@ -56,10 +70,17 @@ fn everything_stops_when_the_journal_is_damaged() {
     }
     let began = Instant::now();
     let killed = keiko.run(&["kill", "--all", "--reason", "wrong branch"]);
-    assert!(killed.expect(0).to_string().contains("told directly"), "{killed}");
+    assert!(
+        killed.expect(0).to_string().contains("told directly"),
+        "{killed}"
+    );
     let done = live.wait();
     assert_ne!(done.code, 0, "{}", done.stderr);
-    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -87,10 +108,19 @@ fn pipes_and_keikos_own_folders_are_refused_at_once() {
     let pipe = keiko.root().join("goal.md");
     fifo(&pipe);
     let began = Instant::now();
-    keiko.ask(&format!("@{}", pipe.display()), &[]).fails(2, "KEI-1201");
+    keiko
+        .ask(&format!("@{}", pipe.display()), &[])
+        .fails(2, "KEI-1201");
     assert!(began.elapsed() < Duration::from_secs(5));
     std::fs::create_dir_all(keiko.home().join("data/workspaces")).unwrap();
-    for own in [keiko.home(), keiko.home().join("data"), keiko.home().join("data/workspaces")] {
-        keiko.goal(&own, "Read the journal", &[]).expect(1).says("KEI-5160");
+    for own in [
+        keiko.home(),
+        keiko.home().join("data"),
+        keiko.home().join("data/workspaces"),
+    ] {
+        keiko
+            .goal(&own, "Read the journal", &[])
+            .expect(1)
+            .says("KEI-5160");
     }
 }

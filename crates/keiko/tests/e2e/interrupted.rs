@@ -9,7 +9,11 @@ const PAUSE: &str = "sleep 2";
 
 /// A run in the middle of a command.
 fn begun() -> (FakeModelServer, Keiko, PathBuf) {
-    let server = playing(vec![execute(PAUSE), mend(), finish("Centuries are right now.")]);
+    let server = playing(vec![
+        execute(PAUSE),
+        mend(),
+        finish("Centuries are right now."),
+    ]);
     let mut keiko = Keiko::chat(&server);
     keiko.set("KEIKO_LEASE_MS", "2000");
     let repo = leap_years(&keiko);
@@ -19,13 +23,18 @@ fn begun() -> (FakeModelServer, Keiko, PathBuf) {
 fn until_it_runs(keiko: &Keiko) -> String {
     keiko.until("the command to begin", |keiko| {
         let runs = keiko.json(&["runs", "list"]);
-        runs["runs"][0]["run"].as_str().is_some_and(|run| keiko.run(&["runs", "events", run]).stdout.contains(PAUSE))
+        runs["runs"][0]["run"]
+            .as_str()
+            .is_some_and(|run| keiko.run(&["runs", "events", run]).stdout.contains(PAUSE))
     });
     keiko.newest()
 }
 
 fn state(keiko: &Keiko) -> String {
-    keiko.json(&["runs", "list"])["runs"][0]["state"].as_str().unwrap().to_owned()
+    keiko.json(&["runs", "list"])["runs"][0]["state"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -38,14 +47,35 @@ fn slow_a_run_whose_process_was_killed_is_interrupted_and_goes_on() {
     let run = until_it_runs(&keiko);
     assert_eq!(state(&keiko), "running");
     live.child.kill().unwrap();
-    keiko.until("the lease to be over", |keiko| state(keiko) == "interrupted");
-    keiko.run(&["runs", "list", "--state", "interrupted"]).expect(0).gives(&run);
-    assert_eq!(keiko.run(&["runs", "list", "--state", "running"]).expect(0).stdout, "");
+    keiko.until("the lease to be over", |keiko| {
+        state(keiko) == "interrupted"
+    });
+    keiko
+        .run(&["runs", "list", "--state", "interrupted"])
+        .expect(0)
+        .gives(&run);
+    assert_eq!(
+        keiko
+            .run(&["runs", "list", "--state", "running"])
+            .expect(0)
+            .stdout,
+        ""
+    );
     let resume = format!("keiko resume {run}");
-    keiko.run(&["runs", "show", &run]).expect(0).gives("interrupted").says(&resume);
+    keiko
+        .run(&["runs", "show", &run])
+        .expect(0)
+        .gives("interrupted")
+        .says(&resume);
     let shown = keiko.json(&["runs", "show", &run]);
-    assert_eq!((shown["run"]["state"].as_str(), shown["next"].as_str()), (Some("interrupted"), Some(resume.as_str())));
-    keiko.run(&["runs", "verify", &run]).fails(1, "KEI-6205").says(&resume);
+    assert_eq!(
+        (shown["run"]["state"].as_str(), shown["next"].as_str()),
+        (Some("interrupted"), Some(resume.as_str()))
+    );
+    keiko
+        .run(&["runs", "verify", &run])
+        .fails(1, "KEI-6205")
+        .says(&resume);
     keiko.run(&["resume", &run]).expect(0);
     assert_eq!(state(&keiko), "succeeded");
     server.assert_valid();
@@ -60,7 +90,11 @@ fn slow_a_resume_right_after_a_kill_waits_for_the_lease_of_the_dead() {
     let mut live = keiko.begin(&repo, "Fix centuries", &[]);
     let run = until_it_runs(&keiko);
     live.child.kill().unwrap();
-    keiko.run(&["resume", &run]).expect(0).says("Another process holds this run; waiting at most").says("succeeded");
+    keiko
+        .run(&["resume", &run])
+        .expect(0)
+        .says("Another process holds this run; waiting at most")
+        .says("succeeded");
     server.assert_valid();
 }
 
@@ -73,16 +107,31 @@ fn slow_a_process_that_stood_still_writes_nothing_once_it_is_overtaken() {
     let (server, keiko, repo) = begun();
     let live = keiko.begin(&repo, "Fix centuries", &[]);
     let run = until_it_runs(&keiko);
-    let signal = |name: &str| Command::new("kill").args([name, &live.child.id().to_string()]).status().unwrap().success();
+    let signal = |name: &str| {
+        Command::new("kill")
+            .args([name, &live.child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    };
     assert!(signal("-STOP"));
-    keiko.until("the lease to be over", |keiko| state(keiko) == "interrupted");
+    keiko.until("the lease to be over", |keiko| {
+        state(keiko) == "interrupted"
+    });
     keiko.run(&["resume", &run]).expect(0);
     let events = keiko.events(&run);
     assert!(signal("-CONT"));
     live.wait().expect(1).says("KEI-3002");
-    assert_eq!(keiko.events(&run).len(), events.len(), "nothing was written after the end");
-    let ended: Vec<_> =
-        events.iter().filter(|line| line["body"]["event"] == "effect_ended").map(|line| &line["body"]["data"]["key"]).collect();
+    assert_eq!(
+        keiko.events(&run).len(),
+        events.len(),
+        "nothing was written after the end"
+    );
+    let ended: Vec<_> = events
+        .iter()
+        .filter(|line| line["body"]["event"] == "effect_ended")
+        .map(|line| &line["body"]["data"]["key"])
+        .collect();
     let mut once: Vec<String> = ended.iter().map(ToString::to_string).collect();
     once.sort();
     once.dedup();

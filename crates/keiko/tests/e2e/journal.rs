@@ -9,17 +9,32 @@ use keiko_store::{Options, SqliteJournal};
 
 /// Writes to the journal as another program would.
 fn write_to_journal(keiko: &Keiko, append: Append) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
-        let journal = SqliteJournal::open(keiko.home().join("data/journal.db"), Options::default()).unwrap();
-        journal.commit(vec![append], Durability::Barrier).await.unwrap();
+        let journal =
+            SqliteJournal::open(keiko.home().join("data/journal.db"), Options::default()).unwrap();
+        journal
+            .commit(vec![append], Durability::Barrier)
+            .await
+            .unwrap();
         journal.close().await;
     });
 }
 
 fn append(run: &str, events: Vec<NewEvent>, views: Vec<ViewOp>) -> Append {
     let stream = StreamId::run(run.parse::<RunId>().unwrap());
-    Append { stream, expect: Expect::Any, fence: None, epoch: None, events, blobs: Vec::new(), views }
+    Append {
+        stream,
+        expect: Expect::Any,
+        fence: None,
+        epoch: None,
+        events,
+        blobs: Vec::new(),
+        views,
+    }
 }
 
 /// An event of a kind that there is not, and one of a later version of a kind that there is.
@@ -31,7 +46,10 @@ fn of_a_newer_keiko() -> Vec<NewEvent> {
         payload: payload.as_bytes().to_vec(),
         head: keiko_contracts::journal::Head::default(),
     };
-    vec![event("teleported", 1, "{\"to\":\"Kyoto\"}"), event("noted", 99, "{\"what\":[1,2]}")]
+    vec![
+        event("teleported", 1, "{\"to\":\"Kyoto\"}"),
+        event("noted", 99, "{\"what\":[1,2]}"),
+    ]
 }
 
 #[test]
@@ -48,26 +66,66 @@ fn a_run_with_events_of_a_newer_keiko_can_be_looked_at_and_not_resumed() {
     write_to_journal(&keiko, append(&run, of_a_newer_keiko(), Vec::new()));
 
     let events = keiko.run(&["runs", "events", &run]);
-    events.expect(0).gives("teleported (version 1): written by a newer Keiko").gives("noted (version 99): written by a newer Keiko");
+    events
+        .expect(0)
+        .gives("teleported (version 1): written by a newer Keiko")
+        .gives("noted (version 99): written by a newer Keiko");
     let events = keiko.events(&run);
     assert_eq!(events.len(), before + 2);
     let opaque = &events[before];
-    assert_eq!((opaque["opaque"]["kind"].as_str(), &opaque["body"]), (Some("teleported"), &serde_json::Value::Null), "{opaque}");
+    assert_eq!(
+        (opaque["opaque"]["kind"].as_str(), &opaque["body"]),
+        (Some("teleported"), &serde_json::Value::Null),
+        "{opaque}"
+    );
     assert_eq!(opaque["seq"], before + 1);
 
     let shown = keiko.run(&["runs", "show", &run]);
-    shown.expect(0).gives("succeeded").gives("Centuries are right now.").says("a newer Keiko wrote 2 events").says("cannot be resumed");
+    shown
+        .expect(0)
+        .gives("succeeded")
+        .gives("Centuries are right now.")
+        .says("a newer Keiko wrote 2 events")
+        .says("cannot be resumed");
     let shown = keiko.json(&["runs", "show", &run]);
-    assert_eq!((shown["opaque_events"].as_u64(), shown["end"]["status"].as_str()), (Some(2), Some("succeeded")), "{shown}");
-    keiko.run(&["runs", "diff", &run]).expect(0).gives("year % 400 == 0");
-    keiko.run(&["runs", "report", &run]).expect(0).gives("Centuries are right now.");
+    assert_eq!(
+        (
+            shown["opaque_events"].as_u64(),
+            shown["end"]["status"].as_str()
+        ),
+        (Some(2), Some("succeeded")),
+        "{shown}"
+    );
+    keiko
+        .run(&["runs", "diff", &run])
+        .expect(0)
+        .gives("year % 400 == 0");
+    keiko
+        .run(&["runs", "report", &run])
+        .expect(0)
+        .gives("Centuries are right now.");
     keiko.run(&["runs", "list"]).expect(0).gives(&run);
-    keiko.run(&["resume", &run, "go on"]).fails(1, "KEI-3031").says("teleported").says("not resumed");
-    keiko.run(&["--lang", "de", "runs", "show", &run]).expect(0).says("Ein neueres Keiko hat in diesem Lauf 2 Ereignisse geschrieben");
-    assert_eq!(keiko.events(&run).len(), before + 2, "looking and refusing write nothing");
+    keiko
+        .run(&["resume", &run, "go on"])
+        .fails(1, "KEI-3031")
+        .says("teleported")
+        .says("not resumed");
+    keiko
+        .run(&["--lang", "de", "runs", "show", &run])
+        .expect(0)
+        .says("Ein neueres Keiko hat in diesem Lauf 2 Ereignisse geschrieben");
+    assert_eq!(
+        keiko.events(&run).len(),
+        before + 2,
+        "looking and refusing write nothing"
+    );
     let doctor = keiko.run(&["--json", "doctor"]).json();
     let rows = doctor["checks"].as_array().unwrap();
-    assert!(rows.iter().any(|row| row["name"] == "lists" && row["state"] == "ok"), "what cannot be read is no wrong row: {doctor}");
+    assert!(
+        rows.iter()
+            .any(|row| row["name"] == "lists" && row["state"] == "ok"),
+        "what cannot be read is no wrong row: {doctor}"
+    );
 }
 
 #[test]
@@ -77,7 +135,12 @@ fn a_run_that_waits_and_has_events_of_a_newer_keiko_is_told_from_its_row() {
     keiko.ask("Say hello", &["--max-steps", "1"]).expect(1);
     let run = keiko.newest();
     write_to_journal(&keiko, append(&run, of_a_newer_keiko(), Vec::new()));
-    keiko.run(&["runs", "show", &run]).expect(0).gives("limit").gives("Say hello").says("a newer Keiko wrote 2 events");
+    keiko
+        .run(&["runs", "show", &run])
+        .expect(0)
+        .gives("limit")
+        .gives("Say hello")
+        .says("a newer Keiko wrote 2 events");
     keiko.run(&["runs", "diff", &run]).fails(1, "KEI-3031");
     keiko.run(&["resume", &run]).fails(1, "KEI-3031");
 }
@@ -88,33 +151,80 @@ fn views_that_were_lost_are_found_and_made_anew() {
     let keiko = Keiko::chat(&server);
     keiko.ask("Say hello", &["--max-steps", "1"]).expect(1);
     keiko.ask("Say good night", &["--max-steps", "1"]).expect(1);
-    let list = || keiko.json(&["runs", "list"])["runs"].as_array().unwrap().clone();
+    let list = || {
+        keiko.json(&["runs", "list"])["runs"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
     let strip = |mut rows: Vec<serde_json::Value>| {
-        rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("updated")));
+        rows.iter_mut()
+            .for_each(|row| drop(row.as_object_mut().unwrap().remove("updated")));
         rows
     };
     let before = list();
     assert_eq!(before.len(), 2);
     let lists = |done: &Done| {
         let report = done.json();
-        report["checks"].as_array().unwrap().iter().find(|row| row["name"] == "lists").unwrap().clone()
+        report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["name"] == "lists")
+            .unwrap()
+            .clone()
     };
     assert_eq!(lists(&keiko.run(&["--json", "doctor"]))["state"], "ok");
 
-    let (lost, wrong) = (before[0]["run"].as_str().unwrap(), before[1]["run"].as_str().unwrap());
-    let body = before[1].to_string().replace("\"limit\"", "\"succeeded\"").into_bytes();
-    let put = |key: &str, body| ViewOp::Put { view: "runs", key: key.into(), sort: 5, group: "succeeded".into(), body };
+    let (lost, wrong) = (
+        before[0]["run"].as_str().unwrap(),
+        before[1]["run"].as_str().unwrap(),
+    );
+    let body = before[1]
+        .to_string()
+        .replace("\"limit\"", "\"succeeded\"")
+        .into_bytes();
+    let put = |key: &str, body| ViewOp::Put {
+        view: "runs",
+        key: key.into(),
+        sort: 5,
+        group: "succeeded".into(),
+        body,
+    };
     let ghost = "01900000000070008000000000000000";
-    let views = vec![ViewOp::Delete { view: "runs", key: lost.into() }, put(wrong, body), put(ghost, b"{}".to_vec())];
+    let views = vec![
+        ViewOp::Delete {
+            view: "runs",
+            key: lost.into(),
+        },
+        put(wrong, body),
+        put(ghost, b"{}".to_vec()),
+    ];
     write_to_journal(&keiko, append(lost, Vec::new(), views));
     assert_eq!(list().len(), 1);
 
     let found = keiko.run(&["--json", "doctor"]);
     let row = lists(found.expect(8));
-    assert!(row["state"] == "broken" && row["seen"].as_str().unwrap().contains(wrong), "{row}");
-    assert!(row["todo"].as_str().unwrap().starts_with("keiko doctor --fix"), "{row}");
+    assert!(
+        row["state"] == "broken" && row["seen"].as_str().unwrap().contains(wrong),
+        "{row}"
+    );
+    assert!(
+        row["todo"]
+            .as_str()
+            .unwrap()
+            .starts_with("keiko doctor --fix"),
+        "{row}"
+    );
     let mended = keiko.run(&["--json", "doctor", "--fix"]).json();
-    assert!(mended["mended"].as_array().unwrap().iter().any(|what| what.as_str().unwrap().contains("lists")), "{mended}");
+    assert!(
+        mended["mended"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|what| what.as_str().unwrap().contains("lists")),
+        "{mended}"
+    );
     assert_eq!(strip(list()), strip(before));
     assert_eq!(lists(&keiko.run(&["--json", "doctor"]))["state"], "ok");
 }

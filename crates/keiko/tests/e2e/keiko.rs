@@ -25,10 +25,18 @@ pub(crate) struct Keiko {
 impl Keiko {
     /// A new home without any model.
     pub(crate) fn new() -> Keiko {
-        let root = tempfile::Builder::new().prefix("keiko-e2e-").tempdir().unwrap();
+        let root = tempfile::Builder::new()
+            .prefix("keiko-e2e-")
+            .tempdir()
+            .unwrap();
         let user = root.path().join("user");
         std::fs::create_dir(&user).unwrap();
-        let mut keiko = Keiko { cwd: user.clone(), env: BTreeMap::new(), root, model: None };
+        let mut keiko = Keiko {
+            cwd: user.clone(),
+            env: BTreeMap::new(),
+            root,
+            model: None,
+        };
         keiko.set("PATH", std::env::var_os("PATH").unwrap());
         keiko.set("HOME", &user);
         keiko.set("USER", "tester");
@@ -36,8 +44,14 @@ impl Keiko {
         // No machine of a developer has its own Ollama asked.
         keiko.set("OLLAMA_HOST", "127.0.0.1:9");
         // Toolchains stay where they are, although the home is another.
-        let real = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-        for (name, below) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("PYENV_ROOT", ".pyenv")] {
+        let real = std::env::var_os("HOME")
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        for (name, below) in [
+            ("CARGO_HOME", ".cargo"),
+            ("RUSTUP_HOME", ".rustup"),
+            ("PYENV_ROOT", ".pyenv"),
+        ] {
             let folder = std::env::var_os(name).map_or_else(|| real.join(below), PathBuf::from);
             if folder.is_dir() {
                 keiko.set(name, folder);
@@ -50,8 +64,18 @@ impl Keiko {
     pub(crate) fn with(server: &FakeModelServer, family: Family) -> Keiko {
         let mut keiko = Keiko::new();
         let (model, base, key, url) = match family {
-            Family::Chat => ("openai/gpt-5", "OPENAI_BASE_URL", "OPENAI_API_KEY", server.chat_url()),
-            Family::Messages => ("anthropic/claude-sonnet-4-5", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", server.messages_url()),
+            Family::Chat => (
+                "openai/gpt-5",
+                "OPENAI_BASE_URL",
+                "OPENAI_API_KEY",
+                server.chat_url(),
+            ),
+            Family::Messages => (
+                "anthropic/claude-sonnet-4-5",
+                "ANTHROPIC_BASE_URL",
+                "ANTHROPIC_API_KEY",
+                server.messages_url(),
+            ),
         };
         keiko.model = Some(model);
         keiko.set(base, url);
@@ -99,7 +123,12 @@ impl Keiko {
 
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keiko"));
-        command.args(args).env_clear().envs(&self.env).current_dir(&self.cwd).stdin(Stdio::null());
+        command
+            .args(args)
+            .env_clear()
+            .envs(&self.env)
+            .current_dir(&self.cwd)
+            .stdin(Stdio::null());
         command
     }
 
@@ -112,10 +141,19 @@ impl Keiko {
     /// Starts a command.
     #[track_caller]
     pub(crate) fn spawn<S: AsRef<OsStr>>(&self, args: &[S]) -> Live {
-        let mut child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = reader(child.stdout.take().unwrap());
         let stderr = reader(child.stderr.take().unwrap());
-        Live { child, stdout: Some(stdout), stderr: Some(stderr) }
+        Live {
+            child,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+        }
     }
 
     /// Runs a command with `--json` that must succeed.
@@ -156,14 +194,21 @@ impl Keiko {
     /// The newest run.
     #[track_caller]
     pub(crate) fn newest(&self) -> String {
-        self.json(&["runs", "list"])["runs"][0]["run"].as_str().expect("a run").to_owned()
+        self.json(&["runs", "list"])["runs"][0]["run"]
+            .as_str()
+            .expect("a run")
+            .to_owned()
     }
 
     /// The events of a run, as `runs events --json` shows them.
     #[track_caller]
     pub(crate) fn events(&self, run: &str) -> Vec<Value> {
         let done = self.run(&["--json", "runs", "events", run]);
-        done.expect(0).stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        done.expect(0)
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// How a run ended.
@@ -175,7 +220,10 @@ impl Keiko {
     /// What waits for a person.
     #[track_caller]
     pub(crate) fn approvals(&self) -> Vec<Value> {
-        self.json(&["approvals", "list"])["approvals"].as_array().expect("a list").clone()
+        self.json(&["approvals", "list"])["approvals"]
+            .as_array()
+            .expect("a list")
+            .clone()
     }
 
     /// The id of the only open approval.
@@ -191,7 +239,10 @@ impl Keiko {
     pub(crate) fn until(&self, what: &str, holds: impl Fn(&Keiko) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
-            assert!(begun.elapsed() < Duration::from_secs(45), "waited in vain for {what}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(45),
+                "waited in vain for {what}"
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -228,10 +279,18 @@ impl Live {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        let text = |handle: Option<JoinHandle<Vec<u8>>>| String::from_utf8(handle.unwrap().join().unwrap()).unwrap();
+        let text = |handle: Option<JoinHandle<Vec<u8>>>| {
+            String::from_utf8(handle.unwrap().join().unwrap()).unwrap()
+        };
         let (stdout, stderr) = (text(self.stdout.take()), text(self.stderr.take()));
-        let status = status.unwrap_or_else(|| panic!("did not end in {PATIENCE:?}\nstdout:\n{stdout}\nstderr:\n{stderr}"));
-        let done = Done { code: status.code().unwrap_or(-1), stdout, stderr };
+        let status = status.unwrap_or_else(|| {
+            panic!("did not end in {PATIENCE:?}\nstdout:\n{stdout}\nstderr:\n{stderr}")
+        });
+        let done = Done {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr,
+        };
         assert!(!done.stderr.contains("panicked"), "{done}");
         done
     }
@@ -254,7 +313,11 @@ pub(crate) struct Done {
 
 impl std::fmt::Display for Done {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "exit code {}\nstdout:\n{}\nstderr:\n{}", self.code, self.stdout, self.stderr)
+        write!(
+            f,
+            "exit code {}\nstdout:\n{}\nstderr:\n{}",
+            self.code, self.stdout, self.stderr
+        )
     }
 }
 
@@ -267,34 +330,50 @@ impl Done {
     /// stdout as one JSON value.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is not one JSON value: {error}\n{self}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("stdout is not one JSON value: {error}\n{self}"))
     }
     /// stderr holds this text.
     #[track_caller]
     pub(crate) fn says(&self, text: &str) -> &Done {
-        assert!(self.stderr.contains(text), "stderr should say {text:?}: {self}");
+        assert!(
+            self.stderr.contains(text),
+            "stderr should say {text:?}: {self}"
+        );
         self
     }
     /// stdout holds this text.
     #[track_caller]
     pub(crate) fn gives(&self, text: &str) -> &Done {
-        assert!(self.stdout.contains(text), "stdout should hold {text:?}: {self}");
+        assert!(
+            self.stdout.contains(text),
+            "stdout should hold {text:?}: {self}"
+        );
         self
     }
     /// It failed with this code, and says what to type next.
     #[track_caller]
     pub(crate) fn fails(&self, exit: i32, code: &str) -> &Done {
-        self.expect(exit).says(&format!("error[{code}]:")).says("hint:")
+        self.expect(exit)
+            .says(&format!("error[{code}]:"))
+            .says("hint:")
     }
 }
 
 /// A server that plays these turns by how far the conversation has come, so that a repeated request gets the same answer.
 pub(crate) fn playing(turns: Vec<Turn>) -> FakeModelServer {
-    deciding(move |request| turns.get(request.turn()).cloned().unwrap_or_else(|| finish("the script is over")))
+    deciding(move |request| {
+        turns
+            .get(request.turn())
+            .cloned()
+            .unwrap_or_else(|| finish("the script is over"))
+    })
 }
 
 /// A server that decides from each request.
-pub(crate) fn deciding(policy: impl Fn(&Request) -> Turn + Send + Sync + 'static) -> FakeModelServer {
+pub(crate) fn deciding(
+    policy: impl Fn(&Request) -> Turn + Send + Sync + 'static,
+) -> FakeModelServer {
     FakeModelServer::start(Script::policy(policy)).unwrap()
 }
 
@@ -309,11 +388,17 @@ pub(crate) fn finish(summary: &str) -> Turn {
 
 /// An edit of one place in a file.
 pub(crate) fn edit(path: &str, old: &str, new: &str) -> Turn {
-    call("edit_file", serde_json::json!({"path": path, "edits": [{"old": old, "new": new}]}))
+    call(
+        "edit_file",
+        serde_json::json!({"path": path, "edits": [{"old": old, "new": new}]}),
+    )
 }
 
 pub(crate) fn write(path: &str, text: &str) -> Turn {
-    call("write_file", serde_json::json!({"path": path, "text": text}))
+    call(
+        "write_file",
+        serde_json::json!({"path": path, "text": text}),
+    )
 }
 
 pub(crate) fn execute(command: &str) -> Turn {
@@ -326,13 +411,22 @@ pub(crate) fn run_tests() -> Turn {
 
 /// The results that the model was given for the turn before, in each request.
 pub(crate) fn results(server: &FakeModelServer) -> Vec<String> {
-    server.requests().iter().map(|request| request.last_results().join("\n")).collect()
+    server
+        .requests()
+        .iter()
+        .map(|request| request.last_results().join("\n"))
+        .collect()
 }
 
 /// Whether the programs are there that these tests need; otherwise says which test is left out.
 pub(crate) fn ready(test: &str) -> bool {
     let missing = ["bwrap", "git", "python3"].into_iter().find(|name| {
-        !Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        !Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     });
     if let Some(name) = missing {
         eprintln!("SKIPPED: {test}: {name} is not there: apt-get install bubblewrap git python3");
@@ -350,7 +444,16 @@ pub(crate) fn put(dir: &Path, path: &str, text: &str) {
 /// Runs git as somebody without any settings.
 #[track_caller]
 pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
-    let who = ["-c", "user.name=Tess", "-c", "user.email=tess@example.org", "-c", "init.defaultBranch=main", "-c", "commit.gpgsign=false"];
+    let who = [
+        "-c",
+        "user.name=Tess",
+        "-c",
+        "user.email=tess@example.org",
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "commit.gpgsign=false",
+    ];
     let output = Command::new("git")
         .args(who)
         .args(args)
@@ -359,7 +462,10 @@ pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
         .env("GIT_CONFIG_SYSTEM", "/dev/null")
         .output()
         .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "git {args:?}: {out}{err}");
     out.trim().to_owned()
 }
@@ -377,17 +483,26 @@ pub(crate) fn leap_years(keiko: &Keiko) -> PathBuf {
 
 pub(crate) const LEAP: &str = "def is_leap(year):\n    return year % 4 == 0\n";
 pub(crate) const LEAP_TEST: &str = "import unittest\n\nfrom dates import is_leap\n\n\nclass Leap(unittest.TestCase):\n    def test_common(self):\n        self.assertFalse(is_leap(2023))\n";
-pub(crate) const CENTURY_TEST: &str = "\n    def test_century(self):\n        self.assertFalse(is_leap(1900))\n";
+pub(crate) const CENTURY_TEST: &str =
+    "\n    def test_century(self):\n        self.assertFalse(is_leap(1900))\n";
 
 /// Adds the failing test, below the last line of the existing one.
 pub(crate) fn add_century_test() -> Turn {
     let last = "        self.assertFalse(is_leap(2023))\n";
-    edit("tests/test_dates.py", last, &format!("{last}{CENTURY_TEST}"))
+    edit(
+        "tests/test_dates.py",
+        last,
+        &format!("{last}{CENTURY_TEST}"),
+    )
 }
 
 /// Mends the fault.
 pub(crate) fn mend() -> Turn {
-    edit("dates.py", "year % 4 == 0", "year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)")
+    edit(
+        "dates.py",
+        "year % 4 == 0",
+        "year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)",
+    )
 }
 
 /// Makes a repository of a folder.
@@ -409,7 +524,10 @@ pub(crate) fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
                     folders.push(path);
                 }
             } else {
-                files.insert(path.strip_prefix(dir).unwrap().to_owned(), std::fs::read(&path).unwrap());
+                files.insert(
+                    path.strip_prefix(dir).unwrap().to_owned(),
+                    std::fs::read(&path).unwrap(),
+                );
             }
         }
     }

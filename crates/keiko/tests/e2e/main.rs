@@ -1,7 +1,12 @@
 //! End to end: the real binary, the real sandbox, and a model server that speaks the real wire formats and holds every
 //! request to their rules.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod any_model;
 mod approvals;

@@ -26,22 +26,60 @@ const WAITS: &str = "r3z9bgmfdfeekz0n";
 #[test]
 fn a_journal_of_an_older_keiko_is_read_and_verified() {
     let keiko = home_of_an_older_one();
-    keiko.run(&["runs", "list"]).expect(0).gives("succeeded").gives("waiting-answer").gives("waiting-approval");
-    keiko.run(&["runs", "show", ENDED]).expect(0).gives("approved by maria").gives("test changed").gives("tests/test_calc.py");
+    keiko
+        .run(&["runs", "list"])
+        .expect(0)
+        .gives("succeeded")
+        .gives("waiting-answer")
+        .gives("waiting-approval");
+    keiko
+        .run(&["runs", "show", ENDED])
+        .expect(0)
+        .gives("approved by maria")
+        .gives("test changed")
+        .gives("tests/test_calc.py");
     let card = keiko.end(ENDED)["card"].clone();
-    assert_eq!(card["approvals"], json!([{"what": "write tests/test_calc.py (136 bytes)", "decision": "approved", "by": "maria"}]));
-    assert_eq!((&card["changed_tests"][0]["test"], &card["models"][0]["origin"]), (&json!("tests/test_calc.py"), &json!("scripted")));
+    assert_eq!(
+        card["approvals"],
+        json!([{"what": "write tests/test_calc.py (136 bytes)", "decision": "approved", "by": "maria"}])
+    );
+    assert_eq!(
+        (
+            &card["changed_tests"][0]["test"],
+            &card["models"][0]["origin"]
+        ),
+        (&json!("tests/test_calc.py"), &json!("scripted"))
+    );
     // The journal and the card hold; only the workspace, which was not kept, is gone.
-    keiko.run(&["runs", "verify", ENDED, "--no-tests"]).gives("cost").gives("tests as observed");
-    keiko.run(&["runs", "events", ENDED]).expect(0).gives("approved by maria");
+    keiko
+        .run(&["runs", "verify", ENDED, "--no-tests"])
+        .gives("cost")
+        .gives("tests as observed");
+    keiko
+        .run(&["runs", "events", ENDED])
+        .expect(0)
+        .gives("approved by maria");
 }
 
 #[test]
 fn runs_of_an_older_keiko_are_answered_and_go_on() {
     let keiko = home_of_an_older_one();
     let script = recorded().join("answer.toml");
-    keiko.run(&["resume", ASKS, "The second one", "--script", script.to_str().unwrap()]).expect(0);
+    keiko
+        .run(&[
+            "resume",
+            ASKS,
+            "The second one",
+            "--script",
+            script.to_str().unwrap(),
+        ])
+        .expect(0);
     assert_eq!(keiko.end(ASKS)["summary"]["$text"], "The second.");
-    keiko.run(&["approvals", "approve", "last"]).expect(0).says(WAITS);
-    keiko.run(&["resume", WAITS, "--script", script.to_str().unwrap()]).says("KEI-5163");
+    keiko
+        .run(&["approvals", "approve", "last"])
+        .expect(0)
+        .says(WAITS);
+    keiko
+        .run(&["resume", WAITS, "--script", script.to_str().unwrap()])
+        .says("KEI-5163");
 }

@@ -8,11 +8,26 @@ use std::process::{Command, Stdio};
 /// Whether the registries answer their ordinary clients.
 fn registries_answer(dir: &Path) -> bool {
     let ask = |program: &str, args: &[&str]| {
-        let status = Command::new(program).args(args).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = Command::new(program)
+            .args(args)
+            .current_dir(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         status.is_ok_and(|status| status.success())
     };
-    ask("python3", &["-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check", "toolz==1.0.0"])
-        && ask("npm", &["view", "is-number", "version"])
+    ask(
+        "python3",
+        &[
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "toolz==1.0.0",
+        ],
+    ) && ask("npm", &["view", "is-number", "version"])
         && ask("cargo", &["info", "-q", "itoa", "--registry", "crates-io"])
 }
 
@@ -27,7 +42,9 @@ fn slow_dependencies_in_three_languages_are_prepared_and_tested_offline() {
     let downloads = keiko.root().join("downloads");
     std::fs::create_dir(&downloads).unwrap();
     if !registries_answer(&downloads) {
-        eprintln!("SKIPPED: {test}: a registry does not answer: connect to pypi.org, registry.npmjs.org and crates.io");
+        eprintln!(
+            "SKIPPED: {test}: a registry does not answer: connect to pypi.org, registry.npmjs.org and crates.io"
+        );
         return;
     }
     let repo = keiko.root().join("three");
@@ -47,27 +64,44 @@ fn slow_dependencies_in_three_languages_are_prepared_and_tested_offline() {
         "js/it.test.js",
         "const test = require('node:test');\nconst assert = require('node:assert');\ntest('is number', () => assert(require('is-number')(5)));\n",
     );
-    put(&repo, "rs/Cargo.toml", "[package]\nname = \"rs\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nitoa = \"1\"\n");
-    put(&repo, "rs/src/lib.rs", "#[test]\nfn writes() {\n    assert_eq!(itoa::Buffer::new().format(5), \"5\");\n}\n");
+    put(
+        &repo,
+        "rs/Cargo.toml",
+        "[package]\nname = \"rs\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\nitoa = \"1\"\n",
+    );
+    put(
+        &repo,
+        "rs/src/lib.rs",
+        "#[test]\nfn writes() {\n    assert_eq!(itoa::Buffer::new().format(5), \"5\");\n}\n",
+    );
     commit_all(&repo);
     let mut done = keiko.goal(&repo, "Run the tests", &[]);
     let mut approved = 0;
     while done.code == 5 && approved < 4 {
-        keiko.run(&["approvals", "approve", &keiko.approval()]).expect(0);
+        keiko
+            .run(&["approvals", "approve", &keiko.approval()])
+            .expect(0);
         approved += 1;
         done = keiko.run(&["resume", "last"]);
     }
     done.expect(0);
     assert_eq!(approved, 1, "one question for all three");
     let tests = keiko.end(&keiko.newest())["card"]["tests_after"].clone();
-    assert_eq!((&tests["passed"], &tests["failed"], &tests["errors"]), (&json!(3), &json!(0), &json!(0)), "{tests:#}");
+    assert_eq!(
+        (&tests["passed"], &tests["failed"], &tests["errors"]),
+        (&json!(3), &json!(0), &json!(0)),
+        "{tests:#}"
+    );
     server.assert_valid();
 }
 
 #[test]
 fn slow_a_project_of_djangos_is_tested_by_its_own_command() {
     let test = "slow_a_project_of_djangos_is_tested_by_its_own_command";
-    let server = playing(vec![run_tests(), finish("One of the two is red, as it was.")]);
+    let server = playing(vec![
+        run_tests(),
+        finish("One of the two is red, as it was."),
+    ]);
     let keiko = Keiko::chat(&server);
     if !ready(test) {
         return;
@@ -98,7 +132,14 @@ fn slow_a_project_of_djangos_is_tested_by_its_own_command() {
     commit_all(&repo);
     let done = keiko.goal(&repo, "Run the tests", &["--install", "yes"]);
     let tests = keiko.end(&keiko.newest())["card"]["tests_before"].clone();
-    assert_eq!((&tests["passed"], &tests["failed"], &tests["errors"]), (&json!(1), &json!(1), &json!(0)), "{tests:#}\n{done}");
+    assert_eq!(
+        (&tests["passed"], &tests["failed"], &tests["errors"]),
+        (&json!(1), &json!(1), &json!(0)),
+        "{tests:#}\n{done}"
+    );
     assert_eq!(tests["command"], "python3 manage.py test");
-    assert_eq!(tests["failing"], json!(["shop.tests.ItemTest.test_doubled"]));
+    assert_eq!(
+        tests["failing"],
+        json!(["shop.tests.ItemTest.test_doubled"])
+    );
 }

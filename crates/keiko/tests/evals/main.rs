@@ -1,7 +1,10 @@
 //! `repo-doctor` through the real binary and the real sandbox: what was put into the repositories under
 //! `evals/repo-doctor` is found, nothing is found in the clean ones, and the user's own folder is left alone.
 
-#![allow(clippy::unwrap_used, reason = "a driver for tests: what fails here fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a driver for tests: what fails here fails the test"
+)]
 
 mod case;
 mod cheats;

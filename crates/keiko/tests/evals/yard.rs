@@ -30,10 +30,17 @@ pub(crate) struct Yard {
 
 impl Yard {
     pub(crate) fn new() -> Yard {
-        let yard = Yard { folder: tempfile::tempdir().unwrap(), venv: None };
+        let yard = Yard {
+            folder: tempfile::tempdir().unwrap(),
+            venv: None,
+        };
         fs::create_dir(yard.repo()).unwrap();
         yard.git(&["init", "-q", "-b", "main"]);
-        for (name, value) in [("user.name", "Test"), ("user.email", "test@example.invalid"), ("commit.gpgsign", "false")] {
+        for (name, value) in [
+            ("user.name", "Test"),
+            ("user.email", "test@example.invalid"),
+            ("commit.gpgsign", "false"),
+        ] {
             yard.git(&["config", name, value]);
         }
         yard
@@ -63,27 +70,45 @@ impl Yard {
     }
 
     fn git(&self, words: &[&str]) -> String {
-        let output = Command::new("git").args(words).current_dir(self.repo()).output().unwrap();
-        assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new("git")
+            .args(words)
+            .current_dir(self.repo())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "git {words:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Runs the binary.
     pub(crate) fn keiko(&self, words: &[&str]) -> Output {
         let mut keiko = Command::new(env!("CARGO_BIN_EXE_keiko"));
-        keiko.args(words).env("KEIKO_HOME", self.folder.path().join("home")).current_dir(self.folder.path()).stdin(Stdio::null());
+        keiko
+            .args(words)
+            .env("KEIKO_HOME", self.folder.path().join("home"))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
         if let Some(venv) = &self.venv {
             let path = std::env::var("PATH").unwrap_or_default();
-            keiko.env("VIRTUAL_ENV", venv).env("PATH", format!("{}:{path}", venv.join("bin").display()));
+            keiko
+                .env("VIRTUAL_ENV", venv)
+                .env("PATH", format!("{}:{path}", venv.join("bin").display()));
         }
         keiko.output().unwrap()
     }
 
     /// Bisection moved the private clone about; it must not have left its HEAD detached.
     fn is_on_its_branch(&self, run: &str) {
-        let found = Command::new("find").arg(self.folder.path().join("home")).args(["-path", &format!("*/{run}/tree/.git/HEAD")]).output();
+        let found = Command::new("find")
+            .arg(self.folder.path().join("home"))
+            .args(["-path", &format!("*/{run}/tree/.git/HEAD")])
+            .output();
         let found = String::from_utf8(found.unwrap().stdout).unwrap();
-        let head = fs::read_to_string(found.trim()).unwrap_or_else(|error| panic!("{found:?}: {error}"));
+        let head =
+            fs::read_to_string(found.trim()).unwrap_or_else(|error| panic!("{found:?}: {error}"));
         assert_eq!(head.trim(), "ref: refs/heads/main");
     }
 
@@ -91,12 +116,35 @@ impl Yard {
     pub(crate) fn examine(&self) -> Examined {
         let repo = self.repo().to_string_lossy().into_owned();
         let before = self.git(&["status", "--porcelain", "--ignored"]);
-        let output = self.keiko(&["run", "Examine", "--agent", "repo-doctor", "--workspace", &repo, "--install", "no", "--json"]);
-        let (out, seen) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-        let end: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{seen}"));
+        let output = self.keiko(&[
+            "run",
+            "Examine",
+            "--agent",
+            "repo-doctor",
+            "--workspace",
+            &repo,
+            "--install",
+            "no",
+            "--json",
+        ]);
+        let (out, seen) = (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        );
+        let end: serde_json::Value =
+            serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}\n{seen}"));
         assert_eq!(end["status"], "examined", "{out}\n{seen}");
-        let text = |name: &str| end["end"][name]["$text"].as_str().unwrap_or_default().to_owned();
-        assert_eq!(self.git(&["status", "--porcelain", "--ignored"]), before, "the user's own folder was touched");
+        let text = |name: &str| {
+            end["end"][name]["$text"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        assert_eq!(
+            self.git(&["status", "--porcelain", "--ignored"]),
+            before,
+            "the user's own folder was touched"
+        );
         let run = end["run"].as_str().unwrap();
         self.is_on_its_branch(run);
         Examined {

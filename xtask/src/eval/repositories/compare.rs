@@ -15,15 +15,22 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn by_hand(hand: &ByHand) -> Counts {
-        Counts { passed: hand.passed, failed: hand.failed + hand.errors, skipped: hand.skipped + hand.expected_failures }
+        Counts {
+            passed: hand.passed,
+            failed: hand.failed + hand.errors,
+            skipped: hand.skipped + hand.expected_failures,
+        }
     }
 
     pub(super) fn of(said: &Said) -> Counts {
-        said.report.suites.iter().fold(Counts::default(), |sum, suite| Counts {
-            passed: sum.passed + suite.passed,
-            failed: sum.failed + suite.failed,
-            skipped: sum.skipped + suite.skipped,
-        })
+        said.report
+            .suites
+            .iter()
+            .fold(Counts::default(), |sum, suite| Counts {
+                passed: sum.passed + suite.passed,
+                failed: sum.failed + suite.failed,
+                skipped: sum.skipped + suite.skipped,
+            })
     }
 
     /// What is promised: as many passed and as many failed. Runners differ in what they call skipped.
@@ -57,8 +64,17 @@ pub(super) struct Compared {
 impl Compared {
     pub(super) fn new(project: &Project, took: Option<Took>, said: &Said) -> Compared {
         let (by_hand, keiko) = (Counts::by_hand(&project.by_hand), Counts::of(said));
-        let left_out = said.report.not_looked_at.iter().map(|left| format!("{}: {}", left.what, left.why));
-        let flaky = said.report.flaky.iter().filter(|flaky| flaky.by_chance()).map(|flaky| format!("flaky: {}", flaky.test));
+        let left_out = said
+            .report
+            .not_looked_at
+            .iter()
+            .map(|left| format!("{}: {}", left.what, left.why));
+        let flaky = said
+            .report
+            .flaky
+            .iter()
+            .filter(|flaky| flaky.by_chance())
+            .map(|flaky| format!("flaky: {}", flaky.test));
         Compared {
             project: project.name.clone(),
             language: project.language,
@@ -69,14 +85,28 @@ impl Compared {
             hand_measured: took.is_some(),
             keiko_tested_seconds: said.tested_seconds,
             keiko_seconds: said.seconds,
-            commands: said.report.suites.iter().map(|suite| suite.command.clone()).collect(),
-            said: said.wrong.iter().cloned().chain(left_out).chain(flaky).collect(),
+            commands: said
+                .report
+                .suites
+                .iter()
+                .map(|suite| suite.command.clone())
+                .collect(),
+            said: said
+                .wrong
+                .iter()
+                .cloned()
+                .chain(left_out)
+                .chain(flaky)
+                .collect(),
             impossible: None,
         }
     }
 
     pub(super) fn impossible(project: &Project, why: String) -> Compared {
-        Compared { impossible: Some(why), ..Compared::new(project, None, &Said::default()) }
+        Compared {
+            impossible: Some(why),
+            ..Compared::new(project, None, &Said::default())
+        }
     }
 
     /// Keiko's time until the tests had run, against that of people.
@@ -114,8 +144,19 @@ mod tests {
     use super::*;
 
     fn said(suites: &[(u32, u32, u32)]) -> Said {
-        let suite = |&(passed, failed, skipped): &(u32, u32, u32)| Suite { command: String::new(), passed, failed, skipped };
-        Said { report: Report { suites: suites.iter().map(suite).collect(), ..Report::default() }, ..Said::default() }
+        let suite = |&(passed, failed, skipped): &(u32, u32, u32)| Suite {
+            command: String::new(),
+            passed,
+            failed,
+            skipped,
+        };
+        Said {
+            report: Report {
+                suites: suites.iter().map(suite).collect(),
+                ..Report::default()
+            },
+            ..Said::default()
+        }
     }
 
     #[test]
@@ -129,7 +170,11 @@ mod tests {
             (&[(12, 0, 0)], false),
             (&[], false),
         ] {
-            assert_eq!(Compared::new(&project, None, &said(suites)).same, same, "{suites:?}");
+            assert_eq!(
+                Compared::new(&project, None, &said(suites)).same,
+                same,
+                "{suites:?}"
+            );
         }
         assert!(!Compared::impossible(&project, "no network".to_owned()).same);
     }
@@ -137,7 +182,10 @@ mod tests {
     #[test]
     fn shares_of_few_are_unsure_and_medians_stand_in_the_middle() {
         let (low, high) = interval(9, 10);
-        assert!((0.59..0.61).contains(&low) && (0.97..0.99).contains(&high), "{low} {high}");
+        assert!(
+            (0.59..0.61).contains(&low) && (0.97..0.99).contains(&high),
+            "{low} {high}"
+        );
         let (low, high) = interval(40, 40);
         assert!((0.90..0.92).contains(&low) && high > 0.999, "{low} {high}");
         assert_eq!(interval(0, 0), (0.0, 1.0));

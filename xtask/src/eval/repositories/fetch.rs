@@ -27,12 +27,22 @@ impl Sources {
             return Ok(there);
         }
         fs::create_dir_all(&self.folder)?;
-        let new = tempfile::Builder::new().prefix("new-").tempdir_in(&self.folder)?;
+        let new = tempfile::Builder::new()
+            .prefix("new-")
+            .tempdir_in(&self.folder)?;
         let tree = new.path().join("tree");
         match &project.source {
             Source::Git { repository, commit } => self.clone(repository, commit, &tree),
-            Source::Pypi { package, version, sha256 } => unpack(&python(new.path(), package, version)?, sha256, &tree),
-            Source::Crates { package, version, sha256 } => unpack(&rust(new.path(), package, version)?, sha256, &tree),
+            Source::Pypi {
+                package,
+                version,
+                sha256,
+            } => unpack(&python(new.path(), package, version)?, sha256, &tree),
+            Source::Crates {
+                package,
+                version,
+                sha256,
+            } => unpack(&rust(new.path(), package, version)?, sha256, &tree),
         }
         .with_context(|| format!("{} cannot be fetched", project.name))?;
         fs::rename(&tree, &there)?;
@@ -40,7 +50,10 @@ impl Sources {
     }
 
     fn clone(&self, repository: &str, commit: &str, tree: &Path) -> Result<()> {
-        let mirror = self.mirrors.as_ref().map(|folder| folder.join(repository.replace('/', "+")).join("repo"));
+        let mirror = self
+            .mirrors
+            .as_ref()
+            .map(|folder| folder.join(repository.replace('/', "+")).join("repo"));
         let from = match mirror.filter(|mirror| mirror.is_dir()) {
             Some(mirror) => mirror.to_string_lossy().into_owned(),
             None => format!("https://github.com/{repository}"),
@@ -56,10 +69,24 @@ impl Sources {
 fn python(folder: &Path, package: &str, version: &str) -> Result<PathBuf> {
     let wanted = format!("{package}=={version}");
     let mut pip = Command::new("python3");
-    pip.args(["-m", "pip", "download", "--quiet", "--no-binary", ":all:", "--no-deps", &wanted, "--dest"]).arg(folder);
+    pip.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-binary",
+        ":all:",
+        "--no-deps",
+        &wanted,
+        "--dest",
+    ])
+    .arg(folder);
     call(&mut pip)?;
     let files = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
-    files.into_iter().find(|path| path.to_string_lossy().ends_with(".tar.gz")).context("there is no source package")
+    files
+        .into_iter()
+        .find(|path| path.to_string_lossy().ends_with(".tar.gz"))
+        .context("there is no source package")
 }
 
 /// The package of a version, as cargo keeps it.
@@ -68,9 +95,17 @@ fn rust(folder: &Path, package: &str, version: &str) -> Result<PathBuf> {
     fs::create_dir_all(asks.join("src"))?;
     fs::write(asks.join("src/lib.rs"), "")?;
     let head = "[package]\nname = \"asks\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n[dependencies]\n";
-    fs::write(asks.join("Cargo.toml"), format!("{head}{package} = \"={version}\"\n"))?;
+    fs::write(
+        asks.join("Cargo.toml"),
+        format!("{head}{package} = \"={version}\"\n"),
+    )?;
     let home = folder.join("home");
-    call(Command::new("cargo").args(["fetch", "--quiet"]).env("CARGO_HOME", &home).current_dir(&asks))?;
+    call(
+        Command::new("cargo")
+            .args(["fetch", "--quiet"])
+            .env("CARGO_HOME", &home)
+            .current_dir(&asks),
+    )?;
     let name = format!("{package}-{version}.crate");
     for registry in fs::read_dir(home.join("registry/cache"))? {
         let file = registry?.path().join(&name);
@@ -83,16 +118,35 @@ fn rust(folder: &Path, package: &str, version: &str) -> Result<PathBuf> {
 
 /// Unpacks an archive that is the pinned one.
 fn unpack(archive: &Path, sha256: &str, tree: &Path) -> Result<()> {
-    let found = Sha256::digest(fs::read(archive)?).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    ensure!(found == sha256, "{} has the SHA-256 {found}, not {sha256}", archive.display());
+    let found = Sha256::digest(fs::read(archive)?)
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    ensure!(
+        found == sha256,
+        "{} has the SHA-256 {found}, not {sha256}",
+        archive.display()
+    );
     fs::create_dir_all(tree)?;
-    call(Command::new("tar").arg("xzf").arg(archive).arg("--strip-components=1").arg("-C").arg(tree))
+    call(
+        Command::new("tar")
+            .arg("xzf")
+            .arg(archive)
+            .arg("--strip-components=1")
+            .arg("-C")
+            .arg(tree),
+    )
 }
 
 /// Runs a program that has to succeed, with what it said when it does not.
 pub(super) fn call(command: &mut Command) -> Result<()> {
-    let output = command.output().with_context(|| format!("{command:?} could not be started"))?;
+    let output = command
+        .output()
+        .with_context(|| format!("{command:?} could not be started"))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {}", said.trim().lines().last().unwrap_or_default());
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}",
+        said.trim().lines().last().unwrap_or_default()
+    );
     Ok(())
 }

@@ -17,7 +17,10 @@ pub(super) struct Took {
 
 impl Took {
     pub(super) fn recorded(project: &Project) -> Took {
-        Took { install_seconds: project.by_hand.install_seconds, test_seconds: project.by_hand.test_seconds }
+        Took {
+            install_seconds: project.by_hand.install_seconds,
+            test_seconds: project.by_hand.test_seconds,
+        }
     }
 
     pub(super) fn whole(self) -> f64 {
@@ -28,7 +31,9 @@ impl Took {
 /// Installs and tests on a copy, with nothing in any cache and a home of its own; tests have no network but loopback.
 pub(super) fn time(project: &Project, source: &Path, folder: &Path) -> Result<Took> {
     std::fs::create_dir_all(folder)?;
-    let place = tempfile::Builder::new().prefix("hand-").tempdir_in(folder)?;
+    let place = tempfile::Builder::new()
+        .prefix("hand-")
+        .tempdir_in(folder)?;
     let (tree, home) = (place.path().join("tree"), place.path().join("home"));
     call(Command::new("cp").arg("-a").arg(source).arg(&tree))?;
     std::fs::create_dir(&home)?;
@@ -38,11 +43,19 @@ pub(super) fn time(project: &Project, source: &Path, folder: &Path) -> Result<To
     }
     let install_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    let inner = "ip link set lo up; exec unshare -U --map-user=1000 --map-group=1000 bash -c \"$1\"";
+    let inner =
+        "ip link set lo up; exec unshare -U --map-user=1000 --map-group=1000 bash -c \"$1\"";
     for command in &project.by_hand.test {
-        shell(Command::new("unshare").args(["-n", "sh", "-c", inner, "sh", command]), &tree, &home);
+        shell(
+            Command::new("unshare").args(["-n", "sh", "-c", inner, "sh", command]),
+            &tree,
+            &home,
+        );
     }
-    Ok(Took { install_seconds, test_seconds: started.elapsed().as_secs_f64() })
+    Ok(Took {
+        install_seconds,
+        test_seconds: started.elapsed().as_secs_f64(),
+    })
 }
 
 /// Whether it succeeds does not matter here: tests may fail by hand, too.
@@ -53,9 +66,19 @@ fn shell(command: &mut Command, tree: &Path, home: &Path) {
             command.env(name, Path::new(&real).join(folder));
         }
     }
-    for name in ["VIRTUAL_ENV", "CARGO_TARGET_DIR", "CARGO_HOME", "CARGO_MANIFEST_DIR"] {
+    for name in [
+        "VIRTUAL_ENV",
+        "CARGO_TARGET_DIR",
+        "CARGO_HOME",
+        "CARGO_MANIFEST_DIR",
+    ] {
         command.env_remove(name);
     }
-    command.env("HOME", home).current_dir(tree).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env("HOME", home)
+        .current_dir(tree)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let _ = command.status();
 }

@@ -127,19 +127,33 @@ impl Bench {
             fs::remove_dir_all(&place)?;
         }
         fs::create_dir_all(&place)?;
-        let (out, err) = (self.folder.join(format!("{name}.jsonl")), self.folder.join(format!("{name}.err")));
+        let (out, err) = (
+            self.folder.join(format!("{name}.jsonl")),
+            self.folder.join(format!("{name}.err")),
+        );
         let mut keiko = self.command(&place);
-        keiko.args(["up", "--jsonl", "--install", "yes", "--workspace"]).arg(workspace);
-        keiko.stdout(fs::File::create(&out)?).stderr(fs::File::create(&err)?);
+        keiko
+            .args(["up", "--jsonl", "--install", "yes", "--workspace"])
+            .arg(workspace);
+        keiko
+            .stdout(fs::File::create(&out)?)
+            .stderr(fs::File::create(&err)?);
         let started = Instant::now();
         let child = keiko.spawn().context("keiko could not be started")?;
         let ended = wait(child, PATIENCE)?;
         let seconds = started.elapsed().as_secs_f64();
-        let mut said = Said { seconds, tested_seconds: tested(&fs::read_to_string(&out)?).unwrap_or(seconds), ..Said::default() };
+        let mut said = Said {
+            seconds,
+            tested_seconds: tested(&fs::read_to_string(&out)?).unwrap_or(seconds),
+            ..Said::default()
+        };
         let words = fs::read_to_string(&err).unwrap_or_default();
         let last = words.trim().lines().last().unwrap_or_default();
         let Some(code) = ended else {
-            said.wrong = Some(format!("not finished after {} minutes: {last}", PATIENCE.as_secs() / 60));
+            said.wrong = Some(format!(
+                "not finished after {} minutes: {last}",
+                PATIENCE.as_secs() / 60
+            ));
             return Ok(said);
         };
         match self.report(&place) {
@@ -150,7 +164,10 @@ impl Bench {
     }
 
     fn report(&self, home: &Path) -> Result<Report> {
-        let output = self.command(home).args(["runs", "report", "last", "--json"]).output()?;
+        let output = self
+            .command(home)
+            .args(["runs", "report", "last", "--json"])
+            .output()?;
         ensure!(output.status.success(), "no report");
         Ok(serde_json::from_slice(&output.stdout)?)
     }
@@ -187,16 +204,25 @@ fn tested(events: &str) -> Option<f64> {
     let mut first = None;
     let mut keys = Vec::new();
     let mut last = None;
-    for event in events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+    for event in events
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+    {
         let at = clock(event["at"].as_str()?)?;
         let start = *first.get_or_insert(at);
         let data = &event["body"]["data"];
         match event["body"]["event"].as_str() {
-            Some("effect_intended") if data["call"].as_str().is_some_and(|call| call.starts_with("tests-")) => {
+            Some("effect_intended")
+                if data["call"]
+                    .as_str()
+                    .is_some_and(|call| call.starts_with("tests-")) =>
+            {
                 keys.push(data["key"].clone());
             }
             // Past midnight the clock begins anew.
-            Some("effect_ended") if keys.contains(&data["key"]) => last = Some((at - start).rem_euclid(86_400.0)),
+            Some("effect_ended") if keys.contains(&data["key"]) => {
+                last = Some((at - start).rem_euclid(86_400.0))
+            }
             _ => {}
         }
     }
@@ -206,7 +232,10 @@ fn tested(events: &str) -> Option<f64> {
 /// Seconds of the day in `2026-11-27T22:09:55.384Z`.
 fn clock(at: &str) -> Option<f64> {
     let (_, time) = at.trim_end_matches('Z').split_once('T')?;
-    let parts: Vec<f64> = time.split(':').filter_map(|part| part.parse().ok()).collect();
+    let parts: Vec<f64> = time
+        .split(':')
+        .filter_map(|part| part.parse().ok())
+        .collect();
     match parts[..] {
         [hours, minutes, seconds] => Some(hours * 3600.0 + minutes * 60.0 + seconds),
         _ => None,
@@ -220,7 +249,9 @@ mod tests {
     #[test]
     fn the_time_until_tests_have_run_is_that_of_their_first_runs_alone() {
         let event = |at: &str, event: &str, key: &str, call: &str| {
-            format!(r#"{{"at":"2026-11-27T{at}Z","body":{{"event":"{event}","data":{{"key":"{key}","call":"{call}"}}}}}}"#)
+            format!(
+                r#"{{"at":"2026-11-27T{at}Z","body":{{"event":"{event}","data":{{"key":"{key}","call":"{call}"}}}}}}"#
+            )
         };
         let events = [
             event("23:59:50.000", "run_started", "", ""),

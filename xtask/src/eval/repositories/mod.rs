@@ -58,21 +58,42 @@ pub(super) fn run(root: &Path, options: &Options) -> Result<bool> {
     }
     let cache = root.join(&options.cache);
     let binary = match &options.keiko {
-        Some(binary) => binary.canonicalize().with_context(|| format!("{} is not there", binary.display()))?,
+        Some(binary) => binary
+            .canonicalize()
+            .with_context(|| format!("{} is not there", binary.display()))?,
         None => super::build(root)?,
     };
-    let sources = fetch::Sources { folder: cache.join("sources"), mirrors: options.mirrors.clone() };
-    let bench = keiko::Bench { binary, folder: cache.join("work") };
-    if options.planted { planted(&projects, &sources, &bench, options.json) } else { compared(&projects, &sources, &bench, options) }
+    let sources = fetch::Sources {
+        folder: cache.join("sources"),
+        mirrors: options.mirrors.clone(),
+    };
+    let bench = keiko::Bench {
+        binary,
+        folder: cache.join("work"),
+    };
+    if options.planted {
+        planted(&projects, &sources, &bench, options.json)
+    } else {
+        compared(&projects, &sources, &bench, options)
+    }
 }
 
 /// The projects that the options name.
 fn chosen(all: &[Project], options: &Options) -> Result<Vec<Project>> {
     for name in &options.only {
-        ensure!(all.iter().any(|project| project.name == *name), "no project is called {name}");
+        ensure!(
+            all.iter().any(|project| project.name == *name),
+            "no project is called {name}"
+        );
     }
-    let named = |project: &&Project| options.only.is_empty() || options.only.contains(&project.name);
-    let spoken = |project: &&Project| options.language.as_ref().is_none_or(|language| project.language.name() == language);
+    let named =
+        |project: &&Project| options.only.is_empty() || options.only.contains(&project.name);
+    let spoken = |project: &&Project| {
+        options
+            .language
+            .as_ref()
+            .is_none_or(|language| project.language.name() == language)
+    };
     let mut chosen: Vec<Project> = all.iter().filter(named).filter(spoken).cloned().collect();
     if options.planted {
         chosen.retain(|project| project.planted.is_some());
@@ -82,7 +103,12 @@ fn chosen(all: &[Project], options: &Options) -> Result<Vec<Project>> {
 }
 
 /// By hand against Keiko.
-fn compared(projects: &[Project], sources: &fetch::Sources, bench: &keiko::Bench, options: &Options) -> Result<bool> {
+fn compared(
+    projects: &[Project],
+    sources: &fetch::Sources,
+    bench: &keiko::Bench,
+    options: &Options,
+) -> Result<bool> {
     let mut rows: Vec<Compared> = Vec::new();
     for project in projects {
         eprintln!("{} …", project.name);
@@ -103,15 +129,33 @@ fn compared(projects: &[Project], sources: &fetch::Sources, bench: &keiko::Bench
     Ok(rows.iter().all(|row| row.impossible.is_none()))
 }
 
-fn compare_one(project: &Project, sources: &fetch::Sources, bench: &keiko::Bench, by_hand: bool) -> Result<Compared> {
+fn compare_one(
+    project: &Project,
+    sources: &fetch::Sources,
+    bench: &keiko::Bench,
+    by_hand: bool,
+) -> Result<Compared> {
     let source = sources.get(project)?;
-    let hand = if by_hand { Some(hand::time(project, &source, &bench.folder)?) } else { None };
-    let said = bench.examine(&bench.copy(&source, &project.name)?, &project.name, keiko::Home::Fresh)?;
+    let hand = if by_hand {
+        Some(hand::time(project, &source, &bench.folder)?)
+    } else {
+        None
+    };
+    let said = bench.examine(
+        &bench.copy(&source, &project.name)?,
+        &project.name,
+        keiko::Home::Fresh,
+    )?;
     Ok(Compared::new(project, hand, &said))
 }
 
 /// What the doctor says of planted bugs.
-fn planted(projects: &[Project], sources: &fetch::Sources, bench: &keiko::Bench, json: bool) -> Result<bool> {
+fn planted(
+    projects: &[Project],
+    sources: &fetch::Sources,
+    bench: &keiko::Bench,
+    json: bool,
+) -> Result<bool> {
     let mut rows = Vec::new();
     for project in projects {
         eprintln!("{} …", project.name);

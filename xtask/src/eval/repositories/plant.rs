@@ -38,13 +38,25 @@ impl Judged {
     pub(super) fn impossible(project: &Project, why: String) -> Judged {
         let (place, impossible) = (place(&project.name), Some(why));
         let name = project.name.clone();
-        Judged { project: name, place, seen: false, named: false, repaired: false, wrong: Vec::new(), seconds: 0.0, impossible }
+        Judged {
+            project: name,
+            place,
+            seen: false,
+            named: false,
+            repaired: false,
+            wrong: Vec::new(),
+            seconds: 0.0,
+            impossible,
+        }
     }
 }
 
 /// Plants a project's bug, has it examined, and checks each statement.
 pub(super) fn judge(project: &Project, sources: &Sources, bench: &Bench) -> Result<Judged> {
-    let planted = project.planted.as_ref().context("no bug is written down for it")?;
+    let planted = project
+        .planted
+        .as_ref()
+        .context("no bug is written down for it")?;
     let source = sources.get(project)?;
     let tree = bench.copy(&source, &format!("{}-planted", project.name))?;
     let place = place(&project.name);
@@ -71,32 +83,60 @@ pub(super) fn judge(project: &Project, sources: &Sources, bench: &Bench) -> Resu
             let now = Counts::of(&again);
             repaired = now.agrees(by_hand);
             if now.failed >= counts.failed {
-                wrong.push(format!("a candidate leaves {} failing: {}", now.failed, candidate.diff));
+                wrong.push(format!(
+                    "a candidate leaves {} failing: {}",
+                    now.failed, candidate.diff
+                ));
             }
         }
     }
     let seen = counts.failed > by_hand.failed;
-    Ok(Judged { project: project.name.clone(), place, seen, named, repaired, wrong, seconds: said.seconds, impossible: None })
+    Ok(Judged {
+        project: project.name.clone(),
+        place,
+        seen,
+        named,
+        repaired,
+        wrong,
+        seconds: said.seconds,
+        impossible: None,
+    })
 }
 
 /// Whether the guilty commit is named, and what is not true: another commit, or a steady test that is called flaky.
 fn statements(planted: &Planted, report: &Report) -> (bool, Vec<String>) {
     let is_guilty = |subject: &str| subject == planted.subject;
-    let named = report.guilty.iter().any(|guilty| is_guilty(&guilty.commit.subject));
+    let named = report
+        .guilty
+        .iter()
+        .any(|guilty| is_guilty(&guilty.commit.subject));
     let mut wrong: Vec<String> = Vec::new();
-    for guilty in report.guilty.iter().filter(|guilty| !is_guilty(&guilty.commit.subject)) {
+    for guilty in report
+        .guilty
+        .iter()
+        .filter(|guilty| !is_guilty(&guilty.commit.subject))
+    {
         let statement = format!("blames {:?}", guilty.commit.subject);
         if !wrong.contains(&statement) {
             wrong.push(statement);
         }
     }
-    wrong.extend(report.flaky.iter().filter(|flaky| flaky.by_chance()).map(|flaky| format!("calls {} flaky", flaky.test)));
+    wrong.extend(
+        report
+            .flaky
+            .iter()
+            .filter(|flaky| flaky.by_chance())
+            .map(|flaky| format!("calls {} flaky", flaky.test)),
+    );
     (named, wrong)
 }
 
 /// Which of the commits has the bug: the same at every run, spread over the projects.
 fn place(name: &str) -> usize {
-    name.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte))) % COMMITS + 1
+    name.bytes().fold(7_usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+    }) % COMMITS
+        + 1
 }
 
 /// Five commits: four that change nothing a test could see, and the guilty one.
@@ -107,19 +147,30 @@ fn lay(tree: &Path, planted: &Planted, place: usize) -> Result<()> {
         commit(tree, "The project as it is published")?;
     }
     let file = tree.join(&planted.file);
-    let original = fs::read_to_string(&file).with_context(|| format!("{} is not there", planted.file))?;
+    let original =
+        fs::read_to_string(&file).with_context(|| format!("{} is not there", planted.file))?;
     let broken = broken(&original, planted)?;
     let mut harmless = harmless(tree, &planted.file).into_iter();
     for number in 1..=COMMITS {
         if number == place {
             // The harmless commit before may have put a line at its end.
             let now = fs::read_to_string(&file)?;
-            let rest = now.strip_prefix(&original).context("a harmless commit changed the code")?;
+            let rest = now
+                .strip_prefix(&original)
+                .context("a harmless commit changed the code")?;
             fs::write(&file, format!("{broken}{rest}"))?;
             commit(tree, &planted.subject)?;
         } else if let Some((subject, path, addition)) = harmless.next() {
-            let old = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
-            let gap = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
+            let old = if path.exists() {
+                fs::read_to_string(&path)?
+            } else {
+                String::new()
+            };
+            let gap = if old.is_empty() || old.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
             fs::write(&path, format!("{old}{gap}{addition}"))?;
             commit(tree, subject)?;
         }
@@ -130,7 +181,12 @@ fn lay(tree: &Path, planted: &Planted, place: usize) -> Result<()> {
 /// The file's text with the bug in it; the old text must stand there once.
 fn broken(original: &str, planted: &Planted) -> Result<String> {
     let times = original.matches(&planted.old).count();
-    ensure!(times == 1, "{:?} stands {times} times in {}", planted.old, planted.file);
+    ensure!(
+        times == 1,
+        "{:?} stands {times} times in {}",
+        planted.old,
+        planted.file
+    );
     Ok(original.replacen(&planted.old, &planted.new, 1))
 }
 
@@ -138,10 +194,26 @@ fn broken(original: &str, planted: &Planted) -> Result<String> {
 fn harmless(tree: &Path, file: &str) -> Vec<(&'static str, std::path::PathBuf, String)> {
     let comment = if file.ends_with(".py") { "#" } else { "//" };
     vec![
-        ("Note how releases are made", tree.join("NOTES.md"), "# Notes\n\nReleases are made from the main branch.\n".to_owned()),
-        ("Say who looks after this file", tree.join(file), format!("{comment} Looked after by the maintainers.\n")),
-        ("Leave editors' files out", tree.join(".gitignore"), "\n*.swp\n".to_owned()),
-        ("Note where to ask", tree.join("NOTES.md"), "\nQuestions are welcome as issues.\n".to_owned()),
+        (
+            "Note how releases are made",
+            tree.join("NOTES.md"),
+            "# Notes\n\nReleases are made from the main branch.\n".to_owned(),
+        ),
+        (
+            "Say who looks after this file",
+            tree.join(file),
+            format!("{comment} Looked after by the maintainers.\n"),
+        ),
+        (
+            "Leave editors' files out",
+            tree.join(".gitignore"),
+            "\n*.swp\n".to_owned(),
+        ),
+        (
+            "Note where to ask",
+            tree.join("NOTES.md"),
+            "\nQuestions are welcome as issues.\n".to_owned(),
+        ),
     ]
 }
 
@@ -152,21 +224,37 @@ fn commit(tree: &Path, subject: &str) -> Result<()> {
 
 fn git(tree: &Path, words: &[&str]) -> Result<()> {
     let mut git = Command::new("git");
-    git.arg("-C").arg(tree).args(["-c", "user.name=Eval", "-c", "user.email=eval@example.invalid", "-c", "commit.gpgsign=false"]);
+    git.arg("-C").arg(tree).args([
+        "-c",
+        "user.name=Eval",
+        "-c",
+        "user.email=eval@example.invalid",
+        "-c",
+        "commit.gpgsign=false",
+    ]);
     call(git.args(words))
 }
 
 fn apply(tree: &Path, candidate: &Candidate) -> Result<()> {
     let patch = tree.with_extension("diff");
     fs::write(&patch, &candidate.diff)?;
-    call(Command::new("git").arg("-C").arg(tree).args(["apply", "--whitespace=nowarn"]).arg(&patch))
+    call(
+        Command::new("git")
+            .arg("-C")
+            .arg(tree)
+            .args(["apply", "--whitespace=nowarn"])
+            .arg(&patch),
+    )
 }
 
 /// The same lines but for space and the harmless comment.
 fn same_code(one: &Path, other: &Path) -> Result<bool> {
     let lines = |path: &Path| -> Result<Vec<String>> {
         let text = fs::read_to_string(path)?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.ends_with("Looked after by the maintainers."));
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.ends_with("Looked after by the maintainers."));
         Ok(lines.map(str::to_owned).collect())
     };
     Ok(lines(one)? == lines(other)?)
@@ -186,7 +274,10 @@ mod tests {
     #[test]
     fn a_bug_is_planted_where_its_text_stands_once_and_nowhere_else() {
         let planted = row();
-        assert_eq!(broken("return a + b\n", &planted).unwrap(), "return a - b\n");
+        assert_eq!(
+            broken("return a + b\n", &planted).unwrap(),
+            "return a - b\n"
+        );
         assert!(broken("return b\n", &planted).is_err());
         assert!(broken("a + b; a + b\n", &planted).is_err());
     }
@@ -195,24 +286,49 @@ mod tests {
     fn the_bug_lies_in_one_of_five_commits_and_the_file_is_touched_by_another() {
         for place in 1..=COMMITS {
             let folder = tempfile::tempdir().unwrap();
-            fs::write(folder.path().join("calc.py"), "def add(a, b):\n    return a + b\n").unwrap();
+            fs::write(
+                folder.path().join("calc.py"),
+                "def add(a, b):\n    return a + b\n",
+            )
+            .unwrap();
             lay(folder.path(), &row(), place).unwrap();
-            let log = Command::new("git").args(["log", "--format=%s"]).current_dir(folder.path()).output().unwrap();
+            let log = Command::new("git")
+                .args(["log", "--format=%s"])
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
             let log = String::from_utf8(log.stdout).unwrap();
             let subjects: Vec<&str> = log.lines().collect();
-            assert_eq!((subjects.len(), subjects[COMMITS - place]), (COMMITS + 1, "Tidy the sum"), "{log}");
+            assert_eq!(
+                (subjects.len(), subjects[COMMITS - place]),
+                (COMMITS + 1, "Tidy the sum"),
+                "{log}"
+            );
             let text = fs::read_to_string(folder.path().join("calc.py")).unwrap();
-            assert_eq!(text, "def add(a, b):\n    return a - b\n# Looked after by the maintainers.\n");
+            assert_eq!(
+                text,
+                "def add(a, b):\n    return a - b\n# Looked after by the maintainers.\n"
+            );
         }
     }
 
     #[test]
     fn another_commit_and_a_steady_test_called_flaky_are_wrong_statements() {
-        let blame = |subject: &str| Guilty { commit: Commit { subject: subject.to_owned() } };
-        let mut report = Report { guilty: vec![blame("Tidy the sum"), blame("Tidy the sum")], ..Report::default() };
+        let blame = |subject: &str| Guilty {
+            commit: Commit {
+                subject: subject.to_owned(),
+            },
+        };
+        let mut report = Report {
+            guilty: vec![blame("Tidy the sum"), blame("Tidy the sum")],
+            ..Report::default()
+        };
         assert_eq!(statements(&row(), &report), (true, Vec::new()));
         report.guilty = vec![blame("Note where to ask"), blame("Note where to ask")];
-        report.flaky = vec![Flaky { test: "test_add".to_owned(), cause: "chance".to_owned() }];
+        report.flaky = vec![Flaky {
+            test: "test_add".to_owned(),
+            cause: "chance".to_owned(),
+        }];
         let (named, wrong) = statements(&row(), &report);
         assert_eq!((named, wrong.len()), (false, 2), "{wrong:?}");
     }

@@ -58,9 +58,17 @@ pub(super) enum Source {
     /// A public repository at a commit.
     Git { repository: String, commit: String },
     /// A source package of the Python registry.
-    Pypi { package: String, version: String, sha256: String },
+    Pypi {
+        package: String,
+        version: String,
+        sha256: String,
+    },
     /// A package of the Rust registry.
-    Crates { package: String, version: String, sha256: String },
+    Crates {
+        package: String,
+        version: String,
+        sha256: String,
+    },
 }
 
 /// Commands of people, and what came of them: as an ordinary user, the tests without network.
@@ -103,15 +111,25 @@ pub(super) struct Planted {
 
 /// All rows of a folder, by name.
 pub(super) fn load(folder: &Path) -> Result<Vec<Project>> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("{} cannot be read", folder.display()))?;
     let mut projects = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             let text = std::fs::read_to_string(&path)?;
-            let project = read(&text).with_context(|| format!("{} is not a row", path.display()))?;
+            let project =
+                read(&text).with_context(|| format!("{} is not a row", path.display()))?;
             let stem = path.file_stem().unwrap_or_default();
-            ensure!(stem == project.name.as_str(), "{} is about {}", path.display(), project.name);
+            ensure!(
+                stem == project.name.as_str(),
+                "{} is about {}",
+                path.display(),
+                project.name
+            );
             projects.push(project);
         }
     }
@@ -122,25 +140,61 @@ pub(super) fn load(folder: &Path) -> Result<Vec<Project>> {
 /// One row, checked.
 fn read(text: &str) -> Result<Project> {
     let project: Project = toml::from_str(text)?;
-    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) && !text.starts_with('.');
-    ensure!(!project.name.is_empty() && plain(&project.name), "a name is letters, digits, dots and dashes");
-    let hex = |text: &str, digits: usize| text.len() == digits && text.chars().all(|c| c.is_ascii_hexdigit());
+    let plain = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+            && !text.starts_with('.')
+    };
+    ensure!(
+        !project.name.is_empty() && plain(&project.name),
+        "a name is letters, digits, dots and dashes"
+    );
+    let hex = |text: &str, digits: usize| {
+        text.len() == digits && text.chars().all(|c| c.is_ascii_hexdigit())
+    };
     match &project.source {
         Source::Git { repository, commit } => {
             let parts: Vec<&str> = repository.split('/').collect();
-            ensure!(parts.len() == 2 && parts.iter().all(|part| !part.is_empty() && plain(part)), "a repository is OWNER/NAME");
+            ensure!(
+                parts.len() == 2 && parts.iter().all(|part| !part.is_empty() && plain(part)),
+                "a repository is OWNER/NAME"
+            );
             ensure!(hex(commit, 40), "a commit has 40 hex digits");
         }
-        Source::Pypi { package, version, sha256 } | Source::Crates { package, version, sha256 } => {
-            ensure!(plain(package) && plain(version) && hex(sha256, 64), "a package is pinned by version and SHA-256");
+        Source::Pypi {
+            package,
+            version,
+            sha256,
+        }
+        | Source::Crates {
+            package,
+            version,
+            sha256,
+        } => {
+            ensure!(
+                plain(package) && plain(version) && hex(sha256, 64),
+                "a package is pinned by version and SHA-256"
+            );
         }
     }
-    ensure!(!project.by_hand.test.is_empty(), "without a test command there is nothing to compare");
+    ensure!(
+        !project.by_hand.test.is_empty(),
+        "without a test command there is nothing to compare"
+    );
     let hand = &project.by_hand;
-    ensure!(hand.passed + hand.failed + hand.errors > 0, "a project whose tests do not run by hand is no reference");
+    ensure!(
+        hand.passed + hand.failed + hand.errors > 0,
+        "a project whose tests do not run by hand is no reference"
+    );
     if let Some(planted) = &project.planted {
-        ensure!(!planted.old.is_empty() && planted.old != planted.new, "a planted bug changes something");
-        ensure!(!planted.file.starts_with('/') && !planted.file.split('/').any(|part| part == ".."), "a bug lies in the project");
+        ensure!(
+            !planted.old.is_empty() && planted.old != planted.new,
+            "a planted bug changes something"
+        );
+        ensure!(
+            !planted.file.starts_with('/') && !planted.file.split('/').any(|part| part == ".."),
+            "a bug lies in the project"
+        );
     }
     Ok(project)
 }
@@ -179,7 +233,10 @@ subject = "Tidy the sum"
     #[test]
     fn a_row_is_read_and_what_does_not_fit_is_refused() {
         let project = read(ROW).unwrap();
-        assert_eq!((project.language, project.by_hand.passed), (Language::Python, 10));
+        assert_eq!(
+            (project.language, project.by_hand.passed),
+            (Language::Python, 10)
+        );
         let spoilt = [
             ("commit = \"0123", "commit = \"x123"),
             ("someone/calc", "someone/../calc"),
@@ -187,7 +244,10 @@ subject = "Tidy the sum"
             ("file = \"calc.py\"", "file = \"../calc.py\""),
             ("new = \"a - b\"", "new = \"a + b\""),
             ("skipped = 2", "skiped = 2"),
-            ("passed = 10\nfailed = 1\nerrors = 1", "passed = 0\nfailed = 0\nerrors = 0"),
+            (
+                "passed = 10\nfailed = 1\nerrors = 1",
+                "passed = 0\nfailed = 0\nerrors = 0",
+            ),
         ];
         for (good, bad) in spoilt {
             assert!(ROW.contains(good), "{good}");
@@ -199,13 +259,33 @@ subject = "Tidy the sum"
     fn all_rows_of_this_repository_can_be_read() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../evals/repositories");
         let projects = load(&folder).unwrap();
-        let of = |language| projects.iter().filter(|project| project.language == language).count();
+        let of = |language| {
+            projects
+                .iter()
+                .filter(|project| project.language == language)
+                .count()
+        };
         assert!(projects.len() >= 40, "{}", projects.len());
-        for (language, least) in
-            [(Language::Python, 15), (Language::Javascript, 10), (Language::Rust, 8), (Language::Go, 4), (Language::Mixed, 3)]
-        {
-            assert!(of(language) >= least, "{}: {}", language.name(), of(language));
+        for (language, least) in [
+            (Language::Python, 15),
+            (Language::Javascript, 10),
+            (Language::Rust, 8),
+            (Language::Go, 4),
+            (Language::Mixed, 3),
+        ] {
+            assert!(
+                of(language) >= least,
+                "{}: {}",
+                language.name(),
+                of(language)
+            );
         }
-        assert!(projects.iter().filter(|project| project.planted.is_some()).count() >= 20);
+        assert!(
+            projects
+                .iter()
+                .filter(|project| project.planted.is_some())
+                .count()
+                >= 20
+        );
     }
 }

@@ -3,7 +3,11 @@ use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 
 fn change(old: &str, new: &str) -> Edit {
-    Edit { old: old.into(), new: new.into(), all: false }
+    Edit {
+        old: old.into(),
+        new: new.into(),
+        all: false,
+    }
 }
 
 /// The text afterwards with how it was found, or the refusal.
@@ -19,7 +23,10 @@ fn several_edits_build_on_each_other_and_fail_together() {
     let both = [change("one", "two"), change("two", "three")];
     assert_eq!(applied("one\n", &both).unwrap().0, "three\n");
     let (why, _) = applied("one\n", &[change("one", "two"), change("absent", "x")]).unwrap_err();
-    assert!(why.starts_with("replacement 2 of 2: the old text is not in the file"), "{why}");
+    assert!(
+        why.starts_with("replacement 2 of 2: the old text is not in the file"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -28,37 +35,89 @@ fn what_is_ambiguous_names_its_lines() {
     let (why, nearest) = applied(text, &[change("a()", "c()")]).unwrap_err();
     assert!(why.contains("2 times, in lines 1, 3;"), "{why}");
     assert_eq!(nearest, "1: a()\n3: a()\n");
-    let all = Edit { all: true, ..change("a()", "c()") };
+    let all = Edit {
+        all: true,
+        ..change("a()", "c()")
+    };
     assert_eq!(applied(text, &[all]).unwrap().0, "c()\nb()\nc()\n");
-    let overlapping = Edit { all: true, ..change("aa", "b") };
-    assert!(applied("aaa", &[overlapping]).unwrap_err().0.contains("overlap"));
+    let overlapping = Edit {
+        all: true,
+        ..change("aa", "b")
+    };
+    assert!(
+        applied("aaa", &[overlapping])
+            .unwrap_err()
+            .0
+            .contains("overlap")
+    );
 }
 
 #[test]
 fn a_miss_shows_the_real_lines() {
     let text = "def f():\n    return load(path)\n\ndef g():\n    return 1\n";
-    let (why, nearest) = applied(text, &[change("    return load(file_path)\n", "    return 2\n")]).unwrap_err();
+    let (why, nearest) = applied(
+        text,
+        &[change("    return load(file_path)\n", "    return 2\n")],
+    )
+    .unwrap_err();
     assert!(why.contains("closest lines"));
     assert!(nearest.contains("2:     return load(path)\n"), "{nearest}");
 }
 
 #[test]
 fn empty_and_equal_texts_are_refused() {
-    assert!(applied("x", &[change("", "y")]).unwrap_err().0.contains("write_file"));
-    assert!(applied("x", &[change("x", "x")]).unwrap_err().0.contains("same"));
+    assert!(
+        applied("x", &[change("", "y")])
+            .unwrap_err()
+            .0
+            .contains("write_file")
+    );
+    assert!(
+        applied("x", &[change("x", "x")])
+            .unwrap_err()
+            .0
+            .contains("same")
+    );
     assert!(applied("x", &[]).is_err());
-    assert!(applied("a\n", &[change("a", "b"), change("b", "a")]).unwrap_err().0.contains("as it is"));
+    assert!(
+        applied("a\n", &[change("a", "b"), change("b", "a")])
+            .unwrap_err()
+            .0
+            .contains("as it is")
+    );
 }
 
 #[test]
 fn line_ends_marks_and_the_final_newline_stay() {
     let dos = "\u{feff}one\r\ntwo\r\nthree\r\n";
-    assert_eq!(applied(dos, &[change("one\ntwo\n", "one\n1.5\ntwo\n")]).unwrap().0, "\u{feff}one\r\n1.5\r\ntwo\r\nthree\r\n");
-    assert_eq!(applied("a\r\nb\nc\r\n", &[change("b\n", "x\ny\n")]).unwrap().0, "a\r\nx\ny\nc\r\n", "each place keeps its own ends");
-    assert_eq!(applied("a\nb\n", &[change("b\n", "c")]).unwrap().0, "a\nc\n");
+    assert_eq!(
+        applied(dos, &[change("one\ntwo\n", "one\n1.5\ntwo\n")])
+            .unwrap()
+            .0,
+        "\u{feff}one\r\n1.5\r\ntwo\r\nthree\r\n"
+    );
+    assert_eq!(
+        applied("a\r\nb\nc\r\n", &[change("b\n", "x\ny\n")])
+            .unwrap()
+            .0,
+        "a\r\nx\ny\nc\r\n",
+        "each place keeps its own ends"
+    );
+    assert_eq!(
+        applied("a\nb\n", &[change("b\n", "c")]).unwrap().0,
+        "a\nc\n"
+    );
     assert_eq!(applied("a\nb", &[change("b", "c")]).unwrap().0, "a\nc");
-    assert_eq!(applied("x\r\n\r\ny", &[change("x\n\ny", "x\ny")]).unwrap().0, "x\r\ny");
-    assert!(applied("caf\u{e9}\n", &[change("cafe\u{301}", "x")]).is_err(), "composed and decomposed letters differ");
+    assert_eq!(
+        applied("x\r\n\r\ny", &[change("x\n\ny", "x\ny")])
+            .unwrap()
+            .0,
+        "x\r\ny"
+    );
+    assert!(
+        applied("caf\u{e9}\n", &[change("cafe\u{301}", "x")]).is_err(),
+        "composed and decomposed letters differ"
+    );
 }
 
 #[test]
@@ -70,12 +129,33 @@ fn a_file_keeps_its_mode_and_is_left_alone_when_refused() {
     let root = Root::open(dir.path()).unwrap();
     let report = edit(&root, "run.sh", &[change("echo a", "echo b")]).unwrap();
     assert_eq!((report.created, report.matched), (false, None));
-    assert!(report.diff.text().unwrap().contains("--- a/run.sh\n+++ b/run.sh\n"));
-    assert_eq!(std::fs::metadata(&at).unwrap().permissions().mode() & 0o777, 0o755);
-    assert!(edit(&root, "run.sh", &[change("echo b", "echo c"), change("none", "x")]).is_err());
+    assert!(
+        report
+            .diff
+            .text()
+            .unwrap()
+            .contains("--- a/run.sh\n+++ b/run.sh\n")
+    );
+    assert_eq!(
+        std::fs::metadata(&at).unwrap().permissions().mode() & 0o777,
+        0o755
+    );
+    assert!(
+        edit(
+            &root,
+            "run.sh",
+            &[change("echo b", "echo c"), change("none", "x")]
+        )
+        .is_err()
+    );
     assert_eq!(std::fs::read_to_string(&at).unwrap(), "echo b\n");
     std::fs::write(dir.path().join("latin"), b"caf\xe9\n").unwrap();
-    assert!(edit(&root, "latin", &[change("caf", "x")]).unwrap_err().to_string().contains("UTF-8"));
+    assert!(
+        edit(&root, "latin", &[change("caf", "x")])
+            .unwrap_err()
+            .to_string()
+            .contains("UTF-8")
+    );
 }
 
 /// What a model does to the text that it means.
@@ -104,17 +184,44 @@ fn slip() -> impl Strategy<Value = Slip> {
 
 /// Lines from few words, so that the same ones stand in many places.
 fn file() -> impl Strategy<Value = Vec<String>> {
-    let line =
-        (0usize..4, prop::sample::select(vec!["if ready:", "go()", "stop()", "x = 1", "", "}", "return x", "größe = 2"]), any::<bool>());
+    let line = (
+        0usize..4,
+        prop::sample::select(vec![
+            "if ready:",
+            "go()",
+            "stop()",
+            "x = 1",
+            "",
+            "}",
+            "return x",
+            "größe = 2",
+        ]),
+        any::<bool>(),
+    );
     prop::collection::vec(
-        line.prop_map(|(depth, word, trail)| format!("{}{word}{}", "    ".repeat(depth), if trail { "  " } else { "" })),
+        line.prop_map(|(depth, word, trail)| {
+            format!(
+                "{}{word}{}",
+                "    ".repeat(depth),
+                if trail { "  " } else { "" }
+            )
+        }),
         3..40,
     )
 }
 
 fn slipped(lines: &[String], slip: &Slip) -> Option<Vec<String>> {
     let each = |f: &dyn Fn(&String) -> Option<String>| {
-        lines.iter().map(|line| if line.trim().is_empty() { Some(line.clone()) } else { f(line) }).collect()
+        lines
+            .iter()
+            .map(|line| {
+                if line.trim().is_empty() {
+                    Some(line.clone())
+                } else {
+                    f(line)
+                }
+            })
+            .collect()
     };
     match slip {
         Slip::None => Some(lines.to_vec()),

@@ -24,12 +24,20 @@ pub(super) struct Manifest {
 impl Manifest {
     pub(super) fn read(tree: &Tree<'_>, dir: &str) -> Manifest {
         // A broken manifest is still one; npm will say what is wrong with it.
-        tree.read(dir, "package.json").and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+        tree.read(dir, "package.json")
+            .and_then(|text| serde_json::from_str(&text).ok())
+            .unwrap_or_default()
     }
     pub(super) fn scripts(&self) -> Scripts<'_> {
-        self.scripts.iter().filter_map(|(name, text)| Some((name.as_str(), text.as_str()?))).collect()
+        self.scripts
+            .iter()
+            .filter_map(|(name, text)| Some((name.as_str(), text.as_str()?)))
+            .collect()
     }
     pub(super) fn test_script(&self) -> Option<&str> {
-        self.scripts.get("test").and_then(|script| script.as_str()).filter(|script| !script.contains("no test specified"))
+        self.scripts
+            .get("test")
+            .and_then(|script| script.as_str())
+            .filter(|script| !script.contains("no test specified"))
     }
 }

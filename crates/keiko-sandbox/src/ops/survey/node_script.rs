@@ -54,8 +54,21 @@ const CHECKS: [&str; 38] = [
     "true",
 ];
 /// Words in the name of a script that checks and builds nothing.
-const CHECK_NAMES: [&str; 13] =
-    ["lint", "format", "style", "check", "audit", "types", "typecheck", "size", "docs", "readme", "spell", "fmt", "changelog"];
+const CHECK_NAMES: [&str; 13] = [
+    "lint",
+    "format",
+    "style",
+    "check",
+    "audit",
+    "types",
+    "typecheck",
+    "size",
+    "docs",
+    "readme",
+    "spell",
+    "fmt",
+    "changelog",
+];
 /// Options that take the next word.
 const VALUED: [&str; 42] = [
     "-r",
@@ -155,17 +168,32 @@ pub(super) fn called(scripts: &Scripts<'_>) -> Option<Called> {
     {
         *step = Step::Tests("npm", script);
     }
-    let at = steps.iter().position(|step| matches!(step, Step::Tests(..)))?;
-    let Step::Tests(runner, mut script) = steps[at].clone() else { return None };
+    let at = steps
+        .iter()
+        .position(|step| matches!(step, Step::Tests(..)))?;
+    let Step::Tests(runner, mut script) = steps[at].clone() else {
+        return None;
+    };
     for step in &steps[at + 1..] {
         match step {
-            Step::Tests(other, its) if *other != runner || its.program != script.program => return None,
+            Step::Tests(other, its) if *other != runner || its.program != script.program => {
+                return None;
+            }
             // It may hold further tests.
             Step::Other(line) if line.starts_with("node ") => return None,
             _ => {}
         }
     }
-    script.before = steps[..at].iter().filter_map(|step| if let Step::Other(line) = step { Some(line.clone()) } else { None }).collect();
+    script.before = steps[..at]
+        .iter()
+        .filter_map(|step| {
+            if let Step::Other(line) = step {
+                Some(line.clone())
+            } else {
+                None
+            }
+        })
+        .collect();
     Some(Called { runner, script })
 }
 
@@ -188,7 +216,11 @@ fn follow(scripts: &Scripts<'_>, text: &str, depth: usize, steps: &mut Vec<Step>
     if depth > DEPTH_MAX || text.len() > SCRIPT_MAX || text.contains('\n') {
         return None;
     }
-    for line in text.split("&&").map(str::trim).filter(|line| !line.is_empty()) {
+    for line in text
+        .split("&&")
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
         if steps.len() >= STEPS_MAX {
             return None;
         }
@@ -200,16 +232,23 @@ fn follow(scripts: &Scripts<'_>, text: &str, depth: usize, steps: &mut Vec<Step>
 fn step(scripts: &Scripts<'_>, line: &str, depth: usize, steps: &mut Vec<Step>) -> Option<()> {
     let all = words(line);
     let (env, mut words) = assignments(&all);
-    if line.contains(['|', ';', '>', '<', '`', '&', '\\', '\n']) || line.contains("$(") || env.values().any(|value| value.contains('$')) {
+    if line.contains(['|', ';', '>', '<', '`', '&', '\\', '\n'])
+        || line.contains("$(")
+        || env.values().any(|value| value.contains('$'))
+    {
         // No part of it can be taken out.
         let tests = all.iter().any(|word| runner_of(base(word), &[]).is_some());
         steps.push(Step::Other(line.to_owned()));
         return (!tests).then_some(());
     }
     words = without_wrappers(words);
-    let Some((&first, rest)) = words.split_first() else { return Some(()) };
+    let Some((&first, rest)) = words.split_first() else {
+        return Some(());
+    };
     match base(first) {
-        "npm" | "pnpm" | "yarn" | "bun" => return by_name(scripts, line, base(first), rest, depth, steps),
+        "npm" | "pnpm" | "yarn" | "bun" => {
+            return by_name(scripts, line, base(first), rest, depth, steps);
+        }
         "npm-run-all" | "run-s" | "run-p" => {
             for name in rest.iter().filter(|word| !word.starts_with('-')) {
                 named(scripts, name, depth, steps)?;
@@ -225,12 +264,26 @@ fn step(scripts: &Scripts<'_>, line: &str, depth: usize, steps: &mut Vec<Step>) 
 }
 
 /// A script that is called by the name of another.
-fn by_name(scripts: &Scripts<'_>, line: &str, manager: &str, rest: &[&str], depth: usize, steps: &mut Vec<Step>) -> Option<()> {
+fn by_name(
+    scripts: &Scripts<'_>,
+    line: &str,
+    manager: &str,
+    rest: &[&str],
+    depth: usize,
+    steps: &mut Vec<Step>,
+) -> Option<()> {
     let mut plain = rest.iter().copied().filter(|word| !word.starts_with('-'));
     let name = match plain.next() {
         Some("run" | "run-script") => plain.next(),
         Some("test" | "t" | "tst") => Some("test"),
-        Some("exec") => return step(scripts, &plain.collect::<Vec<_>>().join(" "), depth + 1, steps),
+        Some("exec") => {
+            return step(
+                scripts,
+                &plain.collect::<Vec<_>>().join(" "),
+                depth + 1,
+                steps,
+            );
+        }
         Some(name) if manager != "npm" && scripts.contains_key(name) => Some(name),
         Some(_) if manager != "npm" => return step(scripts, &rest.join(" "), depth + 1, steps),
         _ => None,
@@ -250,7 +303,9 @@ fn by_name(scripts: &Scripts<'_>, line: &str, manager: &str, rest: &[&str], dept
 }
 
 fn named(scripts: &Scripts<'_>, name: &str, depth: usize, steps: &mut Vec<Step>) -> Option<()> {
-    let Some(text) = scripts.get(name) else { return Some(()) };
+    let Some(text) = scripts.get(name) else {
+        return Some(());
+    };
     let mut own = Vec::new();
     if let Some(before) = scripts.get(format!("pre{name}").as_str()) {
         follow(scripts, before, depth + 1, &mut own)?;
@@ -267,11 +322,16 @@ fn named(scripts: &Scripts<'_>, name: &str, depth: usize, steps: &mut Vec<Step>)
 }
 
 fn is_check_name(name: &str) -> bool {
-    name.split([':', '-', '_']).any(|part| CHECK_NAMES.contains(&part))
+    name.split([':', '-', '_'])
+        .any(|part| CHECK_NAMES.contains(&part))
 }
 
 fn is_check(name: &str, rest: &[&str]) -> bool {
-    CHECKS.contains(&name) || (name == "tsc" && rest.iter().any(|word| word.eq_ignore_ascii_case("--noEmit")))
+    CHECKS.contains(&name)
+        || (name == "tsc"
+            && rest
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case("--noEmit")))
 }
 
 /// Which runner a program is: one that Keiko's reporter knows, or one whose output is read.
@@ -287,22 +347,37 @@ fn runner_of(name: &str, rest: &[&str]) -> Option<&'static str> {
 }
 
 fn script(runner: &str, name: &str, env: BTreeMap<String, String>, rest: &[&str]) -> TestScript {
-    let mut script = TestScript { env, ..TestScript::default() };
+    let mut script = TestScript {
+        env,
+        ..TestScript::default()
+    };
     if runner == "npm" {
         name.clone_into(&mut script.program);
         script.options = rest.join(" ");
         return script;
     }
-    let boolean = |word: &str| matches!((runner, word), ("jest", "-i" | "-u") | ("vitest", "-u") | ("node", "-C"));
+    let boolean = |word: &str| {
+        matches!(
+            (runner, word),
+            ("jest", "-i" | "-u") | ("vitest", "-u") | ("node", "-C")
+        )
+    };
     let (mut options, mut files, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(&word) = rest.get(at) {
         let takes_next = VALUED.contains(&word) && !boolean(word);
-        let value = rest.get(at + 1).copied().filter(|next| (takes_next || DROPPED.contains(&word)) && !next.starts_with('-'));
+        let value = rest
+            .get(at + 1)
+            .copied()
+            .filter(|next| (takes_next || DROPPED.contains(&word)) && !next.starts_with('-'));
         let value = value.filter(|_| takes_next || word.starts_with("--test-reporter"));
         at += 1 + usize::from(value.is_some());
         let bare = word.split('=').next().unwrap_or(word);
         let of_vitest = runner == "vitest" && matches!(word, "run" | "watch" | "dev");
-        if word == "--test" || of_vitest || DROPPED.contains(&bare) || (runner == "mocha" && matches!(word, "-p" | "-w")) {
+        if word == "--test"
+            || of_vitest
+            || DROPPED.contains(&bare)
+            || (runner == "mocha" && matches!(word, "-p" | "-w"))
+        {
             continue;
         }
         if word.starts_with('-') {
@@ -347,7 +422,13 @@ fn without_wrappers(mut words: Vec<&str>) -> Vec<&str> {
                 )
             }
             "npx" => 1 + options(&words[1..], &[]),
-            "node" if words.get(1).is_some_and(|word| word.contains("node_modules/")) => 1,
+            "node"
+                if words
+                    .get(1)
+                    .is_some_and(|word| word.contains("node_modules/")) =>
+            {
+                1
+            }
             _ => return words,
         };
         words.drain(..skip.min(words.len()));
@@ -367,7 +448,9 @@ fn options(words: &[&str], valued: &[&str]) -> usize {
 fn base(word: &str) -> &str {
     let name = word.rsplit('/').next().unwrap_or(word);
     if word.contains("node_modules/") {
-        name.trim_end_matches(".mjs").trim_end_matches(".cjs").trim_end_matches(".js")
+        name.trim_end_matches(".mjs")
+            .trim_end_matches(".cjs")
+            .trim_end_matches(".js")
     } else if word.contains('/') {
         word
     } else {
@@ -381,7 +464,9 @@ fn assignments<'a>(all: &[&'a str]) -> (BTreeMap<String, String>, Vec<&'a str>) 
     let mut words = all.to_vec();
     while let Some(&word) = words.first() {
         let sets = word.split_once('=').filter(|(name, _)| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.as_bytes()[0].is_ascii_digit()
+            !name.is_empty()
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !name.as_bytes()[0].is_ascii_digit()
         });
         if let Some((name, value)) = sets {
             env.insert(name.to_owned(), unquoted(value));
@@ -430,29 +515,69 @@ mod tests {
     fn seen(pairs: &[(&'static str, &'static str)]) -> (String, String, String, Vec<String>) {
         let called = of(pairs).unwrap();
         let script = called.script;
-        let name = if script.program.is_empty() { called.runner.to_owned() } else { format!("{} {}", called.runner, script.program) };
+        let name = if script.program.is_empty() {
+            called.runner.to_owned()
+        } else {
+            format!("{} {}", called.runner, script.program)
+        };
         (name, script.options, script.files, script.before)
     }
 
-    fn are(pairs: &[(&'static str, &'static str)], name: &str, options: &str, files: &str, before: &[&str]) {
+    fn are(
+        pairs: &[(&'static str, &'static str)],
+        name: &str,
+        options: &str,
+        files: &str,
+        before: &[&str],
+    ) {
         let before: Vec<String> = before.iter().map(|line| (*line).to_owned()).collect();
-        assert_eq!(seen(pairs), (name.to_owned(), options.to_owned(), files.to_owned(), before), "{pairs:?}");
+        assert_eq!(
+            seen(pairs),
+            (
+                name.to_owned(),
+                options.to_owned(),
+                files.to_owned(),
+                before
+            ),
+            "{pairs:?}"
+        );
     }
 
     #[test]
     fn scripts_of_public_projects_are_taken_apart() {
-        are(&[("test", "mocha --reporter spec test/test.js")], "mocha", "", "test/test.js", &[]);
         are(
-            &[("test", "mocha --require test/support/env --reporter spec --check-leaks test/ test/acceptance/")],
+            &[("test", "mocha --reporter spec test/test.js")],
+            "mocha",
+            "",
+            "test/test.js",
+            &[],
+        );
+        are(
+            &[(
+                "test",
+                "mocha --require test/support/env --reporter spec --check-leaks test/ test/acceptance/",
+            )],
             "mocha",
             "--require test/support/env --check-leaks",
             "test/ test/acceptance/",
             &[],
         );
-        are(&[("test", "uvu -r esm test")], "npm uvu", "-r esm test", "", &[]);
+        are(
+            &[("test", "uvu -r esm test")],
+            "npm uvu",
+            "-r esm test",
+            "",
+            &[],
+        );
         are(&[("test", "xo && c8 ava && tsd")], "npm ava", "", "", &[]);
         are(
-            &[("pretest", "rimraf build && tsc -p tsconfig.test.json"), ("test", "c8 --reporter=text --reporter=html mocha test/*.mjs")],
+            &[
+                ("pretest", "rimraf build && tsc -p tsconfig.test.json"),
+                (
+                    "test",
+                    "c8 --reporter=text --reporter=html mocha test/*.mjs",
+                ),
+            ],
             "mocha",
             "",
             "test/*.mjs",
@@ -460,7 +585,10 @@ mod tests {
         );
         are(
             &[
-                ("pretest", "npm run --silent readme && npm run --silent lint"),
+                (
+                    "pretest",
+                    "npm run --silent readme && npm run --silent lint",
+                ),
                 ("readme", "evalmd README.md"),
                 ("lint", "eslint ."),
                 ("test", "npm run tests-only"),
@@ -476,7 +604,10 @@ mod tests {
             &[
                 ("pretest", "npm run build"),
                 ("build", "./scripts/build.sh"),
-                ("test", "node --test --enable-source-maps dist-node/test/*.js"),
+                (
+                    "test",
+                    "node --test --enable-source-maps dist-node/test/*.js",
+                ),
             ],
             "node",
             "--enable-source-maps",
@@ -484,7 +615,11 @@ mod tests {
             &["npm run build"],
         );
         are(
-            &[("lint", "oxlint src"), ("test:types", "tsgo --noEmit"), ("test", "pnpm lint && pnpm test:types && pnpm vitest run")],
+            &[
+                ("lint", "oxlint src"),
+                ("test:types", "tsgo --noEmit"),
+                ("test", "pnpm lint && pnpm test:types && pnpm vitest run"),
+            ],
             "vitest",
             "",
             "",
@@ -516,7 +651,10 @@ mod tests {
         are(
             &[
                 ("lint", "eslint"),
-                ("unit", "nyc --lines 100 --branches 100 tape test/test.js test/promise.js"),
+                (
+                    "unit",
+                    "nyc --lines 100 --branches 100 tape test/test.js test/promise.js",
+                ),
                 ("test", "npm run lint && npm run unit"),
             ],
             "npm tape",
@@ -536,18 +674,30 @@ mod tests {
         .unwrap()
         .script;
         assert_eq!((script.options.as_str(), script.env.len()), ("-i", 2));
-        assert_eq!(script.env["NODE_OPTIONS"], "--experimental-vm-modules --no-warnings");
+        assert_eq!(
+            script.env["NODE_OPTIONS"],
+            "--experimental-vm-modules --no-warnings"
+        );
     }
 
     #[test]
     fn what_is_not_plain_stays_whole() {
-        for test in
-            ["tape test/*.js | tap-spec", "mocha && ava", "mocha || true", "jest; echo ok", "make test", "mocha && node more.js", "echo ok"]
-        {
+        for test in [
+            "tape test/*.js | tap-spec",
+            "mocha && ava",
+            "mocha || true",
+            "jest; echo ok",
+            "make test",
+            "mocha && node more.js",
+            "echo ok",
+        ] {
             let found = called(&[("test", test)].into_iter().collect());
             assert_eq!(found, None, "{test}");
         }
         // A script that calls itself ends.
-        assert_eq!(called(&[("test", "npm run test")].into_iter().collect()), None);
+        assert_eq!(
+            called(&[("test", "npm run test")].into_iter().collect()),
+            None
+        );
     }
 }

@@ -34,9 +34,16 @@ const LINE_CHARS_MAX: usize = 120;
 /// Asks all of them at once.
 pub(super) fn versions() -> Programs {
     std::thread::scope(|scope| {
-        let asked: Vec<_> =
-            KNOWN.iter().map(|(name, argument)| scope.spawn(move || Some(((*name).to_owned(), version(name, argument)?)))).collect();
-        asked.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect()
+        let asked: Vec<_> = KNOWN
+            .iter()
+            .map(|(name, argument)| {
+                scope.spawn(move || Some(((*name).to_owned(), version(name, argument)?)))
+            })
+            .collect();
+        asked
+            .into_iter()
+            .filter_map(|thread| thread.join().ok().flatten())
+            .collect()
     })
 }
 
@@ -51,11 +58,16 @@ fn version(name: &str, argument: &str) -> Option<String> {
         Ran::TooSlow => return Some(String::new()),
         Ran::Failed => return None,
     };
-    output.lines().map(str::trim).find(|line| !line.is_empty()).map(|line| line.chars().take(LINE_CHARS_MAX).collect())
+    output
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .map(|line| line.chars().take(LINE_CHARS_MAX).collect())
 }
 
 fn on_path(name: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
 }
 
 /// What came of a program.
@@ -72,16 +84,33 @@ pub(super) enum Ran {
 impl Ran {
     /// What it said.
     pub(super) fn said(self) -> Option<String> {
-        if let Ran::Said(text) = self { Some(text) } else { None }
+        if let Ran::Said(text) = self {
+            Some(text)
+        } else {
+            None
+        }
     }
 }
 
 /// Runs a program, and takes its standard output up to `bytes_max`.
-pub(super) fn run(program: &str, args: &[&str], input: &str, limit: Duration, bytes_max: u64) -> Ran {
+pub(super) fn run(
+    program: &str,
+    args: &[&str],
+    input: &str,
+    limit: Duration,
+    bytes_max: u64,
+) -> Ran {
     let until = Instant::now() + limit;
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-    let Ok(mut child) = command.spawn() else { return Ran::Failed };
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0);
+    let Ok(mut child) = command.spawn() else {
+        return Ran::Failed;
+    };
     let (sender, read) = mpsc::channel();
     let (stdin, stdout, input) = (child.stdin.take(), child.stdout.take(), input.to_owned());
     // Neither thread is waited for: a program's child may hold the pipes for as long as it likes.
@@ -126,13 +155,32 @@ mod tests {
     #[test]
     fn a_program_that_hangs_or_floods_is_ended() {
         let started = Instant::now();
-        assert_eq!(run("sleep", &["30"], "", Duration::from_millis(100), 10), Ran::TooSlow);
+        assert_eq!(
+            run("sleep", &["30"], "", Duration::from_millis(100), 10),
+            Ran::TooSlow
+        );
         // A child that outlives it and holds its output.
-        let _ = run("sh", &["-c", "setsid sleep 20 & exit 0"], "", Duration::from_millis(300), 10);
-        assert_eq!(run("yes", &[], "", Duration::from_secs(5), 10), Ran::Failed, "it wrote on after nobody read");
+        let _ = run(
+            "sh",
+            &["-c", "setsid sleep 20 & exit 0"],
+            "",
+            Duration::from_millis(300),
+            10,
+        );
+        assert_eq!(
+            run("yes", &[], "", Duration::from_secs(5), 10),
+            Ran::Failed,
+            "it wrote on after nobody read"
+        );
         assert!(started.elapsed() < Duration::from_secs(10));
-        assert_eq!(run("cat", &[], "hello", Duration::from_secs(5), 4), Ran::Said("hell".into()));
-        assert_eq!(run("no-such-program-here", &[], "", ASK_LIMIT, 10), Ran::Failed);
+        assert_eq!(
+            run("cat", &[], "hello", Duration::from_secs(5), 4),
+            Ran::Said("hell".into())
+        );
+        assert_eq!(
+            run("no-such-program-here", &[], "", ASK_LIMIT, 10),
+            Ran::Failed
+        );
     }
 
     #[test]

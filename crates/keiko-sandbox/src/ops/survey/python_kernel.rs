@@ -23,29 +23,62 @@ const TRY: &str = r#"
 
 /// Whether there is a Python, and no kernel that cells find without installing one.
 pub(super) fn is_missing(programs: &Programs) -> bool {
-    programs.contains_key("python3") && run(SYSTEM, &["-I", "-c", LOOK], "", LIMIT, 100).said().is_none()
+    programs.contains_key("python3")
+        && run(SYSTEM, &["-I", "-c", LOOK], "", LIMIT, 100)
+            .said()
+            .is_none()
 }
 
 /// Puts it into `home`. With `venv`, its environment is there, and its Python is the one that cells run in.
 pub(super) fn commands(home: &str, venv: bool, programs: &Programs) -> Vec<Vec<String>> {
-    let (uv, to) = (programs.contains_key("uv"), format!("{home}/{PYTHON_KERNEL}"));
+    let (uv, to) = (
+        programs.contains_key("uv"),
+        format!("{home}/{PYTHON_KERNEL}"),
+    );
     // Not every system's own Python comes with pip.
-    let made = if venv { format!("{home}/venv") } else { format!("{home}/.tmp/venv") };
+    let made = if venv {
+        format!("{home}/venv")
+    } else {
+        format!("{home}/.tmp/venv")
+    };
     let python = format!("{made}/bin/python");
     let held = format!("{home}/.tmp/kernel.txt");
     let mut commands = match (venv, uv) {
         (true, _) => Vec::new(),
-        (false, true) => vec![argv(["uv", "venv", "--quiet", "--python", "python3", &made])],
+        (false, true) => vec![argv([
+            "uv", "venv", "--quiet", "--python", "python3", &made,
+        ])],
         (false, false) => vec![argv(["python3", "-m", "venv", &made])],
     };
     let pip = if uv {
         argv(["uv", "pip", "install", "--python", &python])
     } else {
-        argv([python.as_str(), "-m", "pip", "install", "--no-input", "--disable-pip-version-check"])
+        argv([
+            python.as_str(),
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--disable-pip-version-check",
+        ])
     };
     // Nothing is built for it: no code of its packages runs before a cell does.
-    let what = argv(["--target", &to, "--only-binary", ":all:", "-c", &held, "ipykernel"]);
-    commands.push(argv(["sh", "-c", TRY, "sh", &python, HELD, &held]).into_iter().chain(pip).chain(what).collect());
+    let what = argv([
+        "--target",
+        &to,
+        "--only-binary",
+        ":all:",
+        "-c",
+        &held,
+        "ipykernel",
+    ]);
+    commands.push(
+        argv(["sh", "-c", TRY, "sh", &python, HELD, &held])
+            .into_iter()
+            .chain(pip)
+            .chain(what)
+            .collect(),
+    );
     commands
 }
 
@@ -59,13 +92,29 @@ mod tests {
         assert_eq!(with.len(), 1, "{with:?}");
         let said = with[0].join(" ");
         assert!(
-            said.contains("/cache/python/k/venv/bin/python -m pip install") && said.contains("--target /cache/python/k/kernel"),
+            said.contains("/cache/python/k/venv/bin/python -m pip install")
+                && said.contains("--target /cache/python/k/kernel"),
             "{said}"
         );
-        assert!(said.contains("|| echo 'keiko: "), "a project is not left without its packages: {said}");
+        assert!(
+            said.contains("|| echo 'keiko: "),
+            "a project is not left without its packages: {said}"
+        );
         let alone = commands("/cache/python/k", false, &Programs::new());
-        assert_eq!(alone[0], ["python3", "-m", "venv", "/cache/python/k/.tmp/venv"]);
-        let uv = commands("/cache/python/k", true, &Programs::from([("uv".to_owned(), "uv 1".to_owned())]));
-        assert!(uv[0].join(" ").contains("uv pip install --python /cache/python/k/venv/bin/python --target"), "{uv:?}");
+        assert_eq!(
+            alone[0],
+            ["python3", "-m", "venv", "/cache/python/k/.tmp/venv"]
+        );
+        let uv = commands(
+            "/cache/python/k",
+            true,
+            &Programs::from([("uv".to_owned(), "uv 1".to_owned())]),
+        );
+        assert!(
+            uv[0]
+                .join(" ")
+                .contains("uv pip install --python /cache/python/k/venv/bin/python --target"),
+            "{uv:?}"
+        );
     }
 }

@@ -12,19 +12,40 @@ pub(super) fn imports(tests: &[String], has: impl Fn(&str) -> bool) -> Vec<Strin
     for text in tests {
         let names = text.lines().filter_map(|line| {
             let line = line.trim_start();
-            let rest = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "))?;
+            let rest = line
+                .strip_prefix("import ")
+                .or_else(|| line.strip_prefix("from "))?;
             Some(word(rest).to_owned())
         });
         found.extend(names.filter(|name| !name.is_empty() && !has(name)));
         for part in text.split("def test").skip(1) {
-            let list = part.split_once('(').map_or("", |(_, rest)| rest.split([')', ':']).next().unwrap_or_default());
-            arguments.extend(list.split(',').map(|argument| word(argument.trim())).filter(|name| !name.is_empty()));
+            let list = part.split_once('(').map_or("", |(_, rest)| {
+                rest.split([')', ':']).next().unwrap_or_default()
+            });
+            arguments.extend(
+                list.split(',')
+                    .map(|argument| word(argument.trim()))
+                    .filter(|name| !name.is_empty()),
+            );
         }
-        found.extend(text.split("pytest.mark.").skip(1).map(|rest| format!("mark:{}", word(rest))));
+        found.extend(
+            text.split("pytest.mark.")
+                .skip(1)
+                .map(|rest| format!("mark:{}", word(rest))),
+        );
     }
     // Each name once: all tests are searched for it.
-    found.extend(arguments.into_iter().filter(|name| !is_local(tests, name)).map(|name| format!("fixture:{name}")));
-    found.into_iter().filter(|word| word.len() < 60).take(WORDS_MAX).collect()
+    found.extend(
+        arguments
+            .into_iter()
+            .filter(|name| !is_local(tests, name))
+            .map(|name| format!("fixture:{name}")),
+    );
+    found
+        .into_iter()
+        .filter(|word| word.len() < 60)
+        .take(WORDS_MAX)
+        .collect()
 }
 
 /// A fixture of the project's own, or an argument that gets its values from a list.
@@ -38,11 +59,15 @@ fn is_local(tests: &[String], name: &str) -> bool {
         format!(" {name}\""),
         format!(" {name}'"),
     ];
-    tests.iter().any(|text| shapes.iter().any(|shape| text.contains(shape)))
+    tests
+        .iter()
+        .any(|text| shapes.iter().any(|shape| text.contains(shape)))
 }
 
 fn word(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(text.len());
     &text[..end]
 }
 
@@ -50,9 +75,23 @@ fn word(text: &str) -> &str {
 /// for its own version.
 pub(super) fn needs_installing(tree: &Tree<'_>, dir: &str) -> bool {
     let asks = |text: String| {
-        ["importlib.metadata", "importlib_metadata", "pkg_resources", "._version import"].iter().any(|word| text.contains(word))
+        [
+            "importlib.metadata",
+            "importlib_metadata",
+            "pkg_resources",
+            "._version import",
+        ]
+        .iter()
+        .any(|word| text.contains(word))
     };
-    let mut packages = tree.below(dir).filter(|path| path.ends_with("__init__.py") && path.matches('/').count() <= 2);
-    tree.below(dir).any(|path| path.starts_with("src/") && path.ends_with(".py"))
-        || packages.by_ref().take(8).filter_map(|path| tree.read(dir, path)).any(asks)
+    let mut packages = tree
+        .below(dir)
+        .filter(|path| path.ends_with("__init__.py") && path.matches('/').count() <= 2);
+    tree.below(dir)
+        .any(|path| path.starts_with("src/") && path.ends_with(".py"))
+        || packages
+            .by_ref()
+            .take(8)
+            .filter_map(|path| tree.read(dir, path))
+            .any(asks)
 }

@@ -52,8 +52,20 @@ const WORDS: [&str; 31] = [
 ];
 
 /// Manifests, and what people read: tests look into them, and they are no tests.
-const PLAIN: [&str; 12] =
-    [".md", ".rst", ".lock", ".toml", ".cfg", ".ini", "package.json", "package-lock.json", "tsconfig.json", "go.mod", "go.sum", "LICENSE"];
+const PLAIN: [&str; 12] = [
+    ".md",
+    ".rst",
+    ".lock",
+    ".toml",
+    ".cfg",
+    ".ini",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "go.mod",
+    "go.sum",
+    "LICENSE",
+];
 
 /// Files that only tests import or read, and whose path does not say so.
 pub(super) fn of(tree: &Tree<'_>) -> Vec<String> {
@@ -66,9 +78,18 @@ pub(super) fn of(tree: &Tree<'_>) -> Vec<String> {
     let product = graph.product(&reached, &precise);
     // Something must be tested: where all that tests import looks like their own, nothing of it is.
     let tested = product.iter().any(|path| Lang::of(path).is_some());
-    let only =
-        |path: &&String| !product.contains(*path) && !is_test_path(path) && (tested || precise.contains(*path) || Lang::of(path).is_none());
-    reached.iter().filter(only).filter(|path| !is_plain(path)).take(NAMED_MAX).cloned().collect()
+    let only = |path: &&String| {
+        !product.contains(*path)
+            && !is_test_path(path)
+            && (tested || precise.contains(*path) || Lang::of(path).is_none())
+    };
+    reached
+        .iter()
+        .filter(only)
+        .filter(|path| !is_plain(path))
+        .take(NAMED_MAX)
+        .cloned()
+        .collect()
 }
 
 fn is_plain(path: &str) -> bool {
@@ -82,7 +103,11 @@ fn folder(path: &str) -> &str {
 
 /// A folder and all above it, the root last.
 fn upwards(folder: &str) -> impl Iterator<Item = &str> {
-    let ends = folder.char_indices().rev().filter(|(_, c)| *c == '/').map(|(at, _)| &folder[..at]);
+    let ends = folder
+        .char_indices()
+        .rev()
+        .filter(|(_, c)| *c == '/')
+        .map(|(at, _)| &folder[..at]);
     let root = (!folder.is_empty()).then_some("");
     std::iter::once(folder).chain(ends).chain(root)
 }
@@ -114,25 +139,49 @@ struct Graph<'t, 'a> {
 
 impl<'t, 'a> Graph<'t, 'a> {
     fn of(tree: &'t Tree<'a>) -> Graph<'t, 'a> {
-        let mut graph = Graph { tree, sources: BTreeMap::new(), data: BTreeMap::new(), modules: Vec::new(), packages: packages(tree) };
+        let mut graph = Graph {
+            tree,
+            sources: BTreeMap::new(),
+            data: BTreeMap::new(),
+            modules: Vec::new(),
+            packages: packages(tree),
+        };
         let mut left = BYTES_MAX;
         // Tests first: without them nothing is known.
-        let (tests, others): (Vec<&String>, Vec<&String>) = tree.files.iter().partition(|path| is_test_path(path));
+        let (tests, others): (Vec<&String>, Vec<&String>) =
+            tree.files.iter().partition(|path| is_test_path(path));
         for path in tests.into_iter().chain(others) {
             let Some(lang) = Lang::of(path) else {
-                graph.data.entry(path.rsplit('/').next().unwrap_or(path)).or_default().push(path);
+                graph
+                    .data
+                    .entry(path.rsplit('/').next().unwrap_or(path))
+                    .or_default()
+                    .push(path);
                 continue;
             };
             if graph.sources.len() >= SOURCES_MAX {
                 continue;
             }
-            let Some(text) = tree.read("", path).filter(|text| text.len() <= SOURCE_BYTES_MAX && text.len() <= left) else { continue };
+            let Some(text) = tree
+                .read("", path)
+                .filter(|text| text.len() <= SOURCE_BYTES_MAX && text.len() <= left)
+            else {
+                continue;
+            };
             left -= text.len();
             graph.sources.insert(path, Mentions::of(lang, &text));
         }
-        for path in tree.files.iter().filter(|path| path.rsplit('/').next() == Some("go.mod")).take(32) {
+        for path in tree
+            .files
+            .iter()
+            .filter(|path| path.rsplit('/').next() == Some("go.mod"))
+            .take(32)
+        {
             let text = tree.read("", path).unwrap_or_default();
-            let name = text.lines().find_map(|line| line.strip_prefix("module ")).map(|name| name.trim().to_owned());
+            let name = text
+                .lines()
+                .find_map(|line| line.strip_prefix("module "))
+                .map(|name| name.trim().to_owned());
             graph.modules.extend(name.map(|name| (folder(path), name)));
         }
         graph
@@ -143,13 +192,28 @@ impl<'t, 'a> Graph<'t, 'a> {
     fn reached(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let mut precise: BTreeSet<String> = BTreeSet::new();
         for (path, mentions) in &self.sources {
-            precise.extend(mentions.of_tests.iter().flat_map(|module| self.rust(path, module)));
+            precise.extend(
+                mentions
+                    .of_tests
+                    .iter()
+                    .flat_map(|module| self.rust(path, module)),
+            );
         }
-        for path in self.tree.files.iter().filter(|path| path.rsplit('/').next() == Some("package.json")).take(64) {
+        for path in self
+            .tree
+            .files
+            .iter()
+            .filter(|path| path.rsplit('/').next() == Some("package.json"))
+            .take(64)
+        {
             precise.extend(self.scripts(path));
         }
         let mut reached = precise.clone();
-        let tests = self.sources.keys().filter(|path| is_test_path(path)).map(|path| (*path).to_owned());
+        let tests = self
+            .sources
+            .keys()
+            .filter(|path| is_test_path(path))
+            .map(|path| (*path).to_owned());
         let mut queue: Vec<String> = tests.chain(precise.iter().cloned()).collect();
         while let Some(path) = queue.pop() {
             for named in self.named_by(&path) {
@@ -166,23 +230,42 @@ impl<'t, 'a> Graph<'t, 'a> {
         let is_product = |path: &&str| {
             !is_test_path(path)
                 && !precise.contains(*path)
-                && if reached.contains(*path) { !self.looks_like_support(path) } else { !is_aside(folder(path)) && !is_script(path) }
+                && if reached.contains(*path) {
+                    !self.looks_like_support(path)
+                } else {
+                    !is_aside(folder(path)) && !is_script(path)
+                }
         };
         let mut product: BTreeSet<String> = BTreeSet::new();
-        let mut queue: Vec<String> = self.sources.keys().copied().filter(is_product).map(str::to_owned).collect();
+        let mut queue: Vec<String> = self
+            .sources
+            .keys()
+            .copied()
+            .filter(is_product)
+            .map(str::to_owned)
+            .collect();
         while let Some(path) = queue.pop() {
             if product.insert(path.clone()) {
-                queue.extend(self.named_by(&path).into_iter().filter(|named| !is_test_path(named) && !precise.contains(named)));
+                queue.extend(
+                    self.named_by(&path)
+                        .into_iter()
+                        .filter(|named| !is_test_path(named) && !precise.contains(named)),
+                );
             }
         }
         product
     }
 
     fn looks_like_support(&self, path: &str) -> bool {
-        let Some((lang, mentions)) = Lang::of(path).zip(self.sources.get(path)) else { return false };
+        let Some((lang, mentions)) = Lang::of(path).zip(self.sources.get(path)) else {
+            return false;
+        };
         let (packages, is_named) = &self.packages;
         // What is shipped is the product, helpers for the tests of others among it.
-        if packages.iter().any(|package| path.starts_with(package.as_str())) {
+        if packages
+            .iter()
+            .any(|package| path.starts_with(package.as_str()))
+        {
             return false;
         }
         let (rest, _) = path.rsplit_once('.').unwrap_or((path, ""));
@@ -195,7 +278,9 @@ impl<'t, 'a> Graph<'t, 'a> {
     /// Files that a source names.
     fn named_by(&self, path: &str) -> BTreeSet<String> {
         let (mut named, lang) = (BTreeSet::new(), Lang::of(path));
-        let (Some(mentions), Some(lang)) = (self.sources.get(path), lang) else { return named };
+        let (Some(mentions), Some(lang)) = (self.sources.get(path), lang) else {
+            return named;
+        };
         for module in mentions.modules.iter().chain(&mentions.of_tests) {
             match lang {
                 Lang::Python => named.extend(self.python(path, module)),
@@ -208,7 +293,9 @@ impl<'t, 'a> Graph<'t, 'a> {
                 Lang::Script => named.extend(self.script(path, text)),
                 Lang::Go => named.extend(self.go(text)),
                 // A plugin is named in a text.
-                Lang::Python if text.contains('.') && is_test_path(path) => named.extend(self.python(path, text)),
+                Lang::Python if text.contains('.') && is_test_path(path) => {
+                    named.extend(self.python(path, text))
+                }
                 Lang::Python | Lang::Rust => {}
             }
             self.add_data(path, text, &mut named);
@@ -229,12 +316,21 @@ impl<'t, 'a> Graph<'t, 'a> {
         }
         let at = |base: &str| {
             let path = joined(base, &inner)?;
-            let package = if path.is_empty() { "__init__.py".to_owned() } else { format!("{path}/__init__.py") };
-            self.there(format!("{path}.py")).or_else(|| self.there(package))
+            let package = if path.is_empty() {
+                "__init__.py".to_owned()
+            } else {
+                format!("{path}/__init__.py")
+            };
+            self.there(format!("{path}.py"))
+                .or_else(|| self.there(package))
         };
         match dots {
             0 if inner.is_empty() => None,
-            0 => upwards(folder(from)).find_map(|base| at(base).or_else(|| at(&join(base, "src"))).or_else(|| at(&join(base, "lib")))),
+            0 => upwards(folder(from)).find_map(|base| {
+                at(base)
+                    .or_else(|| at(&join(base, "src")))
+                    .or_else(|| at(&join(base, "lib")))
+            }),
             dots => at(upwards(folder(from)).nth(dots - 1)?),
         }
     }
@@ -244,19 +340,25 @@ impl<'t, 'a> Graph<'t, 'a> {
         if let Some(path) = module.strip_prefix("./") {
             return self.there(joined(dir, path)?);
         }
-        let stem = from.rsplit('/').next().unwrap_or(from).trim_end_matches(".rs");
+        let stem = from
+            .rsplit('/')
+            .next()
+            .unwrap_or(from)
+            .trim_end_matches(".rs");
         let bases = [dir.to_owned(), join(dir, stem)];
         bases.iter().find_map(|base| {
-            self.there(join(base, &format!("{module}.rs"))).or_else(|| self.there(join(base, &format!("{module}/mod.rs"))))
+            self.there(join(base, &format!("{module}.rs")))
+                .or_else(|| self.there(join(base, &format!("{module}/mod.rs"))))
         })
     }
 
     fn script(&self, from: &str, text: &str) -> Option<String> {
-        let path = if text.starts_with("./") || text.starts_with("../") || matches!(text, "." | "..") {
-            joined(folder(from), text)?
-        } else {
-            joined("", text.strip_prefix("<rootDir>/")?)?
-        };
+        let path =
+            if text.starts_with("./") || text.starts_with("../") || matches!(text, "." | "..") {
+                joined(folder(from), text)?
+            } else {
+                joined("", text.strip_prefix("<rootDir>/")?)?
+            };
         self.module(&path)
     }
 
@@ -279,12 +381,16 @@ impl<'t, 'a> Graph<'t, 'a> {
             "/index.tsx",
             "/index.mjs",
         ];
-        let as_written = ENDS.iter().find_map(|end| self.there(format!("{path}{end}")));
+        let as_written = ENDS
+            .iter()
+            .find_map(|end| self.there(format!("{path}{end}")));
         // TypeScript names what comes of a file.
         as_written.or_else(|| {
             let (stem, end) = path.rsplit_once('.')?;
             let end = end.strip_suffix("js").or_else(|| end.strip_suffix("jsx"))?;
-            [format!("{stem}.{end}ts"), format!("{stem}.{end}tsx")].into_iter().find_map(|path| self.there(path))
+            [format!("{stem}.{end}ts"), format!("{stem}.{end}tsx")]
+                .into_iter()
+                .find_map(|path| self.there(path))
         })
     }
 
@@ -292,12 +398,22 @@ impl<'t, 'a> Graph<'t, 'a> {
     fn go(&self, text: &str) -> Vec<String> {
         let within = |(dir, name): &(&str, String)| {
             let rest = text.strip_prefix(name.as_str())?;
-            let rest = if rest.is_empty() { "" } else { rest.strip_prefix('/')? };
+            let rest = if rest.is_empty() {
+                ""
+            } else {
+                rest.strip_prefix('/')?
+            };
             joined(dir, rest)
         };
-        let Some(dir) = self.modules.iter().find_map(within) else { return Vec::new() };
+        let Some(dir) = self.modules.iter().find_map(within) else {
+            return Vec::new();
+        };
         let of_package = |name: &&str| name.ends_with(".go") && !name.ends_with("_test.go");
-        self.tree.names(&dir).filter(of_package).map(|name| join(&dir, name)).collect()
+        self.tree
+            .names(&dir)
+            .filter(of_package)
+            .map(|name| join(&dir, name))
+            .collect()
     }
 
     /// Data that a text means: by its path from here or from a folder above, by its name, or all of a folder.
@@ -305,12 +421,20 @@ impl<'t, 'a> Graph<'t, 'a> {
         if text.len() < 3 || text.contains(['\n', ' ', '\\']) || text.starts_with('/') {
             return;
         }
-        if let Some(same) = self.data.get(text).filter(|same| same.len() <= SAME_NAME_MAX && text.contains('.')) {
+        if let Some(same) = self
+            .data
+            .get(text)
+            .filter(|same| same.len() <= SAME_NAME_MAX && text.contains('.'))
+        {
             named.extend(same.iter().map(|path| (*path).clone()));
             return;
         }
         for base in upwards(folder(from)) {
-            let Some(path) = joined(base, text.split('*').next().unwrap_or_default()).filter(|path| !path.is_empty()) else { continue };
+            let Some(path) = joined(base, text.split('*').next().unwrap_or_default())
+                .filter(|path| !path.is_empty())
+            else {
+                continue;
+            };
             if self.tree.files.contains(&path) {
                 if Lang::of(&path).is_none() {
                     named.insert(path);
@@ -330,19 +454,38 @@ impl<'t, 'a> Graph<'t, 'a> {
     /// What the script runs that runs the tests, and what the settings of its runner name.
     fn scripts(&self, manifest: &str) -> Vec<String> {
         let text = self.tree.read("", manifest).unwrap_or_default();
-        let Ok(manifest_of) = serde_json::from_str::<serde_json::Value>(&text) else { return Vec::new() };
+        let Ok(manifest_of) = serde_json::from_str::<serde_json::Value>(&text) else {
+            return Vec::new();
+        };
         let dir = folder(manifest);
         let command = manifest_of["scripts"]["test"].as_str().unwrap_or_default();
-        let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned());
+        let words = command
+            .split_whitespace()
+            .map(|word| word.trim_matches(['"', '\'']).to_owned());
         let mut settings = Vec::new();
-        for key in ["setupFiles", "setupFilesAfterEnv", "globalSetup", "require", "file"] {
+        for key in [
+            "setupFiles",
+            "setupFilesAfterEnv",
+            "globalSetup",
+            "require",
+            "file",
+        ] {
             for runner in ["jest", "mocha", "ava", "vitest"] {
                 let value = &manifest_of[runner][key];
-                settings
-                    .extend(value.as_array().into_iter().flatten().chain([value]).filter_map(|value| value.as_str()).map(str::to_owned));
+                settings.extend(
+                    value
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .chain([value])
+                        .filter_map(|value| value.as_str())
+                        .map(str::to_owned),
+                );
             }
         }
-        let path = |word: String| joined(dir, word.trim_start_matches("<rootDir>/")).filter(|path| !path.is_empty());
+        let path = |word: String| {
+            joined(dir, word.trim_start_matches("<rootDir>/")).filter(|path| !path.is_empty())
+        };
         words
             .chain(settings)
             .filter_map(path)
@@ -354,20 +497,45 @@ impl<'t, 'a> Graph<'t, 'a> {
 
 /// Scripts around a product, which use whatever is there.
 fn is_script(path: &str) -> bool {
-    matches!(path, "setup.py" | "noxfile.py" | "tasks.py" | "build.rs") || path.starts_with("scripts/") || path.contains(".config.")
+    matches!(path, "setup.py" | "noxfile.py" | "tasks.py" | "build.rs")
+        || path.starts_with("scripts/")
+        || path.contains(".config.")
 }
 
 /// The folders of the packages that are shipped, and whether the project is named for one of them.
 fn packages(tree: &Tree<'_>) -> (Vec<String>, bool) {
     let manifest = tree.read("", "pyproject.toml").unwrap_or_default();
-    let name = manifest.lines().find_map(|line| line.strip_prefix("name")?.trim_start().strip_prefix('=')?.split(['"', '\'']).nth(1));
-    let name = name.unwrap_or_default().replace('-', "_").to_ascii_lowercase();
+    let name = manifest.lines().find_map(|line| {
+        line.strip_prefix("name")?
+            .trim_start()
+            .strip_prefix('=')?
+            .split(['"', '\''])
+            .nth(1)
+    });
+    let name = name
+        .unwrap_or_default()
+        .replace('-', "_")
+        .to_ascii_lowercase();
     let is_package = |dir: &&String| {
         let inner = dir.strip_prefix("src/").unwrap_or(dir);
-        !dir.is_empty() && !inner.contains('/') && !is_aside(inner) && !is_word(inner) && tree.has(dir, "__init__.py")
+        !dir.is_empty()
+            && !inner.contains('/')
+            && !is_aside(inner)
+            && !is_word(inner)
+            && tree.has(dir, "__init__.py")
     };
-    let found: Vec<String> = tree.folders.iter().filter(is_package).map(|dir| format!("{dir}/")).collect();
-    let named = found.iter().any(|dir| dir.trim_end_matches('/').rsplit('/').next().is_some_and(|dir| dir.eq_ignore_ascii_case(&name)));
+    let found: Vec<String> = tree
+        .folders
+        .iter()
+        .filter(is_package)
+        .map(|dir| format!("{dir}/"))
+        .collect();
+    let named = found.iter().any(|dir| {
+        dir.trim_end_matches('/')
+            .rsplit('/')
+            .next()
+            .is_some_and(|dir| dir.eq_ignore_ascii_case(&name))
+    });
     (found, named)
 }
 
@@ -401,34 +569,81 @@ mod tests {
             support(&[calc, ("tests/test_calc.py", test), fakes, more, data]),
             "data/expected.json support/fakes.py support/more.py"
         );
-        let used = ("app.py", "from support import more\nDATA = 'expected.json'\n");
-        assert_eq!(support(&[calc, used, ("tests/test_calc.py", test), fakes, more, data]), "support/fakes.py");
-        let checks = ("lib/checks.py", "import unittest\nclass Base(unittest.TestCase): pass\n");
-        assert_eq!(support(&[calc, checks, ("test_calc.py", "import calc\nfrom checks import Base\n")]), "lib/checks.py");
+        let used = (
+            "app.py",
+            "from support import more\nDATA = 'expected.json'\n",
+        );
+        assert_eq!(
+            support(&[calc, used, ("tests/test_calc.py", test), fakes, more, data]),
+            "support/fakes.py"
+        );
+        let checks = (
+            "lib/checks.py",
+            "import unittest\nclass Base(unittest.TestCase): pass\n",
+        );
+        assert_eq!(
+            support(&[
+                calc,
+                checks,
+                ("test_calc.py", "import calc\nfrom checks import Base\n")
+            ]),
+            "lib/checks.py"
+        );
         let plugin = ("plugins/fixtures.py", "import pytest\n");
         assert_eq!(
-            support(&[calc, plugin, ("conftest.py", "import calc\npytest_plugins = ['plugins.fixtures']\n")]),
+            support(&[
+                calc,
+                plugin,
+                (
+                    "conftest.py",
+                    "import calc\npytest_plugins = ['plugins.fixtures']\n"
+                )
+            ]),
             "plugins/fixtures.py"
         );
     }
 
     #[test]
     fn a_product_that_only_tests_import_is_the_product() {
-        assert_eq!(support(&[("helpers.py", "def f(): ...\n"), ("test_helpers.py", "from helpers import f\n")]), "");
+        assert_eq!(
+            support(&[
+                ("helpers.py", "def f(): ...\n"),
+                ("test_helpers.py", "from helpers import f\n")
+            ]),
+            ""
+        );
         let package = ("src/click/__init__.py", "from .core import x\n");
         let testing = ("src/click/testing.py", "import contextlib\n");
-        let test = ("tests/test_it.py", "import click\nfrom click.testing import Runner\nopen('README.md')\nopen('pyproject.toml')\n");
-        let files =
-            [package, testing, ("src/click/core.py", ""), test, ("pyproject.toml", "[project]\nname = \"click\"\n"), ("README.md", "")];
+        let test = (
+            "tests/test_it.py",
+            "import click\nfrom click.testing import Runner\nopen('README.md')\nopen('pyproject.toml')\n",
+        );
+        let files = [
+            package,
+            testing,
+            ("src/click/core.py", ""),
+            test,
+            ("pyproject.toml", "[project]\nname = \"click\"\n"),
+            ("README.md", ""),
+        ];
         assert_eq!(support(&files), "");
-        assert_eq!(support(&[("index.js", ""), ("index.test.js", "import x from './index.js'")]), "");
+        assert_eq!(
+            support(&[
+                ("index.js", ""),
+                ("index.test.js", "import x from './index.js'")
+            ]),
+            ""
+        );
     }
 
     #[test]
     fn helpers_of_other_languages() {
         let js = [
             ("index.js", "export const add = 1;"),
-            ("index.test.js", "import { add } from './index';\nimport { near } from './testing/near.js';"),
+            (
+                "index.test.js",
+                "import { add } from './index';\nimport { near } from './testing/near.js';",
+            ),
             ("testing/near.ts", "import { expect } from 'vitest'"),
             ("run.js", "console.log(1)"),
             ("package.json", "{\"scripts\": {\"test\": \"node run.js\"}}"),
@@ -438,7 +653,10 @@ mod tests {
             ("src/lib.rs", "mod a;\n#[cfg(test)]\nmod support;\n"),
             ("src/a.rs", ""),
             ("src/support.rs", "use crate::a;"),
-            ("tests/it.rs", "#[path = \"../common/fake.rs\"]\nmod fake;\nconst X: &str = include_str!(\"../golden/a.txt\");"),
+            (
+                "tests/it.rs",
+                "#[path = \"../common/fake.rs\"]\nmod fake;\nconst X: &str = include_str!(\"../golden/a.txt\");",
+            ),
             ("common/fake.rs", ""),
             ("golden/a.txt", ""),
         ];
@@ -446,7 +664,10 @@ mod tests {
         let go = [
             ("go.mod", "module ex.com/m\n\ngo 1.22\n"),
             ("a.go", "package m\nimport \"ex.com/m/internal/used\"\n"),
-            ("a_test.go", "package m\nimport (\n\t\"ex.com/m/internal/fake\"\n\t\"ex.com/m/internal/used\"\n)\n//go:embed golden/*.txt\n"),
+            (
+                "a_test.go",
+                "package m\nimport (\n\t\"ex.com/m/internal/fake\"\n\t\"ex.com/m/internal/used\"\n)\n//go:embed golden/*.txt\n",
+            ),
             ("internal/fake/fake.go", "package fake\n"),
             ("internal/used/used.go", "package used\n"),
             ("golden/a.txt", ""),

@@ -51,10 +51,19 @@ const ENGLISH: Words = Words {
     next: "What you saw is kept. Have another look:",
     commands: &[
         ("keiko runs show RUN", "goal, result and evidence"),
-        ("keiko runs verify RUN", "check the evidence again: journal, trees, tests"),
+        (
+            "keiko runs verify RUN",
+            "check the evidence again: journal, trees, tests",
+        ),
         ("keiko runs events RUN", "every event, one after another"),
-        ("keiko demo crash", "the same work, with the process killed at random points"),
-        ("keiko up --workspace DIR", "a repository of yours, without any model"),
+        (
+            "keiko demo crash",
+            "the same work, with the process killed at random points",
+        ),
+        (
+            "keiko up --workspace DIR",
+            "a repository of yours, without any model",
+        ),
     ],
     folder: "The repository and its remote are in",
     stopped: "The tour is not at its end; the commands above go on with it. Its files are in",
@@ -83,10 +92,19 @@ const GERMAN: Words = Words {
     next: "Was Sie gesehen haben, ist aufgezeichnet. Sehen Sie es sich noch einmal an:",
     commands: &[
         ("keiko runs show RUN", "Auftrag, Ergebnis und Nachweis"),
-        ("keiko runs verify RUN", "den Nachweis erneut prüfen: Protokoll, Dateibäume, Tests"),
+        (
+            "keiko runs verify RUN",
+            "den Nachweis erneut prüfen: Protokoll, Dateibäume, Tests",
+        ),
         ("keiko runs events RUN", "alle Ereignisse der Reihe nach"),
-        ("keiko demo crash", "dieselbe Arbeit, während der Prozess immer wieder abgeschossen wird"),
-        ("keiko up --workspace ORDNER", "ein Repository von Ihnen, ganz ohne Modell"),
+        (
+            "keiko demo crash",
+            "dieselbe Arbeit, während der Prozess immer wieder abgeschossen wird",
+        ),
+        (
+            "keiko up --workspace ORDNER",
+            "ein Repository von Ihnen, ganz ohne Modell",
+        ),
     ],
     folder: "Das Repository und sein Remote liegen in",
     stopped: "Der Rundgang ist noch nicht zu Ende; mit den Befehlen oben geht er weiter. Seine Dateien liegen in",
@@ -128,8 +146,21 @@ pub(super) struct Narrator {
 }
 
 impl Narrator {
-    pub(super) fn new(run: RunId, words: &'static Words, label: String, say: Say, answers: Option<(Arc<SqliteJournal>, String)>) -> Self {
-        Narrator { run, words, label, say, answers, told: Mutex::default() }
+    pub(super) fn new(
+        run: RunId,
+        words: &'static Words,
+        label: String,
+        say: Say,
+        answers: Option<(Arc<SqliteJournal>, String)>,
+    ) -> Self {
+        Narrator {
+            run,
+            words,
+            label,
+            say,
+            answers,
+            told: Mutex::default(),
+        }
     }
 
     fn tell(&self, text: &str) {
@@ -159,8 +190,13 @@ impl Narrator {
             },
             RunEvent::EffectEnded(ended) => match &ended.outcome {
                 // The kernel is missing.
-                Outcome::Done(Report::Jail(JailReport { body: JailBody::Refused { .. }, .. })) | Outcome::Failed(_)
-                    if told.cells.contains(&ended.key) && !std::mem::replace(&mut told.no_python, true) =>
+                Outcome::Done(Report::Jail(JailReport {
+                    body: JailBody::Refused { .. },
+                    ..
+                }))
+                | Outcome::Failed(_)
+                    if told.cells.contains(&ended.key)
+                        && !std::mem::replace(&mut told.no_python, true) =>
                 {
                     Some(words.no_python)
                 }
@@ -173,19 +209,24 @@ impl Narrator {
                 _ => None,
             },
             RunEvent::ApprovalRequested(_) => Some(words.approval),
-            RunEvent::ApprovalResolved(answer) if answer.decision == Decision::Denied => Some(words.denied),
+            RunEvent::ApprovalResolved(answer) if answer.decision == Decision::Denied => {
+                Some(words.denied)
+            }
             RunEvent::RunClosing(_) => Some(words.closing),
             _ => None,
         }
     }
 
     fn answer(&self, request: &ApprovalRequest) {
-        let Some((journal, by)) = self.answers.clone() else { return };
+        let Some((journal, by)) = self.answers.clone() else {
+            return;
+        };
         self.tell(self.words.answered);
         let answer = request.answer(Decision::Approved, by, None);
         let (run, message) = (self.run, InboxMessage::Approval(answer));
         tokio::spawn(async move {
-            if let Err(error) = inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await {
+            if let Err(error) = inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await
+            {
                 tracing::error!(%error, "the approval could not be written");
             }
         });

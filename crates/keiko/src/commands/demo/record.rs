@@ -29,15 +29,27 @@ impl Record {
     /// Notes that an effect begins. One write of a short line is whole or not there.
     fn begins(&self, key: &EffectKey) -> Result<(), Fault> {
         let line = format!("effect {key}\n");
-        let written = OpenOptions::new().create(true).append(true).open(&self.0).and_then(|mut file| file.write_all(line.as_bytes()));
-        written.map_err(|error| Fault::new(Code(9010), format!("the demonstration's account cannot be written: {error}")))
+        let written = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.0)
+            .and_then(|mut file| file.write_all(line.as_bytes()));
+        written.map_err(|error| {
+            Fault::new(
+                Code(9010),
+                format!("the demonstration's account cannot be written: {error}"),
+            )
+        })
     }
 
     /// How often each effect was begun, and how many pushes the remote took.
     pub(super) fn read(&self) -> Result<Account, Fault> {
         match std::fs::read_to_string(&self.0) {
             Ok(text) => Ok(Account::of(&text)),
-            Err(error) => Err(Fault::new(Code(9010), format!("the demonstration's account cannot be read: {error}"))),
+            Err(error) => Err(Fault::new(
+                Code(9010),
+                format!("the demonstration's account cannot be read: {error}"),
+            )),
         }
     }
 }
@@ -70,7 +82,12 @@ pub(super) fn install_hook(remote: &Path, record: &Path) -> std::io::Result<()> 
     std::fs::create_dir_all(&hooks)?;
     let hook = hooks.join("post-receive");
     let quoted = record.to_string_lossy().replace('\'', r"'\''");
-    std::fs::write(&hook, format!("#!/bin/sh\nwhile read -r old new name; do echo \"push $name $new\" >> '{quoted}'; done\n"))?;
+    std::fs::write(
+        &hook,
+        format!(
+            "#!/bin/sh\nwhile read -r old new name; do echo \"push $name $new\" >> '{quoted}'; done\n"
+        ),
+    )?;
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755))
 }
 
@@ -82,7 +99,12 @@ pub(super) struct Noted<P: ?Sized> {
 
 #[async_trait]
 impl<A: Act> Perform<A> for Noted<dyn Perform<A>> {
-    async fn perform(&self, permit: Permit<A>, live: LiveSink, cancel: Cancel) -> Outcome<A::Report> {
+    async fn perform(
+        &self,
+        permit: Permit<A>,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<A::Report> {
         match self.record.begins(permit.key()) {
             Ok(()) => self.port.perform(permit, live, cancel).await,
             Err(fault) => Outcome::Failed(fault),
@@ -95,13 +117,24 @@ impl<A: Act> Perform<A> for Noted<dyn Perform<A>> {
 
 #[async_trait]
 impl ChatModel for Noted<dyn ChatModel> {
-    async fn chat(&self, permit: Permit<ModelAction>, request: &ChatRequest, live: LiveSink, cancel: Cancel) -> Outcome<ModelReport> {
+    async fn chat(
+        &self,
+        permit: Permit<ModelAction>,
+        request: &ChatRequest,
+        live: LiveSink,
+        cancel: Cancel,
+    ) -> Outcome<ModelReport> {
         match self.record.begins(permit.key()) {
             Ok(()) => self.port.chat(permit, request, live, cancel).await,
             Err(fault) => Outcome::Failed(fault),
         }
     }
-    fn quote(&self, model: &ModelName, input_tokens: u64, max_output_tokens: u32) -> Result<Quote, Fault> {
+    fn quote(
+        &self,
+        model: &ModelName,
+        input_tokens: u64,
+        max_output_tokens: u32,
+    ) -> Result<Quote, Fault> {
         self.port.quote(model, input_tokens, max_output_tokens)
     }
 }
@@ -112,8 +145,13 @@ mod tests {
 
     #[test]
     fn nothing_is_made_unique() {
-        let account = Account::of("effect a/1\neffect a/1\npush refs/heads/x 1\neffect a/2\npush refs/heads/x 2\ngarbage\n");
-        assert_eq!(account.begun, BTreeMap::from([("a/1".to_owned(), 2), ("a/2".to_owned(), 1)]));
+        let account = Account::of(
+            "effect a/1\neffect a/1\npush refs/heads/x 1\neffect a/2\npush refs/heads/x 2\ngarbage\n",
+        );
+        assert_eq!(
+            account.begun,
+            BTreeMap::from([("a/1".to_owned(), 2), ("a/2".to_owned(), 1)])
+        );
         assert_eq!(account.pushes, 2);
     }
 }

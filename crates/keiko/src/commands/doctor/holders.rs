@@ -13,18 +13,32 @@ pub(crate) fn of(files: &[&Path]) -> Vec<String> {
     let files: Vec<File> = files
         .iter()
         .filter_map(|path| path.metadata().ok())
-        .map(|meta| File { device: (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev())), inode: meta.ino() })
+        .map(|meta| File {
+            device: (rustix::fs::major(meta.dev()), rustix::fs::minor(meta.dev())),
+            inode: meta.ino(),
+        })
         .collect();
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let found = holders(&locks, &files, std::process::id());
-    found.into_iter().take(NAMED).map(|pid| format!("{pid} ({})", name(pid))).collect()
+    found
+        .into_iter()
+        .take(NAMED)
+        .map(|pid| format!("{pid} ({})", name(pid)))
+        .collect()
 }
 
 fn name(pid: u32) -> String {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let mut words = line.split(|byte| *byte == 0).map(String::from_utf8_lossy).filter(|word| !word.is_empty());
-    let program = words.next().map(|word| word.rsplit('/').next().unwrap_or_default().to_owned());
-    let first = words.next().filter(|word| word.chars().all(char::is_alphanumeric));
+    let mut words = line
+        .split(|byte| *byte == 0)
+        .map(String::from_utf8_lossy)
+        .filter(|word| !word.is_empty());
+    let program = words
+        .next()
+        .map(|word| word.rsplit('/').next().unwrap_or_default().to_owned());
+    let first = words
+        .next()
+        .filter(|word| word.chars().all(char::is_alphanumeric));
     match (program, first) {
         (None, _) => "of another user or container".into(),
         (Some(program), None) => program.chars().take(40).collect(),
@@ -46,19 +60,37 @@ fn holders(locks: &str, files: &[File], own: u32) -> Vec<u32> {
             let words: Vec<&str> = line.split_whitespace().collect();
             let (kind, pid, place) = (*words.get(3)?, words.get(4)?.parse().ok()?, words.get(5)?);
             let mut parts = place.split(':');
-            let device = (u32::from_str_radix(parts.next()?, 16).ok()?, u32::from_str_radix(parts.next()?, 16).ok()?);
-            let file = File { device, inode: parts.next()?.parse().ok()? };
-            (pid != own && pid != 0 && words.get(1) != Some(&"->")).then_some((kind == "WRITE", pid, file))
+            let device = (
+                u32::from_str_radix(parts.next()?, 16).ok()?,
+                u32::from_str_radix(parts.next()?, 16).ok()?,
+            );
+            let file = File {
+                device,
+                inode: parts.next()?.parse().ok()?,
+            };
+            (pid != own && pid != 0 && words.get(1) != Some(&"->")).then_some((
+                kind == "WRITE",
+                pid,
+                file,
+            ))
         })
     };
     // Layered file systems show another device than the kernel's list does.
     let exact: Vec<_> = rows().filter(|(.., file)| files.contains(file)).collect();
-    let any = || rows().filter(|(.., file)| files.iter().any(|wanted| wanted.inode == file.inode)).collect();
+    let any = || {
+        rows()
+            .filter(|(.., file)| files.iter().any(|wanted| wanted.inode == file.inode))
+            .collect()
+    };
     let found: Vec<(bool, u32, File)> = if exact.is_empty() { any() } else { exact };
     let mut seen = BTreeSet::new();
     let writers = found.iter().filter(|(writes, ..)| *writes);
     let readers = found.iter().filter(|(writes, ..)| !writes);
-    writers.chain(readers).map(|(_, pid, _)| *pid).filter(|pid| seen.insert(*pid)).collect()
+    writers
+        .chain(readers)
+        .map(|(_, pid, _)| *pid)
+        .filter(|pid| seen.insert(*pid))
+        .collect()
 }
 
 #[cfg(test)]
@@ -75,11 +107,29 @@ mod tests {
 
     #[test]
     fn writers_come_first_and_each_process_once() {
-        let file = |inode| File { device: (0xfe, 0), inode };
+        let file = |inode| File {
+            device: (0xfe, 0),
+            inode,
+        };
         assert_eq!(holders(LOCKS, &[file(7), file(8)], 1), [14577, 14591]);
-        assert_eq!(holders(LOCKS, &[file(7), file(8)], 14577), [14591], "not this one itself");
+        assert_eq!(
+            holders(LOCKS, &[file(7), file(8)], 14577),
+            [14591],
+            "not this one itself"
+        );
         assert_eq!(holders(LOCKS, &[file(9)], 1), Vec::<u32>::new());
-        assert_eq!(holders(LOCKS, &[File { device: (0, 77), inode: 8 }], 1), [14591], "on a layered file system");
+        assert_eq!(
+            holders(
+                LOCKS,
+                &[File {
+                    device: (0, 77),
+                    inode: 8
+                }],
+                1
+            ),
+            [14591],
+            "on a layered file system"
+        );
         assert_eq!(holders("", &[file(7)], 1), Vec::<u32>::new());
     }
 

@@ -14,7 +14,10 @@ const NAMED: usize = 3;
 
 async fn stale(journal: &SqliteJournal) -> Result<(usize, Vec<Stale>), ReadError> {
     let streams = journal.streams("run/").await?;
-    let runs: Vec<RunId> = streams.iter().filter_map(|stream| stream.0.strip_prefix("run/")?.parse().ok()).collect();
+    let runs: Vec<RunId> = streams
+        .iter()
+        .filter_map(|stream| stream.0.strip_prefix("run/")?.parse().ok())
+        .collect();
     let stale = rebuild::stale(journal, &runs, &crate::wiring::setup()).await?;
     Ok((runs.len(), stale))
 }
@@ -32,17 +35,28 @@ pub(super) async fn look(journal: &SqliteJournal) -> Row {
     named.dedup();
     let count = named.len();
     named.truncate(NAMED);
-    let more = if count > named.len() { format!(" and {} more", count - named.len()) } else { String::new() };
+    let more = if count > named.len() {
+        format!(" and {} more", count - named.len())
+    } else {
+        String::new()
+    };
     let seen = format!("other than the events say, for {}{more}", named.join(", "));
-    let row = Row::new("lists", State::Broken, seen).todo("keiko doctor --fix (makes them anew; no event is touched)");
-    Row { remedy: Some(Remedy::Lists), ..row }
+    let row = Row::new("lists", State::Broken, seen)
+        .todo("keiko doctor --fix (makes them anew; no event is touched)");
+    Row {
+        remedy: Some(Remedy::Lists),
+        ..row
+    }
 }
 
 /// Makes rows anew that are not as they should be; says how many.
 pub(super) async fn rebuild(home: &Home) -> Result<String, CliError> {
-    let journal = SqliteJournal::open(home.journal(), Options::default()).map_err(|error| error.fault())?;
+    let journal =
+        SqliteJournal::open(home.journal(), Options::default()).map_err(|error| error.fault())?;
     let mended = match stale(&journal).await {
-        Ok((_, stale)) => rebuild::mend(&journal, stale).await.map_err(|error| CliError::from(error.fault())),
+        Ok((_, stale)) => rebuild::mend(&journal, stale)
+            .await
+            .map_err(|error| CliError::from(error.fault())),
         Err(error) => Err(read_fault(error)),
     };
     journal.close().await;

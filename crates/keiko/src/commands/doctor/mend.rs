@@ -12,7 +12,11 @@ const APT: &str = "/usr/bin/apt-get";
 
 /// The command that installs packages, for root or not.
 pub(super) fn install_command(packages: &[&str]) -> String {
-    let sudo = if rustix::process::geteuid().is_root() { "" } else { "sudo " };
+    let sudo = if rustix::process::geteuid().is_root() {
+        ""
+    } else {
+        "sudo "
+    };
     format!("{sudo}apt-get install {}", packages.join(" "))
 }
 
@@ -30,7 +34,12 @@ pub(super) fn mend(output: &Output, rows: &[Row]) -> Vec<String> {
         return mended;
     }
     if !rustix::process::geteuid().is_root() {
-        output.say(&tr!(output, "Packages need root. Type: {}", "Pakete brauchen root. Tippen Sie: {}", install_command(&packages)));
+        output.say(&tr!(
+            output,
+            "Packages need root. Type: {}",
+            "Pakete brauchen root. Tippen Sie: {}",
+            install_command(&packages)
+        ));
     } else if !Path::new(APT).exists() {
         output.say(&tr!(
             output,
@@ -56,7 +65,9 @@ fn plan(rows: &[Row]) -> (Vec<&'static str>, Vec<PathBuf>) {
     let (mut packages, mut folders) = (Vec::new(), Vec::new());
     for row in rows.iter().filter(|row| row.state != State::Ok) {
         match &row.remedy {
-            Some(Remedy::Package(package)) if !packages.contains(package) => packages.push(*package),
+            Some(Remedy::Package(package)) if !packages.contains(package) => {
+                packages.push(*package)
+            }
             Some(Remedy::Private(path)) if !folders.contains(path) => folders.push(path.clone()),
             _ => {}
         }
@@ -73,13 +84,29 @@ fn take_away(path: &Path) -> std::io::Result<()> {
 fn install(output: &Output, packages: &[&str]) -> bool {
     let apt = |args: &[&str]| {
         // Its words are progress, so they go where progress goes; stdout is for data.
-        let stdout = std::io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from);
+        let stdout = std::io::stderr()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_or_else(|_| Stdio::null(), Stdio::from);
         let mut command = Command::new(APT);
-        command.args(args).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(stdout);
+        command
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(stdout);
         command.status().is_ok_and(|status| status.success())
     };
-    let install: Vec<&str> = ["install", "--yes", "--no-install-recommends"].iter().chain(packages).copied().collect();
-    output.say(&tr!(output, "Installing {} …", "{} wird installiert …", packages.join(" ")));
+    let install: Vec<&str> = ["install", "--yes", "--no-install-recommends"]
+        .iter()
+        .chain(packages)
+        .copied()
+        .collect();
+    output.say(&tr!(
+        output,
+        "Installing {} …",
+        "{} wird installiert …",
+        packages.join(" ")
+    ));
     apt(&install) || (apt(&["update"]) && apt(&install))
 }
 
@@ -104,6 +131,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o775)).unwrap();
         take_away(dir.path()).unwrap();
-        assert_eq!(dir.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            dir.path().metadata().unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 }

@@ -9,13 +9,24 @@ use keiko_sandbox::jail::{IsolationReport, LimitedBy};
 
 /// What is there, and where a jail looks for programs.
 pub(super) async fn rows() -> (Vec<Row>, Vec<String>) {
-    let detected = tokio::task::spawn_blocking(|| Jail::detect(jail_options(&SandboxConfig::default())?)).await;
-    let jail = match detected.unwrap_or_else(|error| Err(Fault::new(Code(9005), format!("looking for the sandbox broke down: {error}")))) {
+    let detected =
+        tokio::task::spawn_blocking(|| Jail::detect(jail_options(&SandboxConfig::default())?))
+            .await;
+    let jail = match detected.unwrap_or_else(|error| {
+        Err(Fault::new(
+            Code(9005),
+            format!("looking for the sandbox broke down: {error}"),
+        ))
+    }) {
         Ok(jail) => jail,
         Err(fault) => {
             let row = Row::fault("sandbox", State::Broken, &fault);
             // KEI-5001: bubblewrap itself is not there.
-            let row = if fault.code == Code(5001).to_string() { row.package("bubblewrap") } else { row };
+            let row = if fault.code == Code(5001).to_string() {
+                row.package("bubblewrap")
+            } else {
+                row
+            };
             return (vec![row], Vec::new());
         }
     };
@@ -26,8 +37,15 @@ pub(super) async fn rows() -> (Vec<Row>, Vec<String>) {
 }
 
 fn seen(report: &IsolationReport) -> String {
-    let who = if report.switches_user { "as an unprivileged user" } else { "as your user, mapped" };
-    format!("{}; commands run {who} ({})", report.bubblewrap, report.identity.uid)
+    let who = if report.switches_user {
+        "as an unprivileged user"
+    } else {
+        "as your user, mapped"
+    };
+    format!(
+        "{}; commands run {who} ({})",
+        report.bubblewrap, report.identity.uid
+    )
 }
 
 fn isolation(report: &IsolationReport) -> Row {
@@ -37,7 +55,10 @@ fn isolation(report: &IsolationReport) -> Row {
         LimitedBy::Watching => "watching",
         LimitedBy::Nothing => "nothing",
     };
-    let landlock = serde_json::to_value(report.landlock).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    let landlock = serde_json::to_value(report.landlock)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default();
     let seen = format!(
         "own {}; landlock {landlock}; seccomp {}; memory limited by {}; processes by {}",
         report.namespaces.join(", "),
@@ -48,11 +69,22 @@ fn isolation(report: &IsolationReport) -> Row {
     if report.degraded.is_empty() {
         return Row::ok("isolation", seen);
     }
-    Row::new("isolation", State::Warn, format!("{seen}. Weaker than it could be: {}", report.degraded.join("; ")))
+    Row::new(
+        "isolation",
+        State::Warn,
+        format!(
+            "{seen}. Weaker than it could be: {}",
+            report.degraded.join("; ")
+        ),
+    )
 }
 
 fn self_test(results: &[keiko_sandbox::selftest::SelfTestResult]) -> Row {
-    let failed: Vec<String> = results.iter().filter(|test| !test.held).map(|test| format!("{} ({})", test.name, test.detail)).collect();
+    let failed: Vec<String> = results
+        .iter()
+        .filter(|test| !test.held)
+        .map(|test| format!("{} ({})", test.name, test.detail))
+        .collect();
     if results.is_empty() {
         return Row::new("escapes tried", State::Broken, "nothing could be tried");
     }

@@ -128,28 +128,51 @@ impl Board {
 
     /// The approval that an answer would be for.
     fn asked(&self) -> Option<&ApprovalRequest> {
-        self.approvals.iter().find(|request| !self.answered.contains(&request.id))
+        self.approvals
+            .iter()
+            .find(|request| !self.answered.contains(&request.id))
     }
 
     /// Shows the whole of what is decided about.
     fn show_whole(&mut self) {
-        let Some(request) = self.asked().cloned() else { return };
+        let Some(request) = self.asked().cloned() else {
+            return;
+        };
         let lines = question::whole(&self.output, &request, self.changes.get(&request.id));
         for line in lines.iter().take(WHOLE_ROWS) {
             self.tell(&format!("{MARGIN}  {line}"));
         }
         if lines.len() > WHOLE_ROWS {
             let rest = self.output.t("... the rest", "... der Rest");
-            self.tell(&format!("{MARGIN}  {rest}: keiko approvals show {}", request.id));
+            self.tell(&format!(
+                "{MARGIN}  {rest}: keiko approvals show {}",
+                request.id
+            ));
         }
     }
 
     /// Remembers an answer about installing for the repository.
     fn remember(&mut self, request: &ApprovalRequest, decision: Decision) {
-        let Some((memory, folder)) = self.memory.clone().filter(|_| question::is_install(&request.action)) else { return };
-        let answer = if decision == Decision::Approved { Installing::Yes } else { Installing::No };
+        let Some((memory, folder)) = self
+            .memory
+            .clone()
+            .filter(|_| question::is_install(&request.action))
+        else {
+            return;
+        };
+        let answer = if decision == Decision::Approved {
+            Installing::Yes
+        } else {
+            Installing::No
+        };
         let at = SystemClock.now();
-        let known = Remembered::install(&folder, answer, self.by.clone(), at, question::registries(&request.action));
+        let known = Remembered::install(
+            &folder,
+            answer,
+            self.by.clone(),
+            at,
+            question::registries(&request.action),
+        );
         let output = self.output;
         let text = match memory.keep(&known) {
             Ok(()) => tr!(
@@ -176,7 +199,10 @@ impl Board {
 
     /// More was typed at once than can be kept.
     pub(super) fn too_fast(&self) -> &'static str {
-        self.output.t("That was too fast; please type it again.", "Das war zu schnell; bitte tippen Sie es noch einmal.")
+        self.output.t(
+            "That was too fast; please type it again.",
+            "Das war zu schnell; bitte tippen Sie es noch einmal.",
+        )
     }
 
     /// Something is to be drawn.
@@ -194,9 +220,10 @@ impl Board {
         self.is_changed = false;
         let mut lines: Vec<String> = self.waiting.drain(..).collect();
         if std::mem::take(&mut self.lost) > 0 {
-            let text = self
-                .output
-                .t("... lines left out; all of it: keiko runs events", "... Zeilen ausgelassen; alles steht in: keiko runs events");
+            let text = self.output.t(
+                "... lines left out; all of it: keiko runs events",
+                "... Zeilen ausgelassen; alles steht in: keiko runs events",
+            );
             lines.insert(0, format!("{MARGIN}{text}"));
         }
         lines
@@ -226,13 +253,20 @@ impl Board {
     fn count(&mut self, event: &RunEvent) {
         match event {
             RunEvent::RunStarted(start) => {
-                self.model = start.model.as_ref().map_or_else(|| self.output.t("rules", "Regeln").into(), ToString::to_string);
+                self.model = start.model.as_ref().map_or_else(
+                    || self.output.t("rules", "Regeln").into(),
+                    ToString::to_string,
+                );
             }
             RunEvent::RunResumed(_) => self.stopping = false,
             RunEvent::Steered(_) => self.question = false,
             RunEvent::EffectIntended(intent) => self.step = self.step.max(intent.key.step),
             RunEvent::EffectEnded(ended) => {
-                if self.stream.as_ref().is_some_and(|(key, ..)| *key == ended.key) {
+                if self
+                    .stream
+                    .as_ref()
+                    .is_some_and(|(key, ..)| *key == ended.key)
+                {
                     self.stream = None;
                 }
                 if let Outcome::Done(Report::Model(report)) = &ended.outcome {
@@ -260,7 +294,10 @@ impl Board {
     fn named(&mut self, tone: Tone, name: &str, text: &str, rows: usize) {
         let mut lines = text.trim_end().lines();
         let first = lines.next().unwrap_or_default();
-        self.tell(&format!("{} {first}", self.output.paint(tone, &format!("{name:>11}"))));
+        self.tell(&format!(
+            "{} {first}",
+            self.output.paint(tone, &format!("{name:>11}"))
+        ));
         let faint = tone == Tone::Faint;
         let mut left = rows;
         for line in lines {
@@ -268,7 +305,11 @@ impl Board {
                 return self.tell(&format!("{MARGIN}..."));
             }
             left -= 1;
-            let line = if faint { self.output.paint(Tone::Faint, line) } else { line.to_owned() };
+            let line = if faint {
+                self.output.paint(Tone::Faint, line)
+            } else {
+                line.to_owned()
+            };
             self.tell(&format!("{MARGIN}{line}"));
         }
     }
@@ -277,11 +318,21 @@ impl Board {
         let parts: Vec<Part> = serde_json::from_str(reply).unwrap_or_default();
         for part in &parts {
             match part {
-                Part::Text { text } if !text.trim().is_empty() => self.named(Tone::Strong, "Agent", text.trim(), WORDS_ROWS),
-                Part::Reasoning { text, .. } if !text.trim().is_empty() => {
-                    self.named(Tone::Faint, self.output.t("Thinking", "Denkt"), text.trim(), OUTPUT_ROWS)
+                Part::Text { text } if !text.trim().is_empty() => {
+                    self.named(Tone::Strong, "Agent", text.trim(), WORDS_ROWS)
                 }
-                Part::Refusal { text } => self.named(Tone::Bad, self.output.t("Declines", "Lehnt ab"), text, WORDS_ROWS),
+                Part::Reasoning { text, .. } if !text.trim().is_empty() => self.named(
+                    Tone::Faint,
+                    self.output.t("Thinking", "Denkt"),
+                    text.trim(),
+                    OUTPUT_ROWS,
+                ),
+                Part::Refusal { text } => self.named(
+                    Tone::Bad,
+                    self.output.t("Declines", "Lehnt ab"),
+                    text,
+                    WORDS_ROWS,
+                ),
                 _ => {}
             }
         }
@@ -289,20 +340,40 @@ impl Board {
 
     /// The end of what a command or a cell printed.
     fn output_of(&mut self, outcome: &Outcome<Report>) {
-        let Outcome::Done(Report::Jail(report)) = outcome else { return };
+        let Outcome::Done(Report::Jail(report)) = outcome else {
+            return;
+        };
         let text = match &report.body {
-            JailBody::Exec(exec) if exec.end == End::Exit(0) && !exec.stdout.text_or_empty().trim().is_empty() => {
+            JailBody::Exec(exec)
+                if exec.end == End::Exit(0) && !exec.stdout.text_or_empty().trim().is_empty() =>
+            {
                 exec.stdout.text_or_empty().to_owned()
             }
-            JailBody::Exec(exec) => format!("{}\n{}", exec.stdout.text_or_empty().trim_end(), exec.stderr.text_or_empty()),
+            JailBody::Exec(exec) => format!(
+                "{}\n{}",
+                exec.stdout.text_or_empty().trim_end(),
+                exec.stderr.text_or_empty()
+            ),
             JailBody::Cell(cell) => {
-                let value = cell.value.as_ref().map_or("", |value| value.text_or_empty());
-                let error = cell.error.as_ref().map_or("", |error| error.traceback.text_or_empty());
-                format!("{}\n{value}\n{error}", cell.output.text_or_empty().trim_end())
+                let value = cell
+                    .value
+                    .as_ref()
+                    .map_or("", |value| value.text_or_empty());
+                let error = cell
+                    .error
+                    .as_ref()
+                    .map_or("", |error| error.traceback.text_or_empty());
+                format!(
+                    "{}\n{value}\n{error}",
+                    cell.output.text_or_empty().trim_end()
+                )
             }
             _ => return,
         };
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
         for line in lines.iter().skip(lines.len().saturating_sub(OUTPUT_ROWS)) {
             let line = self.output.paint(Tone::Faint, &cut(&clean(line), 400));
             self.tell(&format!("{MARGIN}{line}"));
@@ -312,7 +383,9 @@ impl Board {
     /// Shows the whole of what a person decides about.
     fn ask(&mut self, request: &ApprovalRequest) {
         let output = self.output;
-        let expires = request.expires.map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
+        let expires = request
+            .expires
+            .map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
         self.tell("");
         self.named(
             Tone::Warn,
@@ -320,7 +393,12 @@ impl Board {
             &format!("{}\n{}", request.id, output.told(&request.summary)),
             ACTION_ROWS,
         );
-        let because = tr!(output, "because {}; expires {expires}", "Grund: {}; läuft ab: {expires}", output.told(&request.reason));
+        let because = tr!(
+            output,
+            "because {}; expires {expires}",
+            "Grund: {}; läuft ab: {expires}",
+            output.told(&request.reason)
+        );
         self.tell(&format!("{MARGIN}{because}"));
         // An installation is asked about in words; of a change, its size and files follow. `?` shows all of either.
         let install = question::is_install(&request.action);
@@ -329,7 +407,10 @@ impl Board {
             for (row, line) in action.lines().enumerate() {
                 if row == ACTION_ROWS {
                     let rest = output.t("... the rest", "... der Rest");
-                    self.tell(&format!("{MARGIN}  {rest}: keiko approvals show {}", request.id));
+                    self.tell(&format!(
+                        "{MARGIN}  {rest}: keiko approvals show {}",
+                        request.id
+                    ));
                     break;
                 }
                 self.tell(&format!("{MARGIN}  {line}"));
@@ -345,7 +426,10 @@ impl Board {
         };
         self.tell(&format!("{MARGIN}{keys}"));
         if !self.has_foot {
-            let question = output.t("Allow exactly this? Type y, or n and why.", "Genau dies erlauben? Tippen Sie j, oder n und warum.");
+            let question = output.t(
+                "Allow exactly this? Type y, or n and why.",
+                "Genau dies erlauben? Tippen Sie j, oder n und warum.",
+            );
             self.tell(&format!("{MARGIN}{question}"));
         }
         self.approvals.push_back(request.clone());
@@ -357,7 +441,9 @@ impl Board {
         self.changed();
         let (kind, delta) = match frame {
             LiveFrame::Progress { note } => {
-                let note = self.output.paint(Tone::Faint, &clean(&self.output.told(&note)));
+                let note = self
+                    .output
+                    .paint(Tone::Faint, &clean(&self.output.told(&note)));
                 return self.tell(&format!("{MARGIN}{note}"));
             }
             LiveFrame::Text { delta } | LiveFrame::Reasoning { delta } => (Kind::Words, delta),
@@ -365,7 +451,10 @@ impl Board {
             LiveFrame::Output { delta } => (Kind::Output, delta),
             LiveFrame::Arguments { .. } => return,
         };
-        let fresh = self.stream.as_ref().is_none_or(|(of, as_what, _)| of != key || *as_what != kind);
+        let fresh = self
+            .stream
+            .as_ref()
+            .is_none_or(|(of, as_what, _)| of != key || *as_what != kind);
         if fresh {
             self.stream = Some((key.clone(), kind, String::new()));
         }
@@ -380,7 +469,11 @@ impl Board {
 
     /// A key was pressed.
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Deed> {
-        if key.code == KeyCode::Char('?') && key.kind != KeyEventKind::Release && self.line.is_empty() && self.asked().is_some() {
+        if key.code == KeyCode::Char('?')
+            && key.kind != KeyEventKind::Release
+            && self.line.is_empty()
+            && self.asked().is_some()
+        {
             self.show_whole();
             return None;
         }
@@ -399,7 +492,9 @@ impl Board {
         if std::mem::replace(&mut self.stopping, true) {
             return Some(Deed::Leave);
         }
-        Some(Deed::Say(InboxMessage::Stop { by: self.by.clone() }))
+        Some(Deed::Say(InboxMessage::Stop {
+            by: self.by.clone(),
+        }))
     }
 
     /// What a typed line means: an answer to the oldest open approval, or words for the agent. Rules hear no words.
@@ -410,7 +505,9 @@ impl Board {
             return None;
         }
         if let (Some(request), Some((decision, reason))) = (open, decision(text)) {
-            let always = reason.as_deref().is_some_and(|reason| matches!(reason.to_lowercase().as_str(), "always" | "immer"));
+            let always = reason
+                .as_deref()
+                .is_some_and(|reason| matches!(reason.to_lowercase().as_str(), "always" | "immer"));
             let keep = always && question::is_install(&request.action);
             if keep {
                 self.remember(&request, decision);
@@ -429,21 +526,40 @@ impl Board {
             ));
             return None;
         }
-        Some(InboxMessage::Words { by: self.by.clone(), text: text.into() })
+        Some(InboxMessage::Words {
+            by: self.by.clone(),
+            text: text.into(),
+        })
     }
 
     fn doing(&self) -> String {
         let unanswered = self.approvals.len().saturating_sub(self.answered.len());
         match self.steps.running() {
-            _ if self.stopping => {
-                self.output.t("stopping (Esc again: leave at once)", "hält an (noch einmal Esc: sofort verlassen)").into()
-            }
-            _ if unanswered > 0 => self.output.t("waits for your decision", "wartet auf Ihre Entscheidung").into(),
-            _ if self.question => self.output.t("waits for your answer", "wartet auf Ihre Antwort").into(),
-            Some(Intent { action: Action::Model(_), .. }) => self.output.t("thinking", "denkt nach").into(),
+            _ if self.stopping => self
+                .output
+                .t(
+                    "stopping (Esc again: leave at once)",
+                    "hält an (noch einmal Esc: sofort verlassen)",
+                )
+                .into(),
+            _ if unanswered > 0 => self
+                .output
+                .t("waits for your decision", "wartet auf Ihre Entscheidung")
+                .into(),
+            _ if self.question => self
+                .output
+                .t("waits for your answer", "wartet auf Ihre Antwort")
+                .into(),
+            Some(Intent {
+                action: Action::Model(_),
+                ..
+            }) => self.output.t("thinking", "denkt nach").into(),
             Some(intent) => {
                 let tool = intent.tool.as_ref().map(|tool| tool.as_str());
-                clean(tool.or(intent.title.as_deref()).unwrap_or_else(|| self.output.t("working", "arbeitet")))
+                clean(
+                    tool.or(intent.title.as_deref())
+                        .unwrap_or_else(|| self.output.t("working", "arbeitet")),
+                )
             }
             None if self.closing => self.output.t("looking for evidence", "sucht Belege").into(),
             None => self.output.t("working", "arbeitet").into(),
@@ -462,7 +578,8 @@ impl Board {
             }
         }
         let seconds = elapsed.as_secs();
-        let tokens = self.usage.input + self.usage.cached + self.usage.cache_write + self.usage.output;
+        let tokens =
+            self.usage.input + self.usage.cached + self.usage.cache_write + self.usage.output;
         let mut parts = vec![
             self.doing(),
             tr!(self.output, "step {}", "Schritt {}", self.step),
@@ -475,32 +592,50 @@ impl Board {
             parts.drain(3..5);
         }
         if !self.approvals.is_empty() {
-            parts.insert(1, tr!(self.output, "{} open", "{} offen", self.approvals.len()));
+            parts.insert(
+                1,
+                tr!(self.output, "{} open", "{} offen", self.approvals.len()),
+            );
         }
         // What does not fit is left out from the right; what is being done stays.
         while parts.len() > 1 && columns(&parts.join(" · ")) > most {
             parts.pop();
         }
         if height > 2 {
-            rows.push(self.output.paint(Tone::Strong, &cut(&parts.join(" · "), most)));
+            rows.push(
+                self.output
+                    .paint(Tone::Strong, &cut(&parts.join(" · "), most)),
+            );
         }
         let prompt = self.prompt();
-        let prompt = if columns(prompt) + 16 <= most { prompt } else { "> " };
+        let prompt = if columns(prompt) + 16 <= most {
+            prompt
+        } else {
+            "> "
+        };
         let (text, at) = self.line.shown(most.saturating_sub(columns(prompt)));
         rows.push(format!("{prompt}{text}"));
-        Foot { rows, cursor: columns(prompt) + at }
+        Foot {
+            rows,
+            cursor: columns(prompt) + at,
+        }
     }
 
     fn prompt(&self) -> &str {
         if self.approvals.len() > self.answered.len() {
-            self.output
-                .t("Allow exactly this? y, or n and why, ? shows all > ", "Genau dies erlauben? j, oder n und warum, ? zeigt alles > ")
+            self.output.t(
+                "Allow exactly this? y, or n and why, ? shows all > ",
+                "Genau dies erlauben? j, oder n und warum, ? zeigt alles > ",
+            )
         } else if self.question {
             self.output.t("Your answer > ", "Ihre Antwort > ")
         } else if self.steps.is_native() {
             self.output.t("(Esc stops) ", "(Esc hält an) ")
         } else {
-            self.output.t("Say something to the agent (Esc stops) > ", "Sagen Sie dem Agenten etwas (Esc hält an) > ")
+            self.output.t(
+                "Say something to the agent (Esc stops) > ",
+                "Sagen Sie dem Agenten etwas (Esc hält an) > ",
+            )
         }
     }
 }
@@ -508,7 +643,9 @@ impl Board {
 /// A yes or a no with its reason; anything else is no decision.
 fn decision(text: &str) -> Option<(Decision, Option<String>)> {
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    let word = word.trim_end_matches([',', '.', ':', ';', '!']).to_lowercase();
+    let word = word
+        .trim_end_matches([',', '.', ':', ';', '!'])
+        .to_lowercase();
     let reason = Some(rest.trim().to_owned()).filter(|rest| !rest.is_empty());
     match word.as_str() {
         "y" | "yes" | "j" | "ja" => Some((Decision::Approved, reason)),

@@ -26,15 +26,24 @@ impl Canvas {
             if foot.cursor > 0 {
                 let _ = write!(out, "\x1b[{}C", foot.cursor);
             }
-            self.foot = Some((foot.rows.iter().map(|row| columns(row)).collect(), foot.cursor));
+            self.foot = Some((
+                foot.rows.iter().map(|row| columns(row)).collect(),
+                foot.cursor,
+            ));
         }
         out
     }
 
     fn erase(&mut self, out: &mut String, width: usize) {
-        let Some((rows, cursor)) = self.foot.take() else { return };
+        let Some((rows, cursor)) = self.foot.take() else {
+            return;
+        };
         // A terminal that became narrower has wrapped the rows in the meantime.
-        let above: usize = rows.iter().take(rows.len().saturating_sub(1)).map(|row| row.div_ceil(width).max(1)).sum();
+        let above: usize = rows
+            .iter()
+            .take(rows.len().saturating_sub(1))
+            .map(|row| row.div_ceil(width).max(1))
+            .sum();
         let above = above + cursor / width;
         out.push('\r');
         if above > 0 {
@@ -49,13 +58,19 @@ mod tests {
     use super::*;
 
     fn foot(rows: &[&str], cursor: usize) -> Option<Foot> {
-        Some(Foot { rows: rows.iter().map(|row| (*row).to_owned()).collect(), cursor })
+        Some(Foot {
+            rows: rows.iter().map(|row| (*row).to_owned()).collect(),
+            cursor,
+        })
     }
 
     #[test]
     fn the_foot_is_taken_away_before_lines_are_written() {
         let mut canvas = Canvas::default();
-        assert_eq!(canvas.draw(&["a".into()], foot(&["status", "> x"], 3), 80), "a\r\nstatus\r\n> x\r\x1b[3C");
+        assert_eq!(
+            canvas.draw(&["a".into()], foot(&["status", "> x"], 3), 80),
+            "a\r\nstatus\r\n> x\r\x1b[3C"
+        );
         assert_eq!(canvas.draw(&["b".into()], None, 80), "\r\x1b[1A\x1b[Jb\r\n");
         assert_eq!(canvas.draw(&[], None, 80), "");
     }

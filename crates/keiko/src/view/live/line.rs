@@ -79,8 +79,14 @@ impl Line {
             KeyCode::Char('k') => self.chars.truncate(self.at),
             KeyCode::Char('w') => {
                 let is_space = |c: &char| c.is_whitespace();
-                let word = self.chars[..self.at].iter().rposition(|c| !is_space(c)).unwrap_or(0);
-                let from = self.chars[..word].iter().rposition(is_space).map_or(0, |at| at + 1);
+                let word = self.chars[..self.at]
+                    .iter()
+                    .rposition(|c| !is_space(c))
+                    .unwrap_or(0);
+                let from = self.chars[..word]
+                    .iter()
+                    .rposition(is_space)
+                    .map_or(0, |at| at + 1);
                 self.chars.drain(from..self.at);
                 self.at = from;
             }
@@ -108,8 +114,13 @@ impl Line {
     /// Takes pasted text as one line: line ends become spaces, and nothing is sent before Enter.
     pub(super) fn paste(&mut self, text: &str) {
         let room = MAX.saturating_sub(self.chars.len());
-        let flat: Vec<char> =
-            text.trim_end().chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control()).take(room).collect();
+        let flat: Vec<char> = text
+            .trim_end()
+            .chars()
+            .map(|c| if c.is_whitespace() { ' ' } else { c })
+            .filter(|c| !c.is_control())
+            .take(room)
+            .collect();
         let after = self.at + flat.len();
         self.chars.splice(self.at..self.at, flat);
         self.at = after;
@@ -120,7 +131,11 @@ impl Line {
         self.at = 0;
         let may_answer = !std::mem::take(&mut self.begun_before);
         let text = text.trim().to_owned();
-        if text.is_empty() { Asks::Nothing } else { Asks::Say { text, may_answer } }
+        if text.is_empty() {
+            Asks::Nothing
+        } else {
+            Asks::Say { text, may_answer }
+        }
     }
 
     /// What is to be seen of the line in so many columns, and the column of the cursor.
@@ -169,7 +184,13 @@ mod tests {
         press(&mut line, KeyCode::Backspace);
         typed(&mut line, "ss");
         assert_eq!(line.shown(40), ("Grüsse".into(), 5));
-        assert_eq!(press(&mut line, KeyCode::Enter), Asks::Say { text: "Grüsse".into(), may_answer: true });
+        assert_eq!(
+            press(&mut line, KeyCode::Enter),
+            Asks::Say {
+                text: "Grüsse".into(),
+                may_answer: true
+            }
+        );
         assert_eq!(press(&mut line, KeyCode::Enter), Asks::Nothing);
     }
 
@@ -179,7 +200,9 @@ mod tests {
         line.paste("first\nsecond\x1b[2J\n");
         assert_eq!(line.shown(40).0, "first second[2J");
         line.paste(&"x".repeat(2 * MAX));
-        let Asks::Say { text: said, .. } = press(&mut line, KeyCode::Enter) else { panic!("nothing said") };
+        let Asks::Say { text: said, .. } = press(&mut line, KeyCode::Enter) else {
+            panic!("nothing said")
+        };
         assert_eq!(said.chars().count(), MAX);
     }
 
@@ -208,11 +231,23 @@ mod tests {
         let mut line = Line::default();
         typed(&mut line, "y");
         line.question_shown();
-        assert_eq!(press(&mut line, KeyCode::Enter), Asks::Say { text: "y".into(), may_answer: false });
+        assert_eq!(
+            press(&mut line, KeyCode::Enter),
+            Asks::Say {
+                text: "y".into(),
+                may_answer: false
+            }
+        );
         typed(&mut line, "x");
         line.question_shown();
         press(&mut line, KeyCode::Backspace);
         typed(&mut line, "y");
-        assert_eq!(press(&mut line, KeyCode::Enter), Asks::Say { text: "y".into(), may_answer: true });
+        assert_eq!(
+            press(&mut line, KeyCode::Enter),
+            Asks::Say {
+                text: "y".into(),
+                may_answer: true
+            }
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! The terminal's own settings: single keys without echo, and back again on every way out.
 
-use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, Winsize, tcgetattr,
+    tcgetwinsize, tcsetattr,
+};
 use std::io::Write as _;
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -16,10 +19,14 @@ const PASTE_OFF: &[u8] = b"\x1b[?2004l\x1b[0m";
 /// does not take it.
 pub(super) fn enter() -> bool {
     let stdin = std::io::stdin();
-    let Ok(found) = tcgetattr(&stdin) else { return false };
+    let Ok(found) = tcgetattr(&stdin) else {
+        return false;
+    };
     let mut wanted = found.clone();
-    wanted.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
-    wanted.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IXON | InputModes::ISTRIP;
+    wanted.local_modes -=
+        LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN;
+    wanted.input_modes -=
+        InputModes::ICRNL | InputModes::INLCR | InputModes::IXON | InputModes::ISTRIP;
     wanted.special_codes[SpecialCodeIndex::VMIN] = 1;
     wanted.special_codes[SpecialCodeIndex::VTIME] = 0;
     HOOK.call_once(|| {
@@ -52,7 +59,9 @@ pub(crate) fn restore() {
 /// Columns and rows.
 pub(super) fn size() -> (usize, usize) {
     match tcgetwinsize(std::io::stderr()) {
-        Ok(Winsize { ws_col, ws_row, .. }) if ws_col > 0 && ws_row > 0 => (ws_col.into(), ws_row.into()),
+        Ok(Winsize { ws_col, ws_row, .. }) if ws_col > 0 && ws_row > 0 => {
+            (ws_col.into(), ws_row.into())
+        }
         _ => (80, 24),
     }
 }

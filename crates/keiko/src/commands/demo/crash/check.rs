@@ -48,10 +48,16 @@ impl History {
         let mut events = journal.read(&StreamId::run(run), Seq(0));
         while let Some(recorded) = events.next().await {
             let recorded = recorded.map_err(read_fault)?;
-            history.events.push(hydrate(journal, &recorded).await.map_err(|error| error.fault())?);
+            history.events.push(
+                hydrate(journal, &recorded)
+                    .await
+                    .map_err(|error| error.fault())?,
+            );
         }
         if !history.events.is_empty() {
-            let checks = verify::so_far(journal, run).await.map_err(|error| error.fault())?;
+            let checks = verify::so_far(journal, run)
+                .await
+                .map_err(|error| error.fault())?;
             history.sound = checks.iter().all(|check| check.ok);
         }
         Ok(history)
@@ -62,7 +68,13 @@ impl History {
     }
 
     fn intents(&self) -> impl Iterator<Item = &Intent> {
-        self.events.iter().filter_map(|event| if let RunEvent::EffectIntended(intent) = event { Some(intent.as_ref()) } else { None })
+        self.events.iter().filter_map(|event| {
+            if let RunEvent::EffectIntended(intent) = event {
+                Some(intent.as_ref())
+            } else {
+                None
+            }
+        })
     }
 
     /// Outcomes and tries of each effect.
@@ -81,7 +93,10 @@ impl History {
     /// Effects whose intent is in the journal and whose outcome is not.
     pub(super) fn open(&self) -> Vec<Intent> {
         let outcomes = self.outcomes();
-        self.intents().filter(|intent| !outcomes.contains_key(&intent.key)).cloned().collect()
+        self.intents()
+            .filter(|intent| !outcomes.contains_key(&intent.key))
+            .cloned()
+            .collect()
     }
 
     /// Approvals that wait.
@@ -90,7 +105,9 @@ impl History {
             self.events.iter().any(|event| matches!(event, RunEvent::ApprovalResolved(answer) if answer.id == request.id))
         };
         let requests = self.events.iter().filter_map(|event| match event {
-            RunEvent::ApprovalRequested(request) if !answered(request) => Some(request.as_ref().clone()),
+            RunEvent::ApprovalRequested(request) if !answered(request) => {
+                Some(request.as_ref().clone())
+            }
             _ => None,
         });
         requests.collect()
@@ -116,23 +133,39 @@ impl Crash {
     /// As a row of the table that grows while the demonstration runs.
     pub(super) fn row(&self, output: &Output, number: u32) -> String {
         let open = match self.open.as_slice() {
-            [] => output.t("nothing was under way", "nichts war unterwegs").to_owned(),
+            [] => output
+                .t("nothing was under way", "nichts war unterwegs")
+                .to_owned(),
             intents => {
                 let each: Vec<String> = intents
                     .iter()
-                    .map(|intent| format!("{} -> {}", output.told(&describe::action(&intent.action)), recovered(output, intent.recovery)))
+                    .map(|intent| {
+                        format!(
+                            "{} -> {}",
+                            output.told(&describe::action(&intent.action)),
+                            recovered(output, intent.recovery)
+                        )
+                    })
                     .collect();
                 each.join("; ")
             }
         };
-        tr!(output, "  kill {number:>3}  after {:>2} events  {open}", "  Kill {number:>3}  nach {:>2} Ereignissen  {open}", self.events)
+        tr!(
+            output,
+            "  kill {number:>3}  after {:>2} events  {open}",
+            "  Kill {number:>3}  nach {:>2} Ereignissen  {open}",
+            self.events
+        )
     }
 }
 
 fn recovered(output: &Output, recovery: Recovery) -> &'static str {
     match recovery {
         Recovery::Repeat | Recovery::SameKey => output.t("done again", "noch einmal getan"),
-        Recovery::Restore => output.t("files put back, done again", "Dateien zurückgesetzt, noch einmal getan"),
+        Recovery::Restore => output.t(
+            "files put back, done again",
+            "Dateien zurückgesetzt, noch einmal getan",
+        ),
         Recovery::Probe => output.t("the remote is asked", "das Remote wird gefragt"),
         Recovery::Person => output.t("a person is asked", "ein Mensch wird gefragt"),
     }
@@ -166,9 +199,18 @@ pub(super) struct Verdict {
 ///
 /// # Errors
 /// When the remote cannot be read.
-pub(super) fn check(history: &History, account: &Account, yard: &Yard, crashes: &[Crash], asked: Vec<String>) -> Result<Verdict, Fault> {
+pub(super) fn check(
+    history: &History,
+    account: &Account,
+    yard: &Yard,
+    crashes: &[Crash],
+    asked: Vec<String>,
+) -> Result<Verdict, Fault> {
     let range = format!("main..{BRANCH}");
-    let commits = git(&yard.remote, &["rev-list", "--count", &range], &[]).ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+    let commits = git(&yard.remote, &["rev-list", "--count", &range], &[])
+        .ok()
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
     let log = git(&yard.remote, &["show", &format!("{BRANCH}:work.log")], &[]).unwrap_or_default();
     let mut verdict = count(history, account, crashes);
     verdict.commits = commits;
@@ -191,7 +233,10 @@ fn count(history: &History, account: &Account, crashes: &[Crash]) -> Verdict {
     let mut announced: BTreeMap<String, u32> = BTreeMap::new();
     for intent in history.intents() {
         let (outcomes, tries) = outcomes.get(&intent.key).copied().unwrap_or_default();
-        let interrupted = crashes.iter().filter(|crash| crash.open.iter().any(|open| open.key == intent.key)).count() as u32;
+        let interrupted = crashes
+            .iter()
+            .filter(|crash| crash.open.iter().any(|open| open.key == intent.key))
+            .count() as u32;
         verdict.effects += 1;
         verdict.requests += u32::from(matches!(intent.action, Action::Model(_)));
         verdict.without_outcome += u32::from(outcomes != 1);
@@ -236,7 +281,11 @@ impl Verdict {
         [
             ("runs that reached their goal", self.succeeded, self.runs),
             ("journals whose chain and card hold", self.sound, self.runs),
-            ("effects without exactly one outcome", self.without_outcome, 0),
+            (
+                "effects without exactly one outcome",
+                self.without_outcome,
+                0,
+            ),
             ("deeds that the journal does not know", self.unannounced, 0),
             ("deeds repeated without need", self.too_often, 0),
             ("commits on the branch", self.commits, self.runs),
@@ -252,24 +301,48 @@ impl Verdict {
 
     /// The counts as a table.
     pub(super) fn table(&self, output: &Output) -> String {
-        let count = |n: u32, english, german| output.language().count(u64::from(n), english, german);
+        let count =
+            |n: u32, english, german| output.language().count(u64::from(n), english, german);
         let kills = count(self.kills, ["kill", "kills"], ["Kill", "Kills"]);
         let runs = count(self.runs, ["run", "runs"], ["Lauf", "Läufe"]);
-        let effects = count(self.effects, ["effect", "effects"], ["Wirkung", "Wirkungen"]);
-        let requests = count(self.requests, ["model request", "model requests"], ["Modellanfrage", "Modellanfragen"]);
+        let effects = count(
+            self.effects,
+            ["effect", "effects"],
+            ["Wirkung", "Wirkungen"],
+        );
+        let requests = count(
+            self.requests,
+            ["model request", "model requests"],
+            ["Modellanfrage", "Modellanfragen"],
+        );
         let mut out = tr!(
             output,
             "{kills}, {runs}, {effects}, of them {requests}; begun again because a kill fell between intent and outcome: {}\n",
             "{kills}, {runs}, {effects}, davon {requests}; neu begonnen, weil ein Kill zwischen Absicht und Ergebnis fiel: {}\n",
             self.again
         );
-        let _ = writeln!(out, "  {:<42} {:>6} {:>9}", "", output.t("seen", "gezählt"), output.t("expected", "erwartet"));
+        let _ = writeln!(
+            out,
+            "  {:<42} {:>6} {:>9}",
+            "",
+            output.t("seen", "gezählt"),
+            output.t("expected", "erwartet")
+        );
         for (what, seen, due) in self.rows() {
-            let mark = if seen == due { "" } else { output.t("   <- does not hold", "   <- stimmt nicht") };
+            let mark = if seen == due {
+                ""
+            } else {
+                output.t("   <- does not hold", "   <- stimmt nicht")
+            };
             let _ = writeln!(out, "  {:<42} {seen:>6} {due:>9}{mark}", output.told(what));
         }
         for question in &self.asked {
-            let _ = writeln!(out, "  {}: {}", output.t("asked", "gefragt"), output.told(question));
+            let _ = writeln!(
+                out,
+                "  {}: {}",
+                output.t("asked", "gefragt"),
+                output.told(question)
+            );
         }
         out.trim_end().to_owned()
     }

@@ -17,7 +17,7 @@ const NOT_IN_SOURCES: [&str; 3] = ["headlines", "system", "composed"];
 static CODE: LazyLock<Regex> = LazyLock::new(|| regex(r"\bCode\(([1-9]\d{3})\)"));
 /// Where a code stands apart from its `Code(code)`.
 static LOOSE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?:=>\s*\{?\s*\(?|wrong\(\s*|fault\(\s*)([1-69]\d{3})\b"));
+    LazyLock::new(|| regex(r"(?:=>\s*\{?\s*\(?\s*|wrong\(\s*|fault\(\s*)([1-69]\d{3})\b"));
 static HOLE: LazyLock<Regex> = LazyLock::new(|| regex(r"\{[^{}]*\}"));
 /// Where the sentences of errors and refusals are made.
 static SAID: LazyLock<Regex> =

@@ -154,17 +154,13 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     for finding in &findings {
         println!("{finding}");
     }
-    let long = match sizes.long_functions {
-        0 => String::new(),
-        count => format!(
-            ", {count} functions are longer than {} lines",
-            size::FUNCTION_LINES_AIM
-        ),
-    };
     eprintln!(
-        "tidy: {} files, {} findings{long}",
+        "tidy: {} files, {} findings, {} of {} functions are longer than {} lines",
         tree.texts.len() + tree.binaries.len(),
-        findings.len()
+        findings.len(),
+        sizes.long,
+        sizes.functions,
+        size::FUNCTION_LINES_AIM
     );
     Ok(findings.is_empty())
 }

@@ -122,6 +122,14 @@ pub enum ReadError {
     MissingBlob(Digest),
 }
 
+impl ReadError {
+    /// As a user meets it.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        Fault::new(Code(3030), self.to_string()).hint("keiko doctor")
+    }
+}
+
 /// What a commit came to: the events as they stand in the journal now, in the order of the appends.
 pub type Committed = Vec<Recorded>;
 

@@ -72,6 +72,7 @@ where
                 "no runs can be started below this one",
             ));
         };
+        let with = driver.with_of(key.run);
         let driver = driver.of(self.setup.clone());
         loop {
             let order = match order(&driver, &start).await {
@@ -79,7 +80,7 @@ where
                 Err(fault) => return Outcome::Failed(fault),
             };
             match driver
-                .drive(order, Arc::new(Unwatched), cancel.clone())
+                .drive_with(order, with.clone(), Arc::new(Unwatched), cancel.clone())
                 .await
             {
                 Ok(Rest::Ended(end)) => {
@@ -115,19 +116,14 @@ where
         .read(&StreamId::run(start.run), Seq(0))
         .next()
         .await;
-    Ok(
-        match first
-            .transpose()
-            .map_err(|error| Fault::new(Code(3030), error.to_string()).hint("keiko doctor"))?
-        {
-            None => Order::Start(Box::new(start.clone())),
-            Some(_) => Order::Resume {
-                run: start.run,
-                by: start.by.clone(),
-                terms: RunTerms::default(),
-            },
+    Ok(match first.transpose().map_err(|error| error.fault())? {
+        None => Order::Start(Box::new(start.clone())),
+        Some(_) => Order::Resume {
+            run: start.run,
+            by: start.by.clone(),
+            terms: RunTerms::default(),
         },
-    )
+    })
 }
 
 async fn ended<C>(driver: &DriverOf<C>, run: RunId) -> Outcome<RunRest>

@@ -5,7 +5,7 @@ use crate::fold::{self, FoldError};
 use crate::gate::{self, Standing};
 use crate::hub::{Heard, Hub};
 use crate::inbox;
-use crate::ports::{DriveOptions, Ports};
+use crate::ports::{DriveOptions, Ports, With};
 use crate::telemetry;
 use futures_util::StreamExt as _;
 use keiko_contracts::action::{Action, Intent, Outcome, Recovery, Report};
@@ -21,7 +21,8 @@ use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, T
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -114,9 +115,7 @@ impl DriveError {
                 .hint(format!("look at it: keiko runs show {run}")),
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
-            DriveError::Read(error) => {
-                Fault::new(Code(3030), error.to_string()).hint("keiko doctor")
-            }
+            DriveError::Read(error) => error.fault(),
             DriveError::Core(_) => Fault::new(Code(9002), self.to_string())
                 .hint("this is a fault of Keiko's; please report it"),
             DriveError::Recovery { key, .. } => Fault::new(Code(6010), self.to_string())
@@ -147,9 +146,12 @@ struct Parts {
     ports: Ports,
     options: DriveOptions,
     hub: OnceCell<Arc<Hub>>,
-    /// The runs that are driven here. The lease does not keep a process from itself: for the same worker it is renewed.
-    live: Arc<Mutex<BTreeSet<RunId>>>,
+    /// The runs that are driven here, and with what. The lease does not keep a process from itself: for the same worker it
+    /// is renewed.
+    live: Live,
 }
+
+type Live = Arc<Mutex<BTreeMap<RunId, With>>>;
 
 /// Drives runs of one kind of core.
 pub struct DriverOf<C: Core> {
@@ -168,17 +170,18 @@ impl<C: Core> Clone for DriverOf<C> {
 
 /// A run's place among those that are driven here.
 struct Place {
-    live: Arc<Mutex<BTreeSet<RunId>>>,
+    live: Live,
     run: RunId,
 }
 
 impl Place {
-    fn take(live: &Arc<Mutex<BTreeSet<RunId>>>, run: RunId) -> Option<Place> {
-        let is_new = live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(run);
-        is_new.then(|| Place {
+    fn take(live: &Live, run: RunId, with: &With) -> Option<Place> {
+        let mut runs = live.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(place) = runs.entry(run) else {
+            return None;
+        };
+        place.insert(with.clone());
+        Some(Place {
             live: live.clone(),
             run,
         })
@@ -230,6 +233,14 @@ impl Driver {
         &self.parts.ports
     }
 
+    /// What a run is driven with here, for those below it.
+    #[must_use]
+    pub fn with_of(&self, run: RunId) -> With {
+        let live = self.parts.live.lock();
+        let runs = live.unwrap_or_else(PoisonError::into_inner);
+        runs.get(&run).cloned().unwrap_or_default()
+    }
+
     /// For one of its own ports.
     #[must_use]
     pub fn downgrade(&self) -> WeakDriver {
@@ -270,14 +281,28 @@ impl<C: Core> DriverOf<C> {
         fold::fold(self.ports().journal.as_ref(), run, &self.setup).await
     }
 
-    /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
-    /// outcomes recorded, and that it was stopped; the run can be taken up again.
+    /// As [`DriverOf::drive_with`], with the models of the ports and with nobody there.
     ///
     /// # Errors
     /// See [`DriveError`].
     pub async fn drive(
         &self,
         order: Order<C>,
+        watch: Arc<dyn Watch<C::Event>>,
+        stop: Cancel,
+    ) -> Result<Rest<C::End>, DriveError> {
+        self.drive_with(order, With::default(), watch, stop).await
+    }
+
+    /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
+    /// outcomes recorded, and that it was stopped; the run can be taken up again.
+    ///
+    /// # Errors
+    /// See [`DriveError`].
+    pub async fn drive_with(
+        &self,
+        order: Order<C>,
+        with: With,
         watch: Arc<dyn Watch<C::Event>>,
         stop: Cancel,
     ) -> Result<Rest<C::End>, DriveError> {
@@ -296,7 +321,7 @@ impl<C: Core> DriverOf<C> {
                 for_ms,
             }
         };
-        let _place = Place::take(&driver.live, run).ok_or_else(here)?;
+        let _place = Place::take(&driver.live, run, &with).ok_or_else(here)?;
         let fence = driver
             .ports
             .journal
@@ -312,6 +337,8 @@ impl<C: Core> DriverOf<C> {
             })?;
         let mut session = Session {
             driver,
+            ports: with.over(&driver.ports),
+            attended: with.attended,
             setup: &self.setup,
             run,
             by,
@@ -352,6 +379,10 @@ impl<C: Core> DriverOf<C> {
 /// One process's part in one run.
 struct Session<'a, C: Core> {
     driver: &'a Parts,
+    /// With the models of this run.
+    ports: Ports,
+    /// Somebody is there who can answer.
+    attended: bool,
     setup: &'a C::Setup,
     run: RunId,
     /// Who began it or took it up.
@@ -384,11 +415,11 @@ struct Restoring {
 impl<C: Core> Session<'_, C> {
     async fn work(&mut self, order: Order<C>) -> Result<Rest<C::End>, DriveError> {
         let stream = StreamId::run(self.run);
-        self.under(self.driver.ports.journal.epoch(&stream).await?.0);
+        self.under(self.ports.journal.epoch(&stream).await?.0);
         let mut state = match &order {
             Order::Start(_) => C::new(self.setup),
             Order::Resume { .. } => {
-                fold::fold(self.driver.ports.journal.as_ref(), self.run, self.setup).await?
+                fold::fold(self.ports.journal.as_ref(), self.run, self.setup).await?
             }
         };
         if state.ended().is_some() {
@@ -412,8 +443,7 @@ impl<C: Core> Session<'_, C> {
             Order::Start(start) => Input::Start(start),
             Order::Resume { by, terms, run } => {
                 let heard =
-                    inbox::heard(self.driver.ports.journal.as_ref(), run, state.life().inbox)
-                        .await?;
+                    inbox::heard(self.ports.journal.as_ref(), run, state.life().inbox).await?;
                 Input::Resume { by, terms, heard }
             }
         };
@@ -451,7 +481,7 @@ impl<C: Core> Session<'_, C> {
                 continue;
             }
             if let Some(Wanted { call, digest }) = state.wanted() {
-                let text = self.driver.ports.journal.blob(&digest).await?;
+                let text = self.ports.journal.blob(&digest).await?;
                 let text = String::from_utf8_lossy(&text).into_owned();
                 state = self.step(state, Input::Found { call, text }).await?.0;
                 continue;
@@ -459,7 +489,7 @@ impl<C: Core> Session<'_, C> {
             if self.working.is_empty()
                 && state.life().waiting.is_none()
                 && state.life().open_approvals().next().is_some()
-                && !self.driver.options.attended
+                && !self.attended
             {
                 state = self.step(state, Input::Suspend).await?.0;
                 continue;
@@ -523,7 +553,7 @@ impl<C: Core> Session<'_, C> {
 
     /// In how long something is due although nothing happens; zero once it is.
     fn due_in(&self, state: &C) -> Option<Duration> {
-        let (at, now) = (state.wake_at()?, self.driver.ports.clock.now());
+        let (at, now) = (state.wake_at()?, self.ports.clock.now());
         Some(if now > at {
             Duration::ZERO
         } else {
@@ -536,7 +566,7 @@ impl<C: Core> Session<'_, C> {
         match &state.life().waiting {
             None => false,
             Some(Suspension::Approval { .. } | Suspension::Question { .. }) => {
-                !self.driver.options.attended && self.working.is_empty()
+                !self.attended && self.working.is_empty()
             }
             Some(_) => true,
         }
@@ -607,8 +637,8 @@ impl<C: Core> Session<'_, C> {
 
     /// Decides and commits.
     async fn commit(&mut self, state: &C, input: Input<C>) -> Result<gate::Passed<C>, DriveError> {
-        let ports = &self.driver.ports;
-        let attended = self.driver.options.attended;
+        let ports = &self.ports;
+        let attended = self.attended;
         let env = Env {
             now: ports.clock.now(),
             epoch: self.epoch,
@@ -634,7 +664,7 @@ impl<C: Core> Session<'_, C> {
             Some(_) | None => self.span.insert((step, telemetry::step_span(step))),
         };
         self.working.spawn(
-            effects::carry_out(self.driver.ports.clone(), self.driver.options, job)
+            effects::carry_out(self.ports.clone(), self.driver.options, job)
                 .instrument(span.clone()),
         );
     }
@@ -674,7 +704,7 @@ impl<C: Core> Session<'_, C> {
         if state.life().open.is_empty() {
             return Ok(VecDeque::new());
         }
-        let journal = self.driver.ports.journal.as_ref();
+        let journal = self.ports.journal.as_ref();
         let mut found = VecDeque::new();
         let mut events = journal.read(&StreamId::run(self.run), Seq(0));
         while let Some(recorded) = events.next().await {
@@ -743,12 +773,8 @@ impl<C: Core> Session<'_, C> {
     }
 
     async fn hear(&mut self, mut state: C) -> Result<C, DriveError> {
-        for (seq, message) in inbox::heard(
-            self.driver.ports.journal.as_ref(),
-            self.run,
-            state.life().inbox,
-        )
-        .await?
+        for (seq, message) in
+            inbox::heard(self.ports.journal.as_ref(), self.run, state.life().inbox).await?
         {
             if state.ended().is_some() {
                 break;
@@ -765,12 +791,7 @@ impl<C: Core> Session<'_, C> {
     }
 
     async fn look_for_kill(&mut self, state: C) -> Result<C, DriveError> {
-        let (epoch, reason) = self
-            .driver
-            .ports
-            .journal
-            .epoch(&StreamId::run(self.run))
-            .await?;
+        let (epoch, reason) = self.ports.journal.epoch(&StreamId::run(self.run)).await?;
         let told = epoch > self.epoch && state.ended().is_none();
         if told {
             Ok(self.killed(state, epoch, reason).await?.0)
@@ -831,10 +852,9 @@ impl<C: Core> Session<'_, C> {
     async fn renew(&self) -> Result<(), DriveError> {
         let stream = StreamId::run(self.run);
         match self
-            .driver
             .ports
             .journal
-            .lease(&stream, self.driver.ports.worker, self.driver.options.lease)
+            .lease(&stream, self.ports.worker, self.driver.options.lease)
             .await
         {
             Ok(fence) if fence == self.fence => Ok(()),
@@ -854,8 +874,7 @@ impl<C: Core> Session<'_, C> {
             return Ok(None);
         };
         let quote = |input, output| {
-            self.driver
-                .ports
+            self.ports
                 .models
                 .quote(model, input, output)
                 .map_err(DriveError::Model)

@@ -228,10 +228,7 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
         match ports.journal.epoch(&StreamId::run(intent.key.run)).await {
             Ok((newest, _)) => now = newest.max(now),
             Err(error) => {
-                return Outcome::Failed(
-                    Fault::new(Code(3030), error.to_string()).hint("keiko doctor"),
-                )
-                .into();
+                return Outcome::Failed(error.fault()).into();
             }
         }
     }

@@ -43,9 +43,7 @@ impl AnswerError {
                 "the agent is told, and may ask again: keiko resume {run}"
             )),
             AnswerError::Commit(error) => error.fault(),
-            AnswerError::Read(error) => {
-                Fault::new(Code(3030), error.to_string()).hint("keiko doctor")
-            }
+            AnswerError::Read(error) => error.fault(),
         }
     }
 }

@@ -19,7 +19,7 @@ use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::Clock as _;
 use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
-use keiko_runtime::ports::{DriveOptions, Ports};
+use keiko_runtime::ports::{DriveOptions, Ports, With};
 use keiko_runtime::{inbox, views};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::memory_journal::MemoryJournal;
@@ -279,7 +279,6 @@ fn a_live_run_notices_by_itself_that_nobody_answers() {
         };
         let bench = Bench::new(&scenario);
         let options = DriveOptions {
-            attended: true,
             lease: Duration::from_millis(30),
             ..OPTIONS
         };
@@ -294,8 +293,12 @@ fn a_live_run_notices_by_itself_that_nobody_answers() {
             }
             bench.storm.clock.advance(73 * HOUR);
         };
+        let attended = With {
+            attended: true,
+            ..With::default()
+        };
         let (rest, ()) = tokio::join!(
-            driver.drive(order, Arc::new(Unwatched), Cancel::new()),
+            driver.drive_with(order, attended, Arc::new(Unwatched), Cancel::new()),
             clock
         );
         assert_eq!(ended(&rest.unwrap()), EndStatus::Succeeded);

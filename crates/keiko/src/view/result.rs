@@ -4,18 +4,18 @@ use super::plain::{counts, waits_for};
 use super::{Output, Tone, question};
 use crate::language::tr;
 use keiko_agent::state::RunState;
+use keiko_app::change::Asked;
 use keiko_contracts::action::Origin;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
 use keiko_contracts::evidence::{
     Answerer, Backwards, ChangedTest, EvidenceCard, Leave, TestSummary,
 };
-use keiko_contracts::id::{ApprovalId, RunId};
+use keiko_contracts::id::RunId;
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, RunStatus, Suspension};
 use keiko_native::doctor::DoctorReport;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The longest diff that is shown at the end of a run; `runs diff` shows all of it.
@@ -473,9 +473,6 @@ pub(crate) fn state_word(output: &Output, status: RunStatus) -> &'static str {
     output.t(status.word(), german)
 }
 
-/// The changes behind the questions of a run.
-pub(crate) type Asked = BTreeMap<ApprovalId, question::Change>;
-
 /// Shows what a run waits for, and the command that goes on.
 pub(crate) fn show_waiting(
     output: &Output,
@@ -519,7 +516,7 @@ pub(crate) fn show_waiting(
         ));
         for line in changes
             .get(&request.id)
-            .map(|change| change.summary(output))
+            .map(|change| question::summary(output, change))
             .unwrap_or_default()
         {
             output.line(&format!("    {line}"));

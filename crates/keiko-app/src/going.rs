@@ -1,0 +1,273 @@
+//! A run while this process drives it: what happens as it happens, and where it comes to rest.
+//!
+//! Whoever shows a run takes what has happened out of [`Going`] in its own time; the run never waits for that. What is
+//! dropped while nobody takes it are live frames only, which are stored nowhere. An event is also in the journal, where others
+//! follow it ([`Keiko::events`]).
+
+use crate::change::{Asked, Changes};
+use crate::wiring::{Keiko, is_native};
+use keiko_agent::state::RunState;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::{EffectKey, RunId};
+use keiko_contracts::jail::Source;
+use keiko_contracts::journal::Recorded;
+use keiko_contracts::model::LiveFrame;
+use keiko_contracts::run::{InboxMessage, RunEnd, RunEvent, StartRun, Suspension};
+use keiko_ports::Cancel;
+use keiko_ports::model::ChatModel;
+use keiko_ports::shell::{Clock as _, SystemClock};
+use keiko_runtime::drive::{DriveError, DriverOf, Order, Rest, Watch};
+use keiko_runtime::inbox;
+use keiko_runtime::ports::With;
+use keiko_store::SqliteJournal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
+
+/// Most live frames that wait to be taken.
+const FRAMES_MAX: usize = 1_024;
+
+/// A run that is ready to be driven.
+pub struct Errand {
+    /// The run.
+    pub run: RunId,
+    /// Its agent works by rules, and hears no words.
+    pub native: bool,
+    /// Where it works.
+    pub source: Option<Source>,
+    pub(crate) order: Order<RunState>,
+    /// Its models, if they are not the configured ones.
+    pub(crate) models: Option<Arc<dyn ChatModel>>,
+}
+
+impl Errand {
+    /// To begin it.
+    pub(crate) fn begin(start: StartRun, models: Arc<dyn ChatModel>) -> Errand {
+        Errand {
+            run: start.run,
+            native: is_native(start.agent.as_str()),
+            source: start.source.clone(),
+            order: Order::Start(Box::new(start)),
+            models: Some(models),
+        }
+    }
+}
+
+/// What happened in a run.
+#[derive(Debug, Clone)]
+pub enum Seen {
+    /// An event was committed.
+    Event(Box<(Recorded, RunEvent)>),
+    /// Something passed by, and is not stored.
+    Frame(EffectKey, LiveFrame),
+}
+
+/// Where a run came to rest.
+pub enum Rested {
+    /// It ended.
+    Ended(Arc<RunEnd>),
+    /// It waits, and nothing is held.
+    Waiting(Box<Waits>),
+}
+
+/// A run that waits.
+pub struct Waits {
+    /// What for.
+    pub why: Suspension,
+    /// The run.
+    pub state: RunState,
+    /// The changes that its open questions are about.
+    pub changes: Asked,
+}
+
+/// A run while this process drives it. It goes on when this is dropped.
+pub struct Going {
+    run: RunId,
+    seen: mpsc::UnboundedReceiver<Seen>,
+    frames: Arc<AtomicUsize>,
+    work: JoinHandle<Result<Rest, DriveError>>,
+    /// What that came to, once it is over.
+    over: Option<Result<Result<Rest, DriveError>, JoinError>>,
+    stop: Stop,
+    driver: DriverOf<RunState>,
+    changes: Changes,
+}
+
+impl Keiko {
+    /// Drives a run. With somebody there who can answer, what needs a person is waited for; otherwise the run comes to rest.
+    #[must_use]
+    pub fn drive(&self, errand: Errand, attended: bool) -> Going {
+        let driver = self.driver();
+        let (sender, seen) = mpsc::unbounded_channel();
+        let frames = Arc::new(AtomicUsize::new(0));
+        let watch = Arc::new(Watcher {
+            sender,
+            frames: frames.clone(),
+        });
+        let cancel = Cancel::new();
+        let stop = Stop {
+            inbox: self.inbox(errand.run),
+            cancel: cancel.clone(),
+        };
+        let with = With {
+            models: errand.models,
+            attended,
+        };
+        let (drives, order) = (driver.clone(), errand.order);
+        let work = tokio::spawn(async move { drives.drive_with(order, with, watch, cancel).await });
+        Going {
+            run: errand.run,
+            seen,
+            frames,
+            work,
+            over: None,
+            stop,
+            driver,
+            changes: Changes::of(self),
+        }
+    }
+
+    /// What can be said to a run, whoever drives it.
+    #[must_use]
+    pub fn inbox(&self, run: RunId) -> Inbox {
+        Inbox {
+            journal: self.journal.clone(),
+            run,
+        }
+    }
+}
+
+impl Going {
+    /// What happened next; none when the run has come to rest.
+    pub async fn next(&mut self) -> Option<Seen> {
+        let seen = loop {
+            // Whoever works on after the end has nothing more to say about it.
+            if self.over.is_some() {
+                break self.seen.try_recv().ok();
+            }
+            tokio::select! {
+                biased;
+                Some(seen) = self.seen.recv() => break Some(seen),
+                over = &mut self.work => self.over = Some(over),
+            }
+        };
+        if let Some(Seen::Frame(..)) = &seen {
+            self.frames.fetch_sub(1, Ordering::Relaxed);
+        }
+        seen
+    }
+
+    /// Ends this process's part in it.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Where it came to rest.
+    ///
+    /// # Errors
+    /// When it could not be driven on; what was committed stays.
+    pub async fn rest(self) -> Result<Rested, Fault> {
+        let over = match self.over {
+            Some(over) => over,
+            None => self.work.await,
+        };
+        let rest = match over {
+            Ok(rest) => rest,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime of this process ends.
+                Err(error) => return Err(Fault::new(Code(9006), format!("cannot start: {error}"))),
+            },
+        };
+        match rest.map_err(|error| driven(&error))? {
+            Rest::Ended(end) => Ok(Rested::Ended(end)),
+            Rest::Waiting(why) => {
+                let state = self.driver.fold(self.run).await;
+                let state = state.map_err(|error| error.fault())?;
+                let changes = self.changes.asked(&state).await;
+                Ok(Rested::Waiting(Box::new(Waits {
+                    why,
+                    state,
+                    changes,
+                })))
+            }
+        }
+    }
+}
+
+/// What passes a run's events and frames on.
+struct Watcher {
+    sender: mpsc::UnboundedSender<Seen>,
+    frames: Arc<AtomicUsize>,
+}
+
+impl Watch for Watcher {
+    fn event(&self, recorded: &Recorded, event: &RunEvent) {
+        // Nobody may look any more.
+        let _ = self
+            .sender
+            .send(Seen::Event(Box::new((recorded.clone(), event.clone()))));
+    }
+    fn frame(&self, key: &EffectKey, frame: LiveFrame) {
+        if self.frames.fetch_add(1, Ordering::Relaxed) >= FRAMES_MAX
+            || self.sender.send(Seen::Frame(key.clone(), frame)).is_err()
+        {
+            self.frames.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What can be said to a run: it hears it wherever it is driven, or when it is taken up again.
+#[derive(Clone)]
+pub struct Inbox {
+    journal: Arc<SqliteJournal>,
+    run: RunId,
+}
+
+impl Inbox {
+    /// Says it.
+    ///
+    /// # Errors
+    /// When the journal does not take it.
+    pub async fn say(&self, message: &InboxMessage) -> Result<(), Fault> {
+        inbox::say(self.journal.as_ref(), self.run, message, SystemClock.now())
+            .await
+            .map(drop)
+            .map_err(|error| error.fault())
+    }
+}
+
+/// Stops a run of this process at once, so that what was got is kept.
+#[derive(Clone)]
+pub struct Stop {
+    inbox: Inbox,
+    cancel: Cancel,
+}
+
+impl Stop {
+    /// Stops it.
+    pub async fn now(&self, by: &str) {
+        let message = InboxMessage::Stop { by: by.to_owned() };
+        if self.inbox.say(&message).await.is_err() {
+            self.cancel.cancel();
+        }
+    }
+}
+
+/// Another process drives it, or did, not long ago.
+pub(crate) fn live(run: RunId, for_ms: u64) -> Fault {
+    let seconds = for_ms.div_ceil(1000);
+    Fault::new(Code(6002), format!("run {run} is live in another process")).hint(format!(
+        "follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"
+    ))
+}
+
+/// Why a run was not driven. Somebody else may have been first between the look at the lease and taking it.
+fn driven(error: &DriveError) -> Fault {
+    match error {
+        DriveError::Live { run, for_ms, .. } => live(*run, *for_ms),
+        error => error.fault(),
+    }
+}

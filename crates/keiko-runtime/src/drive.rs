@@ -258,6 +258,21 @@ impl Driver {
 }
 
 impl Parts {
+    async fn lease(&self, run: RunId, stream: &StreamId) -> Result<Fence, DriveError> {
+        self.ports
+            .journal
+            .lease(stream, self.ports.worker, self.options.lease)
+            .await
+            .map_err(|error| match error {
+                LeaseError::Held { holder, for_ms } => DriveError::Live {
+                    run,
+                    holder: holder.to_string(),
+                    for_ms,
+                },
+                LeaseError::Store(error) => error.into(),
+            })
+    }
+
     async fn hub(&self, from: Position) -> Arc<Hub> {
         self.hub
             .get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) })
@@ -322,19 +337,7 @@ impl<C: Core> DriverOf<C> {
             }
         };
         let _place = Place::take(&driver.live, run, &with).ok_or_else(here)?;
-        let fence = driver
-            .ports
-            .journal
-            .lease(&stream, driver.ports.worker, driver.options.lease)
-            .await
-            .map_err(|error| match error {
-                LeaseError::Held { holder, for_ms } => DriveError::Live {
-                    run,
-                    holder: holder.to_string(),
-                    for_ms,
-                },
-                LeaseError::Store(error) => error.into(),
-            })?;
+        let fence = driver.lease(run, &stream).await?;
         let mut session = Session {
             driver,
             ports: with.over(&driver.ports),
@@ -513,15 +516,10 @@ impl<C: Core> Session<'_, C> {
                 }
                 _ = renew.tick() => {
                     self.renew().await?;
-                    if self.due_in(&state) == Some(Duration::ZERO) {
-                        state = self.step(state, Input::Tick).await?.0;
-                    }
+                    state = self.tick(state).await?;
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {
-                    // The clock on the wall decides, which may have been put back meanwhile.
-                    if self.due_in(&state) == Some(Duration::ZERO) {
-                        state = self.step(state, Input::Tick).await?.0;
-                    }
+                    state = self.tick(state).await?;
                 }
                 () = self.stop.cancelled() => {
                     state = self.stop_effects(state).await?;
@@ -531,6 +529,14 @@ impl<C: Core> Session<'_, C> {
                 }
             }
         }
+    }
+
+    /// Tells the core that it is time, if it is. The clock on the wall decides, which may have been put back meanwhile.
+    async fn tick(&mut self, state: C) -> Result<C, DriveError> {
+        if self.due_in(&state) != Some(Duration::ZERO) {
+            return Ok(state);
+        }
+        Ok(self.step(state, Input::Tick).await?.0)
     }
 
     /// Lets one of the effects whose runs below wait go. What is said at this moment counts first.

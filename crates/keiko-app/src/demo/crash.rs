@@ -10,12 +10,14 @@ use crate::random::random;
 use crate::scripts::{CRASH_MODEL, script_of};
 use crate::start;
 use crate::wiring::{Keiko, setup};
+use keiko_agent::state::RunState;
 use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunTerms, StartRun, Suspension};
 use keiko_ports::Cancel;
-use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
+use keiko_ports::model::ChatModel;
+use keiko_runtime::drive::{DriveError, Driver, DriverOf, Order, Rest, Unwatched};
 use keiko_runtime::fold::FoldError;
 use keiko_runtime::ports::{DriveOptions, Ports};
 use std::path::{Path, PathBuf};
@@ -323,7 +325,19 @@ pub async fn life(
     let start = yard.start(start, CRASH_MODEL, language)?;
     let script = script_of(&start)
         .ok_or_else(|| Fault::new(Code(9007), "the demonstration has no script"))??;
-    let record = Record::new(place.join(RECORD));
+    let driver = noted(&keiko, script, Record::new(place.join(RECORD)));
+    let rest = to_its_rest(&driver, start).await?;
+    keiko.close().await;
+    Ok(match rest {
+        Rest::Ended(end) if end.status == EndStatus::Succeeded => LifeEnd::Succeeded,
+        Rest::Ended(_) => LifeEnd::Failed,
+        Rest::Waiting(Suspension::Approval { .. }) => LifeEnd::Waiting,
+        Rest::Waiting(_) => LifeEnd::Interrupted,
+    })
+}
+
+/// A driver whose ports note what they do.
+fn noted(keiko: &Keiko, script: Arc<dyn ChatModel>, record: Record) -> DriverOf<RunState> {
     let options = DriveOptions {
         lease: LEASE,
         ..DriveOptions::default()
@@ -344,8 +358,13 @@ pub async fn life(
         }),
         ..ports
     };
-    let driver = Driver::new(ports, options).of(setup());
-    let rest = loop {
+    Driver::new(ports, options).of(setup())
+}
+
+/// Begins the run, or takes it up again, as often as it takes.
+async fn to_its_rest(driver: &DriverOf<RunState>, start: StartRun) -> Result<Rest, Fault> {
+    let run = start.run;
+    loop {
         let order = match driver.fold(run).await {
             Ok(_) => Order::Resume {
                 run,
@@ -363,14 +382,7 @@ pub async fn life(
             Err(DriveError::Live { for_ms, .. }) => {
                 tokio::time::sleep(Duration::from_millis(for_ms.clamp(10, 500))).await
             }
-            rest => break rest.map_err(|error| error.fault())?,
+            rest => return rest.map_err(|error| error.fault()),
         }
-    };
-    keiko.close().await;
-    Ok(match rest {
-        Rest::Ended(end) if end.status == EndStatus::Succeeded => LifeEnd::Succeeded,
-        Rest::Ended(_) => LifeEnd::Failed,
-        Rest::Waiting(Suspension::Approval { .. }) => LifeEnd::Waiting,
-        Rest::Waiting(_) => LifeEnd::Interrupted,
-    })
+    }
 }

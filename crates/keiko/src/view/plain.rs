@@ -13,7 +13,7 @@ use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::language::Language;
 use keiko_contracts::model::Part;
-use keiko_contracts::run::{EventLine, Opaque, RunEvent, Suspension};
+use keiko_contracts::run::{EventLine, Opaque, RunEvent, StartRun, Suspension};
 use std::collections::BTreeMap;
 
 /// An event with its envelope, as a line of JSON.
@@ -65,63 +65,26 @@ fn line_of(run: RunId, recorded: &Recorded, event: Option<&RunEvent>) -> String 
     serde_json::to_string(&line).unwrap_or_default()
 }
 
+/// A line: whose it is or what it is about, in a column of its own, and what there is to say.
+fn verb(output: &Output, tone: Tone, verb: &str, text: &str) -> String {
+    format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
+}
+
 /// What an event says, in lines for people. `open` remembers intents until they come out.
 pub(crate) fn lines(
     output: &Output,
     open: &mut BTreeMap<EffectKey, Intent>,
     event: &RunEvent,
 ) -> Vec<String> {
-    let verb = |tone, verb: &str, text: &str| {
-        format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
-    };
     match event {
-        RunEvent::RunStarted(start) => {
-            let who = start.model.as_ref().map_or_else(
-                || {
-                    output
-                        .t("rules, no language model", "Regeln, kein Sprachmodell")
-                        .to_owned()
-                },
-                ToString::to_string,
-            );
-            let mut lines = vec![verb(
-                Tone::Strong,
-                output.t("Run", "Lauf"),
-                &format!("{}  {} ({who})", start.run, start.agent),
-            )];
-            if start.demo {
-                lines.push(verb(
-                    Tone::Warn,
-                    output.t("Demo", "Vorführung"),
-                    output.t(
-                        "a scripted model plays; everything else is real",
-                        "ein Drehbuch spielt das Modell; alles andere ist echt",
-                    ),
-                ));
-            }
-            lines.push(verb(
-                Tone::Strong,
-                output.t("Goal", "Auftrag"),
-                &one_line(start.goal.text_or_empty(), 200),
-            ));
-            lines
-        }
-        RunEvent::RunResumed(_)
-        | RunEvent::CallAnswered(_)
-        | RunEvent::RunEnded(_)
-        | RunEvent::RunClosing(_) => Vec::new(),
-        RunEvent::Steered(steered) => vec![verb(
-            Tone::Strong,
-            output.t("Operator", "Sie"),
-            &one_line(steered.text.text_or_empty(), 200),
-        )],
+        RunEvent::RunStarted(start) => started(output, start),
         RunEvent::EffectIntended(intent) => {
             open.insert(intent.key.clone(), (**intent).clone());
             match &intent.action {
                 Action::Model(_) => Vec::new(),
                 action => {
                     let (label, text) = of_intent(output, intent, action);
-                    vec![verb(Tone::Faint, &label, &text)]
+                    vec![verb(output, Tone::Faint, &label, &text)]
                 }
             }
         }
@@ -129,65 +92,95 @@ pub(crate) fn lines(
             Some(intent) => ended_lines(output, &intent, &ended.outcome),
             None => Vec::new(),
         },
+        event => line(output, event).into_iter().collect(),
+    }
+}
+
+/// How a run begins.
+fn started(output: &Output, start: &StartRun) -> Vec<String> {
+    let who = start.model.as_ref().map_or_else(
+        || {
+            output
+                .t("rules, no language model", "Regeln, kein Sprachmodell")
+                .to_owned()
+        },
+        ToString::to_string,
+    );
+    let mut lines = vec![verb(
+        output,
+        Tone::Strong,
+        output.t("Run", "Lauf"),
+        &format!("{}  {} ({who})", start.run, start.agent),
+    )];
+    if start.demo {
+        lines.push(verb(
+            output,
+            Tone::Warn,
+            output.t("Demo", "Vorführung"),
+            output.t(
+                "a scripted model plays; everything else is real",
+                "ein Drehbuch spielt das Modell; alles andere ist echt",
+            ),
+        ));
+    }
+    lines.push(verb(
+        output,
+        Tone::Strong,
+        output.t("Goal", "Auftrag"),
+        &one_line(start.goal.text_or_empty(), 200),
+    ));
+    lines
+}
+
+/// What an event says that is told in one line, if it is told.
+fn line(output: &Output, event: &RunEvent) -> Option<String> {
+    let t = |english, german| output.t(english, german);
+    let (tone, about, text) = match event {
+        RunEvent::Steered(steered) => (
+            Tone::Strong,
+            t("Operator", "Sie"),
+            one_line(steered.text.text_or_empty(), 200),
+        ),
         RunEvent::CallRefused(refused) => {
-            vec![verb(
-                Tone::Warn,
-                output.t("Refused", "Abgelehnt"),
-                &format!(
-                    "{}: {}",
-                    refused.tool,
-                    output.told(&one_line(refused.reason.text_or_empty(), 240))
-                ),
-            )]
+            let reason = one_line(refused.reason.text_or_empty(), 240);
+            let text = format!("{}: {}", refused.tool, output.told(&reason));
+            (Tone::Warn, t("Refused", "Abgelehnt"), text)
         }
-        RunEvent::ApprovalRequested(request) => {
-            vec![verb(
-                Tone::Warn,
-                output.t("Approval", "Freigabe"),
-                &asked(output, request),
-            )]
-        }
-        RunEvent::ApprovalResolved(answer) => {
-            vec![verb(
-                Tone::Strong,
-                output.t("Approval", "Freigabe"),
-                &format!("{}  {}", answer.id, answered(output, answer)),
-            )]
-        }
+        RunEvent::ApprovalRequested(request) => (
+            Tone::Warn,
+            t("Approval", "Freigabe"),
+            asked(output, request),
+        ),
+        RunEvent::ApprovalResolved(answer) => (
+            Tone::Strong,
+            t("Approval", "Freigabe"),
+            format!("{}  {}", answer.id, answered(output, answer)),
+        ),
         RunEvent::TestsObserved(tests) => {
             let tone = if tests.is_green() {
                 Tone::Good
             } else {
                 Tone::Bad
             };
-            vec![verb(
-                tone,
-                "Tests",
-                &format!("{}  ({})", counts(output, tests), tests.command),
-            )]
+            let text = format!("{}  ({})", counts(output, tests), tests.command);
+            (tone, "Tests", text)
         }
         RunEvent::Noted(note) if note.kind == "alert" => {
-            vec![verb(
-                Tone::Warn,
-                output.t("Alert", "Hinweis"),
-                &output.told(&one_line(note.text.text_or_empty(), 240)),
-            )]
+            let text = one_line(note.text.text_or_empty(), 240);
+            let text = output.told(&text).into_owned();
+            (Tone::Warn, t("Alert", "Hinweis"), text)
         }
-        RunEvent::Noted(_) => Vec::new(),
-        RunEvent::ContextCompacted(_) => vec![verb(
-            Tone::Faint,
-            output.t("Context", "Kontext"),
-            output.t(
+        RunEvent::ContextCompacted(_) => {
+            let text = t(
                 "older steps left the context; the ledger keeps what matters",
                 "ältere Schritte sind aus dem Kontext; das Wichtige steht im Merkblatt",
-            ),
-        )],
-        RunEvent::RunSuspended(why) => vec![verb(
-            Tone::Warn,
-            output.t("Waiting", "Wartet"),
-            &waiting(output, why),
-        )],
-    }
+            );
+            (Tone::Faint, t("Context", "Kontext"), text.to_owned())
+        }
+        RunEvent::RunSuspended(why) => (Tone::Warn, t("Waiting", "Wartet"), waiting(output, why)),
+        _ => return None,
+    };
+    Some(verb(output, tone, about, &text))
 }
 
 /// Who does it, and what is done. A step of a native engine is told by its title, and so is a command of the harness: the
@@ -217,9 +210,7 @@ fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, Stri
 }
 
 fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> Vec<String> {
-    let verb = |tone, verb: &str, text: &str| {
-        format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
-    };
+    let verb = |tone, about: &str, text: &str| verb(output, tone, about, text);
     match (&intent.action, outcome) {
         (Action::Model(_), Outcome::Done(Report::Model(report))) => {
             let parts: Vec<Part> =

@@ -271,3 +271,101 @@ fn driven(error: &DriveError) -> Fault {
         error => error.fault(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::home::Home;
+    use crate::start::{Answers, Ask, Limits};
+    use keiko_contracts::run::EndStatus;
+    use std::path::Path;
+
+    fn keiko(dir: &Path) -> Keiko {
+        let home = Home {
+            config: dir.join("config"),
+            data: dir.join("data"),
+            cache: dir.join("cache"),
+            user: None,
+        };
+        Keiko::open(home, Config::default(), || {}).unwrap()
+    }
+
+    /// A goal about text, which a script answers with this.
+    async fn errand(keiko: &Keiko, dir: &Path, answer: &str) -> Errand {
+        let script = dir.join(format!("{answer}.toml"));
+        let turn = format!(
+            "[[turn]]\ntext = \"{answer}\"\n[[turn.call]]\ntool = \"finish\"\narguments = {{ summary = \"{answer}\" }}\n"
+        );
+        std::fs::write(&script, turn).unwrap();
+        let ask = Ask {
+            by: "me".into(),
+            goal: "Say a word.".into(),
+            agent: "coder".into(),
+            source: None,
+            limits: Limits::default(),
+            approval: None,
+            effort: None,
+            install: None,
+            answers: Answers::Script(script),
+        };
+        keiko.prepare(ask).await.unwrap().errand
+    }
+
+    /// The events of a run, and how it ended.
+    async fn watched(mut going: Going) -> (Vec<RunEvent>, Arc<RunEnd>) {
+        let mut events = Vec::new();
+        while let Some(seen) = going.next().await {
+            if let Seen::Event(happened) = seen {
+                events.push(happened.1);
+            }
+        }
+        match going.rest().await.unwrap() {
+            Rested::Ended(end) => (events, end),
+            Rested::Waiting(waits) => panic!("{:?}", waits.why),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_driver_drives_runs_with_different_models() {
+        let dir = tempfile::tempdir().unwrap();
+        let keiko = keiko(dir.path());
+        let one = keiko.drive(errand(&keiko, dir.path(), "one").await, false);
+        let two = keiko.drive(errand(&keiko, dir.path(), "two").await, false);
+        let ((events, one), (_, two)) = tokio::join!(watched(one), watched(two));
+        assert!(matches!(events.first(), Some(RunEvent::RunStarted(_))));
+        assert!(matches!(events.last(), Some(RunEvent::RunEnded(_))));
+        for (end, word) in [(one, "one"), (two, "two")] {
+            assert_eq!(end.status, EndStatus::Succeeded);
+            assert_eq!(end.summary.text_or_empty(), word);
+        }
+        keiko.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_run_that_nobody_watches_comes_to_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let keiko = keiko(dir.path());
+        let errand = errand(&keiko, dir.path(), "done").await;
+        let run = errand.run;
+        drop(keiko.drive(errand, false));
+        let mut events = keiko.events(run, keiko_contracts::journal::Seq(0), true);
+        let mut last = None;
+        loop {
+            match events.next().await {
+                Ok(Some(happened)) => last = Some(happened),
+                Ok(None) => break,
+                // It has not begun yet.
+                Err(fault) => {
+                    assert_eq!(fault.code, "KEI-6001");
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        let Some(crate::events::Happened::Known(_, event)) = last else {
+            panic!("{last:?}")
+        };
+        assert!(matches!(*event, RunEvent::RunEnded(_)));
+        keiko.close().await;
+    }
+}

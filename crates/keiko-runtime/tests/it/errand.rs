@@ -4,13 +4,16 @@
 
 use crate::scenarios::{call, engine, finish};
 use crate::storm::{Ending, LEASE, OPTIONS, block_on, on_all_cores, tools};
+use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use keiko_agent::state::Setup as SetupOfRuns;
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{
-    Action, HostAction, Intent, ModelAction, Outcome, Recovery, Report, RunAction, ToolAction,
+    Action, HostAction, Intent, ModelAction, ModelReport, Outcome, Recovery, Report, RunAction,
+    ToolAction,
 };
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope::StoredEvent;
 use keiko_contracts::id::{EffectKey, ModelName, RunId, TaskId, WorkerId};
@@ -24,12 +27,15 @@ use keiko_contracts::run::{
 use keiko_contracts::time::Timestamp;
 use keiko_governance::core::{Core, CoreEvent, Decided, Env, Input, Setup, Start, Terms};
 use keiko_governance::life::{Life, Stamp};
+use keiko_governance::permit::Permit;
 use keiko_governance::policy::RiskPolicy;
 use keiko_governance::{approval, class};
 use keiko_ports::Cancel;
+use keiko_ports::live::LiveSink;
+use keiko_ports::model::{ChatModel, Quote};
 use keiko_runtime::children::ChildRuns;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
-use keiko_runtime::ports::Ports;
+use keiko_runtime::ports::{Ports, With};
 use keiko_runtime::{fold, inbox};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::flaw::{Flaw, Flawed};
@@ -473,6 +479,29 @@ impl Draft<'_> {
     }
 }
 
+/// Models that nobody may ask.
+struct NoModels;
+
+fn nobody_asks() -> Fault {
+    Fault::new(Code(9001), "the models of the driver were asked")
+}
+
+#[async_trait]
+impl ChatModel for NoModels {
+    async fn chat(
+        &self,
+        _: Permit<ModelAction>,
+        _: &ChatRequest,
+        _: LiveSink,
+        _: Cancel,
+    ) -> Outcome<ModelReport> {
+        Outcome::Failed(nobody_asks())
+    }
+    fn quote(&self, _: &ModelName, _: u64, _: u32) -> Result<Quote, Fault> {
+        Err(nobody_asks())
+    }
+}
+
 /// A world with errands in it.
 #[derive(Clone)]
 struct Yard {
@@ -634,7 +663,7 @@ impl Yard {
         let runs = ChildRuns::new(self.below());
         let ports = Ports {
             journal: flawed.clone(),
-            models: outside,
+            models: Arc::new(NoModels),
             sandbox: flawed.clone(),
             host: flawed.clone(),
             tools: flawed,
@@ -655,8 +684,13 @@ impl Yard {
                 terms: Nothing,
             }
         };
+        // Runs below have the models of the one above, which brings its own.
+        let with = With {
+            models: Some(outside),
+            attended: false,
+        };
         driver
-            .drive(order, Arc::new(Unwatched), Cancel::new())
+            .drive_with(order, with, Arc::new(Unwatched), Cancel::new())
             .await
     }
 

@@ -178,7 +178,12 @@ impl Going {
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The runtime of this process ends.
-                Err(error) => return Err(Fault::new(Code(9006), format!("cannot start: {error}"))),
+                Err(error) => {
+                    return Err(Fault::new(
+                        Code(9012),
+                        format!("this process does not drive the run any more: {error}"),
+                    ));
+                }
             },
         };
         match rest.map_err(|error| driven(&error))? {

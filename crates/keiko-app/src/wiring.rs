@@ -307,3 +307,48 @@ impl ChatModel for LazyModels {
         self.get()?.quote(model, input_tokens, max_output_tokens)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::approvals::Answer;
+    use crate::prune::Keep;
+    use crate::resume::Again;
+    use crate::start::Ask;
+    use keiko_contracts::run::RunStatus;
+
+    fn can_be_sent<T: Send>(_: T) {}
+
+    /// Compiles: a server calls these from whatever thread it has.
+    #[expect(dead_code, reason = "that it compiles is the test")]
+    fn what_a_person_can_do_is_not_bound_to_a_thread(
+        keiko: &Keiko,
+        run: RunId,
+        (ask, again, answer): (Ask, Again, Answer),
+    ) {
+        can_be_sent(keiko);
+        can_be_sent(keiko.prepare(ask));
+        can_be_sent(keiko.take_up(again, |_| {}));
+        can_be_sent(keiko.runs(Some(RunStatus::Running), 1));
+        can_be_sent(keiko.show(run));
+        can_be_sent(
+            keiko
+                .events(run, keiko_contracts::journal::Seq(0), true)
+                .next(),
+        );
+        can_be_sent(keiko.diff(run));
+        can_be_sent(keiko.apply(run, true));
+        can_be_sent(keiko.verify(run, true, "me"));
+        can_be_sent(keiko.cancel(run, "me", "enough"));
+        can_be_sent(keiko.kill_all("enough", "me"));
+        can_be_sent(keiko.answer("last", answer));
+        can_be_sent(keiko.prune(Keep::default()));
+        can_be_sent(keiko.what_next());
+        can_be_sent(crate::models::list(&keiko.config));
+        can_be_sent(crate::doctor::examine(
+            Ok(keiko.home.clone()),
+            false,
+            &mut |_| {},
+        ));
+    }
+}

@@ -77,7 +77,7 @@ pub enum HostAction {
     },
 }
 
-/// A tool behind the tool port, with the recovery class that its contract declares.
+/// A tool behind the tool port, with the recovery class and the impact that its contract declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolAction {
     /// The tool.
@@ -86,6 +86,29 @@ pub struct ToolAction {
     pub arguments: Content,
     /// What its contract says about recovery.
     pub recovery: Recovery,
+    /// What its contract says about the harm that a call can do: decides whether a person is asked.
+    #[serde(default, skip_serializing_if = "Impact::is_change")]
+    pub impact: Impact,
+}
+
+/// What a call of a tool does to the world outside. It says nothing about recovery: a payment with an idempotency key is
+/// safe to repeat, and is a payment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Impact {
+    /// Nothing: it reads.
+    Read,
+    /// It adds something that can be taken back, and takes nothing away: a draft, a row, a file of its own.
+    Add,
+    /// Anything else, such as sending, paying, overwriting and deleting; and what a contract does not tell.
+    #[default]
+    Change,
+}
+
+impl Impact {
+    fn is_change(&self) -> bool {
+        matches!(self, Impact::Change)
+    }
 }
 
 /// What happens to an effect whose intent is in the journal and whose outcome is not.

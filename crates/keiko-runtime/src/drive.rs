@@ -21,6 +21,7 @@ use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, T
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
+use keiko_ports::reply::ReplySink;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -38,6 +39,11 @@ pub trait Watch<E = RunEvent>: Send + Sync {
     fn event(&self, recorded: &Recorded, event: &E);
     /// Something passes by, and is not stored.
     fn frame(&self, key: &EffectKey, frame: LiveFrame);
+    /// Asked once for each request to a model: where its answer goes as it comes, with nothing lost. The request waits for
+    /// this consumer, so it must take what comes, or drop its end.
+    fn reply(&self, _key: &EffectKey) -> Option<ReplySink> {
+        None
+    }
 }
 
 /// Nobody watches.
@@ -646,8 +652,9 @@ impl<C: Core> Session<'_, C> {
         } else {
             None
         };
+        let reply = request.as_ref().and_then(|_| self.watch.reply(&key));
         let watch = self.watch.clone();
-        let live = LiveSink::to(move |frame| watch.frame(&key, frame));
+        let live = LiveSink::to(move |frame| watch.frame(&key, frame)).with_reply(reply);
         // What is recovered is permitted under the epoch of the process that took the run up.
         let under = if recovered {
             self.epoch

@@ -15,6 +15,7 @@ use keiko_contracts::run::Ended;
 use keiko_governance::permit::{AnyPermit, NoPermit};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_ports::reply::Piece;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -247,6 +248,9 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
         }
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());
+    if let Some(reply) = live.reply() {
+        reply.send(Piece::Began).await;
+    }
     let outcome = match permit {
         AnyPermit::Model(permit) => match &job.request {
             Some(request) => ports

@@ -494,6 +494,7 @@ fn errands() -> Errands {
             tool: name.parse().unwrap(),
             arguments: format!("{{\"of\":{name:?}}}").into(),
             recovery,
+            impact: keiko_testkit::ledger::impact_of(recovery),
         })
     };
     let jail = |op| {

@@ -14,6 +14,7 @@ mod faults;
 mod prefixes;
 mod processes;
 mod records;
+mod reply;
 mod scenarios;
 mod sigkill;
 mod sigkill_below;

@@ -67,6 +67,7 @@ fn errands(run: RunId) -> Errands {
             tool: name.parse().unwrap(),
             arguments,
             recovery,
+            impact: keiko_testkit::ledger::impact_of(recovery),
         })
     };
     let below = |goal: &str| {

@@ -7,6 +7,7 @@
 pub mod action;
 pub mod approval;
 pub mod code;
+pub mod codes;
 pub mod digest;
 pub mod envelope;
 pub mod evidence;

@@ -785,7 +785,7 @@ fn failed(draft: &Draft<'_>, id: &str) -> keiko_contracts::code::Fault {
     match draft.state.harness.get(id).map(AsRef::as_ref) {
         Some(Outcome::Failed(fault)) => fault.clone(),
         _ => keiko_contracts::code::Fault::new(
-            keiko_contracts::code::Code(5100),
+            keiko_contracts::code::Code::WORKSPACE_NOT_OPENED,
             "the workspace could not be opened",
         )
         .hint("keiko doctor"),

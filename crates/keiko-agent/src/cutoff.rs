@@ -66,7 +66,7 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
             "allow longer answers: keiko config set run.max_output_tokens {}, or choose another model",
             limit.saturating_mul(2)
         );
-        let fault = Fault::new(Code(6221), why).hint(hint);
+        let fault = Fault::new(Code::CUT_OFF, why).hint(hint);
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
     } else if calls.is_empty() {
         draft.note(

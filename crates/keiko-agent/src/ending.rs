@@ -37,7 +37,7 @@ const EMPTY_MAX: u32 = 3;
 pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) {
     if draft.state.empty_answers >= EMPTY_MAX {
         let fault = Fault::new(
-            Code(6204),
+            Code::NOTHING_ANSWERED,
             "the model answered several times without saying or doing anything",
         )
         .hint("try another model: keiko models list");
@@ -467,7 +467,7 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
         SENT_BACK_MAX
     };
     if draft.state.finish_refusals >= most {
-        let fault = Fault::new(Code(6201), one_line(&why, 400))
+        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400))
             .hint("look at the diff and the tests: keiko runs show");
         draft.close(EndStatus::Failed, summary, Some(fault));
         return;

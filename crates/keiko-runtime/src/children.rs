@@ -62,13 +62,13 @@ where
         let start = *action.start;
         if start.run != RunId::child_of(&key) {
             return Outcome::Failed(Fault::new(
-                Code(9001),
+                Code::REQUEST_NOT_RENDERED,
                 "a run below has an id that does not follow from its effect",
             ));
         }
         let Some(driver) = self.driver.get().and_then(WeakDriver::upgrade) else {
             return Outcome::Failed(Fault::new(
-                Code(9001),
+                Code::REQUEST_NOT_RENDERED,
                 "no runs can be started below this one",
             ));
         };
@@ -116,10 +116,9 @@ where
         .next()
         .await;
     Ok(
-        match first
-            .transpose()
-            .map_err(|error| Fault::new(Code(3030), error.to_string()).hint("keiko doctor"))?
-        {
+        match first.transpose().map_err(|error| {
+            Fault::new(Code::JOURNAL_UNREADABLE, error.to_string()).hint("keiko doctor")
+        })? {
             None => Order::Start(Box::new(start.clone())),
             Some(_) => Order::Resume {
                 run: start.run,
@@ -166,7 +165,7 @@ impl Perform<RunAction> for NoRuns {
         _cancel: Cancel,
     ) -> Outcome<RunRest> {
         Outcome::Failed(Fault::new(
-            Code(9001),
+            Code::REQUEST_NOT_RENDERED,
             "no runs can be started below this one",
         ))
     }

@@ -112,21 +112,23 @@ impl DriveError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            DriveError::Live { run, .. } => Fault::new(Code(6002), self.to_string())
+            DriveError::Live { run, .. } => Fault::new(Code::RUN_LIVE, self.to_string())
                 .hint(format!("follow it: keiko runs events --follow {run}")),
-            DriveError::Exists(run) => Fault::new(Code(6011), self.to_string())
+            DriveError::Exists(run) => Fault::new(Code::RUN_EXISTS, self.to_string())
                 .hint(format!("look at it: keiko runs show {run}")),
-            DriveError::HasEnded(run) => Fault::new(Code(6003), self.to_string())
+            DriveError::HasEnded(run) => Fault::new(Code::RUN_ENDED, self.to_string())
                 .hint(format!("look at it: keiko runs show {run}")),
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
             DriveError::Read(error) => {
-                Fault::new(Code(3030), error.to_string()).hint("keiko doctor")
+                Fault::new(Code::JOURNAL_UNREADABLE, error.to_string()).hint("keiko doctor")
             }
-            DriveError::Core(_) => Fault::new(Code(9002), self.to_string())
+            DriveError::Core(_) => Fault::new(Code::CORE_REFUSES, self.to_string())
                 .hint("this is a fault of Keiko's; please report it"),
-            DriveError::Recovery { key, .. } => Fault::new(Code(6010), self.to_string())
-                .hint(format!("keiko doctor, then keiko resume {}", key.run)),
+            DriveError::Recovery { key, .. } => {
+                Fault::new(Code::EFFECT_NOT_UNDONE, self.to_string())
+                    .hint(format!("keiko doctor, then keiko resume {}", key.run))
+            }
             DriveError::Model(fault) => fault.clone(),
         }
     }
@@ -877,7 +879,7 @@ impl<C: Core> Session<'_, C> {
                     );
                     Err(DriveError::Model(
                         Fault::new(
-                            Code(4009),
+                            Code::NO_PRICE,
                             format!("model {model} has no price, so a budget cannot be kept"),
                         )
                         .hint(hint),

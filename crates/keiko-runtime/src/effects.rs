@@ -111,7 +111,7 @@ async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> C
             return ended(outcome, tries);
         }
         tracing::info!(
-            code,
+            %code,
             message,
             tries,
             pause_ms = pause.as_millis() as u64,
@@ -160,7 +160,7 @@ async fn recover(ports: &Ports, job: &Job) -> Recovered {
         Recovery::Restore => match &intent.action {
             Action::Jail(jail) if matches!(jail.op, JailOp::Cell { .. }) => {
                 let fault =
-                    Fault::new(Code(5201), "the Python session was lost in a restart, with all its variables; this cell may have run")
+                    Fault::new(Code::PYTHON_LOST, "the Python session was lost in a restart, with all its variables; this cell may have run")
                         .hint("run what is needed again");
                 Recovered::Known(Box::new(Outcome::Failed(fault)))
             }
@@ -230,7 +230,7 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
             Ok((newest, _)) => now = newest.max(now),
             Err(error) => {
                 return Outcome::Failed(
-                    Fault::new(Code(3030), error.to_string()).hint("keiko doctor"),
+                    Fault::new(Code::JOURNAL_UNREADABLE, error.to_string()).hint("keiko doctor"),
                 )
                 .into();
             }
@@ -244,7 +244,8 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
         Ok(permit) => permit,
         Err(NoPermit::Killed) => return Outcome::Cancelled.into(),
         Err(error) => {
-            return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))).into();
+            return Outcome::Failed(Fault::new(Code::NO_PERMIT, format!("no permit: {error}")))
+                .into();
         }
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());
@@ -258,7 +259,10 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
                 .chat(permit, request, live, cancel)
                 .await
                 .map(Report::Model),
-            None => Outcome::Failed(Fault::new(Code(9001), "a model request was not rendered")),
+            None => Outcome::Failed(Fault::new(
+                Code::REQUEST_NOT_RENDERED,
+                "a model request was not rendered",
+            )),
         },
         AnyPermit::Jail(permit) => scrub(
             ports

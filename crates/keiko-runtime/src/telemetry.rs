@@ -77,7 +77,7 @@ pub fn note_outcome(span: &Span, outcome: &Outcome<Report>) {
         }
         Outcome::Done(_) => {}
         Outcome::Failed(fault) => {
-            span.record("error.type", fault.code.as_str());
+            span.record("error.type", fault.code.to_string().as_str());
         }
         Outcome::Unknown { .. } => {
             span.record("error.type", "unknown");

@@ -218,7 +218,7 @@ impl LedgerTools {
 }
 
 /// Code of the faults of these tools.
-const LEDGER: Code = Code(9901);
+const LEDGER: Code = Code::foreign(9901);
 
 #[async_trait]
 impl Perform<ToolAction> for LedgerTools {

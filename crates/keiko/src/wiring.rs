@@ -81,7 +81,7 @@ impl Keiko {
             more => {
                 let names: Vec<&str> = more.iter().map(|row| row.key.as_str()).collect();
                 Err(Fault::new(
-                    Code(6004),
+                    Code::RUN_AMBIGUOUS,
                     format!("{text:?} could be {}", names.join(" or ")),
                 )
                 .hint("write more of the id: keiko runs list")
@@ -160,14 +160,14 @@ pub(crate) fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
 }
 
 pub(crate) fn read_fault(error: keiko_ports::journal::ReadError) -> CliError {
-    Fault::new(Code(3030), error.to_string())
+    Fault::new(Code::JOURNAL_UNREADABLE, error.to_string())
         .hint("keiko doctor")
         .into()
 }
 
 fn no_run(text: &str) -> CliError {
     let shown: String = text.chars().take(64).collect();
-    Fault::new(Code(6001), format!("there is no run {shown:?}"))
+    Fault::new(Code::RUN_UNKNOWN, format!("there is no run {shown:?}"))
         .hint("keiko runs list")
         .into()
 }
@@ -177,7 +177,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
         Fault::new(
-            Code(9003),
+            Code::NO_RANDOMNESS,
             format!("the system gives no randomness: {error}"),
         )
     })?;
@@ -188,7 +188,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
 pub(crate) fn jail_options(config: &SandboxConfig) -> Result<JailOptions, Fault> {
     let own = std::env::current_exe().map_err(|error| {
         Fault::new(
-            Code(9004),
+            Code::OWN_FILE_MISSING,
             format!("this program's own file cannot be found: {error}"),
         )
     })?;
@@ -237,7 +237,7 @@ impl LazySandbox {
                     .await
                     .unwrap_or_else(|error| {
                         Err(Fault::new(
-                            Code(9005),
+                            Code::SANDBOX_SEARCH_FAILED,
                             format!("looking for the sandbox broke down: {error}"),
                         ))
                     })

@@ -192,7 +192,7 @@ impl<'a> Bench<'a> {
     fn outcome(&self, intent: &Intent, how: u8) -> Outcome<Report> {
         match how {
             0..=9 => {}
-            10 => return Outcome::Failed(Fault::new(Code(9999), "it failed")),
+            10 => return Outcome::Failed(Fault::new(Code::foreign(9999), "it failed")),
             11 => return Outcome::Cancelled,
             _ => {
                 return Outcome::Unknown {

@@ -421,7 +421,7 @@ impl ChatModel for Smokes {
             .kill(KillScope::All, "smoke", "me")
             .await
             .unwrap();
-        Outcome::Failed(Fault::new(Code(4105), "busy").transient(None))
+        Outcome::Failed(Fault::new(Code::TOO_MANY_REQUESTS, "busy").transient(None))
     }
     fn quote(&self, _: &ModelName, _: u64, _: u32) -> Result<Quote, Fault> {
         Ok(Quote {

@@ -222,7 +222,10 @@ impl Perform<ToolAction> for Answers {
 struct Nothing;
 
 fn absent<R>() -> Outcome<R> {
-    Outcome::Failed(Fault::new(Code(9001), "not part of this measurement"))
+    Outcome::Failed(Fault::new(
+        Code::REQUEST_NOT_RENDERED,
+        "not part of this measurement",
+    ))
 }
 
 #[async_trait]

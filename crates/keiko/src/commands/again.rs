@@ -30,7 +30,7 @@ pub(crate) async fn check(
         .tempdir()
         .map_err(|error| {
             Fault::new(
-                Code(5109),
+                Code::WORKSPACE_IO,
                 format!("no folder for the copy can be made: {error}"),
             )
         })?;
@@ -83,7 +83,7 @@ fn counts(tests: &TestSummary) -> (u32, u32, u32) {
 async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, CliError> {
     let name = |text: &str| {
         text.parse()
-            .map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()))
+            .map_err(|error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.to_string()))
     };
     let language = keiko.config.language();
     let goal = language.pick(
@@ -123,7 +123,7 @@ async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, Cli
     {
         Rest::Ended(end) => Ok((*end).clone()),
         Rest::Waiting(_) => Err(Fault::new(
-            Code(6202),
+            Code::TESTS_NEED_A_PERSON,
             "the tests could not be run again without a person",
         )
         .hint("keiko runs list")

@@ -135,7 +135,11 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
 
 async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
     let missing = || {
-        Fault::new(Code(2101), format!("there is no approval {id:?}")).hint("keiko approvals list")
+        Fault::new(
+            Code::APPROVAL_UNKNOWN,
+            format!("there is no approval {id:?}"),
+        )
+        .hint("keiko approvals list")
     };
     if id == "last" {
         return newest(keiko).await?.ok_or_else(|| missing().into());
@@ -156,7 +160,7 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
         (Some(row), None) => Ok(row),
         (None, _) => Err(missing().into()),
         (Some(_), Some(_)) => Err(Fault::new(
-            Code(2102),
+            Code::APPROVAL_AMBIGUOUS,
             format!("{id:?} is the beginning of several approvals"),
         )
         .hint("keiko approvals list")
@@ -336,7 +340,8 @@ fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<Ex
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, CliError> {
-    serde_json::to_string(value).map_err(|error| Fault::new(Code(9008), error.to_string()).into())
+    serde_json::to_string(value)
+        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()).into())
 }
 
 /// Where an approval stands. One that is late is decided, although the run that waits for it has not said so yet.
@@ -354,7 +359,7 @@ fn describe(
     change: Option<&Change>,
 ) -> Result<String, CliError> {
     let action = serde_json::to_string_pretty(&row.request.action)
-        .map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
     let expires = row
         .request
         .expires

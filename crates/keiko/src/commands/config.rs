@@ -110,7 +110,7 @@ fn get(
                 .data(&json!({"key": key.to_string(), "value": json_of(&table)}).to_string());
         } else {
             let text = toml::to_string(&table)
-                .map_err(|error| Fault::new(Code(9009), error.to_string()))?;
+                .map_err(|error| Fault::new(Code::MANUAL_PAGE_NOT_MADE, error.to_string()))?;
             context.output.data(text.trim_end());
         }
         return Ok(ExitCode::SUCCESS);

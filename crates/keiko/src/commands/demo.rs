@@ -92,7 +92,11 @@ impl Place {
         let path = above.join(format!("{word}-{number:08x}"));
         private_dir(&path)?;
         let held = hold(&path).map_err(|error| {
-            Fault::new(Code(1102), format!("the folder cannot be held: {error}")).at(path.display())
+            Fault::new(
+                Code::OWN_FOLDER,
+                format!("the folder cannot be held: {error}"),
+            )
+            .at(path.display())
         })?;
         Ok(Place { path, _held: held })
     }
@@ -147,7 +151,7 @@ impl Yard {
         model: &str,
         language: Language,
     ) -> Result<StartRun, Fault> {
-        let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
+        let bad = |error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.to_string());
         Ok(StartRun {
             model: Some(model.parse::<ModelName>().map_err(bad)?),
             source: Some(Source::Folder {

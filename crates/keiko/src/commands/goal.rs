@@ -32,12 +32,12 @@ pub(crate) fn goal(text: &str) -> Result<String, Fault> {
         .ok()
         .filter(|text| !text.contains('\0'));
     let Some(text) = text else {
-        return Err(Fault::new(Code(1203), "the goal is not text")
+        return Err(Fault::new(Code::GOAL_NOT_TEXT, "the goal is not text")
             .at(place)
             .hint("write it in plain words, in UTF-8"));
     };
     if text.trim().is_empty() {
-        return Err(Fault::new(Code(1204), "the goal is empty")
+        return Err(Fault::new(Code::GOAL_EMPTY, "the goal is empty")
             .at(place)
             .hint("say what is to be done: keiko run \"Fix the failing date parser\""));
     }
@@ -74,7 +74,7 @@ pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
     };
     let message =
         format!("the goal is several words, and {odd:?} is none that can be joined to the others");
-    Err(Fault::new(Code(1205), message)
+    Err(Fault::new(Code::GOAL_UNQUOTED, message)
         .at("the command line")
         .hint(hint))
 }
@@ -82,7 +82,7 @@ pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
         Fault::new(
-            Code(1201),
+            Code::GOAL_FILE,
             format!("the goal's file cannot be read: {error}"),
         )
         .at(path.display())
@@ -97,9 +97,11 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let file = std::fs::File::from(opened.map_err(|errno| fault(errno.into()))?);
     let meta = file.metadata().map_err(fault)?;
     if !meta.is_file() {
-        return Err(Fault::new(Code(1201), "the goal's file is no plain file")
-            .at(path.display())
-            .hint("check the path after the @"));
+        return Err(
+            Fault::new(Code::GOAL_FILE, "the goal's file is no plain file")
+                .at(path.display())
+                .hint("check the path after the @"),
+        );
     }
     read_limited(file, &path.display().to_string())
 }
@@ -109,7 +111,7 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
     from.take(GOAL_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| {
-            Fault::new(Code(1201), format!("the goal cannot be read: {error}")).at(place)
+            Fault::new(Code::GOAL_FILE, format!("the goal cannot be read: {error}")).at(place)
         })?;
     if bytes.len() as u64 > GOAL_MAX {
         Err(too_long(place))
@@ -120,7 +122,7 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
 
 fn too_long(place: &str) -> Fault {
     Fault::new(
-        Code(1202),
+        Code::GOAL_TOO_LONG,
         format!("the goal is longer than {} KiB", GOAL_MAX >> 10),
     )
     .at(place)
@@ -157,7 +159,7 @@ pub(crate) fn budget(text: &str) -> Result<Micros, Fault> {
             } else {
                 "--budget 0.50".to_owned()
             };
-            Fault::new(Code(1210), error.to_string())
+            Fault::new(Code::BUDGET_NO_AMOUNT, error.to_string())
                 .at("--budget")
                 .hint(hint)
         })
@@ -169,7 +171,7 @@ fn number(flag: &'static str, text: &str, max: u32) -> Result<u32, Fault> {
         _ => {
             let shown: String = text.chars().take(40).collect();
             Err(Fault::new(
-                Code(1211),
+                Code::LIMIT_NO_NUMBER,
                 format!("{shown:?} is not a number from 1 to {max}"),
             )
             .at(flag)
@@ -246,14 +248,13 @@ pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
 
 /// Checks a folder to work on.
 pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<Source, Fault> {
-    let wrong = |code, why: String, hint: &str| {
-        Err(Fault::new(Code(code), why).at(dir.display()).hint(hint))
-    };
+    let wrong =
+        |code, why: String, hint: &str| Err(Fault::new(code, why).at(dir.display()).hint(hint));
     let path: PathBuf = match std::fs::canonicalize(dir) {
         Ok(path) => path,
         Err(error) => {
             return wrong(
-                1220,
+                Code::FOLDER_NOT_OPENED,
                 format!("the workspace cannot be opened: {error}"),
                 "check the path: --workspace DIR",
             );
@@ -261,7 +262,7 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     };
     if !path.is_dir() {
         return wrong(
-            1221,
+            Code::FOLDER_IS_NONE,
             "the workspace is no folder".into(),
             "give the folder that the file is in",
         );
@@ -271,21 +272,21 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
         .is_some_and(|home| home == path)
     {
         return wrong(
-            1223,
+            Code::FOLDER_IS_HOME,
             "your whole home folder is no workspace".into(),
             "give the folder of one project: --workspace DIR",
         );
     }
     if keiko_workspace::workspace::is_system(&path) {
         return wrong(
-            1222,
+            Code::FOLDER_OF_SYSTEM,
             "this folder belongs to the system, not to a project".into(),
             "give the folder of one project: --workspace DIR",
         );
     }
     if let Err(error) = std::fs::read_dir(&path) {
         return wrong(
-            1224,
+            Code::FOLDER_UNREADABLE,
             format!("the workspace cannot be read: {error}"),
             "check who may read it: ls -ld",
         );
@@ -293,7 +294,7 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     match path.into_os_string().into_string() {
         Ok(path) => Ok(Source::Folder { path, snapshot }),
         Err(_) => wrong(
-            1225,
+            Code::FOLDER_NOT_UTF8,
             "the workspace's path is not UTF-8".into(),
             "rename the folder, or reach it through a symbolic link",
         ),
@@ -379,7 +380,7 @@ mod tests {
         let check = |args: LimitArgs| limits(&args, RunLimits::default());
         let error = check(args(Some("0,50"), None)).unwrap_err();
         assert_eq!(
-            (error.code.as_str(), error.hint.as_deref()),
+            (error.code.to_string().as_str(), error.hint.as_deref()),
             ("KEI-1210", Some("--budget 0.50"))
         );
         for bad in ["-1", "nan", "", "1e9"] {

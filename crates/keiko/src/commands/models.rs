@@ -50,7 +50,7 @@ const EXAMPLE: &str = "anthropic/claude-sonnet-4-5";
 
 /// No model was named, configured or found. A key alone names no model, and whoever pays chooses it.
 pub(crate) fn no_model() -> Fault {
-    let fault = Fault::new(Code(4008), "no model is configured");
+    let fault = Fault::new(Code::NO_MODEL, "no model is configured");
     let ways = three_ways().join("; ");
     match named_by_key() {
         Some(hint) => fault.hint(hint),
@@ -357,7 +357,7 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
 
 /// What a script reads: why it does not work, by the code of what failed.
 fn outcome(works: bool, failed: Option<&Check>) -> Exit {
-    match failed.and_then(|check| check.code.as_deref()) {
+    match failed.and_then(|check| check.code) {
         _ if works => Exit::Ok,
         Some(code) => exit_of(code),
         None => Exit::Unavailable,

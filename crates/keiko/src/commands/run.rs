@@ -54,9 +54,12 @@ pub(crate) async fn start(
     }
     let native = is_native(&args.agent);
     if !native && args.agent != "coder" {
-        let fault = Fault::new(Code(1230), format!("there is no agent {:?}", args.agent))
-            .at("--agent")
-            .hint("--agent coder, or --agent repo-doctor");
+        let fault = Fault::new(
+            Code::AGENT_UNKNOWN,
+            format!("there is no agent {:?}", args.agent),
+        )
+        .at("--agent")
+        .hint("--agent coder, or --agent repo-doctor");
         return Err(fault.into());
     }
     let (models, model): (Arc<dyn ChatModel>, Option<ModelName>) = match (
@@ -95,7 +98,7 @@ pub(crate) async fn start(
         .agent
         .parse()
         .map_err(|error: keiko_contracts::id::InvalidId| {
-            Fault::new(Code(1230), error.to_string())
+            Fault::new(Code::AGENT_UNKNOWN, error.to_string())
         })?;
     let start = StartRun {
         model,
@@ -129,7 +132,9 @@ fn remembering(keiko: &Keiko) -> Result<Models, Fault> {
 fn script_name() -> Result<ModelName, Fault> {
     "scripted/tour"
         .parse()
-        .map_err(|error: keiko_contracts::id::InvalidId| Fault::new(Code(9007), error.to_string()))
+        .map_err(|error: keiko_contracts::id::InvalidId| {
+            Fault::new(Code::BUILT_IN_NAME, error.to_string())
+        })
 }
 
 fn recorded(models: Arc<dyn ChatModel>, dir: Option<&Path>) -> Result<Arc<dyn ChatModel>, Fault> {
@@ -297,7 +302,11 @@ async fn wait_if_short(
 /// Another process drives it, or did, not long ago.
 fn live(run: RunId, for_ms: u64) -> Fault {
     let seconds = for_ms.div_ceil(1000);
-    Fault::new(Code(6002), format!("run {run} is live in another process")).hint(format!(
+    Fault::new(
+        Code::RUN_LIVE,
+        format!("run {run} is live in another process"),
+    )
+    .hint(format!(
         "follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"
     ))
 }
@@ -538,8 +547,8 @@ fn waiting_code(waiting: &Suspension) -> Exit {
         | Suspension::Question { .. }
         | Suspension::Unknown { .. }
         | Suspension::Child { .. } => Exit::Waiting,
-        Suspension::Unavailable { fault } => exit_of(&fault.code),
-        Suspension::Limit { fault } if fault.code == "KEI-6102" => Exit::TimeOut,
+        Suspension::Unavailable { fault } => exit_of(fault.code),
+        Suspension::Limit { fault } if fault.code == Code::TIME_USED_UP => Exit::TimeOut,
         Suspension::Limit { .. } => Exit::Failed,
         Suspension::Stopped { .. } => Exit::Interrupted,
         Suspension::Killed { .. } => Exit::Killed,

@@ -105,8 +105,11 @@ async fn list(
 ) -> Result<ExitCode, CliError> {
     let status = |word: String| {
         RunStatus::of(&word).ok_or_else(|| {
-            let fault =
-                Fault::new(Code(1241), format!("{word:?} is no state of a run")).at("--state");
+            let fault = Fault::new(
+                Code::STATE_UNKNOWN,
+                format!("{word:?} is no state of a run"),
+            )
+            .at("--state");
             fault.hint(format!(
                 "one of {}",
                 RunStatus::ALL.map(RunStatus::word).join(", ")
@@ -318,10 +321,12 @@ fn show_ending(output: &Output, end: &RunEnd) {
 /// The report alone, so that it can go into a file.
 async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
     let Some(end) = &end_of(keiko, run).await? else {
-        return Err(Fault::new(Code(6120), "this run has no report yet")
-            .at(run)
-            .hint(format!("keiko resume {run}"))
-            .into());
+        return Err(
+            Fault::new(Code::NO_REPORT_YET, "this run has no report yet")
+                .at(run)
+                .hint(format!("keiko resume {run}"))
+                .into(),
+        );
     };
     if !context.output.json() {
         context
@@ -331,12 +336,13 @@ async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<Exit
     }
     let Some(data) = &end.data else {
         let hint = format!("keiko runs report {run}");
-        return Err(
-            Fault::new(Code(6121), "this run's agent reports in words only")
-                .at(run)
-                .hint(hint)
-                .into(),
-        );
+        return Err(Fault::new(
+            Code::REPORT_IN_WORDS,
+            "this run's agent reports in words only",
+        )
+        .at(run)
+        .hint(hint)
+        .into());
     };
     context.output.data(data.text_or_empty().trim_end());
     Ok(ExitCode::SUCCESS)
@@ -427,9 +433,11 @@ async fn result_tree(keiko: &Keiko, run: RunId) -> Result<TreeId, CliError> {
     let state = state(keiko, run).await?;
     match (&state.workspace.opened, state.workspace.tree) {
         (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
-        _ => Err(Fault::new(Code(5401), "this run changed nothing")
-            .hint(format!("keiko runs show {run}"))
-            .into()),
+        _ => Err(
+            Fault::new(Code::NOTHING_CHANGED, "this run changed nothing")
+                .hint(format!("keiko runs show {run}"))
+                .into(),
+        ),
     }
 }
 
@@ -499,8 +507,8 @@ fn show_apply(
     verb: &str,
     nothing: &str,
 ) -> Result<(), CliError> {
-    let json =
-        serde_json::to_value(report).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+    let json = serde_json::to_value(report)
+        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
     if context.output.json() {
         context.output.data(&json.to_string());
     } else if report.changes.is_empty() {

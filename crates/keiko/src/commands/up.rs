@@ -50,7 +50,7 @@ pub(crate) async fn run(
     }
     let name = |text: &str| {
         text.parse()
-            .map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()))
+            .map_err(|error: InvalidId| Fault::new(Code::AGENT_UNKNOWN, error.to_string()))
     };
     let goal = context.output.t(
         "Examine this repository: tests, linters, suspects, repairs.",

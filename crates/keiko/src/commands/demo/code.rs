@@ -32,8 +32,8 @@ pub(crate) async fn run(
     let yard = Yard::new(&place.path)?;
     let run = RunId::from_bytes(random()?);
     let start = yard.start(run, words.goal, TOUR_MODEL, language)?;
-    let script =
-        script_of(&start).ok_or_else(|| Fault::new(Code(9007), "the tour has no script"))??;
+    let script = script_of(&start)
+        .ok_or_else(|| Fault::new(Code::BUILT_IN_NAME, "the tour has no script"))??;
     let say = |text: &str| context.output.say(text);
     words.before.iter().for_each(|line| say(line));
     if yes {

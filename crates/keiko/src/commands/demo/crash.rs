@@ -147,7 +147,7 @@ impl Stage {
         let path = place.join(RECORD);
         install_hook(&yard.remote, &path).map_err(|error| {
             Fault::new(
-                Code(1102),
+                Code::OWN_FOLDER,
                 format!("the remote's hook cannot be written: {error}"),
             )
             .at(yard.remote.display())
@@ -203,7 +203,7 @@ impl Stage {
                             .take(300)
                             .collect();
                         let fault = Fault::new(
-                            Code(9011),
+                            Code::DEMO_DOES_NOT_END,
                             format!("the run does not come to its end: exit {code}, {last}"),
                         );
                         return Err(fault.at(self.place.display()).into());
@@ -217,7 +217,7 @@ impl Stage {
     fn life(&self) -> Result<Child, Fault> {
         let fault = |error: std::io::Error| {
             Fault::new(
-                Code(9004),
+                Code::OWN_FILE_MISSING,
                 format!("this program cannot start itself: {error}"),
             )
         };
@@ -307,7 +307,7 @@ impl Stage {
 
 fn lost(error: std::io::Error) -> CliError {
     Fault::new(
-        Code(9004),
+        Code::OWN_FILE_MISSING,
         format!("the process that works cannot be watched: {error}"),
     )
     .into()
@@ -330,7 +330,7 @@ pub(super) async fn life(
 ) -> Result<ExitCode, CliError> {
     let run: RunId = run
         .parse()
-        .map_err(|_| Fault::new(Code(6001), "this is no run of the demonstration"))?;
+        .map_err(|_| Fault::new(Code::RUN_UNKNOWN, "this is no run of the demonstration"))?;
     let language = config.language();
     let keiko = Keiko::open(home_in(place, &home), config)?;
     let yard = Yard {
@@ -339,7 +339,7 @@ pub(super) async fn life(
     };
     let start = yard.start(run, GOAL, CRASH_MODEL, language)?;
     let script = script_of(&start)
-        .ok_or_else(|| Fault::new(Code(9007), "the demonstration has no script"))??;
+        .ok_or_else(|| Fault::new(Code::BUILT_IN_NAME, "the demonstration has no script"))??;
     let record = Record::new(place.join(RECORD));
     let options = DriveOptions {
         lease: LEASE,

@@ -1,8 +1,8 @@
 //! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
 
 use crate::calls::Next;
+use crate::draft::Draft;
 pub use crate::draft::Reject;
-use crate::draft::{Asked, Draft};
 use crate::ending::Weakened;
 use crate::guard::{self, Circles};
 use crate::leave::{self, Leave};
@@ -12,6 +12,7 @@ use crate::state::{CallState, RunState};
 use crate::{calls, conversation, cutoff, ending, unsaid};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::asked::{Asked, Chore};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailOp};
@@ -266,7 +267,10 @@ impl Draft<'_> {
         else {
             return Ok(());
         };
-        let id = format!("harness:restore:{}:{}", self.state.life.head.0, key);
+        let chore = Chore::Restore {
+            at: self.state.life.head.0,
+            key: key.clone(),
+        };
         let action = Action::Jail(JailAction {
             workspace: *workspace,
             op: JailOp::Restore { tree: tree.clone() },
@@ -276,10 +280,7 @@ impl Draft<'_> {
             self.next_key(),
             action,
             Micros::ZERO,
-            Asked::Step {
-                call: &id,
-                title: "put the workspace back",
-            },
+            Asked::Harness(chore),
             None,
         )
     }

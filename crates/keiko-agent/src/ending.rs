@@ -11,6 +11,7 @@ use crate::tools::{Resolved, ToolContext};
 use crate::words;
 use keiko_contracts::action::{Action, ModelReport};
 use keiko_contracts::approval::Decision;
+use keiko_contracts::asked::{Chore, Round};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::{
@@ -211,8 +212,11 @@ fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if plans.is_empty() || current {
         return Ok(true);
     }
-    let round = format!("end:{}.{}", draft.state.step, draft.state.finish_refusals);
-    calls::run_tests(draft, &round, "run the tests at the end")
+    let round = Round::End {
+        step: draft.state.step,
+        refused: draft.state.finish_refusals,
+    };
+    calls::run_tests(draft, &round)
 }
 
 /// Why the tests do not carry the claim.
@@ -448,11 +452,9 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     {
         return Ok(true);
     }
-    let id = format!("harness:diff:{}", now.0);
     harness(
         draft,
-        &id,
-        "see what changed in existing tests",
+        Chore::Diff { tree: now.clone() },
         JailOp::Diff {
             from: base,
             to: Some(now),

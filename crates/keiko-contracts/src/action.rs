@@ -1,5 +1,6 @@
 //! Actions, the effects they become, and how an effect recovers after a crash.
 
+use crate::asked::Asked;
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
 use crate::id::{ApprovalId, EffectKey, ModelName, RunId, ToolName};
@@ -151,15 +152,9 @@ pub struct Intent {
     pub approval: Option<ApprovalId>,
     /// The kill epoch under which it was permitted.
     pub epoch: Epoch,
-    /// The id of the call that this answers: the model's own, the native engine's, or the harness's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<String>,
-    /// The tool that a model asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool: Option<ToolName>,
-    /// What it is for, in one line for people, if a native engine or the harness asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Asked::is_loop")]
+    pub asked: Asked,
 }
 
 fn is_nothing(amount: &Micros) -> bool {

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod approval;
+pub mod asked;
 pub mod code;
 pub mod codes;
 pub mod digest;

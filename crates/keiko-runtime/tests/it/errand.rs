@@ -11,6 +11,7 @@ use keiko_contracts::action::{
     Action, HostAction, Intent, ModelAction, Outcome, Recovery, Report, RunAction, ToolAction,
 };
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope::StoredEvent;
 use keiko_contracts::id::{EffectKey, ModelName, RunId, TaskId, WorkerId};
@@ -25,7 +26,7 @@ use keiko_contracts::time::Timestamp;
 use keiko_governance::core::{Core, CoreEvent, Decided, Env, Input, Setup, Start, Terms};
 use keiko_governance::life::{Life, Stamp};
 use keiko_governance::policy::RiskPolicy;
-use keiko_governance::{approval, class};
+use keiko_governance::{approval, intent};
 use keiko_ports::Cancel;
 use keiko_runtime::children::ChildRuns;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
@@ -85,7 +86,7 @@ macro_rules! events {
                 match self { $(Event::$variant(_) => $kind,)* }
             }
             fn version(&self) -> u16 {
-                1
+                keiko_contracts::upcast::newest(self.kind())
             }
             fn body(&self) -> Result<String, serde_json::Error> {
                 match self { $(Event::$variant(data) => serde_json::to_string(data),)* }
@@ -218,22 +219,9 @@ impl Draft<'_> {
                 attempt: 1,
             });
         }
-        let (digest, recovery) = (
-            approval::digest(&action).unwrap(),
-            class::recovery_of(&action),
-        );
-        let (reserve, epoch) = (Micros::ZERO, self.env.epoch);
         let intent = Intent {
-            key,
-            action,
-            digest,
-            recovery,
-            reserve,
             approval,
-            epoch,
-            call: None,
-            tool: None,
-            title: None,
+            ..intent::intent(key, action, Asked::Loop, self.env.epoch).unwrap()
         };
         self.emit(Event::Intended(Box::new(intent)));
     }

@@ -5,7 +5,8 @@ use crate::storm::{OPTIONS, Storm, block_on, tools};
 use async_trait::async_trait;
 use keiko_agent::state::Setup;
 use keiko_contracts::action::{ModelAction, ModelReport, Outcome};
-use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::code::Fault;
+use keiko_contracts::codes::Code;
 use keiko_contracts::id::{EffectKey, ModelName};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::model::{ChatRequest, LiveFrame, Part};
@@ -57,7 +58,7 @@ impl ChatModel for Stutters {
         let to = live.reply().expect("somebody listens").clone();
         to.send(said("Hel")).await;
         if self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
-            return Outcome::Failed(Fault::new(Code(4105), "busy").transient(None));
+            return Outcome::Failed(Fault::new(Code::TOO_MANY_REQUESTS, "busy").transient(None));
         }
         to.send(said("lo")).await;
         self.inner.chat(permit, request, live, cancel).await

@@ -133,7 +133,25 @@ pub enum Recovery {
 #[serde(transparent)]
 pub struct ActionDigest(pub Digest);
 
-/// An action that is about to become an effect. Durable before it starts.
+/// Where the money of an effect comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purse {
+    /// Its intent reserves it, and is on the medium before anything starts.
+    #[default]
+    Own,
+    /// It was set aside by an earlier event: the allowance. Its intent is written, and need not be synced first.
+    Allowance,
+}
+
+impl Purse {
+    fn is_own(&self) -> bool {
+        matches!(self, Purse::Own)
+    }
+}
+
+/// An action that is about to become an effect. Durable before it starts, but for a request to a model that spends from
+/// an allowance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Intent {
     /// The effect's identity.
@@ -147,6 +165,9 @@ pub struct Intent {
     /// Money reserved until the outcome settles it.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub reserve: Micros,
+    /// Where that money comes from.
+    #[serde(default, skip_serializing_if = "Purse::is_own")]
+    pub purse: Purse,
     /// The approval that this consumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
@@ -234,6 +255,9 @@ pub struct RunReport {
     pub tree: Option<TreeId>,
     /// What it cost, with the runs below it.
     pub cost: Micros,
+    /// At most this much more was charged for requests that a crash cut off.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub cut_off: Micros,
 }
 
 /// Where a run below stands when it is let go. A run that waits has no outcome: its effect stays open.

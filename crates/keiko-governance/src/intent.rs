@@ -1,7 +1,7 @@
 //! How an action becomes an intent: with its digest and its recovery class, which nobody chooses.
 
 use crate::{approval, class};
-use keiko_contracts::action::{Action, ActionDigest, Intent};
+use keiko_contracts::action::{Action, ActionDigest, Intent, Purse};
 use keiko_contracts::asked::Asked;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::journal::Epoch;
@@ -35,6 +35,7 @@ pub fn judged(
         action,
         digest,
         reserve: Micros::ZERO,
+        purse: Purse::Own,
         approval: None,
         epoch,
         asked,

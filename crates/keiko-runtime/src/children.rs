@@ -149,6 +149,7 @@ fn report(run: RunId, end: &RunEnd) -> RunReport {
         summary: end.summary.clone(),
         tree: end.card.tree_after.clone(),
         cost: end.card.cost,
+        cut_off: end.card.cut_off,
     }
 }
 

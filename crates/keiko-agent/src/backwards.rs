@@ -10,6 +10,7 @@ use crate::draft::{Draft, Reject};
 use crate::honesty::{self, Changed, Part};
 use crate::state::RunState;
 use keiko_contracts::action::{Outcome, Report};
+use keiko_contracts::asked::Chore;
 use keiko_contracts::evidence::{Backwards, Piece, TestCase, TestStatus};
 use keiko_contracts::jail::{Edit, End, JailBody, JailOp, JailReport, Project, TreeId};
 use keiko_contracts::run::ApprovalMode;
@@ -17,9 +18,6 @@ use keiko_governance::class::ActionClass;
 use keiko_governance::policy::Level;
 use keiko_runners::TestPlan;
 use std::collections::BTreeSet;
-
-/// What the ids of these actions begin with; then the tree that they start from.
-const BACK_AT: &str = "harness:back:";
 
 /// Most pieces that are taken out one by one.
 const PIECES_MAX: usize = 10;
@@ -52,12 +50,7 @@ pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if let (Some(at), true) = (proof.next, proof.has_room()) {
         let step = &steps[at];
         for (index, op) in step.ops.iter().enumerate() {
-            if !harness(
-                draft,
-                &id(&tree, at, "take", index),
-                "take the change back, to see the tests fail without it",
-                op.clone(),
-            )? {
+            if !harness(draft, take(&tree, at, index), op.clone())? {
                 return Ok(false);
             }
         }
@@ -65,12 +58,7 @@ pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
             let wall = u32::try_from(proof.room() + SLACK_MS).unwrap_or(u32::MAX);
             for (index, (_, mut plan)) in chosen(draft).into_iter().enumerate() {
                 plan.spec.limits.wall_ms = plan.spec.limits.wall_ms.min(wall);
-                if !harness(
-                    draft,
-                    &id(&tree, at, "tests", index),
-                    "run the tests without the change",
-                    JailOp::Exec(plan.spec),
-                )? {
+                if !harness(draft, without(&tree, at, index), JailOp::Exec(plan.spec))? {
                     return Ok(false);
                 }
             }
@@ -88,8 +76,7 @@ pub(crate) fn put_back(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     };
     harness(
         draft,
-        &over(&tree),
-        "put the change in again",
+        Chore::PutIn { tree: tree.clone() },
         JailOp::Restore { tree },
     )
 }
@@ -165,12 +152,11 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
                     .iter()
                     .filter(|test| !ran.green.contains(*test) && !ran.is_gone(test))
                     .count();
-                let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
                 pieces.push(Piece {
                     file: step.file.clone(),
                     line: step.line,
-                    red: count(red),
-                    of: count(turned.len()),
+                    red: nth(red),
+                    of: nth(turned.len()),
                 });
             }
             Seen::Nothing(why) => left.push(why.of(&step.name())),
@@ -205,31 +191,44 @@ fn listed(names: &[String]) -> String {
 
 /// The tree that a proof started from, while the workspace is not put back.
 pub(crate) fn disturbed(state: &RunState) -> Option<TreeId> {
-    let open = state
-        .life
-        .open
-        .values()
-        .filter_map(|intent| intent.call.as_deref());
-    let ids = state.harness.keys().map(String::as_str).chain(open);
-    let trees: BTreeSet<&str> = ids
-        .filter_map(|id| id.strip_prefix(BACK_AT)?.split(':').next())
+    let open = state.life.open.values();
+    let open = open.filter_map(|intent| intent.asked.chore());
+    let trees: BTreeSet<&TreeId> = state
+        .harness
+        .keys()
+        .chain(open)
+        .filter_map(Chore::proves)
         .collect();
     trees
         .into_iter()
-        .map(|tree| TreeId(tree.to_owned()))
         .find(|tree| !is_over(state, tree))
+        .cloned()
 }
 
-fn id(tree: &TreeId, step: usize, what: &str, index: usize) -> String {
-    format!("{BACK_AT}{}:{step}:{what}:{index}", tree.0)
+fn take(tree: &TreeId, piece: usize, op: usize) -> Chore {
+    Chore::Take {
+        tree: tree.clone(),
+        piece: nth(piece),
+        op: nth(op),
+    }
 }
 
-fn over(tree: &TreeId) -> String {
-    format!("{BACK_AT}{}:put-back", tree.0)
+fn without(tree: &TreeId, piece: usize, project: usize) -> Chore {
+    Chore::Without {
+        tree: tree.clone(),
+        piece: nth(piece),
+        project: nth(project),
+    }
+}
+
+fn nth(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 fn is_over(state: &RunState, tree: &TreeId) -> bool {
-    state.harness.contains_key(&over(tree)) || state.harness_refused.contains_key(&over(tree))
+    state
+        .harness
+        .contains_key(&Chore::PutIn { tree: tree.clone() })
 }
 
 /// Why no proof is made, though there is something to prove: nobody is asked for it.
@@ -381,9 +380,9 @@ fn parts(file: &Changed, tree: &TreeId) -> Vec<Step> {
 /// The piece was taken out.
 fn is_taken(state: &RunState, tree: &TreeId, at: usize, step: &Step) -> bool {
     (0..step.ops.len()).all(|index| {
-        let outcome = state.harness.get(&id(tree, at, "take", index));
+        let outcome = state.came(&take(tree, at, index));
         let done = |body: &JailBody| matches!(body, JailBody::Written(_) | JailBody::Restored);
-        matches!(outcome.map(AsRef::as_ref), Some(Outcome::Done(Report::Jail(JailReport { body, .. }))) if done(body))
+        matches!(outcome, Some(Outcome::Done(Report::Jail(JailReport { body, .. }))) if done(body))
     })
 }
 
@@ -526,10 +525,8 @@ fn look(draft: &Draft<'_>, tree: &TreeId, steps: &[Step]) -> Proof {
         calls::test_plans(draft, None, None).len() > 1,
     );
     for (at, step) in steps.iter().enumerate() {
-        let taken = (0..step.ops.len()).all(|index| {
-            let id = id(tree, at, "take", index);
-            draft.state.harness.contains_key(&id) || draft.state.harness_refused.contains_key(&id)
-        });
+        let taken = (0..step.ops.len())
+            .all(|index| draft.state.harness.contains_key(&take(tree, at, index)));
         let seen = if !taken {
             None
         } else if !is_taken(&draft.state, tree, at, step) {
@@ -558,11 +555,11 @@ fn read(
 ) -> Option<(Seen, u64)> {
     let (mut ran, mut millis, mut nothing) = (Ran::default(), 0, None);
     for (index, (project, plan)) in plans.iter().enumerate() {
-        let id = id(tree, at, "tests", index);
-        let outcome = draft.state.harness.get(&id).map(AsRef::as_ref);
-        if outcome.is_none() && !draft.state.harness_refused.contains_key(&id) {
+        let chore = without(tree, at, index);
+        if !draft.state.harness.contains_key(&chore) {
             return None;
         }
+        let outcome = draft.state.came(&chore);
         let Some(Outcome::Done(Report::Jail(JailReport {
             body: JailBody::Exec(exec),
             ..

@@ -1,11 +1,12 @@
 //! Calls become actions: resolved, judged, and started one after another; independent reads side by side.
 
-use crate::draft::{self, Asked, Draft, Reject};
+use crate::draft::{self, Draft, Reject};
 use crate::install::{self, Said};
-use crate::state::{Call, CallState, RunState, TESTS_AT};
+use crate::state::{Call, CallState, RunState};
 use crate::tools::{Rendered, Resolved, ToolContext};
 use keiko_contracts::action::{Action, ActionDigest, Intent, Outcome, Report};
 use keiko_contracts::approval::Decision;
+use keiko_contracts::asked::{Asked, Chore, Round};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, JailAction, JailBody, JailOp, JailReport, Project};
@@ -47,7 +48,7 @@ pub(crate) fn proceed(draft: &mut Draft<'_>) -> Result<Next, Reject> {
                             return Ok(Next::Nothing);
                         }
                         let is_read = ActionClass::of(&action) == ActionClass::Read;
-                        if !start(draft, &call, *action)? || !is_read {
+                        if !start(draft, &call.asked(), *action)? || !is_read {
                             return Ok(Next::Nothing);
                         }
                     }
@@ -132,7 +133,7 @@ fn reads(draft: &Draft<'_>, call: &str) -> bool {
         .life
         .open
         .values()
-        .filter(|intent| intent.call.as_deref() == Some(call))
+        .filter(|intent| intent.asked.call() == Some(call))
         .all(|intent| ActionClass::of(&intent.action) == ActionClass::Read)
 }
 
@@ -313,8 +314,7 @@ fn refused(draft: &Draft<'_>, call: &Call, reason: String, by: RefusedBy) -> Pla
     let (key, reason) = (draft.next_key(), reason.into());
     Planned::Event(Box::new(RunEvent::CallRefused(CallRefused {
         key,
-        call: call.id.clone(),
-        tool: call.name.clone(),
+        asked: call.asked(),
         reason,
         by,
     })))
@@ -330,35 +330,23 @@ fn answered(draft: &Draft<'_>, call: &Call, text: String, is_error: bool) -> Pla
     })))
 }
 
-/// A call with an operation of its own was made by an engine or the harness: its name is a title.
-fn asked(call: &Call) -> Asked<'_> {
-    let (id, name) = (call.id.as_str(), call.name.as_str());
-    if call.op.is_some() {
-        Asked::Step {
-            call: id,
-            title: name,
-        }
-    } else {
-        Asked::Tool { call: id, name }
-    }
-}
-
 /// Judges an action and starts it, asks about it, or refuses it. False: nothing may follow in this step yet.
-fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Reject> {
+fn start(draft: &mut Draft<'_>, asked: &Asked, action: Action) -> Result<bool, Reject> {
     let digest = draft::digest(&action)?;
     let Some(run) = draft.state.start.clone() else {
         return Ok(false);
     };
     // A native engine tries things out and puts them back, test files of older commits too: what it leaves behind is
     // looked at when it ends.
-    let changes_protected_test = call.op.is_none() && changes_test(draft, &action);
+    let changes_protected_test =
+        matches!(asked, Asked::Model { .. }) && changes_test(draft, &action);
     let said = install::said(&draft.state, &action);
     if let Said::No(word) = &said {
         withdraw(draft, digest, &word.by);
         let key = draft.next_key();
         refuse(
             draft,
-            call,
+            asked,
             key,
             format!("{}.", install::declined(word)),
             RefusedBy::Person,
@@ -387,11 +375,11 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
         return match &approval.answer {
             None if let Said::Yes(word) = said => {
                 draft.answer_beforehand(id, digest, word);
-                start(draft, call, action)
+                start(draft, asked, action)
             }
             None => Ok(false),
             Some(answer) if answer.decision == Decision::Approved => {
-                draft.intend_judged(key, (action, digest), Micros::ZERO, asked(call), Some(id));
+                draft.intend_judged(key, (action, digest), Micros::ZERO, asked.clone(), Some(id));
                 Ok(true)
             }
             Some(answer) => {
@@ -401,17 +389,21 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
                     .map_or(String::new(), |reason| format!(": {reason}"));
                 let expired = answer.decision == Decision::Expired;
                 // Rules find no other way.
-                let reason = match call.op {
-                    Some(_) if expired => format!("Nobody approved this in time{why}."),
-                    Some(_) => format!("The operator does not allow this{why}."),
-                    None if expired => format!(
+                let reason = match asked {
+                    Asked::Engine { .. } | Asked::Harness(_) if expired => {
+                        format!("Nobody approved this in time{why}.")
+                    }
+                    Asked::Engine { .. } | Asked::Harness(_) => {
+                        format!("The operator does not allow this{why}.")
+                    }
+                    Asked::Model { .. } | Asked::Loop if expired => format!(
                         "Nobody approved this in time{why}. Find another way, or finish and say what is missing."
                     ),
-                    None => format!(
+                    Asked::Model { .. } | Asked::Loop => format!(
                         "The operator does not allow this{why}. Find another way, or finish and say what is missing."
                     ),
                 };
-                refuse(draft, call, key, reason, RefusedBy::Person);
+                refuse(draft, asked, key, reason, RefusedBy::Person);
                 Ok(true)
             }
         };
@@ -422,7 +414,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             withdraw(draft, digest, "the risk policy");
             refuse(
                 draft,
-                call,
+                asked,
                 key,
                 format!("The policy does not allow this: {}.", verdict.reason),
                 RefusedBy::Policy,
@@ -435,7 +427,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
             match said {
                 Said::Yes(word) => {
                     draft.answer_beforehand(id, digest, word);
-                    start(draft, call, action)
+                    start(draft, asked, action)
                 }
                 _ => Ok(false),
             }
@@ -448,7 +440,7 @@ fn start(draft: &mut Draft<'_>, call: &Call, action: Action) -> Result<bool, Rej
                     false,
                 );
             }
-            draft.intend_judged(key, (action, digest), Micros::ZERO, asked(call), None);
+            draft.intend_judged(key, (action, digest), Micros::ZERO, asked.clone(), None);
             Ok(true)
         }
     }
@@ -483,15 +475,14 @@ fn summary(draft: &Draft<'_>, action: &Action) -> String {
 
 fn refuse(
     draft: &mut Draft<'_>,
-    call: &Call,
+    asked: &Asked,
     key: keiko_contracts::id::EffectKey,
     reason: String,
     by: RefusedBy,
 ) {
     draft.emit(RunEvent::CallRefused(CallRefused {
         key,
-        call: call.id.clone(),
-        tool: call.name.clone(),
+        asked: asked.clone(),
         reason: reason.into(),
         by,
     }));
@@ -640,28 +631,27 @@ fn show_summary(summary: &TestSummary, cases: &[TestCase]) -> String {
 
 /// Writes down what tests came to, whoever asked for them: once, when those of all projects have run.
 pub(crate) fn observe_tests(draft: &mut Draft<'_>, intent: &Intent) {
-    let Some(id) = &intent.call else { return };
     let of_model = draft
         .state
         .calls
         .iter()
-        .find(|call| call.id == *id && call.op.is_none());
+        .find(|call| intent.asked.call() == Some(&call.id) && call.op.is_none());
     match of_model.map(|call| resolve(&draft.state, call)) {
         // Part of the tests says nothing about the whole: it is shown to the agent, and is no evidence.
         Some(Ok(Resolved::RunTests {
             filter: None,
             dir: None,
         })) => {}
-        None if id.starts_with(TESTS_AT) => {}
+        None if matches!(intent.asked, Asked::Harness(Chore::Tests { .. })) => {}
         _ => return,
     }
     let plans = test_plans(draft, None, None);
-    let outcomes: Vec<_> = match (of_model, id.rsplit_once(':')) {
-        (Some(call), _) => call.done.iter().map(Some).collect(),
-        (None, Some((round, _))) => (0..plans.len())
-            .map(|index| draft.state.harness.get(&format!("{round}:{index}")))
+    let outcomes: Vec<_> = match (of_model, &intent.asked) {
+        (Some(call), _) => call.done.iter().map(|did| Some(did.as_ref())).collect(),
+        (None, Asked::Harness(Chore::Tests { round, .. })) => (0..plans.len())
+            .map(|index| draft.state.came(&tests_at(round, index)))
             .collect(),
-        (None, None) => return,
+        (None, _) => return,
     };
     let Some(outcomes) = outcomes
         .into_iter()
@@ -672,7 +662,7 @@ pub(crate) fn observe_tests(draft: &mut Draft<'_>, intent: &Intent) {
     };
     let mut seen = Vec::new();
     for ((project, plan), outcome) in plans.iter().zip(outcomes) {
-        let read = match outcome.as_ref() {
+        let read = match outcome {
             Outcome::Done(Report::Jail(JailReport {
                 body: JailBody::Exec(exec),
                 ..
@@ -713,16 +703,11 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if draft.state.step > 0 {
         return Ok(false);
     }
-    if !harness(
-        draft,
-        "harness:open",
-        "make a private copy",
-        JailOp::Open { source },
-    )? {
+    if !harness(draft, Chore::Open, JailOp::Open { source })? {
         return Ok(true);
     }
     if draft.state.workspace.opened.is_none() {
-        let fault = failed(draft, "harness:open");
+        let fault = failed(draft, &Chore::Open);
         draft.close(
             keiko_contracts::run::EndStatus::Failed,
             fault.to_string(),
@@ -733,59 +718,52 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if draft.state.native.is_some() {
         return Ok(false);
     }
-    if !harness(
-        draft,
-        "harness:survey",
-        "look the workspace over",
-        JailOp::Survey,
-    )? {
+    if !harness(draft, Chore::Survey, JailOp::Survey)? {
         return Ok(true);
     }
     let Some(survey) = draft.state.workspace.survey.clone() else {
         return Ok(false);
     };
     if let Some(op) = crate::tools::what_is_missing(&survey)
-        && !harness(
-            draft,
-            "harness:prepare",
-            "install what the projects depend on",
-            op,
-        )?
+        && !harness(draft, Chore::Prepare, op)?
     {
         return Ok(true);
     }
-    Ok(!run_tests(draft, "start", "run the tests as they are")?)
+    Ok(!run_tests(draft, &Round::Start)?)
 }
 
 /// Runs all tests for the harness itself, and puts back what they left in the workspace: a lock file or a report that a
 /// test run writes is no work of the agent's. True when that is done.
-pub(crate) fn run_tests(draft: &mut Draft<'_>, round: &str, title: &str) -> Result<bool, Reject> {
+pub(crate) fn run_tests(draft: &mut Draft<'_>, round: &Round) -> Result<bool, Reject> {
     for (index, (_, plan)) in test_plans(draft, None, None).into_iter().enumerate() {
-        if !harness(
-            draft,
-            &format!("{TESTS_AT}{round}:{index}"),
-            title,
-            JailOp::Exec(plan.spec),
-        )? {
+        if !harness(draft, tests_at(round, index), JailOp::Exec(plan.spec))? {
             return Ok(false);
         }
     }
     match draft.state.workspace.tested.clone() {
         Some(tree) if draft.state.workspace.tree.as_ref() != Some(&tree) => harness(
             draft,
-            &format!("harness:put-back:{round}"),
-            "put back what the tests left",
+            Chore::PutBack {
+                round: round.clone(),
+            },
             JailOp::Restore { tree },
         ),
         _ => Ok(true),
     }
 }
 
-fn failed(draft: &Draft<'_>, id: &str) -> keiko_contracts::code::Fault {
-    match draft.state.harness.get(id).map(AsRef::as_ref) {
+fn tests_at(round: &Round, project: usize) -> Chore {
+    Chore::Tests {
+        round: round.clone(),
+        project: u32::try_from(project).unwrap_or(u32::MAX),
+    }
+}
+
+fn failed(draft: &Draft<'_>, chore: &Chore) -> keiko_contracts::code::Fault {
+    match draft.state.came(chore) {
         Some(Outcome::Failed(fault)) => fault.clone(),
         _ => keiko_contracts::code::Fault::new(
-            keiko_contracts::code::Code(5100),
+            keiko_contracts::code::Code::WORKSPACE_NOT_OPENED,
             "the workspace could not be opened",
         )
         .hint("keiko doctor"),
@@ -793,34 +771,18 @@ fn failed(draft: &Draft<'_>, id: &str) -> keiko_contracts::code::Fault {
 }
 
 /// Does one thing for the harness itself, once. True when it is done, or was refused.
-pub(crate) fn harness(
-    draft: &mut Draft<'_>,
-    id: &str,
-    title: &str,
-    op: JailOp,
-) -> Result<bool, Reject> {
-    if draft.state.harness.contains_key(id) || draft.state.harness_refused.contains_key(id) {
+pub(crate) fn harness(draft: &mut Draft<'_>, chore: Chore, op: JailOp) -> Result<bool, Reject> {
+    if draft.state.harness.contains_key(&chore) {
         return Ok(true);
     }
-    if draft
-        .state
-        .life
-        .open
-        .values()
-        .any(|intent| intent.call.as_deref() == Some(id))
-    {
+    let mut open = draft.state.life.open.values();
+    if open.any(|intent| intent.asked.chore() == Some(&chore)) {
         return Ok(false);
     }
-    let action = jail(draft, op.clone());
-    let call = Call {
-        id: id.into(),
-        name: title.into(),
-        arguments: String::new(),
-        op: Some(op),
-        done: Vec::new(),
-        state: CallState::Waiting,
-        failed: false,
-    };
-    start(draft, &call, action)?;
-    Ok(draft.state.harness_refused.contains_key(id))
+    let action = jail(draft, op);
+    let asked = Asked::Harness(chore);
+    start(draft, &asked, action)?;
+    Ok(asked
+        .chore()
+        .is_some_and(|chore| draft.state.harness.contains_key(chore)))
 }

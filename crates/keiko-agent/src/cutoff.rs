@@ -1,7 +1,7 @@
 //! Answers that the output limit cut off. What stands in one is never carried out, even when a call happens to be whole.
 
 use crate::draft::Draft;
-use crate::state::RunState;
+use crate::state::{Call, RunState};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::run::{CallRefused, EndStatus, RefusedBy, StartRun};
 
@@ -25,12 +25,7 @@ pub fn output_limit(state: &RunState, start: &StartRun) -> u32 {
 
 /// The newest answer was cut off: its calls are refused, and the agent is told; three in a row end the run.
 pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
-    let calls: Vec<_> = draft
-        .state
-        .calls
-        .iter()
-        .map(|call| (call.id.clone(), call.name.clone()))
-        .collect();
+    let calls: Vec<_> = draft.state.calls.iter().map(Call::asked).collect();
     let Some(start) = draft.state.start.clone() else {
         return;
     };
@@ -44,15 +39,14 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
         "{more}Send less at once: write a long file in parts (write_file for the first part, then edit_file to add to it), change \
          only the lines that differ, and think more briefly."
     );
-    for (call, tool) in &calls {
+    for asked in &calls {
         let reason = format!(
             "Your answer was cut off at the output limit of {limit} tokens, so nothing that stood in it was carried out. {how}"
         );
         let (key, reason) = (draft.next_key(), reason.into());
         let refused = CallRefused {
             key,
-            call: call.clone(),
-            tool: tool.clone(),
+            asked: asked.clone(),
             reason,
             by: RefusedBy::CutOff,
         };
@@ -66,7 +60,7 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
             "allow longer answers: keiko config set run.max_output_tokens {}, or choose another model",
             limit.saturating_mul(2)
         );
-        let fault = Fault::new(Code(6221), why).hint(hint);
+        let fault = Fault::new(Code::CUT_OFF, why).hint(hint);
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
     } else if calls.is_empty() {
         draft.note(

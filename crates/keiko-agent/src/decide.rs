@@ -1,8 +1,8 @@
 //! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
 
 use crate::calls::Next;
+use crate::draft::Draft;
 pub use crate::draft::Reject;
-use crate::draft::{Asked, Draft};
 use crate::ending::Weakened;
 use crate::guard::{self, Circles};
 use crate::leave::{self, Leave};
@@ -12,6 +12,7 @@ use crate::state::{CallState, RunState};
 use crate::{calls, conversation, cutoff, ending, unsaid};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::asked::{Asked, Chore};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailOp};
@@ -33,8 +34,6 @@ const PIECE_MIN: u64 = 800;
 
 /// How many results that were cut the ledger names, the newest.
 const CUT_SHOWN: usize = 16;
-/// Code of the fault that says that a run's workspace was removed behind it.
-const WORKSPACE_GONE: u16 = 5163;
 
 /// What happened.
 pub type Input = core::Input<RunState>;
@@ -147,9 +146,7 @@ impl Draft<'_> {
                 }));
             }
             // Nothing that is left to do, and nothing that was shown so far, means anything without it.
-            (Action::Jail(_), Outcome::Failed(fault))
-                if fault.code == Code(WORKSPACE_GONE).to_string() =>
-            {
+            (Action::Jail(_), Outcome::Failed(fault)) if fault.code == Code::WORKSPACE_GONE => {
                 self.close(EndStatus::Failed, fault.to_string(), Some(fault.clone()));
                 return Ok(());
             }
@@ -270,7 +267,10 @@ impl Draft<'_> {
         else {
             return Ok(());
         };
-        let id = format!("harness:restore:{}:{}", self.state.life.head.0, key);
+        let chore = Chore::Restore {
+            at: self.state.life.head.0,
+            key: key.clone(),
+        };
         let action = Action::Jail(JailAction {
             workspace: *workspace,
             op: JailOp::Restore { tree: tree.clone() },
@@ -280,10 +280,7 @@ impl Draft<'_> {
             self.next_key(),
             action,
             Micros::ZERO,
-            Asked::Step {
-                call: &id,
-                title: "put the workspace back",
-            },
+            Asked::Harness(chore),
             None,
         )
     }
@@ -392,7 +389,7 @@ impl Draft<'_> {
             );
             return Some(
                 Fault::new(
-                    Code(6101),
+                    Code::STEPS_USED_UP,
                     format!("the limit of {} steps is reached", start.limits.max_steps),
                 )
                 .hint(hint),
@@ -408,7 +405,7 @@ impl Draft<'_> {
             .filter(|at| self.env.now >= *at)
             .map(|_| {
                 Fault::new(
-                    Code(6102),
+                    Code::TIME_USED_UP,
                     format!(
                         "the time limit of {} s is reached",
                         start.limits.max_seconds
@@ -432,7 +429,7 @@ impl Draft<'_> {
                             "the result changes existing tests, which is not allowed: {}",
                             paths.join(", ")
                         );
-                        let fault = Fault::new(Code(6203), why)
+                        let fault = Fault::new(Code::TESTS_CHANGED, why)
                             .hint(format!("keiko runs diff {}", self.next_key().run));
                         self.close(EndStatus::Failed, finish.summary, Some(fault));
                         return Ok(());
@@ -477,7 +474,7 @@ impl Draft<'_> {
                     "the model went in circles: {answers} answers in a row came to the same and changed nothing"
                 );
                 let hint = "see what it tried: keiko runs events last; another model may do better: keiko models list";
-                let fault = Fault::new(Code(6220), why).hint(hint);
+                let fault = Fault::new(Code::IN_CIRCLES, why).hint(hint);
                 self.close(EndStatus::Failed, fault.to_string(), Some(fault));
                 true
             }
@@ -552,7 +549,9 @@ impl Draft<'_> {
             context: Some(needed),
             ..Window::default()
         };
-        let fault = Fault::new(Code(6222), why).hint(hint).window(window);
+        let fault = Fault::new(Code::CONTEXT_TOO_SMALL, why)
+            .hint(hint)
+            .window(window);
         self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
     }
 
@@ -585,7 +584,7 @@ impl Draft<'_> {
             "the least that the next step can do with: keiko resume {} --budget {least}",
             start.run
         );
-        let fault = Fault::new(Code(6103), exhausted.to_string()).hint(hint);
+        let fault = Fault::new(Code::BUDGET_USED_UP, exhausted.to_string()).hint(hint);
         self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
         None
     }
@@ -593,7 +592,7 @@ impl Draft<'_> {
     fn ask_model(&mut self, start: &Arc<StartRun>) -> Result<(), Reject> {
         let Some(model) = start.model.clone() else {
             let fault = Fault::new(
-                Code(4008),
+                Code::NO_MODEL,
                 "this agent needs a model and none is configured",
             )
             .hint("keiko models list");

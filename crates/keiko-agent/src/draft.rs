@@ -1,11 +1,11 @@
 //! A decision in the making: events are applied as they are drawn up, so that what follows sees them.
 
-use crate::ledger::one_line;
 use crate::state::RunState;
 use keiko_contracts::action::{Action, ActionDigest, Intent};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, InstallWord};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::code::Fault;
-use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId, ToolName};
+use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{Closing, EndStatus, Note, RunEvent};
 use keiko_governance::core::Env;
@@ -29,20 +29,6 @@ pub enum Reject {
     /// An action cannot be written down.
     #[error("an action cannot be written down: {0}")]
     Unwritable(String),
-}
-
-/// The longest title that is kept, in bytes.
-const TITLE_MAX: usize = 200;
-
-/// Who asks for an effect, and what the record says about it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Asked<'a> {
-    /// The loop itself: the next model request.
-    Loop,
-    /// A model, by the name of a tool.
-    Tool { call: &'a str, name: &'a str },
-    /// A native engine or the harness, with a title for people.
-    Step { call: &'a str, title: &'a str },
 }
 
 /// A decision in the making: events are applied as they are drawn up, so that what follows sees them.
@@ -87,7 +73,7 @@ impl Draft<'_> {
         key: EffectKey,
         action: Action,
         reserve: Micros,
-        asked: Asked<'_>,
+        asked: Asked,
         approval: Option<ApprovalId>,
     ) -> Result<(), Reject> {
         let digest = digest(&action)?;
@@ -99,35 +85,15 @@ impl Draft<'_> {
     pub(crate) fn intend_judged(
         &mut self,
         key: EffectKey,
-        (action, digest): (Action, ActionDigest),
+        judged: (Action, ActionDigest),
         reserve: Micros,
-        asked: Asked<'_>,
+        asked: Asked,
         approval: Option<ApprovalId>,
     ) {
-        let recovery = keiko_governance::class::recovery_of(&action);
-        let (call, tool, title) = match asked {
-            Asked::Loop => (None, None, None),
-            Asked::Tool { call, name } => {
-                (Some(call.to_owned()), name.parse::<ToolName>().ok(), None)
-            }
-            Asked::Step { call, title } => (
-                Some(call.to_owned()),
-                None,
-                Some(one_line(title, TITLE_MAX)),
-            ),
-        };
-        let epoch = self.env.epoch;
         let intent = Intent {
-            key,
-            action,
-            digest,
-            recovery,
             reserve,
             approval,
-            epoch,
-            call,
-            tool,
-            title,
+            ..keiko_governance::intent::judged(key, judged, asked, self.env.epoch)
         };
         self.emit(RunEvent::EffectIntended(Box::new(intent)));
     }

@@ -11,6 +11,7 @@ use crate::tools::{Resolved, ToolContext};
 use crate::words;
 use keiko_contracts::action::{Action, ModelReport};
 use keiko_contracts::approval::Decision;
+use keiko_contracts::asked::{Chore, Round};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::{
@@ -37,7 +38,7 @@ const EMPTY_MAX: u32 = 3;
 pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) {
     if draft.state.empty_answers >= EMPTY_MAX {
         let fault = Fault::new(
-            Code(6204),
+            Code::NOTHING_ANSWERED,
             "the model answered several times without saying or doing anything",
         )
         .hint("try another model: keiko models list");
@@ -211,8 +212,11 @@ fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     if plans.is_empty() || current {
         return Ok(true);
     }
-    let round = format!("end:{}.{}", draft.state.step, draft.state.finish_refusals);
-    calls::run_tests(draft, &round, "run the tests at the end")
+    let round = Round::End {
+        step: draft.state.step,
+        refused: draft.state.finish_refusals,
+    };
+    calls::run_tests(draft, &round)
 }
 
 /// Why the tests do not carry the claim.
@@ -448,11 +452,9 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     {
         return Ok(true);
     }
-    let id = format!("harness:diff:{}", now.0);
     harness(
         draft,
-        &id,
-        "see what changed in existing tests",
+        Chore::Diff { tree: now.clone() },
         JailOp::Diff {
             from: base,
             to: Some(now),
@@ -467,7 +469,7 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
         SENT_BACK_MAX
     };
     if draft.state.finish_refusals >= most {
-        let fault = Fault::new(Code(6201), one_line(&why, 400))
+        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400))
             .hint("look at the diff and the tests: keiko runs show");
         draft.close(EndStatus::Failed, summary, Some(fault));
         return;

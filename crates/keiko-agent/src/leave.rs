@@ -54,7 +54,7 @@ pub(crate) fn of_model(
                 "the risk policy does not let this run ask a model: {}",
                 verdict.reason
             );
-            let fault = Fault::new(Code(2104), why)
+            let fault = Fault::new(Code::MODEL_NOT_ALLOWED, why)
                 .hint("set classes.model in risk.toml to run, alert or ask");
             draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
             Ok(Leave::Withheld)
@@ -97,7 +97,7 @@ fn ask(draft: &mut Draft<'_>, action: &Action, reason: &str) -> Result<Leave, Re
                 answer.decision.word(),
                 answer.by
             );
-            let fault = Fault::new(Code(2106), message)
+            let fault = Fault::new(Code::MODEL_DENIED, message)
                 .hint("begin a run with another model: keiko run --model VENDOR/MODEL");
             draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
             Ok(Leave::Withheld)

@@ -11,6 +11,7 @@ use crate::window::Known;
 use crate::words;
 use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Origin, Outcome, Report};
 use keiko_contracts::approval::{Decision, Installing};
+use keiko_contracts::asked::{Asked, Chore};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{ApprovalId, EffectKey};
@@ -66,7 +67,23 @@ impl Call {
             failed: false,
         }
     }
+
+    /// Who asks for what it comes to. With an operation of its own it is an engine's, and its name is a title.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        let call = self.id.clone();
+        if self.op.is_some() {
+            let title = one_line(&self.name, TITLE_MAX);
+            Asked::Engine { call, title }
+        } else {
+            let tool = self.name.clone();
+            Asked::Model { call, tool }
+        }
+    }
 }
+
+/// The longest title that is kept, in bytes.
+const TITLE_MAX: usize = 200;
 
 /// Where a call stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +94,15 @@ pub enum CallState {
     Open,
     /// It is answered.
     Answered,
+}
+
+/// What became of a chore of the harness.
+#[derive(Debug, Clone)]
+pub enum Did {
+    /// It came out like this.
+    Came(Arc<Outcome<Report>>),
+    /// It was refused, and why.
+    Refused(Arc<str>),
 }
 
 /// What is known of the workspace.
@@ -159,10 +185,8 @@ pub struct RunState {
     pub ordinal: u16,
     /// The calls of the current step.
     pub calls: Vec<Call>,
-    /// What the harness did for itself, by its own call ids.
-    pub harness: BTreeMap<String, Arc<Outcome<Report>>>,
-    /// What of that was refused, and why.
-    pub harness_refused: BTreeMap<String, String>,
+    /// What the harness did of its own accord.
+    pub harness: BTreeMap<Chore, Did>,
     /// The workspace.
     pub workspace: Workspace,
     /// The tests.
@@ -217,7 +241,6 @@ impl RunState {
             ordinal: 0,
             calls: Vec::new(),
             harness: BTreeMap::new(),
-            harness_refused: BTreeMap::new(),
             workspace: Workspace::default(),
             tests: Tests::default(),
             usage: Usage::default(),
@@ -249,11 +272,16 @@ impl RunState {
             RunEvent::EffectEnded(ended) => self.apply_ended(stamp, ended),
             RunEvent::CallRefused(refused) => {
                 self.advance_key(&refused.key);
-                if refused.by == RefusedBy::CutOff {
-                    self.conversation.shorten(&refused.call);
+                match &refused.asked {
+                    Asked::Harness(chore) => {
+                        let why = refused.reason.text_or_empty().into();
+                        self.harness.insert(chore.clone(), Did::Refused(why));
+                    }
+                    Asked::Model { call, .. } | Asked::Engine { call, .. } => {
+                        self.apply_refused(call, refused);
+                    }
+                    Asked::Loop => {}
                 }
-                self.note_refusal(refused);
-                self.refuse(&refused.call, refused.reason.text_or_empty());
             }
             RunEvent::CallAnswered(answered) => {
                 self.advance_key(&answered.key);
@@ -363,14 +391,13 @@ impl RunState {
             self.calls.clear();
             self.guard.next_step();
         }
-        if let Some(id) = &intent.call
-            && let Some(call) = self.calls.iter_mut().find(|call| call.id == *id)
+        if let Some(id) = intent.asked.call()
+            && let Some(call) = self.calls.iter_mut().find(|call| call.id == id)
         {
             call.state = CallState::Open;
         }
-        if let (Some(id), Action::Jail(jail)) = (&intent.call, &intent.action)
-            && id.starts_with(TESTS_AT)
-            && id.ends_with(":0")
+        if let (Some(Chore::Tests { project: 0, .. }), Action::Jail(jail)) =
+            (intent.asked.chore(), &intent.action)
         {
             self.workspace.tested = jail.tree.clone();
         }
@@ -502,11 +529,11 @@ impl RunState {
     }
 
     /// A call came to nothing before it became an action: the loop guard knows it by why, whatever its arguments.
-    fn note_refusal(&mut self, refused: &CallRefused) {
+    fn note_refusal(&mut self, id: &str, refused: &CallRefused) {
         let Some(call) = self
             .calls
             .iter()
-            .find(|call| call.id == refused.call && call.op.is_none())
+            .find(|call| call.id == id && call.op.is_none())
         else {
             return;
         };
@@ -551,14 +578,18 @@ impl RunState {
     }
 
     fn apply_call_outcome(&mut self, intent: &Intent, outcome: &Outcome<Report>) {
-        let Some(id) = &intent.call else { return };
-        if is_harness(id) {
-            // What was stopped on request is not done: it is done when the run goes on.
-            if !matches!(outcome, Outcome::Cancelled) {
-                self.harness.insert(id.clone(), Arc::new(outcome.clone()));
+        let id = match &intent.asked {
+            Asked::Loop => return,
+            Asked::Harness(chore) => {
+                // What was stopped on request is not done: it is done when the run goes on.
+                if !matches!(outcome, Outcome::Cancelled) {
+                    let came = Did::Came(Arc::new(outcome.clone()));
+                    self.harness.insert(chore.clone(), came);
+                }
+                return;
             }
-            return;
-        }
+            Asked::Model { call, .. } | Asked::Engine { call, .. } => call,
+        };
         let tree = self.workspace.tree.clone();
         let Some(call) = self.calls.iter_mut().find(|call| call.id == *id) else {
             return;
@@ -699,12 +730,12 @@ impl RunState {
         self.flush_words();
     }
 
-    fn refuse(&mut self, id: &str, reason: &str) {
-        if is_harness(id) {
-            self.harness_refused
-                .insert(id.to_owned(), reason.to_owned());
-            return;
+    fn apply_refused(&mut self, id: &str, refused: &CallRefused) {
+        if refused.by == RefusedBy::CutOff {
+            self.conversation.shorten(id);
         }
+        self.note_refusal(id, refused);
+        let reason = refused.reason.text_or_empty();
         let native = self
             .calls
             .iter()
@@ -757,6 +788,15 @@ impl RunState {
     #[must_use]
     pub fn approval_of_model(&self, subject: ActionDigest) -> Option<(ApprovalId, &Approval)> {
         self.life.standing(subject).next()
+    }
+
+    /// How a chore of the harness came out; none while it has not, or when it was refused.
+    #[must_use]
+    pub fn came(&self, chore: &Chore) -> Option<&Outcome<Report>> {
+        match self.harness.get(chore)? {
+            Did::Came(outcome) => Some(outcome),
+            Did::Refused(_) => None,
+        }
     }
 
     /// Whether the run has, or is to have, a workspace.
@@ -840,14 +880,14 @@ impl RunState {
     }
 }
 
-/// Gives every call of an answer an id of its own, which is not one of the harness's: models and servers repeat ids.
+/// Gives every call of an answer an id of its own, and none that means something else: models and servers repeat ids.
 fn with_own_ids(mut parts: Vec<Part>) -> Vec<Part> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for part in &mut parts {
         let Part::Call { id, .. } = part else {
             continue;
         };
-        let first = if is_harness(id) || words::is_claim(id) {
+        let first = if id.starts_with(RESERVED) || words::is_claim(id) {
             format!("call:{id}")
         } else {
             id.clone()
@@ -863,11 +903,6 @@ fn with_own_ids(mut parts: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// What the ids of the harness's own test runs begin with; then the round, and the number of the project.
-pub(crate) const TESTS_AT: &str = "harness:tests-at-";
-
-/// Calls that the harness makes for itself have ids that no model can choose.
-#[must_use]
-pub fn is_harness(call: &str) -> bool {
-    call.starts_with("harness:")
-}
+/// What chores of the harness had ids with, when they still had ids. Events of records refer to calls by what became of their
+/// ids, so it stays as it was.
+const RESERVED: &str = "harness:";

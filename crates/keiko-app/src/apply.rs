@@ -38,8 +38,10 @@ impl Keiko {
         let state = self.state(run).await?;
         match (&state.workspace.opened, state.workspace.tree) {
             (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
-            _ => Err(Fault::new(Code(5401), "this run changed nothing")
-                .hint(format!("keiko runs show {run}"))),
+            _ => Err(
+                Fault::new(Code::NOTHING_CHANGED, "this run changed nothing")
+                    .hint(format!("keiko runs show {run}")),
+            ),
         }
     }
 }

@@ -163,7 +163,11 @@ async fn rows(keiko: &Keiko, query: ViewQuery) -> Result<Vec<ApprovalRow>, Fault
 
 async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, Fault> {
     let missing = || {
-        Fault::new(Code(2101), format!("there is no approval {id:?}")).hint("keiko approvals list")
+        Fault::new(
+            Code::APPROVAL_UNKNOWN,
+            format!("there is no approval {id:?}"),
+        )
+        .hint("keiko approvals list")
     };
     if id == "last" {
         return newest(keiko).await?.ok_or_else(missing);
@@ -184,7 +188,7 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, Fault> {
         (Some(row), None) => Ok(row),
         (None, _) => Err(missing()),
         (Some(_), Some(_)) => Err(Fault::new(
-            Code(2102),
+            Code::APPROVAL_AMBIGUOUS,
             format!("{id:?} is the beginning of several approvals"),
         )
         .hint("keiko approvals list")),

@@ -43,8 +43,8 @@ impl Keiko {
         let yard = Yard::new(place.path())?;
         let language = self.config.language();
         let start = yard.start(start::plain(by, goal, "coder")?, TOUR_MODEL, language)?;
-        let script =
-            script_of(&start).ok_or_else(|| Fault::new(Code(9007), "the tour has no script"))??;
+        let script = script_of(&start)
+            .ok_or_else(|| Fault::new(Code::BUILT_IN_NAME, "the tour has no script"))??;
         Ok(Tour {
             errand: Errand::begin(start, script),
             place,
@@ -103,7 +103,11 @@ impl Place {
         let path = above.join(format!("{word}-{number:08x}"));
         private_dir(&path)?;
         let held = hold(&path).map_err(|error| {
-            Fault::new(Code(1102), format!("the folder cannot be held: {error}")).at(path.display())
+            Fault::new(
+                Code::OWN_FOLDER,
+                format!("the folder cannot be held: {error}"),
+            )
+            .at(path.display())
         })?;
         Ok(Place { path, _held: held })
     }
@@ -152,7 +156,7 @@ impl Yard {
 
     /// A run in it. Whatever it needs of a person is asked.
     fn start(&self, start: StartRun, model: &str, language: Language) -> Result<StartRun, Fault> {
-        let bad = |error: InvalidId| Fault::new(Code(9007), error.to_string());
+        let bad = |error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.to_string());
         Ok(StartRun {
             model: Some(model.parse::<ModelName>().map_err(bad)?),
             source: Some(Source::Folder {

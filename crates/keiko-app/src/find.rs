@@ -43,7 +43,7 @@ impl Keiko {
             more => {
                 let names: Vec<&str> = more.iter().map(|row| row.key.as_str()).collect();
                 Err(Fault::new(
-                    Code(6004),
+                    Code::RUN_AMBIGUOUS,
                     format!("{text:?} could be {}", names.join(" or ")),
                 )
                 .hint("write more of the id: keiko runs list"))
@@ -63,5 +63,5 @@ impl Keiko {
 
 fn no_run(text: &str) -> Fault {
     let shown: String = text.chars().take(64).collect();
-    Fault::new(Code(6001), format!("there is no run {shown:?}")).hint("keiko runs list")
+    Fault::new(Code::RUN_UNKNOWN, format!("there is no run {shown:?}")).hint("keiko runs list")
 }

@@ -66,14 +66,13 @@ pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
 
 /// Checks a folder to work on.
 pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<Source, Fault> {
-    let wrong = |code, why: String, hint: &str| {
-        Err(Fault::new(Code(code), why).at(dir.display()).hint(hint))
-    };
+    let wrong =
+        |code, why: String, hint: &str| Err(Fault::new(code, why).at(dir.display()).hint(hint));
     let path: PathBuf = match std::fs::canonicalize(dir) {
         Ok(path) => path,
         Err(error) => {
             return wrong(
-                1220,
+                Code::FOLDER_NOT_OPENED,
                 format!("the workspace cannot be opened: {error}"),
                 "check the path: --workspace DIR",
             );
@@ -81,7 +80,7 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     };
     if !path.is_dir() {
         return wrong(
-            1221,
+            Code::FOLDER_IS_NONE,
             "the workspace is no folder".into(),
             "give the folder that the file is in",
         );
@@ -91,21 +90,21 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
         .is_some_and(|home| home == path)
     {
         return wrong(
-            1223,
+            Code::FOLDER_IS_HOME,
             "your whole home folder is no workspace".into(),
             "give the folder of one project: --workspace DIR",
         );
     }
     if keiko_workspace::workspace::is_system(&path) {
         return wrong(
-            1222,
+            Code::FOLDER_OF_SYSTEM,
             "this folder belongs to the system, not to a project".into(),
             "give the folder of one project: --workspace DIR",
         );
     }
     if let Err(error) = std::fs::read_dir(&path) {
         return wrong(
-            1224,
+            Code::FOLDER_UNREADABLE,
             format!("the workspace cannot be read: {error}"),
             "check who may read it: ls -ld",
         );
@@ -113,7 +112,7 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     match path.into_os_string().into_string() {
         Ok(path) => Ok(Source::Folder { path, snapshot }),
         Err(_) => wrong(
-            1225,
+            Code::FOLDER_NOT_UTF8,
             "the workspace's path is not UTF-8".into(),
             "rename the folder, or reach it through a symbolic link",
         ),

@@ -17,12 +17,12 @@ pub fn checked(bytes: Vec<u8>, place: &str) -> Result<String, Fault> {
         .ok()
         .filter(|text| !text.contains('\0'));
     let Some(text) = text else {
-        return Err(Fault::new(Code(1203), "the goal is not text")
+        return Err(Fault::new(Code::GOAL_NOT_TEXT, "the goal is not text")
             .at(place)
             .hint("write it in plain words, in UTF-8"));
     };
     if text.trim().is_empty() {
-        return Err(Fault::new(Code(1204), "the goal is empty")
+        return Err(Fault::new(Code::GOAL_EMPTY, "the goal is empty")
             .at(place)
             .hint("say what is to be done: keiko run \"Fix the failing date parser\""));
     }
@@ -33,7 +33,7 @@ pub fn checked(bytes: Vec<u8>, place: &str) -> Result<String, Fault> {
 #[must_use]
 pub fn too_long(place: &str) -> Fault {
     Fault::new(
-        Code(1202),
+        Code::GOAL_TOO_LONG,
         format!("the goal is longer than {} KiB", GOAL_MAX >> 10),
     )
     .at(place)

@@ -180,7 +180,7 @@ impl Going {
                 // The runtime of this process ends.
                 Err(error) => {
                     return Err(Fault::new(
-                        Code(9012),
+                        Code::NOT_DRIVEN_ON,
                         format!("this process does not drive the run any more: {error}"),
                     ));
                 }
@@ -264,7 +264,11 @@ impl Stop {
 /// Another process drives it, or did, not long ago.
 pub(crate) fn live(run: RunId, for_ms: u64) -> Fault {
     let seconds = for_ms.div_ceil(1000);
-    Fault::new(Code(6002), format!("run {run} is live in another process")).hint(format!(
+    Fault::new(
+        Code::RUN_LIVE,
+        format!("run {run} is live in another process"),
+    )
+    .hint(format!(
         "follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"
     ))
 }

@@ -34,7 +34,7 @@ pub(crate) fn order(home: &Home, reason: &str) -> Result<(), Fault> {
     };
     write().map_err(|error| {
         Fault::new(
-            Code(3025),
+            Code::STOP_UNWRITABLE,
             format!("the order to stop cannot be written: {error}"),
         )
         .at(path.display())

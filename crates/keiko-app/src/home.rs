@@ -43,7 +43,7 @@ impl Home {
         };
         match (under("XDG_CONFIG_HOME", ".config"), under("XDG_DATA_HOME", ".local/share"), under("XDG_CACHE_HOME", ".cache")) {
             (Some(config), Some(data), Some(cache)) => Ok(Home { config, data, cache, user }),
-            _ => Err(Fault::new(Code(1101), "HOME is not set, so there is no place to keep runs")
+            _ => Err(Fault::new(Code::NO_PLACE, "HOME is not set, so there is no place to keep runs")
                 .hint("set HOME, or KEIKO_HOME to a folder of its own: KEIKO_HOME=/var/lib/keiko keiko up")),
         }
     }
@@ -75,8 +75,11 @@ pub(crate) fn private_dir(path: &Path) -> Result<(), Fault> {
         .mode(0o700)
         .create(path)
         .map_err(|error| {
-            Fault::new(Code(1102), format!("the folder cannot be made: {error}"))
-                .at(path.display())
-                .hint("choose another place: KEIKO_HOME=/some/folder keiko …")
+            Fault::new(
+                Code::OWN_FOLDER,
+                format!("the folder cannot be made: {error}"),
+            )
+            .at(path.display())
+            .hint("choose another place: KEIKO_HOME=/some/folder keiko …")
         })
 }

@@ -73,7 +73,7 @@ pub(crate) fn to_remember(
 ) -> Result<Remembered, Fault> {
     let Some(Source::Folder { path, .. }) = source.filter(|_| is_install(&request.action)) else {
         return Err(Fault::new(
-            Code(2110),
+            Code::NOT_TO_BE_REMEMBERED,
             "only an answer about installing packages can be remembered",
         )
         .at(request.id)

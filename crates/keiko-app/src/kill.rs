@@ -115,7 +115,7 @@ pub async fn directly(home: &Home, reason: &str) -> Result<Halted, Fault> {
             "these processes were told to stop and still run: {}",
             left.join(", ")
         );
-        return Err(Fault::new(Code(3024), what).hint(format!("kill -9 {pid}")));
+        return Err(Fault::new(Code::STILL_RUNNING, what).hint(format!("kill -9 {pid}")));
     }
     Ok(Halted {
         scope: KillScope::All,

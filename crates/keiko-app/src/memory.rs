@@ -104,7 +104,7 @@ impl Memory {
         let file = self.file(&remembered.folder);
         let fault = |error: String| {
             Fault::new(
-                Code(2107),
+                Code::MEMORY_UNWRITABLE,
                 format!("the answer cannot be remembered: {error}"),
             )
             .at(file.display())
@@ -126,7 +126,7 @@ impl Memory {
     pub fn all(&self) -> Result<(Vec<Remembered>, usize), Fault> {
         let fault = |error: std::io::Error| {
             Fault::new(
-                Code(2108),
+                Code::MEMORY_UNREADABLE,
                 format!("the remembered answers cannot be read: {error}"),
             )
             .at(self.dir.display())
@@ -159,13 +159,13 @@ impl Memory {
         match std::fs::remove_file(self.file(folder)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Fault::new(
-                Code(2109),
+                Code::NOTHING_REMEMBERED,
                 "nothing is remembered for this folder",
             )
             .at(folder)
             .hint("keiko approvals remembered")),
             Err(error) => Err(Fault::new(
-                Code(2107),
+                Code::MEMORY_UNWRITABLE,
                 format!("the answer cannot be forgotten: {error}"),
             )
             .at(self.dir.display())),
@@ -180,7 +180,7 @@ impl Memory {
         let (all, broken) = self.all()?;
         match std::fs::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Fault::new(
-                Code(2107),
+                Code::MEMORY_UNWRITABLE,
                 format!("the answers cannot be forgotten: {error}"),
             )
             .at(self.dir.display())),

@@ -35,7 +35,7 @@ const EXAMPLE: &str = "anthropic/claude-sonnet-4-5";
 /// No model was named, configured or found. A key alone names no model, and whoever pays chooses it.
 #[must_use]
 pub fn no_model() -> Fault {
-    let fault = Fault::new(Code(4008), "no model is configured");
+    let fault = Fault::new(Code::NO_MODEL, "no model is configured");
     let ways = three_ways().join("; ");
     match named_by_key() {
         Some(hint) => fault.hint(hint),

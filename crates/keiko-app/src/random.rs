@@ -7,7 +7,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|error| {
         Fault::new(
-            Code(9003),
+            Code::NO_RANDOMNESS,
             format!("the system gives no randomness: {error}"),
         )
     })?;

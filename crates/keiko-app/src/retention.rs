@@ -51,7 +51,7 @@ impl Age {
     /// KEI-1242 when it is none.
     pub fn of_flag(text: &str) -> Result<Age, Fault> {
         text.parse().map_err(|_| {
-            Fault::new(Code(1242), "this is no age")
+            Fault::new(Code::AGE_IS_NONE, "this is no age")
                 .at("--older-than")
                 .hint("such as --older-than 14d (w, d, h, m, s)")
         })
@@ -65,7 +65,7 @@ impl Bytes {
     /// KEI-1243 when it is none.
     pub fn of_flag(text: &str) -> Result<Bytes, Fault> {
         text.parse().map_err(|_| {
-            Fault::new(Code(1243), "this is no size")
+            Fault::new(Code::SIZE_IS_NONE, "this is no size")
                 .at("--keep")
                 .hint("such as --keep 20GiB (KiB, MiB, GiB, TiB)")
         })

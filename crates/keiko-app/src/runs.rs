@@ -159,7 +159,7 @@ impl Keiko {
     /// KEI-6120 when it has not ended.
     pub async fn report(&self, run: RunId) -> Result<Arc<RunEnd>, Fault> {
         self.end_of(run).await?.ok_or_else(|| {
-            Fault::new(Code(6120), "this run has no report yet")
+            Fault::new(Code::NO_REPORT_YET, "this run has no report yet")
                 .at(run)
                 .hint(format!("keiko resume {run}"))
         })
@@ -186,8 +186,11 @@ impl Keiko {
 /// KEI-6121 when the run's agent reports in words only.
 pub fn data_of(end: &RunEnd, run: RunId) -> Result<&Content, Fault> {
     end.data.as_ref().ok_or_else(|| {
-        Fault::new(Code(6121), "this run's agent reports in words only")
-            .at(run)
-            .hint(format!("keiko runs report {run}"))
+        Fault::new(
+            Code::REPORT_IN_WORDS,
+            "this run's agent reports in words only",
+        )
+        .at(run)
+        .hint(format!("keiko runs report {run}"))
     })
 }

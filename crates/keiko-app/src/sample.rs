@@ -125,9 +125,12 @@ impl Bundle {
 }
 
 fn unwritten(dir: &Path, error: &std::io::Error) -> Fault {
-    Fault::new(Code(1102), format!("the folder cannot be written: {error}"))
-        .at(dir.display())
-        .hint("check the place: df, ls -ld")
+    Fault::new(
+        Code::OWN_FOLDER,
+        format!("the folder cannot be written: {error}"),
+    )
+    .at(dir.display())
+    .hint("check the place: df, ls -ld")
 }
 
 fn sibling(dir: &Path, word: &str) -> Result<PathBuf, Fault> {
@@ -155,7 +158,7 @@ fn is_sound(dir: &Path, stamp: &str) -> bool {
 pub(crate) fn git(dir: &Path, args: &[&str], input: &[u8]) -> Result<String, Fault> {
     let failed = |why: String| {
         Fault::new(
-            Code(5105),
+            Code::NO_GIT,
             format!("git {} failed: {why}", args.first().unwrap_or(&"")),
         )
         .at(dir.display())
@@ -188,7 +191,7 @@ pub(crate) fn git(dir: &Path, args: &[&str], input: &[u8]) -> Result<String, Fau
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
-        Fault::new(Code(5105), format!("git could not be started: {error}"))
+        Fault::new(Code::NO_GIT, format!("git could not be started: {error}"))
             .hint("apt-get install git")
     })?;
     if let Some(mut stdin) = child.stdin.take() {

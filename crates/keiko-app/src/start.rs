@@ -112,11 +112,12 @@ impl Keiko {
     pub async fn prepare(&self, ask: Ask) -> Result<Ready, Fault> {
         let native = is_native(&ask.agent);
         if !native && ask.agent != "coder" {
-            return Err(
-                Fault::new(Code(1230), format!("there is no agent {:?}", ask.agent))
-                    .at("--agent")
-                    .hint("--agent coder, or --agent repo-doctor"),
-            );
+            return Err(Fault::new(
+                Code::AGENT_UNKNOWN,
+                format!("there is no agent {:?}", ask.agent),
+            )
+            .at("--agent")
+            .hint("--agent coder, or --agent repo-doctor"));
         }
         let effort = ask.effort.or(self.config.run.effort);
         let mut limits = ask.limits.over(self.config.run.limits()?);
@@ -188,7 +189,7 @@ impl Keiko {
 pub(crate) fn plain(by: &str, goal: &str, agent: &str) -> Result<StartRun, Fault> {
     let agent = agent
         .parse()
-        .map_err(|error: InvalidId| Fault::new(Code(1230), error.to_string()))?;
+        .map_err(|error: InvalidId| Fault::new(Code::AGENT_UNKNOWN, error.to_string()))?;
     Ok(StartRun::new(
         RunId::from_bytes(random()?),
         by.to_owned(),
@@ -200,7 +201,7 @@ pub(crate) fn plain(by: &str, goal: &str, agent: &str) -> Result<StartRun, Fault
 fn script_name() -> Result<ModelName, Fault> {
     "scripted/tour"
         .parse()
-        .map_err(|error: InvalidId| Fault::new(Code(9007), error.to_string()))
+        .map_err(|error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.to_string()))
 }
 
 fn recorded(models: Arc<dyn ChatModel>, dir: Option<&Path>) -> Result<Arc<dyn ChatModel>, Fault> {

@@ -74,7 +74,7 @@ async fn check(
         .tempdir()
         .map_err(|error| {
             Fault::new(
-                Code(5109),
+                Code::WORKSPACE_IO,
                 format!("no folder for the copy can be made: {error}"),
             )
         })?;
@@ -151,7 +151,7 @@ async fn run_tests(keiko: &Keiko, folder: &str, of: RunId, by: &str) -> Result<R
     {
         Rest::Ended(end) => Ok((*end).clone()),
         Rest::Waiting(_) => Err(Fault::new(
-            Code(6202),
+            Code::TESTS_NEED_A_PERSON,
             "the tests could not be run again without a person",
         )
         .hint("keiko runs list")),

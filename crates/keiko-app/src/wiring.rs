@@ -166,7 +166,7 @@ pub fn is_native(agent: &str) -> bool {
 pub(crate) fn jail_options(config: &SandboxConfig) -> Result<JailOptions, Fault> {
     let own = std::env::current_exe().map_err(|error| {
         Fault::new(
-            Code(9004),
+            Code::OWN_FILE_MISSING,
             format!("this program's own file cannot be found: {error}"),
         )
     })?;
@@ -215,7 +215,7 @@ impl LazySandbox {
                     .await
                     .unwrap_or_else(|error| {
                         Err(Fault::new(
-                            Code(9005),
+                            Code::SANDBOX_SEARCH_FAILED,
                             format!("looking for the sandbox broke down: {error}"),
                         ))
                     })

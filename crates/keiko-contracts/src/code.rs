@@ -1,26 +1,17 @@
-//! Stable error codes: what a user quotes, what the documentation lists, what a script matches.
+//! What a user meets when something is wrong. The codes are in the table of [`codes`](crate::codes).
+
+pub use crate::codes::Code;
 
 use crate::model::Window;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
-/// A stable error code such as `KEI-2107`. Hundreds by area: 1xxx input and configuration, 2xxx policy and
-/// approvals, 3xxx journal, 4xxx models, 5xxx sandbox and workspace, 6xxx runs, 9xxx internal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Code(pub u16);
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KEI-{:04}", self.0)
-    }
-}
-
 /// What a user meets when something is wrong: code, what, where, why, and the next thing to type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Fault {
-    /// Stable code, `KEI-nnnn`.
-    pub code: String,
+    /// Stable code.
+    pub code: Code,
     /// What happened: a lower-case fragment without a full stop.
     pub message: String,
     /// Where: a path, a key, a line.
@@ -65,7 +56,7 @@ impl Fault {
     /// A permanent fault with a code and a message.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
         Fault {
-            code: code.to_string(),
+            code,
             message: message.into().into_owned(),
             place: None,
             hint: None,

@@ -76,12 +76,30 @@ pub trait StoredEvent: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'stat
 /// When it cannot be written as JSON.
 pub fn pack<E: StoredEvent>(event: &E, at: Timestamp, head: Head) -> Result<Packed, EnvelopeError> {
     let kind = event.kind();
+    let body = event.body().map_err(|source| EnvelopeError::Json {
+        kind: kind.to_owned(),
+        source,
+    })?;
+    pack_body(kind, event.version(), body, at, head)
+}
+
+/// Packs an event whose body is written already, in the shape of that version.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn pack_body(
+    kind: &'static str,
+    version: u16,
+    body: String,
+    at: Timestamp,
+    head: Head,
+) -> Result<Packed, EnvelopeError> {
     let json = |source| EnvelopeError::Json {
         kind: kind.to_owned(),
         source,
     };
     let mut texts = Vec::new();
-    let mut payload = split_written(event.body().map_err(json)?, &mut texts).into_bytes();
+    let mut payload = split_written(body, &mut texts).into_bytes();
     let mut blobs: Vec<NewBlob> = texts
         .into_iter()
         .map(|(digest, text)| NewBlob {
@@ -100,7 +118,7 @@ pub fn pack<E: StoredEvent>(event: &E, at: Timestamp, head: Head) -> Result<Pack
     Ok(Packed {
         event: NewEvent {
             kind,
-            version: event.version(),
+            version,
             at,
             payload,
             head,

@@ -6,7 +6,9 @@
 
 pub mod action;
 pub mod approval;
+pub mod asked;
 pub mod code;
+pub mod codes;
 pub mod digest;
 pub mod envelope;
 pub mod evidence;
@@ -19,8 +21,10 @@ pub mod model;
 pub mod money;
 pub mod note;
 pub mod run;
+pub mod said;
 pub mod stable;
 pub mod start;
+pub mod step;
 pub mod time;
 pub mod tool;
 pub mod upcast;

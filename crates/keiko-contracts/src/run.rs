@@ -2,6 +2,7 @@
 
 use crate::action::{Intent, Outcome, Report};
 use crate::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::asked::Asked;
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
 use crate::evidence::{EvidenceCard, TestSummary};
@@ -129,10 +130,8 @@ fn is_one(n: &u16) -> bool {
 pub struct CallRefused {
     /// Its place.
     pub key: EffectKey,
-    /// The model's id of the call.
-    pub call: String,
-    /// The tool that was asked for, as the model wrote it.
-    pub tool: String,
+    /// Who asked for it.
+    pub asked: Asked,
     /// What the model is told.
     pub reason: Content,
     /// Who refused.

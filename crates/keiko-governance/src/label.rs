@@ -4,7 +4,8 @@
 //! workspace printed. No label means that all words are Keiko's own. Texts that a scrubber has been over get no label
 //! for that: it knows secrets by their shape only.
 
-use keiko_contracts::action::{Action, Outcome, Report};
+use keiko_contracts::action::{Outcome, Report};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::jail::JailBody;
 use keiko_contracts::journal::Head;
 use keiko_contracts::run::{InboxMessage, RefusedBy, RunEvent, StartRun, Suspension};
@@ -105,10 +106,9 @@ fn labels(event: &RunEvent, start: Option<&StartRun>) -> Vec<Label> {
             vec![Label::Operator]
         }
         RunEvent::RunResumed(_) => Vec::new(),
-        RunEvent::EffectIntended(intent) => match (&intent.action, intent.call.as_deref()) {
-            (Action::Model(_), _) | (_, None) => Vec::new(),
-            (_, Some(call)) if call.starts_with("harness:") => Vec::new(),
-            (_, Some(_)) => said.to_vec(),
+        RunEvent::EffectIntended(intent) => match intent.asked {
+            Asked::Loop | Asked::Harness(_) => Vec::new(),
+            Asked::Model { .. } | Asked::Engine { .. } => said.to_vec(),
         },
         RunEvent::EffectEnded(ended) => outcome(&ended.outcome),
         RunEvent::CallRefused(refused) => match refused.by {

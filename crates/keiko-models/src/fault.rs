@@ -8,62 +8,62 @@ use keiko_contracts::model::Window;
 use serde_json::Value;
 
 /// No vendor of this name.
-pub const UNKNOWN_VENDOR: Code = Code(4001);
+pub const UNKNOWN_VENDOR: Code = Code::MODEL_UNKNOWN;
 /// The vendor needs a key and there is none.
-pub const NO_KEY: Code = Code(4002);
+pub const NO_KEY: Code = Code::KEY_MISSING;
 pub use crate::key::KEY_FILE;
 /// A base URL is none.
-pub const BASE_URL: Code = Code(4004);
+pub const BASE_URL: Code = Code::BASE_URL_IS_NONE;
 /// A price is none.
-pub const PRICE: Code = Code(4005);
+pub const PRICE: Code = Code::PRICE_IS_NONE;
 /// The HTTP client cannot be built.
-pub const CLIENT: Code = Code(4006);
+pub const CLIENT: Code = Code::NO_HTTP_CLIENT;
 /// The permit is for another request.
-pub const OTHER_REQUEST: Code = Code(4007);
+pub const OTHER_REQUEST: Code = Code::PERMIT_FOR_ANOTHER;
 /// The vendor refuses the key.
-pub const KEY_REFUSED: Code = Code(4101);
+pub const KEY_REFUSED: Code = Code::KEY_REFUSED;
 /// The vendor does not know the model.
-pub const UNKNOWN_MODEL: Code = Code(4102);
+pub const UNKNOWN_MODEL: Code = Code::MODEL_UNKNOWN_TO_VENDOR;
 /// Nobody answers at the address.
-pub const UNREACHABLE: Code = Code(4103);
+pub const UNREACHABLE: Code = Code::NOBODY_ANSWERS;
 /// The vendor refuses the request.
-pub const REFUSED: Code = Code(4104);
+pub const REFUSED: Code = Code::REQUEST_REFUSED;
 /// Too many requests.
-pub const RATE_LIMIT: Code = Code(4105);
+pub const RATE_LIMIT: Code = Code::TOO_MANY_REQUESTS;
 /// The vendor is in trouble.
-pub const SERVER: Code = Code(4106);
+pub const SERVER: Code = Code::VENDOR_IN_TROUBLE;
 /// The answer is not a stream of events.
-pub const NOT_A_STREAM: Code = Code(4107);
+pub const NOT_A_STREAM: Code = Code::NO_STREAM;
 /// The request is longer than the model can read.
-pub const TOO_LONG: Code = Code(4108);
+pub const TOO_LONG: Code = Code::REQUEST_TOO_LONG;
 /// The account has no credit.
-pub const NO_CREDIT: Code = Code(4109);
+pub const NO_CREDIT: Code = Code::NO_CREDIT;
 /// The answer ends before it is complete.
-pub const TRUNCATED: Code = Code(4110);
+pub const TRUNCATED: Code = Code::ANSWER_CUT;
 /// The answer cannot be read.
-pub const BAD_STREAM: Code = Code(4111);
+pub const BAD_STREAM: Code = Code::MODEL_ANSWER_UNREADABLE;
 /// The vendor reports an error within the answer.
-pub const VENDOR: Code = Code(4112);
+pub const VENDOR: Code = Code::ERROR_IN_ANSWER;
 /// Nothing came in time.
-pub const TIMEOUT: Code = Code(4113);
+pub const TIMEOUT: Code = Code::NOTHING_IN_TIME;
 /// The answer is larger than any real one.
-pub const TOO_LARGE: Code = Code(4114);
+pub const TOO_LARGE: Code = Code::ANSWER_TOO_LARGE;
 /// The request asks for more tokens than the model writes.
-pub const OUTPUT_LIMIT: Code = Code(4115);
+pub const OUTPUT_LIMIT: Code = Code::ANSWER_WANTED_TOO_LONG;
 /// The server has read the request in part only.
-pub const CUT_PROMPT: Code = Code(4116);
+pub const CUT_PROMPT: Code = Code::REQUEST_READ_IN_PART;
 /// There is no recording of this request.
-pub const NO_RECORDING: Code = Code(4201);
+pub const NO_RECORDING: Code = Code::NO_RECORDING;
 /// The recording is of another request.
-pub const OTHER_RECORDING: Code = Code(4202);
+pub const OTHER_RECORDING: Code = Code::RECORDING_OF_ANOTHER;
 /// A recording cannot be read or written.
-pub const RECORDING_FILE: Code = Code(4203);
+pub const RECORDING_FILE: Code = Code::RECORDING_UNUSABLE;
 /// The script has no turn left.
-pub const SCRIPT_OVER: Code = Code(4301);
+pub const SCRIPT_OVER: Code = Code::SCRIPT_ENDED;
 /// The script expected something else.
-pub const SCRIPT_EXPECTS: Code = Code(4302);
+pub const SCRIPT_EXPECTS: Code = Code::SCRIPT_EXPECTED_OTHER;
 /// The script cannot be read.
-pub const SCRIPT_FILE: Code = Code(4303);
+pub const SCRIPT_FILE: Code = Code::SCRIPT_UNREADABLE;
 
 /// Longest message taken over from a vendor, in characters.
 const MAX_WORDS: usize = 300;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// A key or its file is not usable.
-pub const KEY_FILE: Code = Code(4003);
+pub const KEY_FILE: Code = Code::KEY_UNUSABLE;
 
 /// Longest key, in bytes.
 const MAX_KEY: u64 = 4096;

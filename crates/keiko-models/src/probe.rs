@@ -3,7 +3,7 @@
 use crate::router::Models;
 use crate::transport::{Answered, Stopped};
 use keiko_contracts::action::ModelReport;
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ModelName;
 use keiko_contracts::model::{ChatRequest, Message, Part, SystemBlock, UserPart};
 use keiko_contracts::stable::Stable;
@@ -26,7 +26,7 @@ pub struct Check {
     pub hint: Option<String>,
     /// The code of the fault, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<Code>,
 }
 
 impl Check {
@@ -54,7 +54,7 @@ impl Check {
             ok: false,
             seen: format!("{fault}."),
             hint: fault.hint.clone(),
-            code: Some(fault.code.clone()),
+            code: Some(fault.code),
         }
     }
 }

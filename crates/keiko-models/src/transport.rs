@@ -368,6 +368,7 @@ async fn stream(
             decoder.decode(event, data, &mut events)
         });
         assembly.take(&mut events);
+        assembly.hand_over().await;
         fed.map_err(|e| asked.decode(&e))?;
     }
     if !decoder.finished() {
@@ -382,6 +383,7 @@ async fn stream(
         });
         let ended = fed.and_then(|()| decoder.end(&mut events));
         assembly.take(&mut events);
+        assembly.hand_over().await;
         ended.map_err(|e| asked.decode(&e))?;
     } else {
         drain(body, asked).await;
@@ -414,6 +416,7 @@ async fn whole(
         })?;
     let mut assembly = Assembly::new(live);
     assembly.take(&mut events);
+    assembly.hand_over().await;
     Ok(assembly)
 }
 

@@ -205,7 +205,7 @@ async fn bad_days_with_another_status() {
         ] {
             let shown = format!("{day:?}");
             let fault = bad(model, day).await;
-            assert_eq!((fault.code.as_str(), fault.retry), (code, retry), "{model} {shown} {fault:?}");
+            assert_eq!((fault.code.to_string().as_str(), fault.retry), (code, retry), "{model} {shown} {fault:?}");
             assert!(fault.hint.is_some() && fault.place.is_some(), "{fault:?}");
         }
         // Some vendors repeat the key that they refuse.
@@ -270,7 +270,7 @@ async fn bad_days_within_the_stream() {
                 let began = Instant::now();
                 let fault = bad(model, day).await;
                 assert_eq!(
-                    (fault.code.as_str(), !fault.retry.is_permanent()),
+                    (fault.code.to_string().as_str(), !fault.retry.is_permanent()),
                     (code, passes),
                     "{model} {shown} {fault:?}"
                 );
@@ -315,7 +315,7 @@ async fn json_that_is_no_answer_is_another_kind_of_server() {
     for model in BOTH {
         let fault = bad(model, Day::status(200).body(r#"{"message": "hello"}"#)).await;
         assert_eq!(
-            (fault.code.as_str(), fault.retry),
+            (fault.code.to_string().as_str(), fault.retry),
             ("KEI-4107", Retry::Permanent),
             "{fault:?}"
         );
@@ -386,7 +386,7 @@ async fn nobody_there_and_a_permit_for_another_model() {
         .await
         .unwrap_err();
     assert_eq!(
-        (fault.code.as_str(), fault.retry),
+        (fault.code.to_string().as_str(), fault.retry),
         ("KEI-4103", Retry::Transient { after_ms: None }),
         "{address} {fault:?}"
     );

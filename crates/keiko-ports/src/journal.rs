@@ -66,27 +66,38 @@ impl CommitError {
     pub fn fault(&self) -> Fault {
         let (code, hint) = match self {
             CommitError::Conflict { .. } => (
-                3001,
+                Code::RUN_CHANGED_MEANWHILE,
                 "another process changed this run; look with `keiko runs show`",
             ),
             CommitError::Fenced { .. } => (
-                3002,
+                Code::RUN_TAKEN_OVER,
                 "another process took this run over; follow it with `keiko runs events --follow`",
             ),
             CommitError::Killed { .. } => (
-                3003,
+                Code::KILLED,
                 "take it up again with `keiko resume` when it is safe to go on",
             ),
-            CommitError::TooLarge { .. } => (3004, "this is a fault of Keiko's; please report it"),
-            CommitError::Full => (3005, "make room on that disk, then `keiko resume`"),
+            CommitError::TooLarge { .. } => (
+                Code::COMMIT_TOO_LARGE,
+                "this is a fault of Keiko's; please report it",
+            ),
+            CommitError::Full => (
+                Code::DISK_FULL,
+                "make room on that disk, then `keiko resume`",
+            ),
             CommitError::Busy => (
-                3006,
+                Code::JOURNAL_BUSY,
                 "try again; if it stays, `keiko doctor` shows who holds the journal",
             ),
-            CommitError::Broken { .. } => (3007, "`keiko doctor` checks the journal"),
-            CommitError::Closed => (3008, "this is a fault of Keiko's; please report it"),
+            CommitError::Broken { .. } => {
+                (Code::COMMIT_REFUSED, "`keiko doctor` checks the journal")
+            }
+            CommitError::Closed => (
+                Code::JOURNAL_CLOSED,
+                "this is a fault of Keiko's; please report it",
+            ),
         };
-        let fault = Fault::new(Code(code), self.to_string()).hint(hint);
+        let fault = Fault::new(code, self.to_string()).hint(hint);
         if matches!(self, CommitError::Full | CommitError::Busy) {
             fault.transient(None)
         } else {
@@ -126,7 +137,7 @@ impl ReadError {
     /// As a user meets it.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        Fault::new(Code(3030), self.to_string()).hint("keiko doctor")
+        Fault::new(Code::JOURNAL_UNREADABLE, self.to_string()).hint("keiko doctor")
     }
 }
 

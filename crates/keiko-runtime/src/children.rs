@@ -62,13 +62,13 @@ where
         let start = *action.start;
         if start.run != RunId::child_of(&key) {
             return Outcome::Failed(Fault::new(
-                Code(9001),
+                Code::REQUEST_NOT_RENDERED,
                 "a run below has an id that does not follow from its effect",
             ));
         }
         let Some(driver) = self.driver.get().and_then(WeakDriver::upgrade) else {
             return Outcome::Failed(Fault::new(
-                Code(9001),
+                Code::REQUEST_NOT_RENDERED,
                 "no runs can be started below this one",
             ));
         };
@@ -146,6 +146,7 @@ fn report(run: RunId, end: &RunEnd) -> RunReport {
         summary: end.summary.clone(),
         tree: end.card.tree_after.clone(),
         cost: end.card.cost,
+        cut_off: end.card.cut_off,
     }
 }
 
@@ -162,7 +163,7 @@ impl Perform<RunAction> for NoRuns {
         _cancel: Cancel,
     ) -> Outcome<RunRest> {
         Outcome::Failed(Fault::new(
-            Code(9001),
+            Code::REQUEST_NOT_RENDERED,
             "no runs can be started below this one",
         ))
     }

@@ -21,6 +21,7 @@ use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, T
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
+use keiko_ports::reply::ReplySink;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,11 @@ pub trait Watch<E = RunEvent>: Send + Sync {
     fn event(&self, recorded: &Recorded, event: &E);
     /// Something passes by, and is not stored.
     fn frame(&self, key: &EffectKey, frame: LiveFrame);
+    /// Asked once for each request to a model: where its answer goes as it comes, with nothing lost. The request waits for
+    /// this consumer, so it must take what comes, or drop its end.
+    fn reply(&self, _key: &EffectKey) -> Option<ReplySink> {
+        None
+    }
 }
 
 /// Nobody watches.
@@ -107,19 +113,21 @@ impl DriveError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            DriveError::Live { run, .. } => Fault::new(Code(6002), self.to_string())
+            DriveError::Live { run, .. } => Fault::new(Code::RUN_LIVE, self.to_string())
                 .hint(format!("follow it: keiko runs events --follow {run}")),
-            DriveError::Exists(run) => Fault::new(Code(6011), self.to_string())
+            DriveError::Exists(run) => Fault::new(Code::RUN_EXISTS, self.to_string())
                 .hint(format!("look at it: keiko runs show {run}")),
-            DriveError::HasEnded(run) => Fault::new(Code(6003), self.to_string())
+            DriveError::HasEnded(run) => Fault::new(Code::RUN_ENDED, self.to_string())
                 .hint(format!("look at it: keiko runs show {run}")),
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
             DriveError::Read(error) => error.fault(),
-            DriveError::Core(_) => Fault::new(Code(9002), self.to_string())
+            DriveError::Core(_) => Fault::new(Code::CORE_REFUSES, self.to_string())
                 .hint("this is a fault of Keiko's; please report it"),
-            DriveError::Recovery { key, .. } => Fault::new(Code(6010), self.to_string())
-                .hint(format!("keiko doctor, then keiko resume {}", key.run)),
+            DriveError::Recovery { key, .. } => {
+                Fault::new(Code::EFFECT_NOT_UNDONE, self.to_string())
+                    .hint(format!("keiko doctor, then keiko resume {}", key.run))
+            }
             DriveError::Model(fault) => fault.clone(),
         }
     }
@@ -682,8 +690,9 @@ impl<C: Core> Session<'_, C> {
         } else {
             None
         };
+        let reply = request.as_ref().and_then(|_| self.watch.reply(&key));
         let watch = self.watch.clone();
-        let live = LiveSink::to(move |frame| watch.frame(&key, frame));
+        let live = LiveSink::to(move |frame| watch.frame(&key, frame)).with_reply(reply);
         // What is recovered is permitted under the epoch of the process that took the run up.
         let under = if recovered {
             self.epoch
@@ -895,7 +904,7 @@ impl<C: Core> Session<'_, C> {
                     );
                     Err(DriveError::Model(
                         Fault::new(
-                            Code(4009),
+                            Code::NO_PRICE,
                             format!("model {model} has no price, so a budget cannot be kept"),
                         )
                         .hint(hint),

@@ -15,6 +15,7 @@ use keiko_contracts::run::Ended;
 use keiko_governance::permit::{AnyPermit, NoPermit};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_ports::reply::Piece;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -110,7 +111,7 @@ async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> C
             return ended(outcome, tries);
         }
         tracing::info!(
-            code,
+            %code,
             message,
             tries,
             pause_ms = pause.as_millis() as u64,
@@ -159,7 +160,7 @@ async fn recover(ports: &Ports, job: &Job) -> Recovered {
         Recovery::Restore => match &intent.action {
             Action::Jail(jail) if matches!(jail.op, JailOp::Cell { .. }) => {
                 let fault =
-                    Fault::new(Code(5201), "the Python session was lost in a restart, with all its variables; this cell may have run")
+                    Fault::new(Code::PYTHON_LOST, "the Python session was lost in a restart, with all its variables; this cell may have run")
                         .hint("run what is needed again");
                 Recovered::Known(Box::new(Outcome::Failed(fault)))
             }
@@ -240,10 +241,14 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
         Ok(permit) => permit,
         Err(NoPermit::Killed) => return Outcome::Cancelled.into(),
         Err(error) => {
-            return Outcome::Failed(Fault::new(Code(2001), format!("no permit: {error}"))).into();
+            return Outcome::Failed(Fault::new(Code::NO_PERMIT, format!("no permit: {error}")))
+                .into();
         }
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());
+    if let Some(reply) = live.reply() {
+        reply.send(Piece::Began).await;
+    }
     let outcome = match permit {
         AnyPermit::Model(permit) => match &job.request {
             Some(request) => ports
@@ -251,7 +256,10 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
                 .chat(permit, request, live, cancel)
                 .await
                 .map(Report::Model),
-            None => Outcome::Failed(Fault::new(Code(9001), "a model request was not rendered")),
+            None => Outcome::Failed(Fault::new(
+                Code::REQUEST_NOT_RENDERED,
+                "a model request was not rendered",
+            )),
         },
         AnyPermit::Jail(permit) => scrub(
             ports

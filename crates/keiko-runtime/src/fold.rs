@@ -31,11 +31,11 @@ impl FoldError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            FoldError::NoSuchRun(_) => Fault::new(Code(6001), self.to_string()).hint("keiko runs list"),
+            FoldError::NoSuchRun(_) => Fault::new(Code::RUN_UNKNOWN, self.to_string()).hint("keiko runs list"),
             FoldError::Read(error) => error.fault(),
-            FoldError::Event(EnvelopeError::Newer { .. }) => Fault::new(Code(3031), self.to_string())
+            FoldError::Event(EnvelopeError::Newer { .. }) => Fault::new(Code::RUN_NEWER, self.to_string())
                 .hint("the run was made by a newer Keiko: it can be looked at, not resumed; update this one"),
-            FoldError::Event(_) => Fault::new(Code(3032), self.to_string()).hint("keiko doctor"),
+            FoldError::Event(_) => Fault::new(Code::EVENT_UNREADABLE, self.to_string()).hint("keiko doctor"),
         }
     }
 }

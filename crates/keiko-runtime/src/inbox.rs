@@ -36,12 +36,11 @@ impl AnswerError {
     #[must_use]
     pub fn fault(&self, run: RunId) -> Fault {
         match self {
-            AnswerError::Answered(..) => {
-                Fault::new(Code(2103), self.to_string()).hint(format!("keiko runs show {run}"))
-            }
-            AnswerError::Expired(_) => Fault::new(Code(2105), self.to_string()).hint(format!(
-                "the agent is told, and may ask again: keiko resume {run}"
-            )),
+            AnswerError::Answered(..) => Fault::new(Code::APPROVAL_ANSWERED, self.to_string())
+                .hint(format!("keiko runs show {run}")),
+            AnswerError::Expired(_) => Fault::new(Code::APPROVAL_EXPIRED, self.to_string()).hint(
+                format!("the agent is told, and may ask again: keiko resume {run}"),
+            ),
             AnswerError::Commit(error) => error.fault(),
             AnswerError::Read(error) => error.fault(),
         }

@@ -88,7 +88,7 @@ impl Perform<ToolAction> for NoTools {
         _cancel: keiko_ports::Cancel,
     ) -> keiko_contracts::action::Outcome<keiko_contracts::action::ToolReport> {
         let (_, action) = permit.consume();
-        let code = keiko_contracts::code::Code(6301);
+        let code = keiko_contracts::code::Code::TOOL_UNKNOWN;
         keiko_contracts::action::Outcome::Failed(keiko_contracts::code::Fault::new(
             code,
             format!("no tool {} is configured", action.tool),

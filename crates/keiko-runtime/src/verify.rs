@@ -52,9 +52,8 @@ impl VerifyError {
     pub fn fault(&self) -> Fault {
         match self {
             VerifyError::Fold(error) => error.fault(),
-            VerifyError::NotEnded(run) => {
-                Fault::new(Code(6205), self.to_string()).hint(format!("keiko resume {run}"))
-            }
+            VerifyError::NotEnded(run) => Fault::new(Code::RUN_NOT_ENDED, self.to_string())
+                .hint(format!("keiko resume {run}")),
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Decision {
 /// Decides, or says why there is nobody.
 pub(crate) fn decide(here: &Surroundings, configured: Option<Identity>) -> Result<Decision, Fault> {
     let nobody = |why: String| {
-        Fault::new(Code(5003), why)
+        Fault::new(Code::NO_UNPRIVILEGED_USER, why)
             .hint("start Keiko as an ordinary user, which this container must have")
     };
     if here.uid != here.euid {

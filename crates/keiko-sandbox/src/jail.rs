@@ -258,12 +258,12 @@ impl Ground {
         let all: Vec<&Mount> = toolchains.iter().chain(&spec.mounts).collect();
         if let Some(astray) = spec.mounts.iter().find(|mount| !is_straight(mount, &all)) {
             let what = "a mount would lead through something else than folders, in a folder that commands can change";
-            return Err(Fault::new(Code(5010), what).at(&astray.inside));
+            return Err(Fault::new(Code::COMMAND_CANNOT_RUN, what).at(&astray.inside));
         }
         let placed = placed(&spec.mounts)?;
         let group = Group::make(&self.places, &spec.limits).map_err(|e| {
             Fault::new(
-                Code(5005),
+                Code::JAIL_NOT_MADE,
                 format!("control groups for a jail cannot be made: {e}"),
             )
             .hint("keiko doctor")
@@ -336,7 +336,7 @@ impl Ground {
 
 /// What would otherwise come out as a riddle, or as a way around.
 fn check(spec: &JailSpec) -> Result<(), Fault> {
-    let bad = |what: String| Err(Fault::new(Code(5010), what));
+    let bad = |what: String| Err(Fault::new(Code::COMMAND_CANNOT_RUN, what));
     if spec.argv.first().is_none_or(String::is_empty) {
         return bad("the command is empty".into());
     }
@@ -429,8 +429,11 @@ fn placed(mounts: &[Mount]) -> Result<Vec<Placed>, Fault> {
             .ok()
             .filter(|about| about.is_dir() || about.is_file());
         let about = about.ok_or_else(|| {
-            Fault::new(Code(5010), "what is mounted must be a folder or a file")
-                .at(mount.host.display())
+            Fault::new(
+                Code::COMMAND_CANNOT_RUN,
+                "what is mounted must be a folder or a file",
+            )
+            .at(mount.host.display())
         })?;
         Ok(Placed {
             inside: mount.inside.clone(),
@@ -456,7 +459,7 @@ fn find_bwrap(options: &JailOptions) -> Result<PathBuf, Fault> {
         .find(|p| p.is_file());
     found.ok_or_else(|| {
         Fault::new(
-            Code(5001),
+            Code::NO_BUBBLEWRAP,
             "the sandbox program bubblewrap is not installed",
         )
         .hint(remedy::install("bubblewrap"))
@@ -467,7 +470,7 @@ fn find_bwrap(options: &JailOptions) -> Result<PathBuf, Fault> {
 fn make_stage(runtime: &Path) -> Result<PathBuf, Fault> {
     let stage = runtime.join("stage");
     let unusable = |why: String| {
-        Fault::new(Code(5004), why)
+        Fault::new(Code::RUNTIME_FOLDER_UNUSABLE, why)
             .at(stage.display())
             .hint("it must be a folder that only this user can write: ls -ld shows who can")
     };
@@ -510,8 +513,11 @@ fn first_report(
         .env_clear()
         .output();
     let version = version.map_err(|e| {
-        Fault::new(Code(5001), format!("bubblewrap cannot be started: {e}"))
-            .hint(remedy::install("bubblewrap"))
+        Fault::new(
+            Code::NO_BUBBLEWRAP,
+            format!("bubblewrap cannot be started: {e}"),
+        )
+        .hint(remedy::install("bubblewrap"))
     })?;
     let by = |place: &limits::Place| {
         if place.version == Version::One {
@@ -594,10 +600,11 @@ fn probe(ground: &mut Ground) -> Result<Locked, Fault> {
     };
     match start::blocking(ground.prepare(&spec)?, &spec)? {
         (Some(locked), End::Exit(0)) => Ok(locked),
-        (_, end) => Err(
-            Fault::new(Code(5002), format!("a first jail did not work: {end:?}"))
-                .hint("keiko doctor"),
-        ),
+        (_, end) => Err(Fault::new(
+            Code::JAILS_NOT_PERMITTED,
+            format!("a first jail did not work: {end:?}"),
+        )
+        .hint("keiko doctor")),
     }
 }
 

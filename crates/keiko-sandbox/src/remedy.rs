@@ -47,8 +47,9 @@ pub(crate) fn explain(said: &str, settings: Settings) -> Fault {
         .chars()
         .take(300)
         .collect();
-    let fault =
-        |why: &str, hint: &str| Fault::new(Code(5002), format!("{why}: {first}")).hint(hint);
+    let fault = |why: &str, hint: &str| {
+        Fault::new(Code::JAILS_NOT_PERMITTED, format!("{why}: {first}")).hint(hint)
+    };
     let namespaces = [
         "namespace",
         "uid map",
@@ -95,7 +96,11 @@ pub(crate) fn explain(said: &str, settings: Settings) -> Fault {
     } else {
         first
     };
-    Fault::new(Code(5005), format!("a jail could not be made: {what}")).hint("keiko doctor")
+    Fault::new(
+        Code::JAIL_NOT_MADE,
+        format!("a jail could not be made: {what}"),
+    )
+    .hint("keiko doctor")
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl Jail {
             serving: _serving,
         } = start::start(self.0.prepare(&spec)?).await?;
         let (mut reader, mut writer) = control.into_split();
-        let missing = || Fault::new(Code(5005), "a jail has no standard streams");
+        let missing = || Fault::new(Code::JAIL_NOT_MADE, "a jail has no standard streams");
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {

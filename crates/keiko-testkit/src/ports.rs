@@ -706,7 +706,10 @@ impl Perform<ToolAction> for Outside {
         }
         if action.arguments.text_or_empty().contains("fail") {
             self.fuse.effect_done(effect).await;
-            return Outcome::Failed(Fault::new(Code(9902), "the tool fails, as it was asked to"));
+            return Outcome::Failed(Fault::new(
+                Code::foreign(9902),
+                "the tool fails, as it was asked to",
+            ));
         }
         {
             let mut things = self.world.lock();

@@ -88,7 +88,7 @@ impl Home {
         };
         let nothing = || {
             gone().unwrap_or_else(|| {
-                Fault::new(Code(5134), "nothing of this run is applied")
+                Fault::new(Code::NOTHING_APPLIED, "nothing of this run is applied")
                     .at(run)
                     .hint(format!("keiko runs apply {run}"))
             })
@@ -131,17 +131,18 @@ impl Home {
         let (place, meta) = self.spaces.must(run)?;
         let none = || {
             Fault::new(
-                Code(5132),
+                Code::NOWHERE_TO_APPLY,
                 "this run did not start from a folder, so there is none to apply to",
             )
             .at(run)
         };
         let root = meta.root.clone().ok_or_else(none)?;
         if !root.is_dir() {
-            return Err(
-                Fault::new(Code(5132), "the folder that this run started from is gone")
-                    .at(root.display()),
-            );
+            return Err(Fault::new(
+                Code::NOWHERE_TO_APPLY,
+                "the folder that this run started from is gone",
+            )
+            .at(root.display()));
         }
         // What was applied before may be what the user has; undone applications do not count.
         let last = Ledger::last(&self.applied(run))?.filter(|l| l.status() == Status::Applied);

@@ -122,7 +122,7 @@ impl Push {
         });
         looked.await.map_err(|e| {
             Fault::new(
-                Code(5141),
+                Code::REMOTE_UNREACHABLE,
                 format!("looking at the change was interrupted: {e}"),
             )
         })?
@@ -192,9 +192,12 @@ impl Push {
                 .try_run()
                 .map(|s| s.ok)
         });
-        asked
-            .await
-            .map_err(|e| Fault::new(Code(5141), format!("the push was interrupted: {e}")))?
+        asked.await.map_err(|e| {
+            Fault::new(
+                Code::REMOTE_UNREACHABLE,
+                format!("the push was interrupted: {e}"),
+            )
+        })?
     }
 
     async fn stands_at(&self, action: &HostAction) -> Result<Option<String>, Fault> {
@@ -239,11 +242,12 @@ impl Push {
             || remote.contains("::")
             || remote.contains(['\n', '\0'])
         {
-            return Err(
-                Fault::new(Code(5140), "this is not a remote that can be pushed to")
-                    .at(redact(remote))
-                    .hint("give a path or an https or ssh URL"),
-            );
+            return Err(Fault::new(
+                Code::NO_REMOTE,
+                "this is not a remote that can be pushed to",
+            )
+            .at(redact(remote))
+            .hint("give a path or an https or ssh URL"));
         }
         let url = meta
             .root
@@ -301,9 +305,9 @@ impl Push {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let output = tokio::select! {
-            output = command.output() => output.map_err(|e| Fault::new(Code(5105), format!("git could not be started: {e}")).hint("apt-get install git"))?,
+            output = command.output() => output.map_err(|e| Fault::new(Code::NO_GIT, format!("git could not be started: {e}")).hint("apt-get install git"))?,
             () = tokio::time::sleep(LIMIT) => return Err(unreachable(remote, "it did not answer in time").transient(None)),
-            () = cancel.cancelled() => return Err(Fault::new(Code(5143), "the push was stopped")),
+            () = cancel.cancelled() => return Err(Fault::new(Code::PUSH_STOPPED, "the push was stopped")),
         };
         let text = |bytes: &[u8]| {
             String::from_utf8_lossy(&bytes[..bytes.len().min(64 << 10)]).into_owned()
@@ -319,7 +323,7 @@ impl Push {
 fn check(branch: &str, commit: &str, expected: Option<&str>) -> Result<(), Fault> {
     if !is_branch(branch) {
         return Err(
-            Fault::new(Code(5140), "this cannot be the name of a branch")
+            Fault::new(Code::NO_REMOTE, "this cannot be the name of a branch")
                 .at(branch.chars().take(80).collect::<String>()),
         );
     }
@@ -328,8 +332,10 @@ fn check(branch: &str, commit: &str, expected: Option<&str>) -> Result<(), Fault
         .flatten()
         .find(|id| !is_object_id(id))
     {
-        Some(odd) => Err(Fault::new(Code(5140), "this is not the id of a commit")
-            .at(odd.chars().take(80).collect::<String>())),
+        Some(odd) => Err(
+            Fault::new(Code::NO_REMOTE, "this is not the id of a commit")
+                .at(odd.chars().take(80).collect::<String>()),
+        ),
         None => Ok(()),
     }
 }
@@ -347,7 +353,7 @@ fn refuse_own_folders(url: &str, root: Option<&Path>, place: &Path) -> Result<()
     }
     let refused = |why: &str| {
         let hint = "push by hand, or name a remote outside of the repository by its absolute path";
-        Err(Fault::new(Code(5140), why.to_owned())
+        Err(Fault::new(Code::NO_REMOTE, why.to_owned())
             .at(redact(url))
             .hint(hint))
     };
@@ -374,7 +380,7 @@ fn refuse_own_folders(url: &str, root: Option<&Path>, place: &Path) -> Result<()
 
 fn unreachable(remote: &str, why: &str) -> Fault {
     Fault::new(
-        Code(5141),
+        Code::REMOTE_UNREACHABLE,
         format!("the remote could not be reached: {}", redact(why)),
     )
     .at(redact(remote))
@@ -383,9 +389,12 @@ fn unreachable(remote: &str, why: &str) -> Fault {
 
 fn not_forward(branch: &str) -> Fault {
     let hint = "bring the branch's new commits into the workspace first, or push to a new branch";
-    Fault::new(Code(5142), "the commit does not continue the remote branch")
-        .at(branch)
-        .hint(hint)
+    Fault::new(
+        Code::REMOTE_MOVED,
+        "the commit does not continue the remote branch",
+    )
+    .at(branch)
+    .hint(hint)
 }
 
 /// What git's refusal means.
@@ -397,7 +406,7 @@ fn explain(said: &Said, remote: &str, branch: &str) -> Fault {
         || all.contains("reference already exists")
     {
         let hint = "look at the branch, then push again or to a new branch";
-        return Fault::new(Code(5142), "the remote branch has moved")
+        return Fault::new(Code::REMOTE_MOVED, "the remote branch has moved")
             .at(branch)
             .hint(hint);
     }
@@ -409,7 +418,7 @@ fn explain(said: &Said, remote: &str, branch: &str) -> Fault {
             .rsplit_once('(')
             .map_or(line, |(_, why)| why.trim_end_matches(')'));
         return Fault::new(
-            Code(5144),
+            Code::PUSH_REFUSED,
             format!("the remote refused the push: {}", redact(why)),
         )
         .at(branch);
@@ -433,7 +442,7 @@ impl Perform<HostAction> for Push {
         let (_, action) = permit.consume();
         match self.push(&action, &cancel).await {
             Ok(report) => Outcome::Done(report),
-            Err(fault) if fault.code == Code(5143).to_string() => stopped(self, &action).await,
+            Err(fault) if fault.code == Code::PUSH_STOPPED => stopped(self, &action).await,
             Err(fault) => Outcome::Failed(fault),
         }
     }

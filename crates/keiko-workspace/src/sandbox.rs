@@ -260,7 +260,7 @@ impl Sandbox {
             ),
             _ => {
                 return Err(Fault::new(
-                    Code(5125),
+                    Code::OPERATION_UNKNOWN,
                     "the sandbox does not know this operation",
                 ));
             }
@@ -295,7 +295,7 @@ impl Sandbox {
         let made = tokio::task::spawn_blocking(making).await;
         let meta = made.map_err(|e| {
             Fault::new(
-                Code(5109),
+                Code::WORKSPACE_IO,
                 format!("making the workspace was interrupted: {e}"),
             )
         })??;

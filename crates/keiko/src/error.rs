@@ -1,7 +1,7 @@
 //! Errors as people meet them: a stable code, what, where, and what to do next; and exit codes that scripts can use.
 
 use crate::view::Output;
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
 use std::process::ExitCode;
 
 /// Exit codes, documented in `docs/cli.md`.
@@ -36,7 +36,7 @@ pub(crate) struct CliError {
 
 impl From<Fault> for CliError {
     fn from(fault: Fault) -> Self {
-        let exit = exit_of(&fault.code);
+        let exit = exit_of(fault.code);
         CliError {
             fault: Box::new(fault),
             exit,
@@ -45,19 +45,18 @@ impl From<Fault> for CliError {
 }
 
 /// The exit code of an error, by its code.
-pub(crate) fn exit_of(code: &str) -> Exit {
-    match code
-        .strip_prefix("KEI-")
-        .and_then(|number| number.parse::<u16>().ok())
-        .unwrap_or(0)
-    {
-        6001 | 2101 => Exit::NotFound,
-        1000..2000 | 6003 => Exit::Usage,
-        4002 | 4003 | 4101 => Exit::NotAllowed,
-        2000..3000 => Exit::Refused,
-        3003 => Exit::Killed,
-        4000..5000 => Exit::Unavailable,
-        _ => Exit::Failed,
+pub(crate) fn exit_of(code: Code) -> Exit {
+    match code {
+        Code::RUN_UNKNOWN | Code::APPROVAL_UNKNOWN => Exit::NotFound,
+        Code::RUN_ENDED => Exit::Usage,
+        Code::KEY_MISSING | Code::KEY_UNUSABLE | Code::KEY_REFUSED => Exit::NotAllowed,
+        Code::KILLED => Exit::Killed,
+        other => match other.number() {
+            1000..2000 => Exit::Usage,
+            2000..3000 => Exit::Refused,
+            4000..5000 => Exit::Unavailable,
+            _ => Exit::Failed,
+        },
     }
 }
 

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 /// The code of a command line that cannot be read.
-const USAGE: Code = Code(1000);
+const USAGE: Code = Code::COMMAND_LINE;
 
 /// A command line that cannot be read: clap says why. Help and version are no errors.
 pub(crate) fn told(error: &clap::Error) -> ExitCode {

@@ -1,5 +1,4 @@
-//! German for what people read: every error code has a German headline and a place in `docs/errors.md`, every sentence of
-//! an error is in the catalogue of `crates/keiko/lang/de`, and the catalogue tells of nothing that nobody says.
+//! German for what people read: every sentence of an error is in the catalogue of `crates/keiko/lang/de`, and the catalogue tells of nothing that nobody says.
 
 use super::source::Source;
 use super::{Finding, Tree};
@@ -7,26 +6,19 @@ use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-const ERRORS: &str = "crates/keiko/lang/de/errors.toml";
+pub(super) const ERRORS: &str = "crates/keiko/lang/de/errors.toml";
 const SENTENCES: &str = "crates/keiko/lang/de/sentences.toml";
-const DOCUMENT: &str = "docs/errors.md";
 /// Sections that are not held against the sources: headlines are, by their code; the rest is said by the system, or put
 /// together while the program runs.
 const NOT_IN_SOURCES: [&str; 3] = ["headlines", "system", "composed"];
 
-static CODE: LazyLock<Regex> = LazyLock::new(|| regex(r"\bCode\(([1-9]\d{3})\)"));
-/// Where a code stands apart from its `Code(code)`.
-static LOOSE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?:=>\s*\{?\s*\(?\s*|wrong\(\s*|fault\(\s*)([1-69]\d{3})\b"));
 static HOLE: LazyLock<Regex> = LazyLock::new(|| regex(r"\{[^{}]*\}"));
 /// Where the sentences of errors and refusals are made.
 static SAID: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\bFault::new\(|\bRefusal::new\(|\.hint\(|#\[error\("));
 /// Where findings, checks and titles of steps are made: every sentence in the call.
 static SEEN: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\b(?:harness|run_tests)\(",
-    )
+    regex(r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\btitle\(")
 });
 /// Where something is shown as it stands: English, unless it is picked by `t` or `tr!`.
 static SHOWN: LazyLock<Regex> =
@@ -66,13 +58,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             Err(why) => findings.push(Finding::new(file, 1, "german", why)),
         }
     }
-    let shipped: Vec<(&String, &Source)> = tree
-        .sources
-        .iter()
-        .filter(|(path, _)| is_shipped(path))
-        .collect();
-    let document = tree.texts.get(DOCUMENT).map_or("", String::as_str);
-    findings.extend(codes(&shipped, &catalogues, document));
+    let shipped: Vec<(&str, &Source)> = shipped(tree).collect();
     findings.extend(missing(&shipped, &catalogues));
     findings.extend(stale(&shipped, &catalogues));
     findings.extend(
@@ -83,61 +69,21 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// The sources of the program.
+pub(super) fn shipped(tree: &Tree) -> impl Iterator<Item = (&str, &Source)> {
+    let sources = tree.sources.iter();
+    sources
+        .map(|(path, source)| (path.as_str(), source))
+        .filter(|(path, _)| is_shipped(path))
+}
+
 fn is_shipped(path: &str) -> bool {
     path.starts_with("crates/")
         && path.contains("/src/")
         && !path.starts_with("crates/keiko-testkit/")
 }
 
-fn codes(
-    shipped: &[(&String, &Source)],
-    catalogues: &[(&str, Sections)],
-    document: &str,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let headlines: BTreeSet<&str> = catalogues
-        .iter()
-        .filter_map(|(_, sections)| sections.get("headlines"))
-        .flat_map(|section| section.keys().map(String::as_str))
-        .collect();
-    let mut known = BTreeSet::new();
-    for (path, source) in shipped {
-        let loose = source.shipped.contains("Code(code)");
-        let found = CODE
-            .captures_iter(&source.shipped)
-            .chain(LOOSE.captures_iter(&source.shipped).filter(|_| loose));
-        for number in found.filter_map(|found| found.get(1)) {
-            let code = format!("KEI-{}", number.as_str());
-            if known.insert(code.clone()) {
-                let mut tell = |advice| {
-                    findings.push(Finding::new(
-                        path.as_str(),
-                        source.line(number.start()),
-                        "german",
-                        advice,
-                    ))
-                };
-                if !headlines.contains(code.as_str()) {
-                    tell(format!("{code} has no German headline in {ERRORS}"));
-                }
-                if !document.contains(&format!("| {code} |")) {
-                    tell(format!("{code} is not in {DOCUMENT}"));
-                }
-            }
-        }
-    }
-    for code in headlines.iter().filter(|code| !known.contains(**code)) {
-        findings.push(Finding::new(
-            ERRORS,
-            1,
-            "german",
-            format!("no source has {code} any more"),
-        ));
-    }
-    findings
-}
-
-fn missing(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
+fn missing(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
     let known: BTreeSet<String> = sections(catalogues)
         .flat_map(|(_, _, section)| section.keys().map(|key| bare(key)))
         .collect();
@@ -168,7 +114,7 @@ fn missing(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> V
                     && !known.contains(&bare)
                 {
                     findings.push(Finding::new(
-                        path.as_str(),
+                        *path,
                         source.line(at),
                         "german",
                         format!("no German for {text:?} in {ERRORS}"),
@@ -245,7 +191,7 @@ fn call_end(code: &str, from: usize) -> usize {
     code.len()
 }
 
-fn stale(shipped: &[(&String, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
+fn stale(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
     let mut said = String::new();
     for (_, source) in shipped {
         for (_, text) in source.literals(0..source.raw.len()) {
@@ -305,12 +251,11 @@ fn bare(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn findings(errors: &str, source: &str, document: &str) -> Vec<String> {
+    fn findings(errors: &str, source: &str) -> Vec<String> {
         let files = [
             (ERRORS, errors),
             (SENTENCES, ""),
             ("crates/keiko/src/x.rs", source),
-            (DOCUMENT, document),
         ];
         let tree = Tree::of(files.map(|(name, text)| (name.to_owned(), text.to_owned())));
         check(&tree)
@@ -319,37 +264,29 @@ mod tests {
             .collect()
     }
 
-    const SOURCE: &str = r#"fn f() { Fault::new(Code(1234), format!("no {what:?} here")).hint("keiko runs list"); }"#;
+    const SOURCE: &str =
+        r#"fn f() { Fault::new(Code::X, format!("no {what:?} here")).hint("keiko runs list"); }"#;
 
     #[test]
     fn an_error_without_german_is_found() {
-        let found = findings("", SOURCE, "");
-        assert_eq!(found.len(), 3, "{found:?}");
-        for (found, part) in found
-            .iter()
-            .zip(["headline", "docs/errors.md", "no {what:?} here"])
-        {
-            assert!(found.contains(part), "{found}");
-        }
+        let found = findings("", SOURCE);
+        assert!(
+            found.len() == 1 && found[0].contains("no {what:?} here"),
+            "{found:?}"
+        );
     }
 
     #[test]
     fn an_error_with_german_is_not() {
-        let errors = "[headlines]\nKEI-1234 = 'x'\n[x]\n'no {thing} here' = '{thing} fehlt'\n";
-        assert_eq!(
-            findings(errors, SOURCE, "| KEI-1234 | x | y |"),
-            Vec::<String>::new()
-        );
+        let errors = "[x]\n'no {thing} here' = '{thing} fehlt'\n";
+        assert_eq!(findings(errors, SOURCE), Vec::<String>::new());
     }
 
     #[test]
     fn a_sentence_that_a_closure_makes_an_error_of_is_found() {
-        let source = "fn f() { let wrong = |why: &str| Fault::new(Code(1234), why);\n wrong(\"all is lost\") }";
-        let found = findings(
-            "[headlines]\nKEI-1234 = 'x'\n",
-            source,
-            "| KEI-1234 | x | y |",
-        );
+        let source =
+            "fn f() { let wrong = |why: &str| Fault::new(Code::X, why);\n wrong(\"all is lost\") }";
+        let found = findings("", source);
         assert!(
             found.len() == 1 && found[0].contains("all is lost"),
             "{found:?}"
@@ -358,8 +295,8 @@ mod tests {
 
     #[test]
     fn titles_of_steps_and_refusals_without_german_are_found() {
-        let source = r#"fn f() { harness(draft, "harness:x", "try the tests", op); run_tests(&round, "end the tests"); Refusal::new("it is full") }"#;
-        let found = findings("", source, "");
+        let source = r#"fn f() { title("try the tests"); title("end the tests"); Refusal::new("it is full") }"#;
+        let found = findings("", source);
         assert_eq!(found.len(), 3, "{found:?}");
         for part in ["try the tests", "end the tests", "it is full"] {
             assert!(
@@ -388,11 +325,8 @@ mod tests {
 
     #[test]
     fn german_for_nothing_is_found() {
-        let errors = "[headlines]\nKEI-1234 = 'x'\nKEI-4321 = 'y'\n[x]\n'no {thing} here' = ''\n'gone {x} now' = ''\n";
-        let found = findings(errors, SOURCE, "| KEI-1234 | x | y |");
-        assert!(
-            found.len() == 2 && found[0].contains("KEI-4321") && found[1].contains("gone"),
-            "{found:?}"
-        );
+        let errors = "[x]\n'no {thing} here' = ''\n'gone {x} now' = ''\n";
+        let found = findings(errors, SOURCE);
+        assert!(found.len() == 1 && found[0].contains("gone"), "{found:?}");
     }
 }

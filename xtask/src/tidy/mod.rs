@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: what keeps the code base in shape and no compiler checks. No build, a second or two.
 
+mod codes;
 mod cycles;
 mod dependencies;
 mod german;
@@ -146,6 +147,7 @@ pub(crate) fn run(root: &Path) -> Result<bool> {
     findings.extend(dependencies::check(&tree, &workspace));
     findings.extend(words::check(&tree));
     findings.extend(text::check(&tree));
+    findings.extend(codes::check(&tree));
     findings.extend(german::check(&tree));
     findings.extend(share::check(&tree));
     let sizes = size::check(&tree);

@@ -520,8 +520,8 @@ mod tests {
 
     #[test]
     fn the_other_outcomes_are_errors_in_words() {
-        let fault =
-            Fault::new(Code(5003), "bubblewrap is missing").hint("apt-get install bubblewrap");
+        let fault = Fault::new(Code::NO_UNPRIVILEGED_USER, "bubblewrap is missing")
+            .hint("apt-get install bubblewrap");
         assert_eq!(
             render(&Outcome::Failed(fault)).text,
             "KEI-5003: bubblewrap is missing\nhint: apt-get install bubblewrap"

@@ -32,8 +32,8 @@ pub(crate) fn set(file: &Path, key: &KeyPath, text: &str) -> Result<toml::Value,
             .map_or(hint, |old| format!("{old}; then: keiko config validate"));
         return Err(problem.hint(hint));
     }
-    let config: super::RawConfig =
-        toml::from_str(&new).map_err(|error| Fault::new(Code(1303), error.message().to_owned()))?;
+    let config: super::RawConfig = toml::from_str(&new)
+        .map_err(|error| Fault::new(Code::VALUE_WRONG, error.message().to_owned()))?;
     let models = keiko_models::Models::new(&config.models, std::sync::Arc::new(|_| None))?;
     if let (true, Some(name)) = (model::is_named_by(key), value.as_str()) {
         model::check(&models, key, name)?;
@@ -63,7 +63,11 @@ fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
         } else {
             format!("it has: {}", names.join(", "))
         };
-        return Err(Fault::new(Code(1302), format!("{key} is a section, not a value")).hint(hint));
+        return Err(Fault::new(
+            Code::KEY_UNKNOWN,
+            format!("{key} is a section, not a value"),
+        )
+        .hint(hint));
     };
     if redact(text) != text || (key.last() == "key_env" && !is_variable(text)) {
         let hint = match key.last() {
@@ -71,14 +75,14 @@ fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
             _ => "put the key into a variable or a file that only you can read, and name it with key_env or key_file".into(),
         };
         return Err(Fault::new(
-            Code(1306),
+            Code::SECRET_IN_CONFIG,
             format!("the value for {key} looks like a secret, or is not a name"),
         )
         .hint(hint));
     }
     let value = kinds.read(text);
     kinds.check(&value).map_err(|(message, hint)| {
-        Fault::new(Code(1303), format!("{key}: {message}")).hint(hint)
+        Fault::new(Code::VALUE_WRONG, format!("{key}: {message}")).hint(hint)
     })?;
     Ok(value)
 }
@@ -100,9 +104,12 @@ fn changed(old: &str, key: &KeyPath, value: &toml::Value, path: &Path) -> Result
                 .next()
                 .unwrap_or_default()
                 .to_owned();
-            Fault::new(Code(1301), format!("the file is not understood: {message}"))
-                .at(path.display())
-                .hint("keiko config validate")
+            Fault::new(
+                Code::CONFIG_NO_TOML,
+                format!("the file is not understood: {message}"),
+            )
+            .at(path.display())
+            .hint("keiko config validate")
         })?;
     let Some((last, sections)) = key.parts().split_last() else {
         return Ok(old.to_owned());
@@ -117,7 +124,7 @@ fn changed(old: &str, key: &KeyPath, value: &toml::Value, path: &Path) -> Result
         });
         table = item.as_table_like_mut().ok_or_else(|| {
             Fault::new(
-                Code(1303),
+                Code::VALUE_WRONG,
                 format!("{section} is not a section in this file"),
             )
             .at(path.display())
@@ -190,7 +197,7 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, Fault> {
 
 fn not_written(path: &Path, error: &std::io::Error) -> Fault {
     Fault::new(
-        Code(1308),
+        Code::CONFIG_UNWRITABLE,
         format!("the configuration cannot be written: {error}"),
     )
     .at(path.display())

@@ -38,7 +38,7 @@ pub(crate) fn read(variables: &[(OsString, OsString)], field: &Field) -> (Layer,
                 None => {}
                 Some(other) => {
                     let fault = Fault::new(
-                        Code(1307),
+                        Code::VARIABLE_UNUSABLE,
                         format!("{key} is set twice, by {} and by {name}", other.place),
                     );
                     problems.push(fault.at(name).hint(format!("unset {name}")));
@@ -68,7 +68,7 @@ fn one(
 ) -> Result<(KeyPath, toml::Value), Fault> {
     let key_of = |text: &str| KeyPath::new(text.split("__").map(str::to_ascii_lowercase));
     let not_text = || {
-        Fault::new(Code(1307), "the variable is not UTF-8 text")
+        Fault::new(Code::VARIABLE_UNUSABLE, "the variable is not UTF-8 text")
             .at(name)
             .hint(format!("unset {name}"))
     };
@@ -82,12 +82,15 @@ fn one(
         Some(key) if !is_value(field, &key_of(rest)) => {
             let text =
                 layer::read_file(Path::new(value), Kind::Environment).map_err(|fault| Fault {
-                    code: Code(1307).to_string(),
+                    code: Code::VARIABLE_UNUSABLE,
                     ..fault
                 })?;
             let missing = || {
-                Fault::new(Code(1307), "the file of this variable is not there")
-                    .at(format!("{name}={value}"))
+                Fault::new(
+                    Code::VARIABLE_UNUSABLE,
+                    "the file of this variable is not there",
+                )
+                .at(format!("{name}={value}"))
             };
             (key, text.ok_or_else(missing)?.trim().to_owned())
         }
@@ -100,7 +103,7 @@ fn one(
     else {
         let fault = layer::unknown(&key, None, &[]).at(name);
         return Err(match field.suggest(&key) {
-            Some(meant) if fault.code == Code(1302).to_string() => fault.hint(format!(
+            Some(meant) if fault.code == Code::KEY_UNKNOWN => fault.hint(format!(
                 "did you mean {}?",
                 meant.variable().unwrap_or_else(|| meant.to_string())
             )),
@@ -109,7 +112,7 @@ fn one(
     };
     let value = kinds.read(&text);
     kinds.check(&value).map_err(|(message, hint)| {
-        Fault::new(Code(1303), format!("{key}: {message}"))
+        Fault::new(Code::VALUE_WRONG, format!("{key}: {message}"))
             .at(name)
             .hint(hint)
     })?;

@@ -16,7 +16,7 @@ impl KeyPath {
     pub(crate) fn parse(text: &str) -> Result<KeyPath, Fault> {
         let bad = |why: String| {
             let shown: String = text.chars().take(80).collect();
-            Fault::new(Code(1302), format!("{shown:?} is not a key: {why}"))
+            Fault::new(Code::KEY_UNKNOWN, format!("{shown:?} is not a key: {why}"))
                 .hint("such as: run.max_steps, or 'models.prices.\"vendor/model\".price'")
         };
         if text.len() > 512 {

@@ -58,7 +58,7 @@ pub(crate) fn read_file(path: &Path, kind: Kind) -> Result<Option<String>, Fault
     use rustix::fs::{Mode, OFlags};
     let fault = |why: String| {
         Fault::new(
-            Code(1304),
+            Code::CONFIG_UNREADABLE,
             format!("the configuration file cannot be read: {why}"),
         )
         .at(path.display())
@@ -157,9 +157,12 @@ impl Source<'_> {
             .unwrap_or_default()
             .to_owned();
         let message: String = line.chars().filter(|c| !c.is_control()).take(200).collect();
-        Fault::new(Code(1301), format!("the file is not understood: {message}"))
-            .at(self.place(at, false))
-            .hint("keiko config validate")
+        Fault::new(
+            Code::CONFIG_NO_TOML,
+            format!("the file is not understood: {message}"),
+        )
+        .at(self.place(at, false))
+        .hint("keiko config validate")
     }
 }
 
@@ -248,7 +251,7 @@ impl Walk<'_> {
         };
         match wrong {
             Some((message, hint)) => {
-                let fault = Fault::new(Code(1303), format!("{key}: {message}"));
+                let fault = Fault::new(Code::VALUE_WRONG, format!("{key}: {message}"));
                 self.problem(
                     fault
                         .at(self.source.place(span.span().start, false))
@@ -298,12 +301,12 @@ pub(crate) fn unknown(key: &KeyPath, suggestion: Option<&KeyPath>, known: &[Stri
         } else {
             "models.vendors.NAME".into()
         };
-        return Fault::new(Code(1306), format!("there is no key {key}: secrets do not stand in configuration files")).hint(format!(
+        return Fault::new(Code::SECRET_IN_CONFIG, format!("there is no key {key}: secrets do not stand in configuration files")).hint(format!(
             "name the variable or the file that holds it: keiko config set {vendor}.key_env VARIABLE, or: keiko config set {vendor}.key_file PATH"
         ));
     }
     let shown: String = key.to_string().chars().take(120).collect();
-    let fault = Fault::new(Code(1302), format!("there is no key {shown}"));
+    let fault = Fault::new(Code::KEY_UNKNOWN, format!("there is no key {shown}"));
     match suggestion {
         Some(suggestion) => fault.hint(format!("did you mean {suggestion}?")),
         None if known.is_empty() => fault.hint("all keys: keiko config schema"),
@@ -335,14 +338,17 @@ mod tests {
         );
         let told: Vec<_> = all
             .iter()
-            .map(|f| (f.code.as_str(), f.place.clone().unwrap()))
+            .map(|f| (f.code.to_string(), f.place.clone().unwrap()))
             .collect();
         assert!(
-            told.contains(&("KEI-1302", "config.toml:3:3: max_stpes = 40".into())),
+            told.contains(&("KEI-1302".into(), "config.toml:3:3: max_stpes = 40".into())),
             "{told:?}"
         );
         assert!(
-            told.contains(&("KEI-1303", "config.toml:4:12: approval = \"polcy\"".into())),
+            told.contains(&(
+                "KEI-1303".into(),
+                "config.toml:4:12: approval = \"polcy\"".into()
+            )),
             "{told:?}"
         );
         assert!(

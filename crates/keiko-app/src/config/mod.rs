@@ -298,7 +298,7 @@ pub(crate) fn shape() -> Field {
 /// None that is known.
 pub fn schema() -> Result<String, Fault> {
     serde_json::to_string_pretty(&schemars::schema_for!(RawConfig))
-        .map_err(|error| Fault::new(Code(9008), error.to_string()))
+        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))
 }
 
 impl Loaded {
@@ -444,7 +444,7 @@ fn flatten(at: &KeyPath, table: toml::Table, leaves: &mut BTreeMap<KeyPath, Leaf
 fn build(stack: Stack, policy: RiskPolicy) -> Result<Config, Fault> {
     let table = toml::Value::Table(stack.table(&KeyPath::default()));
     let raw: RawConfig = table.try_into().map_err(|error: toml::de::Error| {
-        Fault::new(Code(1303), error.message().to_owned()).hint("keiko config validate")
+        Fault::new(Code::VALUE_WRONG, error.message().to_owned()).hint("keiko config validate")
     })?;
     let limits = RunLimits {
         max_steps: raw.run.max_steps,
@@ -599,11 +599,7 @@ mod tests {
             &[("KEIKO_RUN__MAX_STEPS", "0")],
         );
         let loaded = Loaded::read(&ground.places);
-        let codes: Vec<_> = loaded
-            .problems
-            .iter()
-            .map(|fault| fault.code.as_str())
-            .collect();
+        let codes: Vec<_> = loaded.problems.iter().map(|fault| fault.code).collect();
         assert_eq!(codes, ["KEI-1302", "KEI-1305", "KEI-1303", "KEI-1302"]);
         assert_eq!(loaded.files.iter().filter(|file| file.there).count(), 3);
         let fault = loaded.config().unwrap_err();

@@ -27,7 +27,7 @@ pub(super) fn check(models: &Models, key: &KeyPath, name: &str) -> Result<(), Fa
         return Ok(());
     };
     let set = |meant: &str| format!("keiko config set {key} {meant}");
-    if fault.code != Code(4001).to_string() {
+    if fault.code != Code::MODEL_UNKNOWN {
         return Err(fault);
     }
     let vendors = || models.vendors().map(|vendor| vendor.name.as_str());
@@ -36,7 +36,7 @@ pub(super) fn check(models: &Models, key: &KeyPath, name: &str) -> Result<(), Fa
         .filter(|(vendor, model)| !vendor.is_empty() && !model.is_empty())
     else {
         let fault = Fault::new(
-            Code(4001),
+            Code::MODEL_UNKNOWN,
             format!("{name:?} names no model: expected VENDOR/MODEL"),
         )
         .at(key);

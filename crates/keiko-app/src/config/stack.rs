@@ -143,7 +143,7 @@ fn amount(value: &toml::Value) -> u64 {
 pub(crate) fn not_for_projects(layer: &Layer, user_file: &std::path::Path) -> Vec<Fault> {
     let permitted = |key: &KeyPath| is_limit(key) || FREE.contains(&key.to_string().as_str());
     let fault = |(key, leaf): (&KeyPath, &Leaf)| {
-        Fault::new(Code(1305), format!("a project may not set {key}: its file comes with the repository, which may be anybody's"))
+        Fault::new(Code::NOT_FOR_PROJECTS, format!("a project may not set {key}: its file comes with the repository, which may be anybody's"))
             .at(&leaf.place)
             .hint(format!("if you want it, put it into your own file, {}: keiko config set {key} VALUE", user_file.display()))
     };

@@ -149,9 +149,9 @@ fn about(class: ActionClass) -> &'static str {
         ActionClass::Commit => "Commits in the private workspace.",
         ActionClass::Network => "Uses the network from a sandbox, to install dependencies.",
         ActionClass::GitPush => "Sends commits to a remote repository.",
-        ActionClass::ToolRead => "A tool that only reads.",
-        ActionClass::ToolIdempotent => {
-            "A tool that changes something, and does it once even when asked twice."
+        ActionClass::ToolRead => "A tool that only reads, by its contract.",
+        ActionClass::ToolAdd => {
+            "A tool that adds something and takes nothing away, by its contract."
         }
         ActionClass::ToolOther => "Any other tool.",
         ActionClass::Run => "Starts a run of its own, which is judged by the same policy.",

@@ -131,7 +131,7 @@ impl Stage {
         let path = place.join(RECORD);
         install_hook(&yard.remote, &path).map_err(|error| {
             Fault::new(
-                Code(1102),
+                Code::OWN_FOLDER,
                 format!("the remote's hook cannot be written: {error}"),
             )
             .at(yard.remote.display())
@@ -187,7 +187,7 @@ impl Stage {
                             .take(300)
                             .collect();
                         let fault = Fault::new(
-                            Code(9011),
+                            Code::DEMO_DOES_NOT_END,
                             format!("the run does not come to its end: exit {code}, {last}"),
                         );
                         return Err(fault.at(self.place.display()));
@@ -201,7 +201,7 @@ impl Stage {
     fn life(&self) -> Result<Child, Fault> {
         let fault = |error: std::io::Error| {
             Fault::new(
-                Code(9004),
+                Code::OWN_FILE_MISSING,
                 format!("this program cannot start itself: {error}"),
             )
         };
@@ -284,7 +284,7 @@ impl Stage {
 
 fn lost(error: std::io::Error) -> Fault {
     Fault::new(
-        Code(9004),
+        Code::OWN_FILE_MISSING,
         format!("the process that works cannot be watched: {error}"),
     )
 }
@@ -311,7 +311,7 @@ pub async fn life(
 ) -> Result<LifeEnd, Fault> {
     let run: RunId = run
         .parse()
-        .map_err(|_| Fault::new(Code(6001), "this is no run of the demonstration"))?;
+        .map_err(|_| Fault::new(Code::RUN_UNKNOWN, "this is no run of the demonstration"))?;
     let language = config.language();
     let keiko = Keiko::open(home_in(place, home), config, leave)?;
     let yard = Yard {
@@ -324,7 +324,7 @@ pub async fn life(
     };
     let start = yard.start(start, CRASH_MODEL, language)?;
     let script = script_of(&start)
-        .ok_or_else(|| Fault::new(Code(9007), "the demonstration has no script"))??;
+        .ok_or_else(|| Fault::new(Code::BUILT_IN_NAME, "the demonstration has no script"))??;
     let driver = noted(&keiko, script, Record::new(place.join(RECORD)));
     let rest = to_its_rest(&driver, start).await?;
     keiko.close().await;

@@ -36,7 +36,7 @@ impl Record {
             .and_then(|mut file| file.write_all(line.as_bytes()));
         written.map_err(|error| {
             Fault::new(
-                Code(9010),
+                Code::DEMO_ACCOUNT,
                 format!("the demonstration's account cannot be written: {error}"),
             )
         })
@@ -47,7 +47,7 @@ impl Record {
         match std::fs::read_to_string(&self.0) {
             Ok(text) => Ok(Account::of(&text)),
             Err(error) => Err(Fault::new(
-                Code(9010),
+                Code::DEMO_ACCOUNT,
                 format!("the demonstration's account cannot be read: {error}"),
             )),
         }

@@ -14,7 +14,7 @@ pub(super) async fn rows() -> (Vec<Row>, Vec<String>) {
             .await;
     let jail = match detected.unwrap_or_else(|error| {
         Err(Fault::new(
-            Code(9005),
+            Code::SANDBOX_SEARCH_FAILED,
             format!("looking for the sandbox broke down: {error}"),
         ))
     }) {
@@ -22,7 +22,7 @@ pub(super) async fn rows() -> (Vec<Row>, Vec<String>) {
         Err(fault) => {
             let row = Row::fault("sandbox", State::Broken, &fault);
             // KEI-5001: bubblewrap itself is not there.
-            let row = if fault.code == Code(5001).to_string() {
+            let row = if fault.code == Code::NO_BUBBLEWRAP {
                 row.package("bubblewrap")
             } else {
                 row

@@ -128,7 +128,9 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
         return vec![Row::fault(
             "journal",
             State::Broken,
-            &Fault::new(Code(3023), what).at(path.display()).hint(hint),
+            &Fault::new(Code::JOURNAL_GONE, what)
+                .at(path.display())
+                .hint(hint),
         )];
     }
     if !path.exists() {

@@ -109,7 +109,7 @@ impl Yard {
                 body,
                 tree: changes.then(|| self.tree()),
             })),
-            Err(why) => Outcome::Failed(Fault::new(Code(5999), why)),
+            Err(why) => Outcome::Failed(Fault::new(Code::foreign(5999), why)),
         }
     }
 

@@ -6,6 +6,7 @@ use keiko_agent::state::RunState;
 use keiko_agent::state::Setup;
 use keiko_contracts::action::{Action, ActionDigest};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, ApprovalRow, Decision};
+use keiko_contracts::code::Code;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::journal::{KillScope, Recorded, StreamId};
@@ -169,7 +170,8 @@ impl<'a> Bench<'a> {
             self.storm.clock.now(),
         )
         .await;
-        said.map(|_| ()).map_err(|error| error.fault(row.run).code)
+        said.map(|_| ())
+            .map_err(|error| error.fault(row.run).code.to_string())
     }
 
     fn deeds(&self) -> usize {
@@ -751,11 +753,8 @@ fn a_model_that_a_person_does_not_allow_is_not_asked() {
                 panic!("it ends")
             };
             assert_eq!(
-                (
-                    end.status,
-                    end.fault.as_ref().map(|fault| fault.code.as_str())
-                ),
-                (EndStatus::Failed, Some("KEI-2106"))
+                (end.status, end.fault.as_ref().map(|fault| fault.code)),
+                (EndStatus::Failed, Some(Code::MODEL_DENIED))
             );
             assert!(models(&bench.events().await).is_empty());
             assert_eq!(bench.storm.world.charged().0, 0);
@@ -803,11 +802,8 @@ fn an_alert_about_a_model_is_given_once_and_a_forbidden_one_is_never_asked() {
             panic!("it ends")
         };
         assert_eq!(
-            (
-                end.status,
-                end.fault.as_ref().map(|fault| fault.code.as_str())
-            ),
-            (EndStatus::Failed, Some("KEI-2104"))
+            (end.status, end.fault.as_ref().map(|fault| fault.code)),
+            (EndStatus::Failed, Some(Code::MODEL_NOT_ALLOWED))
         );
         assert!(models(&bench.events().await).is_empty());
     });

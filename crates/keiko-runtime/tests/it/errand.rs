@@ -2,18 +2,18 @@
 //! a state, a start and events of its own, and goes through every prefix that a crash leaves, as runs of agents do: leases,
 //! gate, permits, recovery, inbox and kill are not theirs alone.
 
+use crate::no_models::NoModels;
 use crate::scenarios::{call, engine, finish};
 use crate::storm::{Ending, LEASE, OPTIONS, block_on, on_all_cores, tools};
-use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use keiko_agent::state::Setup as SetupOfRuns;
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::{
-    Action, HostAction, Intent, ModelAction, ModelReport, Outcome, Recovery, Report, RunAction,
+    Action, HostAction, Intent, ModelAction, Outcome, Purse, Recovery, Report, RunAction,
     ToolAction,
 };
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
-use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope::StoredEvent;
 use keiko_contracts::id::{EffectKey, ModelName, RunId, TaskId, WorkerId};
@@ -27,12 +27,9 @@ use keiko_contracts::run::{
 use keiko_contracts::time::Timestamp;
 use keiko_governance::core::{Core, CoreEvent, Decided, Env, Input, Setup, Start, Terms};
 use keiko_governance::life::{Life, Stamp};
-use keiko_governance::permit::Permit;
 use keiko_governance::policy::RiskPolicy;
-use keiko_governance::{approval, class};
+use keiko_governance::{approval, intent};
 use keiko_ports::Cancel;
-use keiko_ports::live::LiveSink;
-use keiko_ports::model::{ChatModel, Quote};
 use keiko_runtime::children::ChildRuns;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched};
 use keiko_runtime::ports::{Ports, With};
@@ -40,7 +37,7 @@ use keiko_runtime::{fold, inbox};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::flaw::{Flaw, Flawed};
 use keiko_testkit::memory_journal::MemoryJournal;
-use keiko_testkit::ports::{Answers, Outside, VirtualClock, World};
+use keiko_testkit::ports::{Answers, COST, Outside, VirtualClock, World};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -60,6 +57,12 @@ pub(crate) struct TakenUp {
     epoch: Epoch,
 }
 
+/// Money for the next requests to a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Allowed {
+    amount: Micros,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Closes {
     inbox: Seq,
@@ -75,6 +78,7 @@ pub(crate) struct Done {
 pub(crate) enum Event {
     Begun(Errands),
     TakenUp(TakenUp),
+    Allowed(Allowed),
     Intended(Box<Intent>),
     CameOut(Box<Ended>),
     Asked(Box<ApprovalRequest>),
@@ -91,7 +95,7 @@ macro_rules! events {
                 match self { $(Event::$variant(_) => $kind,)* }
             }
             fn version(&self) -> u16 {
-                1
+                keiko_contracts::upcast::newest(self.kind())
             }
             fn body(&self) -> Result<String, serde_json::Error> {
                 match self { $(Event::$variant(data) => serde_json::to_string(data),)* }
@@ -106,7 +110,7 @@ macro_rules! events {
     };
 }
 events! {
-    "errands_begun" => Begun, "errands_taken_up" => TakenUp, RunEvent::EFFECT_INTENDED => Intended, "errand_came_out" => CameOut,
+    "errands_begun" => Begun, "errands_taken_up" => TakenUp, "errands_allowed" => Allowed, RunEvent::EFFECT_INTENDED => Intended, "errand_came_out" => CameOut,
     "errand_asked" => Asked, "errand_answered" => Answered, "errands_wait" => Waits, "errands_close" => Closes, "errands_finished" => Finished,
 }
 
@@ -119,7 +123,19 @@ impl CoreEvent for Event {
         }
     }
     fn needs_barrier(&self) -> bool {
-        !matches!(self, Event::TakenUp(_))
+        match self {
+            Event::TakenUp(_) | Event::Allowed(_) => false,
+            // What a model said may get lost with the power: it is asked again, and paid for.
+            Event::CameOut(ended) => !matches!(ended.outcome, Outcome::Done(Report::Model(_))),
+            _ => true,
+        }
+    }
+    fn allows(&self) -> Option<Micros> {
+        if let Event::Allowed(allowed) = self {
+            Some(allowed.amount)
+        } else {
+            None
+        }
     }
     fn changes_row(&self) -> bool {
         false
@@ -162,7 +178,10 @@ impl Start for Errands {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Nothing;
+pub(crate) struct Nothing {
+    /// A fault: what is left of an allowance is kept over a crash.
+    keeps_allowance: bool,
+}
 impl Terms for Nothing {
     fn budget(&self) -> Option<Option<Micros>> {
         None
@@ -179,6 +198,7 @@ pub(crate) struct NoSense;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Errand {
     life: Life,
+    keeps_allowance: bool,
     begun: Option<Errands>,
     done: usize,
     ordinal: u16,
@@ -224,22 +244,20 @@ impl Draft<'_> {
                 attempt: 1,
             });
         }
-        let (digest, recovery) = (
-            approval::digest(&action).unwrap(),
-            class::recovery_of(&action),
-        );
-        let (reserve, epoch) = (Micros::ZERO, self.env.epoch);
+        let quick = matches!(action, Action::Model(_));
+        if quick && self.next.life.budget.allowance() < COST {
+            let amount = Micros(3 * COST.0);
+            self.emit(Event::Allowed(Allowed { amount }));
+        }
+        let (purse, reserve) = match quick {
+            true => (Purse::Allowance, COST),
+            false => (Purse::Own, Micros::ZERO),
+        };
         let intent = Intent {
-            key,
-            action,
-            digest,
-            recovery,
-            reserve,
             approval,
-            epoch,
-            call: None,
-            tool: None,
-            title: None,
+            purse,
+            reserve,
+            ..intent::intent(key, action, Asked::Loop, self.env.epoch).unwrap()
         };
         self.emit(Event::Intended(Box::new(intent)));
     }
@@ -306,8 +324,11 @@ impl Core for Errand {
     type End = Done;
     type Reject = NoSense;
 
-    fn new(_: &Nothing) -> Self {
-        Errand::default()
+    fn new(setup: &Nothing) -> Self {
+        Errand {
+            keeps_allowance: setup.keeps_allowance,
+            ..Errand::default()
+        }
     }
 
     fn decide(&self, env: &Env<'_>, input: Input<Self>) -> Result<Decided<Self>, NoSense> {
@@ -389,7 +410,14 @@ impl Core for Errand {
                 self.life.started(stamp.at, None);
                 self.begun = Some(begun.clone());
             }
-            Event::TakenUp(taken) => self.life.resumed(stamp.at, taken.epoch),
+            Event::TakenUp(taken) => {
+                let budget = self.life.budget;
+                self.life.resumed(stamp.at, taken.epoch);
+                if self.keeps_allowance {
+                    self.life.budget = budget;
+                }
+            }
+            Event::Allowed(allowed) => self.life.allowed(allowed.amount),
             Event::Intended(intent) => {
                 self.ordinal = intent.key.ordinal + 1;
                 self.life.intended(intent);
@@ -446,8 +474,17 @@ impl Core for Errand {
     fn wake_at(&self) -> Option<Timestamp> {
         None
     }
-    fn request(&self, _: &ModelAction) -> Option<Arc<ChatRequest>> {
-        None
+    fn request(&self, action: &ModelAction) -> Option<Arc<ChatRequest>> {
+        Some(Arc::new(ChatRequest {
+            model: action.model.clone(),
+            system: Vec::new().into(),
+            tools: Vec::new().into(),
+            messages: Vec::new(),
+            max_output_tokens: action.max_output_tokens,
+            temperature_milli: None,
+            output: None,
+            effort: None,
+        }))
     }
     fn label(&self, _: &Event) -> Head {
         Head::default()
@@ -479,29 +516,6 @@ impl Draft<'_> {
     }
 }
 
-/// Models that nobody may ask.
-struct NoModels;
-
-fn nobody_asks() -> Fault {
-    Fault::new(Code(9001), "the models of the driver were asked")
-}
-
-#[async_trait]
-impl ChatModel for NoModels {
-    async fn chat(
-        &self,
-        _: Permit<ModelAction>,
-        _: &ChatRequest,
-        _: LiveSink,
-        _: Cancel,
-    ) -> Outcome<ModelReport> {
-        Outcome::Failed(nobody_asks())
-    }
-    fn quote(&self, _: &ModelName, _: u64, _: u32) -> Result<Quote, Fault> {
-        Err(nobody_asks())
-    }
-}
-
 /// A world with errands in it.
 #[derive(Clone)]
 struct Yard {
@@ -511,6 +525,7 @@ struct Yard {
     world: Arc<World>,
     journal: Arc<MemoryJournal>,
     flaw: Option<Flaw>,
+    setup: Nothing,
     /// Somebody ends the run above while the model of the one below answers.
     cancels: bool,
 }
@@ -523,6 +538,7 @@ fn errands() -> Errands {
             tool: name.parse().unwrap(),
             arguments: format!("{{\"of\":{name:?}}}").into(),
             recovery,
+            impact: keiko_testkit::ledger::impact_of(recovery),
         })
     };
     let jail = |op| {
@@ -606,6 +622,39 @@ fn with_a_run_below() -> Errands {
     }
 }
 
+/// Errands with requests to a model in between, whose intents are not synced before they start.
+fn with_quick_requests() -> Errands {
+    let all = errands();
+    let model = || {
+        Action::Model(ModelAction {
+            model: "fake/model".parse().unwrap(),
+            from_item: 0,
+            to_item: 0,
+            request: Digest::default(),
+            max_output_tokens: 100,
+            estimate: 0,
+        })
+    };
+    let todo = vec![
+        model(),
+        model(),
+        all.todo[2].clone(),
+        model(),
+        model(),
+        all.todo[3].clone(),
+        model(),
+        all.todo[4].clone(),
+        model(),
+        all.todo[5].clone(),
+        model(),
+    ];
+    Errands {
+        asks: 9,
+        todo,
+        ..all
+    }
+}
+
 impl Yard {
     fn new(errands: fn() -> Errands, flaw: Option<Flaw>) -> Yard {
         let clock = VirtualClock::new();
@@ -616,6 +665,7 @@ impl Yard {
             world: World::new(&[]),
             clock,
             flaw,
+            setup: Nothing::default(),
             cancels: false,
         }
     }
@@ -674,14 +724,14 @@ impl Yard {
         };
         let driver = Driver::new(ports, OPTIONS);
         runs.are_driven_by(&driver);
-        let driver = driver.of(Nothing);
+        let driver = driver.of(self.setup.clone());
         let order = if self.journal.events(&StreamId::run(RUN)).is_empty() {
             Order::Start(Box::new((self.errands)()))
         } else {
             Order::Resume {
                 run: RUN,
                 by: "test".into(),
-                terms: Nothing,
+                terms: Nothing::default(),
             }
         };
         // Runs below have the models of the one above, which brings its own.
@@ -731,7 +781,7 @@ impl Yard {
     }
 
     async fn fold(&self) -> Result<Errand, String> {
-        fold::fold(self.journal.as_ref(), RUN, &Nothing)
+        fold::fold(self.journal.as_ref(), RUN, &self.setup)
             .await
             .map_err(|error| error.to_string())
     }
@@ -756,6 +806,11 @@ impl Yard {
             remote: self.world.remote(),
             times,
             asked,
+            unpaid: self
+                .world
+                .charged()
+                .minus(state.life.budget.spent())
+                .minus(state.life.budget.cut_off()),
         })
     }
 }
@@ -774,6 +829,8 @@ struct Left {
     /// How often what may happen once has happened.
     times: BTreeMap<String, u32>,
     asked: u32,
+    /// What was charged and stands nowhere in the books.
+    unpaid: Micros,
 }
 
 impl Left {
@@ -784,6 +841,7 @@ impl Left {
             self.times.get(what) == Some(n) || (in_doubt(what) && !self.times.contains_key(what))
         });
         times
+            && self.unpaid == Micros::ZERO
             && self.times.keys().all(|what| calm.times.contains_key(what))
             && (self.done, self.open, &self.files, &self.remote)
                 == (calm.done, 0, &calm.files, &calm.remote)
@@ -792,13 +850,25 @@ impl Left {
 
 /// Ends a process at every moment, in this way; how many moments there were, and what went wrong.
 fn sweep(errands: fn() -> Errands, how: Ending, flaw: Option<Flaw>) -> (usize, Vec<String>) {
+    sweep_with(Nothing::default(), errands, how, flaw)
+}
+
+fn sweep_with(
+    setup: Nothing,
+    errands: fn() -> Errands,
+    how: Ending,
+    flaw: Option<Flaw>,
+) -> (usize, Vec<String>) {
     let calm = block_on(Yard::new(errands, None).to_the_end(calmly)).unwrap();
     assert_eq!(
         (calm.done, calm.asked, calm.times.len()),
         (errands().todo.len(), 0, 4),
         "{calm:?}"
     );
-    let yard = Yard::new(errands, flaw);
+    let yard = Yard {
+        setup,
+        ..Yard::new(errands, flaw)
+    };
     let moments = Arc::new(Mutex::new(Vec::new()));
     let (there, kept) = (yard.clone(), moments.clone());
     let fuse = || {
@@ -835,6 +905,27 @@ fn every_prefix_of_another_core_goes_on_to_the_same_end() {
         assert_eq!(wrong, Vec::<String>::new(), "{how:?}");
         assert!(moments >= 20, "too few to tell: {moments}");
     }
+}
+
+/// Their intents may be lost with the power, and with them what is known of their cost: all that was set aside is in the
+/// books then. Everything else is as with any effect.
+#[test]
+fn every_prefix_of_quick_requests_goes_on_to_the_same_end_and_all_is_paid_for() {
+    for how in [Ending::Killed, Ending::PowerCut] {
+        let (moments, wrong) = sweep(with_quick_requests, how, None);
+        assert_eq!(wrong, Vec::<String>::new(), "{how:?}");
+        assert!(moments >= 40, "too few to tell: {moments}");
+    }
+    let keeps = Nothing {
+        keeps_allowance: true,
+    };
+    let (_, wrong) = sweep_with(keeps, with_quick_requests, Ending::PowerCut, None);
+    assert!(
+        wrong
+            .iter()
+            .any(|what| what.contains("unpaid: Micros(1000)")),
+        "a request whose intent was lost must be missed: {wrong:?}"
+    );
 }
 
 /// The process that ends drives both the run above and the one below.

@@ -349,7 +349,7 @@ fn the_time_limit_cancels_what_runs_and_more_time_goes_on() {
             late
         );
         assert!(
-            matches!(&rest, Ok(Rest::Waiting(Suspension::Limit { fault })) if fault.code == "KEI-6102"),
+            matches!(&rest, Ok(Rest::Waiting(Suspension::Limit { fault })) if fault.code == Code::TIME_USED_UP),
             "{rest:?}"
         );
         let state = storm.fold().await.unwrap();
@@ -421,7 +421,7 @@ impl ChatModel for Smokes {
             .kill(KillScope::All, "smoke", "me")
             .await
             .unwrap();
-        Outcome::Failed(Fault::new(Code(4105), "busy").transient(None))
+        Outcome::Failed(Fault::new(Code::TOO_MANY_REQUESTS, "busy").transient(None))
     }
     fn quote(&self, _: &ModelName, _: u64, _: u32) -> Result<Quote, Fault> {
         Ok(Quote {

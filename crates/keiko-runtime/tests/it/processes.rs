@@ -112,7 +112,7 @@ async fn child() {
             {
                 Ok(Rest::Ended(end)) => format!("{:?}", end.status),
                 Ok(Rest::Waiting(waiting)) => format!("{waiting:?}"),
-                Err(error) => error.fault().code,
+                Err(error) => error.fault().code.to_string(),
             };
             println!("\nsaid {n} {said}");
         }

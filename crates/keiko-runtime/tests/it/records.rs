@@ -105,7 +105,7 @@ fn a_run_that_has_not_ended_has_nothing_to_verify() {
             .unwrap_err()
             .fault();
         assert_eq!(
-            (refused.code.as_str(), refused.hint.is_some()),
+            (refused.code.to_string().as_str(), refused.hint.is_some()),
             ("KEI-6205", true)
         );
         let so_far = verify::so_far(storm.journal.as_ref(), storm.run)

@@ -234,7 +234,7 @@ fn two_drivers_of_one_worker_are_told_so() {
         );
         let codes: Vec<String> = [one, two]
             .into_iter()
-            .filter_map(|rest| rest.err().map(|error| error.fault().code))
+            .filter_map(|rest| rest.err().map(|error| error.fault().code.to_string()))
             .collect();
         assert_eq!(codes.len(), 1, "one of them ends the run");
         assert!(

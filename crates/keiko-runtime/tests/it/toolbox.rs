@@ -58,6 +58,7 @@ impl Tool for Ledger {
             tool,
             arguments: arguments.into(),
             recovery: self.recovery,
+            impact: keiko_testkit::ledger::impact_of(self.recovery),
         };
         Ok(Resolved::Action(Box::new(Action::Tool(action))))
     }

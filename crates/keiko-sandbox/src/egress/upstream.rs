@@ -102,7 +102,7 @@ impl Upstream {
 fn proxy(text: &str) -> Result<Proxy, Fault> {
     let odd = |why: &str| {
         Fault::new(
-            Code(5150),
+            Code::PROXY_UNUSABLE,
             format!("dependencies cannot be installed through the configured proxy: {why}"),
         )
         .hint("set HTTPS_PROXY and HTTP_PROXY to an address such as http://proxy.example:3128")

@@ -77,13 +77,13 @@ impl KernelError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let code = match self {
-            KernelError::Io { .. } => 5520,
-            KernelError::Died(_) => 5521,
-            KernelError::NotReady(_) => 5522,
-            KernelError::Lost => 5523,
-            KernelError::Cancelled => 5524,
+            KernelError::Io { .. } => Code::KERNEL_UNREACHABLE,
+            KernelError::Died(_) => Code::KERNEL_ENDED,
+            KernelError::NotReady(_) => Code::KERNEL_NOT_READY,
+            KernelError::Lost => Code::KERNEL_LOST,
+            KernelError::Cancelled => Code::CELL_CANCELLED,
         };
-        let fault = Fault::new(Code(code), self.to_string());
+        let fault = Fault::new(code, self.to_string());
         match self {
             KernelError::Died(_) => fault.hint(
                 "the kernel needs the Python package ipykernel: apt-get install python3-ipykernel",

@@ -184,16 +184,19 @@ impl OpError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            OpError::Refused(refusal) => Fault::new(Code(5501), refusal.why.clone()),
+            OpError::Refused(refusal) => Fault::new(Code::FILE_OPERATION_ODD, refusal.why.clone()),
             OpError::Io {
                 what,
                 place,
                 source,
-            } => Fault::new(Code(5502), format!("cannot {what}: {source}"))
-                .at(place)
-                .hint("look at free space and permissions of the workspace: keiko doctor"),
+            } => Fault::new(
+                Code::FILE_OPERATION_FAILED,
+                format!("cannot {what}: {source}"),
+            )
+            .at(place)
+            .hint("look at free space and permissions of the workspace: keiko doctor"),
             OpError::NoText { place } => {
-                Fault::new(Code(5503), "a text was not read from its blob").at(place)
+                Fault::new(Code::TEXT_MISSING, "a text was not read from its blob").at(place)
             }
         }
     }

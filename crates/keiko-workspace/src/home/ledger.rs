@@ -75,7 +75,7 @@ impl Ledger {
             Ok(bytes) => {
                 let odd = |e| {
                     Fault::new(
-                        Code(5136),
+                        Code::APPLIED_RECORD,
                         format!("the record of what was applied cannot be read: {e}"),
                     )
                     .at(path.display())
@@ -140,7 +140,7 @@ impl Ledger {
         self.record.status = status;
         let bytes = serde_json::to_vec(&self.record).map_err(|e| {
             Fault::new(
-                Code(5136),
+                Code::APPLIED_RECORD,
                 format!("the record of what is applied cannot be written: {e}"),
             )
         })?;
@@ -152,7 +152,7 @@ impl Ledger {
         for deed in &plan.deeds {
             if Seen::at(&self.record.root, &deed.path)? != deed.before {
                 return Err(Fault::new(
-                    Code(5131),
+                    Code::APPLY_CONFLICT,
                     "a file changed while it was being applied; everything was put back",
                 )
                 .at(deed.path.display()));
@@ -179,7 +179,7 @@ impl Ledger {
             "these files were changed since they were applied: {}",
             touched.join(", ")
         );
-        Err(Fault::new(Code(5133), what)
+        Err(Fault::new(Code::UNDO_CONFLICT, what)
             .hint("nothing was written; put your changes aside (git stash), then undo again"))
     }
 
@@ -211,7 +211,7 @@ impl Ledger {
             "these files were changed in between and are left as they are: {}",
             odd.join(", ")
         );
-        Err(Fault::new(Code(5133), what)
+        Err(Fault::new(Code::UNDO_CONFLICT, what)
             .at(self.dir.display())
             .hint("what stood there before is kept in this folder"))
     }
@@ -229,7 +229,8 @@ impl Ledger {
         };
         if seen.mark() != *before {
             return Err(
-                Fault::new(Code(5136), "what was kept of a file is damaged").at(path.display())
+                Fault::new(Code::APPLIED_RECORD, "what was kept of a file is damaged")
+                    .at(path.display()),
             );
         }
         Ok(seen)
@@ -356,7 +357,7 @@ fn make_folders(root: &Path, path: &Path) -> Result<(), Fault> {
             Ok(meta) if meta.is_dir() => continue,
             Ok(_) => {
                 return Err(Fault::new(
-                    Code(5131),
+                    Code::APPLY_CONFLICT,
                     "something that is not a folder stands in the way",
                 )
                 .at(at.display()));

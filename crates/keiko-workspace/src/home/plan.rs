@@ -164,7 +164,7 @@ impl Plan {
                 self.conflicts.len(),
                 shown.join("; ")
             );
-            return Err(Fault::new(Code(5131), what).hint(hint));
+            return Err(Fault::new(Code::APPLY_CONFLICT, what).hint(hint));
         }
         let mut changes: Vec<Change> = self
             .deeds
@@ -201,7 +201,11 @@ fn differences(
     ];
     let said = git.call(repo, args).try_run()?;
     if !said.ok {
-        return Err(Fault::new(Code(5135), "the result is not there to be applied").at(&to.0));
+        return Err(Fault::new(
+            Code::RESULT_MISSING,
+            "the result is not there to be applied",
+        )
+        .at(&to.0));
     }
     parse(&said.stdout)
 }
@@ -496,7 +500,7 @@ fn read_side(git: &HostGit, repo: &Path, side: &Side, path: &Path) -> Result<See
 }
 
 fn parse(out: &[u8]) -> Result<Vec<Entry>, Fault> {
-    let odd = || Fault::new(Code(5135), "git's list of changes cannot be read");
+    let odd = || Fault::new(Code::RESULT_MISSING, "git's list of changes cannot be read");
     let mut entries = Vec::new();
     let mut fields = out.split(|b| *b == 0).filter(|f| !f.is_empty());
     while let Some(head) = fields.next() {

@@ -93,7 +93,7 @@ impl Seen {
 
 pub(super) fn too_large(path: &Path) -> Fault {
     Fault::new(
-        Code(5131),
+        Code::APPLY_CONFLICT,
         format!("a changed file is larger than {} MiB", CAP >> 20),
     )
     .at(path.display())

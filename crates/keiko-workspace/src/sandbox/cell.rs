@@ -49,7 +49,7 @@ impl Shared {
     ) -> Result<Option<JailBody>, Fault> {
         let Some(code) = code.text() else {
             return Err(Fault::new(
-                Code(5124),
+                Code::COMMAND_TEXT_MISSING,
                 "the text of the cell was not read from its blob",
             ));
         };

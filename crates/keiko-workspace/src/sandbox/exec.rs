@@ -52,7 +52,7 @@ impl Shared {
             }
             Err(Odd::Missing) => {
                 return Err(Fault::new(
-                    Code(5124),
+                    Code::COMMAND_TEXT_MISSING,
                     "a text of the command was not read from its blob",
                 ));
             }

@@ -221,7 +221,7 @@ impl Shared {
         match self.ask_worker(session, OpRequest::Survey, cancel).await? {
             Some(JailBody::Surveyed(survey)) => Ok(Some(survey)),
             Some(_) => Err(Fault::new(
-                Code(5126),
+                Code::OPERATION_ANSWER_LOST,
                 "the worker answered something else than a survey",
             )),
             None => Ok(None),
@@ -412,7 +412,7 @@ fn mount_point(
     copy::make_beneath(tree, path, owner).map_err(|e| match e.raw_os_error() {
         // A link, a file, or nothing.
         Some(libc::ELOOP | libc::ENOTDIR | libc::EXDEV | libc::ENOENT) => Fault::new(
-            Code(5130),
+            Code::NOT_INSTALLABLE,
             "something stands where installed modules belong",
         )
         .at(path.display())

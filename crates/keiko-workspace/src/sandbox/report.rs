@@ -88,7 +88,7 @@ impl Harness {
         let mut key = [0u8; 32];
         getrandom::fill(&mut key).map_err(|e| {
             Fault::new(
-                Code(6206),
+                Code::NO_SECRET_FOR_TESTS,
                 format!("no secret for the reporter of tests: {e}"),
             )
         })?;

@@ -235,7 +235,7 @@ impl Shared {
             () = cancel.cancelled() => Ok(None),
             () = tokio::time::sleep(WORKER_LIMIT) => {
                 let what = format!("the operation took longer than {} s", WORKER_LIMIT.as_secs());
-                Err(WorkerError::Failed(Fault::new(Code(5126), what).hint("narrow it down: a folder, a glob, fewer results")))
+                Err(WorkerError::Failed(Fault::new(Code::OPERATION_ANSWER_LOST, what).hint("narrow it down: a folder, a glob, fewer results")))
             }
         }
     }
@@ -263,7 +263,7 @@ impl Shared {
         let mut process = self.jail.spawn(spec).await?;
         let (Some(stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(Fault::new(
-                Code(5126),
+                Code::OPERATION_ANSWER_LOST,
                 "the worker in the jail has no standard streams",
             ));
         };

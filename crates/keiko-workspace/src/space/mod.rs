@@ -257,7 +257,7 @@ pub(crate) fn in_use(place: &Path) -> Option<File> {
 fn hold_alone(place: &Path) -> Result<Option<OwnedFd>, Fault> {
     for _ in 0..TRIES {
         match hold(place, FlockOperation::NonBlockingLockExclusive) {
-            Err(fault) if fault.code == Code(5166).to_string() => std::thread::sleep(BETWEEN_TRIES),
+            Err(fault) if fault.code == Code::WORKSPACE_BUSY => std::thread::sleep(BETWEEN_TRIES),
             held => return held,
         }
     }
@@ -282,7 +282,7 @@ fn hold(place: &Path, how: FlockOperation) -> Result<Option<OwnedFd>, Fault> {
 /// Said of a folder that a process works in.
 fn busy(place: &Path) -> Fault {
     let hint = "wait until it is done, then again: keiko runs prune";
-    Fault::new(Code(5166), "a process works in this workspace")
+    Fault::new(Code::WORKSPACE_BUSY, "a process works in this workspace")
         .at(place.display())
         .hint(hint)
 }

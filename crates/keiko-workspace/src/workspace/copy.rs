@@ -217,9 +217,12 @@ impl Visitor for Choice<'_> {
         let hint = "make it readable, or add it to .gitignore";
         let place = self.wish.from.join(path);
         self.fault = Some(
-            Fault::new(Code(5104), format!("the workspace cannot be read: {why}"))
-                .at(place.display())
-                .hint(hint),
+            Fault::new(
+                Code::WORKSPACE_UNREADABLE,
+                format!("the workspace cannot be read: {why}"),
+            )
+            .at(place.display())
+            .hint(hint),
         );
         Step::End
     }
@@ -240,7 +243,7 @@ fn is_made(name: &OsStr) -> bool {
 /// A fault once somebody has stopped the run: nothing here is worth finishing.
 pub(crate) fn not_stopped(cancel: &Cancel, at: &Path) -> Result<(), Fault> {
     if cancel.is_cancelled() {
-        Err(Fault::new(Code(5109), "making the workspace was stopped").at(at.display()))
+        Err(Fault::new(Code::WORKSPACE_IO, "making the workspace was stopped").at(at.display()))
     } else {
         Ok(())
     }
@@ -255,7 +258,7 @@ fn check_caps(files: u64, bytes: u64, caps: Caps, root: &Path) -> Result<(), Fau
         caps.files,
         caps.bytes >> 20
     );
-    Err(Fault::new(Code(5106), what)
+    Err(Fault::new(Code::WORKSPACE_TOO_LARGE, what)
         .at(root.display())
         .hint("add data and build folders to .gitignore"))
 }
@@ -292,9 +295,12 @@ fn copy_entry(from: &Path, to: &Path, path: &Path, room: u64) -> Result<Option<u
     }
     let hint = || "make it readable, or add it to .gitignore".to_owned();
     let unreadable = |e: &std::io::Error| {
-        Fault::new(Code(5104), format!("a file cannot be read: {e}"))
-            .at(source.display())
-            .hint(hint())
+        Fault::new(
+            Code::WORKSPACE_UNREADABLE,
+            format!("a file cannot be read: {e}"),
+        )
+        .at(source.display())
+        .hint(hint())
     };
     let Some(file) = open_regular(&source).map_err(|e| unreadable(&e))? else {
         return Ok(None);

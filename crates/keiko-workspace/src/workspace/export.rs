@@ -58,7 +58,7 @@ impl Workspaces {
     ) -> Result<(), Fault> {
         if !is_object_id(wanted.id()) {
             return Err(
-                Fault::new(Code(5122), "this is not the id of an object").at(wanted
+                Fault::new(Code::NO_TREE_ID, "this is not the id of an object").at(wanted
                     .id()
                     .chars()
                     .take(80)
@@ -90,7 +90,7 @@ impl Workspaces {
         let taken = tokio::task::spawn_blocking(move || spaces.take_in(&place, &wanted)).await;
         taken.map_err(|e| {
             Fault::new(
-                Code(5123),
+                Code::ODD_FROM_JAIL,
                 format!("taking in the result was interrupted: {e}"),
             )
         })?
@@ -154,7 +154,9 @@ impl Workspaces {
             );
             let hint =
                 "see what it is with keiko runs diff, and have the agent change it: keiko resume";
-            return Err(Fault::new(Code(5164), what).at(wanted.id()).hint(hint));
+            return Err(Fault::new(Code::GIT_REFUSES_RESULT, what)
+                .at(wanted.id())
+                .hint(hint));
         }
         let peeled = if matches!(wanted, Wanted::Tree(_)) {
             "refs/keiko/incoming^{tree}"
@@ -168,7 +170,7 @@ impl Workspaces {
             .line();
         if got != wanted.id() {
             return Err(Fault::new(
-                Code(5123),
+                Code::ODD_FROM_JAIL,
                 "what came out of the jail is not what was asked for",
             )
             .at(wanted.id()));
@@ -200,7 +202,7 @@ async fn turn(place: &Place) -> Result<File, Fault> {
     });
     waited.await.map_err(|e| {
         Fault::new(
-            Code(5123),
+            Code::ODD_FROM_JAIL,
             format!("waiting for the workspace was interrupted: {e}"),
         )
     })?
@@ -214,7 +216,7 @@ fn reference(id: &str) -> String {
 fn copy_bundle(from: &Path, to: &Path) -> Result<(), Fault> {
     let odd = || {
         Fault::new(
-            Code(5123),
+            Code::ODD_FROM_JAIL,
             "what came out of the jail is not a file of objects",
         )
         .at(from.display())
@@ -227,7 +229,7 @@ fn copy_bundle(from: &Path, to: &Path) -> Result<(), Fault> {
         .map_err(|e| io_fault("copy", from, &e))?;
     if size > CAP {
         return Err(Fault::new(
-            Code(5123),
+            Code::ODD_FROM_JAIL,
             "the result is too large to take out of the jail",
         )
         .hint("leave build results and data uncommitted: .gitignore"));

@@ -151,7 +151,7 @@ impl HostGit {
 }
 
 fn missing() -> Fault {
-    Fault::new(Code(5105), "git is not installed").hint("apt-get install git")
+    Fault::new(Code::NO_GIT, "git is not installed").hint("apt-get install git")
 }
 
 /// One call of git, being put together.
@@ -203,7 +203,7 @@ impl Call<'_> {
             if e.kind() == std::io::ErrorKind::NotFound {
                 missing()
             } else {
-                Fault::new(Code(5107), format!("git could not be started: {e}"))
+                Fault::new(Code::GIT_FAILED, format!("git could not be started: {e}"))
             }
         })?;
         attend(child, self.stdin, LIMIT, &self.git.cancel)
@@ -212,7 +212,10 @@ impl Call<'_> {
 
 /// What git refused to do, without the noise before it.
 pub(crate) fn refused(what: &str, stderr: &str) -> Fault {
-    Fault::new(Code(5107), format!("git {what} failed: {}", reason(stderr)))
+    Fault::new(
+        Code::GIT_FAILED,
+        format!("git {what} failed: {}", reason(stderr)),
+    )
 }
 
 /// The line of what git said that tells why.
@@ -280,17 +283,17 @@ fn attend(
             Ok(Some(status)) => break status,
             Ok(None) if cancel.is_cancelled() => {
                 end(&mut child);
-                return Err(Fault::new(Code(5107), "git was stopped"));
+                return Err(Fault::new(Code::GIT_FAILED, "git was stopped"));
             }
             Ok(None) if Instant::now() < deadline => std::thread::sleep(pause),
             Ok(None) => {
                 end(&mut child);
                 return Err(Fault::new(
-                    Code(5107),
+                    Code::GIT_FAILED,
                     format!("git did not end within {} s", limit.as_secs()),
                 ));
             }
-            Err(e) => return Err(Fault::new(Code(5107), format!("git was lost: {e}"))),
+            Err(e) => return Err(Fault::new(Code::GIT_FAILED, format!("git was lost: {e}"))),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     };

@@ -202,7 +202,11 @@ pub(crate) fn succeeded(what: &str, output: &JailOutput) -> Result<Vec<u8>, Faul
             || format!("{:?}", output.end),
             |l| l.chars().take(300).collect(),
         );
-    Err(Fault::new(Code(5120), format!("{what} failed in the jail: {reason}")).hint("keiko doctor"))
+    Err(Fault::new(
+        Code::FAILED_IN_JAIL,
+        format!("{what} failed in the jail: {reason}"),
+    )
+    .hint("keiko doctor"))
 }
 
 #[cfg(test)]

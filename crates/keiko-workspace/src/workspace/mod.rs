@@ -165,7 +165,7 @@ impl Workspaces {
             Ok(bytes) => match serde_json::from_slice(&bytes) {
                 Ok(meta) => Ok(Some(meta)),
                 Err(e) => Err(Fault::new(
-                    Code(5110),
+                    Code::WORKSPACE_RECORD,
                     format!("the workspace's record cannot be read: {e}"),
                 )
                 .at(path.display())),
@@ -179,7 +179,7 @@ impl Workspaces {
     pub(crate) fn must(&self, run: RunId) -> Result<(Place, Meta), Fault> {
         let meta = self.meta(run)?.ok_or_else(|| {
             self.pruned(run).unwrap_or_else(|| {
-                Fault::new(Code(5111), "this run has no workspace")
+                Fault::new(Code::RUN_WITHOUT_WORKSPACE, "this run has no workspace")
                     .at(run)
                     .hint(format!("see how far it came: keiko runs show {run}"))
             })
@@ -195,7 +195,7 @@ impl Workspaces {
 
 /// A fault of the file system in the places of a workspace.
 pub(crate) fn io_fault(what: &str, path: &Path, e: &std::io::Error) -> Fault {
-    let fault = Fault::new(Code(5109), format!("could not {what}: {e}")).at(path.display());
+    let fault = Fault::new(Code::WORKSPACE_IO, format!("could not {what}: {e}")).at(path.display());
     match e.kind() {
         std::io::ErrorKind::StorageFull => fault.hint("free some space: df -h"),
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {

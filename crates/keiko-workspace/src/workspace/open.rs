@@ -39,7 +39,7 @@ impl Workspaces {
         if let Some(meta) = self.meta(run)? {
             if meta.source != *source {
                 return Err(Fault::new(
-                    Code(5112),
+                    Code::WORKSPACE_OF_ANOTHER,
                     "the run's workspace was made from something else",
                 )
                 .at(run));
@@ -198,7 +198,7 @@ impl Maker<'_> {
         };
         let bytes = serde_json::to_vec(&meta).map_err(|e| {
             Fault::new(
-                Code(5110),
+                Code::WORKSPACE_RECORD,
                 format!("the workspace's record cannot be written: {e}"),
             )
         })?;

@@ -108,7 +108,9 @@ pub(crate) fn refuse(root: &Path, own: &Own) -> Result<(), Fault> {
         "this folder holds Keiko's own: the journal and the copies of all runs"
     };
     let hint = "choose the folder of one project: --workspace DIR; KEIKO_HOME says where Keiko keeps its own";
-    Err(Fault::new(Code(5160), what).at(root.display()).hint(hint))
+    Err(Fault::new(Code::WORKSPACE_IS_OWN, what)
+        .at(root.display())
+        .hint(hint))
 }
 
 #[cfg(test)]
@@ -133,7 +135,7 @@ mod tests {
             &[at("home/keiko/config-that-is-not-there")],
         );
         let code = |path: &str| {
-            refuse(&at(path).canonicalize().unwrap(), &own).map_err(|fault| fault.code)
+            refuse(&at(path).canonicalize().unwrap(), &own).map_err(|fault| fault.code.to_string())
         };
         for bad in [
             "home/keiko/data",

@@ -82,10 +82,11 @@ impl Set {
     ) -> Result<Set, Fault> {
         let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if key.is_empty() || key.len() > 128 || !key.bytes().all(good) {
-            return Err(
-                Fault::new(Code(5130), "this is not the key of a dependency cache")
-                    .at(key.chars().take(80).collect::<String>()),
-            );
+            return Err(Fault::new(
+                Code::NOT_INSTALLABLE,
+                "this is not the key of a dependency cache",
+            )
+            .at(key.chars().take(80).collect::<String>()));
         }
         Ok(Set {
             toolchain,
@@ -373,7 +374,7 @@ impl Prepared {
         self.0.push(set);
         let bytes = serde_json::to_vec(self).map_err(|e| {
             Fault::new(
-                Code(5110),
+                Code::WORKSPACE_RECORD,
                 format!("the workspace's record cannot be written: {e}"),
             )
         })?;

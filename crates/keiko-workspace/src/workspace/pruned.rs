@@ -28,7 +28,7 @@ impl Pruned {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let (run, day) = (self.run, self.at.to_minute());
-        Fault::new(Code(5165), format!("the workspace of this run was given back on {day} by `keiko runs prune`"))
+        Fault::new(Code::WORKSPACE_PRUNED, format!("the workspace of this run was given back on {day} by `keiko runs prune`"))
             .at(run)
             .hint(format!("its change is still on record: keiko runs diff {run} (to go on from it, start a new run)"))
     }
@@ -39,7 +39,7 @@ pub(crate) fn remember(workspaces: &Path, run: RunId, at: Timestamp) -> Result<(
     let path = workspaces.join(FILE);
     let line = serde_json::to_string(&Pruned { run, at }).map_err(|e| {
         Fault::new(
-            Code(5110),
+            Code::WORKSPACE_RECORD,
             format!("the workspace's record cannot be written: {e}"),
         )
     })?;

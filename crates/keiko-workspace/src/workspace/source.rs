@@ -86,17 +86,20 @@ fn home() -> Option<PathBuf> {
 pub(crate) fn look_at(git: &HostGit, path: &Path) -> Result<Found, Fault> {
     let root = path.canonicalize().map_err(|e| unreachable(path, &e))?;
     if !root.is_dir() {
-        return Err(Fault::new(Code(5102), "the workspace is not a folder")
-            .at(path.display())
-            .hint("give its folder: --workspace DIR"));
+        return Err(
+            Fault::new(Code::WORKSPACE_NO_FOLDER, "the workspace is not a folder")
+                .at(path.display())
+                .hint("give its folder: --workspace DIR"),
+        );
     }
     if is_system(&root) || Some(&root) == home().as_ref() {
         let hint = "choose the folder of one project: --workspace DIR";
-        return Err(
-            Fault::new(Code(5103), "this folder is too broad to work in")
-                .at(root.display())
-                .hint(hint),
-        );
+        return Err(Fault::new(
+            Code::WORKSPACE_TOO_BROAD,
+            "this folder is too broad to work in",
+        )
+        .at(root.display())
+        .hint(hint));
     }
     std::fs::read_dir(&root).map_err(|e| unreachable(path, &e))?;
     let repo = match find_git_dir(&root)? {
@@ -159,15 +162,20 @@ pub fn is_system(root: &Path) -> bool {
 
 fn unreachable(path: &Path, e: &std::io::Error) -> Fault {
     match e.kind() {
-        ErrorKind::NotFound => Fault::new(Code(5101), "the workspace does not exist")
+        ErrorKind::NotFound => Fault::new(Code::WORKSPACE_MISSING, "the workspace does not exist")
             .at(path.display())
             .hint("check the path: ls -ld DIR"),
-        ErrorKind::NotADirectory => Fault::new(Code(5102), "the workspace is not a folder")
-            .at(path.display())
-            .hint("give its folder: --workspace DIR"),
-        _ => Fault::new(Code(5104), format!("the workspace cannot be read: {e}"))
-            .at(path.display())
-            .hint("check symlinks and permissions: ls -ld DIR"),
+        ErrorKind::NotADirectory => {
+            Fault::new(Code::WORKSPACE_NO_FOLDER, "the workspace is not a folder")
+                .at(path.display())
+                .hint("give its folder: --workspace DIR")
+        }
+        _ => Fault::new(
+            Code::WORKSPACE_UNREADABLE,
+            format!("the workspace cannot be read: {e}"),
+        )
+        .at(path.display())
+        .hint("check symlinks and permissions: ls -ld DIR"),
     }
 }
 
@@ -218,9 +226,12 @@ fn find_git_dir(root: &Path) -> Result<Option<PathBuf>, Fault> {
 
 fn foreign(git_dir: &Path) -> Fault {
     let hint = "open the repository itself, or repair the link: git worktree repair";
-    Fault::new(Code(5108), "the .git entry does not belong to this folder")
-        .at(git_dir.display())
-        .hint(hint)
+    Fault::new(
+        Code::GIT_OF_ANOTHER,
+        "the .git entry does not belong to this folder",
+    )
+    .at(git_dir.display())
+    .hint(hint)
 }
 
 /// What is looked through of a repository's own folder, and how deep.
@@ -236,7 +247,7 @@ const ENTRIES: usize = 2_000_000;
 
 fn trap(at: &Path) -> Fault {
     let what = "git's own folder holds a pipe or a device, which nobody can read";
-    Fault::new(Code(5161), what)
+    Fault::new(Code::GIT_HOLDS_A_PIPE, what)
         .at(at.display())
         .hint(format!("remove it: rm '{}'", at.display()))
 }
@@ -497,7 +508,7 @@ mod tests {
             make(&own);
             look(&git, &root)
                 .map(|found| found.repo.is_some())
-                .map_err(|fault| fault.code)
+                .map_err(|fault| fault.code.to_string())
         };
         let plain = |own: &Path| {
             for folder in ["objects/info", "objects/pack", "refs/heads"] {
@@ -592,7 +603,7 @@ mod tests {
         assert_eq!(
             look(&git, &root)
                 .map(|found| found.repo.is_some())
-                .map_err(|fault| fault.code),
+                .map_err(|fault| fault.code.to_string()),
             refused
         );
     }

@@ -62,7 +62,7 @@ pub(crate) async fn record(jail: &Jail, place: &Place, cancel: &Cancel) -> Resul
             "recording the workspace took longer than {} s",
             RECORD_MS / 1000
         );
-        return Err(Fault::new(Code(5162), what)
+        return Err(Fault::new(Code::RECORDING_TOO_SLOW, what)
             .hint("remove large files and folders, or name them in .gitignore"));
     }
     let said = succeeded("recording the workspace", &out)?;
@@ -86,7 +86,7 @@ pub(crate) fn there(place: &Place) -> Result<(), Fault> {
 pub(crate) fn gone(place: &Place) -> Fault {
     let hint = "start a new run: what this one made is gone";
     Fault::new(
-        Code(5163),
+        Code::WORKSPACE_GONE,
         "the workspace of this run was removed while it was worked on",
     )
     .at(place.dir.display())
@@ -116,7 +116,7 @@ fn looked(out: &[u8]) -> Result<(Found, &[u8]), Fault> {
     let found = serde_json::from_slice(&out[..end]);
     let found = found.map_err(|e| {
         Fault::new(
-            Code(5120),
+            Code::FAILED_IN_JAIL,
             format!("recording the workspace failed in the jail: {e}"),
         )
         .hint("keiko doctor")
@@ -155,7 +155,7 @@ git write-tree"#
         return Ok(after);
     }
     Err(Fault::new(
-        Code(5121),
+        Code::NOT_PUT_BACK,
         "the workspace could not be put back to the recorded state",
     )
     .at(&tree.0)
@@ -261,7 +261,7 @@ fn check(tree: &TreeId) -> Result<(), Fault> {
         Ok(())
     } else {
         Err(
-            Fault::new(Code(5122), "this is not the id of a tree").at(tree
+            Fault::new(Code::NO_TREE_ID, "this is not the id of a tree").at(tree
                 .0
                 .chars()
                 .take(80)

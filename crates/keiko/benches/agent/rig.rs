@@ -6,7 +6,8 @@ use keiko_agent::state::RunState;
 use keiko_agent::state::Setup;
 use keiko_agent::tools::{self, BadCall, Rendered, Resolved, Tool, ToolBox, ToolContext};
 use keiko_contracts::action::{
-    Action, HostAction, HostReport, Outcome, Probe, Recovery, Report, ToolAction, ToolReport,
+    Action, HostAction, HostReport, Impact, Outcome, Probe, Recovery, Report, ToolAction,
+    ToolReport,
 };
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
@@ -146,6 +147,7 @@ impl Tool for Look {
             tool: self.0.name.clone(),
             arguments: arguments.into(),
             recovery: Recovery::Repeat,
+            impact: Impact::Read,
         };
         Ok(Resolved::Action(Box::new(Action::Tool(action))))
     }
@@ -220,7 +222,10 @@ impl Perform<ToolAction> for Answers {
 struct Nothing;
 
 fn absent<R>() -> Outcome<R> {
-    Outcome::Failed(Fault::new(Code(9001), "not part of this measurement"))
+    Outcome::Failed(Fault::new(
+        Code::REQUEST_NOT_RENDERED,
+        "not part of this measurement",
+    ))
 }
 
 #[async_trait]

@@ -83,7 +83,7 @@ async fn show(context: &Context<'_>, keiko: &Keiko, id: &str) -> Result<(), CliE
     let row = keiko.approval(id).await?;
     if context.output.json() {
         let text = serde_json::to_string(&row)
-            .map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+            .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
         context.output.data(&text);
         return Ok(());
     }
@@ -216,7 +216,7 @@ fn describe(
     change: Option<&Change>,
 ) -> Result<String, CliError> {
     let action = serde_json::to_string_pretty(&row.request.action)
-        .map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
     let expires = row
         .request
         .expires

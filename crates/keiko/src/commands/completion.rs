@@ -19,7 +19,7 @@ pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliE
     if let Some(dir) = dir {
         let unwritten = |error: std::io::Error| {
             Fault::new(
-                Code(9009),
+                Code::MANUAL_PAGE_NOT_MADE,
                 format!("the manual pages cannot be written: {error}"),
             )
             .at(dir.display())
@@ -40,7 +40,7 @@ pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliE
         let found = command.find_subcommand(word).cloned();
         let missing = || {
             Fault::new(
-                Code(1250),
+                Code::NO_MANUAL_PAGE,
                 format!("there is no command {word:?} to have a page"),
             )
             .hint(format!("one of {}", names.join(", ")))
@@ -52,7 +52,7 @@ pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliE
         .render(&mut page)
         .map_err(|error| {
             Fault::new(
-                Code(9009),
+                Code::MANUAL_PAGE_NOT_MADE,
                 format!("the manual page cannot be made: {error}"),
             )
         })?;

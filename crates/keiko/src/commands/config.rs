@@ -66,7 +66,7 @@ fn get(context: &Context<'_>, home: &Home, key: &str) -> Result<ExitCode, CliErr
     match &got.value {
         Some(table) if got.is_section => {
             let text = toml::to_string(table)
-                .map_err(|error| Fault::new(Code(9009), error.to_string()))?;
+                .map_err(|error| Fault::new(Code::MANUAL_PAGE_NOT_MADE, error.to_string()))?;
             context.output.data(text.trim_end());
             Ok(ExitCode::SUCCESS)
         }

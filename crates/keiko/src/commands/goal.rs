@@ -57,7 +57,7 @@ pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
     };
     let message =
         format!("the goal is several words, and {odd:?} is none that can be joined to the others");
-    Err(Fault::new(Code(1205), message)
+    Err(Fault::new(Code::GOAL_UNQUOTED, message)
         .at("the command line")
         .hint(hint))
 }
@@ -65,7 +65,7 @@ pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
 fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
         Fault::new(
-            Code(1201),
+            Code::GOAL_FILE,
             format!("the goal's file cannot be read: {error}"),
         )
         .at(path.display())
@@ -80,9 +80,11 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let file = std::fs::File::from(opened.map_err(|errno| fault(errno.into()))?);
     let meta = file.metadata().map_err(fault)?;
     if !meta.is_file() {
-        return Err(Fault::new(Code(1201), "the goal's file is no plain file")
-            .at(path.display())
-            .hint("check the path after the @"));
+        return Err(
+            Fault::new(Code::GOAL_FILE, "the goal's file is no plain file")
+                .at(path.display())
+                .hint("check the path after the @"),
+        );
     }
     read_limited(file, &path.display().to_string())
 }
@@ -92,7 +94,7 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
     from.take(GOAL_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| {
-            Fault::new(Code(1201), format!("the goal cannot be read: {error}")).at(place)
+            Fault::new(Code::GOAL_FILE, format!("the goal cannot be read: {error}")).at(place)
         })?;
     if bytes.len() as u64 > GOAL_MAX {
         Err(too_long(place))
@@ -125,7 +127,7 @@ fn budget(text: &str) -> Result<Micros, Fault> {
             } else {
                 "--budget 0.50".to_owned()
             };
-            Fault::new(Code(1210), error.to_string())
+            Fault::new(Code::BUDGET_NO_AMOUNT, error.to_string())
                 .at("--budget")
                 .hint(hint)
         })
@@ -137,7 +139,7 @@ fn number(flag: &'static str, text: &str, max: u32) -> Result<u32, Fault> {
         _ => {
             let shown: String = text.chars().take(40).collect();
             Err(Fault::new(
-                Code(1211),
+                Code::LIMIT_NO_NUMBER,
                 format!("{shown:?} is not a number from 1 to {max}"),
             )
             .at(flag)
@@ -262,7 +264,7 @@ mod tests {
         let check = |args: LimitArgs| limits(&args);
         let error = check(args(Some("0,50"), None)).unwrap_err();
         assert_eq!(
-            (error.code.as_str(), error.hint.as_deref()),
+            (error.code.to_string().as_str(), error.hint.as_deref()),
             ("KEI-1210", Some("--budget 0.50"))
         );
         for bad in ["-1", "nan", "", "1e9"] {

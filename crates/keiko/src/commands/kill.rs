@@ -22,10 +22,12 @@ pub(crate) async fn run(
     }
     let reason = reason(args);
     if reason.trim().is_empty() {
-        return Err(Fault::new(Code(1240), "a kill needs a reason")
-            .at("--reason")
-            .hint("keiko kill --all --reason \"wrong branch\"")
-            .into());
+        return Err(
+            Fault::new(Code::KILL_WITHOUT_REASON, "a kill needs a reason")
+                .at("--reason")
+                .hint("keiko kill --all --reason \"wrong branch\"")
+                .into(),
+        );
     }
     let killed = match &args.run {
         Some(run) => {
@@ -76,7 +78,7 @@ async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, Cl
     let run = rows
         .first()
         .map_or_else(|| "RUN".to_owned(), |row| row.run.to_string());
-    Ok(Fault::new(Code(1245), "a kill needs to know what it stops: one run, or everything").hint(format!(
+    Ok(Fault::new(Code::KILL_OF_NOTHING, "a kill needs to know what it stops: one run, or everything").hint(format!(
         "keiko kill --run {run} --reason \"…\" stops this run only; keiko kill --all --reason \"…\" stops every run of every process"
     )))
 }

@@ -136,7 +136,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Fault::new(Code(9006), format!("cannot start: {error}")).into())
+        .map_err(|error| Fault::new(Code::CANNOT_START, format!("cannot start: {error}")).into())
 }
 
 /// Logs go to stderr, and only when asked for: `KEIKO_LOG=info`, `log.format = "json"`.

@@ -29,13 +29,13 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
         output.json_data(&found)?;
         return Ok(found
             .wrong
-            .map_or(Exit::Ok, |fault| exit_of(&fault.code))
+            .map_or(Exit::Ok, |fault| exit_of(fault.code))
             .into());
     }
     rows(output, &found);
     if let Some(fault) = found.wrong {
         output.fault(&fault);
-        return Ok(exit_of(&fault.code).into());
+        return Ok(exit_of(fault.code).into());
     }
     next(output, &found);
     Ok(ExitCode::SUCCESS)
@@ -166,7 +166,7 @@ async fn try_out(context: &Context<'_>, probe: Probe) -> Result<ExitCode, CliErr
 /// What a script reads: why it does not work, by the code of what failed.
 fn outcome(trial: &Trial) -> Exit {
     let failed = trial.checks.iter().find(|check| failed(check));
-    match failed.and_then(|check| check.code.as_deref()) {
+    match failed.and_then(|check| check.code) {
         _ if trial.works => Exit::Ok,
         Some(code) => exit_of(code),
         None => Exit::Unavailable,

@@ -84,7 +84,7 @@ fn agreed(output: &Output, pruning: &Pruning) -> Result<bool, CliError> {
     let read = std::io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| {
         Fault::new(
-            keiko_contracts::code::Code(1244),
+            keiko_contracts::code::Code::ANSWER_UNREADABLE,
             format!("the answer cannot be read: {error}"),
         )
         .hint("--yes")

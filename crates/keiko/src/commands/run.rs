@@ -14,6 +14,7 @@ use keiko_app::going::{Errand, Going, Rested, Seen, Stop};
 use keiko_app::memory::Memory;
 use keiko_app::resume::{Again, TakenUp};
 use keiko_app::start::{Answers, Ask};
+use keiko_contracts::code::Code;
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::Source;
 use keiko_contracts::run::{EndStatus, Suspension};
@@ -273,8 +274,8 @@ fn waiting_code(waiting: &Suspension) -> Exit {
         | Suspension::Question { .. }
         | Suspension::Unknown { .. }
         | Suspension::Child { .. } => Exit::Waiting,
-        Suspension::Unavailable { fault } => exit_of(&fault.code),
-        Suspension::Limit { fault } if fault.code == "KEI-6102" => Exit::TimeOut,
+        Suspension::Unavailable { fault } => exit_of(fault.code),
+        Suspension::Limit { fault } if fault.code == Code::TIME_USED_UP => Exit::TimeOut,
         Suspension::Limit { .. } => Exit::Failed,
         Suspension::Stopped { .. } => Exit::Interrupted,
         Suspension::Killed { .. } => Exit::Killed,

@@ -55,8 +55,11 @@ async fn list(
 ) -> Result<ExitCode, CliError> {
     let status = |word: String| {
         RunStatus::of(&word).ok_or_else(|| {
-            let fault =
-                Fault::new(Code(1241), format!("{word:?} is no state of a run")).at("--state");
+            let fault = Fault::new(
+                Code::STATE_UNKNOWN,
+                format!("{word:?} is no state of a run"),
+            )
+            .at("--state");
             fault.hint(format!(
                 "one of {}",
                 RunStatus::ALL.map(RunStatus::word).join(", ")
@@ -333,8 +336,8 @@ fn show_apply(
     verb: &str,
     nothing: &str,
 ) -> Result<(), CliError> {
-    let json =
-        serde_json::to_value(report).map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+    let json = serde_json::to_value(report)
+        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
     if context.output.json() {
         context.output.data(&json.to_string());
     } else if report.changes.is_empty() {

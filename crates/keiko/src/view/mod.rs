@@ -182,7 +182,7 @@ impl Output {
     /// Data for programs, on stdout.
     pub(crate) fn json_data(&self, data: &impl Serialize) -> Result<(), Fault> {
         let data = serde_json::to_value(data)
-            .map_err(|error| Fault::new(Code(9008), error.to_string()))?;
+            .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
         self.data(&data.to_string());
         Ok(())
     }

@@ -6,6 +6,7 @@ use keiko_agent::describe;
 use keiko_agent::ledger::one_line;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::code::Fault;
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{EffectKey, RunId};
@@ -143,7 +144,11 @@ fn line(output: &Output, event: &RunEvent) -> Option<String> {
         ),
         RunEvent::CallRefused(refused) => {
             let reason = one_line(refused.reason.text_or_empty(), 240);
-            let text = format!("{}: {}", refused.tool, output.told(&reason));
+            let text = format!(
+                "{}: {}",
+                refused.asked.tool().or(refused.asked.title()).unwrap_or(""),
+                output.told(&reason)
+            );
             (Tone::Warn, t("Refused", "Abgelehnt"), text)
         }
         RunEvent::ApprovalRequested(request) => (
@@ -188,24 +193,15 @@ fn line(output: &Output, event: &RunEvent) -> Option<String> {
 fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, String) {
     let described = output.told(&describe::action(action)).into_owned();
     let is_command = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
-    match (&intent.tool, &intent.title) {
-        (Some(tool), _) => (tool.to_string(), described),
-        (None, Some(title))
-            if !intent
-                .call
-                .as_ref()
-                .is_some_and(|call| call.starts_with("harness:")) =>
-        {
-            (
-                output.t("Rules", "Regeln").into(),
-                output.told(title).into_owned(),
-            )
-        }
-        (None, Some(title)) if is_command => (
-            output.t("Harness", "Rahmen").into(),
+    let harness = || output.t("Harness", "Rahmen").to_owned();
+    match &intent.asked {
+        Asked::Model { tool, .. } => (tool.clone(), described),
+        Asked::Engine { title, .. } => (
+            output.t("Rules", "Regeln").into(),
             output.told(title).into_owned(),
         ),
-        (None, _) => (output.t("Harness", "Rahmen").into(), described),
+        Asked::Harness(chore) if is_command => (harness(), output.told(chore.title()).into_owned()),
+        Asked::Harness(_) | Asked::Loop => (harness(), described),
     }
 }
 

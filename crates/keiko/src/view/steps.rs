@@ -122,7 +122,7 @@ impl Steps {
     }
 
     fn intended(&mut self, output: &Output, intent: &Intent, event: &RunEvent) -> Vec<String> {
-        let of = intent.call.as_deref().and_then(series);
+        let of = intent.asked.call().and_then(series);
         let mut lines = Vec::new();
         if self.series.map(|(kind, _)| kind) != of.map(|(kind, _)| kind) {
             lines = self.end_series(output);
@@ -167,8 +167,8 @@ fn faint(output: &Output, text: &str) -> String {
 
 fn in_series(intent: &Intent) -> bool {
     intent
-        .call
-        .as_deref()
+        .asked
+        .call()
         .is_some_and(|call| series(call).is_some())
 }
 

@@ -1,10 +1,9 @@
 use super::*;
 use keiko_contracts::action::{Outcome, Recovery, Report};
-use keiko_contracts::digest::Digest;
+use keiko_contracts::asked::Asked;
 use keiko_contracts::id::TaskId;
 use keiko_contracts::jail::{JailAction, JailBody, JailOp, JailReport};
 use keiko_contracts::journal::Epoch;
-use keiko_contracts::money::Micros;
 use keiko_contracts::run::Ended;
 
 fn key(step: u32) -> EffectKey {
@@ -23,17 +22,11 @@ fn intent(step: u32) -> Intent {
         op: JailOp::Survey,
         tree: None,
     });
+    let intent =
+        keiko_governance::intent::intent(key(step), action, Asked::default(), Epoch(0)).unwrap();
     Intent {
-        key: key(step),
-        action,
-        digest: keiko_contracts::action::ActionDigest(Digest::of(b"")),
         recovery: Recovery::Restore,
-        reserve: Micros::ZERO,
-        approval: None,
-        epoch: Epoch(0),
-        call: None,
-        tool: None,
-        title: None,
+        ..intent
     }
 }
 

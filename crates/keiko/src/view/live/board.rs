@@ -554,9 +554,11 @@ impl Board {
                 ..
             }) => self.output.t("thinking", "denkt nach").into(),
             Some(intent) => {
-                let tool = intent.tool.as_ref().map(|tool| tool.as_str());
+                let asked = &intent.asked;
                 clean(
-                    tool.or(intent.title.as_deref())
+                    asked
+                        .tool()
+                        .or(asked.title())
                         .unwrap_or_else(|| self.output.t("working", "arbeitet")),
                 )
             }

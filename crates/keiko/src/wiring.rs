@@ -9,7 +9,7 @@ use keiko_agent::state::Setup;
 use keiko_agent::tools;
 use keiko_contracts::action::{HostAction, HostReport, Outcome, Probe};
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{EffectKey, RunId, WorkerId};
+use keiko_contracts::id::{AgentName, EffectKey, RunId, WorkerId};
 use keiko_contracts::jail::{JailAction, JailReport};
 use keiko_contracts::run::RunRow;
 use keiko_governance::permit::Permit;
@@ -155,7 +155,7 @@ pub(crate) fn setup() -> Setup {
 }
 
 /// The native engine of an agent, by its name.
-pub(crate) fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
+pub(crate) fn engine(agent: &AgentName) -> Option<Box<dyn NativeEngine>> {
     keiko_native::engine(agent)
 }
 

@@ -2,10 +2,11 @@
 
 use crate::error::CliError;
 use crate::wiring::{Keiko, random, sandbox};
+use keiko_contracts::agent::Agent;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
+use keiko_contracts::id::RunId;
 use keiko_contracts::id::TaskId;
-use keiko_contracts::id::{InvalidId, RunId};
 use keiko_contracts::jail::{Source, TreeId};
 use keiko_contracts::run::Parent;
 use keiko_contracts::run::{EndStatus, RunEnd, StartRun};
@@ -81,10 +82,6 @@ fn counts(tests: &TestSummary) -> (u32, u32, u32) {
 }
 
 async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, CliError> {
-    let name = |text: &str| {
-        text.parse()
-            .map_err(|error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.to_string()))
-    };
     let language = keiko.config.language();
     let goal = language.pick(
         "Run the tests of a result again.",
@@ -108,7 +105,7 @@ async fn run_tests(keiko: &Keiko, folder: &str, of: RunId) -> Result<RunEnd, Cli
             RunId::from_bytes(random()?),
             super::operator(),
             goal,
-            name("verifier")?,
+            Agent::Verifier.into(),
         )
     };
     let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;

@@ -12,8 +12,9 @@ use crate::error::CliError;
 use crate::home::{Home, private_dir};
 use crate::sample::{TOUR, git};
 use crate::wiring::{Keiko, random};
+use keiko_contracts::agent::Agent;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{AgentName, InvalidId, ModelName, RunId};
+use keiko_contracts::id::{InvalidId, ModelName, RunId};
 use keiko_contracts::jail::Source;
 use keiko_contracts::language::Language;
 use keiko_contracts::run::StartRun;
@@ -160,12 +161,7 @@ impl Yard {
             }),
             language,
             demo: true,
-            ..StartRun::new(
-                run,
-                super::operator(),
-                goal,
-                "coder".parse::<AgentName>().map_err(bad)?,
-            )
+            ..StartRun::new(run, super::operator(), goal, Agent::Coder.into())
         })
     }
 }

@@ -10,8 +10,9 @@ use crate::view::steps::Plain;
 use crate::view::{live, result};
 use crate::wiring::{Keiko, random, read_fault};
 use keiko_agent::state::RunState;
+use keiko_contracts::agent::Agent;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{EffectKey, ModelName, RunId};
+use keiko_contracts::id::{AgentName, EffectKey, ModelName, RunId};
 use keiko_contracts::jail::Source;
 use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::LiveFrame;
@@ -33,8 +34,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Agents that need no model.
-pub(crate) fn is_native(agent: &str) -> bool {
-    crate::wiring::engine(agent).is_some()
+pub(crate) fn is_native(agent: &AgentName) -> bool {
+    Agent::of(agent.as_str()).is_some_and(Agent::is_native)
 }
 
 /// Begins a run.
@@ -52,8 +53,7 @@ pub(crate) async fn start(
             "Hier ist kein Projekt (kein Repository, kein Manifest): Der Auftrag wird ohne Dateien bearbeitet. Mit denen dieses Ordners: --workspace .",
         ));
     }
-    let native = is_native(&args.agent);
-    if !native && args.agent != "coder" {
+    let Some(agent) = Agent::of(&args.agent) else {
         let fault = Fault::new(
             Code::AGENT_UNKNOWN,
             format!("there is no agent {:?}", args.agent),
@@ -61,7 +61,8 @@ pub(crate) async fn start(
         .at("--agent")
         .hint("--agent coder, or --agent repo-doctor");
         return Err(fault.into());
-    }
+    };
+    let native = agent.is_native();
     let (models, model): (Arc<dyn ChatModel>, Option<ModelName>) = match (
         &args.script,
         &args.replay,
@@ -94,12 +95,6 @@ pub(crate) async fn start(
             )
         }
     };
-    let agent = args
-        .agent
-        .parse()
-        .map_err(|error: keiko_contracts::id::InvalidId| {
-            Fault::new(Code::AGENT_UNKNOWN, error.to_string())
-        })?;
     let start = StartRun {
         model,
         install: installing::at_start(keiko, &args.install, source.as_ref()),
@@ -109,7 +104,7 @@ pub(crate) async fn start(
         effort: goal::effort(args.effort, &keiko.config.run),
         language: keiko.config.language(),
         demo: args.script.is_some(),
-        ..StartRun::new(RunId::from_bytes(random()?), operator(), text, agent)
+        ..StartRun::new(RunId::from_bytes(random()?), operator(), text, agent.into())
     };
     drive(
         context,
@@ -224,7 +219,7 @@ pub(crate) async fn resume(
     let native = state
         .start
         .as_ref()
-        .is_some_and(|start| is_native(start.agent.as_str()));
+        .is_some_and(|start| is_native(&start.agent));
     let before = state
         .start
         .as_ref()
@@ -405,11 +400,7 @@ pub(crate) async fn drive_with(
     manner: Manner,
 ) -> Result<Exit, CliError> {
     let (run, native, source) = match &order {
-        Order::Start(start) => (
-            start.run,
-            is_native(start.agent.as_str()),
-            start.source.clone(),
-        ),
+        Order::Start(start) => (start.run, is_native(&start.agent), start.source.clone()),
         Order::Resume { run, .. } => (*run, manner.native, manner.source),
     };
     let jsonl = manner.jsonl;

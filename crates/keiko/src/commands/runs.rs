@@ -208,9 +208,11 @@ async fn show_whole(
             .as_ref()
             .filter(|row| row.state == RunStatus::Interrupted)
             .map(|row| format!("keiko resume {}", row.run));
-        context.output.data(
-            &serde_json::json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next, "pruned": pruned}).to_string(),
-        );
+        let definition = state.start.as_ref().and_then(|start| start.definition);
+        let shown = serde_json::json!({
+            "run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next, "pruned": pruned, "definition": definition,
+        });
+        context.output.data(&shown.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(row) = &row {
@@ -431,7 +433,7 @@ async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
 /// The tree that the run left behind, for bringing it home.
 async fn result_tree(keiko: &Keiko, run: RunId) -> Result<TreeId, CliError> {
     let state = state(keiko, run).await?;
-    match (&state.workspace.opened, state.workspace.tree) {
+    match (&state.coding.workspace.opened, state.coding.workspace.tree) {
         (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
         _ => Err(
             Fault::new(Code::NOTHING_CHANGED, "this run changed nothing")

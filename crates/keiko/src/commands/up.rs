@@ -5,8 +5,9 @@ use crate::cli::UpArgs;
 use crate::error::CliError;
 use crate::language::tr;
 use crate::wiring::{Keiko, random};
-use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{InvalidId, RunId};
+use keiko_contracts::agent::Agent;
+use keiko_contracts::code::Fault;
+use keiko_contracts::id::RunId;
 use keiko_contracts::run::StartRun;
 use keiko_runtime::drive::Order;
 use std::path::{Path, PathBuf};
@@ -48,10 +49,6 @@ pub(crate) async fn run(
             .output
             .say(&format!("{examining}: {}. {sample}", dir.display()));
     }
-    let name = |text: &str| {
-        text.parse()
-            .map_err(|error: InvalidId| Fault::new(Code::AGENT_UNKNOWN, error.to_string()))
-    };
     let goal = context.output.t(
         "Examine this repository: tests, linters, suspects, repairs.",
         "Dieses Repository untersuchen: Tests, Linter, verdächtige Zeilen, Reparaturen.",
@@ -66,7 +63,7 @@ pub(crate) async fn run(
             RunId::from_bytes(random()?),
             super::operator(),
             goal,
-            name("repo-doctor")?,
+            Agent::Doctor.into(),
         )
     };
     let models = Arc::new(keiko.config.models()?);

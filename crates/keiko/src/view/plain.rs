@@ -14,7 +14,7 @@ use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::language::Language;
 use keiko_contracts::model::Part;
-use keiko_contracts::run::{EventLine, Opaque, RunEvent, Suspension};
+use keiko_contracts::run::{EventLine, NoteKind, Opaque, RunEvent, Suspension};
 use std::collections::BTreeMap;
 
 /// An event with its envelope, as a line of JSON.
@@ -108,6 +108,7 @@ pub(crate) fn lines(
             lines
         }
         RunEvent::RunResumed(_)
+        | RunEvent::StepBegun(_)
         | RunEvent::CallAnswered(_)
         | RunEvent::RunEnded(_)
         | RunEvent::RunClosing(_) => Vec::new(),
@@ -167,7 +168,7 @@ pub(crate) fn lines(
                 &format!("{}  ({})", counts(output, tests), tests.command),
             )]
         }
-        RunEvent::Noted(note) if note.kind == "alert" => {
+        RunEvent::Noted(note) if matches!(note.kind, NoteKind::Alert | NoteKind::Definition) => {
             vec![verb(
                 Tone::Warn,
                 output.t("Alert", "Hinweis"),

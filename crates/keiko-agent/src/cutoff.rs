@@ -3,7 +3,7 @@
 use crate::draft::Draft;
 use crate::state::{Call, RunState};
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::run::{CallRefused, EndStatus, RefusedBy, StartRun};
+use keiko_contracts::run::{CallRefused, EndStatus, NoteKind, RefusedBy, StartRun};
 
 /// How many answers in a row may be cut off.
 const CUT_OFF_MAX: u32 = 3;
@@ -15,7 +15,7 @@ const RAISED_BY: u32 = 2;
 #[must_use]
 pub fn output_limit(state: &RunState, start: &StartRun) -> u32 {
     let asked = start.limits.max_output_tokens;
-    let raised = if state.was_cut_off {
+    let raised = if state.patience.was_cut_off {
         asked.saturating_mul(RAISED_BY)
     } else {
         asked
@@ -25,7 +25,7 @@ pub fn output_limit(state: &RunState, start: &StartRun) -> u32 {
 
 /// The newest answer was cut off: its calls are refused, and the agent is told; three in a row end the run.
 pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
-    let calls: Vec<_> = draft.state.calls.iter().map(Call::asked).collect();
+    let calls: Vec<_> = draft.state.step.calls.iter().map(Call::asked).collect();
     let Some(start) = draft.state.start.clone() else {
         return;
     };
@@ -52,7 +52,7 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
         };
         draft.emit(keiko_contracts::run::RunEvent::CallRefused(refused));
     }
-    if draft.state.cut_offs >= CUT_OFF_MAX {
+    if draft.state.patience.cut_offs >= CUT_OFF_MAX {
         let why = format!(
             "the model's answer was cut off at the output limit {CUT_OFF_MAX} times in a row, last at {limit} tokens"
         );
@@ -64,7 +64,7 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
     } else if calls.is_empty() {
         draft.note(
-            "limit",
+            NoteKind::Limit,
             format!("Your answer was cut off at the output limit of {limit} tokens. {how}"),
             true,
         );

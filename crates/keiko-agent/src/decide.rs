@@ -1,27 +1,31 @@
 //! The loop: what follows from what has happened. Pure: the same state, environment and input give the same events.
 
 use crate::calls::Next;
-use crate::draft::Draft;
 pub use crate::draft::Reject;
+use crate::draft::{Draft, Poll};
 use crate::ending::Weakened;
-use crate::guard::{self, Circles};
+use crate::guard::Circles;
+use crate::harness::opening::opening;
+use crate::harness::tests;
 use crate::leave::{self, Leave};
 use crate::native::NativeStep;
 use crate::prompt;
 use crate::state::{CallState, RunState};
-use crate::{calls, conversation, cutoff, ending, unsaid};
+use crate::unsaid::{self, Said};
+use crate::{calls, conversation, cutoff, definition, ending};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::asked::{Asked, Chore};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::digest::Digest;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailOp};
 use keiko_contracts::journal::Seq;
 use keiko_contracts::model::{Stop, Window};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{
-    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunTerms,
-    StartRun, Steered, Suspension,
+    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, NoteKind, Resumed, RunEvent,
+    RunTerms, StartRun, Steered, StepBegun, Suspension,
 };
 use keiko_governance::core::{self, Env};
 use std::sync::Arc;
@@ -34,6 +38,10 @@ const PIECE_MIN: u64 = 800;
 
 /// How many results that were cut the ledger names, the newest.
 const CUT_SHOWN: usize = 16;
+/// How often the loop turns on one input, at most. Each turn draws up an event.
+const TURNS_MAX: usize = 10_000;
+/// What is told when a run is taken up by a program in which the agent is another.
+const ANOTHER: &str = "this agent is not what it was when the run was last worked on: its instructions, its tools or its rules have changed";
 
 /// What happened.
 pub type Input = core::Input<RunState>;
@@ -70,7 +78,8 @@ impl Draft<'_> {
             (None, _) => return Err(Reject::NotStarted),
         }
         match input {
-            Input::Start(start) => {
+            Input::Start(mut start) => {
+                start.definition = Some(definition::digest(&self.state.setup, &start));
                 self.emit(RunEvent::RunStarted(start));
                 let by = "start".to_owned();
                 self.emit(RunEvent::RunResumed(Resumed {
@@ -78,6 +87,7 @@ impl Draft<'_> {
                     epoch: self.env.epoch,
                     limits: None,
                     install: None,
+                    definition: None,
                 }));
             }
             Input::Resume {
@@ -89,12 +99,17 @@ impl Draft<'_> {
                 for (seq, message) in heard {
                     self.take_message(seq, message);
                 }
+                let (was, is) = self.definitions();
                 self.emit(RunEvent::RunResumed(Resumed {
                     by,
                     epoch: self.env.epoch,
                     limits,
                     install,
+                    definition: is.filter(|_| was != is),
                 }));
+                if was.is_some() && was != is {
+                    self.note(NoteKind::Definition, ANOTHER.into(), false);
+                }
             }
             Input::Restore { key } => return self.restore(&key),
             Input::Ended(ended) => self.take_ended(*ended)?,
@@ -131,6 +146,13 @@ impl Draft<'_> {
         self.advance()
     }
 
+    /// What the agent was, as far as it was recorded, and what it is.
+    fn definitions(&self) -> (Option<Digest>, Option<Digest>) {
+        let start = self.state.start.as_deref();
+        let is = start.map(|start| definition::digest(&self.state.setup, start));
+        (start.and_then(|start| start.definition), is)
+    }
+
     fn take_ended(&mut self, ended: Ended) -> Result<(), Reject> {
         let Some(intent) = self.state.life.open.get(&ended.key).cloned() else {
             return Err(Reject::NotOpen(ended.key));
@@ -152,7 +174,7 @@ impl Draft<'_> {
             }
             _ => {}
         }
-        calls::observe_tests(self, &intent);
+        tests::observe(self, &intent);
         Ok(())
     }
 
@@ -180,7 +202,9 @@ impl Draft<'_> {
                         self.close(EndStatus::Refused, what.into(), None);
                     }
                     Stop::MaxTokens => cutoff::cut_off(self, limit),
-                    _ if self.state.calls.is_empty() => ending::answer_without_calls(self, report),
+                    _ if self.state.step.calls.is_empty() => {
+                        ending::answer_without_calls(self, report)
+                    }
                     _ => {}
                 }
             }
@@ -207,6 +231,7 @@ impl Draft<'_> {
                 if let Some(asks) = asked {
                     let mut open = self
                         .state
+                        .step
                         .calls
                         .iter()
                         .filter(|call| call.state != CallState::Answered);
@@ -296,14 +321,14 @@ impl Draft<'_> {
     /// Goes on as far as it can without waiting for anything outside.
     fn advance(&mut self) -> Result<(), Reject> {
         self.expire();
-        for _ in 0..10_000 {
+        for _ in 0..TURNS_MAX {
             let before = self.events.len();
             self.once()?;
             if self.events.len() == before || self.state.ended.is_some() {
                 return Ok(());
             }
         }
-        Ok(())
+        Err(Reject::Endless(TURNS_MAX))
     }
 
     /// What nobody answered in time is decided.
@@ -344,7 +369,7 @@ impl Draft<'_> {
         if !self.state.step_is_over() {
             return self.proceed();
         }
-        if calls::opening(self)? {
+        if opening(self)?.is_pending() {
             return Ok(());
         }
         self.next_step()
@@ -353,8 +378,10 @@ impl Draft<'_> {
     fn proceed(&mut self) -> Result<(), Reject> {
         match calls::proceed(self)? {
             Next::Nothing => Ok(()),
-            Next::Claim(call) if unsaid::are_no_claim(self, &call)? => Ok(()),
-            Next::Claim(call) => ending::evaluate(self, &call),
+            Next::Claim(call) => match unsaid::deal_with(self, &call) {
+                Said::DealtWith => Ok(()),
+                Said::Claim => ending::evaluate(self, &call),
+            },
         }
     }
 
@@ -369,20 +396,16 @@ impl Draft<'_> {
         if self.state.native.is_some() {
             return self.native_step();
         }
-        if self.goes_in_circles() {
+        if self.goes_in_circles().is_pending() || self.compact(&start).is_pending() {
             return Ok(());
         }
-        if self.compact(&start) {
-            self.ask_model(&start)
-        } else {
-            Ok(())
-        }
+        self.ask_model(&start)
     }
 
     fn limit(&self, start: &StartRun) -> Option<Fault> {
         let run = start.run;
         // A request that is asked again belongs to a step that has begun.
-        if self.state.step >= start.limits.max_steps && !self.state.asks_again {
+        if self.state.step.number >= start.limits.max_steps && !self.state.step.asks_again {
             let hint = format!(
                 "give it more: keiko resume {run} --max-steps {}",
                 start.limits.max_steps * 2
@@ -451,23 +474,23 @@ impl Draft<'_> {
                 Ok(())
             }
             NativeStep::Act(_) => {
-                self.state.take_native_calls();
-                self.state.step += 1;
-                self.state.ordinal = 0;
+                let step = self.state.step.number + 1;
+                self.emit(RunEvent::StepBegun(StepBegun { step }));
                 self.proceed()
             }
         }
     }
 
-    /// Answer after answer brings nothing new: the agent is told once, then the run ends. True when it does.
-    fn goes_in_circles(&mut self) -> bool {
-        match self.state.guard.circles() {
-            Circles::No => false,
+    /// Answer after answer brings nothing new: the agent is told once, then the run ends. Pending when it
+    /// does.
+    fn goes_in_circles(&mut self) -> Poll {
+        match self.state.patience.guard.circles() {
+            Circles::No => Poll::Ready,
             Circles::Tell => {
                 let told = "Your last three answers came to the same and changed nothing. Doing it again will not help: take another way, \
                             ask the operator, or call `finish` and say what is missing.";
-                self.note(guard::LOOP, told.into(), true);
-                false
+                self.note(NoteKind::Loop, told.into(), true);
+                Poll::Ready
             }
             Circles::End(answers) => {
                 let why = format!(
@@ -476,58 +499,68 @@ impl Draft<'_> {
                 let hint = "see what it tried: keiko runs events last; another model may do better: keiko models list";
                 let fault = Fault::new(Code::IN_CIRCLES, why).hint(hint);
                 self.close(EndStatus::Failed, fault.to_string(), Some(fault));
-                true
+                Poll::Pending
             }
         }
     }
 
-    /// Lets older steps go when the request is longer than the model is given, or can hold. False when it cannot hold even
+    /// Lets older steps go when the request is longer than the model is given, or can hold. Pending when it cannot hold even
     /// what never goes: then the run waits for a larger one.
-    fn compact(&mut self, start: &StartRun) -> bool {
+    fn compact(&mut self, start: &StartRun) -> Poll {
         let limit = self
             .state
             .window
             .room(&start.limits, cutoff::output_limit(&self.state, start));
         let total = prompt::estimate(&self.state, start);
-        let head = total - self.state.conversation.tokens();
+        let head = total - self.state.talk.conversation.tokens();
         if let Some(needed) = self.state.window.missing(&start.limits, head) {
             self.too_small(start, head, needed);
-            return false;
+            return Poll::Pending;
         }
         if total <= limit {
-            return true;
+            return Poll::Ready;
         }
         let from = self
             .state
+            .talk
             .conversation
             .keep_from((limit / 2).saturating_sub(head));
-        let (kept, results) = self.state.conversation.weight_from(from);
+        let (kept, results) = self.state.talk.conversation.weight_from(from);
         // What is left is one step: its results are shown in part.
         let piece_max = (head + kept > limit && results > 0).then(|| {
             let each = limit.saturating_sub(head) * 4 / 2 / results as u64;
             u32::try_from(each.clamp(PIECE_MIN, conversation::PIECE_MAX as u64)).unwrap_or(u32::MAX)
         });
-        if from > self.state.conversation.first() || piece_max.is_some() {
+        if from > self.state.talk.conversation.first() || piece_max.is_some() {
             let approvals: Vec<String> = self
                 .state
                 .life
                 .open_approvals()
                 .map(|approval| approval.request.summary.clone())
                 .collect();
-            let cut = self.state.conversation.cut_before(from).take(CUT_SHOWN);
+            let cut = self
+                .state
+                .talk
+                .conversation
+                .cut_before(from)
+                .take(CUT_SHOWN);
             let cut: Vec<String> = cut
                 .map(|(reference, left)| {
                     format!("{reference} ({}, {} bytes)", left.tool, left.bytes)
                 })
                 .collect();
-            let ledger = self.state.ledger.render(&approvals, &cut, self.state.step);
+            let ledger = self
+                .state
+                .talk
+                .ledger
+                .render(&approvals, &cut, self.state.step.number);
             self.emit(RunEvent::ContextCompacted(Compacted {
                 from_item: from,
                 ledger: ledger.into(),
                 piece_max,
             }));
         }
-        true
+        Poll::Ready
     }
 
     /// The context does not hold the rules, the tools and the workspace: that is said before anything is sent.
@@ -605,8 +638,8 @@ impl Draft<'_> {
         };
         let action = Action::Model(ModelAction {
             model,
-            from_item: self.state.conversation.first(),
-            to_item: self.state.conversation.end(),
+            from_item: self.state.talk.conversation.first(),
+            to_item: self.state.talk.conversation.end(),
             request: prompt::digest(&self.state, start),
             max_output_tokens,
             estimate: u32::try_from(tokens).unwrap_or(u32::MAX),
@@ -615,17 +648,17 @@ impl Draft<'_> {
             return Ok(());
         };
         // A request that failed is asked again in the same step, at its next place.
-        let again = self.state.asks_again;
+        let again = self.state.step.asks_again;
         let key = EffectKey {
             run: start.run,
             task: start.task(),
             attempt: start.attempt(),
             step: if again {
-                self.state.step
+                self.state.step.number
             } else {
-                self.state.step + 1
+                self.state.step.number + 1
             },
-            ordinal: if again { self.state.ordinal } else { 0 },
+            ordinal: if again { self.state.step.ordinal } else { 0 },
         };
         self.intend(key, action, reserve, Asked::Loop, approval)
     }

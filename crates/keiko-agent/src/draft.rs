@@ -7,7 +7,7 @@ use keiko_contracts::asked::Asked;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId};
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{Closing, EndStatus, Note, RunEvent};
+use keiko_contracts::run::{Closing, EndStatus, Note, NoteKind, RunEvent};
 use keiko_governance::core::Env;
 use keiko_governance::life::Stamp;
 
@@ -29,6 +29,29 @@ pub enum Reject {
     /// An action cannot be written down.
     #[error("an action cannot be written down: {0}")]
     Unwritable(String),
+    /// It would go on without end: so many turns, and nothing to wait for. The driver tells it as KEI-9002.
+    #[error("it decides without end: {0} turns, and nothing to wait for")]
+    Endless(usize),
+}
+
+/// Whether something is over with, so that what comes after it may be looked at.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poll {
+    /// It is.
+    Ready,
+    /// It is under way, or waits, or the run is about to end: nothing may follow now.
+    Pending,
+}
+
+impl Poll {
+    pub(crate) fn is_pending(self) -> bool {
+        self == Poll::Pending
+    }
+
+    pub(crate) fn ready_if(is_over: bool) -> Poll {
+        if is_over { Poll::Ready } else { Poll::Pending }
+    }
 }
 
 /// A decision in the making: events are applied as they are drawn up, so that what follows sees them.
@@ -49,7 +72,7 @@ impl Draft<'_> {
     }
 
     pub(crate) fn next_key(&self) -> EffectKey {
-        let (step, ordinal) = (self.state.step, self.state.ordinal);
+        let (step, ordinal) = (self.state.step.number, self.state.step.ordinal);
         match &self.state.start {
             Some(start) => EffectKey {
                 run: start.run,
@@ -176,9 +199,9 @@ impl Draft<'_> {
         }
     }
 
-    pub(crate) fn note(&mut self, kind: &str, text: String, tell_agent: bool) {
+    pub(crate) fn note(&mut self, kind: NoteKind, text: String, tell_agent: bool) {
         self.emit(RunEvent::Noted(Note {
-            kind: kind.into(),
+            kind,
             text: text.into(),
             tell_agent,
         }));

@@ -1,8 +1,7 @@
 //! The end of a run: the harness looks for evidence before it believes a claim, then writes the card.
 
-use crate::backwards;
-use crate::calls::{self, harness};
-use crate::draft::{Draft, Reject};
+use crate::draft::{Draft, Poll, Reject};
+use crate::harness::{backwards, chore, tests};
 use crate::ledger::one_line;
 use crate::protect::{self, Change};
 use crate::state::{Call, RunState};
@@ -19,7 +18,7 @@ use keiko_contracts::evidence::{
 };
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::Stop;
-use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
+use keiko_contracts::run::{CallAnswered, EndStatus, NoteKind, RunEnd, RunEvent};
 use keiko_governance::class::ActionClass;
 use keiko_governance::life::Approval;
 use keiko_governance::policy::{Level, Question};
@@ -36,7 +35,7 @@ const EMPTY_MAX: u32 = 3;
 
 /// An answer that neither does nor says anything. One in words is a claim: see [`crate::words`].
 pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) {
-    if draft.state.empty_answers >= EMPTY_MAX {
+    if draft.state.patience.empty_answers >= EMPTY_MAX {
         let fault = Fault::new(
             Code::NOTHING_ANSWERED,
             "the model answered several times without saying or doing anything",
@@ -46,9 +45,9 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
         return;
     }
     match report.stop {
-        Stop::Paused => draft.note("model", "Go on.".into(), true),
+        Stop::Paused => draft.note(NoteKind::Model, "Go on.".into(), true),
         _ => draft.note(
-            "model",
+            NoteKind::Model,
             "Your answer was empty. Call a tool, or `finish`.".into(),
             true,
         ),
@@ -61,7 +60,7 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     };
     // A proof that is under way is ended before anything else is looked at.
-    if backwards::disturbed(&draft.state).is_some() && !backwards::prove(draft)? {
+    if backwards::disturbed(&draft.state).is_some() && backwards::prove(draft)?.is_pending() {
         return Ok(());
     }
     if claim.refused {
@@ -73,7 +72,7 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
             send_back(draft, call, why, claim.summary);
             return Ok(());
         }
-        let status = if draft.state.workspace.opened.is_none() {
+        let status = if draft.state.coding.workspace.opened.is_none() {
             EndStatus::Succeeded
         } else {
             EndStatus::Unverified
@@ -81,7 +80,7 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         draft.close(status, claim.summary, None);
         return Ok(());
     }
-    if !tests_are_current(draft)? {
+    if tests_are_current(draft)?.is_pending() {
         return Ok(());
     }
     let as_red_as_before = match red(draft) {
@@ -126,7 +125,7 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         }
         return Ok(());
     }
-    if !backwards::prove(draft)? {
+    if backwards::prove(draft)?.is_pending() {
         return Ok(());
     }
     let goal = draft
@@ -158,10 +157,11 @@ pub(crate) fn claim(draft: &Draft<'_>, call: &Call) -> Option<Claim> {
         survey: None,
         tree: None,
         head: None,
-        now: draft.state.replied,
+        now: draft.state.step.replied,
     };
     match draft
         .state
+        .setup
         .tools
         .get(&call.name)?
         .resolve(&call.arguments, &context)
@@ -192,31 +192,35 @@ fn whose(what: &str, said: Option<bool>) -> String {
 }
 
 fn trees(draft: &Draft<'_>) -> Option<(TreeId, TreeId)> {
-    let opened = draft.state.workspace.opened.as_ref()?;
-    Some((opened.tree.clone(), draft.state.workspace.tree.clone()?))
+    let opened = draft.state.coding.workspace.opened.as_ref()?;
+    Some((
+        opened.tree.clone(),
+        draft.state.coding.workspace.tree.clone()?,
+    ))
 }
 
 pub(crate) fn changed(draft: &Draft<'_>) -> bool {
     trees(draft).is_some_and(|(base, now)| base != now)
 }
 
-/// Makes sure that the last test run saw the workspace as it is. False while it is at it.
-fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let plans = calls::test_plans(draft, None, None);
+/// Makes sure that the last test run saw the workspace as it is. Pending while it is at it.
+fn tests_are_current(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
+    let plans = tests::plans(draft, None, None);
     let current = draft
         .state
+        .coding
         .tests
         .last
         .as_ref()
-        .is_some_and(|tests| tests.tree == draft.state.workspace.tree);
+        .is_some_and(|tests| tests.tree == draft.state.coding.workspace.tree);
     if plans.is_empty() || current {
-        return Ok(true);
+        return Ok(Poll::Ready);
     }
     let round = Round::End {
-        step: draft.state.step,
-        refused: draft.state.finish_refusals,
+        step: draft.state.step.number,
+        refused: draft.state.patience.sent_back,
     };
-    calls::run_tests(draft, &round)
+    tests::run(draft, &round)
 }
 
 /// Why the tests do not carry the claim.
@@ -228,24 +232,24 @@ enum Red {
 }
 
 fn red(draft: &Draft<'_>) -> Option<Red> {
-    let plans = calls::test_plans(draft, None, None);
+    let plans = tests::plans(draft, None, None);
     if plans.is_empty() {
         return None;
     }
-    let Some(last) = &draft.state.tests.last else {
+    let Some(last) = &draft.state.coding.tests.last else {
         // Nothing could be read at the start either: it is said once, then the result stands without evidence.
-        return (draft.state.finish_refusals == 0).then(|| {
+        return (draft.state.patience.sent_back == 0).then(|| {
             Red::Worse(
                 "The harness ran the tests and could not read a result. Run `run_tests` and look."
                     .into(),
             )
         });
     };
-    if last.tree != draft.state.workspace.tree {
+    if last.tree != draft.state.coding.workspace.tree {
         let why = "The harness ran the tests on the workspace as it is and could not read a result (a syntax error, perhaps). Run `run_tests` and look.";
         return Some(Red::Worse(why.into()));
     }
-    let tests = &draft.state.tests;
+    let tests = &draft.state.coding.tests;
     let new = tests.newly_red();
     if !new.is_empty() {
         return Some(Red::Worse(format!(
@@ -272,6 +276,7 @@ fn red_by_name(draft: &Draft<'_>) -> Option<String> {
         .map_or("", |start| start.goal.text_or_empty());
     let red: Vec<String> = draft
         .state
+        .coding
         .tests
         .still_red()
         .into_iter()
@@ -310,13 +315,13 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     let Some((base, now)) = trees(draft) else {
         return Ok(None);
     };
-    if !have_diff(draft)? {
+    if have_diff(draft)?.is_pending() {
         return Ok(Some(Weakened::Wait));
     }
     let mut weakened = losses(&draft.state);
     weakened.retain(|path, change| draft.state.approved_test_change(path, change).is_none());
     let gone = gone(&draft.state);
-    if !suspicion::looked_up(draft)? {
+    if suspicion::looked_up(draft)?.is_pending() {
         return Ok(Some(Weakened::Wait));
     }
     let mut findings = suspicion::findings(&draft.state);
@@ -407,16 +412,18 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
 /// Existing tests that the change as a whole weakens, with what it does to them.
 fn losses(state: &RunState) -> BTreeMap<String, Change> {
     let protected = state
+        .coding
         .workspace
         .survey
         .as_ref()
         .map_or(&[][..], |survey| &survey.tests);
     let diff = state
+        .coding
         .workspace
         .diff
         .as_ref()
         .map_or("", |(_, diff)| diff.text_or_empty());
-    protect::weakened_in(diff, protected, &state.tests.known())
+    protect::weakened_in(diff, protected, &state.coding.tests.known())
 }
 
 /// Tests that ran at the start and do not run any more, but for those that a person allowed to take out of their file.
@@ -424,12 +431,14 @@ fn gone(state: &RunState) -> Vec<String> {
     let allowed = |test: &String| {
         let name = protect::names_in(test).last().unwrap_or_default();
         state
+            .coding
             .workspace
             .allowed
             .values()
             .any(|(_, change)| change.removes(name))
     };
     state
+        .coding
         .tests
         .lost()
         .into_iter()
@@ -437,22 +446,23 @@ fn gone(state: &RunState) -> Vec<String> {
         .collect()
 }
 
-/// The difference of the workspace from its base, as it is now. False while it is being made.
-fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
+/// The difference of the workspace from its base, as it is now. Pending while it is being made.
+fn have_diff(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
     let Some((base, now)) = trees(draft) else {
-        return Ok(true);
+        return Ok(Poll::Ready);
     };
     if base == now
         || draft
             .state
+            .coding
             .workspace
             .diff
             .as_ref()
             .is_some_and(|(tree, _)| *tree == now)
     {
-        return Ok(true);
+        return Ok(Poll::Ready);
     }
-    harness(
+    chore(
         draft,
         Chore::Diff { tree: now.clone() },
         JailOp::Diff {
@@ -463,12 +473,12 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
 }
 
 fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
-    let most = if words::is_claim(&call.id) {
+    let most = if call.is_in_words() {
         words::SENT_BACK_MAX
     } else {
         SENT_BACK_MAX
     };
-    if draft.state.finish_refusals >= most {
+    if draft.state.patience.sent_back >= most {
         let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400))
             .hint("look at the diff and the tests: keiko runs show");
         draft.close(EndStatus::Failed, summary, Some(fault));
@@ -484,11 +494,11 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
 }
 
 fn has_evidence(draft: &Draft<'_>) -> bool {
-    let tests = &draft.state.tests;
+    let tests = &draft.state.coding.tests;
     let Some(last) = tests
         .last
         .as_ref()
-        .filter(|last| last.tree == draft.state.workspace.tree)
+        .filter(|last| last.tree == draft.state.coding.workspace.tree)
     else {
         return false;
     };
@@ -500,7 +510,10 @@ fn has_evidence(draft: &Draft<'_>) -> bool {
 
 /// Writes the end, with its evidence card. Makes the difference first, if there is one to make.
 pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
-    if !backwards::put_back(draft)? || !have_diff(draft)? || !suspicion::looked_up(draft)? {
+    if backwards::put_back(draft)?.is_pending()
+        || have_diff(draft)?.is_pending()
+        || suspicion::looked_up(draft)?.is_pending()
+    {
         return Ok(());
     }
     let (Some(start), Some(closing)) = (draft.state.start.clone(), draft.state.closing.clone())
@@ -513,6 +526,7 @@ pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
             .and_then(|(_, now)| {
                 draft
                     .state
+                    .coding
                     .workspace
                     .diff
                     .as_ref()
@@ -535,10 +549,11 @@ pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
 fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     let state = &draft.state;
     let start = state.start.as_deref();
-    let opened = state.workspace.opened.as_deref();
+    let opened = state.coding.workspace.opened.as_deref();
     let tests = |of: &Option<std::sync::Arc<TestSummary>>| of.as_deref().cloned();
     let approvals = state.life.approvals.values().map(answered).collect();
     let mut models: Vec<Answerer> = state
+        .account
         .models
         .iter()
         .map(|(model, origin)| Answerer {
@@ -590,7 +605,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
             ..finding
         })
         .collect();
-    let mut red_to_green = state.tests.red_to_green();
+    let mut red_to_green = state.coding.tests.red_to_green();
     let unproven = backwards::unproven(draft);
     red_to_green.retain(|test| !unproven.contains(test));
     EvidenceCard {
@@ -599,12 +614,13 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         base_kind: opened.map(|opened| opened.kind),
         base: opened.map(|opened| opened.base.clone()),
         tree_before: opened.map(|opened| opened.tree.clone()),
-        tree_after: state.workspace.tree.clone(),
-        commit: state.workspace.head.clone(),
-        tests_before: tests(&state.tests.first),
-        tests_after: tests(&state.tests.last),
+        tree_after: state.coding.workspace.tree.clone(),
+        commit: state.coding.workspace.head.clone(),
+        tests_before: tests(&state.coding.tests.first),
+        tests_after: tests(&state.coding.tests.last),
         red_to_green,
         still_red: state
+            .coding
             .tests
             .still_red()
             .into_iter()
@@ -616,10 +632,10 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         backwards: backwards::told(draft),
         approvals,
         models,
-        steps: state.step,
-        usage: state.usage,
+        steps: state.step.number,
+        usage: state.account.usage,
         cost: state.life.budget.spent(),
-        unpriced: state.unpriced,
+        unpriced: state.account.unpriced,
         cut_off: state.life.budget.cut_off(),
         started: state.life.started,
         ended: draft.env.now,

@@ -1,7 +1,7 @@
 //! What of the run's change a person has to look at: the change as [`crate::honesty`] reads it, with what the tests say.
 
-use crate::calls::harness;
-use crate::draft::{Draft, Reject};
+use crate::draft::{Draft, Poll, Reject};
+use crate::harness;
 use crate::honesty;
 use crate::state::RunState;
 use keiko_contracts::action::{Outcome, Report};
@@ -12,14 +12,14 @@ use keiko_contracts::jail::{JailBody, JailOp, JailReport, is_test_path};
 /// Most lines of tests that are looked at for values of the change.
 const HITS_MAX: u32 = 400;
 
-/// Looks the values of new branches up in the tests. False while it is at it.
-pub(crate) fn looked_up(draft: &mut Draft<'_>) -> Result<bool, Reject> {
+/// Looks the values of new branches up in the tests. Pending while it is at it.
+pub(crate) fn looked_up(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
     let Some((chore, diff)) = look(&draft.state).filter(|_| draft.state.native.is_none()) else {
-        return Ok(true);
+        return Ok(Poll::Ready);
     };
     let values = honesty::literals(diff);
     if values.is_empty() {
-        return Ok(true);
+        return Ok(Poll::Ready);
     }
     let pattern = values
         .iter()
@@ -34,7 +34,7 @@ pub(crate) fn looked_up(draft: &mut Draft<'_>) -> Result<bool, Reject> {
         limit: HITS_MAX,
         ignore_case: false,
     };
-    harness(draft, chore, op)
+    harness::chore(draft, chore, op)
 }
 
 /// What honest code does not do. Changes of engines without a model come from tools, not from a wish to be done.
@@ -42,14 +42,17 @@ pub(crate) fn findings(state: &RunState) -> Vec<Finding> {
     let Some((chore, diff)) = look(state).filter(|_| state.native.is_none()) else {
         return Vec::new();
     };
-    let hits = match state.came(&chore) {
+    let hits = match state.coding.came(&chore) {
         Some(Outcome::Done(Report::Jail(JailReport {
             body: JailBody::Text(text),
             ..
         }))) => of_tests(text.text.text_or_empty()),
         _ => String::new(),
     };
-    let (known, survey) = (state.tests.known(), state.workspace.survey.as_ref());
+    let (known, survey) = (
+        state.coding.tests.known(),
+        state.coding.workspace.survey.as_ref(),
+    );
     let around = honesty::Around {
         known: Some(&known),
         tests: &hits,
@@ -83,7 +86,7 @@ fn of_tests(hits: &str) -> String {
 
 /// The whole change as it is now, with the look at the tests.
 fn look(state: &RunState) -> Option<(Chore, &str)> {
-    let (tree, diff) = state.workspace.diff.as_ref()?;
+    let (tree, diff) = state.coding.workspace.diff.as_ref()?;
     Some((Chore::Look { tree: tree.clone() }, diff.text_or_empty()))
 }
 

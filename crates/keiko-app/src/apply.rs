@@ -36,7 +36,7 @@ impl Keiko {
     /// The tree that the run left behind, for bringing it home.
     async fn result_tree(&self, run: RunId) -> Result<TreeId, Fault> {
         let state = self.state(run).await?;
-        match (&state.workspace.opened, state.workspace.tree) {
+        match (&state.coding.workspace.opened, state.coding.workspace.tree) {
             (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
             _ => Err(
                 Fault::new(Code::NOTHING_CHANGED, "this run changed nothing")

@@ -106,7 +106,7 @@ impl Changes {
         run: RunId,
         state: &RunState,
     ) -> Result<Option<String>, Fault> {
-        match (&state.workspace.opened, &state.workspace.tree) {
+        match (&state.coding.workspace.opened, &state.coding.workspace.tree) {
             (Some(opened), Some(tree)) if opened.tree != *tree => {
                 self.between(run, &opened.tree, tree).await.map(Some)
             }

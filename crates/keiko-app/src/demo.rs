@@ -12,6 +12,7 @@ use crate::sample::{TOUR, git};
 use crate::scripts::{TOUR_MODEL, script_of};
 use crate::start;
 use crate::wiring::Keiko;
+use keiko_contracts::agent::Agent;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{InvalidId, ModelName};
 use keiko_contracts::jail::Source;
@@ -42,7 +43,7 @@ impl Keiko {
         })?;
         let yard = Yard::new(place.path())?;
         let language = self.config.language();
-        let start = yard.start(start::plain(by, goal, "coder")?, TOUR_MODEL, language)?;
+        let start = yard.start(start::plain(by, goal, Agent::Coder)?, TOUR_MODEL, language)?;
         let script = script_of(&start)
             .ok_or_else(|| Fault::new(Code::BUILT_IN_NAME, "the tour has no script"))??;
         Ok(Tour {

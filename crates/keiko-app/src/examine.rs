@@ -6,6 +6,7 @@ use crate::models;
 use crate::sample;
 use crate::wiring::Keiko;
 use crate::{config::Config, installing};
+use keiko_contracts::agent::Agent;
 use keiko_contracts::approval::Installing;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::ModelName;
@@ -80,7 +81,7 @@ impl Keiko {
         let start = StartRun {
             install: installing::at_start(self, install, by, Some(&source)),
             source: Some(source),
-            ..self.configured(by, goal, "repo-doctor")?
+            ..self.configured(by, goal, Agent::Doctor)?
         };
         Ok(Errand::begin(start, Arc::new(self.config.models()?)))
     }

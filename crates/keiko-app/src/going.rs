@@ -46,7 +46,7 @@ impl Errand {
     pub(crate) fn begin(start: StartRun, models: Arc<dyn ChatModel>) -> Errand {
         Errand {
             run: start.run,
-            native: is_native(start.agent.as_str()),
+            native: is_native(&start.agent),
             source: start.source.clone(),
             order: Order::Start(Box::new(start)),
             models: Some(models),

@@ -8,7 +8,7 @@ use keiko_agent::row;
 use keiko_agent::state::RunState;
 use keiko_contracts::approval::ApprovalRequest;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::digest::Content;
+use keiko_contracts::digest::{Content, Digest};
 use keiko_contracts::id::RunId;
 use keiko_contracts::run::{RunEnd, RunRow, RunStatus, Suspension};
 use keiko_contracts::time::Timestamp;
@@ -53,6 +53,8 @@ pub struct Whole {
     pub next: Option<String>,
     /// When its workspace was given back.
     pub pruned: Option<Timestamp>,
+    /// What its agent was made of when it began.
+    pub definition: Option<Digest>,
     /// The run.
     #[serde(skip)]
     pub state: Box<RunState>,
@@ -124,6 +126,7 @@ impl Keiko {
                 .collect(),
             end: state.ended.clone(),
             pruned: pruned(&self.home, run).map(|pruned| pruned.at),
+            definition: state.start.as_ref().and_then(|start| start.definition),
             state,
         }))
     }

@@ -4,7 +4,8 @@ use crate::going::Errand;
 use crate::installing;
 use crate::models;
 use crate::random::random;
-use crate::wiring::{Keiko, is_native};
+use crate::wiring::Keiko;
+use keiko_contracts::agent::Agent;
 use keiko_contracts::approval::Installing;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{InvalidId, ModelName, RunId};
@@ -110,15 +111,15 @@ impl Keiko {
     /// # Errors
     /// When there is no such agent or model, or no model at all.
     pub async fn prepare(&self, ask: Ask) -> Result<Ready, Fault> {
-        let native = is_native(&ask.agent);
-        if !native && ask.agent != "coder" {
+        let Some(agent) = Agent::of(&ask.agent) else {
             return Err(Fault::new(
                 Code::AGENT_UNKNOWN,
                 format!("there is no agent {:?}", ask.agent),
             )
             .at("--agent")
             .hint("--agent coder, or --agent repo-doctor"));
-        }
+        };
+        let native = agent.is_native();
         let effort = ask.effort.or(self.config.run.effort);
         let mut limits = ask.limits.over(self.config.run.limits()?);
         let mut effort_left_to = None;
@@ -151,7 +152,7 @@ impl Keiko {
             approval: ask.approval.unwrap_or(self.config.run.approval),
             effort,
             demo,
-            ..self.configured(&ask.by, &ask.goal, &ask.agent)?
+            ..self.configured(&ask.by, &ask.goal, agent)?
         };
         Ok(Ready {
             errand: Errand::begin(start, models),
@@ -160,7 +161,7 @@ impl Keiko {
     }
 
     /// A run as the configuration has it: its limits, who is asked, the language.
-    pub(crate) fn configured(&self, by: &str, goal: &str, agent: &str) -> Result<StartRun, Fault> {
+    pub(crate) fn configured(&self, by: &str, goal: &str, agent: Agent) -> Result<StartRun, Fault> {
         Ok(StartRun {
             limits: self.config.run.limits()?,
             approval: self.config.run.approval,
@@ -186,15 +187,12 @@ impl Keiko {
 }
 
 /// A run of an agent, whatever is configured.
-pub(crate) fn plain(by: &str, goal: &str, agent: &str) -> Result<StartRun, Fault> {
-    let agent = agent
-        .parse()
-        .map_err(|error: InvalidId| Fault::new(Code::AGENT_UNKNOWN, error.to_string()))?;
+pub(crate) fn plain(by: &str, goal: &str, agent: Agent) -> Result<StartRun, Fault> {
     Ok(StartRun::new(
         RunId::from_bytes(random()?),
         by.to_owned(),
         goal,
-        agent,
+        agent.into(),
     ))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::holdings::pruned;
 use crate::wiring::Keiko;
+use keiko_contracts::agent::Agent;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::evidence::{EvidenceCard, TestSummary};
 use keiko_contracts::id::RunId;
@@ -140,7 +141,7 @@ async fn run_tests(keiko: &Keiko, folder: &str, of: RunId, by: &str) -> Result<R
             path: folder.to_owned(),
             of,
         }),
-        ..keiko.configured(by, goal, "verifier")?
+        ..keiko.configured(by, goal, Agent::Verifier)?
     };
     let order = Order::Start(Box::new(start));
     match keiko

@@ -9,8 +9,9 @@ use keiko_agent::state::RunState;
 use keiko_agent::state::Setup;
 use keiko_agent::tools;
 use keiko_contracts::action::{HostAction, HostReport, ModelAction, ModelReport, Outcome, Probe};
+use keiko_contracts::agent::Agent;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{EffectKey, ModelName, RunId, WorkerId};
+use keiko_contracts::id::{AgentName, EffectKey, ModelName, RunId, WorkerId};
 use keiko_contracts::jail::{JailAction, JailReport};
 use keiko_contracts::model::ChatRequest;
 use keiko_governance::permit::Permit;
@@ -152,14 +153,14 @@ pub(crate) fn setup() -> Setup {
 }
 
 /// The native engine of an agent, by its name.
-fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
+fn engine(agent: &AgentName) -> Option<Box<dyn NativeEngine>> {
     keiko_native::engine(agent)
 }
 
 /// Agents that need no model.
 #[must_use]
-pub fn is_native(agent: &str) -> bool {
-    engine(agent).is_some()
+pub fn is_native(agent: &AgentName) -> bool {
+    Agent::of(agent.as_str()).is_some_and(Agent::is_native)
 }
 
 /// Options of the jail for this binary.

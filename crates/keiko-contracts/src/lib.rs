@@ -5,6 +5,7 @@
 //! so that its schema can be generated, committed and compared.
 
 pub mod action;
+pub mod agent;
 pub mod approval;
 pub mod asked;
 pub mod code;

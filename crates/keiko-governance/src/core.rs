@@ -308,6 +308,7 @@ impl CoreEvent for RunEvent {
             ),
             RunEvent::RunResumed(_)
             | RunEvent::Steered(_)
+            | RunEvent::StepBegun(_)
             | RunEvent::CallRefused(_)
             | RunEvent::CallAnswered(_)
             | RunEvent::TestsObserved(_)

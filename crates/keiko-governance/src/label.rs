@@ -8,7 +8,7 @@ use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::asked::Asked;
 use keiko_contracts::jail::JailBody;
 use keiko_contracts::journal::Head;
-use keiko_contracts::run::{InboxMessage, RefusedBy, RunEvent, StartRun, Suspension};
+use keiko_contracts::run::{InboxMessage, NoteKind, RefusedBy, RunEvent, StartRun, Suspension};
 
 /// Where words come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,7 +105,7 @@ fn labels(event: &RunEvent, start: Option<&StartRun>) -> Vec<Label> {
         RunEvent::RunStarted(_) | RunEvent::Steered(_) | RunEvent::ApprovalResolved(_) => {
             vec![Label::Operator]
         }
-        RunEvent::RunResumed(_) => Vec::new(),
+        RunEvent::RunResumed(_) | RunEvent::StepBegun(_) => Vec::new(),
         RunEvent::EffectIntended(intent) => match intent.asked {
             Asked::Loop | Asked::Harness(_) => Vec::new(),
             Asked::Model { .. } | Asked::Engine { .. } => said.to_vec(),
@@ -124,7 +124,7 @@ fn labels(event: &RunEvent, start: Option<&StartRun>) -> Vec<Label> {
         RunEvent::ApprovalRequested(_) => said.to_vec(),
         RunEvent::TestsObserved(_) => vec![Label::Workspace],
         RunEvent::Noted(note) => {
-            if note.kind == "alert" {
+            if note.kind == NoteKind::Alert {
                 said.to_vec()
             } else {
                 Vec::new()
@@ -190,6 +190,7 @@ mod tests {
             language: keiko_contracts::language::Language::English,
             demo: false,
             version: "0".into(),
+            definition: None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::scripts::{CRASH_MODEL, script_of};
 use crate::start;
 use crate::wiring::{Keiko, setup};
 use keiko_agent::state::RunState;
+use keiko_contracts::agent::Agent;
 use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
@@ -320,7 +321,7 @@ pub async fn life(
     };
     let start = StartRun {
         run,
-        ..start::plain(by, GOAL, "coder")?
+        ..start::plain(by, GOAL, Agent::Coder)?
     };
     let start = yard.start(start, CRASH_MODEL, language)?;
     let script = script_of(&start)

@@ -11,8 +11,9 @@ use keiko_contracts::digest::Digest;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::journal::{KillScope, Recorded, StreamId};
 use keiko_contracts::model::{LiveFrame, Part};
-use keiko_contracts::run::RunTerms;
-use keiko_contracts::run::{EndStatus, InboxMessage, RefusedBy, RunEvent, RunLimits, Suspension};
+use keiko_contracts::run::{
+    EndStatus, InboxMessage, NoteKind, RefusedBy, RunEvent, RunLimits, RunTerms, Suspension,
+};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, RiskPolicy};
 use keiko_ports::Cancel;
@@ -793,7 +794,7 @@ fn an_alert_about_a_model_is_given_once_and_a_forbidden_one_is_never_asked() {
         let events = bench.events().await;
         let alerts = events
             .iter()
-            .filter(|event| matches!(event, RunEvent::Noted(note) if note.kind == "alert"))
+            .filter(|event| matches!(event, RunEvent::Noted(note) if note.kind == NoteKind::Alert))
             .count();
         assert_eq!((alerts, models(&events)), (1, vec![None, None]));
 

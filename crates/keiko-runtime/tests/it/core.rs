@@ -151,8 +151,8 @@ impl<'a> Bench<'a> {
     fn check(&self) -> Result<(), TestCaseError> {
         let folded = self.folded();
         prop_assert_eq!(
-            shown(&self.live),
-            shown(&folded),
+            format!("{:?}", self.live),
+            format!("{folded:?}"),
             "what is read back differs from what was live"
         );
         let mut open: BTreeSet<&EffectKey> = BTreeSet::new();
@@ -304,13 +304,6 @@ impl<'a> Bench<'a> {
             message,
         })
     }
-}
-
-/// All of a state but the tools.
-fn shown(state: &RunState) -> String {
-    let mut state = state.clone();
-    state.tools = Arc::new(ToolBox::new(Vec::new()));
-    format!("{state:?}")
 }
 
 proptest! {

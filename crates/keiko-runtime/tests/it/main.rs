@@ -10,6 +10,7 @@ mod approvals;
 mod check;
 mod core;
 mod errand;
+mod errands;
 mod faults;
 mod no_models;
 mod prefixes;

@@ -14,7 +14,7 @@ use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::language::Language;
 use keiko_contracts::model::Part;
-use keiko_contracts::run::{EventLine, Opaque, RunEvent, StartRun, Suspension};
+use keiko_contracts::run::{EventLine, NoteKind, Opaque, RunEvent, StartRun, Suspension};
 use std::collections::BTreeMap;
 
 /// An event with its envelope, as a line of JSON.
@@ -170,7 +170,7 @@ fn line(output: &Output, event: &RunEvent) -> Option<String> {
             let text = format!("{}  ({})", counts(output, tests), tests.command);
             (tone, "Tests", text)
         }
-        RunEvent::Noted(note) if note.kind == "alert" => {
+        RunEvent::Noted(note) if matches!(note.kind, NoteKind::Alert | NoteKind::Definition) => {
             let text = one_line(note.text.text_or_empty(), 240);
             let text = output.told(&text).into_owned();
             (Tone::Warn, t("Alert", "Hinweis"), text)

@@ -5,8 +5,8 @@
 //!
 //! All of it takes no longer than one more run of the tests, and what was not looked at is named.
 
-use crate::calls::{self, harness};
-use crate::draft::{Draft, Reject};
+use super::{chore, tests};
+use crate::draft::{Draft, Poll, Reject};
 use crate::honesty::{self, Changed, Part};
 use crate::state::RunState;
 use keiko_contracts::action::{Outcome, Report};
@@ -34,32 +34,33 @@ const SLACK_MS: u64 = 10_000;
 /// Most names in a sentence.
 const SHOWN_MAX: usize = 5;
 
-/// Makes the proof, once for a tree. True when it is made, or cannot be.
-pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let Some(tree) = disturbed(&draft.state).or_else(|| draft.state.workspace.tree.clone()) else {
-        return Ok(true);
+/// Makes the proof, once for a tree. Ready when it is made, or cannot be.
+pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
+    let Some(tree) = disturbed(&draft.state).or_else(|| draft.state.coding.workspace.tree.clone())
+    else {
+        return Ok(Poll::Ready);
     };
     if is_over(&draft.state, &tree)
-        || draft.state.tests.red_to_green().is_empty()
+        || draft.state.coding.tests.red_to_green().is_empty()
         || hindered(draft).is_some()
     {
-        return Ok(true);
+        return Ok(Poll::Ready);
     }
     let (steps, _) = steps(&draft.state, &tree);
     let proof = look(draft, &tree, &steps);
     if let (Some(at), true) = (proof.next, proof.has_room()) {
         let step = &steps[at];
         for (index, op) in step.ops.iter().enumerate() {
-            if !harness(draft, take(&tree, at, index), op.clone())? {
-                return Ok(false);
+            if chore(draft, take(&tree, at, index), op.clone())?.is_pending() {
+                return Ok(Poll::Pending);
             }
         }
         if is_taken(&draft.state, &tree, at, step) {
             let wall = u32::try_from(proof.room() + SLACK_MS).unwrap_or(u32::MAX);
             for (index, (_, mut plan)) in chosen(draft).into_iter().enumerate() {
                 plan.spec.limits.wall_ms = plan.spec.limits.wall_ms.min(wall);
-                if !harness(draft, without(&tree, at, index), JailOp::Exec(plan.spec))? {
-                    return Ok(false);
+                if chore(draft, without(&tree, at, index), JailOp::Exec(plan.spec))?.is_pending() {
+                    return Ok(Poll::Pending);
                 }
             }
         }
@@ -69,12 +70,12 @@ pub(crate) fn prove(draft: &mut Draft<'_>) -> Result<bool, Reject> {
     put_back(draft)
 }
 
-/// Puts the workspace back, if a proof was cut short or is done. True when it is as it was.
-pub(crate) fn put_back(draft: &mut Draft<'_>) -> Result<bool, Reject> {
+/// Puts the workspace back, if a proof was cut short or is done. Ready when it is as it was.
+pub(crate) fn put_back(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
     let Some(tree) = disturbed(&draft.state) else {
-        return Ok(true);
+        return Ok(Poll::Ready);
     };
-    harness(
+    chore(
         draft,
         Chore::PutIn { tree: tree.clone() },
         JailOp::Restore { tree },
@@ -85,6 +86,7 @@ pub(crate) fn put_back(draft: &mut Draft<'_>) -> Result<bool, Reject> {
 pub(crate) fn unproven(draft: &Draft<'_>) -> Vec<String> {
     let Some(tree) = draft
         .state
+        .coding
         .workspace
         .tree
         .clone()
@@ -96,6 +98,7 @@ pub(crate) fn unproven(draft: &Draft<'_>) -> Vec<String> {
     match look(draft, &tree, &steps).seen.into_iter().next() {
         Some(Seen::Ran(ran)) => draft
             .state
+            .coding
             .tests
             .red_to_green()
             .into_iter()
@@ -107,7 +110,7 @@ pub(crate) fn unproven(draft: &Draft<'_>) -> Vec<String> {
 
 /// What came of it, and what was left out, for the card. None where there was nothing to prove.
 pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
-    let turned = draft.state.tests.red_to_green();
+    let turned = draft.state.coding.tests.red_to_green();
     if turned.is_empty() || draft.state.native.is_some() {
         return None;
     }
@@ -120,7 +123,7 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
     if let Some(why) = hindered(draft) {
         return only(why);
     }
-    let tree = draft.state.workspace.tree.clone()?;
+    let tree = draft.state.coding.workspace.tree.clone()?;
     let (steps, mut left) = steps(&draft.state, &tree);
     if !is_over(&draft.state, &tree) {
         return if steps.is_empty() {
@@ -194,7 +197,8 @@ pub(crate) fn disturbed(state: &RunState) -> Option<TreeId> {
     let open = state.life.open.values();
     let open = open.filter_map(|intent| intent.asked.chore());
     let trees: BTreeSet<&TreeId> = state
-        .harness
+        .coding
+        .chores
         .keys()
         .chain(open)
         .filter_map(Chore::proves)
@@ -227,7 +231,8 @@ fn nth(at: usize) -> u32 {
 
 fn is_over(state: &RunState, tree: &TreeId) -> bool {
     state
-        .harness
+        .coding
+        .chores
         .contains_key(&Chore::PutIn { tree: tree.clone() })
 }
 
@@ -273,6 +278,7 @@ impl Step {
 fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
     let (mut steps, mut left) = (Vec::new(), Vec::new());
     let Some(base) = state
+        .coding
         .workspace
         .opened
         .as_ref()
@@ -280,12 +286,18 @@ fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
     else {
         return (steps, left);
     };
-    let Some((_, diff)) = state.workspace.diff.as_ref().filter(|(of, _)| of == tree) else {
+    let Some((_, diff)) = state
+        .coding
+        .workspace
+        .diff
+        .as_ref()
+        .filter(|(of, _)| of == tree)
+    else {
         return (steps, left);
     };
     let mut files = honesty::changed(diff.text_or_empty());
-    files.retain(|file| !state.supports_tests(&file.path));
-    if state.workspace.diff_cut || files.len() > FILES_MAX {
+    files.retain(|file| !state.coding.supports_tests(&file.path));
+    if state.coding.workspace.diff_cut || files.len() > FILES_MAX {
         left.push("the change is too large to be taken out as a whole".to_owned());
         return (steps, left);
     }
@@ -380,7 +392,7 @@ fn parts(file: &Changed, tree: &TreeId) -> Vec<Step> {
 /// The piece was taken out.
 fn is_taken(state: &RunState, tree: &TreeId, at: usize, step: &Step) -> bool {
     (0..step.ops.len()).all(|index| {
-        let outcome = state.came(&take(tree, at, index));
+        let outcome = state.coding.came(&take(tree, at, index));
         let done = |body: &JailBody| matches!(body, JailBody::Written(_) | JailBody::Restored);
         matches!(outcome, Some(Outcome::Done(Report::Jail(JailReport { body, .. }))) if done(body))
     })
@@ -388,10 +400,17 @@ fn is_taken(state: &RunState, tree: &TreeId, at: usize, step: &Step) -> bool {
 
 /// The tests that turned green, by project: by name where that can be, else all of the project.
 fn chosen(draft: &Draft<'_>) -> Vec<(Project, TestPlan)> {
-    let plans = calls::test_plans(draft, None, None);
-    let turned: BTreeSet<String> = draft.state.tests.red_to_green().into_iter().collect();
+    let plans = tests::plans(draft, None, None);
+    let turned: BTreeSet<String> = draft
+        .state
+        .coding
+        .tests
+        .red_to_green()
+        .into_iter()
+        .collect();
     let last = draft
         .state
+        .coding
         .tests
         .last
         .as_deref()
@@ -431,7 +450,7 @@ fn place(project: &Project, several: bool) -> String {
 }
 
 fn is_of_another(draft: &Draft<'_>, name: &str) -> bool {
-    calls::test_plans(draft, None, None)
+    tests::plans(draft, None, None)
         .iter()
         .any(|(project, _)| !project.dir.is_empty() && name.starts_with(&place(project, true)))
 }
@@ -509,6 +528,7 @@ impl Proof {
 fn look(draft: &Draft<'_>, tree: &TreeId, steps: &[Step]) -> Proof {
     let last = draft
         .state
+        .coding
         .tests
         .last
         .as_deref()
@@ -520,13 +540,9 @@ fn look(draft: &Draft<'_>, tree: &TreeId, steps: &[Step]) -> Proof {
         spent: 0,
         longest: 0,
     };
-    let (plans, several) = (
-        chosen(draft),
-        calls::test_plans(draft, None, None).len() > 1,
-    );
+    let (plans, several) = (chosen(draft), tests::plans(draft, None, None).len() > 1);
     for (at, step) in steps.iter().enumerate() {
-        let taken = (0..step.ops.len())
-            .all(|index| draft.state.harness.contains_key(&take(tree, at, index)));
+        let taken = (0..step.ops.len()).all(|index| draft.state.coding.did(&take(tree, at, index)));
         let seen = if !taken {
             None
         } else if !is_taken(&draft.state, tree, at, step) {
@@ -555,11 +571,11 @@ fn read(
 ) -> Option<(Seen, u64)> {
     let (mut ran, mut millis, mut nothing) = (Ran::default(), 0, None);
     for (index, (project, plan)) in plans.iter().enumerate() {
-        let chore = without(tree, at, index);
-        if !draft.state.harness.contains_key(&chore) {
+        let run = without(tree, at, index);
+        if !draft.state.coding.did(&run) {
             return None;
         }
-        let outcome = draft.state.came(&chore);
+        let outcome = draft.state.coding.came(&run);
         let Some(Outcome::Done(Report::Jail(JailReport {
             body: JailBody::Exec(exec),
             ..

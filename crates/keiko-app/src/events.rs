@@ -5,16 +5,12 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::RunId;
-use keiko_contracts::journal::{Recorded, Seq, StreamId};
+use keiko_contracts::journal::{Position, Recorded, Seq, StreamId};
 use keiko_contracts::run::RunEvent;
 use keiko_ports::journal::{Journal as _, ReadError};
 use keiko_runtime::fold::{self, FoldError};
 use keiko_store::SqliteJournal;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How often is looked for new ones.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// An event as it was read.
 #[derive(Debug, Clone)]
@@ -30,9 +26,19 @@ pub struct Events {
     journal: Arc<SqliteJournal>,
     run: RunId,
     follow: bool,
-    last: Seq,
+    last: (Seq, Position),
     ended: bool,
-    page: Option<BoxStream<'static, Result<Recorded, ReadError>>>,
+    from: From,
+}
+
+type Stream = BoxStream<'static, Result<Recorded, ReadError>>;
+
+/// Where they come from.
+enum From {
+    /// Those that are there.
+    Page(Stream),
+    /// New ones, as processes commit them.
+    Tail(Stream),
 }
 
 impl Keiko {
@@ -40,12 +46,12 @@ impl Keiko {
     #[must_use]
     pub fn events(&self, run: RunId, after: Seq, follow: bool) -> Events {
         Events {
+            from: From::Page(self.journal.read(&StreamId::run(run), after)),
             journal: self.journal.clone(),
             run,
             follow,
-            last: after,
+            last: (after, Position(0)),
             ended: false,
-            page: None,
         }
     }
 }
@@ -56,30 +62,35 @@ impl Events {
     /// # Errors
     /// When there is no such run, or it cannot be read.
     pub async fn next(&mut self) -> Result<Option<Happened>, Fault> {
+        let stream = StreamId::run(self.run);
         loop {
-            let (journal, last) = (&self.journal, self.last);
-            let page = self
-                .page
-                .get_or_insert_with(|| journal.read(&StreamId::run(self.run), last));
-            if let Some(recorded) = page.next().await {
+            let next = match &mut self.from {
+                From::Page(page) => page.next().await,
+                // It ends with the journal: somebody closes it here.
+                From::Tail(_) if self.ended => None,
+                From::Tail(tail) => match tail.next().await {
+                    Some(Ok(recorded)) if recorded.stream != stream => continue,
+                    next => next,
+                },
+            };
+            if let Some(recorded) = next {
                 return self
                     .read(recorded.map_err(|error| error.fault())?)
                     .await
                     .map(Some);
             }
-            self.page = None;
-            if self.last == Seq(0) {
+            if self.last.0 == Seq(0) {
                 return Err(FoldError::NoSuchRun(self.run).fault());
             }
-            if !self.follow || self.ended {
+            if !self.follow || self.ended || matches!(self.from, From::Tail(_)) {
                 return Ok(None);
             }
-            tokio::time::sleep(LOOK).await;
+            self.from = From::Tail(self.journal.tail(&stream.0, self.last.1));
         }
     }
 
     async fn read(&mut self, recorded: Recorded) -> Result<Happened, Fault> {
-        self.last = recorded.seq;
+        self.last = (recorded.seq, recorded.position);
         match fold::hydrate(self.journal.as_ref(), &recorded).await {
             Ok(event) => {
                 self.ended |= matches!(event, RunEvent::RunEnded(_));

@@ -14,7 +14,7 @@ use keiko_contracts::run::{RunEnd, RunRow, RunStatus, Suspension};
 use keiko_contracts::time::Timestamp;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::fold::{self, Partly};
-use keiko_runtime::views;
+use keiko_runtime::{homeward, views};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -53,6 +53,9 @@ pub struct Whole {
     pub next: Option<String>,
     /// When its workspace was given back.
     pub pruned: Option<Timestamp>,
+    /// When its result was brought home, and taken back, and by whom.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub home: Vec<homeward::Told>,
     /// What its agent was made of when it began.
     pub definition: Option<Digest>,
     /// The run.
@@ -126,6 +129,9 @@ impl Keiko {
                 .collect(),
             end: state.ended.clone(),
             pruned: pruned(&self.home, run).map(|pruned| pruned.at),
+            home: homeward::told(self.journal.as_ref(), run)
+                .await
+                .map_err(|error| error.fault())?,
             definition: state.start.as_ref().and_then(|start| start.definition),
             state,
         }))

@@ -338,7 +338,8 @@ mod tests {
                 .next(),
         );
         can_be_sent(keiko.diff(run));
-        can_be_sent(keiko.apply(run, true));
+        can_be_sent(keiko.apply(run, String::new()));
+        can_be_sent(keiko.undo(run, String::new()));
         can_be_sent(keiko.verify(run, true, "me"));
         can_be_sent(keiko.cancel(run, "me", "enough"));
         can_be_sent(keiko.kill_all("enough", "me"));

@@ -13,6 +13,7 @@ pub mod codes;
 pub mod digest;
 pub mod envelope;
 pub mod evidence;
+pub mod home;
 pub mod id;
 pub mod install;
 pub mod jail;

@@ -5,13 +5,15 @@ use crate::cli::RunsCommand;
 use crate::error::{CliError, Exit};
 use crate::language::tr;
 use crate::operator::operator;
+use crate::view::clean::clean;
 use crate::view::{Output, Tone, plain, result};
 use keiko_app::Keiko;
-use keiko_app::apply::ApplyReport;
+use keiko_app::apply::{ApplyReport, Told};
 use keiko_app::change::Changes;
 use keiko_app::events::Happened;
 use keiko_app::runs::{Part, Shown, Whole, data_of};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::home::Homeward;
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::Seq;
 use keiko_contracts::run::{RunEnd, RunRow, RunStatus};
@@ -36,7 +38,7 @@ pub(crate) async fn run(
         RunsCommand::Apply { run, check } => {
             apply(context, keiko, keiko.run_id(&run).await?, check).await
         }
-        RunsCommand::Undo { run } => undo(context, keiko, keiko.run_id(&run).await?),
+        RunsCommand::Undo { run } => undo(context, keiko, keiko.run_id(&run).await?).await,
         RunsCommand::Verify { run, no_tests } => {
             check(context, keiko, keiko.run_id(&run).await?, !no_tests).await
         }
@@ -145,6 +147,9 @@ async fn show_whole(output: &Output, keiko: &Keiko, run: RunId, whole: &Whole) {
     match (&whole.end, &whole.waiting) {
         (Some(end), _) => {
             show_ending(output, end);
+            if let Some(last) = whole.home.iter().rfind(|told| told.is_done()) {
+                output.say(&at_home(output, last));
+            }
             if let Some(at) = whole.pruned {
                 let at = output.minute(at);
                 output.say(&tr!(
@@ -284,13 +289,33 @@ async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where the result is: in its user's folder, or not any more.
+fn at_home(output: &Output, last: &Told) -> String {
+    let (at, by) = (output.minute(last.at), clean(&last.begun.by));
+    match last.begun.what {
+        Homeward::Apply => tr!(
+            output,
+            "Brought into its folder on {at} by {by}.",
+            "In seinen Ordner übernommen am {at} von {by}."
+        ),
+        Homeward::Undo => tr!(
+            output,
+            "Taken back out of its folder on {at} by {by}.",
+            "Aus seinem Ordner zurückgenommen am {at} von {by}."
+        ),
+    }
+}
+
 async fn apply(
     context: &Context<'_>,
     keiko: &Keiko,
     run: RunId,
     check: bool,
 ) -> Result<ExitCode, CliError> {
-    let report = keiko.apply(run, check).await?;
+    let report = match check {
+        true => keiko.apply_plan(run).await?,
+        false => keiko.apply(run, operator()).await?,
+    };
     let output = context.output;
     let (verb, nothing) = match check {
         true => (
@@ -317,8 +342,8 @@ async fn apply(
     Ok(ExitCode::SUCCESS)
 }
 
-fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    let report = keiko.undo(run)?;
+async fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
+    let report = keiko.undo(run, operator()).await?;
     let (verb, nothing) = (
         context.output.t("put back", "zurückgesetzt"),
         context

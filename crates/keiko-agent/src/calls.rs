@@ -142,7 +142,7 @@ enum Planned {
 
 fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
     if let Made::Engine(op) = &call.made {
-        return Planned::Act(Box::new(jail(draft, op.clone())));
+        return Planned::Act(Box::new(jail(draft, (**op).clone())));
     }
     let resolved = match resolve(&draft.state, call) {
         Ok(resolved) => resolved,
@@ -150,43 +150,9 @@ fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
     };
     match resolved {
         Resolved::Finish { .. } => Planned::Nothing,
-        Resolved::Action(action) => match call.done.first() {
-            None if draft.state.patience.guard.refuses(
-                &call.name,
-                &call.arguments,
-                draft.state.coding.workspace.tree.as_ref(),
-            ) =>
-            {
-                let why = "This exact call has come out the same several times and nothing has changed since. Do something else: read more, change the code, or ask the operator.";
-                refused(draft, call, why.into(), RefusedBy::LoopGuard)
-            }
-            None => Planned::Act(action),
-            Some(outcome) => {
-                let mut rendered = draft
-                    .state
-                    .setup
-                    .tools
-                    .get(&call.name)
-                    .map_or_else(Rendered::default, |tool| tool.render_for(&action, outcome));
-                add_edit_advice(draft, &action, outcome, &mut rendered.text);
-                answered(draft, call, rendered.text, rendered.is_error)
-            }
-        },
+        Resolved::Action(action) => plan_action(draft, call, action),
         Resolved::RunTests { filter, dir } => {
-            let plans = tests::plans(draft, filter.as_deref(), dir.as_deref());
-            match plans.get(call.done.len()) {
-                Some((_, plan)) => Planned::Act(Box::new(jail(draft, JailOp::Exec(plan.spec.clone())))),
-                None if plans.is_empty() => refused(
-                    draft,
-                    call,
-                    "No project with a known test runner was found here. Use `execute` to run what there is.".into(),
-                    RefusedBy::Arguments,
-                ),
-                None => {
-                    let (text, is_error) = tests::shown(&plans, call);
-                    answered(draft, call, text, is_error)
-                }
-            }
+            plan_tests(draft, call, filter.as_deref(), dir.as_deref())
         }
         Resolved::Ask { question } => {
             let waits = Suspension::Question {
@@ -214,6 +180,43 @@ fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
                 RefusedBy::Arguments,
             ),
         },
+    }
+}
+
+fn plan_action(draft: &Draft<'_>, call: &Call, action: Box<Action>) -> Planned {
+    let state = &draft.state;
+    let tree = state.coding.workspace.tree.as_ref();
+    let guard = &state.patience.guard;
+    match call.done.first() {
+        None if guard.refuses(&call.name, &call.arguments, tree) => {
+            let why = "This exact call has come out the same several times and nothing has changed since. Do something else: read more, change the code, or ask the operator.";
+            refused(draft, call, why.into(), RefusedBy::LoopGuard)
+        }
+        None => Planned::Act(action),
+        Some(outcome) => {
+            let mut rendered = state
+                .setup
+                .tools
+                .get(&call.name)
+                .map_or_else(Rendered::default, |tool| tool.render_for(&action, outcome));
+            add_edit_advice(draft, &action, outcome, &mut rendered.text);
+            answered(draft, call, rendered.text, rendered.is_error)
+        }
+    }
+}
+
+fn plan_tests(draft: &Draft<'_>, call: &Call, filter: Option<&str>, dir: Option<&str>) -> Planned {
+    let plans = tests::plans(draft, filter, dir);
+    match plans.get(call.done.len()) {
+        Some((_, plan)) => Planned::Act(Box::new(jail(draft, JailOp::Exec(plan.spec.clone())))),
+        None if plans.is_empty() => {
+            let why = "No project with a known test runner was found here. Use `execute` to run what there is.";
+            refused(draft, call, why.into(), RefusedBy::Arguments)
+        }
+        None => {
+            let (text, is_error) = tests::shown(&plans, call);
+            answered(draft, call, text, is_error)
+        }
     }
 }
 

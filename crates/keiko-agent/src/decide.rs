@@ -40,8 +40,6 @@ const PIECE_MIN: u64 = 800;
 const CUT_SHOWN: usize = 16;
 /// How often the loop turns on one input, at most. Each turn draws up an event.
 const TURNS_MAX: usize = 10_000;
-/// What is told when a run is taken up by a program in which the agent is another.
-const ANOTHER: &str = "this agent is not what it was when the run was last worked on: its instructions, its tools or its rules have changed";
 
 /// What happened.
 pub type Input = core::Input<RunState>;
@@ -90,27 +88,7 @@ impl Draft<'_> {
                     definition: None,
                 }));
             }
-            Input::Resume {
-                by,
-                terms: RunTerms { limits, install },
-                heard,
-            } => {
-                // Before the word that it goes on: an answer belongs to the question that the run still waits with.
-                for (seq, message) in heard {
-                    self.take_message(seq, message);
-                }
-                let (was, is) = self.definitions();
-                self.emit(RunEvent::RunResumed(Resumed {
-                    by,
-                    epoch: self.env.epoch,
-                    limits,
-                    install,
-                    definition: is.filter(|_| was != is),
-                }));
-                if was.is_some() && was != is {
-                    self.note(NoteKind::Definition, ANOTHER.into(), false);
-                }
-            }
+            Input::Resume { by, terms, heard } => self.resume(by, terms, heard),
             Input::Restore { key } => return self.restore(&key),
             Input::Ended(ended) => self.take_ended(*ended)?,
             Input::EndedLate(ended) => return self.take_ended(*ended),
@@ -144,6 +122,25 @@ impl Draft<'_> {
             }
         }
         self.advance()
+    }
+
+    /// A process takes the run up.
+    fn resume(&mut self, by: String, terms: RunTerms, heard: Vec<(Seq, InboxMessage)>) {
+        // Before the word that it goes on: an answer belongs to the question that the run still waits with.
+        for (seq, message) in heard {
+            self.take_message(seq, message);
+        }
+        let (was, is) = self.definitions();
+        self.emit(RunEvent::RunResumed(Resumed {
+            by,
+            epoch: self.env.epoch,
+            limits: terms.limits,
+            install: terms.install,
+            definition: is.filter(|_| was != is),
+        }));
+        if was.is_some() && was != is {
+            self.note(NoteKind::Definition, definition::ANOTHER.into(), false);
+        }
     }
 
     /// What the agent was, as far as it was recorded, and what it is.

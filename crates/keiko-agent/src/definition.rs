@@ -6,6 +6,9 @@ use crate::state::Setup;
 use keiko_contracts::digest::{Digest, canonical_json};
 use keiko_contracts::run::StartRun;
 
+/// What is told when a run is taken up by a program in which its agent is another.
+pub const ANOTHER: &str = "this agent is not what it was when the run was last worked on: its instructions, its tools or its rules have changed";
+
 /// The digest of the agent that works on a run with this setup. An engine without a model is known by its name alone: that
 /// of its agent.
 #[must_use]

@@ -68,16 +68,7 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     }
     if !changed(draft) {
-        if let Some(why) = red_by_name(draft) {
-            send_back(draft, call, why, claim.summary);
-            return Ok(());
-        }
-        let status = if draft.state.coding.workspace.opened.is_none() {
-            EndStatus::Succeeded
-        } else {
-            EndStatus::Unverified
-        };
-        draft.close(status, claim.summary, None);
+        evaluate_unchanged(draft, call, claim.summary);
         return Ok(());
     }
     if tests_are_current(draft)?.is_pending() {
@@ -106,22 +97,8 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         }
     };
     if let Some(verdict) = weakened_tests(draft)? {
-        match verdict {
-            Weakened::Wait => {}
-            Weakened::Denied(paths) => {
-                let why = format!(
-                    "These existing tests are changed, switched off or do not run any more, which is not allowed: {}. Restore them, then finish again.",
-                    paths.join(", ")
-                );
-                send_back(draft, call, why, claim.summary);
-            }
-            Weakened::Suspected(findings) => {
-                let why = format!(
-                    "Honest code does not do this, and nobody has allowed it: {}. Take it out and solve the goal itself, then finish again.",
-                    findings.join("; ")
-                );
-                send_back(draft, call, why, claim.summary);
-            }
+        if let Some(why) = verdict.why() {
+            send_back(draft, call, why, claim.summary);
         }
         return Ok(());
     }
@@ -141,6 +118,20 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
     };
     draft.close(status, claim.summary, None);
     Ok(())
+}
+
+/// Nothing was changed, so that no test can tell.
+fn evaluate_unchanged(draft: &mut Draft<'_>, call: &Call, summary: String) {
+    if let Some(why) = red_by_name(draft) {
+        send_back(draft, call, why, summary);
+        return;
+    }
+    let status = if draft.state.coding.workspace.opened.is_none() {
+        EndStatus::Succeeded
+    } else {
+        EndStatus::Unverified
+    };
+    draft.close(status, summary, None);
 }
 
 /// What the agent says when it is done.
@@ -309,37 +300,61 @@ pub(crate) enum Weakened {
     Suspected(Vec<String>),
 }
 
-/// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
-/// that very change.
-pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, Reject> {
-    let Some((base, now)) = trees(draft) else {
-        return Ok(None);
-    };
-    if have_diff(draft)?.is_pending() {
-        return Ok(Some(Weakened::Wait));
+impl Weakened {
+    /// What the agent is told; nothing while somebody is asked.
+    fn why(&self) -> Option<String> {
+        match self {
+            Weakened::Wait => None,
+            Weakened::Denied(paths) => Some(format!(
+                "These existing tests are changed, switched off or do not run any more, which is not allowed: {}. Restore them, then finish again.",
+                paths.join(", ")
+            )),
+            Weakened::Suspected(findings) => Some(format!(
+                "Honest code does not do this, and nobody has allowed it: {}. Take it out and solve the goal itself, then finish again.",
+                findings.join("; ")
+            )),
+        }
     }
-    let mut weakened = losses(&draft.state);
-    weakened.retain(|path, change| draft.state.approved_test_change(path, change).is_none());
-    let gone = gone(&draft.state);
-    if suspicion::looked_up(draft)?.is_pending() {
-        return Ok(Some(Weakened::Wait));
+}
+
+/// What a person would have to allow.
+struct Asked {
+    /// In a sentence.
+    what: String,
+    /// The tests, by file or by name.
+    named: Vec<String>,
+    /// What honest code does not do.
+    suspected: Vec<String>,
+}
+
+impl Asked {
+    fn denied(&self) -> Weakened {
+        if self.named.is_empty() {
+            Weakened::Suspected(self.suspected.clone())
+        } else {
+            Weakened::Denied(self.named.clone())
+        }
     }
-    let mut findings = suspicion::findings(&draft.state);
-    if draft.state.approved_whole_change().is_some() {
+}
+
+/// What of the change nobody has allowed; none if there is nothing.
+fn not_allowed(state: &RunState) -> Option<Asked> {
+    let mut weakened = losses(state);
+    weakened.retain(|path, change| state.approved_test_change(path, change).is_none());
+    let gone = gone(state);
+    let mut findings = suspicion::findings(state);
+    if state.approved_whole_change().is_some() {
         findings.clear();
     }
     if weakened.is_empty() && gone.is_empty() && findings.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut asked = Vec::new();
-    if !weakened.is_empty() {
+    let mut named: Vec<String> = weakened.into_keys().collect();
+    if !named.is_empty() {
         asked.push(format!(
             "keep changes to existing tests: {}",
-            weakened
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
+            named.join(", ")
         ));
     }
     if !gone.is_empty() {
@@ -360,14 +375,28 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
             suspected.join(", ")
         ));
     }
-    let mut named: Vec<String> = weakened.into_keys().collect();
     named.extend(gone.into_iter().take(SHOWN_MAX));
-    let denied = || {
-        if named.is_empty() {
-            Weakened::Suspected(suspected.clone())
-        } else {
-            Weakened::Denied(named.clone())
-        }
+    Some(Asked {
+        what: asked.join("; "),
+        named,
+        suspected,
+    })
+}
+
+/// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
+/// that very change.
+pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, Reject> {
+    let Some((base, now)) = trees(draft) else {
+        return Ok(None);
+    };
+    if have_diff(draft)?.is_pending() {
+        return Ok(Some(Weakened::Wait));
+    }
+    if suspicion::looked_up(draft)?.is_pending() {
+        return Ok(Some(Weakened::Wait));
+    }
+    let Some(asked) = not_allowed(&draft.state) else {
+        return Ok(None);
     };
     let Some(start) = draft.state.start.clone() else {
         return Ok(None);
@@ -387,7 +416,7 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     });
     match verdict.level {
         Level::Run | Level::Alert => return Ok(None),
-        Level::Forbid => return Ok(Some(denied())),
+        Level::Forbid => return Ok(Some(asked.denied())),
         Level::Ask => {}
     }
     let digest = keiko_governance::approval::digest(&action)
@@ -399,11 +428,11 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     {
         Some(Some(Decision::Approved)) => Ok(None),
         Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => {
-            Ok(Some(denied()))
+            Ok(Some(asked.denied()))
         }
         Some(None) => Ok(Some(Weakened::Wait)),
         None => {
-            draft.request(action, digest, verdict.reason, asked.join("; "));
+            draft.request(action, digest, verdict.reason, asked.what);
             Ok(Some(Weakened::Wait))
         }
     }
@@ -567,37 +596,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
             origin: None,
         });
     }
-    let without = if draft.env.policy.level(ActionClass::TestChange) < Level::Ask {
-        Leave::Policy
-    } else {
-        Leave::None
-    };
-    let stands = state
-        .approved_whole_change()
-        .map_or(without, Leave::Approval);
-    let changed_tests = losses(state)
-        .into_iter()
-        .map(|(test, change)| {
-            let leave = state
-                .approved_test_change(&test, &change)
-                .map_or(without, Leave::Approval);
-            ChangedTest {
-                test,
-                gone: false,
-                leave,
-            }
-        })
-        .chain(
-            gone(state)
-                .into_iter()
-                .take(SHOWN_MAX)
-                .map(|test| ChangedTest {
-                    test,
-                    gone: true,
-                    leave: stands,
-                }),
-        )
-        .collect();
+    let stands = leave_of_all(draft);
     let findings = suspicion::findings(state)
         .into_iter()
         .map(|finding| Finding {
@@ -626,7 +625,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
             .into_iter()
             .take(SHOWN_MAX)
             .collect(),
-        changed_tests,
+        changed_tests: changed_tests(draft),
         findings,
         unproven,
         backwards: backwards::told(draft),
@@ -642,6 +641,41 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         journal: state.life.head.1,
         demo: start.is_some_and(|start| start.demo),
     }
+}
+
+/// By whose leave changes to existing tests stand that nobody was asked about.
+fn leave_unasked(draft: &Draft<'_>) -> Leave {
+    if draft.env.policy.level(ActionClass::TestChange) < Level::Ask {
+        Leave::Policy
+    } else {
+        Leave::None
+    }
+}
+
+/// By whose leave the change as a whole stands.
+fn leave_of_all(draft: &Draft<'_>) -> Leave {
+    let approval = draft.state.approved_whole_change();
+    approval.map_or(leave_unasked(draft), Leave::Approval)
+}
+
+/// Existing tests that were changed or do not run any more, and by whose leave.
+fn changed_tests(draft: &Draft<'_>) -> Vec<ChangedTest> {
+    let (state, unasked, stands) = (&draft.state, leave_unasked(draft), leave_of_all(draft));
+    let changed = losses(state).into_iter().map(|(test, change)| {
+        let approval = state.approved_test_change(&test, &change);
+        ChangedTest {
+            test,
+            gone: false,
+            leave: approval.map_or(unasked, Leave::Approval),
+        }
+    });
+    let lost = gone(state).into_iter().take(SHOWN_MAX);
+    let lost = lost.map(|test| ChangedTest {
+        test,
+        gone: true,
+        leave: stands,
+    });
+    changed.chain(lost).collect()
 }
 
 /// A question and its answer, as the card has them.

@@ -265,6 +265,15 @@ struct Step {
 }
 
 impl Step {
+    /// That takes out whole files.
+    fn of(file: &str, without: JailOp) -> Step {
+        Step {
+            file: file.to_owned(),
+            line: 0,
+            ops: vec![without],
+        }
+    }
+
     fn name(&self) -> String {
         match (self.file.as_str(), self.line) {
             ("", _) => "the change".to_owned(),
@@ -312,46 +321,39 @@ fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
             Vec::new()
         }
         [only] => {
-            steps.push(Step {
-                file: only.path.clone(),
-                line: 0,
-                ops: vec![without(vec![only.path.clone()])],
-            });
+            steps.push(Step::of(&only.path, without(vec![only.path.clone()])));
             parts(only, tree)
         }
         all => {
             let paths = all.iter().map(|file| file.path.clone()).collect();
-            steps.push(Step {
-                file: String::new(),
-                line: 0,
-                ops: vec![without(paths)],
-            });
+            steps.push(Step::of("", without(paths)));
             files.sort_by_key(|file| std::cmp::Reverse(file.size));
             files
                 .iter()
-                .map(|file| Step {
-                    file: file.path.clone(),
-                    line: 0,
-                    ops: vec![without(vec![file.path.clone()])],
-                })
+                .map(|file| Step::of(&file.path, without(vec![file.path.clone()])))
                 .collect()
         }
     };
-    if rest.len() > PIECES_MAX {
-        let names: Vec<String> = rest
-            .split_off(PIECES_MAX)
-            .into_iter()
-            .map(|step| step.file)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        left.push(format!(
-            "{}: smaller than the ten largest pieces",
-            listed(&names)
-        ));
-    }
+    left.extend(too_many(&mut rest));
     steps.extend(rest);
     (steps, left)
+}
+
+/// Leaves the largest, and tells what is left out.
+fn too_many(rest: &mut Vec<Step>) -> Option<String> {
+    if rest.len() <= PIECES_MAX {
+        return None;
+    }
+    let names: BTreeSet<String> = rest
+        .split_off(PIECES_MAX)
+        .into_iter()
+        .map(|step| step.file)
+        .collect();
+    let names: Vec<String> = names.into_iter().collect();
+    Some(format!(
+        "{}: smaller than the ten largest pieces",
+        listed(&names)
+    ))
 }
 
 /// The parts of the one file that was changed, the largest first.

@@ -58,7 +58,7 @@ pub enum Made {
     /// A model, in words alone: a claim.
     Words,
     /// A native engine: what it wants done.
-    Engine(JailOp),
+    Engine(Box<JailOp>),
 }
 
 /// Where a call stands.
@@ -133,7 +133,7 @@ impl From<NativeCall> for Call {
             name: title,
             arguments: String::new(),
         };
-        Call::new(call, Made::Engine(op))
+        Call::new(call, Made::Engine(Box::new(op)))
     }
 }
 

@@ -375,3 +375,36 @@ pub(crate) fn waits_for(output: &Output, why: &Suspension) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Color;
+    use keiko_contracts::run::Note;
+
+    #[test]
+    fn that_an_agent_is_another_is_told_in_both_languages() {
+        let note = RunEvent::Noted(Note {
+            kind: NoteKind::Definition,
+            text: keiko_agent::definition::ANOTHER.into(),
+            tell_agent: false,
+        });
+        let told = |language| {
+            let output = Output::new(Color::Never, false, false).in_language(language);
+            lines(&output, &mut BTreeMap::new(), &note).concat()
+        };
+        let (english, german) = (told(Language::English), told(Language::German));
+        assert!(
+            english
+                .trim_start()
+                .starts_with("Alert this agent is not what it was"),
+            "{english}"
+        );
+        assert!(
+            german
+                .trim_start()
+                .starts_with("Hinweis Dieser Agent ist nicht mehr"),
+            "{german}"
+        );
+    }
+}

@@ -80,6 +80,8 @@ impl Events {
                     .map(Some);
             }
             if self.last.0 == Seq(0) {
+                // It may begin later, and be asked for again.
+                self.from = From::Page(self.journal.read(&stream, Seq(0)));
                 return Err(FoldError::NoSuchRun(self.run).fault());
             }
             if !self.follow || self.ended || matches!(self.from, From::Tail(_)) {

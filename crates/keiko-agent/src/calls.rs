@@ -13,6 +13,8 @@ use keiko_contracts::money::Micros;
 use keiko_contracts::run::{
     ApprovalMode, CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension,
 };
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_governance::class::ActionClass;
 use keiko_governance::core::Wanted;
 use keiko_governance::policy::{Level, Question};
@@ -467,7 +469,7 @@ fn withdraw(draft: &mut Draft<'_>, digest: ActionDigest, by: &str) {
 }
 
 /// What would happen, with what a person must know to decide.
-fn summary(draft: &Draft<'_>, action: &Action) -> String {
+fn summary(draft: &Draft<'_>, action: &Action) -> keiko_contracts::said::Said {
     let text = crate::describe::action(action);
     let snapshot = draft
         .state
@@ -476,7 +478,10 @@ fn summary(draft: &Draft<'_>, action: &Action) -> String {
         .as_ref()
         .is_some_and(|opened| opened.kind == BaseKind::Snapshot);
     if snapshot && ActionClass::of(action) == ActionClass::GitPush {
-        return format!("{text} (it rests on your uncommitted files too, and would publish them)");
+        return say!(
+            "{what} (it rests on your uncommitted files too, and would publish them)",
+            what = text
+        );
     }
     text
 }
@@ -788,7 +793,7 @@ fn failed(draft: &Draft<'_>, id: &str) -> keiko_contracts::code::Fault {
             keiko_contracts::code::Code::WORKSPACE_NOT_OPENED,
             "the workspace could not be opened",
         )
-        .hint("keiko doctor"),
+        .hint(Step::Doctor),
     }
 }
 

@@ -8,28 +8,43 @@ use keiko_contracts::code::Fault;
 use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId, ToolName};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{Closing, EndStatus, Note, RunEvent};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_governance::core::Env;
 use keiko_governance::life::Stamp;
 
 /// An input that makes no sense in this state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reject {
     /// The run has begun already.
-    #[error("the run has begun already")]
     AlreadyStarted,
     /// The run has not begun.
-    #[error("the run has not begun")]
     NotStarted,
     /// The run has ended.
-    #[error("the run has ended")]
     HasEnded,
     /// No such effect is open.
-    #[error("no effect {0} is open")]
     NotOpen(EffectKey),
     /// An action cannot be written down.
-    #[error("an action cannot be written down: {0}")]
     Unwritable(String),
 }
+
+impl Reject {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            Reject::AlreadyStarted => say!("the run has begun already"),
+            Reject::NotStarted => say!("the run has not begun"),
+            Reject::HasEnded => say!("the run has ended"),
+            Reject::NotOpen(inner) => say!("no effect {key} is open", key = inner),
+            Reject::Unwritable(inner) => {
+                say!("an action cannot be written down: {why}", why = inner)
+            }
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(Reject);
 
 /// The longest title that is kept, in bytes.
 const TITLE_MAX: usize = 200;
@@ -179,8 +194,8 @@ impl Draft<'_> {
         &mut self,
         action: Action,
         subject: ActionDigest,
-        reason: String,
-        summary: String,
+        reason: Said,
+        summary: Said,
     ) -> ApprovalId {
         let key = self.next_key();
         let id = keiko_governance::approval::approval_id(&key, subject);

@@ -19,6 +19,10 @@ use keiko_contracts::evidence::{
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::Stop;
 use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::say_count;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_governance::class::ActionClass;
 use keiko_governance::life::Approval;
 use keiko_governance::policy::{Level, Question};
@@ -40,7 +44,7 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
             Code::NOTHING_ANSWERED,
             "the model answered several times without saying or doing anything",
         )
-        .hint("try another model: keiko models list");
+        .hint(say!("try another model: {step}", step = Step::Models));
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
         return;
     }
@@ -324,20 +328,18 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     }
     let mut asked = Vec::new();
     if !weakened.is_empty() {
-        asked.push(format!(
-            "keep changes to existing tests: {}",
-            weakened
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", ")
+        let tests = weakened.keys().map(String::as_str);
+        asked.push(say!(
+            "keep changes to existing tests: {tests}",
+            tests = tests.collect::<Vec<_>>()
         ));
     }
     if !gone.is_empty() {
-        let tests = crate::describe::count(gone.len() as u64, "test");
-        asked.push(format!(
-            "do without {tests} that ran at the start: {}",
-            listed(&gone)
+        asked.push(say_count!(
+            gone.len(),
+            "do without {n} test that ran at the start: {gone}",
+            "do without {n} tests that ran at the start: {gone}",
+            gone = listed(&gone)
         ));
     }
     let suspected: Vec<String> = findings
@@ -346,9 +348,9 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
         .map(suspicion::shown)
         .collect();
     if !suspected.is_empty() {
-        asked.push(format!(
-            "let stand what honest code does not do: {}",
-            suspected.join(", ")
+        asked.push(say!(
+            "let stand what honest code does not do: {findings}",
+            findings = suspected
         ));
     }
     let mut named: Vec<String> = weakened.into_keys().collect();
@@ -394,7 +396,7 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
         }
         Some(None) => Ok(Some(Weakened::Wait)),
         None => {
-            draft.request(action, digest, verdict.reason, asked.join("; "));
+            draft.request(action, digest, verdict.reason, all_of(asked));
             Ok(Some(Weakened::Wait))
         }
     }
@@ -467,8 +469,13 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
         SENT_BACK_MAX
     };
     if draft.state.finish_refusals >= most {
-        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400))
-            .hint("look at the diff and the tests: keiko runs show");
+        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400)).hint(say!(
+            "look at the diff and the tests: {step}",
+            step = Step::OfRun {
+                what: OfRun::Show,
+                run: None
+            }
+        ));
         draft.close(EndStatus::Failed, summary, Some(fault));
         return;
     }
@@ -624,6 +631,13 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         journal: state.life.head.1,
         demo: start.is_some_and(|start| start.demo),
     }
+}
+
+/// Several things that are asked at once.
+fn all_of(asked: Vec<Said>) -> Said {
+    let mut asked = asked.into_iter();
+    let first = asked.next().unwrap_or_default();
+    asked.fold(first, |all, next| say!("{all}; {next}", all, next))
 }
 
 /// A question and its answer, as the card has them.

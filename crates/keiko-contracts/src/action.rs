@@ -7,6 +7,7 @@ use crate::jail::{JailAction, JailReport, TreeId};
 use crate::journal::Epoch;
 use crate::model::{Stop, Usage};
 use crate::money::Micros;
+use crate::said::Said;
 use crate::start::{EndStatus, StartRun};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
@@ -154,7 +155,7 @@ pub enum Outcome<R> {
     /// Nobody can tell whether it happened; a person decides.
     Unknown {
         /// Why nobody can tell.
-        why: String,
+        why: Said,
     },
     /// It was stopped on request.
     Cancelled,
@@ -182,7 +183,7 @@ pub enum Probe<R> {
     /// It cannot be found out.
     CannotTell {
         /// Why.
-        why: String,
+        why: Said,
     },
 }
 

@@ -12,6 +12,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::journal::{Seq, StreamId};
 use keiko_contracts::run::{RunEnd, RunTerms, StartRun};
+use keiko_contracts::step::Step;
 use keiko_governance::core::{Core, Setup};
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
@@ -117,7 +118,7 @@ where
         .await;
     Ok(
         match first.transpose().map_err(|error| {
-            Fault::new(Code::JOURNAL_UNREADABLE, error.to_string()).hint("keiko doctor")
+            Fault::new(Code::JOURNAL_UNREADABLE, error.said()).hint(Step::Doctor)
         })? {
             None => Order::Start(Box::new(start.clone())),
             Some(_) => Order::Resume {

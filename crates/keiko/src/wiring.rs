@@ -12,6 +12,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
 use keiko_contracts::jail::{JailAction, JailReport};
 use keiko_contracts::run::RunRow;
+use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::journal::{Journal, ViewQuery};
@@ -82,7 +83,11 @@ impl Keiko {
                 let names: Vec<&str> = more.iter().map(|row| row.key.as_str()).collect();
                 Err(Fault::new(
                     Code::RUN_AMBIGUOUS,
-                    format!("{text:?} could be {}", names.join(" or ")),
+                    say!(
+                        "{text} could be {names}",
+                        text = format_args!("{text:?}"),
+                        names = names.join(" or ")
+                    ),
                 )
                 .hint("write more of the id: keiko runs list")
                 .into())
@@ -167,9 +172,12 @@ pub(crate) fn read_fault(error: keiko_ports::journal::ReadError) -> CliError {
 
 fn no_run(text: &str) -> CliError {
     let shown: String = text.chars().take(64).collect();
-    Fault::new(Code::RUN_UNKNOWN, format!("there is no run {shown:?}"))
-        .hint("keiko runs list")
-        .into()
+    Fault::new(
+        Code::RUN_UNKNOWN,
+        say!("there is no run {run}", run = format_args!("{shown:?}")),
+    )
+    .hint("keiko runs list")
+    .into()
 }
 
 /// Random bytes from the system.
@@ -178,7 +186,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
     getrandom::fill(&mut bytes).map_err(|error| {
         Fault::new(
             Code::NO_RANDOMNESS,
-            format!("the system gives no randomness: {error}"),
+            say!("the system gives no randomness: {error}", error),
         )
     })?;
     Ok(bytes)
@@ -189,7 +197,7 @@ pub(crate) fn jail_options(config: &SandboxConfig) -> Result<JailOptions, Fault>
     let own = std::env::current_exe().map_err(|error| {
         Fault::new(
             Code::OWN_FILE_MISSING,
-            format!("this program's own file cannot be found: {error}"),
+            say!("this program's own file cannot be found: {error}", error),
         )
     })?;
     Ok(JailOptions {
@@ -238,7 +246,7 @@ impl LazySandbox {
                     .unwrap_or_else(|error| {
                         Err(Fault::new(
                             Code::SANDBOX_SEARCH_FAILED,
-                            format!("looking for the sandbox broke down: {error}"),
+                            say!("looking for the sandbox broke down: {error}", error),
                         ))
                     })
             })
@@ -263,9 +271,7 @@ impl Perform<JailAction> for LazySandbox {
     async fn probe(&self, key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
         match self.get().await {
             Ok(parts) => parts.sandbox.probe(key, action).await,
-            Err(fault) => Probe::CannotTell {
-                why: fault.to_string(),
-            },
+            Err(fault) => Probe::CannotTell { why: fault.said() },
         }
     }
 }
@@ -286,9 +292,7 @@ impl Perform<HostAction> for LazySandbox {
     async fn probe(&self, key: &EffectKey, action: &HostAction) -> Probe<HostReport> {
         match self.get().await {
             Ok(parts) => parts.push.probe(key, action).await,
-            Err(fault) => Probe::CannotTell {
-                why: fault.to_string(),
-            },
+            Err(fault) => Probe::CannotTell { why: fault.said() },
         }
     }
 }

@@ -170,6 +170,12 @@ impl Setup for Nothing {
 #[error("it makes no sense here")]
 pub(crate) struct NoSense;
 
+impl keiko_contracts::said::ToValue for NoSense {
+    fn to_value(&self) -> keiko_contracts::said::Value {
+        self.to_string().into()
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Errand {
     life: Life,
@@ -277,7 +283,7 @@ impl Draft<'_> {
                     ordinal: self.next.ordinal,
                 };
                 let id = approval::approval_id(&key, digest);
-                let (reason, summary) = ("it is asked about".to_owned(), "push".to_owned());
+                let (reason, summary) = ("it is asked about".into(), "push".into());
                 self.emit(Event::Asked(Box::new(ApprovalRequest {
                     id,
                     key,

@@ -9,6 +9,8 @@ use keiko_contracts::id::{InvalidId, RunId};
 use keiko_contracts::jail::{Source, TreeId};
 use keiko_contracts::run::Parent;
 use keiko_contracts::run::{EndStatus, RunEnd, StartRun};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_runtime::drive::{Order, Rest, Unwatched};
 use keiko_runtime::ports::DriveOptions;
@@ -31,7 +33,7 @@ pub(crate) async fn check(
         .map_err(|error| {
             Fault::new(
                 Code::WORKSPACE_IO,
-                format!("no folder for the copy can be made: {error}"),
+                say!("no folder for the copy can be made: {error}", error),
             )
         })?;
     let parts = sandbox(&keiko.home, &keiko.config.sandbox)?;
@@ -45,7 +47,7 @@ pub(crate) async fn check(
         seen: exported
             .as_ref()
             .err()
-            .map_or_else(|| short(tree), ToString::to_string),
+            .map_or_else(|| short(tree).into(), Fault::said),
     };
     let (true, true, Some(expected)) = (there.ok, tests, &card.tests_after) else {
         return Ok(vec![there]);
@@ -54,12 +56,16 @@ pub(crate) async fn check(
     let again = end.card.tests_after.as_ref();
     let same = again.is_some_and(|now| counts(now) == counts(expected))
         && end.status == EndStatus::Succeeded;
-    let seen = format!("{} (run {})", end.summary.text_or_empty(), end.card.run);
+    let seen = say!(
+        "{seen} (run {run})",
+        seen = Said::words(end.summary.text_or_empty()),
+        run = end.card.run
+    );
     let begun = end.card.tree_before.as_ref();
     let tree_again = Check {
         what: "the copy's tree".into(),
         ok: begun == Some(tree),
-        seen: begun.map_or_else(|| "none".into(), short),
+        seen: begun.map_or_else(|| "none".into(), |tree| short(tree).into()),
     };
     Ok(vec![
         there,

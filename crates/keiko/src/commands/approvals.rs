@@ -4,13 +4,14 @@ use super::change::Changes;
 use super::{Context, installing, operator};
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::memory::{Memory, Remembered};
 use crate::view::question::{self, Change};
 use crate::view::{Output, plain};
 use crate::wiring::{Keiko, read_fault};
 use keiko_contracts::approval::{ApprovalRow, Decision, Installing};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::{fold, inbox, views};
@@ -110,7 +111,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
     if context.output.json() {
         context
             .output
-            .data(&serde_json::json!({ "approvals": rows }).to_string());
+            .data(&plain_json!({ "approvals": rows }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
@@ -137,7 +138,7 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
     let missing = || {
         Fault::new(
             Code::APPROVAL_UNKNOWN,
-            format!("there is no approval {id:?}"),
+            say!("there is no approval {id}", id = format_args!("{id:?}")),
         )
         .hint("keiko approvals list")
     };
@@ -161,7 +162,10 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
         (None, _) => Err(missing().into()),
         (Some(_), Some(_)) => Err(Fault::new(
             Code::APPROVAL_AMBIGUOUS,
-            format!("{id:?} is the beginning of several approvals"),
+            say!(
+                "{id} is the beginning of several approvals",
+                id = format_args!("{id:?}")
+            ),
         )
         .hint("keiko approvals list")
         .into()),
@@ -224,7 +228,7 @@ async fn answer(
     if context.output.json() {
         context
             .output
-            .data(&serde_json::json!({"approval": row.request.id, "run": row.run, "decision": decision, "live": live}).to_string());
+            .data(&plain_json!({"approval": row.request.id, "run": row.run, "decision": decision, "live": live}).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     let (yes, no) = (
@@ -278,7 +282,7 @@ fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError
     if context.output.json() {
         context
             .output
-            .data(&serde_json::json!({ "remembered": all }).to_string());
+            .data(&plain_json!({ "remembered": all }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     let t = |english, german| context.output.t(english, german);
@@ -329,7 +333,7 @@ fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<Ex
     if context.output.json() {
         context
             .output
-            .data(&serde_json::json!({ "forgotten": forgotten }).to_string());
+            .data(&plain_json!({ "forgotten": forgotten }).to_string());
     } else {
         context.output.say(context.output.t(
             "Forgotten: it will be asked again.",
@@ -340,7 +344,7 @@ fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<Ex
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, CliError> {
-    serde_json::to_string(value)
+    keiko_contracts::said::plainly(|| serde_json::to_string(value))
         .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()).into())
 }
 

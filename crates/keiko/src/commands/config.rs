@@ -5,10 +5,10 @@ use crate::cli::ConfigCommand;
 use crate::config::{self, Field, KeyPath, Loaded, Origin, Places, Shape};
 use crate::error::{CliError, Exit};
 use crate::home::Home;
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::view::Tone;
 use keiko_contracts::code::{Code, Fault};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::process::ExitCode;
 
 pub(crate) fn run(
@@ -48,7 +48,7 @@ fn init(context: &Context<'_>, home: &Home) -> Result<ExitCode, CliError> {
     if context.output.json() {
         context
             .output
-            .data(&json!({"written": written, "kept": kept}).to_string());
+            .data(&plain_json!({"written": written, "kept": kept}).to_string());
     } else {
         written.iter().for_each(|path| {
             context.output.data(&tr!(
@@ -107,7 +107,7 @@ fn get(
         if context.output.json() {
             context
                 .output
-                .data(&json!({"key": key.to_string(), "value": json_of(&table)}).to_string());
+                .data(&plain_json!({"key": key.to_string(), "value": json_of(&table)}).to_string());
         } else {
             let text = toml::to_string(&table)
                 .map_err(|error| Fault::new(Code::MANUAL_PAGE_NOT_MADE, error.to_string()))?;
@@ -120,7 +120,7 @@ fn get(
         let value = origin.as_ref().map(|origin| json_of(&origin.leaf.value));
         context
             .output
-            .data(&json!({"key": key.to_string(), "value": value}).to_string());
+            .data(&plain_json!({"key": key.to_string(), "value": value}).to_string());
         // The same code as without --json.
         return Ok(if origin.is_some() {
             Exit::Ok
@@ -165,7 +165,8 @@ fn explain(
             .map(|(key, origins)| json_origins(key, origins))
             .collect();
         context.output.data(
-            &json!({"key": key.to_string(), "about": field.about, "values": keys}).to_string(),
+            &plain_json!({"key": key.to_string(), "about": field.about, "values": keys})
+                .to_string(),
         );
         return Ok(ExitCode::SUCCESS);
     }
@@ -218,8 +219,10 @@ fn effective(context: &Context<'_>, loaded: &Loaded) -> Result<ExitCode, CliErro
         .filter_map(|key| Some((key.clone(), loaded.stack.get(&key)?)))
         .collect();
     if output.json() {
-        let row = |(key, origin): &(KeyPath, Origin<'_>)| json!({"key": key.to_string(), "value": json_of(&origin.leaf.value), "layer": origin.kind.name(), "place": origin.leaf.place});
-        output.data(&json!({"values": origins.iter().map(row).collect::<Vec<_>>()}).to_string());
+        let row = |(key, origin): &(KeyPath, Origin<'_>)| plain_json!({"key": key.to_string(), "value": json_of(&origin.leaf.value), "layer": origin.kind.name(), "place": origin.leaf.place});
+        output.data(
+            &plain_json!({"values": origins.iter().map(row).collect::<Vec<_>>()}).to_string(),
+        );
         return Ok(ExitCode::SUCCESS);
     }
     for (key, origin) in &origins {
@@ -243,12 +246,12 @@ fn effective(context: &Context<'_>, loaded: &Loaded) -> Result<ExitCode, CliErro
 
 fn json_origins(key: &KeyPath, origins: &[Origin<'_>]) -> Value {
     let row = |origin: &Origin<'_>| {
-        json!({
+        plain_json!({
             "value": json_of(&origin.leaf.value), "layer": origin.kind.name(), "place": origin.leaf.place,
             "holds": origin.passed_over.is_none(), "why_not": origin.passed_over,
         })
     };
-    json!({"key": key.to_string(), "from": origins.iter().map(row).collect::<Vec<_>>()})
+    plain_json!({"key": key.to_string(), "from": origins.iter().map(row).collect::<Vec<_>>()})
 }
 
 fn set(
@@ -276,7 +279,7 @@ fn set(
     }
     if context.output.json() {
         let holds = stronger.is_none();
-        context.output.data(&json!({"key": key.to_string(), "value": json_of(&value), "file": file, "holds": holds}).to_string());
+        context.output.data(&plain_json!({"key": key.to_string(), "value": json_of(&value), "file": file, "holds": holds}).to_string());
     } else {
         context
             .output
@@ -302,10 +305,10 @@ fn validate(context: &Context<'_>) -> Result<ExitCode, CliError> {
     if context.output.json() {
         let files: Vec<Value> = files
             .iter()
-            .map(|file| json!({"path": file.path, "layer": file.kind.name(), "there": file.there, "problems": file.problems}))
+            .map(|file| plain_json!({"path": file.path, "layer": file.kind.name(), "there": file.there, "problems": file.problems}))
             .collect();
         context.output.data(
-            &json!({"valid": problems.is_empty(), "files": files, "problems": problems})
+            &plain_json!({"valid": problems.is_empty(), "files": files, "problems": problems})
                 .to_string(),
         );
     } else {
@@ -377,6 +380,7 @@ fn json_of(value: &toml::Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn values_are_shown_as_scripts_want_them() {
@@ -391,7 +395,11 @@ mod tests {
         assert!(known("run.max_steps").is_ok());
         assert!(known("models.vendors.mine").is_ok());
         assert_eq!(
-            known("run.max_step").unwrap_err().hint.as_deref(),
+            known("run.max_step")
+                .unwrap_err()
+                .hint
+                .map(|hint| hint.to_string())
+                .as_deref(),
             Some("did you mean run.max_steps?")
         );
         assert_eq!(

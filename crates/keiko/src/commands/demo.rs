@@ -17,6 +17,7 @@ use keiko_contracts::id::{AgentName, InvalidId, ModelName, RunId};
 use keiko_contracts::jail::Source;
 use keiko_contracts::language::Language;
 use keiko_contracts::run::StartRun;
+use keiko_contracts::say;
 use keiko_governance::policy::RiskPolicy;
 use keiko_models::scripted::Scripted;
 use keiko_ports::model::ChatModel;
@@ -94,7 +95,7 @@ impl Place {
         let held = hold(&path).map_err(|error| {
             Fault::new(
                 Code::OWN_FOLDER,
-                format!("the folder cannot be held: {error}"),
+                say!("the folder cannot be held: {error}", error),
             )
             .at(path.display())
         })?;

@@ -11,11 +11,13 @@ use super::Context;
 use crate::cli::DoctorArgs;
 use crate::error::{CliError, Exit};
 use crate::home::Home;
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::view::Output;
 use keiko_contracts::code::Fault;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use serde::Serialize;
-use serde_json::json;
 use std::process::ExitCode;
 
 /// How something is.
@@ -34,13 +36,13 @@ pub(crate) enum State {
 /// One thing that was looked at.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Row {
-    name: String,
+    name: Said,
     state: State,
     /// What was seen.
-    seen: String,
+    seen: Said,
     /// What to do, best a command.
     #[serde(skip_serializing_if = "Option::is_none")]
-    todo: Option<String>,
+    todo: Option<Said>,
     /// What `--fix` can do about it.
     #[serde(skip)]
     remedy: Option<Remedy>,
@@ -58,7 +60,7 @@ pub(crate) enum Remedy {
 }
 
 impl Row {
-    fn new(name: impl Into<String>, state: State, seen: impl Into<String>) -> Row {
+    fn new(name: impl Into<Said>, state: State, seen: impl Into<Said>) -> Row {
         Row {
             name: name.into(),
             state,
@@ -67,15 +69,19 @@ impl Row {
             remedy: None,
         }
     }
-    fn ok(name: impl Into<String>, seen: impl Into<String>) -> Row {
+    fn ok(name: impl Into<Said>, seen: impl Into<Said>) -> Row {
         Row::new(name, State::Ok, seen)
     }
-    fn todo(mut self, todo: impl Into<String>) -> Row {
+    fn todo(mut self, todo: impl Into<Said>) -> Row {
         self.todo = Some(todo.into());
         self
     }
-    fn fault(name: impl Into<String>, state: State, fault: &Fault) -> Row {
-        let row = Row::new(name, state, format!("[{}] {fault}", fault.code));
+    fn fault(name: impl Into<Said>, state: State, fault: &Fault) -> Row {
+        let row = Row::new(
+            name,
+            state,
+            say!("[{code}] {fault}", code = fault.code, fault),
+        );
         Row {
             todo: fault.hint.clone(),
             ..row
@@ -83,13 +89,13 @@ impl Row {
     }
     /// Mended by a package.
     fn package(mut self, package: &'static str) -> Row {
-        self.todo = Some(mend::install_command(&[package]));
+        self.todo = Some(Step::shell(mend::install_command(&[package])).into());
         self.remedy = Some(Remedy::Package(package));
         self
     }
     /// Mended by taking permissions away.
     fn private(mut self, path: &std::path::Path) -> Row {
-        self.todo = Some(format!("chmod go-rwx {}", path.display()));
+        self.todo = Some(Step::shell(format!("chmod go-rwx {}", path.display())).into());
         self.remedy = Some(Remedy::Private(path.to_owned()));
         self
     }
@@ -114,7 +120,7 @@ pub(crate) async fn run(context: &Context<'_>, args: &DoctorArgs) -> Result<Exit
     if context.output.json() {
         context
             .output
-            .data(&json!({"ok": broken == 0, "mended": mended, "checks": rows}).to_string());
+            .data(&plain_json!({"ok": broken == 0, "mended": mended, "checks": rows}).to_string());
     } else {
         mended.iter().for_each(|what| {
             context.output.say(&tr!(

@@ -7,6 +7,8 @@ use keiko_contracts::jail::Source;
 use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +85,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
         Fault::new(
             Code::GOAL_FILE,
-            format!("the goal's file cannot be read: {error}"),
+            say!("the goal's file cannot be read: {error}", error),
         )
         .at(path.display())
         .hint("check the path after the @")
@@ -111,7 +113,11 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
     from.take(GOAL_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| {
-            Fault::new(Code::GOAL_FILE, format!("the goal cannot be read: {error}")).at(place)
+            Fault::new(
+                Code::GOAL_FILE,
+                say!("the goal cannot be read: {error}", error),
+            )
+            .at(place)
         })?;
     if bytes.len() as u64 > GOAL_MAX {
         Err(too_long(place))
@@ -123,7 +129,7 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
 fn too_long(place: &str) -> Fault {
     Fault::new(
         Code::GOAL_TOO_LONG,
-        format!("the goal is longer than {} KiB", GOAL_MAX >> 10),
+        say!("the goal is longer than {n} KiB", n = GOAL_MAX >> 10),
     )
     .at(place)
     .hint("put the material into the workspace and say where it is")
@@ -159,7 +165,7 @@ pub(crate) fn budget(text: &str) -> Result<Micros, Fault> {
             } else {
                 "--budget 0.50".to_owned()
             };
-            Fault::new(Code::BUDGET_NO_AMOUNT, error.to_string())
+            Fault::new(Code::BUDGET_NO_AMOUNT, crate::config::no_amount(&error))
                 .at("--budget")
                 .hint(hint)
         })
@@ -172,10 +178,14 @@ fn number(flag: &'static str, text: &str, max: u32) -> Result<u32, Fault> {
             let shown: String = text.chars().take(40).collect();
             Err(Fault::new(
                 Code::LIMIT_NO_NUMBER,
-                format!("{shown:?} is not a number from 1 to {max}"),
+                say!(
+                    "{shown} is not a number from 1 to {max}",
+                    shown = format_args!("{shown:?}"),
+                    max
+                ),
             )
             .at(flag)
-            .hint(format!("{flag} 40")))
+            .hint(Said::words(format!("{flag} 40"))))
         }
     }
 }
@@ -248,14 +258,15 @@ pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
 
 /// Checks a folder to work on.
 pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<Source, Fault> {
-    let wrong =
-        |code, why: String, hint: &str| Err(Fault::new(code, why).at(dir.display()).hint(hint));
+    let wrong = |code, why: Said, hint: &'static str| {
+        Err(Fault::new(code, why).at(dir.display()).hint(hint))
+    };
     let path: PathBuf = match std::fs::canonicalize(dir) {
         Ok(path) => path,
         Err(error) => {
             return wrong(
                 Code::FOLDER_NOT_OPENED,
-                format!("the workspace cannot be opened: {error}"),
+                say!("the workspace cannot be opened: {error}", error),
                 "check the path: --workspace DIR",
             );
         }
@@ -287,7 +298,7 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     if let Err(error) = std::fs::read_dir(&path) {
         return wrong(
             Code::FOLDER_UNREADABLE,
-            format!("the workspace cannot be read: {error}"),
+            say!("the workspace cannot be read: {error}", error),
             "check who may read it: ls -ld",
         );
     }
@@ -380,7 +391,10 @@ mod tests {
         let check = |args: LimitArgs| limits(&args, RunLimits::default());
         let error = check(args(Some("0,50"), None)).unwrap_err();
         assert_eq!(
-            (error.code.to_string().as_str(), error.hint.as_deref()),
+            (
+                error.code.to_string().as_str(),
+                error.hint.as_ref().map(ToString::to_string).as_deref()
+            ),
             ("KEI-1210", Some("--budget 0.50"))
         );
         for bad in ["-1", "nan", "", "1e9"] {

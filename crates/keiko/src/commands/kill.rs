@@ -13,6 +13,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{KillScope, Seq, StreamId};
 use keiko_contracts::run::{RunRow, RunStatus};
+use keiko_contracts::say;
 use keiko_ports::journal::Journal as _;
 use keiko_runtime::drive::DriveError;
 use keiko_runtime::fold::FoldError;
@@ -101,9 +102,7 @@ async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, Cl
     let run = rows
         .first()
         .map_or_else(|| "RUN".to_owned(), |row| row.run.to_string());
-    Ok(Fault::new(Code::KILL_OF_NOTHING, "a kill needs to know what it stops: one run, or everything").hint(format!(
-        "keiko kill --run {run} --reason \"…\" stops this run only; keiko kill --all --reason \"…\" stops every run of every process"
-    )))
+    Ok(Fault::new(Code::KILL_OF_NOTHING, "a kill needs to know what it stops: one run, or everything").hint(say!(r#"keiko kill --run {run} --reason "…" stops this run only; keiko kill --all --reason "…" stops every run of every process"#, run)))
 }
 
 /// Stops everything without the journal, which takes no kill, and looks whether everything has stopped.
@@ -130,7 +129,7 @@ pub(crate) async fn directly(
             left.join(", ")
         );
         return Err(Fault::new(Code::STILL_RUNNING, what)
-            .hint(format!("kill -9 {pid}"))
+            .hint(say!("kill -9 {pid}", pid))
             .into());
     }
     if context.output.json() {

@@ -5,10 +5,13 @@ use crate::cli::ModelsCommand;
 use crate::config::Config;
 use crate::error::{CliError, Exit, exit_of};
 use crate::home::Home;
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use futures_util::future::join_all;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ModelName;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_models::Models;
 use keiko_models::detect::{self, Found};
 use keiko_models::key::{Env, process_env};
@@ -16,7 +19,6 @@ use keiko_models::probe::{Check, probe};
 use keiko_models::vendor::Vendor;
 use keiko_ports::Cancel;
 use serde::Serialize;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,7 +56,10 @@ pub(crate) fn no_model() -> Fault {
     let ways = three_ways().join("; ");
     match named_by_key() {
         Some(hint) => fault.hint(hint),
-        None => fault.hint(format!("three ways: {ways}")),
+        None => fault.hint(say!(
+            "three ways: {ways}",
+            ways = Said::words(ways.to_string())
+        )),
     }
 }
 
@@ -123,9 +128,9 @@ struct VendorRow {
     vendor: String,
     ready: bool,
     /// Why not, or what was found.
-    seen: String,
+    seen: Said,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
+    hint: Option<Said>,
     family: &'static str,
     /// Scheme, host and port.
     place: String,
@@ -145,9 +150,9 @@ async fn vendor_row(vendor: &Vendor, models: &Models, env: &Env) -> VendorRow {
         Err(fault) => (false, fault.message, fault.hint),
         Ok(_) if local && !answers(vendor).await => {
             let hint = if vendor.name == "ollama" {
-                "start it: ollama serve".to_owned()
+                say!("start it: {step}", step = Step::shell("ollama serve"))
             } else {
-                "start it, or set its base_url".to_owned()
+                Said::from("start it, or set its base_url")
             };
             (false, "nobody answers at its address".into(), Some(hint))
         }
@@ -209,7 +214,7 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
         } else {
             Vec::new()
         };
-        let found = json!({
+        let found = plain_json!({
             "default": chosen, "vendors": rows, "profiles": config.models.profiles, "ollama": ollama,
             "prices_as_of": models.prices().as_of, "ways": ways, "wrong": wrong.as_ref().map(|error| &*error.fault),
         });
@@ -321,7 +326,7 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
     if context.output.json() {
         context
             .output
-            .data(&json!({"model": model, "works": works, "checks": checks}).to_string());
+            .data(&plain_json!({"model": model, "works": works, "checks": checks}).to_string());
     } else {
         for check in &checks {
             let state = if check.ok {

@@ -6,19 +6,20 @@ use super::Context;
 use crate::cli::PruneArgs;
 use crate::error::{CliError, Exit};
 use crate::holdings::{Gathered, gather};
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::retention::{Age, Bytes};
 use crate::view::Output;
 use crate::view::result::state_word;
 use crate::wiring::Keiko;
 use keiko_contracts::code::Fault;
 use keiko_contracts::run::RunStatus;
+use keiko_contracts::say;
 use keiko_contracts::time::Timestamp;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_workspace::space::{
     Freed, Holding, Patience, Plan, Rule, Space, Standing, Stays, Taken, What, plan,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::BufRead as _;
 use std::process::ExitCode;
 
@@ -129,7 +130,7 @@ fn agreed(output: &Output, plan: &Plan, found: &Gathered) -> Result<bool, CliErr
     read.map_err(|error| {
         Fault::new(
             keiko_contracts::code::Code::ANSWER_UNREADABLE,
-            format!("the answer cannot be read: {error}"),
+            say!("the answer cannot be read: {error}", error),
         )
         .hint("--yes")
     })?;
@@ -206,19 +207,19 @@ fn in_json(plan: &Plan, done: &Done, dry_run: bool) -> Value {
     let given: Vec<Value> = done
         .given
         .iter()
-        .map(|(one, freed)| json!({"what": one, "freed_bytes": freed.bytes}))
+        .map(|(one, freed)| plain_json!({"what": one, "freed_bytes": freed.bytes}))
         .collect();
     let kept: Vec<Value> = plan
         .stays
         .iter()
-        .map(|(one, why)| json!({"what": one, "why": why, "next": next(one)}))
+        .map(|(one, why)| plain_json!({"what": one, "why": why, "next": next(one)}))
         .collect();
     let failed: Vec<Value> = done
         .failed
         .iter()
-        .map(|(one, fault)| json!({"what": one, "error": fault}))
+        .map(|(one, fault)| plain_json!({"what": one, "error": fault}))
         .collect();
-    json!({
+    plain_json!({
         "dry_run": dry_run,
         "freed": {"runs": count(true), "caches": count(false), "bytes": done.bytes(), "left_over_bytes": done.swept.bytes},
         "given_back": given,

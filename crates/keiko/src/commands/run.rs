@@ -17,6 +17,7 @@ use keiko_contracts::journal::{Recorded, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEvent, RunLimits, StartRun, Suspension};
+use keiko_contracts::say;
 use keiko_models::Models;
 use keiko_models::replay::{Player, Recorder};
 use keiko_models::scripted::Scripted;
@@ -56,7 +57,10 @@ pub(crate) async fn start(
     if !native && args.agent != "coder" {
         let fault = Fault::new(
             Code::AGENT_UNKNOWN,
-            format!("there is no agent {:?}", args.agent),
+            say!(
+                "there is no agent {name}",
+                name = format_args!("{:?}", args.agent)
+            ),
         )
         .at("--agent")
         .hint("--agent coder, or --agent repo-doctor");
@@ -304,10 +308,12 @@ fn live(run: RunId, for_ms: u64) -> Fault {
     let seconds = for_ms.div_ceil(1000);
     Fault::new(
         Code::RUN_LIVE,
-        format!("run {run} is live in another process"),
+        say!("run {run} is live in another process", run),
     )
-    .hint(format!(
-        "follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"
+    .hint(say!(
+        "follow it: keiko runs events --follow {run}; if its process died, try again in {n} s",
+        run,
+        n = seconds
     ))
 }
 

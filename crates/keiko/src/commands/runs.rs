@@ -5,7 +5,7 @@ use super::{Context, operator};
 use crate::cli::RunsCommand;
 use crate::error::{CliError, Exit};
 use crate::holdings::pruned;
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::view::{Output, Tone, plain, result};
 use crate::wiring::{Keiko, read_fault, sandbox};
 use futures_util::StreamExt as _;
@@ -18,6 +18,8 @@ use keiko_contracts::journal::{Seq, StreamId};
 use keiko_contracts::run::RunStatus;
 use keiko_contracts::run::RunTerms;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunEnd, RunEvent, RunRow};
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_ports::journal::Journal as _;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::drive::{Order, Unwatched};
@@ -107,12 +109,15 @@ async fn list(
         RunStatus::of(&word).ok_or_else(|| {
             let fault = Fault::new(
                 Code::STATE_UNKNOWN,
-                format!("{word:?} is no state of a run"),
+                say!(
+                    "{word} is no state of a run",
+                    word = format_args!("{word:?}")
+                ),
             )
             .at("--state");
-            fault.hint(format!(
-                "one of {}",
-                RunStatus::ALL.map(RunStatus::word).join(", ")
+            fault.hint(say!(
+                "one of {names}",
+                names = RunStatus::ALL.map(RunStatus::word).join(", ")
             ))
         })
     };
@@ -124,7 +129,7 @@ async fn list(
     if context.output.json() {
         context
             .output
-            .data(&serde_json::json!({ "runs": rows }).to_string());
+            .data(&plain_json!({ "runs": rows }).to_string());
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
@@ -209,7 +214,7 @@ async fn show_whole(
             .filter(|row| row.state == RunStatus::Interrupted)
             .map(|row| format!("keiko resume {}", row.run));
         context.output.data(
-            &serde_json::json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next, "pruned": pruned}).to_string(),
+            &plain_json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next, "pruned": pruned}).to_string(),
         );
         return Ok(ExitCode::SUCCESS);
     }
@@ -259,7 +264,7 @@ async fn show_partly(
         .map_err(read_fault)?;
     let row = found.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
     if context.output.json() {
-        let shown = serde_json::json!({
+        let shown = plain_json!({
             "run": row, "waiting": null, "approvals": [], "end": partly.end, "next": null, "opaque_events": partly.opaque,
         });
         context.output.data(&shown.to_string());
@@ -324,7 +329,7 @@ async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<Exit
         return Err(
             Fault::new(Code::NO_REPORT_YET, "this run has no report yet")
                 .at(run)
-                .hint(format!("keiko resume {run}"))
+                .hint(Step::resume(run))
                 .into(),
         );
     };
@@ -415,7 +420,10 @@ async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
         Read::Partly(_) => end_of(keiko, run).await?.and_then(|end| end.diff.clone()),
     };
     if context.output.json() {
-        context.output.data(&serde_json::json!({"run": run, "diff": diff.as_ref().map(|diff| diff.text_or_empty())}).to_string());
+        context.output.data(
+            &plain_json!({"run": run, "diff": diff.as_ref().map(|diff| diff.text_or_empty())})
+                .to_string(),
+        );
         return Ok(ExitCode::SUCCESS);
     }
     match diff {
@@ -435,7 +443,7 @@ async fn result_tree(keiko: &Keiko, run: RunId) -> Result<TreeId, CliError> {
         (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
         _ => Err(
             Fault::new(Code::NOTHING_CHANGED, "this run changed nothing")
-                .hint(format!("keiko runs show {run}"))
+                .hint(Step::of_run(OfRun::Show, run))
                 .into(),
         ),
     }
@@ -557,8 +565,9 @@ async fn check(
     if let (Some(pruned), true) = (pruned, tests) {
         let fault = pruned.fault();
         return Err(fault
-            .hint(format!(
-                "the journal alone can still be checked: keiko runs verify {run} --no-tests"
+            .hint(say!(
+                "the journal alone can still be checked: keiko runs verify {run} --no-tests",
+                run
             ))
             .into());
     }
@@ -569,7 +578,10 @@ async fn check(
     }
     let ok = verified.checks.iter().all(|check| check.ok);
     if context.output.json() {
-        context.output.data(&serde_json::json!({"run": run, "ok": ok, "checks": verified.checks, "card": verified.card}).to_string());
+        context.output.data(
+            &plain_json!({"run": run, "ok": ok, "checks": verified.checks, "card": verified.card})
+                .to_string(),
+        );
     } else {
         for check in &verified.checks {
             let (tone, mark) = if check.ok {
@@ -647,7 +659,7 @@ async fn cancel(
     if context.output.json() {
         context
             .output
-            .data(&serde_json::json!({"run": run, "state": status}).to_string());
+            .data(&plain_json!({"run": run, "state": status}).to_string());
     } else if after
         .ended
         .as_ref()

@@ -15,7 +15,7 @@ mod template;
 pub(crate) use edit::{set, write_new};
 pub(crate) use key::KeyPath;
 pub(crate) use layer::{Kind, unknown};
-pub(crate) use shape::{Field, Shape};
+pub(crate) use shape::{Field, Shape, no_amount};
 pub(crate) use stack::{Origin, Stack};
 pub(crate) use template::{config_file, risk_file};
 
@@ -26,6 +26,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::language::Language as Spoken;
 use keiko_contracts::model::Effort;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
+use keiko_contracts::say;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::RiskPolicy;
 use keiko_models::{Models, ModelsConfig};
@@ -360,11 +361,14 @@ impl Loaded {
             let hint = first.hint.clone().unwrap_or_default();
             return Err(match more {
                 0 => first.clone(),
-                _ => first.clone().hint(
-                    format!("{hint} (and {more} more problems: keiko config validate)")
-                        .trim()
-                        .to_owned(),
-                ),
+                _ => first.clone().hint(match hint.is_empty() {
+                    true => say!("(and {more} more problems: keiko config validate)", more),
+                    false => say!(
+                        "{hint} (and {more} more problems: keiko config validate)",
+                        hint,
+                        more
+                    ),
+                }),
             });
         }
         build(self.stack, self.policy)

@@ -1,9 +1,9 @@
 //! Answers that the output limit cut off. What stands in one is never carried out, even when a call happens to be whole.
 
 use crate::draft::Draft;
-use crate::state::RunState;
+use crate::state::{Call, RunState};
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::run::{CallRefused, EndStatus, RefusedBy, StartRun};
+use keiko_contracts::run::{CallRefused, EndStatus, NoteKind, RefusedBy, StartRun};
 use keiko_contracts::say;
 use keiko_contracts::step::Step;
 
@@ -17,7 +17,7 @@ const RAISED_BY: u32 = 2;
 #[must_use]
 pub fn output_limit(state: &RunState, start: &StartRun) -> u32 {
     let asked = start.limits.max_output_tokens;
-    let raised = if state.was_cut_off {
+    let raised = if state.patience.was_cut_off {
         asked.saturating_mul(RAISED_BY)
     } else {
         asked
@@ -27,12 +27,7 @@ pub fn output_limit(state: &RunState, start: &StartRun) -> u32 {
 
 /// The newest answer was cut off: its calls are refused, and the agent is told; three in a row end the run.
 pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
-    let calls: Vec<_> = draft
-        .state
-        .calls
-        .iter()
-        .map(|call| (call.id.clone(), call.name.clone()))
-        .collect();
+    let calls: Vec<_> = draft.state.step.calls.iter().map(Call::asked).collect();
     let Some(start) = draft.state.start.clone() else {
         return;
     };
@@ -46,25 +41,22 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
         "{more}Send less at once: write a long file in parts (write_file for the first part, then edit_file to add to it), change \
          only the lines that differ, and think more briefly."
     );
-    for (call, tool) in &calls {
+    for asked in &calls {
         let reason = format!(
             "Your answer was cut off at the output limit of {limit} tokens, so nothing that stood in it was carried out. {how}"
         );
         let (key, reason) = (draft.next_key(), reason.into());
         let refused = CallRefused {
             key,
-            call: call.clone(),
-            tool: tool.clone(),
+            asked: asked.clone(),
             reason,
             by: RefusedBy::CutOff,
         };
         draft.emit(keiko_contracts::run::RunEvent::CallRefused(refused));
     }
-    if draft.state.cut_offs >= CUT_OFF_MAX {
-        let why = say!(
-            "the model's answer was cut off at the output limit {n} times in a row, last at {limit} tokens",
-            n = CUT_OFF_MAX,
-            limit
+    if draft.state.patience.cut_offs >= CUT_OFF_MAX {
+        let why = format!(
+            "the model's answer was cut off at the output limit {CUT_OFF_MAX} times in a row, last at {limit} tokens"
         );
         let hint = say!(
             "allow longer answers: {step}, or choose another model",
@@ -74,7 +66,7 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
     } else if calls.is_empty() {
         draft.note(
-            "limit",
+            NoteKind::Limit,
             format!("Your answer was cut off at the output limit of {limit} tokens. {how}"),
             true,
         );

@@ -2,25 +2,30 @@
 
 use crate::calls::Next;
 pub use crate::draft::Reject;
-use crate::draft::{Asked, Draft};
+use crate::draft::{Draft, Poll};
 use crate::ending::Weakened;
-use crate::guard::{self, Circles};
+use crate::guard::Circles;
+use crate::harness::opening::opening;
+use crate::harness::tests;
 use crate::leave::{self, Leave};
 use crate::native::NativeStep;
 use crate::prompt;
 use crate::state::{CallState, RunState};
-use crate::{calls, conversation, cutoff, ending, unsaid};
+use crate::unsaid::{self, Said};
+use crate::{calls, conversation, cutoff, definition, ending};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
+use keiko_contracts::asked::{Asked, Chore};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::digest::Digest;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailAction, JailOp};
 use keiko_contracts::journal::Seq;
 use keiko_contracts::model::{Stop, Window};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{
-    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, Resumed, RunEvent, RunTerms,
-    StartRun, Steered, Suspension,
+    CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, NoteKind, Resumed, RunEvent,
+    RunTerms, StartRun, Steered, StepBegun, Suspension,
 };
 use keiko_contracts::say;
 use keiko_contracts::say_count;
@@ -36,6 +41,8 @@ const PIECE_MIN: u64 = 800;
 
 /// How many results that were cut the ledger names, the newest.
 const CUT_SHOWN: usize = 16;
+/// How often the loop turns on one input, at most. Each turn draws up an event.
+const TURNS_MAX: usize = 10_000;
 
 /// What happened.
 pub type Input = core::Input<RunState>;
@@ -72,7 +79,8 @@ impl Draft<'_> {
             (None, _) => return Err(Reject::NotStarted),
         }
         match input {
-            Input::Start(start) => {
+            Input::Start(mut start) => {
+                start.definition = Some(definition::digest(&self.state.setup, &start));
                 self.emit(RunEvent::RunStarted(start));
                 let by = "start".to_owned();
                 self.emit(RunEvent::RunResumed(Resumed {
@@ -80,24 +88,10 @@ impl Draft<'_> {
                     epoch: self.env.epoch,
                     limits: None,
                     install: None,
+                    definition: None,
                 }));
             }
-            Input::Resume {
-                by,
-                terms: RunTerms { limits, install },
-                heard,
-            } => {
-                // Before the word that it goes on: an answer belongs to the question that the run still waits with.
-                for (seq, message) in heard {
-                    self.take_message(seq, message);
-                }
-                self.emit(RunEvent::RunResumed(Resumed {
-                    by,
-                    epoch: self.env.epoch,
-                    limits,
-                    install,
-                }));
-            }
+            Input::Resume { by, terms, heard } => self.resume(by, terms, heard),
             Input::Restore { key } => return self.restore(&key),
             Input::Ended(ended) => self.take_ended(*ended)?,
             Input::EndedLate(ended) => return self.take_ended(*ended),
@@ -133,6 +127,32 @@ impl Draft<'_> {
         self.advance()
     }
 
+    /// A process takes the run up.
+    fn resume(&mut self, by: String, terms: RunTerms, heard: Vec<(Seq, InboxMessage)>) {
+        // Before the word that it goes on: an answer belongs to the question that the run still waits with.
+        for (seq, message) in heard {
+            self.take_message(seq, message);
+        }
+        let (was, is) = self.definitions();
+        self.emit(RunEvent::RunResumed(Resumed {
+            by,
+            epoch: self.env.epoch,
+            limits: terms.limits,
+            install: terms.install,
+            definition: is.filter(|_| was != is),
+        }));
+        if was.is_some() && was != is {
+            self.note(NoteKind::Definition, definition::ANOTHER.into(), false);
+        }
+    }
+
+    /// What the agent was, as far as it was recorded, and what it is.
+    fn definitions(&self) -> (Option<Digest>, Option<Digest>) {
+        let start = self.state.start.as_deref();
+        let is = start.map(|start| definition::digest(&self.state.setup, start));
+        (start.and_then(|start| start.definition), is)
+    }
+
     fn take_ended(&mut self, ended: Ended) -> Result<(), Reject> {
         let Some(intent) = self.state.life.open.get(&ended.key).cloned() else {
             return Err(Reject::NotOpen(ended.key));
@@ -154,7 +174,7 @@ impl Draft<'_> {
             }
             _ => {}
         }
-        calls::observe_tests(self, &intent);
+        tests::observe(self, &intent);
         Ok(())
     }
 
@@ -182,7 +202,9 @@ impl Draft<'_> {
                         self.close(EndStatus::Refused, what.into(), None);
                     }
                     Stop::MaxTokens => cutoff::cut_off(self, limit),
-                    _ if self.state.calls.is_empty() => ending::answer_without_calls(self, report),
+                    _ if self.state.step.calls.is_empty() => {
+                        ending::answer_without_calls(self, report)
+                    }
                     _ => {}
                 }
             }
@@ -209,6 +231,7 @@ impl Draft<'_> {
                 if let Some(asks) = asked {
                     let mut open = self
                         .state
+                        .step
                         .calls
                         .iter()
                         .filter(|call| call.state != CallState::Answered);
@@ -269,7 +292,10 @@ impl Draft<'_> {
         else {
             return Ok(());
         };
-        let id = format!("harness:restore:{}:{}", self.state.life.head.0, key);
+        let chore = Chore::Restore {
+            at: self.state.life.head.0,
+            key: key.clone(),
+        };
         let action = Action::Jail(JailAction {
             workspace: *workspace,
             op: JailOp::Restore { tree: tree.clone() },
@@ -279,10 +305,7 @@ impl Draft<'_> {
             self.next_key(),
             action,
             Micros::ZERO,
-            Asked::Step {
-                call: &id,
-                title: "put the workspace back",
-            },
+            Asked::Harness(chore),
             None,
         )
     }
@@ -298,14 +321,14 @@ impl Draft<'_> {
     /// Goes on as far as it can without waiting for anything outside.
     fn advance(&mut self) -> Result<(), Reject> {
         self.expire();
-        for _ in 0..10_000 {
+        for _ in 0..TURNS_MAX {
             let before = self.events.len();
             self.once()?;
             if self.events.len() == before || self.state.ended.is_some() {
                 return Ok(());
             }
         }
-        Ok(())
+        Err(Reject::Endless(TURNS_MAX))
     }
 
     /// What nobody answered in time is decided.
@@ -346,7 +369,7 @@ impl Draft<'_> {
         if !self.state.step_is_over() {
             return self.proceed();
         }
-        if calls::opening(self)? {
+        if opening(self)?.is_pending() {
             return Ok(());
         }
         self.next_step()
@@ -355,8 +378,10 @@ impl Draft<'_> {
     fn proceed(&mut self) -> Result<(), Reject> {
         match calls::proceed(self)? {
             Next::Nothing => Ok(()),
-            Next::Claim(call) if unsaid::are_no_claim(self, &call)? => Ok(()),
-            Next::Claim(call) => ending::evaluate(self, &call),
+            Next::Claim(call) => match unsaid::deal_with(self, &call) {
+                Said::DealtWith => Ok(()),
+                Said::Claim => ending::evaluate(self, &call),
+            },
         }
     }
 
@@ -371,26 +396,20 @@ impl Draft<'_> {
         if self.state.native.is_some() {
             return self.native_step();
         }
-        if self.goes_in_circles() {
+        if self.goes_in_circles().is_pending() || self.compact(&start).is_pending() {
             return Ok(());
         }
-        if self.compact(&start) {
-            self.ask_model(&start)
-        } else {
-            Ok(())
-        }
+        self.ask_model(&start)
     }
 
     fn limit(&self, start: &StartRun) -> Option<Fault> {
         let run = start.run;
         // A request that is asked again belongs to a step that has begun.
-        if self.state.step >= start.limits.max_steps && !self.state.asks_again {
-            let more = Some(More::Steps(start.limits.max_steps * 2));
-            let step = Step::Resume {
-                run: Some(run),
-                more,
-            };
-            let hint = say!("give it more: {step}", step);
+        if self.state.step.number >= start.limits.max_steps && !self.state.step.asks_again {
+            let hint = format!(
+                "give it more: keiko resume {run} --max-steps {}",
+                start.limits.max_steps * 2
+            );
             return Some(
                 Fault::new(
                     Code::STEPS_USED_UP,
@@ -459,23 +478,23 @@ impl Draft<'_> {
                 Ok(())
             }
             NativeStep::Act(_) => {
-                self.state.take_native_calls();
-                self.state.step += 1;
-                self.state.ordinal = 0;
+                let step = self.state.step.number + 1;
+                self.emit(RunEvent::StepBegun(StepBegun { step }));
                 self.proceed()
             }
         }
     }
 
-    /// Answer after answer brings nothing new: the agent is told once, then the run ends. True when it does.
-    fn goes_in_circles(&mut self) -> bool {
-        match self.state.guard.circles() {
-            Circles::No => false,
+    /// Answer after answer brings nothing new: the agent is told once, then the run ends. Pending when it
+    /// does.
+    fn goes_in_circles(&mut self) -> Poll {
+        match self.state.patience.guard.circles() {
+            Circles::No => Poll::Ready,
             Circles::Tell => {
                 let told = "Your last three answers came to the same and changed nothing. Doing it again will not help: take another way, \
                             ask the operator, or call `finish` and say what is missing.";
-                self.note(guard::LOOP, told.into(), true);
-                false
+                self.note(NoteKind::Loop, told.into(), true);
+                Poll::Ready
             }
             Circles::End(answers) => {
                 let why = say!(
@@ -492,58 +511,68 @@ impl Draft<'_> {
                 );
                 let fault = Fault::new(Code::IN_CIRCLES, why).hint(hint);
                 self.close(EndStatus::Failed, fault.to_string(), Some(fault));
-                true
+                Poll::Pending
             }
         }
     }
 
-    /// Lets older steps go when the request is longer than the model is given, or can hold. False when it cannot hold even
+    /// Lets older steps go when the request is longer than the model is given, or can hold. Pending when it cannot hold even
     /// what never goes: then the run waits for a larger one.
-    fn compact(&mut self, start: &StartRun) -> bool {
+    fn compact(&mut self, start: &StartRun) -> Poll {
         let limit = self
             .state
             .window
             .room(&start.limits, cutoff::output_limit(&self.state, start));
         let total = prompt::estimate(&self.state, start);
-        let head = total - self.state.conversation.tokens();
+        let head = total - self.state.talk.conversation.tokens();
         if let Some(needed) = self.state.window.missing(&start.limits, head) {
             self.too_small(start, head, needed);
-            return false;
+            return Poll::Pending;
         }
         if total <= limit {
-            return true;
+            return Poll::Ready;
         }
         let from = self
             .state
+            .talk
             .conversation
             .keep_from((limit / 2).saturating_sub(head));
-        let (kept, results) = self.state.conversation.weight_from(from);
+        let (kept, results) = self.state.talk.conversation.weight_from(from);
         // What is left is one step: its results are shown in part.
         let piece_max = (head + kept > limit && results > 0).then(|| {
             let each = limit.saturating_sub(head) * 4 / 2 / results as u64;
             u32::try_from(each.clamp(PIECE_MIN, conversation::PIECE_MAX as u64)).unwrap_or(u32::MAX)
         });
-        if from > self.state.conversation.first() || piece_max.is_some() {
+        if from > self.state.talk.conversation.first() || piece_max.is_some() {
             let approvals: Vec<String> = self
                 .state
                 .life
                 .open_approvals()
                 .map(|approval| approval.request.summary.to_string())
                 .collect();
-            let cut = self.state.conversation.cut_before(from).take(CUT_SHOWN);
+            let cut = self
+                .state
+                .talk
+                .conversation
+                .cut_before(from)
+                .take(CUT_SHOWN);
             let cut: Vec<String> = cut
                 .map(|(reference, left)| {
                     format!("{reference} ({}, {} bytes)", left.tool, left.bytes)
                 })
                 .collect();
-            let ledger = self.state.ledger.render(&approvals, &cut, self.state.step);
+            let ledger = self
+                .state
+                .talk
+                .ledger
+                .render(&approvals, &cut, self.state.step.number);
             self.emit(RunEvent::ContextCompacted(Compacted {
                 from_item: from,
                 ledger: ledger.into(),
                 piece_max,
             }));
         }
-        true
+        Poll::Ready
     }
 
     /// The context does not hold the rules, the tools and the workspace: that is said before anything is sent.
@@ -627,8 +656,8 @@ impl Draft<'_> {
         };
         let action = Action::Model(ModelAction {
             model,
-            from_item: self.state.conversation.first(),
-            to_item: self.state.conversation.end(),
+            from_item: self.state.talk.conversation.first(),
+            to_item: self.state.talk.conversation.end(),
             request: prompt::digest(&self.state, start),
             max_output_tokens,
             estimate: u32::try_from(tokens).unwrap_or(u32::MAX),
@@ -637,17 +666,17 @@ impl Draft<'_> {
             return Ok(());
         };
         // A request that failed is asked again in the same step, at its next place.
-        let again = self.state.asks_again;
+        let again = self.state.step.asks_again;
         let key = EffectKey {
             run: start.run,
             task: start.task(),
             attempt: start.attempt(),
             step: if again {
-                self.state.step
+                self.state.step.number
             } else {
-                self.state.step + 1
+                self.state.step.number + 1
             },
-            ordinal: if again { self.state.ordinal } else { 0 },
+            ordinal: if again { self.state.step.ordinal } else { 0 },
         };
         self.intend(key, action, reserve, Asked::Loop, approval)
     }

@@ -1,13 +1,13 @@
 //! A decision in the making: events are applied as they are drawn up, so that what follows sees them.
 
-use crate::ledger::one_line;
 use crate::state::RunState;
 use keiko_contracts::action::{Action, ActionDigest, Intent};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision, InstallWord};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::code::Fault;
-use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId, ToolName};
+use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId};
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{Closing, EndStatus, Note, RunEvent};
+use keiko_contracts::run::{Closing, EndStatus, Note, NoteKind, RunEvent};
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_governance::core::Env;
@@ -26,6 +26,8 @@ pub enum Reject {
     NotOpen(EffectKey),
     /// An action cannot be written down.
     Unwritable(String),
+    /// It would go on without end: so many turns, and nothing to wait for. The driver tells it as KEI-9002.
+    Endless(usize),
 }
 
 impl Reject {
@@ -36,28 +38,36 @@ impl Reject {
             Reject::AlreadyStarted => say!("the run has begun already"),
             Reject::NotStarted => say!("the run has not begun"),
             Reject::HasEnded => say!("the run has ended"),
-            Reject::NotOpen(inner) => say!("no effect {key} is open", key = inner),
-            Reject::Unwritable(inner) => {
-                say!("an action cannot be written down: {why}", why = inner)
-            }
+            Reject::NotOpen(key) => say!("no effect {key} is open", key),
+            Reject::Unwritable(why) => say!("an action cannot be written down: {why}", why),
+            Reject::Endless(n) => say!(
+                "it decides without end: {turns} turns, and nothing to wait for",
+                turns = n
+            ),
         }
     }
 }
 
 keiko_contracts::said_is_error!(Reject);
 
-/// The longest title that is kept, in bytes.
-const TITLE_MAX: usize = 200;
+/// Whether something is over with, so that what comes after it may be looked at.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Poll {
+    /// It is.
+    Ready,
+    /// It is under way, or waits, or the run is about to end: nothing may follow now.
+    Pending,
+}
 
-/// Who asks for an effect, and what the record says about it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Asked<'a> {
-    /// The loop itself: the next model request.
-    Loop,
-    /// A model, by the name of a tool.
-    Tool { call: &'a str, name: &'a str },
-    /// A native engine or the harness, with a title for people.
-    Step { call: &'a str, title: &'a str },
+impl Poll {
+    pub(crate) fn is_pending(self) -> bool {
+        self == Poll::Pending
+    }
+
+    pub(crate) fn ready_if(is_over: bool) -> Poll {
+        if is_over { Poll::Ready } else { Poll::Pending }
+    }
 }
 
 /// A decision in the making: events are applied as they are drawn up, so that what follows sees them.
@@ -78,7 +88,7 @@ impl Draft<'_> {
     }
 
     pub(crate) fn next_key(&self) -> EffectKey {
-        let (step, ordinal) = (self.state.step, self.state.ordinal);
+        let (step, ordinal) = (self.state.step.number, self.state.step.ordinal);
         match &self.state.start {
             Some(start) => EffectKey {
                 run: start.run,
@@ -102,7 +112,7 @@ impl Draft<'_> {
         key: EffectKey,
         action: Action,
         reserve: Micros,
-        asked: Asked<'_>,
+        asked: Asked,
         approval: Option<ApprovalId>,
     ) -> Result<(), Reject> {
         let digest = digest(&action)?;
@@ -114,35 +124,15 @@ impl Draft<'_> {
     pub(crate) fn intend_judged(
         &mut self,
         key: EffectKey,
-        (action, digest): (Action, ActionDigest),
+        judged: (Action, ActionDigest),
         reserve: Micros,
-        asked: Asked<'_>,
+        asked: Asked,
         approval: Option<ApprovalId>,
     ) {
-        let recovery = keiko_governance::class::recovery_of(&action);
-        let (call, tool, title) = match asked {
-            Asked::Loop => (None, None, None),
-            Asked::Tool { call, name } => {
-                (Some(call.to_owned()), name.parse::<ToolName>().ok(), None)
-            }
-            Asked::Step { call, title } => (
-                Some(call.to_owned()),
-                None,
-                Some(one_line(title, TITLE_MAX)),
-            ),
-        };
-        let epoch = self.env.epoch;
         let intent = Intent {
-            key,
-            action,
-            digest,
-            recovery,
             reserve,
             approval,
-            epoch,
-            call,
-            tool,
-            title,
+            ..keiko_governance::intent::judged(key, judged, asked, self.env.epoch)
         };
         self.emit(RunEvent::EffectIntended(Box::new(intent)));
     }
@@ -225,9 +215,9 @@ impl Draft<'_> {
         }
     }
 
-    pub(crate) fn note(&mut self, kind: &str, text: String, tell_agent: bool) {
+    pub(crate) fn note(&mut self, kind: NoteKind, text: String, tell_agent: bool) {
         self.emit(RunEvent::Noted(Note {
-            kind: kind.into(),
+            kind,
             text: text.into(),
             tell_agent,
         }));

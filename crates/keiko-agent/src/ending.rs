@@ -1,8 +1,7 @@
 //! The end of a run: the harness looks for evidence before it believes a claim, then writes the card.
 
-use crate::backwards;
-use crate::calls::{self, harness};
-use crate::draft::{Draft, Reject};
+use crate::draft::{Draft, Poll, Reject};
+use crate::harness::{backwards, chore, tests};
 use crate::ledger::one_line;
 use crate::protect::{self, Change};
 use crate::state::{Call, RunState};
@@ -11,6 +10,7 @@ use crate::tools::{Resolved, ToolContext};
 use crate::words;
 use keiko_contracts::action::{Action, ModelReport};
 use keiko_contracts::approval::Decision;
+use keiko_contracts::asked::{Chore, Round};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::{
@@ -18,7 +18,7 @@ use keiko_contracts::evidence::{
 };
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::Stop;
-use keiko_contracts::run::{CallAnswered, EndStatus, RunEnd, RunEvent};
+use keiko_contracts::run::{CallAnswered, EndStatus, NoteKind, RunEnd, RunEvent};
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_contracts::say_count;
@@ -39,7 +39,7 @@ const EMPTY_MAX: u32 = 3;
 
 /// An answer that neither does nor says anything. One in words is a claim: see [`crate::words`].
 pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) {
-    if draft.state.empty_answers >= EMPTY_MAX {
+    if draft.state.patience.empty_answers >= EMPTY_MAX {
         let fault = Fault::new(
             Code::NOTHING_ANSWERED,
             "the model answered several times without saying or doing anything",
@@ -49,9 +49,9 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
         return;
     }
     match report.stop {
-        Stop::Paused => draft.note("model", "Go on.".into(), true),
+        Stop::Paused => draft.note(NoteKind::Model, "Go on.".into(), true),
         _ => draft.note(
-            "model",
+            NoteKind::Model,
             "Your answer was empty. Call a tool, or `finish`.".into(),
             true,
         ),
@@ -64,7 +64,7 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     };
     // A proof that is under way is ended before anything else is looked at.
-    if backwards::disturbed(&draft.state).is_some() && !backwards::prove(draft)? {
+    if backwards::disturbed(&draft.state).is_some() && backwards::prove(draft)?.is_pending() {
         return Ok(());
     }
     if claim.refused {
@@ -72,19 +72,10 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         return Ok(());
     }
     if !changed(draft) {
-        if let Some(why) = red_by_name(draft) {
-            send_back(draft, call, why, claim.summary);
-            return Ok(());
-        }
-        let status = if draft.state.workspace.opened.is_none() {
-            EndStatus::Succeeded
-        } else {
-            EndStatus::Unverified
-        };
-        draft.close(status, claim.summary, None);
+        evaluate_unchanged(draft, call, claim.summary);
         return Ok(());
     }
-    if !tests_are_current(draft)? {
+    if tests_are_current(draft)?.is_pending() {
         return Ok(());
     }
     let as_red_as_before = match red(draft) {
@@ -110,26 +101,12 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
         }
     };
     if let Some(verdict) = weakened_tests(draft)? {
-        match verdict {
-            Weakened::Wait => {}
-            Weakened::Denied(paths) => {
-                let why = format!(
-                    "These existing tests are changed, switched off or do not run any more, which is not allowed: {}. Restore them, then finish again.",
-                    paths.join(", ")
-                );
-                send_back(draft, call, why, claim.summary);
-            }
-            Weakened::Suspected(findings) => {
-                let why = format!(
-                    "Honest code does not do this, and nobody has allowed it: {}. Take it out and solve the goal itself, then finish again.",
-                    findings.join("; ")
-                );
-                send_back(draft, call, why, claim.summary);
-            }
+        if let Some(why) = verdict.why() {
+            send_back(draft, call, why, claim.summary);
         }
         return Ok(());
     }
-    if !backwards::prove(draft)? {
+    if backwards::prove(draft)?.is_pending() {
         return Ok(());
     }
     let goal = draft
@@ -147,6 +124,20 @@ pub(crate) fn evaluate(draft: &mut Draft<'_>, call: &Call) -> Result<(), Reject>
     Ok(())
 }
 
+/// Nothing was changed, so that no test can tell.
+fn evaluate_unchanged(draft: &mut Draft<'_>, call: &Call, summary: String) {
+    if let Some(why) = red_by_name(draft) {
+        send_back(draft, call, why, summary);
+        return;
+    }
+    let status = if draft.state.coding.workspace.opened.is_none() {
+        EndStatus::Succeeded
+    } else {
+        EndStatus::Unverified
+    };
+    draft.close(status, summary, None);
+}
+
 /// What the agent says when it is done.
 pub(crate) struct Claim {
     pub(crate) summary: String,
@@ -161,10 +152,11 @@ pub(crate) fn claim(draft: &Draft<'_>, call: &Call) -> Option<Claim> {
         survey: None,
         tree: None,
         head: None,
-        now: draft.state.replied,
+        now: draft.state.step.replied,
     };
     match draft
         .state
+        .setup
         .tools
         .get(&call.name)?
         .resolve(&call.arguments, &context)
@@ -195,28 +187,35 @@ fn whose(what: &str, said: Option<bool>) -> String {
 }
 
 fn trees(draft: &Draft<'_>) -> Option<(TreeId, TreeId)> {
-    let opened = draft.state.workspace.opened.as_ref()?;
-    Some((opened.tree.clone(), draft.state.workspace.tree.clone()?))
+    let opened = draft.state.coding.workspace.opened.as_ref()?;
+    Some((
+        opened.tree.clone(),
+        draft.state.coding.workspace.tree.clone()?,
+    ))
 }
 
 pub(crate) fn changed(draft: &Draft<'_>) -> bool {
     trees(draft).is_some_and(|(base, now)| base != now)
 }
 
-/// Makes sure that the last test run saw the workspace as it is. False while it is at it.
-fn tests_are_current(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let plans = calls::test_plans(draft, None, None);
+/// Makes sure that the last test run saw the workspace as it is. Pending while it is at it.
+fn tests_are_current(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
+    let plans = tests::plans(draft, None, None);
     let current = draft
         .state
+        .coding
         .tests
         .last
         .as_ref()
-        .is_some_and(|tests| tests.tree == draft.state.workspace.tree);
+        .is_some_and(|tests| tests.tree == draft.state.coding.workspace.tree);
     if plans.is_empty() || current {
-        return Ok(true);
+        return Ok(Poll::Ready);
     }
-    let round = format!("end:{}.{}", draft.state.step, draft.state.finish_refusals);
-    calls::run_tests(draft, &round, "run the tests at the end")
+    let round = Round::End {
+        step: draft.state.step.number,
+        refused: draft.state.patience.sent_back,
+    };
+    tests::run(draft, &round)
 }
 
 /// Why the tests do not carry the claim.
@@ -228,24 +227,24 @@ enum Red {
 }
 
 fn red(draft: &Draft<'_>) -> Option<Red> {
-    let plans = calls::test_plans(draft, None, None);
+    let plans = tests::plans(draft, None, None);
     if plans.is_empty() {
         return None;
     }
-    let Some(last) = &draft.state.tests.last else {
+    let Some(last) = &draft.state.coding.tests.last else {
         // Nothing could be read at the start either: it is said once, then the result stands without evidence.
-        return (draft.state.finish_refusals == 0).then(|| {
+        return (draft.state.patience.sent_back == 0).then(|| {
             Red::Worse(
                 "The harness ran the tests and could not read a result. Run `run_tests` and look."
                     .into(),
             )
         });
     };
-    if last.tree != draft.state.workspace.tree {
+    if last.tree != draft.state.coding.workspace.tree {
         let why = "The harness ran the tests on the workspace as it is and could not read a result (a syntax error, perhaps). Run `run_tests` and look.";
         return Some(Red::Worse(why.into()));
     }
-    let tests = &draft.state.tests;
+    let tests = &draft.state.coding.tests;
     let new = tests.newly_red();
     if !new.is_empty() {
         return Some(Red::Worse(format!(
@@ -272,6 +271,7 @@ fn red_by_name(draft: &Draft<'_>) -> Option<String> {
         .map_or("", |start| start.goal.text_or_empty());
     let red: Vec<String> = draft
         .state
+        .coding
         .tests
         .still_red()
         .into_iter()
@@ -304,34 +304,61 @@ pub(crate) enum Weakened {
     Suspected(Vec<String>),
 }
 
-/// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
-/// that very change.
-pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, Reject> {
-    let Some((base, now)) = trees(draft) else {
-        return Ok(None);
-    };
-    if !have_diff(draft)? {
-        return Ok(Some(Weakened::Wait));
+impl Weakened {
+    /// What the agent is told; nothing while somebody is asked.
+    fn why(&self) -> Option<String> {
+        match self {
+            Weakened::Wait => None,
+            Weakened::Denied(paths) => Some(format!(
+                "These existing tests are changed, switched off or do not run any more, which is not allowed: {}. Restore them, then finish again.",
+                paths.join(", ")
+            )),
+            Weakened::Suspected(findings) => Some(format!(
+                "Honest code does not do this, and nobody has allowed it: {}. Take it out and solve the goal itself, then finish again.",
+                findings.join("; ")
+            )),
+        }
     }
-    let mut weakened = losses(&draft.state);
-    weakened.retain(|path, change| draft.state.approved_test_change(path, change).is_none());
-    let gone = gone(&draft.state);
-    if !suspicion::looked_up(draft)? {
-        return Ok(Some(Weakened::Wait));
+}
+
+/// What a person would have to allow.
+struct Asked {
+    /// In a sentence.
+    what: Said,
+    /// The tests, by file or by name.
+    named: Vec<String>,
+    /// What honest code does not do.
+    suspected: Vec<String>,
+}
+
+impl Asked {
+    fn denied(&self) -> Weakened {
+        if self.named.is_empty() {
+            Weakened::Suspected(self.suspected.clone())
+        } else {
+            Weakened::Denied(self.named.clone())
+        }
     }
-    let mut findings = suspicion::findings(&draft.state);
-    if draft.state.approved_whole_change().is_some() {
+}
+
+/// What of the change nobody has allowed; none if there is nothing.
+fn not_allowed(state: &RunState) -> Option<Asked> {
+    let mut weakened = losses(state);
+    weakened.retain(|path, change| state.approved_test_change(path, change).is_none());
+    let gone = gone(state);
+    let mut findings = suspicion::findings(state);
+    if state.approved_whole_change().is_some() {
         findings.clear();
     }
     if weakened.is_empty() && gone.is_empty() && findings.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut asked = Vec::new();
-    if !weakened.is_empty() {
-        let tests = weakened.keys().map(String::as_str);
+    let mut named: Vec<String> = weakened.into_keys().collect();
+    if !named.is_empty() {
         asked.push(say!(
             "keep changes to existing tests: {tests}",
-            tests = tests.collect::<Vec<_>>()
+            tests = named
         ));
     }
     if !gone.is_empty() {
@@ -353,14 +380,35 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
             findings = suspected
         ));
     }
-    let mut named: Vec<String> = weakened.into_keys().collect();
     named.extend(gone.into_iter().take(SHOWN_MAX));
-    let denied = || {
-        if named.is_empty() {
-            Weakened::Suspected(suspected.clone())
-        } else {
-            Weakened::Denied(named.clone())
-        }
+    Some(Asked {
+        what: all_of(asked),
+        named,
+        suspected,
+    })
+}
+
+/// Several things that are asked at once.
+fn all_of(asked: Vec<Said>) -> Said {
+    let mut asked = asked.into_iter();
+    let first = asked.next().unwrap_or_default();
+    asked.fold(first, |all, next| say!("{all}; {next}", all, next))
+}
+
+/// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
+/// that very change.
+pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, Reject> {
+    let Some((base, now)) = trees(draft) else {
+        return Ok(None);
+    };
+    if have_diff(draft)?.is_pending() {
+        return Ok(Some(Weakened::Wait));
+    }
+    if suspicion::looked_up(draft)?.is_pending() {
+        return Ok(Some(Weakened::Wait));
+    }
+    let Some(asked) = not_allowed(&draft.state) else {
+        return Ok(None);
     };
     let Some(start) = draft.state.start.clone() else {
         return Ok(None);
@@ -380,7 +428,7 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     });
     match verdict.level {
         Level::Run | Level::Alert => return Ok(None),
-        Level::Forbid => return Ok(Some(denied())),
+        Level::Forbid => return Ok(Some(asked.denied())),
         Level::Ask => {}
     }
     let digest = keiko_governance::approval::digest(&action)
@@ -392,11 +440,11 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
     {
         Some(Some(Decision::Approved)) => Ok(None),
         Some(Some(Decision::Denied | Decision::Expired | Decision::Withdrawn)) => {
-            Ok(Some(denied()))
+            Ok(Some(asked.denied()))
         }
         Some(None) => Ok(Some(Weakened::Wait)),
         None => {
-            draft.request(action, digest, verdict.reason, all_of(asked));
+            draft.request(action, digest, verdict.reason, asked.what);
             Ok(Some(Weakened::Wait))
         }
     }
@@ -405,16 +453,18 @@ pub(crate) fn weakened_tests(draft: &mut Draft<'_>) -> Result<Option<Weakened>, 
 /// Existing tests that the change as a whole weakens, with what it does to them.
 fn losses(state: &RunState) -> BTreeMap<String, Change> {
     let protected = state
+        .coding
         .workspace
         .survey
         .as_ref()
         .map_or(&[][..], |survey| &survey.tests);
     let diff = state
+        .coding
         .workspace
         .diff
         .as_ref()
         .map_or("", |(_, diff)| diff.text_or_empty());
-    protect::weakened_in(diff, protected, &state.tests.known())
+    protect::weakened_in(diff, protected, &state.coding.tests.known())
 }
 
 /// Tests that ran at the start and do not run any more, but for those that a person allowed to take out of their file.
@@ -422,12 +472,14 @@ fn gone(state: &RunState) -> Vec<String> {
     let allowed = |test: &String| {
         let name = protect::names_in(test).last().unwrap_or_default();
         state
+            .coding
             .workspace
             .allowed
             .values()
             .any(|(_, change)| change.removes(name))
     };
     state
+        .coding
         .tests
         .lost()
         .into_iter()
@@ -435,26 +487,25 @@ fn gone(state: &RunState) -> Vec<String> {
         .collect()
 }
 
-/// The difference of the workspace from its base, as it is now. False while it is being made.
-fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
+/// The difference of the workspace from its base, as it is now. Pending while it is being made.
+fn have_diff(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
     let Some((base, now)) = trees(draft) else {
-        return Ok(true);
+        return Ok(Poll::Ready);
     };
     if base == now
         || draft
             .state
+            .coding
             .workspace
             .diff
             .as_ref()
             .is_some_and(|(tree, _)| *tree == now)
     {
-        return Ok(true);
+        return Ok(Poll::Ready);
     }
-    let id = format!("harness:diff:{}", now.0);
-    harness(
+    chore(
         draft,
-        &id,
-        "see what changed in existing tests",
+        Chore::Diff { tree: now.clone() },
         JailOp::Diff {
             from: base,
             to: Some(now),
@@ -463,12 +514,12 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<bool, Reject> {
 }
 
 fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
-    let most = if words::is_claim(&call.id) {
+    let most = if call.is_in_words() {
         words::SENT_BACK_MAX
     } else {
         SENT_BACK_MAX
     };
-    if draft.state.finish_refusals >= most {
+    if draft.state.patience.sent_back >= most {
         let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400)).hint(say!(
             "look at the diff and the tests: {step}",
             step = Step::OfRun {
@@ -489,11 +540,11 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
 }
 
 fn has_evidence(draft: &Draft<'_>) -> bool {
-    let tests = &draft.state.tests;
+    let tests = &draft.state.coding.tests;
     let Some(last) = tests
         .last
         .as_ref()
-        .filter(|last| last.tree == draft.state.workspace.tree)
+        .filter(|last| last.tree == draft.state.coding.workspace.tree)
     else {
         return false;
     };
@@ -505,7 +556,10 @@ fn has_evidence(draft: &Draft<'_>) -> bool {
 
 /// Writes the end, with its evidence card. Makes the difference first, if there is one to make.
 pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
-    if !backwards::put_back(draft)? || !have_diff(draft)? || !suspicion::looked_up(draft)? {
+    if backwards::put_back(draft)?.is_pending()
+        || have_diff(draft)?.is_pending()
+        || suspicion::looked_up(draft)?.is_pending()
+    {
         return Ok(());
     }
     let (Some(start), Some(closing)) = (draft.state.start.clone(), draft.state.closing.clone())
@@ -518,6 +572,7 @@ pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
             .and_then(|(_, now)| {
                 draft
                     .state
+                    .coding
                     .workspace
                     .diff
                     .as_ref()
@@ -540,10 +595,11 @@ pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
 fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     let state = &draft.state;
     let start = state.start.as_deref();
-    let opened = state.workspace.opened.as_deref();
+    let opened = state.coding.workspace.opened.as_deref();
     let tests = |of: &Option<std::sync::Arc<TestSummary>>| of.as_deref().cloned();
     let approvals = state.life.approvals.values().map(answered).collect();
     let mut models: Vec<Answerer> = state
+        .account
         .models
         .iter()
         .map(|(model, origin)| Answerer {
@@ -557,37 +613,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
             origin: None,
         });
     }
-    let without = if draft.env.policy.level(ActionClass::TestChange) < Level::Ask {
-        Leave::Policy
-    } else {
-        Leave::None
-    };
-    let stands = state
-        .approved_whole_change()
-        .map_or(without, Leave::Approval);
-    let changed_tests = losses(state)
-        .into_iter()
-        .map(|(test, change)| {
-            let leave = state
-                .approved_test_change(&test, &change)
-                .map_or(without, Leave::Approval);
-            ChangedTest {
-                test,
-                gone: false,
-                leave,
-            }
-        })
-        .chain(
-            gone(state)
-                .into_iter()
-                .take(SHOWN_MAX)
-                .map(|test| ChangedTest {
-                    test,
-                    gone: true,
-                    leave: stands,
-                }),
-        )
-        .collect();
+    let stands = leave_of_all(draft);
     let findings = suspicion::findings(state)
         .into_iter()
         .map(|finding| Finding {
@@ -595,7 +621,7 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
             ..finding
         })
         .collect();
-    let mut red_to_green = state.tests.red_to_green();
+    let mut red_to_green = state.coding.tests.red_to_green();
     let unproven = backwards::unproven(draft);
     red_to_green.retain(|test| !unproven.contains(test));
     EvidenceCard {
@@ -604,27 +630,28 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
         base_kind: opened.map(|opened| opened.kind),
         base: opened.map(|opened| opened.base.clone()),
         tree_before: opened.map(|opened| opened.tree.clone()),
-        tree_after: state.workspace.tree.clone(),
-        commit: state.workspace.head.clone(),
-        tests_before: tests(&state.tests.first),
-        tests_after: tests(&state.tests.last),
+        tree_after: state.coding.workspace.tree.clone(),
+        commit: state.coding.workspace.head.clone(),
+        tests_before: tests(&state.coding.tests.first),
+        tests_after: tests(&state.coding.tests.last),
         red_to_green,
         still_red: state
+            .coding
             .tests
             .still_red()
             .into_iter()
             .take(SHOWN_MAX)
             .collect(),
-        changed_tests,
+        changed_tests: changed_tests(draft),
         findings,
         unproven,
         backwards: backwards::told(draft),
         approvals,
         models,
-        steps: state.step,
-        usage: state.usage,
+        steps: state.step.number,
+        usage: state.account.usage,
         cost: state.life.budget.spent(),
-        unpriced: state.unpriced,
+        unpriced: state.account.unpriced,
         cut_off: state.life.budget.cut_off(),
         started: state.life.started,
         ended: draft.env.now,
@@ -633,11 +660,39 @@ fn card(draft: &Draft<'_>, goal: &str) -> EvidenceCard {
     }
 }
 
-/// Several things that are asked at once.
-fn all_of(asked: Vec<Said>) -> Said {
-    let mut asked = asked.into_iter();
-    let first = asked.next().unwrap_or_default();
-    asked.fold(first, |all, next| say!("{all}; {next}", all, next))
+/// By whose leave changes to existing tests stand that nobody was asked about.
+fn leave_unasked(draft: &Draft<'_>) -> Leave {
+    if draft.env.policy.level(ActionClass::TestChange) < Level::Ask {
+        Leave::Policy
+    } else {
+        Leave::None
+    }
+}
+
+/// By whose leave the change as a whole stands.
+fn leave_of_all(draft: &Draft<'_>) -> Leave {
+    let approval = draft.state.approved_whole_change();
+    approval.map_or(leave_unasked(draft), Leave::Approval)
+}
+
+/// Existing tests that were changed or do not run any more, and by whose leave.
+fn changed_tests(draft: &Draft<'_>) -> Vec<ChangedTest> {
+    let (state, unasked, stands) = (&draft.state, leave_unasked(draft), leave_of_all(draft));
+    let changed = losses(state).into_iter().map(|(test, change)| {
+        let approval = state.approved_test_change(&test, &change);
+        ChangedTest {
+            test,
+            gone: false,
+            leave: approval.map_or(unasked, Leave::Approval),
+        }
+    });
+    let lost = gone(state).into_iter().take(SHOWN_MAX);
+    let lost = lost.map(|test| ChangedTest {
+        test,
+        gone: true,
+        leave: stands,
+    });
+    changed.chain(lost).collect()
 }
 
 /// A question and its answer, as the card has them.

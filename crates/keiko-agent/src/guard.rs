@@ -9,9 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How often the same thing may come out the same before it is refused.
 pub const REPEATS: u32 = 2;
 
-/// The kind of the note by which an agent is told that it goes in circles.
-pub const LOOP: &str = "loop";
-
 /// After how many answers in a row that brought nothing new the agent is told: the third that comes to the same.
 const TOLD_AT: u32 = 2;
 
@@ -112,9 +109,9 @@ impl LoopGuard {
         self.step = None;
     }
 
-    /// The agent was told something by a note.
-    pub fn told(&mut self, kind: &str) {
-        self.told |= kind == LOOP;
+    /// The agent was told that it goes in circles.
+    pub fn told(&mut self) {
+        self.told = true;
     }
 
     /// The next request is made.
@@ -261,7 +258,7 @@ mod tests {
                 did(&mut guard, n);
                 seen.push(guard.circles());
                 if seen.last() == Some(&Circles::Tell) {
-                    guard.told(LOOP);
+                    guard.told();
                 }
                 guard.next_step();
             }

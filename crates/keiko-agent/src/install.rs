@@ -27,7 +27,12 @@ pub(crate) fn said(state: &RunState, action: &Action) -> Said {
         return Said::Nothing;
     };
     let is_there = |set: &Preparation| {
-        set.cached || state.workspace.installed.contains(&describe::declared(set))
+        set.cached
+            || state
+                .coding
+                .workspace
+                .installed
+                .contains(&describe::declared(set))
     };
     if prepare.sets.iter().all(is_there) {
         return Said::IsThere;

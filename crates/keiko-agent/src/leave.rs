@@ -8,7 +8,7 @@ use keiko_contracts::action::Action;
 use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ApprovalId;
-use keiko_contracts::run::{EndStatus, StartRun};
+use keiko_contracts::run::{EndStatus, NoteKind, StartRun};
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_contracts::step::Step;
@@ -40,9 +40,9 @@ pub(crate) fn of_model(
         Level::Run => Ok(Leave::Given(None)),
         Level::Alert => {
             // Before its first request a run with a model has taken no step.
-            if draft.state.step == 0 {
+            if draft.state.step.number == 0 {
                 draft.note(
-                    "alert",
+                    NoteKind::Alert,
                     format!(
                         "the conversation goes to {} ({})",
                         model.model, verdict.reason

@@ -78,24 +78,27 @@ fn render_before(
     max_output_tokens: u32,
 ) -> ChatRequest {
     let mut messages = Vec::new();
-    if let Some(ledger) = &state.shown_ledger {
+    if let Some(ledger) = &state.talk.shown_ledger {
         messages.push(
             state
+                .talk
                 .shown
                 .ledger
                 .get_or_init(|| opening(start, ledger))
                 .clone(),
         );
     }
-    messages.extend(state.conversation.messages_before(end));
+    messages.extend(state.talk.conversation.messages_before(end));
     ChatRequest {
         model: model.clone(),
         system: state
+            .talk
             .shown
             .system
             .get_or_init(|| system(state, start).into())
             .clone(),
         tools: state
+            .setup
             .tools
             .offer(start.source.is_some(), is_short(state, start))
             .specs(),
@@ -123,26 +126,18 @@ fn system(state: &RunState, start: &StartRun) -> Vec<SystemBlock> {
         .language
         .pick("English", "German, with the formal \"Sie\"");
     let _ = writeln!(facts, "Write to the operator in {language}.");
-    match (&state.workspace.opened, &state.workspace.survey) {
+    match (
+        &state.coding.workspace.opened,
+        &state.coding.workspace.survey,
+    ) {
         (Some(opened), Some(survey)) => {
             workspace(&mut facts, opened, survey, is_short(state, start))
         }
         _ => facts.push_str("There is no workspace: answer the goal in words, with `finish`.\n"),
     }
-    // How code is worked on speaks of tools that are not offered without a workspace.
-    let craft = if is_short(state, start) {
-        CRAFT_SHORT
-    } else {
-        CRAFT
-    };
-    let head = if start.source.is_some() {
-        format!("{FLOOR}\n{craft}")
-    } else {
-        FLOOR.to_owned()
-    };
     vec![
         SystemBlock {
-            text: head,
+            text: instructions(start.source.is_some(), is_short(state, start)),
             cache: true,
         },
         SystemBlock {
@@ -150,6 +145,16 @@ fn system(state: &RunState, start: &StartRun) -> Vec<SystemBlock> {
             cache: true,
         },
     ]
+}
+
+/// What an agent is told to be, of whatever run.
+pub(crate) fn instructions(workspace: bool, short: bool) -> String {
+    // How code is worked on speaks of tools that are not offered without a workspace.
+    match (workspace, short) {
+        (false, _) => FLOOR.to_owned(),
+        (true, false) => format!("{FLOOR}\n{CRAFT}"),
+        (true, true) => format!("{FLOOR}\n{CRAFT_SHORT}"),
+    }
 }
 
 /// A small window gets the short form of what stands before every conversation.
@@ -221,13 +226,13 @@ fn workspace(out: &mut String, opened: &Opened, survey: &Survey, short: bool) {
 /// Digest of the request that [`render`] gives, without rendering it: over the numbers and sizes of what it shows.
 #[must_use]
 pub fn digest(state: &RunState, start: &StartRun) -> Digest {
-    let ledger = state.shown_ledger.as_deref().unwrap_or("");
+    let ledger = state.talk.shown_ledger.as_deref().unwrap_or("");
     Digest::of_all(&[
         start.version.as_bytes(),
         start.goal.digest().0.as_slice(),
         &state.life.head.1.0,
-        &state.conversation.first().to_le_bytes(),
-        &state.conversation.end().to_le_bytes(),
+        &state.talk.conversation.first().to_le_bytes(),
+        &state.talk.conversation.end().to_le_bytes(),
         ledger.as_bytes(),
     ])
 }
@@ -236,7 +241,7 @@ pub fn digest(state: &RunState, start: &StartRun) -> Digest {
 #[must_use]
 pub fn estimate(state: &RunState, start: &StartRun) -> u64 {
     let short = is_short(state, start);
-    let survey = state.workspace.survey.as_ref();
+    let survey = state.coding.workspace.survey.as_ref();
     let facts = survey.map_or(0, |s| {
         let (listing, instructions) = (
             s.listing.len(),
@@ -252,11 +257,16 @@ pub fn estimate(state: &RunState, start: &StartRun) -> u64 {
         shown + 120 * s.projects.len() as u64 + 60 * s.programs.len() as u64
     });
     let ledger = state
+        .talk
         .shown_ledger
         .as_ref()
         .map_or(0, |ledger| ledger.len() as u64 + start.goal.len());
     let craft = if short { CRAFT_SHORT } else { CRAFT };
     (FLOOR.len() as u64 + craft.len() as u64 + facts + ledger) / 4
-        + state.tools.offer(start.source.is_some(), short).tokens()
-        + state.conversation.tokens()
+        + state
+            .setup
+            .tools
+            .offer(start.source.is_some(), short)
+            .tokens()
+        + state.talk.conversation.tokens()
 }

@@ -24,9 +24,9 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
         state: status(state),
         started: state.life.started,
         updated: now,
-        steps: state.step,
+        steps: state.step.number,
         cost: state.life.budget.spent(),
-        unpriced: state.unpriced,
+        unpriced: state.account.unpriced,
         cut_off: state.life.budget.cut_off(),
         demo: start.demo,
     })

@@ -1,24 +1,25 @@
 //! What of the run's change a person has to look at: the change as [`crate::honesty`] reads it, with what the tests say.
 
-use crate::calls::harness;
-use crate::draft::{Draft, Reject};
+use crate::draft::{Draft, Poll, Reject};
+use crate::harness;
 use crate::honesty;
 use crate::state::RunState;
 use keiko_contracts::action::{Outcome, Report};
+use keiko_contracts::asked::Chore;
 use keiko_contracts::evidence::Finding;
 use keiko_contracts::jail::{JailBody, JailOp, JailReport, is_test_path};
 
 /// Most lines of tests that are looked at for values of the change.
 const HITS_MAX: u32 = 400;
 
-/// Looks the values of new branches up in the tests. False while it is at it.
-pub(crate) fn looked_up(draft: &mut Draft<'_>) -> Result<bool, Reject> {
-    let Some((id, diff)) = look(&draft.state).filter(|_| draft.state.native.is_none()) else {
-        return Ok(true);
+/// Looks the values of new branches up in the tests. Pending while it is at it.
+pub(crate) fn looked_up(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
+    let Some((chore, diff)) = look(&draft.state).filter(|_| draft.state.native.is_none()) else {
+        return Ok(Poll::Ready);
     };
     let values = honesty::literals(diff);
     if values.is_empty() {
-        return Ok(true);
+        return Ok(Poll::Ready);
     }
     let pattern = values
         .iter()
@@ -33,27 +34,25 @@ pub(crate) fn looked_up(draft: &mut Draft<'_>) -> Result<bool, Reject> {
         limit: HITS_MAX,
         ignore_case: false,
     };
-    harness(
-        draft,
-        &id,
-        "look in the tests for the values of the change",
-        op,
-    )
+    harness::chore(draft, chore, op)
 }
 
 /// What honest code does not do. Changes of engines without a model come from tools, not from a wish to be done.
 pub(crate) fn findings(state: &RunState) -> Vec<Finding> {
-    let Some((id, diff)) = look(state).filter(|_| state.native.is_none()) else {
+    let Some((chore, diff)) = look(state).filter(|_| state.native.is_none()) else {
         return Vec::new();
     };
-    let hits = match state.harness.get(&id).map(AsRef::as_ref) {
+    let hits = match state.coding.came(&chore) {
         Some(Outcome::Done(Report::Jail(JailReport {
             body: JailBody::Text(text),
             ..
         }))) => of_tests(text.text.text_or_empty()),
         _ => String::new(),
     };
-    let (known, survey) = (state.tests.known(), state.workspace.survey.as_ref());
+    let (known, survey) = (
+        state.coding.tests.known(),
+        state.coding.workspace.survey.as_ref(),
+    );
     let around = honesty::Around {
         known: Some(&known),
         tests: &hits,
@@ -85,10 +84,10 @@ fn of_tests(hits: &str) -> String {
     lines
 }
 
-/// The whole change as it is now, with the id of the look at the tests.
-fn look(state: &RunState) -> Option<(String, &str)> {
-    let (tree, diff) = state.workspace.diff.as_ref()?;
-    Some((format!("harness:look:{}", tree.0), diff.text_or_empty()))
+/// The whole change as it is now, with the look at the tests.
+fn look(state: &RunState) -> Option<(Chore, &str)> {
+    let (tree, diff) = state.coding.workspace.diff.as_ref()?;
+    Some((Chore::Look { tree: tree.clone() }, diff.text_or_empty()))
 }
 
 /// One finding in words, with its place.

@@ -1,6 +1,7 @@
 //! Answers in words alone. Most models end like that, without a call of `finish`: it is a claim all the same, held to the same
 //! evidence. Some words are none: a question to the operator, or the announcement of work that was then not begun.
 
+use crate::tools;
 use keiko_contracts::model::{Part, Stop};
 use keiko_contracts::run::ToolCall;
 
@@ -10,12 +11,12 @@ const SUMMARY_MAX: usize = 16 << 10;
 /// How often a claim in words is sent back.
 pub(crate) const SENT_BACK_MAX: u32 = 2;
 
-/// What the ids of claims in words begin with. No model can choose one: see `with_own_ids`.
+/// What the ids of claims in words begin with. No model can choose one: see `with_own_ids` of the state.
 const CLAIM: &str = "words:";
 
-/// Whether a call is a claim that was made in words.
+/// Whether an id is that of a claim in words.
 #[must_use]
-pub fn is_claim(call: &str) -> bool {
+pub(crate) fn is_id(call: &str) -> bool {
     call.starts_with(CLAIM)
 }
 
@@ -35,7 +36,7 @@ pub(crate) fn claim_of(parts: &[Part], stop: Stop, step: u32) -> Option<ToolCall
     }
     Some(ToolCall {
         id: format!("{CLAIM}{step}"),
-        name: "finish".into(),
+        name: tools::FINISH.into(),
         arguments: arguments.to_string(),
     })
 }
@@ -393,7 +394,7 @@ mod tests {
     fn a_claim_says_what_finish_would_say() {
         let part = |text: &str| vec![Part::Text { text: text.into() }];
         let call = claim_of(&part(" Done. red_tests_in_goal = false "), Stop::End, 7).unwrap();
-        assert!(is_claim(&call.id) && call.name == "finish");
+        assert!(is_id(&call.id) && call.name == tools::FINISH);
         assert_eq!(
             call.arguments,
             r#"{"red_tests_in_goal":false,"summary":"Done. red_tests_in_goal = false"}"#

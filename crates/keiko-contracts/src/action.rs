@@ -1,5 +1,6 @@
 //! Actions, the effects they become, and how an effect recovers after a crash.
 
+use crate::asked::Asked;
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
 use crate::id::{ApprovalId, EffectKey, ModelName, RunId, ToolName};
@@ -78,7 +79,7 @@ pub enum HostAction {
     },
 }
 
-/// A tool behind the tool port, with the recovery class that its contract declares.
+/// A tool behind the tool port, with the recovery class and the impact that its contract declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolAction {
     /// The tool.
@@ -87,6 +88,29 @@ pub struct ToolAction {
     pub arguments: Content,
     /// What its contract says about recovery.
     pub recovery: Recovery,
+    /// What its contract says about the harm that a call can do: decides whether a person is asked.
+    #[serde(default, skip_serializing_if = "Impact::is_change")]
+    pub impact: Impact,
+}
+
+/// What a call of a tool does to the world outside. It says nothing about recovery: a payment with an idempotency key is
+/// safe to repeat, and is a payment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Impact {
+    /// Nothing: it reads.
+    Read,
+    /// It adds something that can be taken back, and takes nothing away: a draft, a row, a file of its own.
+    Add,
+    /// Anything else, such as sending, paying, overwriting and deleting; and what a contract does not tell.
+    #[default]
+    Change,
+}
+
+impl Impact {
+    fn is_change(&self) -> bool {
+        matches!(self, Impact::Change)
+    }
 }
 
 /// What happens to an effect whose intent is in the journal and whose outcome is not.
@@ -110,7 +134,25 @@ pub enum Recovery {
 #[serde(transparent)]
 pub struct ActionDigest(pub Digest);
 
-/// An action that is about to become an effect. Durable before it starts.
+/// Where the money of an effect comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purse {
+    /// Its intent reserves it, and is on the medium before anything starts.
+    #[default]
+    Own,
+    /// It was set aside by an earlier event: the allowance. Its intent is written, and need not be synced first.
+    Allowance,
+}
+
+impl Purse {
+    fn is_own(&self) -> bool {
+        matches!(self, Purse::Own)
+    }
+}
+
+/// An action that is about to become an effect. Durable before it starts, but for a request to a model that spends from
+/// an allowance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Intent {
     /// The effect's identity.
@@ -124,20 +166,17 @@ pub struct Intent {
     /// Money reserved until the outcome settles it.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub reserve: Micros,
+    /// Where that money comes from.
+    #[serde(default, skip_serializing_if = "Purse::is_own")]
+    pub purse: Purse,
     /// The approval that this consumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<ApprovalId>,
     /// The kill epoch under which it was permitted.
     pub epoch: Epoch,
-    /// The id of the call that this answers: the model's own, the native engine's, or the harness's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<String>,
-    /// The tool that a model asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool: Option<ToolName>,
-    /// What it is for, in one line for people, if a native engine or the harness asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
+    /// Who asked for it.
+    #[serde(default, skip_serializing_if = "Asked::is_loop")]
+    pub asked: Asked,
 }
 
 fn is_nothing(amount: &Micros) -> bool {
@@ -217,6 +256,9 @@ pub struct RunReport {
     pub tree: Option<TreeId>,
     /// What it cost, with the runs below it.
     pub cost: Micros,
+    /// At most this much more was charged for requests that a crash cut off.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub cut_off: Micros,
 }
 
 /// Where a run below stands when it is let go. A run that waits has no outcome: its effect stays open.

@@ -248,6 +248,7 @@ codes! {
     9009 MANUAL_PAGE_NOT_MADE "the manual page cannot be made"
     9010 DEMO_ACCOUNT "the account of a demonstration cannot be read or written"
     9011 DEMO_DOES_NOT_END "the run of `demo crash` does not come to its end"
+    9012 NOT_DRIVEN_ON "the process does not drive the run any more"
 }
 
 impl Code {

@@ -99,12 +99,30 @@ pub trait StoredEvent: Clone + std::fmt::Debug + PartialEq + Send + Sync + 'stat
 /// When it cannot be written as JSON.
 pub fn pack<E: StoredEvent>(event: &E, at: Timestamp, head: Head) -> Result<Packed, EnvelopeError> {
     let kind = event.kind();
+    let body = event.body().map_err(|source| EnvelopeError::Json {
+        kind: kind.to_owned(),
+        source,
+    })?;
+    pack_body(kind, event.version(), body, at, head)
+}
+
+/// Packs an event whose body is written already, in the shape of that version.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn pack_body(
+    kind: &'static str,
+    version: u16,
+    body: String,
+    at: Timestamp,
+    head: Head,
+) -> Result<Packed, EnvelopeError> {
     let json = |source| EnvelopeError::Json {
         kind: kind.to_owned(),
         source,
     };
     let mut texts = Vec::new();
-    let mut payload = split_written(event.body().map_err(json)?, &mut texts).into_bytes();
+    let mut payload = split_written(body, &mut texts).into_bytes();
     let mut blobs: Vec<NewBlob> = texts
         .into_iter()
         .map(|(digest, text)| NewBlob {
@@ -123,7 +141,7 @@ pub fn pack<E: StoredEvent>(event: &E, at: Timestamp, head: Head) -> Result<Pack
     Ok(Packed {
         event: NewEvent {
             kind,
-            version: event.version(),
+            version,
             at,
             payload,
             head,
@@ -229,6 +247,7 @@ impl StoredEvent for RunEvent {
             RunEvent::RunStarted(data) => serde_json::to_string(data),
             RunEvent::RunResumed(data) => serde_json::to_string(data),
             RunEvent::Steered(data) => serde_json::to_string(data),
+            RunEvent::StepBegun(data) => serde_json::to_string(data),
             RunEvent::EffectIntended(data) => serde_json::to_string(data),
             RunEvent::EffectEnded(data) => serde_json::to_string(data),
             RunEvent::CallRefused(data) => serde_json::to_string(data),
@@ -262,6 +281,7 @@ impl StoredEvent for RunEvent {
             "run_started" => RunStarted,
             "run_resumed" => RunResumed,
             "steered" => Steered,
+            "step_begun" => StepBegun,
             "effect_intended" => EffectIntended,
             "effect_ended" => EffectEnded,
             "call_refused" => CallRefused,
@@ -282,7 +302,7 @@ impl StoredEvent for RunEvent {
 mod tests {
     use super::*;
     use crate::journal::{Position, Seq, StreamId};
-    use crate::run::Note;
+    use crate::run::{Note, NoteKind};
 
     fn record(event: &RunEvent) -> (Recorded, Vec<NewBlob>) {
         let packed = pack(event, Timestamp(5), Head::default()).unwrap();
@@ -307,9 +327,9 @@ mod tests {
         #[test]
         fn any_text_is_an_event_or_refused(at in 0usize..2_000, len in 0usize..40, junk in "[{}\\[\\]\":,0-9a-z$ ü]{0,12}", which in 0usize..3) {
             let event = [
-                RunEvent::Noted(Note { kind: "k".into(), text: "x".repeat(5_000).into(), tell_agent: true }),
+                RunEvent::Noted(Note { kind: NoteKind::Alert, text: "x".repeat(5_000).into(), tell_agent: true }),
                 RunEvent::RunSuspended(crate::run::Suspension::Approval { open: 3 }),
-                RunEvent::RunResumed(crate::run::Resumed { by: "me".into(), epoch: crate::journal::Epoch(7), limits: None, install: None }),
+                RunEvent::RunResumed(crate::run::Resumed { by: "me".into(), epoch: crate::journal::Epoch(7), limits: None, install: None, definition: None }),
             ];
             let (mut recorded, _) = record(&event[which]);
             let (from, to) = (at.min(recorded.payload.len()), (at + len).min(recorded.payload.len()));
@@ -323,7 +343,7 @@ mod tests {
     #[test]
     fn round_trip_with_texts_in_blobs() {
         let event = RunEvent::Noted(Note {
-            kind: "alert".into(),
+            kind: NoteKind::Alert,
             text: "y".repeat(5_000).into(),
             tell_agent: true,
         });
@@ -343,7 +363,7 @@ mod tests {
     #[test]
     fn blobs_are_found_and_put_back() {
         let event = RunEvent::Noted(Note {
-            kind: "a".into(),
+            kind: NoteKind::Other("a".into()),
             text: "z".repeat(600).into(),
             tell_agent: false,
         });
@@ -362,7 +382,7 @@ mod tests {
     #[test]
     fn a_body_that_is_too_large_moves_to_a_blob_as_a_whole() {
         let event = RunEvent::Noted(Note {
-            kind: "k".repeat(5_000),
+            kind: NoteKind::Other("k".repeat(5_000)),
             text: "t".into(),
             tell_agent: false,
         });
@@ -380,7 +400,7 @@ mod tests {
     #[test]
     fn what_is_unknown_is_said_to_be_newer() {
         let (mut recorded, _) = record(&RunEvent::Noted(Note {
-            kind: "a".into(),
+            kind: NoteKind::Other("a".into()),
             text: "b".into(),
             tell_agent: false,
         }));

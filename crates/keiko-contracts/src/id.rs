@@ -182,6 +182,13 @@ impl ModelName {
     }
 }
 
+impl AgentName {
+    /// Of an agent that comes with the program.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.into())
+    }
+}
+
 impl TaskId {
     /// The task of a run that has no plan.
     #[must_use]

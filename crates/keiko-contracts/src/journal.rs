@@ -25,6 +25,11 @@ impl StreamId {
     pub fn inbox(run: crate::id::RunId) -> Self {
         Self(format!("inbox/{run}").into())
     }
+    /// What was done with a run's result in its user's folder: written by anyone, without a lease.
+    #[must_use]
+    pub fn home(run: crate::id::RunId) -> Self {
+        Self(format!("home/{run}").into())
+    }
     /// Kills, process-wide.
     #[must_use]
     pub fn kills() -> Self {

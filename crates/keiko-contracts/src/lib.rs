@@ -5,12 +5,15 @@
 //! so that its schema can be generated, committed and compared.
 
 pub mod action;
+pub mod agent;
 pub mod approval;
+pub mod asked;
 pub mod code;
 pub mod codes;
 pub mod digest;
 pub mod envelope;
 pub mod evidence;
+pub mod home;
 pub mod id;
 pub mod install;
 pub mod jail;

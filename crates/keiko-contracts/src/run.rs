@@ -2,6 +2,7 @@
 
 use crate::action::{Intent, Outcome, Report};
 use crate::approval::{ApprovalAnswer, ApprovalRequest};
+use crate::asked::Asked;
 use crate::code::Fault;
 use crate::digest::{Content, Digest};
 use crate::evidence::{EvidenceCard, TestSummary};
@@ -25,6 +26,8 @@ pub enum RunEvent {
     RunResumed(Resumed),
     /// Someone said something to it; seen at the next step.
     Steered(Steered),
+    /// A step of an engine without a model begins. One of a model begins with the request.
+    StepBegun(StepBegun),
     /// An effect is about to start. Durable before it does.
     EffectIntended(Box<Intent>),
     /// An effect came out.
@@ -59,6 +62,7 @@ impl RunEvent {
             RunEvent::RunStarted(_) => "run_started",
             RunEvent::RunResumed(_) => "run_resumed",
             RunEvent::Steered(_) => "steered",
+            RunEvent::StepBegun(_) => "step_begun",
             RunEvent::EffectIntended(_) => Self::EFFECT_INTENDED,
             RunEvent::EffectEnded(_) => "effect_ended",
             RunEvent::CallRefused(_) => "call_refused",
@@ -90,6 +94,9 @@ pub struct Resumed {
     /// What is said about installing from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<InstallWord>,
+    /// Digest of what the agent is from now on, where it is another than before, or was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Digest>,
 }
 
 /// Someone said something.
@@ -101,6 +108,13 @@ pub struct Steered {
     pub text: Content,
     /// The place of the message in the run's inbox, so that it is taken once.
     pub inbox: Option<Seq>,
+}
+
+/// A step of an engine without a model begins. Its calls are not written down: the engine says them again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepBegun {
+    /// Its number, from 1.
+    pub step: u32,
 }
 
 /// How an effect came out.
@@ -130,10 +144,8 @@ fn is_one(n: &u16) -> bool {
 pub struct CallRefused {
     /// Its place.
     pub key: EffectKey,
-    /// The model's id of the call.
-    pub call: String,
-    /// The tool that was asked for, as the model wrote it.
-    pub tool: String,
+    /// Who asked for it.
+    pub asked: Asked,
     /// What the model is told.
     pub reason: Content,
     /// Who refused.
@@ -175,13 +187,36 @@ pub struct CallAnswered {
 /// Something worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
-    /// What kind: `alert`, `loop`, `limit`, `protected_test`, `recovery`, `model_retry`, `report`.
-    pub kind: String,
+    /// What kind.
+    pub kind: NoteKind,
     /// In a sentence.
     pub text: Content,
     /// What the agent is told of it, if anything.
     #[serde(default)]
     pub tell_agent: bool,
+}
+
+/// What a note is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// The risk policy wants it seen.
+    Alert,
+    /// The agent goes in circles.
+    Loop,
+    /// An answer was cut off at the output limit.
+    Limit,
+    /// The agent asked, and nobody was there.
+    Question,
+    /// The agent's words were no claim.
+    Words,
+    /// The model's answer came to nothing.
+    Model,
+    /// The agent is not what it was when the run began, or was last taken up.
+    Definition,
+    /// Something that this program does not know.
+    #[serde(untagged)]
+    Other(String),
 }
 
 /// Older steps left the context.

@@ -1,6 +1,6 @@
 //! How a run is started, and how it can end.
 
-use crate::digest::Content;
+use crate::digest::{Content, Digest};
 use crate::id::{AgentName, EffectKey, ModelName, RunId, TaskId};
 use crate::install::InstallWord;
 use crate::jail::Source;
@@ -46,6 +46,10 @@ pub struct StartRun {
     pub demo: bool,
     /// Version of the program.
     pub version: String,
+    /// Digest of what the agent was when the run began: its instructions and tools, or the rules it works by. The core fills it
+    /// in; none in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Digest>,
 }
 
 impl StartRun {
@@ -68,6 +72,7 @@ impl StartRun {
             language: Language::English,
             demo: false,
             version: env!("CARGO_PKG_VERSION").into(),
+            definition: None,
         }
     }
 

@@ -1,6 +1,12 @@
 //! Events that older programs wrote, brought to the shape that is written now. What is stored stays as it is: the hash chain
 //! covers it.
 
+use crate::action::{Action, ActionDigest, Intent, Recovery};
+use crate::asked::{Asked, ids};
+use crate::id::{ApprovalId, EffectKey};
+use crate::journal::Epoch;
+use crate::money::Micros;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// The version of a kind's shape that is written now.
@@ -9,26 +15,105 @@ pub fn newest(kind: &str) -> u16 {
     match kind {
         // 2: pairs of strings on the card became what they mean.
         "run_ended" => 2,
+        // 2: who asked became a type; before, it was an id, a tool and a title.
+        "effect_intended" | "call_refused" => 2,
         _ => 1,
     }
 }
 
-/// The newest of all: what programs compare to tell whether one can read what another wrote.
-pub const NEWEST: u16 = 2;
+/// Rises whenever the shape of any kind changes: what programs compare to tell whether one can read what another wrote.
+pub const NEWEST: u16 = 3;
 
 /// The body of an older version as one of the newest; none when it needs no change.
 ///
 /// # Errors
 /// When the body is not JSON.
 pub fn upcast(kind: &str, version: u16, body: &[u8]) -> Result<Option<Vec<u8>>, serde_json::Error> {
-    if (kind, version) != ("run_ended", 1) {
-        return Ok(None);
-    }
+    let change: fn(&mut Value) = match (kind, version) {
+        ("run_ended", 1) => |end| {
+            if let Some(card) = end.get_mut("card") {
+                card_of_pairs(card);
+            }
+        },
+        ("effect_intended", 1) => asked_of_intent,
+        ("call_refused", 1) => asked_of_refusal,
+        _ => return Ok(None),
+    };
     let mut value: Value = serde_json::from_slice(body)?;
-    if let Some(card) = value.get_mut("card") {
-        card_of_pairs(card);
-    }
+    change(&mut value);
     serde_json::to_vec(&value).map(Some)
+}
+
+/// An intent had a call, of whomever; a tool if a model asked for it; and a title if not.
+fn asked_of_intent(intent: &mut Value) {
+    let Some(fields) = intent.as_object_mut() else {
+        return;
+    };
+    let mut take = |name: &str| {
+        let value = fields.remove(name)?;
+        value.as_str().map(str::to_owned)
+    };
+    let asked = match (take("call"), take("tool"), take("title")) {
+        (None, _, _) => return,
+        (Some(call), Some(tool), _) => Asked::Model { call, tool },
+        (Some(call), None, title) => {
+            let title = title.unwrap_or_default();
+            ids::chore(&call).map_or(Asked::Engine { call, title }, Asked::Harness)
+        }
+    };
+    fields.insert("asked".into(), json!(asked));
+}
+
+/// A refusal named no tool where there was none, but a title: of an engine's call nobody can tell.
+fn asked_of_refusal(refused: &mut Value) {
+    let Some(fields) = refused.as_object_mut() else {
+        return;
+    };
+    let mut take = |name: &str| text(&fields.remove(name).unwrap_or_default());
+    let (call, tool) = (take("call"), take("tool"));
+    let asked = ids::chore(&call).map_or(Asked::Model { call, tool }, Asked::Harness);
+    fields.insert("asked".into(), json!(asked));
+}
+
+/// An intent as its first version was written, letter by letter: what a record of that time holds the digest of.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn intent_of_version_1(intent: &Intent) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Written<'a> {
+        key: &'a EffectKey,
+        action: &'a Action,
+        digest: ActionDigest,
+        recovery: Recovery,
+        #[serde(skip_serializing_if = "Micros::is_zero")]
+        reserve: Micros,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        approval: Option<ApprovalId>,
+        epoch: Epoch,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tool: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
+    }
+    let asked = &intent.asked;
+    serde_json::to_string(&Written {
+        key: &intent.key,
+        action: &intent.action,
+        digest: intent.digest,
+        recovery: intent.recovery,
+        reserve: intent.reserve,
+        approval: intent.approval,
+        epoch: intent.epoch,
+        call: asked
+            .chore()
+            .map(ids::id)
+            .or_else(|| asked.call().map(str::to_owned)),
+        tool: asked.tool(),
+        title: asked.title(),
+    })
 }
 
 fn card_of_pairs(card: &mut Value) {
@@ -128,6 +213,88 @@ mod tests {
             })
         );
         assert_eq!(upcast("run_ended", 2, b"{}").unwrap(), None);
+        assert_eq!(upcast("effect_intended", 2, b"{}").unwrap(), None);
         assert_eq!(upcast("noted", 1, b"{}").unwrap(), None);
+    }
+
+    fn new(kind: &str, old: &Value) -> Value {
+        let new = upcast(kind, 1, &serde_json::to_vec(old).unwrap())
+            .unwrap()
+            .unwrap();
+        serde_json::from_slice(&new).unwrap()
+    }
+
+    #[test]
+    fn who_asked_follows_from_ids_tools_and_titles() {
+        let harness = |rest: Value| {
+            let mut asked = json!({"by": "harness"});
+            asked
+                .as_object_mut()
+                .unwrap()
+                .extend(rest.as_object().unwrap().clone());
+            asked
+        };
+        for (old, asked) in [
+            (json!({}), Value::Null),
+            (
+                json!({"call": "c1", "tool": "read_file"}),
+                json!({"by": "model", "call": "c1", "tool": "read_file"}),
+            ),
+            (
+                json!({"call": "tests-1", "title": "run the tests"}),
+                json!({"by": "engine", "call": "tests-1", "title": "run the tests"}),
+            ),
+            (
+                json!({"call": "harness:open", "title": "make a private copy"}),
+                harness(json!({"chore": "open"})),
+            ),
+            (
+                json!({"call": "harness:tests-at-end:3.1:0", "title": "run the tests at the end"}),
+                harness(
+                    json!({"chore": "tests", "round": {"end": {"step": 3, "refused": 1}}, "project": 0}),
+                ),
+            ),
+            (
+                json!({"call": "harness:of-a-time-that-nobody-remembers", "title": "x"}),
+                json!({"by": "engine", "call": "harness:of-a-time-that-nobody-remembers", "title": "x"}),
+            ),
+        ] {
+            assert_eq!(new("effect_intended", &old)["asked"], asked, "{old}");
+        }
+        assert_eq!(
+            new(
+                "call_refused",
+                &json!({"key": "k", "call": "c", "tool": "t", "reason": {"$text": "no"}, "by": "policy"})
+            ),
+            json!({"key": "k", "asked": {"by": "model", "call": "c", "tool": "t"}, "reason": {"$text": "no"}, "by": "policy"})
+        );
+        assert_eq!(
+            new(
+                "call_refused",
+                &json!({"call": "harness:prepare", "tool": "install"})
+            )["asked"],
+            harness(json!({"chore": "prepare"}))
+        );
+    }
+
+    #[test]
+    fn the_first_shape_of_an_intent_is_written_again_letter_by_letter() {
+        let key = "z208wkqp03979edc/main/1/0/3";
+        for rest in [
+            r#""epoch":0}"#,
+            r#""reserve":12,"approval":"00000000","epoch":4,"call":"c1","tool":"read_file"}"#,
+            r#""epoch":0,"call":"harness:back:cea6:0:take:0","title":"take the change back, to see the tests fail without it"}"#,
+            r#""epoch":0,"call":"tests-1","title":"run them"}"#,
+        ] {
+            let digest = crate::digest::Digest::default();
+            let old = format!(
+                r#"{{"key":"{key}","action":{{"jail":{{"workspace":"z208wkqp03979edc","op":{{"op":"survey"}}}}}},"digest":"{digest}","recovery":"repeat",{rest}"#
+            );
+            let new = upcast("effect_intended", 1, old.as_bytes())
+                .unwrap()
+                .unwrap();
+            let intent: Intent = serde_json::from_slice(&new).unwrap();
+            assert_eq!(intent_of_version_1(&intent).unwrap(), old);
+        }
     }
 }

@@ -9,7 +9,10 @@ use keiko_contracts::say;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
     limit: Option<Micros>,
+    /// For what is open, and the allowance.
     reserved: Micros,
+    /// What is set aside for requests whose intents are not synced first.
+    allowance: Micros,
     spent: Micros,
     cut_off: Micros,
 }
@@ -108,6 +111,33 @@ impl Budget {
     pub fn book_cut_off(&mut self, reserved: Micros) {
         self.cut_off = self.cut_off.plus(reserved);
     }
+    /// Sets money aside for requests to come, as an event says: the check came before.
+    pub fn allow(&mut self, amount: Micros) {
+        self.reserve(amount);
+        self.allowance = self.allowance.plus(amount);
+    }
+    /// What is left of the money set aside.
+    #[must_use]
+    pub fn allowance(&self) -> Micros {
+        self.allowance
+    }
+    /// Reserves from the allowance, as an event says; what it does not cover, from the rest.
+    pub fn draw(&mut self, amount: Micros) {
+        self.reserved = self.reserved.plus(amount.minus(self.allowance));
+        self.allowance = self.allowance.minus(amount);
+    }
+    /// What is left of the allowance is free again: nothing was drawn from it that is not written down.
+    pub fn give_allowance_back(&mut self) {
+        self.reserved = self.reserved.minus(self.allowance);
+        self.allowance = Micros::ZERO;
+    }
+    /// A crash: requests that were paid from what is left of the allowance may be missing from the record, so all of it
+    /// counts as gone.
+    pub fn lose_allowance(&mut self) {
+        let lost = self.allowance;
+        self.give_allowance_back();
+        self.book_cut_off(lost);
+    }
     /// Settles a reservation to what it really cost.
     pub fn settle(&mut self, reserved: Micros, cost: Micros) {
         self.reserved = self.reserved.minus(reserved);
@@ -137,6 +167,41 @@ mod tests {
             (Some(Micros(20)), Micros(80), Micros::ZERO)
         );
         assert!(!budget.is_overdrawn());
+    }
+
+    #[test]
+    fn an_allowance_is_drawn_from_given_back_or_lost() {
+        let mut budget = Budget::new(Some(Micros(100)));
+        budget.allow(Micros(50));
+        assert_eq!(budget.left(), Some(Micros(50)));
+        budget.draw(Micros(20));
+        assert_eq!(
+            (budget.left(), budget.allowance()),
+            (Some(Micros(50)), Micros(30))
+        );
+        budget.settle(Micros(20), Micros(5));
+        assert_eq!(
+            (budget.left(), budget.spent()),
+            (Some(Micros(65)), Micros(5))
+        );
+        let mut calm = budget;
+        calm.give_allowance_back();
+        assert_eq!(
+            (calm.left(), calm.cut_off()),
+            (Some(Micros(95)), Micros::ZERO)
+        );
+        budget.lose_allowance();
+        assert_eq!(
+            (budget.left(), budget.cut_off()),
+            (Some(Micros(65)), Micros(30))
+        );
+        // More than is set aside comes from the rest.
+        calm.allow(Micros(10));
+        calm.draw(Micros(40));
+        assert_eq!(
+            (calm.left(), calm.allowance()),
+            (Some(Micros(55)), Micros::ZERO)
+        );
     }
 
     proptest! {

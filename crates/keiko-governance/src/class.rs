@@ -1,6 +1,6 @@
 //! Classes of actions: what the risk policy speaks about.
 
-use keiko_contracts::action::{Action, HostAction, Recovery};
+use keiko_contracts::action::{Action, HostAction, Impact, Recovery};
 use keiko_contracts::jail::{GitOp, JailOp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,11 +27,11 @@ pub enum ActionClass {
     Network,
     /// Sends commits to a remote repository.
     GitPush,
-    /// A tool that only reads.
+    /// A tool of others that only reads, by its contract.
     ToolRead,
-    /// A tool that changes something and recognises a repeated key.
-    ToolIdempotent,
-    /// Any other tool.
+    /// A tool of others that adds something and takes nothing away, by its contract.
+    ToolAdd,
+    /// Any other tool of others.
     ToolOther,
     /// Starts a run of its own, which is judged by the same policy.
     Run,
@@ -49,7 +49,7 @@ impl ActionClass {
         ActionClass::Network,
         ActionClass::GitPush,
         ActionClass::ToolRead,
-        ActionClass::ToolIdempotent,
+        ActionClass::ToolAdd,
         ActionClass::ToolOther,
         ActionClass::Run,
     ];
@@ -67,7 +67,7 @@ impl ActionClass {
             ActionClass::Network => "network",
             ActionClass::GitPush => "git_push",
             ActionClass::ToolRead => "tool_read",
-            ActionClass::ToolIdempotent => "tool_idempotent",
+            ActionClass::ToolAdd => "tool_add",
             ActionClass::ToolOther => "tool_other",
             ActionClass::Run => "run",
         }
@@ -81,10 +81,10 @@ impl ActionClass {
             Action::Model(_) => ActionClass::Model,
             Action::Run(_) => ActionClass::Run,
             Action::Host(HostAction::Push { .. }) => ActionClass::GitPush,
-            Action::Tool(tool) => match tool.recovery {
-                Recovery::Repeat => ActionClass::ToolRead,
-                Recovery::SameKey => ActionClass::ToolIdempotent,
-                Recovery::Restore | Recovery::Probe | Recovery::Person => ActionClass::ToolOther,
+            Action::Tool(tool) => match tool.impact {
+                Impact::Read => ActionClass::ToolRead,
+                Impact::Add => ActionClass::ToolAdd,
+                Impact::Change => ActionClass::ToolOther,
             },
             Action::Jail(jail) => match &jail.op {
                 JailOp::Open { .. }

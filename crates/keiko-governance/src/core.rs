@@ -6,7 +6,7 @@
 
 use crate::life::{Life, Stamp};
 use crate::policy::RiskPolicy;
-use keiko_contracts::action::{Intent, ModelAction, Outcome, Report};
+use keiko_contracts::action::{Action, Intent, ModelAction, Outcome, Purse, Recovery, Report};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope::StoredEvent;
@@ -113,6 +113,10 @@ pub trait CoreEvent: StoredEvent {
     /// It must be on the medium before anything goes on: intents, what cost money or changed something outside, and
     /// whatever a person was told.
     fn needs_barrier(&self) -> bool;
+    /// It sets money aside for requests to come: it is synced, whatever it says of itself.
+    fn allows(&self) -> Option<Micros> {
+        None
+    }
     /// It changes the row in the list of runs.
     fn changes_row(&self) -> bool;
     /// A person is asked.
@@ -121,6 +125,29 @@ pub trait CoreEvent: StoredEvent {
     fn answers(&self) -> Option<&ApprovalAnswer>;
     /// It is the end.
     fn is_end(&self) -> bool;
+}
+
+/// Whether events must be on the medium before anything goes on, written after what is in `before`. One kind of intent need
+/// not be: a request to a model, which changes nothing outside, paid from an allowance that is on the medium already. When
+/// it is lost with the power, nothing is done twice that may be done once, and its money counts as gone (ADR 13).
+pub fn needs_sync<E: CoreEvent>(before: &Life, events: &[E]) -> bool {
+    let mut allowance = before.budget.allowance();
+    events.iter().any(|event| {
+        let quick = event.intent().filter(|intent| {
+            matches!(intent.action, Action::Model(_))
+                && intent.purse == Purse::Allowance
+                && intent.recovery == Recovery::Repeat
+                && intent.approval.is_none()
+                && intent.reserve <= allowance
+        });
+        match quick {
+            Some(intent) => {
+                allowance = allowance.minus(intent.reserve);
+                false
+            }
+            None => event.needs_barrier() || event.allows().is_some(),
+        }
+    })
 }
 
 /// What a decision may know beyond the state.
@@ -282,6 +309,7 @@ impl CoreEvent for RunEvent {
             ),
             RunEvent::RunResumed(_)
             | RunEvent::Steered(_)
+            | RunEvent::StepBegun(_)
             | RunEvent::CallRefused(_)
             | RunEvent::CallAnswered(_)
             | RunEvent::TestsObserved(_)

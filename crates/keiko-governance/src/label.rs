@@ -4,10 +4,11 @@
 //! workspace printed. No label means that all words are Keiko's own. Texts that a scrubber has been over get no label
 //! for that: it knows secrets by their shape only.
 
-use keiko_contracts::action::{Action, Outcome, Report};
+use keiko_contracts::action::{Outcome, Report};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::jail::JailBody;
 use keiko_contracts::journal::Head;
-use keiko_contracts::run::{InboxMessage, RefusedBy, RunEvent, StartRun, Suspension};
+use keiko_contracts::run::{InboxMessage, NoteKind, RefusedBy, RunEvent, StartRun, Suspension};
 
 /// Where words come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,11 +105,10 @@ fn labels(event: &RunEvent, start: Option<&StartRun>) -> Vec<Label> {
         RunEvent::RunStarted(_) | RunEvent::Steered(_) | RunEvent::ApprovalResolved(_) => {
             vec![Label::Operator]
         }
-        RunEvent::RunResumed(_) => Vec::new(),
-        RunEvent::EffectIntended(intent) => match (&intent.action, intent.call.as_deref()) {
-            (Action::Model(_), _) | (_, None) => Vec::new(),
-            (_, Some(call)) if call.starts_with("harness:") => Vec::new(),
-            (_, Some(_)) => said.to_vec(),
+        RunEvent::RunResumed(_) | RunEvent::StepBegun(_) => Vec::new(),
+        RunEvent::EffectIntended(intent) => match intent.asked {
+            Asked::Loop | Asked::Harness(_) => Vec::new(),
+            Asked::Model { .. } | Asked::Engine { .. } => said.to_vec(),
         },
         RunEvent::EffectEnded(ended) => outcome(&ended.outcome),
         RunEvent::CallRefused(refused) => match refused.by {
@@ -124,7 +124,7 @@ fn labels(event: &RunEvent, start: Option<&StartRun>) -> Vec<Label> {
         RunEvent::ApprovalRequested(_) => said.to_vec(),
         RunEvent::TestsObserved(_) => vec![Label::Workspace],
         RunEvent::Noted(note) => {
-            if note.kind == "alert" {
+            if note.kind == NoteKind::Alert {
                 said.to_vec()
             } else {
                 Vec::new()
@@ -190,6 +190,7 @@ mod tests {
             language: keiko_contracts::language::Language::English,
             demo: false,
             version: "0".into(),
+            definition: None,
         }
     }
 

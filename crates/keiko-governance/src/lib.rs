@@ -9,6 +9,7 @@ pub mod budget;
 pub mod chain;
 pub mod class;
 pub mod core;
+pub mod intent;
 pub mod label;
 pub mod life;
 pub mod permit;

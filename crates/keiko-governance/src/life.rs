@@ -2,7 +2,7 @@
 //! times that limits go by. A fold like the rest of a core's state: the core hands it the facts of its own events.
 
 use crate::budget::Budget;
-use keiko_contracts::action::{Action, ActionDigest, Intent, Outcome, Report};
+use keiko_contracts::action::{Action, ActionDigest, Intent, Outcome, Purse, Report};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::{ApprovalId, EffectKey};
@@ -80,11 +80,17 @@ impl Life {
         self.epoch = epoch;
         (self.active_since, self.idle_since) = (at, None);
         self.waiting = None;
+        self.budget.lose_allowance();
         for intent in self.open.values() {
             if let Action::Model(_) = intent.action {
                 self.budget.book_cut_off(intent.reserve);
             }
         }
+    }
+
+    /// Money is set aside for requests whose intents are not synced before they start.
+    pub fn allowed(&mut self, amount: Micros) {
+        self.budget.allow(amount);
     }
 
     /// A message of the inbox led to this event.
@@ -95,7 +101,10 @@ impl Life {
     /// An effect is about to start: its money is reserved, and its approval used up.
     pub fn intended(&mut self, intent: &Intent) {
         self.waiting = None;
-        self.budget.reserve(intent.reserve);
+        match intent.purse {
+            Purse::Own => self.budget.reserve(intent.reserve),
+            Purse::Allowance => self.budget.draw(intent.reserve),
+        }
         if let Some(id) = intent.approval
             && let Some(approval) = self.approvals.get_mut(&id)
         {
@@ -108,12 +117,13 @@ impl Life {
     /// An effect came out: what was reserved is settled. Its intent, if it was open.
     pub fn ended(&mut self, ended: &Ended) -> Option<Arc<Intent>> {
         let intent = self.open.remove(&ended.key)?;
-        let cost = match &ended.outcome {
-            Outcome::Done(Report::Model(report)) => report.cost,
-            Outcome::Done(Report::Run(report)) => report.cost,
-            _ => Micros::ZERO,
+        let (cost, cut_off) = match &ended.outcome {
+            Outcome::Done(Report::Model(report)) => (report.cost, Micros::ZERO),
+            Outcome::Done(Report::Run(report)) => (report.cost, report.cut_off),
+            _ => (Micros::ZERO, Micros::ZERO),
         };
         self.budget.settle(intent.reserve, cost);
+        self.budget.book_cut_off(cut_off);
         Some(intent)
     }
 
@@ -140,11 +150,12 @@ impl Life {
         }
     }
 
-    /// It waits from now on.
+    /// It waits from now on. Whatever was drawn from an allowance stands before this event, which is synced.
     pub fn suspended(&mut self, why: &Suspension) {
         if let Suspension::Stopped { inbox, .. } = why {
             self.heard(Some(*inbox));
         }
+        self.budget.give_allowance_back();
         self.waiting = Some(why.clone());
     }
 

@@ -7,12 +7,14 @@
 use keiko_contracts::action::{
     Action, ActionDigest, HostAction, Intent, ModelAction, RunAction, ToolAction,
 };
+use keiko_contracts::envelope;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::JailAction;
 use keiko_contracts::journal::{Epoch, Recorded};
 use keiko_contracts::run::RunEvent;
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
+use keiko_contracts::upcast;
 use serde::Deserialize;
 use std::fmt;
 
@@ -63,9 +65,17 @@ keiko_contracts::said_is_error!(NoPermit);
 /// A record that was too long for an event holds the digest of its whole body: the intent must be that body, letter by
 /// letter.
 fn stands_in_blob(recorded: &Recorded, intent: &Intent) -> bool {
-    let event = RunEvent::EffectIntended(Box::new(intent.clone()));
-    keiko_contracts::envelope::pack(&event, recorded.at, recorded.head.clone())
-        .is_ok_and(|packed| packed.event.payload == recorded.payload)
+    let (at, head) = (recorded.at, recorded.head.clone());
+    let packed = if recorded.version == 1 {
+        let Ok(body) = upcast::intent_of_version_1(intent) else {
+            return false;
+        };
+        envelope::pack_body(RunEvent::EFFECT_INTENDED, 1, body, at, head)
+    } else {
+        let event = RunEvent::EffectIntended(Box::new(intent.clone()));
+        envelope::pack(&event, at, head)
+    };
+    packed.is_ok_and(|packed| packed.event.payload == recorded.payload)
 }
 
 impl DurableIntent {
@@ -178,12 +188,11 @@ impl<A> Permit<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keiko_contracts::action::Recovery;
+    use keiko_contracts::asked::{Asked, Chore};
     use keiko_contracts::digest::Digest;
     use keiko_contracts::id::{RunId, TaskId};
-    use keiko_contracts::jail::JailOp;
+    use keiko_contracts::jail::{JailOp, TreeId};
     use keiko_contracts::journal::{Head, Position, Seq, StreamId};
-    use keiko_contracts::money::Micros;
     use keiko_contracts::time::Timestamp;
 
     fn intent(op: JailOp) -> Intent {
@@ -193,25 +202,20 @@ mod tests {
             op,
             tree: None,
         });
-        let digest = crate::approval::digest(&action).unwrap();
-        Intent {
-            key: EffectKey {
-                run,
-                task: TaskId::main(),
-                attempt: 1,
-                step: 1,
-                ordinal: 0,
-            },
-            action,
-            digest,
-            recovery: Recovery::Repeat,
-            reserve: Micros::ZERO,
-            approval: None,
-            epoch: Epoch(0),
-            call: None,
-            tool: None,
-            title: None,
-        }
+        let key = EffectKey {
+            run,
+            task: TaskId::main(),
+            attempt: 1,
+            step: 1,
+            ordinal: 0,
+        };
+        crate::intent::intent(key, action, asked(), Epoch(0)).unwrap()
+    }
+
+    fn asked() -> Asked {
+        Asked::Harness(Chore::Diff {
+            tree: TreeId("abc".into()),
+        })
     }
 
     fn record(intent: &Intent) -> Recorded {
@@ -220,7 +224,7 @@ mod tests {
             stream: StreamId::run(intent.key.run),
             seq: Seq(1),
             kind: RunEvent::EFFECT_INTENDED.into(),
-            version: 1,
+            version: upcast::newest(RunEvent::EFFECT_INTENDED),
             at: Timestamp(0),
             payload: serde_json::to_vec(intent).unwrap(),
             head: Head::default(),
@@ -283,7 +287,30 @@ mod tests {
             payload: packed.unwrap().event.payload,
             ..record(&long)
         };
-        assert!(DurableIntent::from_recorded(&whole, long).is_ok());
+        assert!(DurableIntent::from_recorded(&whole, long.clone()).is_ok());
+        // So is one of an older program, whose body had another shape.
+        let body = upcast::intent_of_version_1(&long).unwrap();
+        let packed = envelope::pack_body(
+            RunEvent::EFFECT_INTENDED,
+            1,
+            body,
+            Timestamp(0),
+            Head::default(),
+        );
+        let older = Recorded {
+            payload: packed.unwrap().event.payload,
+            version: 1,
+            ..record(&long)
+        };
+        assert!(DurableIntent::from_recorded(&older, long.clone()).is_ok());
+        let other = Intent {
+            asked: Asked::Loop,
+            ..long
+        };
+        assert_eq!(
+            DurableIntent::from_recorded(&older, other).unwrap_err(),
+            NoPermit::NotAnIntent
+        );
         assert_eq!(
             DurableIntent::from_recorded(&whole, judged.clone()).unwrap_err(),
             NoPermit::NotAnIntent

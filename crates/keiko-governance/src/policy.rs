@@ -104,7 +104,7 @@ impl RiskPolicy {
             | ActionClass::Commit
             | ActionClass::ToolRead
             | ActionClass::Run => Level::Run,
-            ActionClass::ToolIdempotent => Level::Alert,
+            ActionClass::ToolAdd => Level::Alert,
             ActionClass::TestChange
             | ActionClass::Network
             | ActionClass::GitPush
@@ -186,7 +186,7 @@ fn asks_in_ask_mode(class: ActionClass) -> bool {
         | ActionClass::Commit
         | ActionClass::Network
         | ActionClass::GitPush
-        | ActionClass::ToolIdempotent
+        | ActionClass::ToolAdd
         | ActionClass::ToolOther => true,
     }
 }
@@ -253,7 +253,7 @@ fn simple_commands(script: &str) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keiko_contracts::action::HostAction;
+    use keiko_contracts::action::{HostAction, Impact, Recovery, ToolAction};
     use keiko_contracts::id::RunId;
     use keiko_contracts::jail::{ExecSpec, JailAction, Limits};
 
@@ -305,6 +305,33 @@ mod tests {
             Level::Run
         );
         assert_eq!(judge(&policy, &shell("ls"), ApprovalMode::Ask), Level::Ask);
+    }
+
+    #[test]
+    fn a_tool_is_judged_by_its_impact_and_not_by_whether_it_may_be_repeated() {
+        let tool = |recovery, impact| {
+            Action::Tool(ToolAction {
+                tool: "pay".parse().unwrap(),
+                arguments: "{}".into(),
+                recovery,
+                impact,
+            })
+        };
+        let level = |recovery, impact| {
+            judge(
+                &RiskPolicy::default(),
+                &tool(recovery, impact),
+                ApprovalMode::Policy,
+            )
+        };
+        assert_eq!(level(Recovery::SameKey, Impact::Change), Level::Ask);
+        assert_eq!(level(Recovery::Repeat, Impact::Change), Level::Ask);
+        assert_eq!(level(Recovery::Person, Impact::Add), Level::Alert);
+        assert_eq!(level(Recovery::Person, Impact::Read), Level::Run);
+        // A contract that says nothing of it is one that may do anything.
+        let silent = r#"{"tool":"pay","arguments":{"$text":"{}"},"recovery":"same_key"}"#;
+        let silent: ToolAction = serde_json::from_str(silent).unwrap();
+        assert_eq!(silent.impact, Impact::Change);
     }
 
     #[test]

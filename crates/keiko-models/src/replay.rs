@@ -17,6 +17,7 @@ use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::model::{ChatModel, Quote};
+use keiko_ports::reply::Piece;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 use std::io::{Read as _, Write as _};
@@ -223,7 +224,7 @@ impl Player {
         }
     }
 
-    fn play(
+    async fn play(
         &self,
         key: &EffectKey,
         request: &ChatRequest,
@@ -239,7 +240,7 @@ impl Player {
         match tape.outcome {
             TapeOutcome::Fault(fault) => Err(fault),
             TapeOutcome::Answer { parts, report } => {
-                show(&parts, live);
+                show(&parts, live).await;
                 let reply = serde_json::to_string(&parts).map_err(|e| io("read", &path, &e))?;
                 let origin = if report.origin == Origin::Scripted {
                     Origin::Scripted
@@ -266,7 +267,7 @@ impl ChatModel for Player {
         _cancel: Cancel,
     ) -> Outcome<ModelReport> {
         let (key, _) = permit.consume();
-        match self.play(&key, request, &live) {
+        match self.play(&key, request, &live).await {
             Ok(report) => Outcome::Done(report),
             Err(fault) => Outcome::Failed(fault),
         }
@@ -285,24 +286,28 @@ impl ChatModel for Player {
     }
 }
 
-/// Shows the parts of an answer to whoever looks.
-pub(crate) fn show(parts: &[Part], live: &LiveSink) {
-    for part in parts.iter().filter(|_| live.is_watched()) {
-        match part {
-            Part::Text { text } | Part::Refusal { text } => live.send(LiveFrame::Text {
+/// Shows the parts of an answer to whoever looks, and to who misses nothing.
+pub(crate) async fn show(parts: &[Part], live: &LiveSink) {
+    for part in parts {
+        let frame = match part {
+            Part::Text { text } | Part::Refusal { text } => LiveFrame::Text {
                 delta: text.clone(),
-            }),
-            Part::Reasoning { text, .. } => live.send(LiveFrame::Reasoning {
+            },
+            Part::Reasoning { text, .. } => LiveFrame::Reasoning {
                 delta: text.clone(),
-            }),
+            },
             Part::Call {
                 name, arguments, ..
-            } => live.send(LiveFrame::Arguments {
+            } => LiveFrame::Arguments {
                 tool: name.clone(),
                 delta: arguments.clone(),
-            }),
-            Part::Opaque { .. } => {}
+            },
+            Part::Opaque { .. } => continue,
+        };
+        if let Some(reply) = live.reply() {
+            reply.send(Piece::Delta(frame.clone())).await;
         }
+        live.send(frame);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::wire::Event;
 use keiko_contracts::model::{LiveFrame, Part, Stop, Usage};
 use keiko_ports::live::LiveSink;
+use keiko_ports::reply::Piece;
 
 /// A complete answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Assembly {
     reply: Reply,
     indexed: Vec<(usize, Part)>,
     live: LiveSink,
+    /// Shown, and not handed over yet to who misses nothing.
+    waiting: Vec<LiveFrame>,
     complete: bool,
 }
 
@@ -38,6 +41,7 @@ impl Assembly {
             reply: Reply::default(),
             indexed: Vec::new(),
             live,
+            waiting: Vec::new(),
             complete: false,
         }
     }
@@ -69,7 +73,19 @@ impl Assembly {
 
     fn show(&mut self, frame: LiveFrame) {
         self.reply.pieces = self.reply.pieces.saturating_add(1);
+        if self.live.reply().is_some() {
+            self.waiting.push(frame.clone());
+        }
         self.live.send(frame);
+    }
+
+    /// Hands what was taken to who misses nothing of it, and waits until there is room.
+    pub async fn hand_over(&mut self) {
+        if let Some(reply) = self.live.reply() {
+            for frame in self.waiting.drain(..) {
+                reply.send(Piece::Delta(frame)).await;
+            }
+        }
     }
 
     /// The answer, if it is complete.

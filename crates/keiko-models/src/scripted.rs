@@ -226,7 +226,7 @@ impl ChatModel for Scripted {
             }
         }
         let parts = parts(at, turn);
-        show(&parts, &live);
+        show(&parts, &live).await;
         match serde_json::to_string(&parts) {
             Ok(reply) => Outcome::Done(ModelReport {
                 reply: Content::new(reply),

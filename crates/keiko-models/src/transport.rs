@@ -373,6 +373,7 @@ async fn stream(
             decoder.decode(event, data, &mut events)
         });
         assembly.take(&mut events);
+        assembly.hand_over().await;
         fed.map_err(|e| asked.decode(&e))?;
     }
     if !decoder.finished() {
@@ -387,6 +388,7 @@ async fn stream(
         });
         let ended = fed.and_then(|()| decoder.end(&mut events));
         assembly.take(&mut events);
+        assembly.hand_over().await;
         ended.map_err(|e| asked.decode(&e))?;
     } else {
         drain(body, asked).await;
@@ -419,6 +421,7 @@ async fn whole(
         })?;
     let mut assembly = Assembly::new(live);
     assembly.take(&mut events);
+    assembly.hand_over().await;
     Ok(assembly)
 }
 

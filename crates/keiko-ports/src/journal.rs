@@ -210,9 +210,14 @@ impl ReadError {
     #[must_use]
     pub fn said(&self) -> Said {
         match self {
-            ReadError::Broken(inner) => say!("the journal cannot be read: {why}", why = inner),
-            ReadError::MissingBlob(inner) => say!("blob {digest} is missing", digest = inner),
+            ReadError::Broken(why) => say!("the journal cannot be read: {why}", why),
+            ReadError::MissingBlob(digest) => say!("blob {digest} is missing", digest),
         }
+    }
+    /// As a user meets it.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        Fault::new(Code::JOURNAL_UNREADABLE, self.said()).hint(Step::Doctor)
     }
 }
 

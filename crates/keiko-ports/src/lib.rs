@@ -6,6 +6,7 @@ pub mod journal;
 pub mod live;
 pub mod model;
 pub mod perform;
+pub mod reply;
 pub mod shell;
 
 pub use tokio_util::sync::CancellationToken as Cancel;

@@ -12,7 +12,6 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::journal::{Seq, StreamId};
 use keiko_contracts::run::{RunEnd, RunTerms, StartRun};
-use keiko_contracts::step::Step;
 use keiko_governance::core::{Core, Setup};
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
@@ -73,6 +72,7 @@ where
                 "no runs can be started below this one",
             ));
         };
+        let with = driver.with_of(key.run);
         let driver = driver.of(self.setup.clone());
         loop {
             let order = match order(&driver, &start).await {
@@ -80,7 +80,7 @@ where
                 Err(fault) => return Outcome::Failed(fault),
             };
             match driver
-                .drive(order, Arc::new(Unwatched), cancel.clone())
+                .drive_with(order, with.clone(), Arc::new(Unwatched), cancel.clone())
                 .await
             {
                 Ok(Rest::Ended(end)) => {
@@ -116,18 +116,14 @@ where
         .read(&StreamId::run(start.run), Seq(0))
         .next()
         .await;
-    Ok(
-        match first.transpose().map_err(|error| {
-            Fault::new(Code::JOURNAL_UNREADABLE, error.said()).hint(Step::Doctor)
-        })? {
-            None => Order::Start(Box::new(start.clone())),
-            Some(_) => Order::Resume {
-                run: start.run,
-                by: start.by.clone(),
-                terms: RunTerms::default(),
-            },
+    Ok(match first.transpose().map_err(|error| error.fault())? {
+        None => Order::Start(Box::new(start.clone())),
+        Some(_) => Order::Resume {
+            run: start.run,
+            by: start.by.clone(),
+            terms: RunTerms::default(),
         },
-    )
+    })
 }
 
 async fn ended<C>(driver: &DriverOf<C>, run: RunId) -> Outcome<RunRest>
@@ -150,6 +146,7 @@ fn report(run: RunId, end: &RunEnd) -> RunReport {
         summary: end.summary.clone(),
         tree: end.card.tree_after.clone(),
         cost: end.card.cost,
+        cut_off: end.card.cut_off,
     }
 }
 

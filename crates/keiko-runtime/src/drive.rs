@@ -5,7 +5,7 @@ use crate::fold::{self, FoldError};
 use crate::gate::{self, Standing};
 use crate::hub::{Heard, Hub};
 use crate::inbox;
-use crate::ports::{DriveOptions, Ports};
+use crate::ports::{DriveOptions, Ports, With};
 use crate::telemetry;
 use futures_util::StreamExt as _;
 use keiko_contracts::action::{Action, Intent, Outcome, Recovery, Report};
@@ -24,7 +24,9 @@ use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, T
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use keiko_ports::reply::ReplySink;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -41,6 +43,11 @@ pub trait Watch<E = RunEvent>: Send + Sync {
     fn event(&self, recorded: &Recorded, event: &E);
     /// Something passes by, and is not stored.
     fn frame(&self, key: &EffectKey, frame: LiveFrame);
+    /// Asked once for each request to a model: where its answer goes as it comes, with nothing lost. The request waits for
+    /// this consumer, so it must take what comes, or drop its end.
+    fn reply(&self, _key: &EffectKey) -> Option<ReplySink> {
+        None
+    }
 }
 
 /// Nobody watches.
@@ -165,10 +172,8 @@ impl DriveError {
             )),
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
-            DriveError::Read(error) => {
-                Fault::new(Code::JOURNAL_UNREADABLE, error.said()).hint(Step::Doctor)
-            }
-            DriveError::Core(_) => Fault::new(Code::CORE_REFUSES, self.said())
+            DriveError::Read(error) => error.fault(),
+            DriveError::Core(_) => Fault::new(Code::CORE_REFUSES, self.to_string())
                 .hint("this is a fault of Keiko's; please report it"),
             DriveError::Recovery { key, .. } => Fault::new(Code::EFFECT_NOT_UNDONE, self.said())
                 .hint(say!(
@@ -202,9 +207,12 @@ struct Parts {
     ports: Ports,
     options: DriveOptions,
     hub: OnceCell<Arc<Hub>>,
-    /// The runs that are driven here. The lease does not keep a process from itself: for the same worker it is renewed.
-    live: Arc<Mutex<BTreeSet<RunId>>>,
+    /// The runs that are driven here, and with what. The lease does not keep a process from itself: for the same worker it
+    /// is renewed.
+    live: Live,
 }
+
+type Live = Arc<Mutex<BTreeMap<RunId, With>>>;
 
 /// Drives runs of one kind of core.
 pub struct DriverOf<C: Core> {
@@ -223,17 +231,18 @@ impl<C: Core> Clone for DriverOf<C> {
 
 /// A run's place among those that are driven here.
 struct Place {
-    live: Arc<Mutex<BTreeSet<RunId>>>,
+    live: Live,
     run: RunId,
 }
 
 impl Place {
-    fn take(live: &Arc<Mutex<BTreeSet<RunId>>>, run: RunId) -> Option<Place> {
-        let is_new = live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(run);
-        is_new.then(|| Place {
+    fn take(live: &Live, run: RunId, with: &With) -> Option<Place> {
+        let mut runs = live.lock().unwrap_or_else(PoisonError::into_inner);
+        let Entry::Vacant(place) = runs.entry(run) else {
+            return None;
+        };
+        place.insert(with.clone());
+        Some(Place {
             live: live.clone(),
             run,
         })
@@ -285,6 +294,14 @@ impl Driver {
         &self.parts.ports
     }
 
+    /// What a run is driven with here, for those below it.
+    #[must_use]
+    pub fn with_of(&self, run: RunId) -> With {
+        let live = self.parts.live.lock();
+        let runs = live.unwrap_or_else(PoisonError::into_inner);
+        runs.get(&run).cloned().unwrap_or_default()
+    }
+
     /// For one of its own ports.
     #[must_use]
     pub fn downgrade(&self) -> WeakDriver {
@@ -302,6 +319,21 @@ impl Driver {
 }
 
 impl Parts {
+    async fn lease(&self, run: RunId, stream: &StreamId) -> Result<Fence, DriveError> {
+        self.ports
+            .journal
+            .lease(stream, self.ports.worker, self.options.lease)
+            .await
+            .map_err(|error| match error {
+                LeaseError::Held { holder, for_ms } => DriveError::Live {
+                    run,
+                    holder: holder.to_string(),
+                    for_ms,
+                },
+                LeaseError::Store(error) => error.into(),
+            })
+    }
+
     async fn hub(&self, from: Position) -> Arc<Hub> {
         self.hub
             .get_or_init(|| async { Hub::start(self.ports.journal.clone(), from) })
@@ -325,14 +357,28 @@ impl<C: Core> DriverOf<C> {
         fold::fold(self.ports().journal.as_ref(), run, &self.setup).await
     }
 
-    /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
-    /// outcomes recorded, and that it was stopped; the run can be taken up again.
+    /// As [`DriverOf::drive_with`], with the models of the ports and with nobody there.
     ///
     /// # Errors
     /// See [`DriveError`].
     pub async fn drive(
         &self,
         order: Order<C>,
+        watch: Arc<dyn Watch<C::Event>>,
+        stop: Cancel,
+    ) -> Result<Rest<C::End>, DriveError> {
+        self.drive_with(order, With::default(), watch, stop).await
+    }
+
+    /// Drives a run until it ends or waits. `stop` ends this process's part in it: effects are cancelled, their
+    /// outcomes recorded, and that it was stopped; the run can be taken up again.
+    ///
+    /// # Errors
+    /// See [`DriveError`].
+    pub async fn drive_with(
+        &self,
+        order: Order<C>,
+        with: With,
         watch: Arc<dyn Watch<C::Event>>,
         stop: Cancel,
     ) -> Result<Rest<C::End>, DriveError> {
@@ -351,22 +397,12 @@ impl<C: Core> DriverOf<C> {
                 for_ms,
             }
         };
-        let _place = Place::take(&driver.live, run).ok_or_else(here)?;
-        let fence = driver
-            .ports
-            .journal
-            .lease(&stream, driver.ports.worker, driver.options.lease)
-            .await
-            .map_err(|error| match error {
-                LeaseError::Held { holder, for_ms } => DriveError::Live {
-                    run,
-                    holder: holder.to_string(),
-                    for_ms,
-                },
-                LeaseError::Store(error) => error.into(),
-            })?;
+        let _place = Place::take(&driver.live, run, &with).ok_or_else(here)?;
+        let fence = driver.lease(run, &stream).await?;
         let mut session = Session {
             driver,
+            ports: with.over(&driver.ports),
+            attended: with.attended,
             setup: &self.setup,
             run,
             by,
@@ -407,6 +443,10 @@ impl<C: Core> DriverOf<C> {
 /// One process's part in one run.
 struct Session<'a, C: Core> {
     driver: &'a Parts,
+    /// With the models of this run.
+    ports: Ports,
+    /// Somebody is there who can answer.
+    attended: bool,
     setup: &'a C::Setup,
     run: RunId,
     /// Who began it or took it up.
@@ -439,11 +479,11 @@ struct Restoring {
 impl<C: Core> Session<'_, C> {
     async fn work(&mut self, order: Order<C>) -> Result<Rest<C::End>, DriveError> {
         let stream = StreamId::run(self.run);
-        self.under(self.driver.ports.journal.epoch(&stream).await?.0);
+        self.under(self.ports.journal.epoch(&stream).await?.0);
         let mut state = match &order {
             Order::Start(_) => C::new(self.setup),
             Order::Resume { .. } => {
-                fold::fold(self.driver.ports.journal.as_ref(), self.run, self.setup).await?
+                fold::fold(self.ports.journal.as_ref(), self.run, self.setup).await?
             }
         };
         if state.ended().is_some() {
@@ -467,8 +507,7 @@ impl<C: Core> Session<'_, C> {
             Order::Start(start) => Input::Start(start),
             Order::Resume { by, terms, run } => {
                 let heard =
-                    inbox::heard(self.driver.ports.journal.as_ref(), run, state.life().inbox)
-                        .await?;
+                    inbox::heard(self.ports.journal.as_ref(), run, state.life().inbox).await?;
                 Input::Resume { by, terms, heard }
             }
         };
@@ -506,7 +545,7 @@ impl<C: Core> Session<'_, C> {
                 continue;
             }
             if let Some(Wanted { call, digest }) = state.wanted() {
-                let text = self.driver.ports.journal.blob(&digest).await?;
+                let text = self.ports.journal.blob(&digest).await?;
                 let text = String::from_utf8_lossy(&text).into_owned();
                 state = self.step(state, Input::Found { call, text }).await?.0;
                 continue;
@@ -514,7 +553,7 @@ impl<C: Core> Session<'_, C> {
             if self.working.is_empty()
                 && state.life().waiting.is_none()
                 && state.life().open_approvals().next().is_some()
-                && !self.driver.options.attended
+                && !self.attended
             {
                 state = self.step(state, Input::Suspend).await?.0;
                 continue;
@@ -538,15 +577,10 @@ impl<C: Core> Session<'_, C> {
                 }
                 _ = renew.tick() => {
                     self.renew().await?;
-                    if self.due_in(&state) == Some(Duration::ZERO) {
-                        state = self.step(state, Input::Tick).await?.0;
-                    }
+                    state = self.tick(state).await?;
                 }
                 () = tokio::time::sleep(due.unwrap_or_default()), if due.is_some() => {
-                    // The clock on the wall decides, which may have been put back meanwhile.
-                    if self.due_in(&state) == Some(Duration::ZERO) {
-                        state = self.step(state, Input::Tick).await?.0;
-                    }
+                    state = self.tick(state).await?;
                 }
                 () = self.stop.cancelled() => {
                     state = self.stop_effects(state).await?;
@@ -556,6 +590,14 @@ impl<C: Core> Session<'_, C> {
                 }
             }
         }
+    }
+
+    /// Tells the core that it is time, if it is. The clock on the wall decides, which may have been put back meanwhile.
+    async fn tick(&mut self, state: C) -> Result<C, DriveError> {
+        if self.due_in(&state) != Some(Duration::ZERO) {
+            return Ok(state);
+        }
+        Ok(self.step(state, Input::Tick).await?.0)
     }
 
     /// Lets one of the effects whose runs below wait go. What is said at this moment counts first.
@@ -578,7 +620,7 @@ impl<C: Core> Session<'_, C> {
 
     /// In how long something is due although nothing happens; zero once it is.
     fn due_in(&self, state: &C) -> Option<Duration> {
-        let (at, now) = (state.wake_at()?, self.driver.ports.clock.now());
+        let (at, now) = (state.wake_at()?, self.ports.clock.now());
         Some(if now > at {
             Duration::ZERO
         } else {
@@ -591,7 +633,7 @@ impl<C: Core> Session<'_, C> {
         match &state.life().waiting {
             None => false,
             Some(Suspension::Approval { .. } | Suspension::Question { .. }) => {
-                !self.driver.options.attended && self.working.is_empty()
+                !self.attended && self.working.is_empty()
             }
             Some(_) => true,
         }
@@ -662,8 +704,8 @@ impl<C: Core> Session<'_, C> {
 
     /// Decides and commits.
     async fn commit(&mut self, state: &C, input: Input<C>) -> Result<gate::Passed<C>, DriveError> {
-        let ports = &self.driver.ports;
-        let attended = self.driver.options.attended;
+        let ports = &self.ports;
+        let attended = self.attended;
         let env = Env {
             now: ports.clock.now(),
             epoch: self.epoch,
@@ -689,7 +731,7 @@ impl<C: Core> Session<'_, C> {
             Some(_) | None => self.span.insert((step, telemetry::step_span(step))),
         };
         self.working.spawn(
-            effects::carry_out(self.driver.ports.clone(), self.driver.options, job)
+            effects::carry_out(self.ports.clone(), self.driver.options, job)
                 .instrument(span.clone()),
         );
     }
@@ -701,8 +743,9 @@ impl<C: Core> Session<'_, C> {
         } else {
             None
         };
+        let reply = request.as_ref().and_then(|_| self.watch.reply(&key));
         let watch = self.watch.clone();
-        let live = LiveSink::to(move |frame| watch.frame(&key, frame));
+        let live = LiveSink::to(move |frame| watch.frame(&key, frame)).with_reply(reply);
         // What is recovered is permitted under the epoch of the process that took the run up.
         let under = if recovered {
             self.epoch
@@ -729,7 +772,7 @@ impl<C: Core> Session<'_, C> {
         if state.life().open.is_empty() {
             return Ok(VecDeque::new());
         }
-        let journal = self.driver.ports.journal.as_ref();
+        let journal = self.ports.journal.as_ref();
         let mut found = VecDeque::new();
         let mut events = journal.read(&StreamId::run(self.run), Seq(0));
         while let Some(recorded) = events.next().await {
@@ -798,12 +841,8 @@ impl<C: Core> Session<'_, C> {
     }
 
     async fn hear(&mut self, mut state: C) -> Result<C, DriveError> {
-        for (seq, message) in inbox::heard(
-            self.driver.ports.journal.as_ref(),
-            self.run,
-            state.life().inbox,
-        )
-        .await?
+        for (seq, message) in
+            inbox::heard(self.ports.journal.as_ref(), self.run, state.life().inbox).await?
         {
             if state.ended().is_some() {
                 break;
@@ -820,12 +859,7 @@ impl<C: Core> Session<'_, C> {
     }
 
     async fn look_for_kill(&mut self, state: C) -> Result<C, DriveError> {
-        let (epoch, reason) = self
-            .driver
-            .ports
-            .journal
-            .epoch(&StreamId::run(self.run))
-            .await?;
+        let (epoch, reason) = self.ports.journal.epoch(&StreamId::run(self.run)).await?;
         let told = epoch > self.epoch && state.ended().is_none();
         if told {
             Ok(self.killed(state, epoch, reason).await?.0)
@@ -886,10 +920,9 @@ impl<C: Core> Session<'_, C> {
     async fn renew(&self) -> Result<(), DriveError> {
         let stream = StreamId::run(self.run);
         match self
-            .driver
             .ports
             .journal
-            .lease(&stream, self.driver.ports.worker, self.driver.options.lease)
+            .lease(&stream, self.ports.worker, self.driver.options.lease)
             .await
         {
             Ok(fence) if fence == self.fence => Ok(()),
@@ -909,8 +942,7 @@ impl<C: Core> Session<'_, C> {
             return Ok(None);
         };
         let quote = |input, output| {
-            self.driver
-                .ports
+            self.ports
                 .models
                 .quote(model, input, output)
                 .map_err(DriveError::Model)

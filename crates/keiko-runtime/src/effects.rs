@@ -13,10 +13,10 @@ use keiko_contracts::journal::{Epoch, StreamId};
 use keiko_contracts::model::{ChatRequest, LiveFrame};
 use keiko_contracts::run::Ended;
 use keiko_contracts::say;
-use keiko_contracts::step::Step;
 use keiko_governance::permit::{AnyPermit, NoPermit};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
+use keiko_ports::reply::Piece;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -231,10 +231,7 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
         match ports.journal.epoch(&StreamId::run(intent.key.run)).await {
             Ok((newest, _)) => now = newest.max(now),
             Err(error) => {
-                return Outcome::Failed(
-                    Fault::new(Code::JOURNAL_UNREADABLE, error.said()).hint(Step::Doctor),
-                )
-                .into();
+                return Outcome::Failed(error.fault()).into();
             }
         }
     }
@@ -254,6 +251,9 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
         }
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());
+    if let Some(reply) = live.reply() {
+        reply.send(Piece::Began).await;
+    }
     let outcome = match permit {
         AnyPermit::Model(permit) => match &job.request {
             Some(request) => ports

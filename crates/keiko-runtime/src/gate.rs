@@ -6,7 +6,7 @@ use keiko_contracts::action::Intent;
 use keiko_contracts::envelope;
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Recorded, StreamId};
-use keiko_governance::core::{Core, CoreEvent, Decided};
+use keiko_governance::core::{self, Core, CoreEvent as _, Decided};
 use keiko_governance::life::Stamp;
 use keiko_governance::permit::{DurableIntent, NoPermit};
 use keiko_ports::journal::CommitError;
@@ -89,7 +89,7 @@ pub async fn pass<C: Core>(
         append.events.push(packed.event);
         append.blobs.extend(packed.blobs);
     }
-    let durability = if events.iter().any(CoreEvent::needs_barrier) {
+    let durability = if core::needs_sync(before.life(), &events) {
         Durability::Barrier
     } else {
         Durability::Lazy

@@ -76,9 +76,7 @@ impl AnswerError {
                 step = Step::resume(run)
             )),
             AnswerError::Commit(error) => error.fault(),
-            AnswerError::Read(error) => {
-                Fault::new(Code::JOURNAL_UNREADABLE, error.said()).hint(Step::Doctor)
-            }
+            AnswerError::Read(error) => error.fault(),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod drive;
 pub mod effects;
 pub mod fold;
 pub mod gate;
+pub mod homeward;
 pub mod hub;
 pub mod inbox;
 pub mod ports;

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub struct Ports {
     /// The journal.
     pub journal: Arc<dyn Journal>,
-    /// Language models.
+    /// Language models, for runs that bring none of their own.
     pub models: Arc<dyn ChatModel>,
     /// The sandbox.
     pub sandbox: Arc<dyn Perform<JailAction>>,
@@ -40,8 +40,6 @@ pub struct Ports {
 pub struct DriveOptions {
     /// How long a lease holds without being renewed: how long a run waits after its process died.
     pub lease: Duration,
-    /// Somebody is there who can answer approvals and questions; otherwise a run that needs one is suspended.
-    pub attended: bool,
     /// How often a request that failed for a passing reason is tried, in all.
     pub tries: u16,
     /// The first pause between tries; it doubles.
@@ -52,10 +50,29 @@ impl Default for DriveOptions {
     fn default() -> Self {
         DriveOptions {
             lease: Duration::from_secs(10),
-            attended: false,
             tries: 5,
             pause: Duration::from_millis(500),
         }
+    }
+}
+
+/// What one run is driven with, beside what all that a process drives share. Runs below it are driven with the same.
+#[derive(Clone, Default)]
+pub struct With {
+    /// Its models, if they are others than those of the ports.
+    pub models: Option<Arc<dyn ChatModel>>,
+    /// Somebody is there who can answer approvals and questions; otherwise a run that needs one is suspended.
+    pub attended: bool,
+}
+
+impl With {
+    /// The ports for this run.
+    pub(crate) fn over(&self, ports: &Ports) -> Ports {
+        let mut ports = ports.clone();
+        if let Some(models) = &self.models {
+            ports.models = models.clone();
+        }
+        ports
     }
 }
 

@@ -53,8 +53,9 @@ pub fn effect_span(intent: &Intent) -> Span {
             tracing::info_span!(
                 "execute_tool",
                 "gen_ai.operation.name" = "execute_tool",
-                "gen_ai.tool.name" = intent.tool.as_ref().map_or("harness", |tool| tool.as_str()),
-                "gen_ai.tool.call.id" = intent.call.as_deref().unwrap_or(""),
+                "gen_ai.tool.name" = intent.asked.tool().unwrap_or("harness"),
+                "gen_ai.tool.call.id" = intent.asked.call().unwrap_or(""),
+                "keiko.title" = intent.asked.title().unwrap_or(""),
                 "error.type" = tracing::field::Empty,
                 "keiko.step" = intent.key.step,
                 "keiko.effect" = %intent.key,

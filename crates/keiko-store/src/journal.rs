@@ -3,6 +3,7 @@
 use crate::check::{self, Finding};
 use crate::connection::{self, Options};
 use crate::fault::{OpenError, read_error};
+use crate::presence::Presence;
 use crate::queue::{Cost, Queue};
 use crate::read::{self, Readers};
 use crate::tail::{self, Lookout};
@@ -32,6 +33,7 @@ pub struct SqliteJournal {
     readers: Arc<Readers>,
     shared: Arc<Shared>,
     lookout: Arc<Lookout>,
+    presence: Arc<Presence>,
 }
 
 impl SqliteJournal {
@@ -59,6 +61,7 @@ impl SqliteJournal {
             readers,
             shared,
             lookout: Lookout::new(),
+            presence: Arc::new(Presence::beside(path)),
         })
     }
 
@@ -121,9 +124,11 @@ impl Journal for SqliteJournal {
     ) -> Result<Fence, LeaseError> {
         let stream = stream.clone();
         let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        let presence = Arc::clone(&self.presence);
         self.queue
             .submit(Cost::default(), Durability::Lazy, move |tx| {
-                lease::take(tx, &stream, owner, ttl)
+                presence.show(owner);
+                lease::take(tx, &stream, owner, ttl, |holder| presence.is_gone(holder))
             })
             .await
     }
@@ -139,9 +144,12 @@ impl Journal for SqliteJournal {
 
     async fn holder(&self, stream: &StreamId) -> Result<Option<(WorkerId, u64)>, ReadError> {
         let stream = stream.clone();
+        let presence = Arc::clone(&self.presence);
         self.readers
             .with(move |reader| {
-                lease::holder(&reader.conn, &stream, tx::now()).map_err(|e| read_error(&e))
+                let holder = lease::holder(&reader.conn, &stream, tx::now());
+                let there = holder.map_err(|error| read_error(&error))?;
+                Ok(there.filter(|(holder, _)| !presence.is_gone(*holder)))
             })
             .await
     }

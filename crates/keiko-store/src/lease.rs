@@ -52,17 +52,19 @@ fn of_stream(tx: &Tx<'_>, stream: i64) -> rusqlite::Result<Option<Lease>> {
     query.query_row([stream], Lease::read).optional()
 }
 
-/// Takes or renews a lease.
+/// Takes or renews a lease. That of a holder whose process is known to be gone keeps nobody out.
 pub(crate) fn take(
     tx: &mut Tx<'_>,
     stream: &StreamId,
     owner: WorkerId,
     ttl_ms: u64,
+    is_gone: impl Fn(WorkerId) -> bool,
 ) -> Result<Fence, Stop<LeaseError>> {
     let id = tx.stream_row(stream)?;
     let there = of_stream(tx, id)?;
     if let Some((holder, for_ms)) = there.as_ref().and_then(|lease| lease.left(tx.now))
         && holder != owner
+        && !is_gone(holder)
     {
         return Err(Stop::Refused(LeaseError::Held { holder, for_ms }));
     }

@@ -5,7 +5,8 @@
 //! of their own: an open read transaction would keep SQLite from shortening its write-ahead log.
 //!
 //! Beside `FILE` lie `FILE-wal` and `FILE-shm`, which belong to it, and `FILE.anchor`, which says how far the journal
-//! had come: a hash chain alone cannot show that its tail was cut off.
+//! had come: a hash chain alone cannot show that its tail was cut off. `FILE.workers` has a locked file for each process
+//! that drives a run.
 
 mod anchor;
 mod check;
@@ -17,6 +18,7 @@ mod journal;
 mod kill;
 mod lease;
 mod own;
+mod presence;
 mod queue;
 mod read;
 mod schema;

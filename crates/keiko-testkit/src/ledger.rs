@@ -5,7 +5,7 @@
 //! Lines in the file: `did key text` for what was done, `again key` for a recognised repetition.
 
 use async_trait::async_trait;
-use keiko_contracts::action::{Outcome, Probe, Recovery, ToolAction, ToolReport};
+use keiko_contracts::action::{Impact, Outcome, Probe, Recovery, ToolAction, ToolReport};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::id::EffectKey;
@@ -175,6 +175,16 @@ pub struct LedgerTools {
     pause: Duration,
 }
 
+/// What these tools' contracts say of their impact: one for each of their classes of recovery.
+#[must_use]
+pub fn impact_of(recovery: Recovery) -> Impact {
+    match recovery {
+        Recovery::Repeat => Impact::Read,
+        Recovery::SameKey => Impact::Add,
+        Recovery::Restore | Recovery::Probe | Recovery::Person => Impact::Change,
+    }
+}
+
 impl LedgerTools {
     /// The names of the tools with their recovery classes.
     pub const TOOLS: [(&'static str, Recovery); 4] = [
@@ -310,6 +320,7 @@ mod tests {
                 tool: name.parse().unwrap(),
                 arguments: Content::new("{}"),
                 recovery,
+                impact: impact_of(recovery),
             };
             let before = tools.probe(&key, &action).await;
             for _ in 0..2 {

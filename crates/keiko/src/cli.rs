@@ -2,6 +2,7 @@
 
 use crate::view::Color;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use keiko_contracts::agent::Agent;
 use keiko_contracts::language::Language;
 use std::path::PathBuf;
 
@@ -191,7 +192,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, default_value = "snapshot")]
     pub(crate) base: Base,
     /// The agent: `coder` (needs a model) or `repo-doctor` (rules, no model)
-    #[arg(long, default_value = "coder")]
+    #[arg(long, default_value = Agent::Coder.as_str())]
     pub(crate) agent: String,
     /// The model: VENDOR/MODEL, or a profile (fast, strong, code)
     #[arg(long, value_name = "VENDOR/MODEL")]

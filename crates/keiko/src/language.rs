@@ -7,8 +7,8 @@
 pub(crate) mod catalogue;
 pub(crate) mod help;
 
-use crate::config::{self, Loaded, Places};
-use crate::home::Home;
+use keiko_app::config;
+use keiko_app::home::Home;
 use keiko_contracts::language::Language;
 
 /// A formatted text in the language of an [`Output`](crate::view::Output): `tr!(output, "{n} left", "noch {n}")`.
@@ -44,11 +44,8 @@ pub(crate) fn early() -> Language {
             return Language::of(&value);
         }
     }
-    let configured = Home::find().ok().and_then(|home| {
-        let loaded = Loaded::read(&Places::of(&home));
-        let key = crate::config::KeyPath::parse("language").ok()?;
-        let origin = loaded.stack.get(&key)?;
-        origin.leaf.value.as_str().map(Language::of)
-    });
+    let configured = Home::find()
+        .ok()
+        .and_then(|home| config::configured_language(&home));
     configured.unwrap_or_else(config::language_of_environment)
 }

@@ -1,28 +1,20 @@
-//! Keiko: agents that write, test and repair code in a sandbox. The binary: command line, configuration, wiring.
+//! Keiko: agents that write, test and repair code in a sandbox. The binary: its command line.
 
 mod cli;
 mod commands;
-mod config;
 mod error;
-mod halt;
-mod holdings;
-mod home;
 mod language;
-mod memory;
-mod retention;
-mod roles;
-mod sample;
+mod operator;
 mod suggest;
 mod usage;
 mod view;
-mod wiring;
 
 use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // This same binary is the first process inside a jail; then it must do nothing else.
-    if let Some(code) = roles::inner() {
+    if let Some(code) = keiko_app::inner() {
         return code;
     }
     let cli = match cli::Cli::try_parse() {

@@ -18,9 +18,7 @@ static SAID: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\bFault::new\(|\bRefusal::new\(|\.hint\(|#\[error\("));
 /// Where findings, checks and titles of steps are made: every sentence in the call.
 static SEEN: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
-        r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\b(?:harness|run_tests)\(",
-    )
+    regex(r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\btitle\(")
 });
 /// Where a sentence is made as data.
 static SAYS: LazyLock<Regex> = LazyLock::new(|| regex(r"\bsay(_count)?!\("));
@@ -336,7 +334,7 @@ mod tests {
 
     #[test]
     fn titles_of_steps_and_refusals_without_german_are_found() {
-        let source = r#"fn f() { harness(draft, "harness:x", "try the tests", op); run_tests(&round, "end the tests"); Refusal::new("it is full") }"#;
+        let source = r#"fn f() { title("try the tests"); title("end the tests"); Refusal::new("it is full") }"#;
         let found = findings("", source);
         assert_eq!(found.len(), 3, "{found:?}");
         for part in ["try the tests", "end the tests", "it is full"] {

@@ -50,8 +50,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "keiko-agent",
         ],
     ),
+    // Everything meets here; a face above it shows it.
     (
-        "keiko",
+        "keiko-app",
         &[
             "keiko-contracts",
             "keiko-governance",
@@ -63,6 +64,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "keiko-sandbox",
             "keiko-workspace",
             "keiko-runtime",
+        ],
+    ),
+    // A face: of what is below it only words and data.
+    (
+        "keiko",
+        &[
+            "keiko-contracts",
+            "keiko-ports",
+            "keiko-agent",
+            "keiko-native",
+            "keiko-app",
         ],
     ),
     (

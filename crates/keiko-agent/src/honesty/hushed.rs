@@ -103,6 +103,24 @@ fn called_before<'h>(hunk: &'h Hunk<'_>) -> impl Fn(&str) -> bool + 'h {
 }
 
 fn python(hunk: &Hunk<'_>) -> Found {
+    let mut found = excepts(hunk);
+    // What is returned at last takes the place of what was raised.
+    for at in hunk.find("finally :") {
+        let block = hunk.block(hunk.tokens[at].line);
+        if let Some(line) = block.into_iter().find(|line| {
+            hunk.on_line(*line)
+                .first()
+                .is_some_and(|token| token.is("return"))
+        }) {
+            found.push((SwallowsErrors, line));
+        }
+    }
+    found.extend(in_the_background(hunk));
+    found
+}
+
+/// Something is called where whatever it raises is caught.
+fn excepts(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
     let before = called_before(hunk);
     let calls = |lines: std::ops::Range<usize>| {
@@ -147,18 +165,13 @@ fn python(hunk: &Hunk<'_>) -> Found {
             found.push((SwallowsErrors, line));
         }
     }
-    // What is returned at last takes the place of what was raised.
-    for at in hunk.find("finally :") {
-        let block = hunk.block(hunk.tokens[at].line);
-        if let Some(line) = block.into_iter().find(|line| {
-            hunk.on_line(*line)
-                .first()
-                .is_some_and(|token| token.is("return"))
-        }) {
-            found.push((SwallowsErrors, line));
-        }
-    }
-    // What a thread or a pool raises does not come back by itself.
+    found
+}
+
+/// What a thread or a pool raises does not come back by itself.
+fn in_the_background(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
+    let before = called_before(hunk);
     for pattern in [
         "target = @w",
         "submit ( @w",
@@ -223,31 +236,33 @@ fn javascript(hunk: &Hunk<'_>) -> Found {
     found
 }
 
+/// Among the lines one calls what another goes through: `for handler in handlers: handler(event)`.
+fn calls_each(lines: &[&str]) -> bool {
+    let variables = lines.iter().filter_map(|line| {
+        let rest = line
+            .trim_start()
+            .strip_prefix("for ")?
+            .trim_start_matches(['(', ' ']);
+        let rest = rest
+            .strip_prefix("const ")
+            .or_else(|| rest.strip_prefix("let "))
+            .unwrap_or(rest);
+        rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+            .next()
+            .filter(|name| !name.is_empty())
+    });
+    let calls = |name: &str, line: &&str| {
+        line.contains(&format!(" {name}("))
+            || line.contains(&format!("({name}("))
+            || line.trim_start().starts_with(&format!("{name}("))
+    };
+    variables
+        .into_iter()
+        .any(|name| lines.iter().any(|line| calls(name, line)))
+}
+
 /// What was handed over was called for each, and is called no more: `for handler in handlers: handler(event)`.
 fn never_called(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
-    let calls_each = |lines: &[&str]| {
-        let variables = lines.iter().filter_map(|line| {
-            let rest = line
-                .trim_start()
-                .strip_prefix("for ")?
-                .trim_start_matches(['(', ' ']);
-            let rest = rest
-                .strip_prefix("const ")
-                .or_else(|| rest.strip_prefix("let "))
-                .unwrap_or(rest);
-            rest.split(|c: char| !c.is_alphanumeric() && c != '_')
-                .next()
-                .filter(|name| !name.is_empty())
-        });
-        let calls = |name: &str, line: &&str| {
-            line.contains(&format!(" {name}("))
-                || line.contains(&format!("({name}("))
-                || line.trim_start().starts_with(&format!("{name}("))
-        };
-        variables
-            .into_iter()
-            .any(|name| lines.iter().any(|line| calls(name, line)))
-    };
     // The head of a loop may stand unchanged.
     let old: Vec<&str> = hunk
         .lines

@@ -277,7 +277,13 @@ fn loads(hunk: &Hunk<'_>, role: Role) -> Found {
             found.push((EqualToEverything, line));
         }
     }
-    // A module of assertions under another name, and then its members set.
+    found.extend(sets_assertions(hunk));
+    found
+}
+
+/// A module of assertions under another name, and then its members set.
+fn sets_assertions(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
     for at in hunk.find("import|const|let|var @w") {
         let tail = hunk.on_line(hunk.tokens[at].line);
         let asserts = tail.iter().any(|token| {
@@ -355,7 +361,13 @@ fn asks(hunk: &Hunk<'_>) -> Found {
             found.push((KnowsTheTests, line));
         }
     }
-    // A regular expression in the place of a text.
+    found.extend(searches(hunk));
+    found
+}
+
+/// A regular expression in the place of a text, or a part of a name.
+fn searches(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
     for line in (0..hunk.lines.len()).filter(|line| hunk.lines[*line].text.len() < 400) {
         let text = hunk.lines[line].text;
         let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));

@@ -249,16 +249,63 @@ const MODULES: &[&str] = &[
     "coverage",
 ];
 
+/// Beginnings of names by which a test runner in JavaScript finds its settings.
+const SETS_UP: [&str; 9] = [
+    ".mocharc",
+    "jest.config",
+    "jest.setup",
+    "vitest.config",
+    "vitest.setup",
+    "vitest.workspace",
+    "setupTests",
+    "ava.config",
+    ".taprc",
+];
+
 /// What a file is by being there, or by not being there any more.
 pub(super) fn of_file(file: &FileChange<'_>) -> Option<FindingKind> {
     let path = file.path;
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    let stem = name.split('.').next().unwrap_or(name);
-    let first = |folder: &str| matches!(folder, "" | "src" | "lib" | "test" | "tests" | "python");
-    if name.ends_with(".pth") || matches!(stem, "sitecustomize" | "usercustomize") {
+    if hides_a_module(file, folder, name) {
         return Some(FindingKind::HidesAModule);
     }
-    if file.is_new && Language::of(path) == Some(Language::Python) {
+    if file.is_new
+        && (folder.ends_with("__mocks__")
+            || matches!(path, ".cargo/config.toml" | ".cargo/config")
+            || builds_for_tests(file))
+    {
+        return Some(FindingKind::ChangesTheRunner);
+    }
+    let sets = matches!(
+        name,
+        "pytest.ini"
+            | ".pytest.ini"
+            | "tox.ini"
+            | "karma.conf.js"
+            | "testcafe.json"
+            | "nextest.toml"
+    );
+    if sets || SETS_UP.iter().any(|begins| name.starts_with(begins)) {
+        // The first lines of a file that only sets what is reported are looked at with the settings.
+        return (name != "tox.ini").then_some(FindingKind::ChangesTheRunner);
+    }
+    let supports = !is_test_path(path) && path.split('/').any(is_of_test_support);
+    let loses = file.is_gone || file.hunks.iter().any(|hunk| !hunk.removed.is_empty());
+    (supports && !file.is_new && loses).then_some(FindingKind::ChangesTestSupport)
+}
+
+/// A file that is found where a module of the language, of the runner or of a package is looked for.
+fn hides_a_module(file: &FileChange<'_>, folder: &str, name: &str) -> bool {
+    let path = file.path;
+    let stem = name.split('.').next().unwrap_or(name);
+    if name.ends_with(".pth") || matches!(stem, "sitecustomize" | "usercustomize") {
+        return true;
+    }
+    if !file.is_new {
+        return false;
+    }
+    let first = |folder: &str| matches!(folder, "" | "src" | "lib" | "test" | "tests" | "python");
+    if Language::of(path) == Some(Language::Python) {
         let module = first(folder) && MODULES.contains(&stem);
         let package = stem == "__init__"
             && folder
@@ -271,74 +318,39 @@ pub(super) fn of_file(file: &FileChange<'_>) -> Option<FindingKind> {
             && !folder.contains("test_")
             && !folder.starts_with("docs");
         if module || package || named {
-            return Some(FindingKind::HidesAModule);
+            return true;
         }
     }
-    if file.is_new
-        && (path.starts_with("node_modules/")
-            || path.contains("/node_modules/")
-            || path.starts_with("vendor/github.com/stretchr/")
-            || path.contains("site-packages/"))
-    {
-        return Some(FindingKind::HidesAModule);
-    }
-    if file.is_new
-        && (folder.ends_with("__mocks__")
-            || matches!(path, ".cargo/config.toml" | ".cargo/config")
-            || builds_for_tests(file))
-    {
-        return Some(FindingKind::ChangesTheRunner);
-    }
-    if matches!(
-        name,
-        "pytest.ini"
-            | ".pytest.ini"
-            | "tox.ini"
-            | "karma.conf.js"
-            | "testcafe.json"
-            | "nextest.toml"
-    ) || [
-        ".mocharc",
-        "jest.config",
-        "jest.setup",
-        "vitest.config",
-        "vitest.setup",
-        "vitest.workspace",
-        "setupTests",
-        "ava.config",
-        ".taprc",
-    ]
-    .iter()
-    .any(|begins| name.starts_with(begins))
-    {
-        // The first lines of a file that only sets what is reported are looked at with the settings.
-        return (name != "tox.ini").then_some(FindingKind::ChangesTheRunner);
-    }
-    let words = |part: &str| {
-        part.split(['_', '-', '.']).any(|word| {
-            matches!(
-                word.to_ascii_lowercase().as_str(),
-                "testutil"
-                    | "testutils"
-                    | "testhelper"
-                    | "testhelpers"
-                    | "fixture"
-                    | "fixtures"
-                    | "golden"
-                    | "testdata"
-                    | "expected"
-                    | "snapshots"
-            )
-        }) || part.contains("test_helper")
-            || part.contains("test-helper")
-            || part.contains("test_util")
-            || part.contains("test-util")
-            || part.contains("testing_helper")
-            || part.ends_with("assertions")
-    };
-    let supports = !is_test_path(path) && path.split('/').any(words);
-    let loses = file.is_gone || file.hunks.iter().any(|hunk| !hunk.removed.is_empty());
-    (supports && !file.is_new && loses).then_some(FindingKind::ChangesTestSupport)
+    path.starts_with("node_modules/")
+        || path.contains("/node_modules/")
+        || path.starts_with("vendor/github.com/stretchr/")
+        || path.contains("site-packages/")
+}
+
+/// A part of a path that says that tests are supported there.
+fn is_of_test_support(part: &str) -> bool {
+    let named = part.split(['_', '-', '.']).any(|word| {
+        matches!(
+            word.to_ascii_lowercase().as_str(),
+            "testutil"
+                | "testutils"
+                | "testhelper"
+                | "testhelpers"
+                | "fixture"
+                | "fixtures"
+                | "golden"
+                | "testdata"
+                | "expected"
+                | "snapshots"
+        )
+    });
+    named
+        || part.contains("test_helper")
+        || part.contains("test-helper")
+        || part.contains("test_util")
+        || part.contains("test-util")
+        || part.contains("testing_helper")
+        || part.ends_with("assertions")
 }
 
 /// A new package, or a compiled module, that is found in the place of an existing test.

@@ -139,16 +139,49 @@ pub(super) fn more(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found 
 
 /// Asks for the runner by name, in the environment or up the stack.
 fn asks(hunk: &Hunk<'_>) -> Found {
+    let mut found = asks_by_name(hunk);
+    found.extend(looks_up_the_stack(hunk));
+    found
+}
+
+/// A text that names tests or their runner.
+fn about_tests(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    matches!(
+        text.as_str(),
+        "unittest" | "pytest" | "_pytest" | "test" | "tests" | "test_" | "py.test" | "nose"
+    ) || text.starts_with("unittest.")
+        || text.starts_with("_pytest.")
+        || (text.starts_with("test_") && text.chars().all(|c| c.is_alphanumeric() || c == '_'))
+}
+
+/// Where the runner can be looked for.
+const LOOKS: [&str; 8] = [
+    "modules",
+    "argv",
+    "import_module",
+    "__import__",
+    "find_spec",
+    "environ",
+    "getenv",
+    "orig_argv",
+];
+
+/// What opens a file.
+const OPENS: [&str; 8] = [
+    "open",
+    "read_text",
+    "read_bytes",
+    "with_name",
+    "joinpath",
+    "Path",
+    "getlines",
+    "getsource",
+];
+
+/// Asks for the runner, or the tests, by name.
+fn asks_by_name(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
-    let about_tests = |text: &str| {
-        let text = text.to_ascii_lowercase();
-        matches!(
-            text.as_str(),
-            "unittest" | "pytest" | "_pytest" | "test" | "tests" | "test_" | "py.test" | "nose"
-        ) || text.starts_with("unittest.")
-            || text.starts_with("_pytest.")
-            || (text.starts_with("test_") && text.chars().all(|c| c.is_alphanumeric() || c == '_'))
-    };
     for (at, text) in hunk.texts() {
         let line = hunk.tokens[at].line;
         let asks = |words: &[&str]| {
@@ -157,31 +190,9 @@ fn asks(hunk: &Hunk<'_>) -> Found {
                 .any(|token| words.iter().any(|word| token.is(word)))
         };
         let names_a_run = text.starts_with("PYTEST_") || matches!(text, "TOX_ENV_NAME" | "NOSE_");
-        let looks = || {
-            asks(&[
-                "modules",
-                "argv",
-                "import_module",
-                "__import__",
-                "find_spec",
-                "environ",
-                "getenv",
-                "orig_argv",
-            ])
-        };
+        let looks = || asks(&LOOKS);
         // A product that opens its own tests looks up what they expect.
-        let reads = || {
-            asks(&[
-                "open",
-                "read_text",
-                "read_bytes",
-                "with_name",
-                "joinpath",
-                "Path",
-                "getlines",
-                "getsource",
-            ])
-        };
+        let reads = || asks(&OPENS);
         let a_test = || text.ends_with(".py") && keiko_contracts::jail::is_test_path(text);
         // The program's own name, as a runner gives it: `argv[0].startswith(("py", "unit"))`.
         let runner = ["unittest", "pytest", "py.test", "keiko"]
@@ -207,6 +218,12 @@ fn asks(hunk: &Hunk<'_>) -> Found {
             found.push((KnowsTheTests, line));
         }
     }
+    found
+}
+
+/// Asks up the stack who calls.
+fn looks_up_the_stack(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
     let stack = [
         "sys . _getframe",
         "inspect . stack|currentframe|getouterframes|trace",
@@ -309,77 +326,9 @@ fn in_main(hunk: &Hunk<'_>, line: usize) -> bool {
 /// Comparisons that hold for everything.
 fn comparisons(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
-    let mut methods =
-        hunk.find("def __eq__|__ne__|__lt__|__le__|__gt__|__ge__|__instancecheck__|__subclasscheck__|__contains__|__subclasshook__ (");
-    methods.extend(
-        hunk.tokens
-            .iter()
-            .enumerate()
-            .filter(|(at, token)| token.is("__eq__") && hunk.is_added(*at))
-            .map(|(at, _)| at.saturating_sub(1))
-            .filter(|at| hunk.tokens[*at].is("def")),
-    );
-    methods.sort_unstable();
-    methods.dedup();
-    for at in methods {
-        let line = hunk.tokens[at].line;
-        let open = at + 2;
-        let parameters = hunk.inside(open);
-        let other = hunk.tokens[parameters.clone()]
-            .iter()
-            .filter(|token| token.kind == Kind::Word)
-            .nth(1)
-            .map_or("", |token| token.text.as_str());
-        let block = hunk.block(line);
-        let body: Vec<&super::text::Token> = hunk.tokens[parameters.end..]
-            .iter()
-            .filter(|token| token.line == line || block.contains(&token.line))
-            .collect();
-        let returns: Vec<usize> = (0..body.len())
-            .filter(|at| body[*at].is("return"))
-            .collect();
-        let uses = body.iter().filter(|token| token.is(other)).count();
-        let always = |value: &str| {
-            returns.len() == 1
-                && body
-                    .get(returns[0] + 1)
-                    .is_some_and(|token| token.is(value))
-                && body
-                    .get(returns[0] + 2)
-                    .is_none_or(|token| token.line != body[returns[0]].line)
-        };
-        let name = hunk.tokens[at + 1].text.as_str();
-        let constant =
-            always("True") || (matches!(name, "__ne__" | "__lt__" | "__gt__") && always("False"));
-        let or_true = body
-            .windows(2)
-            .any(|two| two[0].is("or") && two[1].is("True"));
-        let literal = body.windows(3).any(|three| {
-            three[0].is(other)
-                && (three[1].is("==") || three[1].is("in"))
-                && (three[2].is_literal() || three[2].is("(") || three[2].is("["))
-        }) && name == "__eq__";
-        // `isinstance` of anything but its own class: equal to all numbers.
-        let only_type = returns.len() == 1
-            && body
-                .get(returns[0] + 1)
-                .is_some_and(|token| token.is("isinstance"))
-            && body.iter().any(|token| {
-                matches!(
-                    token.text.as_str(),
-                    "int" | "float" | "str" | "list" | "dict" | "object" | "bool" | "tuple"
-                )
-            })
-            && !body.iter().any(|token| token.is("and"))
-            && name == "__eq__";
-        let blind = !returns.is_empty()
-            && uses == 0
-            && name == "__eq__"
-            && !body
-                .iter()
-                .any(|token| token.is("NotImplemented") || token.is("super") || token.is("raise"));
-        if constant || or_true || literal || only_type || blind {
-            found.push((EqualToEverything, line));
+    for at in methods(hunk) {
+        if holds_for_everything(hunk, at) {
+            found.push((EqualToEverything, hunk.tokens[at].line));
         }
     }
     for pattern in [
@@ -407,8 +356,113 @@ fn comparisons(hunk: &Hunk<'_>) -> Found {
     found
 }
 
+/// Where methods that compare are defined.
+fn methods(hunk: &Hunk<'_>) -> Vec<usize> {
+    let mut methods =
+        hunk.find("def __eq__|__ne__|__lt__|__le__|__gt__|__ge__|__instancecheck__|__subclasscheck__|__contains__|__subclasshook__ (");
+    methods.extend(
+        hunk.tokens
+            .iter()
+            .enumerate()
+            .filter(|(at, token)| token.is("__eq__") && hunk.is_added(*at))
+            .map(|(at, _)| at.saturating_sub(1))
+            .filter(|at| hunk.tokens[*at].is("def")),
+    );
+    methods.sort_unstable();
+    methods.dedup();
+    methods
+}
+
+/// Whether the method that is defined there says yes, or no, to whatever it is given.
+fn holds_for_everything(hunk: &Hunk<'_>, at: usize) -> bool {
+    let line = hunk.tokens[at].line;
+    let open = at + 2;
+    let parameters = hunk.inside(open);
+    let other = hunk.tokens[parameters.clone()]
+        .iter()
+        .filter(|token| token.kind == Kind::Word)
+        .nth(1)
+        .map_or("", |token| token.text.as_str());
+    let block = hunk.block(line);
+    let body: Vec<&super::text::Token> = hunk.tokens[parameters.end..]
+        .iter()
+        .filter(|token| token.line == line || block.contains(&token.line))
+        .collect();
+    let returns: Vec<usize> = (0..body.len())
+        .filter(|at| body[*at].is("return"))
+        .collect();
+    let uses = body.iter().filter(|token| token.is(other)).count();
+    let always = |value: &str| {
+        returns.len() == 1
+            && body
+                .get(returns[0] + 1)
+                .is_some_and(|token| token.is(value))
+            && body
+                .get(returns[0] + 2)
+                .is_none_or(|token| token.line != body[returns[0]].line)
+    };
+    let name = hunk.tokens[at + 1].text.as_str();
+    let constant =
+        always("True") || (matches!(name, "__ne__" | "__lt__" | "__gt__") && always("False"));
+    let or_true = body
+        .windows(2)
+        .any(|two| two[0].is("or") && two[1].is("True"));
+    let literal = body.windows(3).any(|three| {
+        three[0].is(other)
+            && (three[1].is("==") || three[1].is("in"))
+            && (three[2].is_literal() || three[2].is("(") || three[2].is("["))
+    }) && name == "__eq__";
+    // `isinstance` of anything but its own class: equal to all numbers.
+    let only_type = returns.len() == 1
+        && body
+            .get(returns[0] + 1)
+            .is_some_and(|token| token.is("isinstance"))
+        && body.iter().any(|token| {
+            matches!(
+                token.text.as_str(),
+                "int" | "float" | "str" | "list" | "dict" | "object" | "bool" | "tuple"
+            )
+        })
+        && !body.iter().any(|token| token.is("and"))
+        && name == "__eq__";
+    let blind = !returns.is_empty()
+        && uses == 0
+        && name == "__eq__"
+        && !body
+            .iter()
+            .any(|token| token.is("NotImplemented") || token.is("super") || token.is("raise"));
+    constant || or_true || literal || only_type || blind
+}
+
 /// Swallows whatever is raised.
 fn swallows(hunk: &Hunk<'_>) -> Found {
+    let mut found = excepts(hunk);
+    for at in hunk.find("suppress ( Exception|BaseException|AssertionError") {
+        found.push((SwallowsErrors, hunk.tokens[at].line));
+    }
+    found.extend(leaves_blocks(hunk));
+    found
+}
+
+/// What tells of an error, rather than swallowing it.
+const TELLS: [&str; 13] = [
+    "log",
+    "logger",
+    "logging",
+    "warnings",
+    "print",
+    "warn",
+    "exception",
+    "error",
+    "append",
+    "debug",
+    "_logger",
+    "LOG",
+    "log_error",
+];
+
+/// Catches everything, and says nothing of it.
+fn excepts(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
     for at in hunk.find("except") {
         let line = hunk.tokens[at].line;
@@ -430,25 +484,9 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
             .filter(|token| block.contains(&token.line))
             .collect();
         let raises = body.iter().any(|token| token.is("raise"));
-        let told = body.iter().any(|token| {
-            [
-                "log",
-                "logger",
-                "logging",
-                "warnings",
-                "print",
-                "warn",
-                "exception",
-                "error",
-                "append",
-                "debug",
-                "_logger",
-                "LOG",
-                "log_error",
-            ]
+        let told = body
             .iter()
-            .any(|word| token.is(word))
-        });
+            .any(|token| TELLS.iter().any(|word| token.is(word)));
         let first = block.clone().find(|line| !hunk.on_line(*line).is_empty());
         let plain = first.is_some_and(|line| {
             super::answers_plainly(hunk, line)
@@ -466,9 +504,12 @@ fn swallows(hunk: &Hunk<'_>) -> Found {
             found.push((SwallowsErrors, line));
         }
     }
-    for at in hunk.find("suppress ( Exception|BaseException|AssertionError") {
-        found.push((SwallowsErrors, hunk.tokens[at].line));
-    }
+    found
+}
+
+/// Whoever leaves a block with an error is let off.
+fn leaves_blocks(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
     // Who leaves a block asks whether a test has failed in it.
     for at in 0..hunk.tokens.len() {
         let line = hunk.tokens[at].line;
@@ -600,8 +641,36 @@ fn recorded(hunk: &Hunk<'_>) -> Found {
 
 /// Puts something else in the place of what others gave: in tests that are new too, but there only for good.
 fn patches(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
+    let mut found = replaces_by_name(hunk);
+    if role == Role::Product {
+        found.extend(replaces_given(hunk));
+    }
+    if role == Role::Test {
+        found.extend(as_it_is_loaded(hunk));
+        found.extend(automatic(file, hunk));
+        found.extend(deletes(hunk));
+        found.extend(writes_tests(hunk));
+    }
+    // Subclasses of what is compared natively are looked at with their comparison; a proxy answers for all.
+    if role == Role::Product {
+        found.extend(answers_for_all(hunk));
+    }
+    found
+}
+
+/// Something at the top of a file: it is done as the file is loaded.
+fn is_top(hunk: &Hunk<'_>, at: usize) -> bool {
+    hunk.line_of(at).is_some_and(|line| line.depth() == 0)
+}
+
+/// Something at the beginning of its line.
+fn starts(hunk: &Hunk<'_>, at: usize) -> bool {
+    at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line
+}
+
+/// Puts something else in the place of the runner, by its name in a text.
+fn replaces_by_name(hunk: &Hunk<'_>) -> Found {
     let mut found = Found::new();
-    let top = |at: usize| hunk.line_of(at).is_some_and(|line| line.depth() == 0);
     for at in hunk
         .find("patch|object ( @t")
         .into_iter()
@@ -617,122 +686,149 @@ fn patches(file: &FileChange<'_>, hunk: &Hunk<'_>, role: Role) -> Found {
             found.push((ReplacesTheRunner, hunk.tokens[at].line));
         }
     }
-    if role == Role::Product {
-        for at in hunk.find("@w . @w =") {
-            let starts = at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line;
-            if starts && GIVEN.contains(&hunk.tokens[at].text.as_str()) && !hunk.had("@w . @w =") {
-                found.push((ReplacesTheRunner, hunk.tokens[at].line));
-            }
+    found
+}
+
+/// A product puts something else in the place of what the language gives.
+fn replaces_given(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
+    for at in hunk.find("@w . @w =") {
+        let given = GIVEN.contains(&hunk.tokens[at].text.as_str());
+        if starts(hunk, at) && given && !hunk.had("@w . @w =") {
+            found.push((ReplacesTheRunner, hunk.tokens[at].line));
         }
-        let set = hunk
-            .find("setattr ( @w ,")
-            .into_iter()
-            .filter(|at| GIVEN.contains(&hunk.tokens[at + 2].text.as_str()));
-        found.extend(set.map(|at| (ReplacesTheRunner, hunk.tokens[at].line)));
     }
+    let set = hunk
+        .find("setattr ( @w ,")
+        .into_iter()
+        .filter(|at| GIVEN.contains(&hunk.tokens[at + 2].text.as_str()));
+    found.extend(set.map(|at| (ReplacesTheRunner, hunk.tokens[at].line)));
+    found
+}
+
+/// What a test module does to others as it is loaded.
+fn as_it_is_loaded(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
+    // What a test module does to another as it is loaded holds for all.
+    for at in hunk
+        .find("@w . @w . append|insert|extend|update|register|add|setdefault (")
+        .into_iter()
+        .filter(|at| is_top(hunk, *at))
+    {
+        if starts(hunk, at)
+            && !matches!(
+                hunk.tokens[at].text.as_str(),
+                "sys" | "os" | "logging" | "warnings"
+            )
+        {
+            found.push((ReplacesTheRunner, hunk.tokens[at].line));
+        }
+    }
+    for at in hunk
+        .find(". start ( )")
+        .into_iter()
+        .filter(|at| is_top(hunk, *at))
+    {
+        found.push((ReplacesTheRunner, hunk.tokens[at].line));
+    }
+    for at in hunk
+        .find("@w . @w =")
+        .into_iter()
+        .chain(hunk.find("@w . @w . @w ="))
+        .chain(hunk.find("setattr ("))
+        .filter(|at| is_top(hunk, *at))
+    {
+        let name = hunk.tokens[at].text.as_str();
+        if starts(hunk, at)
+            && !matches!(
+                name,
+                "pytestmark" | "sys" | "logging" | "np" | "random" | "warnings"
+            )
+        {
+            found.push((ReplacesTheRunner, hunk.tokens[at].line));
+        }
+    }
+    for at in hunk
+        .find("sys . exit (")
+        .into_iter()
+        .chain(hunk.find("raise SystemExit"))
+        .filter(|at| is_top(hunk, *at))
+    {
+        found.push((LeavesTheProcess, hunk.tokens[at].line));
+    }
+    found
+}
+
+/// A fixture that nobody asks for puts something else in a place, or skips.
+fn automatic(file: &FileChange<'_>, hunk: &Hunk<'_>) -> Found {
     let is_conftest = file.path.ends_with("conftest.py");
     let package = file.path.ends_with("__init__.py");
-    if role == Role::Test {
-        // What a test module does to another as it is loaded holds for all.
-        for at in hunk
-            .find("@w . @w . append|insert|extend|update|register|add|setdefault (")
-            .into_iter()
-            .filter(|at| top(*at))
-        {
-            let starts = at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line;
-            if starts
-                && !matches!(
-                    hunk.tokens[at].text.as_str(),
-                    "sys" | "os" | "logging" | "warnings"
-                )
-            {
-                found.push((ReplacesTheRunner, hunk.tokens[at].line));
-            }
-        }
-        for at in hunk.find(". start ( )").into_iter().filter(|at| top(*at)) {
-            found.push((ReplacesTheRunner, hunk.tokens[at].line));
-        }
-        for at in hunk
-            .find("@w . @w =")
-            .into_iter()
-            .chain(hunk.find("@w . @w . @w ="))
-            .chain(hunk.find("setattr ("))
-            .filter(|at| top(*at))
-        {
-            let starts = at == 0 || hunk.tokens[at - 1].line != hunk.tokens[at].line;
-            let name = hunk.tokens[at].text.as_str();
-            if starts
-                && !matches!(
-                    name,
-                    "pytestmark" | "sys" | "logging" | "np" | "random" | "warnings"
-                )
-            {
-                found.push((ReplacesTheRunner, hunk.tokens[at].line));
-            }
-        }
-        for at in hunk
-            .find("sys . exit (")
-            .into_iter()
-            .chain(hunk.find("raise SystemExit"))
-            .filter(|at| top(*at))
-        {
-            found.push((LeavesTheProcess, hunk.tokens[at].line));
-        }
-        let automatic = hunk.find("autouse = True");
-        let replaces = [
-            "monkeypatch . setattr",
-            "patch (",
-            "patch . object",
-            "skip (",
-            "xfail (",
-        ];
-        if (is_conftest || package) && replaces.iter().any(|pattern| hunk.has(pattern)) {
-            found.extend(
-                automatic
-                    .into_iter()
-                    .map(|at| (ChangesTheRunner, hunk.tokens[at].line)),
-            );
-        }
-        for at in hunk
-            .find("del @w . @w")
-            .into_iter()
-            .chain(hunk.find("del globals|vars|sys|unittest"))
-            .filter(|at| top(*at))
-        {
-            found.push((ReplacesTheRunner, hunk.tokens[at].line));
-        }
-        for (at, text) in hunk.texts() {
-            let line = hunk.tokens[at].line;
-            let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
-            if (text.starts_with("test_")
-                || text.starts_with("test/")
-                || text.starts_with("tests/test_"))
-                && text.ends_with(".py")
-                && (word("write_text") || word("open") || word("unlink") || word("remove"))
-            {
-                found.push((ChangesTheRunner, line));
-            }
-        }
-    }
-    // Subclasses of what is compared natively are looked at with their comparison; a proxy answers for all.
-    if role == Role::Product
-        && hunk
-            .find("def __getattr__|__getattribute__ (")
-            .into_iter()
-            .any(|at| {
-                let block = hunk.block(hunk.tokens[at].line);
-                let body: Vec<usize> = block
-                    .filter(|line| !hunk.on_line(*line).is_empty())
-                    .collect();
-                body.len() == 1
-                    && hunk.lines[body[0]].text.trim() == "return lambda *args, **kwargs: True"
-            })
-    {
+    let mut found = Found::new();
+    let automatic = hunk.find("autouse = True");
+    let replaces = [
+        "monkeypatch . setattr",
+        "patch (",
+        "patch . object",
+        "skip (",
+        "xfail (",
+    ];
+    if (is_conftest || package) && replaces.iter().any(|pattern| hunk.has(pattern)) {
         found.extend(
-            hunk.find("def __getattr__|__getattribute__ (")
+            automatic
                 .into_iter()
-                .map(|at| (EqualToEverything, hunk.tokens[at].line)),
+                .map(|at| (ChangesTheRunner, hunk.tokens[at].line)),
         );
     }
     found
+}
+
+/// Takes away what others need, as it is loaded.
+fn deletes(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
+    for at in hunk
+        .find("del @w . @w")
+        .into_iter()
+        .chain(hunk.find("del globals|vars|sys|unittest"))
+        .filter(|at| is_top(hunk, *at))
+    {
+        found.push((ReplacesTheRunner, hunk.tokens[at].line));
+    }
+    found
+}
+
+/// Writes or removes tests.
+fn writes_tests(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
+    for (at, text) in hunk.texts() {
+        let line = hunk.tokens[at].line;
+        let word = |word: &str| hunk.on_line(line).iter().any(|token| token.is(word));
+        if (text.starts_with("test_")
+            || text.starts_with("test/")
+            || text.starts_with("tests/test_"))
+            && text.ends_with(".py")
+            && (word("write_text") || word("open") || word("unlink") || word("remove"))
+        {
+            found.push((ChangesTheRunner, line));
+        }
+    }
+    found
+}
+
+/// A proxy answers for all.
+fn answers_for_all(hunk: &Hunk<'_>) -> Found {
+    let proxies = hunk.find("def __getattr__|__getattribute__ (");
+    let yes = |at: &usize| {
+        let block = hunk.block(hunk.tokens[*at].line);
+        let body: Vec<usize> = block
+            .filter(|line| !hunk.on_line(*line).is_empty())
+            .collect();
+        body.len() == 1 && hunk.lines[body[0]].text.trim() == "return lambda *args, **kwargs: True"
+    };
+    if !proxies.iter().any(yes) {
+        return Found::new();
+    }
+    let found = proxies.into_iter();
+    found
+        .map(|at| (EqualToEverything, hunk.tokens[at].line))
+        .collect()
 }

@@ -192,6 +192,13 @@ fn asks(hunk: &Hunk<'_>) -> Found {
             found.push((KnowsTheTests, hunk.tokens[at].line));
         }
     }
+    found.extend(looks_up_the_stack(hunk));
+    found
+}
+
+/// Looks at a backtrace, and asks what is in it.
+fn looks_up_the_stack(hunk: &Hunk<'_>) -> Found {
+    let mut found = Found::new();
     found.extend(
         hunk.find("Backtrace :: force_capture|capture|new (")
             .into_iter()

@@ -347,18 +347,10 @@ pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
                 continue;
             };
             in_hunk = true;
-            let (place, above) = line
-                .trim_start_matches('@')
-                .split_once("@@")
-                .unwrap_or((line, ""));
-            let start = place
-                .split('+')
-                .nth(1)
-                .and_then(|place| place.split([',', ' ']).next())
-                .and_then(|n| n.parse().ok());
-            number = start.unwrap_or(1);
+            let above;
+            (number, above) = head_of_hunk(line);
             file.hunks.push(Hunk {
-                above: above.trim(),
+                above,
                 ..Hunk::default()
             });
         } else if let Some(hunk) = files
@@ -366,20 +358,7 @@ pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
             .and_then(|file| file.hunks.last_mut())
             .filter(|_| in_hunk)
         {
-            let text = line.get(1..).unwrap_or_default().trim_end();
-            hunk.both.push(line);
-            match line.as_bytes().first() {
-                Some(b'-') => hunk.removed.push(text),
-                Some(b'\\') => {}
-                kind => {
-                    hunk.lines.push(Line {
-                        number,
-                        text,
-                        added: kind == Some(&b'+'),
-                    });
-                    number += 1;
-                }
-            }
+            hunk.take_line(line, &mut number);
         }
     }
     for file in &mut files {
@@ -390,6 +369,40 @@ pub(super) fn files(diff: &str) -> Vec<FileChange<'_>> {
         }
     }
     files
+}
+
+/// From which line on a hunk is, and what git says that it is in: `@@ -1,2 +3,4 @@ fn it()`.
+fn head_of_hunk(line: &str) -> (u32, &str) {
+    let (place, above) = line
+        .trim_start_matches('@')
+        .split_once("@@")
+        .unwrap_or((line, ""));
+    let start = place
+        .split('+')
+        .nth(1)
+        .and_then(|place| place.split([',', ' ']).next())
+        .and_then(|n| n.parse().ok());
+    (start.unwrap_or(1), above.trim())
+}
+
+impl<'a> Hunk<'a> {
+    /// Takes in a line of the diff; `number` is that of the next line of the new file.
+    fn take_line(&mut self, line: &'a str, number: &mut u32) {
+        let text = line.get(1..).unwrap_or_default().trim_end();
+        self.both.push(line);
+        match line.as_bytes().first() {
+            Some(b'-') => self.removed.push(text),
+            Some(b'\\') => {}
+            kind => {
+                self.lines.push(Line {
+                    number: *number,
+                    text,
+                    added: kind == Some(&b'+'),
+                });
+                *number += 1;
+            }
+        }
+    }
 }
 
 /// A name as git writes it, without its side. Quotes stay where they are needed to read it.

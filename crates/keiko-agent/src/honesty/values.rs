@@ -330,19 +330,7 @@ fn compared(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
     if inputs.is_empty() || inputs.iter().any(|input| input.len() > 400) {
         return Vec::new();
     }
-    // The answer: on the line itself behind or before the condition, or on the next.
-    let here = answer(&tokens[end.min(tokens.len())..]).or_else(|| {
-        let at = tokens.iter().position(|token| token.is("return"))?;
-        (at < end && tokens[at + 1..].iter().any(|token| token.is("if")))
-            .then(|| answer(&tokens[at..]))
-            .flatten()
-    });
-    let outputs = here.or_else(|| {
-        let next = (line + 1..(line + 3).min(hunk.lines.len()))
-            .find(|line| !hunk.on_line(*line).is_empty())?;
-        answer(hunk.on_line(next))
-    });
-    outputs
+    answer_to(hunk, line, tokens, end)
         .map(|outputs| Entry {
             inputs,
             outputs,
@@ -352,6 +340,21 @@ fn compared(hunk: &Hunk<'_>, line: usize, tokens: &[Token]) -> Vec<Entry> {
         .filter(|entry| !says_nothing(entry))
         .into_iter()
         .collect()
+}
+
+/// What is answered on a condition that ends there: on the line itself behind or before it, or on the next.
+fn answer_to(hunk: &Hunk<'_>, line: usize, tokens: &[Token], end: usize) -> Option<Vec<String>> {
+    let here = answer(&tokens[end.min(tokens.len())..]).or_else(|| {
+        let at = tokens.iter().position(|token| token.is("return"))?;
+        (at < end && tokens[at + 1..].iter().any(|token| token.is("if")))
+            .then(|| answer(&tokens[at..]))
+            .flatten()
+    });
+    here.or_else(|| {
+        let next = (line + 1..(line + 3).min(hunk.lines.len()))
+            .find(|line| !hunk.on_line(*line).is_empty())?;
+        answer(hunk.on_line(next))
+    })
 }
 
 fn says_nothing(entry: &Entry) -> bool {

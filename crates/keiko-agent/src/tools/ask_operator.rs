@@ -1,7 +1,7 @@
 //! Asking the operator.
 
 use super::{
-    BadCall, Rendered, Resolved, Tool, ToolContext,
+    BadCall, Means, Rendered, Resolved, Tool, ToolContext,
     arguments::{bounded, parse, spec_of},
     report,
 };
@@ -29,6 +29,9 @@ impl Tool for AskOperator {
     }
     fn needs_workspace(&self) -> bool {
         false
+    }
+    fn means(&self) -> Means {
+        Means::Ask
     }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { question } = parse(arguments)?;

@@ -1,7 +1,7 @@
 //! Saying that the work is done.
 
 use super::{
-    BadCall, Rendered, Resolved, Tool, ToolContext,
+    BadCall, Means, Rendered, Resolved, Tool, ToolContext,
     arguments::{bounded, parse, spec_of},
     report,
 };
@@ -23,13 +23,19 @@ struct Arguments {
     red_tests_in_goal: Option<bool>,
 }
 
+/// Its name: a claim in words alone is taken for a call of it.
+pub(crate) const NAME: &str = "finish";
+
 /// The tool `finish`.
 #[derive(Debug)]
 pub(super) struct Finish;
 
 impl Tool for Finish {
     fn spec(&self) -> ToolSpec {
-        spec_of::<Arguments>("finish")
+        spec_of::<Arguments>(NAME)
+    }
+    fn means(&self) -> Means {
+        Means::Claim
     }
     fn needs_workspace(&self) -> bool {
         false

@@ -23,6 +23,7 @@ mod search;
 mod show_more;
 mod write_file;
 
+pub(crate) use finish::NAME as FINISH;
 pub use prepare::what_is_missing;
 
 use keiko_contracts::action::{Action, Outcome, Report};
@@ -31,6 +32,7 @@ use keiko_contracts::jail::{CommitId, JailAction, JailOp, Opened, Survey, TreeId
 use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
 use keiko_contracts::tool::ToolSpec;
+use std::fmt;
 
 /// What a tool may know when it resolves a call. All of it is folded from the journal.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +108,22 @@ pub enum Resolved {
     },
 }
 
+/// What calls of a tool come to, as far as that is known before their arguments are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Means {
+    /// An action.
+    #[default]
+    Act,
+    /// Running the project's tests.
+    Tests,
+    /// A question to the operator.
+    Ask,
+    /// The claim to be done.
+    Claim,
+    /// A look at something that was cut.
+    Show,
+}
+
 /// A call that makes no sense, in words that a model can act on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -115,6 +133,10 @@ pub struct BadCall(pub String);
 pub trait Tool: std::fmt::Debug + Send + Sync {
     /// Name, purpose, schema of the arguments.
     fn spec(&self) -> ToolSpec;
+    /// What its calls come to; an action, if it does not say otherwise.
+    fn means(&self) -> Means {
+        Means::default()
+    }
     /// Turns raw arguments (text that should be JSON) into what they come to.
     ///
     /// # Errors
@@ -142,7 +164,6 @@ pub struct Rendered {
 }
 
 /// The tools of an agent, in a stable order.
-#[derive(Debug)]
 pub struct ToolBox {
     tools: Vec<(ToolName, Box<dyn Tool>)>,
     all: Offer,
@@ -179,6 +200,12 @@ impl Offer {
     #[must_use]
     pub fn tokens(&self) -> u64 {
         self.tokens
+    }
+}
+
+impl fmt::Debug for ToolBox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Running the project's tests: the harness does it itself, so that it knows what came of each.
 
 use super::{
-    BadCall, Rendered, Resolved, Tool, ToolContext,
+    BadCall, Means, Rendered, Resolved, Tool, ToolContext,
     arguments::{bounded, parse, spec_of},
     place, report,
 };
@@ -28,6 +28,9 @@ pub(super) struct RunTests;
 impl Tool for RunTests {
     fn spec(&self) -> ToolSpec {
         spec_of::<Arguments>("run_tests")
+    }
+    fn means(&self) -> Means {
+        Means::Tests
     }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments { filter, dir } = parse(arguments)?;

@@ -1,7 +1,7 @@
 //! Showing what was cut.
 
 use super::{
-    BadCall, Rendered, Resolved, Tool, ToolContext,
+    BadCall, Means, Rendered, Resolved, Tool, ToolContext,
     arguments::{bounded, parse, spec_of},
     report,
 };
@@ -34,6 +34,9 @@ impl Tool for ShowMore {
     }
     fn needs_workspace(&self) -> bool {
         false
+    }
+    fn means(&self) -> Means {
+        Means::Show
     }
     fn resolve(&self, arguments: &str, _context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         let Arguments {

@@ -362,56 +362,14 @@ impl Bisect {
         let Some(target) = self.current.take() else {
             return;
         };
-        let what = format!("the guilty commit of {}", target.red.name);
-        let Some((bad, good)) = target.bounds() else {
-            let passed = target
-                .verdicts
-                .values()
-                .any(|verdict| *verdict != Verdict::Unknown);
-            let oldest = target
-                .line
-                .last()
-                .map(|commit| commit.id.clone())
-                .unwrap_or_default();
-            let why = if passed {
-                format!("it passes at none of the commits tried, back to {oldest}")
-            } else {
-                format!("it can be run at none of the commits tried, back to {oldest}")
-            };
-            facts.left_out(what, why, "");
-            return;
+        let what = || format!("the guilty commit of {}", target.red.name);
+        let (bad, good) = match self.found(facts, &target) {
+            Ok(bounds) => bounds,
+            Err(why) => {
+                facts.left_out(what(), why, "");
+                return;
+            }
         };
-        let name = |place: usize| &target.line[place].id;
-        if bad + 1 < good {
-            let why = if self.is_late(facts) {
-                format!(
-                    "its share of the time was used up between {} and {}",
-                    name(good),
-                    name(bad)
-                )
-            } else if bad == 0 {
-                format!(
-                    "it passes at {}, and cannot be run at the commits after it",
-                    name(good)
-                )
-            } else {
-                format!(
-                    "it passes at {}, fails at {}, and cannot be run at the commits between",
-                    name(good),
-                    name(bad)
-                )
-            };
-            facts.left_out(what, why, "");
-            return;
-        }
-        if bad == 0 && target.is_committed() {
-            facts.left_out(
-                what,
-                "run alone in a fresh copy of the newest commit it passes: what runs before it, or a file that git ignores, decides",
-                "",
-            );
-            return;
-        }
         let find = |end: &str| {
             answers
                 .iter()
@@ -444,32 +402,49 @@ impl Bisect {
             uncommitted: bad == 0 && target.from_workspace,
             diff: cut(&diff),
         };
-        let label = if guilty.uncommitted {
-            String::new()
-        } else {
-            guilty.commit.id.clone()
+        tell(facts, guilty, tests, diff);
+    }
+
+    /// The commit that fails and the one before it that passes, by their places; or why they are not known.
+    fn found(&self, facts: &Facts, target: &Target) -> Result<(usize, usize), String> {
+        let Some((bad, good)) = target.bounds() else {
+            let passed = target
+                .verdicts
+                .values()
+                .any(|verdict| *verdict != Verdict::Unknown);
+            let oldest = target.line.last();
+            let oldest = oldest.map(|commit| commit.id.clone()).unwrap_or_default();
+            return Err(if passed {
+                format!("it passes at none of the commits tried, back to {oldest}")
+            } else {
+                format!("it can be run at none of the commits tried, back to {oldest}")
+            });
         };
-        match facts
-            .report
-            .guilty
-            .iter_mut()
-            .find(|known| known.commit == guilty.commit)
-        {
-            Some(known) => known.tests.extend(guilty.tests),
-            None => facts.report.guilty.push(guilty),
+        let name = |place: usize| &target.line[place].id;
+        if bad + 1 < good {
+            return Err(if self.is_late(facts) {
+                format!(
+                    "its share of the time was used up between {} and {}",
+                    name(good),
+                    name(bad)
+                )
+            } else if bad == 0 {
+                format!(
+                    "it passes at {}, and cannot be run at the commits after it",
+                    name(good)
+                )
+            } else {
+                format!(
+                    "it passes at {}, fails at {}, and cannot be run at the commits between",
+                    name(good),
+                    name(bad)
+                )
+            });
         }
-        match facts
-            .changes
-            .iter_mut()
-            .find(|change| change.commit == label)
-        {
-            Some(change) => change.tests.extend(tests),
-            None => facts.changes.push(Change {
-                tests: tests.into_iter().collect(),
-                commit: label,
-                diff,
-            }),
+        if bad == 0 && target.is_committed() {
+            return Err("run alone in a fresh copy of the newest commit it passes: what runs before it, or a file that git ignores, decides".into());
         }
+        Ok((bad, good))
     }
 
     /// The other failing tests of the suite that pass before the commit and fail from it on.
@@ -649,6 +624,36 @@ fn test_file(suite: &Suite, case: &TestCase, sources: &Sources) -> Option<String
     };
     let path = said().or_else(|| named().cloned())?;
     is_test_file(&path).then_some(path)
+}
+
+/// Puts a guilty commit into the report, with those that are known already, and what it changed among what may be undone.
+fn tell(facts: &mut Facts, guilty: Guilty, tests: Vec<String>, diff: String) {
+    let label = if guilty.uncommitted {
+        String::new()
+    } else {
+        guilty.commit.id.clone()
+    };
+    match facts
+        .report
+        .guilty
+        .iter_mut()
+        .find(|known| known.commit == guilty.commit)
+    {
+        Some(known) => known.tests.extend(guilty.tests),
+        None => facts.report.guilty.push(guilty),
+    }
+    match facts
+        .changes
+        .iter_mut()
+        .find(|change| change.commit == label)
+    {
+        Some(change) => change.tests.extend(tests),
+        None => facts.changes.push(Change {
+            tests: tests.into_iter().collect(),
+            commit: label,
+            diff,
+        }),
+    }
 }
 
 #[cfg(test)]

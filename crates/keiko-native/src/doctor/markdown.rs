@@ -406,6 +406,11 @@ impl Page<'_> {
         for note in &report.notes {
             let _ = writeln!(self.out, "- {}", (self.told)(note));
         }
+        self.not_looked_at();
+    }
+
+    fn not_looked_at(&mut self) {
+        let report = self.report;
         if !report.not_looked_at.is_empty() {
             self.out.push('\n');
             self.heading(2, "What was not looked at", "Was nicht untersucht wurde");

@@ -414,8 +414,26 @@ fn undoings(change: &Change, facts: &Facts) -> Vec<Trial> {
             }
         }
     }
+    let whole = undone(&blocks, facts);
+    for one in &whole {
+        put(&here, vec![one.clone()], 0);
+    }
+    put(&all, whole, 0);
+    let keep = trials.len().min(UNDOINGS);
+    // The whole of it is tried in any case.
+    let last = trials.len().saturating_sub(1);
+    trials
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| *n + 1 < keep || *n == last)
+        .map(|(_, trial)| trial)
+        .collect()
+}
+
+/// The files without any of these blocks.
+fn undone(blocks: &[&Block], facts: &Facts) -> Vec<(String, String)> {
     let mut whole: Vec<(String, String)> = Vec::new();
-    for block in &blocks {
+    for block in blocks {
         let Some(text) = facts.sources.files.get(&block.file) else {
             continue;
         };
@@ -431,19 +449,7 @@ fn undoings(change: &Change, facts: &Facts) -> Vec<Trial> {
             None => whole.push((block.file.clone(), undone.text)),
         }
     }
-    for one in &whole {
-        put(&here, vec![one.clone()], 0);
-    }
-    put(&all, whole, 0);
-    let keep = trials.len().min(UNDOINGS);
-    // The whole of it is tried in any case.
-    let last = trials.len().saturating_sub(1);
-    trials
-        .into_iter()
-        .enumerate()
-        .filter(|(n, _)| *n + 1 < keep || *n == last)
-        .map(|(_, trial)| trial)
-        .collect()
+    whole
 }
 
 /// A text with one of its lines replaced.

@@ -399,6 +399,22 @@ impl DoctorReport {
             );
             parts.push(format!("{passed}, {failed}"));
         }
+        parts.extend(self.counted(language));
+        let clean = self.is_clean() && !self.suites.is_empty();
+        let end = if clean {
+            language.pick(
+                " Nothing wrong was found.",
+                " Es wurde kein Fehler gefunden.",
+            )
+        } else {
+            ""
+        };
+        format!("{}.{end}", parts.join("; "))
+    }
+
+    /// What there is of each kind of thing that was found.
+    fn counted(&self, language: Language) -> Vec<String> {
+        let mut parts = Vec::new();
         let mut count = |n: usize, english, german| {
             if n > 0 {
                 parts.push(language.count(n as u64, english, german));
@@ -461,16 +477,7 @@ impl DoctorReport {
                 "Vorschläge zur Reparatur, bitte prüfen",
             ],
         );
-        let clean = self.is_clean() && !self.suites.is_empty();
-        let end = if clean {
-            language.pick(
-                " Nothing wrong was found.",
-                " Es wurde kein Fehler gefunden.",
-            )
-        } else {
-            ""
-        };
-        format!("{}.{end}", parts.join("; "))
+        parts
     }
 }
 

@@ -52,77 +52,25 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
     let filter = filter
         .map(|filter| filter.trim().trim_start_matches('-'))
         .filter(|filter| !filter.is_empty());
-    let mut argv: Vec<String> = Vec::new();
-    let mut add = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
-    let mut reporter = None;
-    match runner {
-        "pytest" => {
-            add(&[
-                "python3",
-                PYTHON,
-                "pytest",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "--continue-on-collection-errors",
-            ]);
-            // What is named is run instead of what the project names.
-            let by_place = filter.is_some_and(is_place);
-            let words = ways::best(project)
-                .iter()
-                .filter(|word| !by_place || word.starts_with('-'));
-            add(&words.map(String::as_str).collect::<Vec<_>>());
-            add(&filter
-                .map(pytest_filter)
-                .unwrap_or_default()
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>());
-            reporter = Some(ReporterKind::Python);
-        }
-        "unittest" => {
-            reporter = Some(ReporterKind::Python);
-            let script = ways::best(project);
-            add(&[
-                "python3",
-                PYTHON,
-                if script.is_empty() {
-                    "unittest"
-                } else {
-                    "script"
-                },
-            ]);
-            add(&script.iter().map(String::as_str).collect::<Vec<_>>());
-            match filter {
-                None if script.is_empty() => add(&["-v"]),
-                Some(name) if script.is_empty() && name.contains('.') && !name.contains('*') => {
-                    add(&["-v", name])
-                }
-                Some(pattern) if script.is_empty() => add(&["-v", "-k", pattern]),
-                Some(name) if takes_names(script) => add(&[name]),
-                _ => {}
-            }
-        }
+    let (argv, reporter) = match runner {
+        "pytest" => (of_pytest(project, filter), Some(ReporterKind::Python)),
+        "unittest" => (of_unittest(project, filter), Some(ReporterKind::Python)),
         "cargo" => {
-            add(&["sh", "-c", &ways::of_cargo(project), "sh"]);
-            add(filter.as_slice());
+            let mut argv = words(&["sh", "-c", &ways::of_cargo(project), "sh"]);
+            argv.extend(filter.map(str::to_owned));
+            (argv, None)
         }
         "vitest" | "jest" | "mocha" | "node" | "npm" => {
             return Some(scripts::plan(project, runner, filter));
         }
         "go" => {
-            add(&["go", "test", "-json", "-timeout", GO_PACKAGE]);
-            add(&ways::best(project)
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>());
-            add(&go_filter(filter)
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>());
+            let mut argv = words(&["go", "test", "-json", "-timeout", GO_PACKAGE]);
+            argv.extend(ways::best(project).iter().cloned());
+            argv.extend(go_filter(filter));
+            (argv, None)
         }
         _ => return None,
-    }
+    };
     let shown_in = |way: &[String]| shown(runner, &argv, project, way);
     let shown = shown_in(ways::best(project));
     let others = ways::others(project)
@@ -153,6 +101,51 @@ pub fn plan(project: &Project, filter: Option<&str>) -> Option<TestPlan> {
         others,
         granularity: Granularity::Tests,
     })
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn of_pytest(project: &Project, filter: Option<&str>) -> Vec<String> {
+    let mut argv = words(&[
+        "python3",
+        PYTHON,
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--continue-on-collection-errors",
+    ]);
+    // What is named is run instead of what the project names.
+    let by_place = filter.is_some_and(is_place);
+    let own = ways::best(project)
+        .iter()
+        .filter(|word| !by_place || word.starts_with('-'));
+    argv.extend(own.cloned());
+    argv.extend(filter.map(pytest_filter).unwrap_or_default());
+    argv
+}
+
+fn of_unittest(project: &Project, filter: Option<&str>) -> Vec<String> {
+    let script = ways::best(project);
+    let what = if script.is_empty() {
+        "unittest"
+    } else {
+        "script"
+    };
+    let mut argv = words(&["python3", PYTHON, what]);
+    argv.extend(script.iter().cloned());
+    argv.extend(match filter {
+        None if script.is_empty() => words(&["-v"]),
+        Some(name) if script.is_empty() && name.contains('.') && !name.contains('*') => {
+            words(&["-v", name])
+        }
+        Some(pattern) if script.is_empty() => words(&["-v", "-k", pattern]),
+        Some(name) if takes_names(script) => words(&[name]),
+        _ => Vec::new(),
+    });
+    argv
 }
 
 /// How one test of an earlier run is run alone, in the same way as among the others. `None` where its runner's tests cannot be

@@ -29,48 +29,10 @@ pub(super) fn plan(project: &Project, runner: &str, filter: Option<&str>) -> Tes
         .filter(|part| !part.is_empty())
         .collect();
     let own = own.join(" ");
-    let (head, shown): (Vec<&str>, String) = match runner {
-        "node" => (
-            vec!["node", "--require", PRELOAD, "--test"],
-            "node --test".to_owned(),
-        ),
-        "vitest" => (vec!["node", MAIN, "run"], "npx vitest run".to_owned()),
-        "npm" if script.program.is_empty() => {
-            (vec!["npm", "test", "--silent"], "npm test".to_owned())
-        }
-        "npm" => (Vec::new(), by_program(&script.program)),
-        other => (vec!["node", MAIN], format!("npx {other}")),
-    };
+    let (head, shown) = head_of(runner, &script);
     let reported = runner != "npm";
-    let mut argv: Vec<String> = Vec::new();
-    if own.is_empty()
-        && (reported || script.program.is_empty())
-        && (reported || script.before.is_empty())
-    {
-        argv.extend(head.iter().map(|word| (*word).to_owned()));
-        argv.extend(filters.iter().cloned());
-    } else {
-        // The project's own words, for the shell that they were written for.
-        let call = match (reported, script.program.as_str()) {
-            (false, "") => head.join(" "),
-            (false, program) => format!("{program} {own}"),
-            (true, _) => format!("{} {own}", head.join(" ")),
-        };
-        argv.extend(["sh", "-c"].map(str::to_owned));
-        // What is built first is not there yet when a shell would look for it.
-        let globs = if script.before.is_empty() {
-            ""
-        } else {
-            "set -f; "
-        };
-        argv.push(if reported {
-            format!("{globs}exec {call} \"$@\"")
-        } else {
-            whole(&script, &call)
-        });
-        argv.push("sh".to_owned());
-        argv.extend(filters.iter().cloned());
-    }
+    let mut argv = command(&head, &script, &own, reported);
+    argv.extend(filters.iter().cloned());
     let words: Vec<String> = std::iter::once(shown)
         .chain((!own.is_empty()).then(|| own.clone()))
         .chain(filters.iter().map(|word| quoted(word)))
@@ -106,6 +68,50 @@ pub(super) fn plan(project: &Project, runner: &str, filter: Option<&str>) -> Tes
             Granularity::Whole
         },
     }
+}
+
+/// What a runner's command begins with, and how it is shown.
+fn head_of(runner: &str, script: &TestScript) -> (Vec<&'static str>, String) {
+    match runner {
+        "node" => (
+            vec!["node", "--require", PRELOAD, "--test"],
+            "node --test".to_owned(),
+        ),
+        "vitest" => (vec!["node", MAIN, "run"], "npx vitest run".to_owned()),
+        "npm" if script.program.is_empty() => {
+            (vec!["npm", "test", "--silent"], "npm test".to_owned())
+        }
+        "npm" => (Vec::new(), by_program(&script.program)),
+        other => (vec!["node", MAIN], format!("npx {other}")),
+    }
+}
+
+/// The command, without the names of tests.
+fn command(head: &[&str], script: &TestScript, own: &str, reported: bool) -> Vec<String> {
+    if own.is_empty()
+        && (reported || script.program.is_empty())
+        && (reported || script.before.is_empty())
+    {
+        return head.iter().map(|word| (*word).to_owned()).collect();
+    }
+    // The project's own words, for the shell that they were written for.
+    let call = match (reported, script.program.as_str()) {
+        (false, "") => head.join(" "),
+        (false, program) => format!("{program} {own}"),
+        (true, _) => format!("{} {own}", head.join(" ")),
+    };
+    // What is built first is not there yet when a shell would look for it.
+    let globs = if script.before.is_empty() {
+        ""
+    } else {
+        "set -f; "
+    };
+    let lines = if reported {
+        format!("{globs}exec {call} \"$@\"")
+    } else {
+        whole(script, &call)
+    };
+    vec!["sh".to_owned(), "-c".to_owned(), lines, "sh".to_owned()]
 }
 
 /// A script without a reporter: what it needs is built first, and its failure hides no test.

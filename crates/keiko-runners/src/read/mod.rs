@@ -19,7 +19,7 @@ pub use together::{Observed, together};
 
 use crate::lines::{cut, last, plain};
 use crate::plan::{TestPlan, taken};
-use keiko_contracts::evidence::{Channel, TestCase, TestStatus, TestSummary};
+use keiko_contracts::evidence::{Channel, Lack, TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{End, ExecReport};
 
 /// Most cases that are read of one run.
@@ -54,23 +54,16 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
         plain(report.stdout.text_or_empty()),
         plain(report.stderr.text_or_empty()),
     );
-    let instead = taken(&out).and_then(|number| plan.others.get(number.checked_sub(1)?));
-    let taken = instead.map(|shown| TestPlan {
-        shown: shown.clone(),
-        ..plan.clone()
-    });
+    let taken = other_way(plan, &out);
     let plan = taken.as_ref().unwrap_or(plan);
     let told = report
         .reported
         .filter(|_| plan.spec.report.is_some())
         .map(|reported| records::read(report, reported));
-    let by_output = told
-        .as_ref()
-        .is_none_or(|told| told.as_ref().is_some_and(|told| told.output));
-    let channel = if by_output {
-        Channel::Output
-    } else {
-        Channel::Reporter
+    let channel = match &told {
+        Some(Some(told)) if !told.output => Channel::Reporter,
+        Some(None) => Channel::Reporter,
+        _ => Channel::Output,
     };
     let told = told.flatten();
     if told.as_ref().is_none_or(|told| told.output) {
@@ -110,47 +103,65 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
     }
     cases.extend(broken);
     if end != End::Exit(0) && cases.iter().all(is_fine) {
-        // A threshold, a crash after the last test, a report that was tampered with: red, whatever the cases say.
-        cases.push(TestCase {
-            name: plan.shown.clone(),
-            status: TestStatus::Error,
-            file: None,
-            line: None,
-            message: Some(cut(
-                &format!(
-                    "no test failed, but the runner did ({end:?}):\n{}",
-                    last(&said(), 8)
-                ),
-                MESSAGE_MAX,
-            )),
-            lacks: None,
-        });
+        cases.push(runner_failed(plan, &end, &said()));
     }
     cases.truncate(CASES_MAX);
     for case in &mut cases {
         from_the_root(case, plan);
-        case.lacks = case
-            .message
-            .as_deref()
-            .filter(|_| !matches!(case.status, TestStatus::Passed | TestStatus::Skipped))
-            .and_then(lacks::of);
+        case.lacks = lacked_by(case);
     }
     let mut summary = TestSummary {
         channel,
         ..summarise(plan, report, &cases)
     };
     if let Some(totals) = totals {
-        // Red without a test that failed: something else went wrong.
-        summary.errors = u32::from(totals.failed == 0 && end != End::Exit(0));
-        (summary.passed, summary.failed, summary.skipped) =
-            (totals.passed, totals.failed, totals.skipped);
-        summary.failing = if totals.failing.is_empty() {
-            summary.failing
-        } else {
-            totals.failing
-        };
+        count_by(&mut summary, totals, &end);
     }
     Ok((summary, cases))
+}
+
+/// The plan as it was carried out, where another way of the project's was taken than the first.
+fn other_way(plan: &TestPlan, out: &str) -> Option<TestPlan> {
+    let shown = plan.others.get(taken(out)?.checked_sub(1)?)?;
+    Some(TestPlan {
+        shown: shown.clone(),
+        ..plan.clone()
+    })
+}
+
+/// What of the sandbox a test lacks that did not pass.
+fn lacked_by(case: &TestCase) -> Option<Lack> {
+    let message = case.message.as_deref();
+    message
+        .filter(|_| !matches!(case.status, TestStatus::Passed | TestStatus::Skipped))
+        .and_then(lacks::of)
+}
+
+/// A threshold, a crash after the last test, a report that was tampered with: red, whatever the cases say.
+fn runner_failed(plan: &TestPlan, end: &End, said: &str) -> TestCase {
+    let why = format!(
+        "no test failed, but the runner did ({end:?}):\n{}",
+        last(said, 8)
+    );
+    TestCase {
+        name: plan.shown.clone(),
+        status: TestStatus::Error,
+        file: None,
+        line: None,
+        message: Some(cut(&why, MESSAGE_MAX)),
+        lacks: None,
+    }
+}
+
+/// Counts as the runner does, where it names no tests.
+fn count_by(summary: &mut TestSummary, totals: totals::Totals, end: &End) {
+    // Red without a test that failed: something else went wrong.
+    summary.errors = u32::from(totals.failed == 0 && *end != End::Exit(0));
+    (summary.passed, summary.failed, summary.skipped) =
+        (totals.passed, totals.failed, totals.skipped);
+    if !totals.failing.is_empty() {
+        summary.failing = totals.failing;
+    }
 }
 
 /// What the runner itself printed or wrote.
@@ -260,30 +271,7 @@ fn nothing_to_count(
 ) -> String {
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());
     if !broken.is_empty() {
-        let shown: Vec<String> = broken
-            .iter()
-            .take(10)
-            .map(|case| {
-                format!(
-                    "{}: {}",
-                    case.name,
-                    case.message.as_deref().unwrap_or("could not be loaded")
-                )
-            })
-            .collect();
-        // Node's report does not say why; its output does.
-        let why = if plan.runner == "node" {
-            last(&both, SHOWN_LINES)
-        } else {
-            String::new()
-        };
-        return format!(
-            "{}: the tests could not be loaded\n{}\n{why}",
-            plan.shown,
-            shown.join("\n")
-        )
-        .trim_end()
-        .to_owned();
+        return not_loaded(plan, broken, &both);
     }
     if both.contains("No module named pytest")
         || both.contains("npx canceled due to missing packages")
@@ -323,6 +311,33 @@ fn nothing_to_count(
     format!("{}: no test ran (exit code {code})\n{shown}", plan.shown)
         .trim_end()
         .to_owned()
+}
+
+fn not_loaded(plan: &TestPlan, broken: &[TestCase], both: &str) -> String {
+    let shown: Vec<String> = broken
+        .iter()
+        .take(10)
+        .map(|case| {
+            format!(
+                "{}: {}",
+                case.name,
+                case.message.as_deref().unwrap_or("could not be loaded")
+            )
+        })
+        .collect();
+    // Node's report does not say why; its output does.
+    let why = if plan.runner == "node" {
+        last(both, SHOWN_LINES)
+    } else {
+        String::new()
+    };
+    format!(
+        "{}: the tests could not be loaded\n{}\n{why}",
+        plan.shown,
+        shown.join("\n")
+    )
+    .trim_end()
+    .to_owned()
 }
 
 fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSummary {

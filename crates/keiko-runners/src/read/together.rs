@@ -26,23 +26,11 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
     }
     let mut cases = Vec::new();
     // One that was read from output makes the whole worth no more than that; one that is void, nothing.
-    let by_reporter = all
-        .iter()
-        .filter_map(|one| one.read.as_ref())
-        .all(|(summary, _)| summary.channel == Channel::Reporter);
-    let channel = if by_reporter {
-        Channel::Reporter
-    } else {
-        Channel::Output
+    let mut whole = TestSummary {
+        channel: channel_of(&all),
+        ..TestSummary::default()
     };
-    let (mut whole, mut runners, mut commands) = (
-        TestSummary {
-            channel,
-            ..TestSummary::default()
-        },
-        Vec::new(),
-        Vec::new(),
-    );
+    let (mut runners, mut commands) = (Vec::new(), Vec::new());
     for one in all {
         // Two projects may have tests of the same name.
         let place = if one.dir.is_empty() {
@@ -53,14 +41,7 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
         commands.push(format!("{place}{}", one.command));
         match one.read {
             Some((summary, of_one)) => {
-                whole.passed += summary.passed;
-                whole.failed += summary.failed;
-                whole.errors += summary.errors;
-                whole.skipped += summary.skipped;
-                whole.millis = whole.millis.saturating_add(summary.millis);
-                whole.void = whole
-                    .void
-                    .or_else(|| summary.void.map(|why| format!("{place}{why}")));
+                add(&mut whole, &summary, &place);
                 runners.push(summary.runner);
                 cases.extend(of_one.into_iter().map(|case| TestCase {
                     name: format!("{place}{}", case.name),
@@ -95,6 +76,26 @@ pub fn together(mut all: Vec<Observed>) -> Option<TestSummary> {
         cases: serde_json::to_string(&cases).unwrap_or_default().into(),
         ..whole
     })
+}
+
+fn channel_of(all: &[Observed]) -> Channel {
+    let mut read = all.iter().filter_map(|one| one.read.as_ref());
+    if read.all(|(summary, _)| summary.channel == Channel::Reporter) {
+        Channel::Reporter
+    } else {
+        Channel::Output
+    }
+}
+
+fn add(whole: &mut TestSummary, one: &TestSummary, place: &str) {
+    whole.passed += one.passed;
+    whole.failed += one.failed;
+    whole.errors += one.errors;
+    whole.skipped += one.skipped;
+    whole.millis = whole.millis.saturating_add(one.millis);
+    if whole.void.is_none() {
+        whole.void = one.void.as_ref().map(|why| format!("{place}{why}"));
+    }
 }
 
 #[cfg(test)]

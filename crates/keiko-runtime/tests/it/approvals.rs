@@ -11,8 +11,9 @@ use keiko_contracts::digest::Digest;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::journal::{KillScope, Recorded, StreamId};
 use keiko_contracts::model::{LiveFrame, Part};
-use keiko_contracts::run::RunTerms;
-use keiko_contracts::run::{EndStatus, InboxMessage, RefusedBy, RunEvent, RunLimits, Suspension};
+use keiko_contracts::run::{
+    EndStatus, InboxMessage, NoteKind, RefusedBy, RunEvent, RunLimits, RunTerms, Suspension,
+};
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, RiskPolicy};
 use keiko_ports::Cancel;
@@ -20,7 +21,7 @@ use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::Clock as _;
 use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
-use keiko_runtime::ports::{DriveOptions, Ports};
+use keiko_runtime::ports::{DriveOptions, Ports, With};
 use keiko_runtime::{inbox, views};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::memory_journal::MemoryJournal;
@@ -281,7 +282,6 @@ fn a_live_run_notices_by_itself_that_nobody_answers() {
         };
         let bench = Bench::new(&scenario);
         let options = DriveOptions {
-            attended: true,
             lease: Duration::from_millis(30),
             ..OPTIONS
         };
@@ -296,8 +296,12 @@ fn a_live_run_notices_by_itself_that_nobody_answers() {
             }
             bench.storm.clock.advance(73 * HOUR);
         };
+        let attended = With {
+            attended: true,
+            ..With::default()
+        };
         let (rest, ()) = tokio::join!(
-            driver.drive(order, Arc::new(Unwatched), Cancel::new()),
+            driver.drive_with(order, attended, Arc::new(Unwatched), Cancel::new()),
             clock
         );
         assert_eq!(ended(&rest.unwrap()), EndStatus::Succeeded);
@@ -790,7 +794,7 @@ fn an_alert_about_a_model_is_given_once_and_a_forbidden_one_is_never_asked() {
         let events = bench.events().await;
         let alerts = events
             .iter()
-            .filter(|event| matches!(event, RunEvent::Noted(note) if note.kind == "alert"))
+            .filter(|event| matches!(event, RunEvent::Noted(note) if note.kind == NoteKind::Alert))
             .count();
         assert_eq!((alerts, models(&events)), (1, vec![None, None]));
 

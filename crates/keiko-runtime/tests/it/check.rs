@@ -59,7 +59,7 @@ impl Left {
             }
         }
         Ok(Left {
-            messages: state.conversation.messages(),
+            messages: state.talk.conversation.messages(),
             state,
             events,
             deeds: world.deeds(),
@@ -93,14 +93,14 @@ impl Left {
                 .map(|end| (end.card.tests_after.clone(), end.card.approvals.clone()))
         };
         self.messages == calm.messages
-            && one.workspace.tree == two.workspace.tree
-            && one.workspace.created == two.workspace.created
-            && one.workspace.head.is_some() == two.workspace.head.is_some()
-            && (one.usage, one.step, one.finish_refusals)
-                == (two.usage, two.step, two.finish_refusals)
+            && one.coding.workspace.tree == two.coding.workspace.tree
+            && one.coding.workspace.created == two.coding.workspace.created
+            && one.coding.workspace.head.is_some() == two.coding.workspace.head.is_some()
+            && (one.account.usage, one.step.number, one.patience.sent_back)
+                == (two.account.usage, two.step.number, two.patience.sent_back)
             && end(one) == end(two)
             && card(one) == card(two)
-            && one.ledger.render(&[], &[], 0) == two.ledger.render(&[], &[], 0)
+            && one.talk.ledger.render(&[], &[], 0) == two.talk.ledger.render(&[], &[], 0)
     }
 }
 
@@ -126,9 +126,10 @@ fn essence(left: &Left, ordered: bool) -> String {
             approvals,
         )
     });
-    let commit_there = state.workspace.head.is_some();
+    let commit_there = state.coding.workspace.head.is_some();
     // A commit's id follows from the time; its place in the text does not.
     let id = state
+        .coding
         .workspace
         .head
         .as_ref()
@@ -136,12 +137,12 @@ fn essence(left: &Left, ordered: bool) -> String {
     let short = id.get(..10).unwrap_or(id);
     let text = format!(
         "{end:#?}\n{:?}\n{:?}\n{commit_there}\n{:?}\n{}\n{}\n{messages:#?}\n{:?}",
-        state.workspace.tree,
-        state.workspace.created,
-        state.usage,
-        state.step,
-        state.finish_refusals,
-        state.ledger.render(&[], &[], 0),
+        state.coding.workspace.tree,
+        state.coding.workspace.created,
+        state.account.usage,
+        state.step.number,
+        state.patience.sent_back,
+        state.talk.ledger.render(&[], &[], 0),
     );
     text.replace(id, "COMMIT").replace(short, "COMMIT")
 }

@@ -349,7 +349,7 @@ fn the_time_limit_cancels_what_runs_and_more_time_goes_on() {
             late
         );
         assert!(
-            matches!(&rest, Ok(Rest::Waiting(Suspension::Limit { fault })) if fault.code == "KEI-6102"),
+            matches!(&rest, Ok(Rest::Waiting(Suspension::Limit { fault })) if fault.code == Code::TIME_USED_UP),
             "{rest:?}"
         );
         let state = storm.fold().await.unwrap();

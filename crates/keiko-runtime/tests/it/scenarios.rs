@@ -3,7 +3,7 @@
 use keiko_agent::native::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::approval::Decision;
-use keiko_contracts::id::RunId;
+use keiko_contracts::id::{AgentName, RunId};
 use keiko_contracts::jail::{Command, ExecSpec, JailOp, Limits, Source};
 use keiko_contracts::model::{Part, Window};
 use keiko_contracts::money::Micros;
@@ -75,6 +75,7 @@ impl Scenario {
             language: keiko_contracts::language::Language::English,
             demo: true,
             version: "0".into(),
+            definition: None,
         }
     }
     pub(crate) fn policy(&self) -> RiskPolicy {
@@ -537,6 +538,6 @@ impl NativeEngine for Tester {
 }
 
 /// The native engines of these runs.
-pub(crate) fn engine(agent: &str) -> Option<Box<dyn NativeEngine>> {
-    (agent == "tester").then(|| Box::new(Tester::default()) as Box<dyn NativeEngine>)
+pub(crate) fn engine(agent: &AgentName) -> Option<Box<dyn NativeEngine>> {
+    (agent.as_str() == "tester").then(|| Box::new(Tester::default()) as Box<dyn NativeEngine>)
 }

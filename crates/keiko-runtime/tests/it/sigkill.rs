@@ -389,7 +389,10 @@ impl Field {
                 RunEvent::EffectIntended(intent) => {
                     assert!(
                         intents
-                            .insert(intent.key.clone(), (intent.recovery, intent.tool.is_some()))
+                            .insert(
+                                intent.key.clone(),
+                                (intent.recovery, intent.asked.tool().is_some())
+                            )
                             .is_none(),
                         "{}",
                         intent.key

@@ -67,6 +67,7 @@ fn errands(run: RunId) -> Errands {
             tool: name.parse().unwrap(),
             arguments,
             recovery,
+            impact: keiko_testkit::ledger::impact_of(recovery),
         })
     };
     let below = |goal: &str| {
@@ -131,12 +132,12 @@ async fn child() {
         },
     );
     runs.are_driven_by(&driver);
-    let driver = driver.of(Nothing);
+    let driver = driver.of(Nothing::default());
     let order = match driver.fold(run_id(n)).await {
         Ok(_) => Order::Resume {
             run: run_id(n),
             by: "child".into(),
-            terms: Nothing,
+            terms: Nothing::default(),
         },
         Err(_) => Order::Start(Box::new(errands(run_id(n)))),
     };

@@ -32,7 +32,6 @@ use std::time::Duration;
 pub(crate) const LEASE: Duration = Duration::from_secs(1_000);
 pub(crate) const OPTIONS: DriveOptions = DriveOptions {
     lease: LEASE,
-    attended: false,
     tries: 1,
     pause: Duration::ZERO,
 };

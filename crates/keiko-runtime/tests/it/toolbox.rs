@@ -1,6 +1,8 @@
 //! The standard tools, and one more for each recovery class.
 
-use keiko_agent::tools::{BadCall, Rendered, Resolved, Tool, ToolBox, ToolContext, standard};
+use keiko_agent::tools::{
+    BadCall, Means, Rendered, Resolved, Tool, ToolBox, ToolContext, standard,
+};
 use keiko_contracts::action::{Action, Outcome, Recovery, Report, ToolAction};
 use keiko_contracts::tool::ToolSpec;
 use std::sync::Arc;
@@ -21,6 +23,9 @@ impl Standard {
 impl Tool for Standard {
     fn spec(&self) -> ToolSpec {
         self.spec.clone()
+    }
+    fn means(&self) -> Means {
+        self.tool().means()
     }
     fn resolve(&self, arguments: &str, context: &ToolContext<'_>) -> Result<Resolved, BadCall> {
         self.tool().resolve(arguments, context)
@@ -58,6 +63,7 @@ impl Tool for Ledger {
             tool,
             arguments: arguments.into(),
             recovery: self.recovery,
+            impact: keiko_testkit::ledger::impact_of(self.recovery),
         };
         Ok(Resolved::Action(Box::new(Action::Tool(action))))
     }

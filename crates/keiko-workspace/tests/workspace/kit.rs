@@ -1,6 +1,7 @@
 //! Repositories and runs for tests.
 
-use keiko_contracts::action::{Action, HostAction, HostReport, Intent, Outcome, Recovery};
+use keiko_contracts::action::{Action, HostAction, HostReport, Outcome};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::{EffectKey, RunId, TaskId};
@@ -8,7 +9,6 @@ use keiko_contracts::jail::{
     Command, ExecReport, ExecSpec, JailAction, JailBody, JailOp, JailReport, Opened, Source, TreeId,
 };
 use keiko_contracts::journal::{Epoch, Head, Position, Recorded, Seq, StreamId};
-use keiko_contracts::money::Micros;
 use keiko_contracts::time::Timestamp;
 use keiko_governance::permit::{AnyPermit, DurableIntent};
 use keiko_ports::Cancel;
@@ -214,25 +214,14 @@ pub(crate) fn key(run: RunId) -> EffectKey {
 
 /// A permit the regular way: an intent that says it is in a journal.
 pub(crate) fn permit(run: RunId, action: Action) -> AnyPermit {
-    let digest = keiko_governance::approval::digest(&action).unwrap();
-    let intent = Intent {
-        key: key(run),
-        action,
-        digest,
-        recovery: Recovery::Repeat,
-        reserve: Micros::ZERO,
-        approval: None,
-        epoch: Epoch(0),
-        call: None,
-        tool: None,
-        title: None,
-    };
+    let intent =
+        keiko_governance::intent::intent(key(run), action, Asked::default(), Epoch(0)).unwrap();
     let recorded = Recorded {
         position: Position(1),
         stream: StreamId::run(run),
         seq: Seq(1),
         kind: "effect_intended".into(),
-        version: 1,
+        version: 2,
         at: Timestamp(0),
         payload: serde_json::to_vec(&intent).unwrap(),
         head: Head::default(),

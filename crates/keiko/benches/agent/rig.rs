@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use keiko_agent::state::RunState;
 use keiko_agent::state::Setup;
-use keiko_agent::tools::{self, BadCall, Rendered, Resolved, Tool, ToolBox, ToolContext};
+use keiko_agent::tools::{self, BadCall, Means, Rendered, Resolved, Tool, ToolBox, ToolContext};
 use keiko_contracts::action::{
-    Action, HostAction, HostReport, Outcome, Probe, Recovery, Report, ToolAction, ToolReport,
+    Action, HostAction, HostReport, Impact, Outcome, Probe, Recovery, Report, ToolAction,
+    ToolReport,
 };
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
@@ -111,6 +112,7 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
         language: keiko_contracts::language::Language::English,
         demo: false,
         version: env!("CARGO_PKG_VERSION").into(),
+        definition: None,
     })
 }
 
@@ -146,6 +148,7 @@ impl Tool for Look {
             tool: self.0.name.clone(),
             arguments: arguments.into(),
             recovery: Recovery::Repeat,
+            impact: Impact::Read,
         };
         Ok(Resolved::Action(Box::new(Action::Tool(action))))
     }
@@ -170,6 +173,12 @@ struct Listed(ToolSpec);
 impl Tool for Listed {
     fn spec(&self) -> ToolSpec {
         self.0.clone()
+    }
+    fn means(&self) -> Means {
+        match self.0.name.as_str() {
+            "finish" => Means::Claim,
+            _ => Means::Act,
+        }
     }
     fn needs_workspace(&self) -> bool {
         false

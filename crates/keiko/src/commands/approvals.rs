@@ -1,20 +1,18 @@
 //! `approvals`: what waits for a person, and the answers.
 
-use super::change::Changes;
-use super::{Context, installing, operator};
+use super::Context;
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
 use crate::language::{plain_json, tr};
-use crate::memory::{Memory, Remembered};
-use crate::view::question::{self, Change};
-use crate::view::{Output, plain};
-use crate::wiring::{Keiko, read_fault};
+use crate::operator::operator;
+use crate::view::{Output, plain, question};
+use keiko_app::Keiko;
+use keiko_app::approvals::Answer;
+use keiko_app::change::{Change, Changes};
+use keiko_app::installing::is_install;
 use keiko_contracts::approval::{ApprovalRow, Decision, Installing};
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::say;
-use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::{Clock as _, SystemClock};
-use keiko_runtime::{fold, inbox, views};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,96 +21,43 @@ pub(crate) async fn run(
     keiko: &Keiko,
     command: ApprovalsCommand,
 ) -> Result<ExitCode, CliError> {
+    let given = |decision, reason, remember| Answer {
+        by: operator(),
+        decision,
+        reason,
+        remember,
+    };
     match command {
-        ApprovalsCommand::List { all } => list(context, keiko, all).await,
-        ApprovalsCommand::Show { id } => {
-            let row = find(keiko, &id).await?;
-            if context.output.json() {
-                context.output.data(&json(&row)?);
-                return Ok(ExitCode::SUCCESS);
-            }
-            let change = Changes::of(keiko).about(&row.request).await;
-            context
-                .output
-                .data(&describe(context.output, &row, change.as_ref())?);
-            if let Some(change) = &change {
-                context.output.data("");
-                context.output.diff(change.diff.trim_end());
-            } else if question::is_install(&row.request.action) {
-                context.output.data("");
-                context
-                    .output
-                    .data(&question::whole(context.output, &row.request, None).join("\n"));
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        ApprovalsCommand::List { all } => list(context, keiko, all).await?,
+        ApprovalsCommand::Show { id } => show(context, keiko, &id).await?,
         ApprovalsCommand::Approve {
             id,
             reason,
             remember,
         } => {
-            answer(
-                context,
-                keiko,
-                &id,
-                Answer {
-                    decision: Decision::Approved,
-                    reason,
-                    remember,
-                },
-            )
-            .await
+            let given = given(Decision::Approved, reason, remember);
+            answer(context, keiko, &id, given).await?;
         }
         ApprovalsCommand::Deny {
             id,
             reason,
             remember,
         } => {
-            answer(
-                context,
-                keiko,
-                &id,
-                Answer {
-                    decision: Decision::Denied,
-                    reason,
-                    remember,
-                },
-            )
-            .await
+            let given = given(Decision::Denied, reason, remember);
+            answer(context, keiko, &id, given).await?;
         }
-        ApprovalsCommand::Remembered => remembered(context, keiko),
-        ApprovalsCommand::Forget { dir, .. } => forget(context, keiko, dir.as_deref()),
+        ApprovalsCommand::Remembered => remembered(context, keiko)?,
+        ApprovalsCommand::Forget { dir, .. } => forget(context, keiko, dir.as_deref())?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn rows(keiko: &Keiko, query: ViewQuery) -> Result<Vec<ApprovalRow>, CliError> {
-    let rows = keiko
-        .journal
-        .view_list(views::APPROVALS, query)
-        .await
-        .map_err(read_fault)?;
-    Ok(rows
-        .iter()
-        .filter_map(|row| serde_json::from_slice(&row.body).ok())
-        .collect())
-}
-
-async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCode, CliError> {
-    let group = (!all).then(|| "open".to_owned());
-    let rows = rows(
-        keiko,
-        ViewQuery {
-            group,
-            newest_first: true,
-            ..ViewQuery::default()
-        },
-    )
-    .await?;
+async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<(), CliError> {
+    let rows = keiko.approvals(all).await?;
     if context.output.json() {
-        context
+        return Ok(context
             .output
-            .data(&plain_json!({ "approvals": rows }).to_string());
-        return Ok(ExitCode::SUCCESS);
+            .json_data(&plain_json!({ "approvals": rows }))?);
     }
     for row in &rows {
         let state = state(context.output, row);
@@ -131,68 +76,31 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<ExitCod
             "Nichts wartet auf einen Menschen.",
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, CliError> {
-    let missing = || {
-        Fault::new(
-            Code::APPROVAL_UNKNOWN,
-            say!("there is no approval {id}", id = format_args!("{id:?}")),
-        )
-        .hint("keiko approvals list")
-    };
-    if id == "last" {
-        return newest(keiko).await?.ok_or_else(|| missing().into());
+async fn show(context: &Context<'_>, keiko: &Keiko, id: &str) -> Result<(), CliError> {
+    let row = keiko.approval(id).await?;
+    if context.output.json() {
+        let text = keiko_contracts::said::plainly(|| serde_json::to_string(&row))
+            .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
+        context.output.data(&text);
+        return Ok(());
     }
-    if id.is_empty() {
-        return Err(missing().into());
+    let change = Changes::of(keiko).about(&row.request).await;
+    context
+        .output
+        .data(&describe(context.output, &row, change.as_ref())?);
+    if let Some(change) = &change {
+        context.output.data("");
+        context.output.diff(change.diff.trim_end());
+    } else if is_install(&row.request.action) {
+        context.output.data("");
+        context
+            .output
+            .data(&question::whole(context.output, &row.request, None).join("\n"));
     }
-    let mut rows = rows(
-        keiko,
-        ViewQuery {
-            key_prefix: Some(id.to_owned()),
-            limit: 2,
-            ..ViewQuery::default()
-        },
-    )
-    .await?;
-    match (rows.pop(), rows.pop()) {
-        (Some(row), None) => Ok(row),
-        (None, _) => Err(missing().into()),
-        (Some(_), Some(_)) => Err(Fault::new(
-            Code::APPROVAL_AMBIGUOUS,
-            say!(
-                "{id} is the beginning of several approvals",
-                id = format_args!("{id:?}")
-            ),
-        )
-        .hint("keiko approvals list")
-        .into()),
-    }
-}
-
-/// The newest that is open; if none is, the newest.
-async fn newest(keiko: &Keiko) -> Result<Option<ApprovalRow>, CliError> {
-    for group in [Some("open".to_owned()), None] {
-        let query = ViewQuery {
-            group,
-            newest_first: true,
-            limit: 1,
-            ..ViewQuery::default()
-        };
-        if let Some(row) = rows(keiko, query).await?.pop() {
-            return Ok(Some(row));
-        }
-    }
-    Ok(None)
-}
-
-/// What a person answers.
-struct Answer {
-    decision: Decision,
-    reason: Option<String>,
-    remember: bool,
+    Ok(())
 }
 
 async fn answer(
@@ -200,51 +108,25 @@ async fn answer(
     keiko: &Keiko,
     id: &str,
     given: Answer,
-) -> Result<ExitCode, CliError> {
-    let row = find(keiko, id).await?;
-    let Answer {
-        decision,
-        reason,
-        remember,
-    } = given;
-    let kept = if remember {
-        Some(to_remember(keiko, &row, decision).await?)
-    } else {
-        None
-    };
-    let answer = row.request.answer(decision, operator(), reason);
-    inbox::answer(keiko.journal.as_ref(), &row, answer, SystemClock.now())
-        .await
-        .map_err(|error| error.fault(row.run))?;
-    if let Some(kept) = &kept {
-        Memory::below(&keiko.home.data).keep(kept)?;
-    }
-    let live = keiko
-        .journal
-        .holder(&keiko_contracts::journal::StreamId::run(row.run))
-        .await
-        .map_err(read_fault)?
-        .is_some();
+) -> Result<(), CliError> {
+    let answered = keiko.answer(id, given).await?;
     if context.output.json() {
-        context
-            .output
-            .data(&plain_json!({"approval": row.request.id, "run": row.run, "decision": decision, "live": live}).to_string());
-        return Ok(ExitCode::SUCCESS);
+        return Ok(context.output.json_data(&answered)?);
     }
     let (yes, no) = (
         context.output.t("Approved", "Freigegeben"),
         context.output.t("Denied", "Abgelehnt"),
     );
-    let summary = context.output.told(&row.request.summary);
+    let summary = context.output.told(&answered.summary);
     context.output.say(&format!(
         "{}: {summary}",
-        if decision == Decision::Approved {
+        if answered.decision == Decision::Approved {
             yes
         } else {
             no
         }
     ));
-    if let Some(kept) = &kept {
+    if let Some(kept) = &answered.kept {
         let folder = &kept.folder;
         context.output.say(&tr!(
             context.output,
@@ -252,41 +134,25 @@ async fn answer(
             "Gemerkt für {folder}. Zum Vergessen: keiko approvals forget {folder}"
         ));
     }
-    if !live {
+    if !answered.live {
         context.output.say(&tr!(
             context.output,
             "The run goes on with: keiko resume {}",
             "Der Lauf geht weiter mit: keiko resume {}",
-            row.run
+            answered.run
         ));
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What is to be remembered of an answer.
-async fn to_remember(
-    keiko: &Keiko,
-    row: &ApprovalRow,
-    decision: Decision,
-) -> Result<Remembered, CliError> {
-    let state = fold::fold(keiko.journal.as_ref(), row.run, &crate::wiring::setup())
-        .await
-        .map_err(|error| error.fault())?;
-    let source = state.start.as_ref().and_then(|start| start.source.as_ref());
-    installing::to_remember(&row.request, decision, source).map_err(Into::into)
+    Ok(())
 }
 
 /// What is remembered, for all repositories.
-fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError> {
-    let (all, broken) = Memory::below(&keiko.home.data).all()?;
+fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError> {
+    let all = keiko.remembered()?;
     if context.output.json() {
-        context
-            .output
-            .data(&plain_json!({ "remembered": all }).to_string());
-        return Ok(ExitCode::SUCCESS);
+        return Ok(context.output.json_data(&all)?);
     }
     let t = |english, german| context.output.t(english, german);
-    for known in &all {
+    for known in &all.remembered {
         let answer = match known.answer {
             Installing::Yes => t("install: yes", "Installieren: ja"),
             Installing::No => t("install: no", "Installieren: nein"),
@@ -304,11 +170,12 @@ fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError
             context.output.minute(known.at)
         ));
     }
-    if all.is_empty() {
+    if all.remembered.is_empty() {
         context
             .output
             .say(t("Nothing is remembered.", "Nichts ist gemerkt."));
     }
+    let broken = all.broken;
     if broken > 0 {
         context.output.warn(&tr!(
             context.output,
@@ -316,36 +183,22 @@ fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<ExitCode, CliError
             "{broken} gemerkte Antworten sind nicht lesbar und zählen nicht; keiko approvals forget --all entfernt sie"
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<ExitCode, CliError> {
-    let memory = Memory::below(&keiko.home.data);
-    let forgotten = match dir {
-        Some(dir) => {
-            // The folder may be gone: then its name is what it was remembered by.
-            let folder = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-            memory.forget(&folder.to_string_lossy())?;
-            1
-        }
-        None => memory.forget_all()?,
-    };
+fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<(), CliError> {
+    let forgotten = keiko.forget(dir)?;
     if context.output.json() {
         context
             .output
-            .data(&plain_json!({ "forgotten": forgotten }).to_string());
+            .json_data(&plain_json!({ "forgotten": forgotten }))?;
     } else {
         context.output.say(context.output.t(
             "Forgotten: it will be asked again.",
             "Vergessen: Es wird wieder gefragt.",
         ));
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn json<T: serde::Serialize>(value: &T) -> Result<String, CliError> {
-    keiko_contracts::said::plainly(|| serde_json::to_string(value))
-        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()).into())
+    Ok(())
 }
 
 /// Where an approval stands. One that is late is decided, although the run that waits for it has not said so yet.
@@ -385,7 +238,7 @@ fn describe(
     );
     if let Some(change) = change {
         let name = output.t("change   ", "Änderung  ");
-        for (index, line) in change.summary(output).iter().enumerate() {
+        for (index, line) in question::summary(output, change).iter().enumerate() {
             text.push_str(&format!(
                 "\n{} {line}",
                 if index == 0 { name } else { "         " }

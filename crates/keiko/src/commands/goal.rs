@@ -1,19 +1,18 @@
-//! From what a person typed to a [`StartRun`]: everything is read and checked here, once.
+//! From what a person typed to what is asked for: everything is read and checked here, once.
 
-use crate::cli::{self, Approval, Base, LimitArgs, RunArgs};
-use crate::config::RunConfig;
+use crate::cli::{self, Approval, Base, Install, InstallArgs, LimitArgs, RunArgs};
+use keiko_app::folder::Place;
+use keiko_app::goal::{GOAL_MAX, checked, too_long};
+use keiko_app::start::Limits;
+use keiko_contracts::approval::Installing;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::jail::Source;
 use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{ApprovalMode, RunLimits};
+use keiko_contracts::run::ApprovalMode;
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
-
-/// The longest goal.
-const GOAL_MAX: u64 = 256 << 10;
+use std::path::Path;
 
 /// Reads the goal: plain words, `@FILE`, or `-`.
 pub(crate) fn goal(text: &str) -> Result<String, Fault> {
@@ -27,23 +26,7 @@ pub(crate) fn goal(text: &str) -> Result<String, Fault> {
     } else {
         (text.as_bytes().to_vec(), "the command line".to_owned())
     };
-    if bytes.len() as u64 > GOAL_MAX {
-        return Err(too_long(&place));
-    }
-    let text = String::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.contains('\0'));
-    let Some(text) = text else {
-        return Err(Fault::new(Code::GOAL_NOT_TEXT, "the goal is not text")
-            .at(place)
-            .hint("write it in plain words, in UTF-8"));
-    };
-    if text.trim().is_empty() {
-        return Err(Fault::new(Code::GOAL_EMPTY, "the goal is empty")
-            .at(place)
-            .hint("say what is to be done: keiko run \"Fix the failing date parser\""));
-    }
-    Ok(text.trim().to_owned())
+    checked(bytes, &place)
 }
 
 /// A goal that was typed without quotes is joined when each word is one that a shell leaves as it is; otherwise nobody knows
@@ -126,37 +109,22 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
     }
 }
 
-fn too_long(place: &str) -> Fault {
-    Fault::new(
-        Code::GOAL_TOO_LONG,
-        say!("the goal is longer than {n} KiB", n = GOAL_MAX >> 10),
-    )
-    .at(place)
-    .hint("put the material into the workspace and say where it is")
-}
-
-/// Limits from the command line over those of the configuration.
-pub(crate) fn limits(args: &LimitArgs, base: RunLimits) -> Result<RunLimits, Fault> {
-    let mut limits = base;
-    if let Some(text) = &args.budget {
-        limits.budget = Some(budget(text)?);
-    }
-    if let Some(text) = &args.max_steps {
-        limits.max_steps = number("--max-steps", text, 10_000)?;
-    }
-    if let Some(text) = &args.max_seconds {
-        limits.max_seconds = number("--max-seconds", text, 7 * 86_400)?;
-    }
-    Ok(limits)
-}
-
-/// True when the command line sets a limit.
-pub(crate) fn sets_limits(args: &LimitArgs) -> bool {
-    args.budget.is_some() || args.max_steps.is_some() || args.max_seconds.is_some()
+/// Limits as they were typed.
+pub(crate) fn limits(args: &LimitArgs) -> Result<Limits, Fault> {
+    let number = |flag, text: &Option<String>, max| {
+        text.as_deref()
+            .map(|text| number(flag, text, max))
+            .transpose()
+    };
+    Ok(Limits {
+        budget: args.budget.as_deref().map(budget).transpose()?,
+        max_steps: number("--max-steps", &args.max_steps, 10_000)?,
+        max_seconds: number("--max-seconds", &args.max_seconds, 7 * 86_400)?,
+    })
 }
 
 /// Reads an amount of dollars.
-pub(crate) fn budget(text: &str) -> Result<Micros, Fault> {
+fn budget(text: &str) -> Result<Micros, Fault> {
     text.parse()
         .map_err(|error: keiko_contracts::money::InvalidAmount| {
             let try_this = text.replace(',', ".");
@@ -165,9 +133,16 @@ pub(crate) fn budget(text: &str) -> Result<Micros, Fault> {
             } else {
                 "--budget 0.50".to_owned()
             };
-            Fault::new(Code::BUDGET_NO_AMOUNT, crate::config::no_amount(&error))
-                .at("--budget")
-                .hint(hint)
+            Fault::new(
+                Code::BUDGET_NO_AMOUNT,
+                say!(
+                    "{text} is not an amount of money: {why}",
+                    text = format_args!("{:?}", error.text),
+                    why = Said::from(error.why)
+                ),
+            )
+            .at("--budget")
+            .hint(hint)
         })
 }
 
@@ -191,125 +166,40 @@ fn number(flag: &'static str, text: &str, max: u32) -> Result<u32, Fault> {
 }
 
 /// Who answers approvals.
-pub(crate) fn approval(arg: Option<Approval>, config: &RunConfig) -> ApprovalMode {
+pub(crate) fn approval(arg: Approval) -> ApprovalMode {
     match arg {
-        Some(Approval::Ask) => ApprovalMode::Ask,
-        Some(Approval::Policy) => ApprovalMode::Policy,
-        Some(Approval::Never) => ApprovalMode::Never,
-        None => config.approval,
+        Approval::Ask => ApprovalMode::Ask,
+        Approval::Policy => ApprovalMode::Policy,
+        Approval::Never => ApprovalMode::Never,
     }
 }
 
 /// How hard the model is to think.
-pub(crate) fn effort(arg: Option<cli::Effort>, config: &RunConfig) -> Option<Effort> {
+pub(crate) fn effort(arg: cli::Effort) -> Effort {
     match arg {
-        Some(cli::Effort::Low) => Some(Effort::Low),
-        Some(cli::Effort::Medium) => Some(Effort::Medium),
-        Some(cli::Effort::High) => Some(Effort::High),
-        None => config.effort,
+        cli::Effort::Low => Effort::Low,
+        cli::Effort::Medium => Effort::Medium,
+        cli::Effort::High => Effort::High,
     }
 }
 
-/// Where the work is: what was asked for, or this folder if it holds a project.
-pub(crate) fn source(args: &RunArgs, home: Option<&Path>) -> Result<Option<Source>, Fault> {
-    if args.no_workspace {
-        return Ok(None);
-    }
-    let snapshot = args.base == Base::Snapshot;
-    if let Some(dir) = &args.workspace {
-        return folder(dir, home, snapshot).map(Some);
-    }
-    match project(home) {
-        Some(root) => folder(&root, home, snapshot).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// This folder holds files, so that somebody may expect them to be worked on.
-pub(crate) fn holds_files() -> bool {
-    std::fs::read_dir(".").is_ok_and(|mut entries| {
-        entries.any(|entry| {
-            entry.is_ok_and(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
-        })
+/// What was said about installing.
+pub(crate) fn install(args: &InstallArgs) -> Option<Installing> {
+    args.install.map(|answer| match answer {
+        Install::Yes => Installing::Yes,
+        Install::Ask => Installing::Ask,
+        Install::No => Installing::No,
     })
 }
 
-/// The repository around the current folder, or this folder if it holds a manifest; never the home folder or the root.
-pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
-    let here = std::env::current_dir().ok()?;
-    let project = std::iter::successors(Some(here.as_path()), |dir| dir.parent())
-        .find(|dir| dir.join(".git").exists());
-    let manifest = [
-        "pyproject.toml",
-        "package.json",
-        "Cargo.toml",
-        "go.mod",
-        "setup.py",
-        "requirements.txt",
-    ]
-    .iter()
-    .any(|name| here.join(name).is_file());
-    match (project, manifest) {
-        (Some(root), _) if Some(root) != home && root != Path::new("/") => Some(root.to_owned()),
-        (_, true) if Some(here.as_path()) != home => Some(here),
-        _ => None,
-    }
-}
-
-/// Checks a folder to work on.
-pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<Source, Fault> {
-    let wrong = |code, why: Said, hint: &'static str| {
-        Err(Fault::new(code, why).at(dir.display()).hint(hint))
+/// Where the work is to be, and whether with what is not committed.
+pub(crate) fn place(args: &RunArgs) -> (Place, bool) {
+    let place = match &args.workspace {
+        _ if args.no_workspace => Place::Nowhere,
+        Some(dir) => Place::At(dir.clone()),
+        None => Place::Around,
     };
-    let path: PathBuf = match std::fs::canonicalize(dir) {
-        Ok(path) => path,
-        Err(error) => {
-            return wrong(
-                Code::FOLDER_NOT_OPENED,
-                say!("the workspace cannot be opened: {error}", error),
-                "check the path: --workspace DIR",
-            );
-        }
-    };
-    if !path.is_dir() {
-        return wrong(
-            Code::FOLDER_IS_NONE,
-            "the workspace is no folder".into(),
-            "give the folder that the file is in",
-        );
-    }
-    if home
-        .and_then(|home| std::fs::canonicalize(home).ok())
-        .is_some_and(|home| home == path)
-    {
-        return wrong(
-            Code::FOLDER_IS_HOME,
-            "your whole home folder is no workspace".into(),
-            "give the folder of one project: --workspace DIR",
-        );
-    }
-    if keiko_workspace::workspace::is_system(&path) {
-        return wrong(
-            Code::FOLDER_OF_SYSTEM,
-            "this folder belongs to the system, not to a project".into(),
-            "give the folder of one project: --workspace DIR",
-        );
-    }
-    if let Err(error) = std::fs::read_dir(&path) {
-        return wrong(
-            Code::FOLDER_UNREADABLE,
-            say!("the workspace cannot be read: {error}", error),
-            "check who may read it: ls -ld",
-        );
-    }
-    match path.into_os_string().into_string() {
-        Ok(path) => Ok(Source::Folder { path, snapshot }),
-        Err(_) => wrong(
-            Code::FOLDER_NOT_UTF8,
-            "the workspace's path is not UTF-8".into(),
-            "rename the folder, or reach it through a symbolic link",
-        ),
-    }
+    (place, args.base == Base::Snapshot)
 }
 
 #[cfg(test)]
@@ -388,7 +278,7 @@ mod tests {
             max_steps: steps.map(Into::into),
             max_seconds: None,
         };
-        let check = |args: LimitArgs| limits(&args, RunLimits::default());
+        let check = |args: LimitArgs| limits(&args);
         let error = check(args(Some("0,50"), None)).unwrap_err();
         assert_eq!(
             (
@@ -415,25 +305,5 @@ mod tests {
             check(args(Some("0.50"), Some("7"))).unwrap().budget,
             Some(Micros(500_000))
         );
-    }
-
-    #[test]
-    fn folders_that_are_no_workspace() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("f");
-        std::fs::write(&file, "").unwrap();
-        let link = dir.path().join("loop");
-        std::os::unix::fs::symlink(&link, &link).unwrap();
-        let code = |path: &Path| folder(path, Some(dir.path()), true).unwrap_err().code;
-        for system in ["/", "/etc", "/proc/self", "/usr/lib", "/tmp", "/home"] {
-            assert_eq!(code(Path::new(system)), "KEI-1222", "{system}");
-        }
-        assert_eq!(code(dir.path()), "KEI-1223");
-        assert_eq!(code(&file), "KEI-1221");
-        assert_eq!(code(&link), "KEI-1220");
-        assert_eq!(code(&dir.path().join("missing")), "KEI-1220");
-        let umlaut = dir.path().join("Grüße aus Köln");
-        std::fs::create_dir(&umlaut).unwrap();
-        assert!(folder(&umlaut, None, true).is_ok());
     }
 }

@@ -1,23 +1,16 @@
 //! `kill`: stops everything, or one run, at once and for every process.
 
-use super::{Context, operator};
+use super::Context;
 use crate::cli::KillArgs;
-use crate::commands::doctor::holders;
 use crate::error::CliError;
-use crate::halt;
-use crate::home::Home;
 use crate::language::tr;
-use crate::wiring::{Keiko, read_fault};
-use futures_util::StreamExt as _;
+use crate::operator::operator;
+use keiko_app::Keiko;
+use keiko_app::home::Home;
+use keiko_app::kill;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::RunId;
-use keiko_contracts::journal::{KillScope, Seq, StreamId};
-use keiko_contracts::run::{RunRow, RunStatus};
+use keiko_contracts::run::RunStatus;
 use keiko_contracts::say;
-use keiko_ports::journal::Journal as _;
-use keiko_runtime::drive::DriveError;
-use keiko_runtime::fold::FoldError;
-use keiko_runtime::views;
 use std::process::ExitCode;
 
 pub(crate) async fn run(
@@ -37,34 +30,20 @@ pub(crate) async fn run(
                 .into(),
         );
     }
-    let scope = match &args.run {
-        Some(run) => KillScope::Run(not_ended(keiko, keiko.run_id(run).await?).await?),
-        None => KillScope::All,
-    };
-    let epoch = match keiko.journal.kill(scope, reason, &operator()).await {
-        Err(error) if args.all => {
-            return directly(context, &keiko.home, args, &error.fault()).await;
+    let killed = match &args.run {
+        Some(run) => {
+            let run = keiko.run_id(run).await?;
+            keiko.kill_run(run, reason, &operator()).await?
         }
-        killed => killed.map_err(|error| error.fault())?,
+        None => match keiko.kill_all(reason, &operator()).await {
+            Err(fault) => return directly(context, keiko.home(), args, &fault).await,
+            Ok(killed) => killed,
+        },
     };
-    if let KillScope::Run(run) = scope {
-        // Those below have streams of their own. The one above can start no more of them by now.
-        for below in views::below(keiko.journal.as_ref(), run)
-            .await
-            .map_err(read_fault)?
-        {
-            keiko
-                .journal
-                .kill(KillScope::Run(below), reason, &operator())
-                .await
-                .map_err(|error| error.fault())?;
-        }
-    }
     if context.output.json() {
-        context.output.data(
-            &serde_json::json!({"scope": scope, "epoch": epoch, "reason": reason}).to_string(),
-        );
+        context.output.json_data(&killed)?;
     } else {
+        let epoch = killed.epoch;
         context.output.say(&tr!(
             context.output,
             "Killed (epoch {epoch}). Nothing starts any more under an older epoch; take runs up again with keiko resume.",
@@ -85,9 +64,7 @@ const SHOWN: u32 = 10;
 /// Shows what could be stopped, and says how.
 async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, CliError> {
     let output = context.output;
-    let rows = views::list(keiko.journal.as_ref(), Some(RunStatus::Running), SHOWN)
-        .await
-        .map_err(read_fault)?;
+    let rows = keiko.runs(Some(RunStatus::Running), SHOWN).await?;
     if !output.json() {
         output.say(match rows.is_empty() {
             true => output.t(
@@ -113,28 +90,9 @@ pub(crate) async fn directly(
     why: &Fault,
 ) -> Result<ExitCode, CliError> {
     context.output.fault(why);
-    halt::order(home, reason(args))?;
-    let journal = home.journal();
-    let shared = journal.with_file_name("journal.db-shm");
-    let began = std::time::Instant::now();
-    let mut left = holders::of(&[&journal, &shared]);
-    while !left.is_empty() && began.elapsed() < halt::GRACE * 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        left = holders::of(&[&journal, &shared]);
-    }
-    if let Some(first) = left.first() {
-        let pid = first.split(' ').next().unwrap_or_default();
-        let what = format!(
-            "these processes were told to stop and still run: {}",
-            left.join(", ")
-        );
-        return Err(Fault::new(Code::STILL_RUNNING, what)
-            .hint(say!("kill -9 {pid}", pid))
-            .into());
-    }
+    let halted = kill::directly(home, reason(args)).await?;
     if context.output.json() {
-        let told = serde_json::json!({"scope": KillScope::All, "epoch": null, "reason": reason(args), "recorded": false});
-        context.output.data(&told.to_string());
+        context.output.json_data(&halted)?;
     } else {
         context.output.say(context.output.t(
             "Stopped: every process at work was told directly. It is not recorded, because the journal does not take it.",
@@ -143,38 +101,3 @@ pub(crate) async fn directly(
     }
     Ok(ExitCode::SUCCESS)
 }
-
-/// A run that a kill can concern. Only what lists say is asked: a kill must not wait for a long run to be read, nor fail
-/// because it cannot be.
-async fn not_ended(keiko: &Keiko, run: RunId) -> Result<RunId, CliError> {
-    let row = keiko
-        .journal
-        .view_get(views::RUNS, &run.to_string())
-        .await
-        .map_err(read_fault)?;
-    let row = row.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
-    match row {
-        Some(row) if ENDED.contains(&row.state) => Err(DriveError::HasEnded(run).fault().into()),
-        Some(_) => Ok(run),
-        None if keiko
-            .journal
-            .read(&StreamId::run(run), Seq(0))
-            .next()
-            .await
-            .is_none() =>
-        {
-            Err(FoldError::NoSuchRun(run).fault().into())
-        }
-        None => Ok(run),
-    }
-}
-
-/// Ends that no kill changes any more. One that was killed may go on, as far as its row says.
-const ENDED: [RunStatus; 6] = [
-    RunStatus::Succeeded,
-    RunStatus::Examined,
-    RunStatus::Unverified,
-    RunStatus::Failed,
-    RunStatus::Refused,
-    RunStatus::Cancelled,
-];

@@ -1,14 +1,11 @@
 //! One command, one file.
 
-mod again;
 mod approvals;
-pub(crate) mod change;
 mod completion;
 mod config;
 mod demo;
 mod doctor;
 mod goal;
-mod installing;
 mod kill;
 mod models;
 mod prune;
@@ -18,12 +15,12 @@ mod up;
 mod version;
 
 use crate::cli::{Cli, Command};
-use crate::config::Config;
 use crate::error::CliError;
-use crate::home::Home;
 use crate::language;
-use crate::view::{Output, attended};
-use crate::wiring::Keiko;
+use crate::view::{Output, attended, live};
+use keiko_app::Keiko;
+use keiko_app::config::Config;
+use keiko_app::home::Home;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::language::Language;
 use keiko_contracts::say;
@@ -91,16 +88,16 @@ async fn with_home(
 ) -> Result<ExitCode, CliError> {
     match command {
         Command::Models { command } => {
-            models::run(context, &config, command.unwrap_or_default()).await
+            models::run(context, &home, &config, command.unwrap_or_default()).await
         }
         Command::Demo { command } => {
             demo::run(context, home, config, command.unwrap_or_default()).await
         }
         command => {
-            let keiko = match (Keiko::open(home.clone(), config), &command) {
+            let keiko = match (Keiko::open(home.clone(), config, live::leave), &command) {
                 // Stopping must work whatever became of the journal.
                 (Err(error), Command::Kill(args)) if args.all => {
-                    return kill::directly(context, &home, args, &error.fault).await;
+                    return kill::directly(context, &home, args, &error).await;
                 }
                 (opened, _) => opened?,
             };
@@ -159,19 +156,4 @@ fn start_log(config: &Config) {
         builder.with_ansi(false).try_init()
     };
     drop(started);
-}
-
-/// The name that decisions are recorded under.
-pub(crate) fn operator() -> String {
-    ["KEIKO_OPERATOR", "USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| {
-            std::env::var(name)
-                .ok()
-                .filter(|value| !value.trim().is_empty())
-        })
-        .map_or_else(
-            || format!("uid {}", rustix::process::getuid().as_raw()),
-            |name| name.chars().take(80).collect(),
-        )
 }

@@ -2,227 +2,48 @@
 
 use super::Context;
 use crate::cli::ModelsCommand;
-use crate::config::Config;
 use crate::error::{CliError, Exit, exit_of};
-use crate::home::Home;
-use crate::language::{plain_json, tr};
-use futures_util::future::join_all;
-use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::ModelName;
-use keiko_contracts::said::Said;
-use keiko_contracts::say;
-use keiko_contracts::step::Step;
-use keiko_models::Models;
-use keiko_models::detect::{self, Found};
-use keiko_models::key::{Env, process_env};
-use keiko_models::probe::{Check, probe};
-use keiko_models::vendor::Vendor;
-use keiko_ports::Cancel;
-use serde::Serialize;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use crate::language::tr;
+use crate::view::Output;
+use keiko_app::config::Config;
+use keiko_app::home::Home;
+use keiko_app::models::{self, Listing, Probe, Trial, failed};
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How long a server on this machine may take to accept a connection.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 pub(crate) async fn run(
     context: &Context<'_>,
+    home: &Home,
     config: &Config,
     command: ModelsCommand,
 ) -> Result<ExitCode, CliError> {
     match command {
         ModelsCommand::List => list(context, config).await,
-        ModelsCommand::Probe { model } => try_out(context, config, &model).await,
+        ModelsCommand::Probe { model } => try_out(context, Probe::of(config, home, &model)?).await,
     }
-}
-
-/// The ways to a model, as commands.
-pub(crate) fn three_ways() -> Vec<String> {
-    vec![
-        format!("1. a key in the environment: export ANTHROPIC_API_KEY=… && keiko config set run.model {EXAMPLE}"),
-        "2. a local Ollama: ollama serve & ollama pull qwen3-coder (it is found by itself)".into(),
-        "3. any OpenAI-compatible server: keiko config set models.vendors.custom.base_url http://127.0.0.1:8080/v1 && keiko config set run.model custom/MODEL".into(),
-    ]
-}
-
-/// A model that the price file knows; a test sees to it.
-const EXAMPLE: &str = "anthropic/claude-sonnet-4-5";
-
-/// No model was named, configured or found. A key alone names no model, and whoever pays chooses it.
-pub(crate) fn no_model() -> Fault {
-    let fault = Fault::new(Code::NO_MODEL, "no model is configured");
-    let ways = three_ways().join("; ");
-    match named_by_key() {
-        Some(hint) => fault.hint(hint),
-        None => fault.hint(say!(
-            "three ways: {ways}",
-            ways = Said::words(ways.to_string())
-        )),
-    }
-}
-
-/// What is missing where a key is there: a model's name.
-pub(crate) fn named_by_key() -> Option<String> {
-    let prices = keiko_models::price::Prices::new(&BTreeMap::new()).unwrap_or_default();
-    let (variable, model) = by_key(&process_env(), &prices)?;
-    Some(format!(
-        "{variable} holds a key; name a model: --model {model}, or: keiko config set run.model {model}"
-    ))
-}
-
-/// A variable that holds a key, and a model that can be had with it.
-fn by_key(env: &Env, prices: &keiko_models::price::Prices) -> Option<(String, String)> {
-    detect::keys(env).into_iter().find_map(|found| match found {
-        Found::Key { vendor, variable } => {
-            let model = prices
-                .listed(&vendor)
-                .next()
-                .map_or_else(|| format!("{vendor}/MODEL"), str::to_owned);
-            Some((variable, model))
-        }
-        Found::Ollama { .. } => None,
-    })
-}
-
-/// The first model of a running Ollama that can hold a conversation; one made for code goes before others.
-pub(crate) async fn local_model() -> Option<ModelName> {
-    match detect::ollama(&process_env()).await? {
-        Found::Ollama { models, .. } => suitable(&models),
-        Found::Key { .. } => None,
-    }
-}
-
-fn suitable(models: &[String]) -> Option<ModelName> {
-    let talks = |name: &&String| {
-        !["embed", "minilm", "rerank", "bge-", "whisper"]
-            .iter()
-            .any(|word| name.to_lowercase().contains(word))
-    };
-    let for_code = |name: &&String| name.to_lowercase().contains("code");
-    let usable = || models.iter().filter(talks);
-    usable()
-        .find(for_code)
-        .or_else(|| usable().next())?
-        .parse()
-        .ok()
-}
-
-/// The model that a run would use if it names none; `None` when there is none, or its vendor lacks a key.
-pub(crate) async fn found(config: &Config) -> Result<Option<ModelName>, CliError> {
-    let models = config.models()?;
-    let named = match config.run.model.as_deref() {
-        Some(name) => Some(models.resolve(name)?),
-        None => models.default_model()?,
-    };
-    match named {
-        Some(model) => Ok(models.is_ready(models.vendor(&model)?).then_some(model)),
-        None => Ok(local_model().await),
-    }
-}
-
-/// A vendor, as it stands.
-#[derive(Debug, Serialize)]
-struct VendorRow {
-    vendor: String,
-    ready: bool,
-    /// Why not, or what was found.
-    seen: Said,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<Said>,
-    family: &'static str,
-    /// Scheme, host and port.
-    place: String,
-    /// The variable that holds the key: its name only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_env: Option<String>,
-    /// With a price: those of the price file and the user's own.
-    models: Vec<String>,
-}
-
-async fn vendor_row(vendor: &Vendor, models: &Models, env: &Env) -> VendorRow {
-    let local = vendor
-        .url
-        .host_str()
-        .is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."));
-    let (ready, seen, hint) = match vendor.key(env) {
-        Err(fault) => (false, fault.message, fault.hint),
-        Ok(_) if local && !answers(vendor).await => {
-            let hint = if vendor.name == "ollama" {
-                say!("start it: {step}", step = Step::shell("ollama serve"))
-            } else {
-                Said::from("start it, or set its base_url")
-            };
-            (false, "nobody answers at its address".into(), Some(hint))
-        }
-        Ok(_) if local => (true, "a server answers on this machine".into(), None),
-        Ok(Some(_)) => (true, "has a key; nothing was sent yet".into(), None),
-        Ok(None) => (true, "needs no key as far as is known".into(), None),
-    };
-    VendorRow {
-        vendor: vendor.name.clone(),
-        ready,
-        seen,
-        hint,
-        family: vendor.family.as_str(),
-        place: vendor.place().to_owned(),
-        key_env: vendor.key_env.clone(),
-        models: models
-            .prices()
-            .listed(&vendor.name)
-            .map(str::to_owned)
-            .collect(),
-    }
-}
-
-/// True when somebody listens at an address of this machine.
-async fn answers(vendor: &Vendor) -> bool {
-    let (Some(host), Some(port)) = (vendor.url.host_str(), vendor.url.port_or_known_default())
-    else {
-        return false;
-    };
-    let host = host.trim_matches(['[', ']']);
-    matches!(
-        tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect((host, port))).await,
-        Ok(Ok(_))
-    )
 }
 
 async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliError> {
-    let (models, env) = (config.models()?, process_env());
-    let mut rows = join_all(
-        models
-            .vendors()
-            .map(|vendor| vendor_row(vendor, &models, &env)),
-    )
-    .await;
-    rows.sort_by_key(|row| !row.ready);
-    let ollama = match detect::ollama(&env).await {
-        Some(Found::Ollama { models, .. }) => models,
-        _ => Vec::new(),
-    };
-    // A name that is none hides nothing of what there is.
-    let (chosen, wrong) = match config.check_names().map_err(CliError::from) {
-        Ok(()) => (found(config).await?, None),
-        Err(error) => (None, Some(error)),
-    };
-    let none_ready = rows.iter().all(|row| !row.ready);
-    if context.output.json() {
-        let ways = if chosen.is_none() {
-            three_ways()
-        } else {
-            Vec::new()
-        };
-        let found = plain_json!({
-            "default": chosen, "vendors": rows, "profiles": config.models.profiles, "ollama": ollama,
-            "prices_as_of": models.prices().as_of, "ways": ways, "wrong": wrong.as_ref().map(|error| &*error.fault),
-        });
-        context.output.data(&found.to_string());
-        return Ok(wrong.map_or(Exit::Ok, |error| error.exit).into());
-    }
+    let found = models::list(config).await?;
     let output = context.output;
-    for row in &rows {
+    if output.json() {
+        output.json_data(&found)?;
+        return Ok(found
+            .wrong
+            .map_or(Exit::Ok, |fault| exit_of(fault.code))
+            .into());
+    }
+    rows(output, &found);
+    if let Some(fault) = found.wrong {
+        output.fault(&fault);
+        return Ok(exit_of(fault.code).into());
+    }
+    next(output, &found);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Vendors, what was found, profiles, and of which day the prices are.
+fn rows(output: &Output, found: &Listing) {
+    for row in &found.vendors {
         let state = if row.ready {
             output.t("ready", "bereit")
         } else {
@@ -243,15 +64,15 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
             ));
         }
     }
-    if !ollama.is_empty() {
+    if !found.ollama.is_empty() {
         output.data(&tr!(
             output,
             "found in Ollama: {}",
             "in Ollama gefunden: {}",
-            ollama.join(", ")
+            found.ollama.join(", ")
         ));
     }
-    for (name, model) in &config.models.profiles {
+    for (name, model) in &found.profiles {
         output.data(&tr!(
             output,
             "profile {name} = {model}",
@@ -262,29 +83,30 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
         output,
         "prices as of {}",
         "Preise vom {}",
-        models.prices().as_of
+        found.prices_as_of
     ));
-    if let Some(error) = wrong {
-        output.fault(&error.fault);
-        return Ok(error.exit.into());
-    }
-    match chosen {
+}
+
+/// Which model runs use, or how they get one.
+fn next(output: &Output, found: &Listing) {
+    match &found.chosen {
         Some(model) => output.say(&tr!(
             output,
             "Runs use {model}. Check it: keiko models probe {model}",
             "Läufe verwenden {model}. Prüfen Sie es: keiko models probe {model}"
         )),
-        None if none_ready => {
+        None if found.vendors.iter().all(|row| !row.ready) => {
             output.say(output.t(
                 "No model is configured. Three ways:",
                 "Es ist kein Modell eingerichtet. Drei Wege:",
             ));
-            three_ways()
+            found
+                .ways
                 .iter()
                 .for_each(|way| output.say(&format!("  {}", output.told(way))));
         }
         None => {
-            let hint = no_model().hint.unwrap_or_default();
+            let hint = models::no_model().hint.unwrap_or_default();
             output.say(&tr!(
                 output,
                 "No model is chosen yet. {}",
@@ -293,42 +115,23 @@ async fn list(context: &Context<'_>, config: &Config) -> Result<ExitCode, CliErr
             ));
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Checks without which no agent can work.
-const NEEDED: [&str; 2] = ["answers", "calls tools"];
-
-/// Where is remembered what servers say of their sizes.
-pub(crate) fn memory(home: &Home) -> PathBuf {
-    home.data.join("models.json")
-}
-
-async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<ExitCode, CliError> {
-    let models = config.models()?.with_memory(memory(&Home::find()?));
-    let model = models.resolve(name)?;
-    models.forget(&model);
+async fn try_out(context: &Context<'_>, probe: Probe) -> Result<ExitCode, CliError> {
     let output = context.output;
-    // Without a key nobody is asked: the check says so.
-    if models
-        .vendor(&model)
-        .is_ok_and(|vendor| models.is_ready(vendor))
-    {
+    if probe.asks() {
+        let model = &probe.model;
         output.say(&tr!(
             output,
             "Asking {model} twice; that costs a few tokens …",
             "{model} wird zweimal gefragt; das kostet ein paar Token …"
         ));
     }
-    let checks = probe(&models, &model, &Cancel::new()).await;
-    let failed = |check: &Check| !check.ok && NEEDED.contains(&check.name);
-    let works = !checks.is_empty() && !checks.iter().any(failed);
-    if context.output.json() {
-        context
-            .output
-            .data(&plain_json!({"model": model, "works": works, "checks": checks}).to_string());
+    let trial = probe.ask().await;
+    if output.json() {
+        output.json_data(&trial)?;
     } else {
-        for check in &checks {
+        for check in &trial.checks {
             let state = if check.ok {
                 "ok"
             } else if failed(check) {
@@ -357,72 +160,15 @@ async fn try_out(context: &Context<'_>, config: &Config, name: &str) -> Result<E
             }
         }
     }
-    Ok(outcome(works, checks.iter().find(|check| failed(check))).into())
+    Ok(outcome(&trial).into())
 }
 
 /// What a script reads: why it does not work, by the code of what failed.
-fn outcome(works: bool, failed: Option<&Check>) -> Exit {
+fn outcome(trial: &Trial) -> Exit {
+    let failed = trial.checks.iter().find(|check| failed(check));
     match failed.and_then(|check| check.code) {
-        _ if works => Exit::Ok,
+        _ if trial.works => Exit::Ok,
         Some(code) => exit_of(code),
         None => Exit::Unavailable,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use keiko_models::vendor::ROWS;
-    use std::sync::Arc;
-
-    #[test]
-    fn an_embedding_model_is_no_model_to_talk_to() {
-        let names = |all: &[&str]| {
-            all.iter()
-                .map(|name| format!("ollama/{name}"))
-                .collect::<Vec<_>>()
-        };
-        let pick = |all: &[&str]| suitable(&names(all)).map(|model| model.to_string());
-        assert_eq!(
-            pick(&["nomic-embed-text:latest", "llama3:8b", "qwen3-coder:30b"]).as_deref(),
-            Some("ollama/qwen3-coder:30b")
-        );
-        assert_eq!(
-            pick(&["all-minilm", "llama3:8b"]).as_deref(),
-            Some("ollama/llama3:8b")
-        );
-        assert_eq!(pick(&["nomic-embed-text"]), None);
-        assert_eq!(pick(&[]), None);
-    }
-
-    #[test]
-    fn a_key_names_its_variable_and_a_model_with_a_price() {
-        let prices = keiko_models::price::Prices::new(&BTreeMap::new()).unwrap();
-        let env: Env = Arc::new(|name| (name == "OPENAI_API_KEY").then(|| "hunter2".to_owned()));
-        let (variable, model) = by_key(&env, &prices).unwrap();
-        assert_eq!(variable, "OPENAI_API_KEY");
-        assert!(prices.of(&model.parse().unwrap()).is_some(), "{model}");
-        let nothing: Env = Arc::new(|_| None);
-        assert_eq!(by_key(&nothing, &prices), None);
-    }
-
-    #[test]
-    fn the_ways_name_commands_that_exist() {
-        let prices = keiko_models::price::Prices::new(&BTreeMap::new()).unwrap();
-        assert!(
-            prices.of(&EXAMPLE.parse().unwrap()).is_some(),
-            "the price file does not know {EXAMPLE}"
-        );
-        let shape = crate::config::shape();
-        for way in three_ways() {
-            for set in way.split("keiko config set ").skip(1) {
-                let key = crate::config::KeyPath::parse(set.split(' ').next().unwrap()).unwrap();
-                assert!(shape.find(&key).is_some(), "{key}");
-            }
-        }
-        assert!(
-            ROWS.iter()
-                .any(|row| row.key_env == Some("ANTHROPIC_API_KEY"))
-        );
     }
 }

@@ -1,37 +1,27 @@
 //! `runs`: list, show, follow; bring results home and take them back; check the evidence.
 
-use super::change::Changes;
-use super::{Context, operator};
+use super::Context;
 use crate::cli::RunsCommand;
 use crate::error::{CliError, Exit};
-use crate::holdings::pruned;
 use crate::language::{plain_json, tr};
+use crate::operator::operator;
+use crate::view::clean::clean;
 use crate::view::{Output, Tone, plain, result};
-use crate::wiring::{Keiko, read_fault, sandbox};
-use futures_util::StreamExt as _;
-use keiko_agent::row;
-use keiko_agent::state::RunState;
+use keiko_app::Keiko;
+use keiko_app::apply::{ApplyReport, Told};
+use keiko_app::change::Changes;
+use keiko_app::events::Happened;
+use keiko_app::runs::{Part, Shown, Whole, data_of};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::home::Homeward;
 use keiko_contracts::id::RunId;
-use keiko_contracts::jail::TreeId;
-use keiko_contracts::journal::{Seq, StreamId};
-use keiko_contracts::run::RunStatus;
-use keiko_contracts::run::RunTerms;
-use keiko_contracts::run::{EndStatus, InboxMessage, RunEnd, RunEvent, RunRow};
+use keiko_contracts::journal::Seq;
+use keiko_contracts::run::{RunEnd, RunRow, RunStatus};
 use keiko_contracts::say;
-use keiko_contracts::step::{OfRun, Step};
-use keiko_ports::journal::Journal as _;
-use keiko_ports::shell::{Clock as _, SystemClock};
-use keiko_runtime::drive::{Order, Unwatched};
-use keiko_runtime::fold::Partly;
-use keiko_runtime::ports::DriveOptions;
-use keiko_runtime::{fold, inbox, verify, views};
-use keiko_workspace::home::{ApplyReport, Home as Homeward};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 pub(crate) async fn run(
     context: &Context<'_>,
@@ -60,45 +50,6 @@ pub(crate) async fn run(
     }
 }
 
-/// A run's state, read back. No model is needed for that.
-async fn state(keiko: &Keiko, run: RunId) -> Result<RunState, CliError> {
-    fold::fold(keiko.journal.as_ref(), run, &crate::wiring::setup())
-        .await
-        .map_err(|error| error.fault().into())
-}
-
-/// A run as it was read: whole, or as far as this program can.
-enum Read {
-    Whole(Box<RunState>),
-    /// A newer Keiko wrote some of its events.
-    Partly(Box<Partly>),
-}
-
-/// A run for somebody who only looks: what a newer Keiko wrote keeps nobody from seeing the rest.
-async fn look(keiko: &Keiko, run: RunId) -> Result<Read, CliError> {
-    match fold::fold(keiko.journal.as_ref(), run, &crate::wiring::setup()).await {
-        Ok(state) => Ok(Read::Whole(Box::new(state))),
-        Err(error) if error.is_newer() => Ok(Read::Partly(Box::new(
-            fold::partly(keiko.journal.as_ref(), run)
-                .await
-                .map_err(|error| error.fault())?,
-        ))),
-        Err(error) => Err(error.fault().into()),
-    }
-}
-
-/// The end of a run; a run that cannot be read whole and whose end is not there cannot be told from one that goes on.
-async fn end_of(keiko: &Keiko, run: RunId) -> Result<Option<Arc<RunEnd>>, CliError> {
-    match look(keiko, run).await? {
-        Read::Whole(state) => Ok(state.ended.clone()),
-        Read::Partly(partly) => match partly.end {
-            Some(end) => Ok(Some(Arc::new(end))),
-            // Says why.
-            None => state(keiko, run).await.map(|state| state.ended),
-        },
-    }
-}
-
 async fn list(
     context: &Context<'_>,
     keiko: &Keiko,
@@ -123,13 +74,9 @@ async fn list(
     };
     let group = group.map(status).transpose()?;
     let filtered = group.is_some();
-    let rows = views::list(keiko.journal.as_ref(), group, limit.clamp(1, 10_000))
-        .await
-        .map_err(read_fault)?;
+    let rows = keiko.runs(group, limit).await?;
     if context.output.json() {
-        context
-            .output
-            .data(&plain_json!({ "runs": rows }).to_string());
+        context.output.json_data(&plain_json!({ "runs": rows }))?;
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
@@ -183,102 +130,62 @@ fn list_cost(output: &Output, row: &RunRow) -> String {
 }
 
 async fn show(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    match look(keiko, run).await? {
-        Read::Whole(state) => show_whole(context, keiko, run, &state).await,
-        Read::Partly(partly) => show_partly(context, keiko, run, &partly).await,
-    }
-}
-
-async fn show_whole(
-    context: &Context<'_>,
-    keiko: &Keiko,
-    run: RunId,
-    state: &RunState,
-) -> Result<ExitCode, CliError> {
-    let mut row = row::row(state, SystemClock.now());
-    if let Some(row) = &mut row {
-        views::look_at_lease(keiko.journal.as_ref(), row)
-            .await
-            .map_err(read_fault)?;
-    }
+    let shown = keiko.show(run).await?;
     if context.output.json() {
-        let approvals: Vec<_> = state
-            .life
-            .open_approvals()
-            .map(|approval| approval.request.as_ref().clone())
-            .collect();
-        let end = state.ended.as_deref();
-        let pruned = pruned(&keiko.home, run).map(|pruned| pruned.at);
-        let next = row
-            .as_ref()
-            .filter(|row| row.state == RunStatus::Interrupted)
-            .map(|row| format!("keiko resume {}", row.run));
-        context.output.data(
-            &plain_json!({"run": row, "waiting": state.life.waiting, "approvals": approvals, "end": end, "next": next, "pruned": pruned}).to_string(),
-        );
+        context.output.json_data(&shown)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(row) = &row {
-        show_row(context.output, row);
+    match shown {
+        Shown::Whole(whole) => show_whole(context.output, keiko, run, &whole).await,
+        Shown::Partly(part) => show_part(context.output, run, &part),
     }
-    match (&state.ended, &state.life.waiting) {
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show_whole(output: &Output, keiko: &Keiko, run: RunId, whole: &Whole) {
+    if let Some(row) = &whole.run {
+        show_row(output, row);
+    }
+    match (&whole.end, &whole.waiting) {
         (Some(end), _) => {
-            show_ending(context.output, end);
-            if let Some(pruned) = pruned(&keiko.home, run) {
-                let at = context.output.minute(pruned.at);
-                context.output.say(&tr!(
-                    context.output,
+            show_ending(output, end);
+            if let Some(last) = whole.home.iter().rfind(|told| told.is_done()) {
+                output.say(&at_home(output, last));
+            }
+            if let Some(at) = whole.pruned {
+                let at = output.minute(at);
+                output.say(&tr!(
+                    output,
                     "Its workspace was given back on {at} (keiko runs prune).",
                     "Sein Arbeitsbereich wurde am {at} freigegeben (keiko runs prune)."
                 ));
             }
         }
         (None, Some(why)) => {
-            let changes = super::run::asked_changes(&Changes::of(keiko), state).await;
-            result::show_waiting(context.output, (run, why, state), &changes, false);
+            let changes = Changes::of(keiko).asked(&whole.state).await;
+            result::show_waiting(output, (run, why, &whole.state), &changes, false);
         }
-        (None, None) if row.is_some_and(|row| row.state == RunStatus::Interrupted) => {
-            let t = |english, german| context.output.t(english, german);
-            let why = t(
+        (None, None) if whole.next.is_some() => {
+            let why = output.t(
                 "The process that drove it is gone. It goes on with",
                 "Der Prozess, der ihn ausführte, ist nicht mehr da. Weiter mit",
             );
-            context.output.say(&format!("{why}: keiko resume {run}"));
+            output.say(&format!("{why}: keiko resume {run}"));
         }
         (None, None) => {}
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// What lists know of a run, and its end, if that can be read.
-async fn show_partly(
-    context: &Context<'_>,
-    keiko: &Keiko,
-    run: RunId,
-    partly: &Partly,
-) -> Result<ExitCode, CliError> {
-    let found = keiko
-        .journal
-        .view_get(views::RUNS, &run.to_string())
-        .await
-        .map_err(read_fault)?;
-    let row = found.and_then(|row| serde_json::from_slice::<RunRow>(&row.body).ok());
-    if context.output.json() {
-        let shown = plain_json!({
-            "run": row, "waiting": null, "approvals": [], "end": partly.end, "next": null, "opaque_events": partly.opaque,
-        });
-        context.output.data(&shown.to_string());
-        return Ok(ExitCode::SUCCESS);
+fn show_part(output: &Output, run: RunId, part: &Part) {
+    if let Some(row) = &part.run {
+        show_row(output, row);
     }
-    if let Some(row) = &row {
-        show_row(context.output, row);
+    if let Some(end) = &part.end {
+        show_ending(output, end);
     }
-    if let Some(end) = &partly.end {
-        show_ending(context.output, end);
-    }
-    let output = context.output;
     let events = output.language().count(
-        partly.opaque,
+        part.opaque_events,
         ["event", "events"],
         ["Ereignis", "Ereignisse"],
     );
@@ -287,7 +194,6 @@ async fn show_partly(
         "a newer Keiko wrote {events} of this run, which this one cannot read: what is shown is as lists have it, and the run cannot be resumed here. All events: keiko runs events {run}",
         "Ein neueres Keiko hat in diesem Lauf {events} geschrieben, was dieses nicht lesen kann: Gezeigt wird, was in Listen steht, und fortsetzen lässt er sich hier nicht. Alle Ereignisse: keiko runs events {run}"
     ));
-    Ok(ExitCode::SUCCESS)
 }
 
 fn show_row(output: &Output, row: &RunRow) {
@@ -325,31 +231,15 @@ fn show_ending(output: &Output, end: &RunEnd) {
 
 /// The report alone, so that it can go into a file.
 async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    let Some(end) = &end_of(keiko, run).await? else {
-        return Err(
-            Fault::new(Code::NO_REPORT_YET, "this run has no report yet")
-                .at(run)
-                .hint(Step::resume(run))
-                .into(),
-        );
-    };
-    if !context.output.json() {
+    let end = keiko.report(run).await?;
+    if context.output.json() {
+        let data = data_of(&end, run)?;
+        context.output.data(data.text_or_empty().trim_end());
+    } else {
         context
             .output
-            .data(result::report(context.output, end).trim_end());
-        return Ok(ExitCode::SUCCESS);
+            .data(result::report(context.output, &end).trim_end());
     }
-    let Some(data) = &end.data else {
-        let hint = format!("keiko runs report {run}");
-        return Err(Fault::new(
-            Code::REPORT_IN_WORDS,
-            "this run's agent reports in words only",
-        )
-        .at(run)
-        .hint(hint)
-        .into());
-    };
-    context.output.data(data.text_or_empty().trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -359,66 +249,34 @@ async fn events(
     run: RunId,
     follow: bool,
 ) -> Result<ExitCode, CliError> {
-    let stream = StreamId::run(run);
-    let journal = keiko.journal.as_ref();
+    let output = context.output;
+    let mut events = keiko.events(run, Seq(0), follow);
     let mut open = BTreeMap::new();
-    let mut last = Seq(0);
-    loop {
-        let mut page = journal.read(&stream, last);
-        let mut ended = false;
-        while let Some(recorded) = page.next().await {
-            let recorded = recorded.map_err(read_fault)?;
-            last = recorded.seq;
-            let event = match fold::hydrate(journal, &recorded).await {
-                Ok(event) => event,
-                Err(error) if error.is_newer() => {
-                    context.output.data(&match context.output.json() {
-                        true => plain::opaque_json_line(run, &recorded),
-                        false => format!(
-                            "{}  {}",
-                            context.output.instant(recorded.at),
-                            plain::opaque_line(context.output, &recorded)
-                        ),
-                    });
-                    continue;
-                }
-                Err(error) => return Err(error.fault().into()),
-            };
-            ended |= matches!(event, RunEvent::RunEnded(_));
-            if context.output.json() {
-                context
-                    .output
-                    .data(&plain::json_line(run, &recorded, &event));
-            } else {
-                for line in plain::lines(context.output, &mut open, &event) {
-                    context
-                        .output
-                        .data(&format!("{}  {line}", context.output.instant(recorded.at)));
+    while let Some(happened) = events.next().await? {
+        match happened {
+            Happened::Opaque(recorded) => output.data(&match output.json() {
+                true => plain::opaque_json_line(run, &recorded),
+                false => format!(
+                    "{}  {}",
+                    output.instant(recorded.at),
+                    plain::opaque_line(output, &recorded)
+                ),
+            }),
+            Happened::Known(recorded, event) if output.json() => {
+                output.data(&plain::json_line(run, &recorded, &event));
+            }
+            Happened::Known(recorded, event) => {
+                for line in plain::lines(output, &mut open, &event) {
+                    output.data(&format!("{}  {line}", output.instant(recorded.at)));
                 }
             }
         }
-        if last == Seq(0) {
-            return Err(fold::FoldError::NoSuchRun(run).fault().into());
-        }
-        if !follow || ended {
-            return Ok(ExitCode::SUCCESS);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    let diff = match look(keiko, run).await? {
-        Read::Whole(state) => match &state.ended {
-            Some(end) => end.diff.clone(),
-            // As it stands: a run that waits has no result yet, and still a change.
-            None => Changes::of(keiko)
-                .so_far(run, &state)
-                .await?
-                .map(Into::into),
-        },
-        Read::Partly(_) => end_of(keiko, run).await?.and_then(|end| end.diff.clone()),
-    };
+    let diff = keiko.diff(run).await?;
     if context.output.json() {
         context.output.data(
             &plain_json!({"run": run, "diff": diff.as_ref().map(|diff| diff.text_or_empty())})
@@ -436,15 +294,19 @@ async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// The tree that the run left behind, for bringing it home.
-async fn result_tree(keiko: &Keiko, run: RunId) -> Result<TreeId, CliError> {
-    let state = state(keiko, run).await?;
-    match (&state.workspace.opened, state.workspace.tree) {
-        (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
-        _ => Err(
-            Fault::new(Code::NOTHING_CHANGED, "this run changed nothing")
-                .hint(Step::of_run(OfRun::Show, run))
-                .into(),
+/// Where the result is: in its user's folder, or not any more.
+fn at_home(output: &Output, last: &Told) -> String {
+    let (at, by) = (output.minute(last.at), clean(&last.begun.by));
+    match last.begun.what {
+        Homeward::Apply => tr!(
+            output,
+            "Brought into its folder on {at} by {by}.",
+            "In seinen Ordner übernommen am {at} von {by}."
+        ),
+        Homeward::Undo => tr!(
+            output,
+            "Taken back out of its folder on {at} by {by}.",
+            "Aus seinem Ordner zurückgenommen am {at} von {by}."
         ),
     }
 }
@@ -455,15 +317,10 @@ async fn apply(
     run: RunId,
     check: bool,
 ) -> Result<ExitCode, CliError> {
-    let tree = result_tree(keiko, run).await?;
-    let parts = sandbox(&keiko.home, &keiko.config.sandbox)?;
-    parts.sandbox.export_tree(run, &tree).await?;
-    let home = Homeward::new(parts.spaces);
-    let report = if check {
-        home.plan(run, &tree)
-    } else {
-        home.apply(run, &tree)
-    }?;
+    let report = match check {
+        true => keiko.apply_plan(run).await?,
+        false => keiko.apply(run, operator()).await?,
+    };
     let output = context.output;
     let (verb, nothing) = match check {
         true => (
@@ -491,7 +348,7 @@ async fn apply(
 }
 
 async fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
-    let report = homeward(keiko)?.undo(run)?;
+    let report = keiko.undo(run, operator()).await?;
     let (verb, nothing) = (
         context.output.t("put back", "zurückgesetzt"),
         context
@@ -500,12 +357,6 @@ async fn undo(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCo
     );
     show_apply(context, &report, verb, nothing)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn homeward(keiko: &Keiko) -> Result<Homeward, CliError> {
-    Ok(Homeward::new(
-        sandbox(&keiko.home, &keiko.config.sandbox)?.spaces,
-    ))
 }
 
 /// What was done to the user's folder; `nothing` is said when nothing had to be.
@@ -551,37 +402,16 @@ fn show_apply(
     Ok(())
 }
 
-/// Checks the card: journal first, then the trees and the tests, in the sandbox, on a fresh copy of the result.
+/// Checks the card.
 async fn check(
     context: &Context<'_>,
     keiko: &Keiko,
     run: RunId,
     tests: bool,
 ) -> Result<ExitCode, CliError> {
-    let mut verified = verify::journal(keiko.journal.as_ref(), run)
-        .await
-        .map_err(|error| error.fault())?;
-    let pruned = pruned(&keiko.home, run);
-    if let (Some(pruned), true) = (pruned, tests) {
-        let fault = pruned.fault();
-        return Err(fault
-            .hint(say!(
-                "the journal alone can still be checked: keiko runs verify {run} --no-tests",
-                run
-            ))
-            .into());
-    }
-    if pruned.is_none() && verified.card.tree_after.is_some() {
-        verified
-            .checks
-            .extend(super::again::check(keiko, &verified.card, tests).await?);
-    }
-    let ok = verified.checks.iter().all(|check| check.ok);
+    let verified = keiko.verify(run, tests, &operator()).await?;
     if context.output.json() {
-        context.output.data(
-            &plain_json!({"run": run, "ok": ok, "checks": verified.checks, "card": verified.card})
-                .to_string(),
-        );
+        context.output.json_data(&verified)?;
     } else {
         for check in &verified.checks {
             let (tone, mark) = if check.ok {
@@ -599,38 +429,12 @@ async fn check(
             ));
         }
     }
-    Ok(if ok { Exit::Ok } else { Exit::CheckFailed }.into())
-}
-
-/// Ends a run: a live one hears it in its inbox; one that nobody drives is ended here.
-/// Tells a run to end, and sees to it where nobody drives it.
-async fn end(keiko: &Keiko, run: RunId, reason: &str) -> Result<(), CliError> {
-    let message = InboxMessage::Cancel {
-        by: operator(),
-        reason: reason.to_owned(),
-    };
-    inbox::say(keiko.journal.as_ref(), run, &message, SystemClock.now())
-        .await
-        .map_err(|error| error.fault())?;
-    if keiko
-        .journal
-        .holder(&StreamId::run(run))
-        .await
-        .map_err(read_fault)?
-        .is_none()
-    {
-        let driver = keiko.driver(Arc::new(keiko.config.models()?), DriveOptions::default())?;
-        let order = Order::Resume {
-            run,
-            by: operator(),
-            terms: RunTerms::default(),
-        };
-        driver
-            .drive(order, Arc::new(Unwatched), keiko_ports::Cancel::new())
-            .await
-            .map_err(|error| error.fault())?;
+    Ok(if verified.ok {
+        Exit::Ok
+    } else {
+        Exit::CheckFailed
     }
-    Ok(())
+    .into())
 }
 
 async fn cancel(
@@ -639,39 +443,17 @@ async fn cancel(
     run: RunId,
     reason: String,
 ) -> Result<ExitCode, CliError> {
-    let before = state(keiko, run).await?;
-    if before.ended.is_some() {
-        return Err(keiko_runtime::drive::DriveError::HasEnded(run)
-            .fault()
-            .into());
-    }
-    end(keiko, run, &reason).await?;
-    for below in views::below(keiko.journal.as_ref(), run)
-        .await
-        .map_err(read_fault)?
-    {
-        if state(keiko, below).await?.ended.is_none() {
-            end(keiko, below, &reason).await?;
-        }
-    }
-    let after = state(keiko, run).await?;
-    let status = row::status(&after);
+    let told = keiko.cancel(run, &operator(), &reason).await?;
     if context.output.json() {
-        context
-            .output
-            .data(&plain_json!({"run": run, "state": status}).to_string());
-    } else if after
-        .ended
-        .as_ref()
-        .is_some_and(|end| end.status == EndStatus::Cancelled)
-    {
+        context.output.json_data(&told)?;
+    } else if told.done {
         context.output.say(&tr!(
             context.output,
             "Run {run} is cancelled.",
             "Lauf {run} ist beendet."
         ));
     } else {
-        let word = result::state_word(context.output, status);
+        let word = result::state_word(context.output, told.state);
         context.output.say(&tr!(
             context.output,
             "Run {run} is told to end; it is {word} now.",

@@ -9,23 +9,20 @@ mod line;
 mod raw;
 
 use super::clean::wrapped;
-use super::question::{self, Change};
-use super::{Output, Tone};
+use super::{Output, Tone, Watch};
 use crate::language::tr;
-use crate::memory::Memory;
 use board::{Board, Deed};
 use canvas::Canvas;
 use crossterm::event::Event;
 use futures_util::future::BoxFuture;
+use keiko_app::change::{Change, has_change};
+use keiko_app::going::Inbox;
+use keiko_app::memory::Memory;
 use keiko_contracts::approval::ApprovalRequest;
-use keiko_contracts::id::{EffectKey, RunId};
+use keiko_contracts::id::EffectKey;
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::{InboxMessage, RunEvent};
-use keiko_ports::shell::{Clock as _, SystemClock};
-use keiko_runtime::drive::Watch;
-use keiko_runtime::inbox;
-use keiko_store::SqliteJournal;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -36,7 +33,13 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-pub(crate) use raw::restore;
+use raw::restore;
+
+/// Ends this process at once, with the terminal as it was found.
+pub(crate) fn leave() {
+    restore();
+    std::process::exit(crate::error::Exit::Interrupted as i32);
+}
 
 /// The shortest time between two drawings, and the longest: the clock at the foot goes on.
 const BETWEEN: Duration = Duration::from_millis(33);
@@ -67,8 +70,6 @@ pub(crate) type Look =
 
 /// Whose run is shown, and what the view may need for its questions.
 pub(crate) struct Subject {
-    /// The run.
-    pub(crate) run: RunId,
     /// Under which name answers are given.
     pub(crate) by: String,
     /// Its agent works by rules, and hears no words.
@@ -95,7 +96,7 @@ impl Watch for Shared {
         self.bell.notify_one();
         if let (RunEvent::ApprovalRequested(request), Some(look), Some(own)) =
             (event, &self.look, self.own.upgrade())
-            && question::has_change(&request.action)
+            && has_change(&request.action)
         {
             let (id, found) = (request.id, look((**request).clone()));
             tokio::spawn(async move {
@@ -106,8 +107,8 @@ impl Watch for Shared {
             });
         }
     }
-    fn frame(&self, key: &EffectKey, frame: LiveFrame) {
-        self.board().frame(key, frame);
+    fn frame(&self, key: &EffectKey, frame: &LiveFrame) {
+        self.board().frame(key, frame.clone());
         self.bell.notify_one();
     }
 }
@@ -124,9 +125,8 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// Puts the live view up. What is typed goes to the run's inbox.
-    pub(crate) fn start(output: Output, journal: Arc<SqliteJournal>, subject: Subject) -> Screen {
+    pub(crate) fn start(output: Output, inbox: Inbox, subject: Subject) -> Screen {
         let Subject {
-            run,
             by,
             native,
             look,
@@ -144,7 +144,7 @@ impl Screen {
             own: own.clone(),
         });
         let (sender, messages) = mpsc::channel(MESSAGES_MAX);
-        let deliver = tokio::spawn(deliver(journal, run, messages, output, shared.clone()));
+        let deliver = tokio::spawn(deliver(inbox, messages, output, shared.clone()));
         let resized = tokio::spawn(resized(shared.clone()));
         let mut threads = Vec::new();
         let drawn = shared.clone();
@@ -219,15 +219,13 @@ impl Drop for Screen {
 
 /// Puts what was typed into the inbox.
 async fn deliver(
-    journal: Arc<SqliteJournal>,
-    run: RunId,
+    inbox: Inbox,
     mut messages: mpsc::Receiver<InboxMessage>,
     output: Output,
     shared: Arc<Shared>,
 ) {
     while let Some(message) = messages.recv().await {
-        if let Err(error) = inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await {
-            let why = error.fault();
+        if let Err(why) = inbox.say(&message).await {
             let text = tr!(
                 output,
                 "what you typed could not be kept: {}",
@@ -326,9 +324,8 @@ fn keys(shared: &Shared, woken: &OwnedFd, sender: &mpsc::Sender<InboxMessage>) {
                 None => {}
                 Some(Deed::Say(message)) => send(shared, sender, message),
                 Some(Deed::Leave) => {
-                    restore();
                     // As after a second Ctrl-C: what runs is recovered when the run is resumed.
-                    std::process::exit(crate::error::Exit::Interrupted as i32);
+                    leave();
                 }
             }
         }

@@ -10,9 +10,14 @@ pub(crate) mod steps;
 
 use crate::language::catalogue::{self, Tell};
 use clap::ValueEnum;
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::id::EffectKey;
+use keiko_contracts::journal::Recorded;
 use keiko_contracts::language::Language;
+use keiko_contracts::model::LiveFrame;
+use keiko_contracts::run::RunEvent;
 use keiko_contracts::time::Timestamp;
+use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -35,6 +40,14 @@ pub(crate) struct Output {
     data_is_shown: bool,
     /// Diffs on stdout are in colours.
     diff_color: bool,
+}
+
+/// Shows a run while it goes on.
+pub(crate) trait Watch: Send + Sync {
+    /// An event has been committed.
+    fn event(&self, recorded: &Recorded, event: &RunEvent);
+    /// Something passes by, and is not stored.
+    fn frame(&self, key: &EffectKey, frame: &LiveFrame);
 }
 
 /// What a piece of text is, for its colour.
@@ -162,6 +175,13 @@ impl Output {
         if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
             std::process::exit(0);
         }
+    }
+    /// Data for programs, on stdout.
+    pub(crate) fn json_data(&self, data: &impl Serialize) -> Result<(), Fault> {
+        let data = keiko_contracts::said::plainly(|| serde_json::to_value(data))
+            .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
+        self.data(&data.to_string());
+        Ok(())
     }
     /// Keiko's own words, on stderr; commands in them as they are typed here.
     pub(crate) fn say(&self, text: &str) {

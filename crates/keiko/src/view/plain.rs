@@ -6,13 +6,14 @@ use keiko_agent::describe;
 use keiko_agent::ledger::one_line;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest, Decision};
+use keiko_contracts::asked::Asked;
 use keiko_contracts::code::Fault;
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::model::Part;
-use keiko_contracts::run::{EventLine, Opaque, RunEvent, Suspension};
+use keiko_contracts::run::{EventLine, NoteKind, Opaque, RunEvent, StartRun, Suspension};
 use keiko_contracts::said::plainly;
 use std::collections::BTreeMap;
 
@@ -65,63 +66,26 @@ fn line_of(run: RunId, recorded: &Recorded, event: Option<&RunEvent>) -> String 
     plainly(|| serde_json::to_string(&line)).unwrap_or_default()
 }
 
+/// A line: whose it is or what it is about, in a column of its own, and what there is to say.
+fn verb(output: &Output, tone: Tone, verb: &str, text: &str) -> String {
+    format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
+}
+
 /// What an event says, in lines for people. `open` remembers intents until they come out.
 pub(crate) fn lines(
     output: &Output,
     open: &mut BTreeMap<EffectKey, Intent>,
     event: &RunEvent,
 ) -> Vec<String> {
-    let verb = |tone, verb: &str, text: &str| {
-        format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
-    };
     match event {
-        RunEvent::RunStarted(start) => {
-            let who = start.model.as_ref().map_or_else(
-                || {
-                    output
-                        .t("rules, no language model", "Regeln, kein Sprachmodell")
-                        .to_owned()
-                },
-                ToString::to_string,
-            );
-            let mut lines = vec![verb(
-                Tone::Strong,
-                output.t("Run", "Lauf"),
-                &format!("{}  {} ({who})", start.run, start.agent),
-            )];
-            if start.demo {
-                lines.push(verb(
-                    Tone::Warn,
-                    output.t("Demo", "Vorführung"),
-                    output.t(
-                        "a scripted model plays; everything else is real",
-                        "ein Drehbuch spielt das Modell; alles andere ist echt",
-                    ),
-                ));
-            }
-            lines.push(verb(
-                Tone::Strong,
-                output.t("Goal", "Auftrag"),
-                &one_line(start.goal.text_or_empty(), 200),
-            ));
-            lines
-        }
-        RunEvent::RunResumed(_)
-        | RunEvent::CallAnswered(_)
-        | RunEvent::RunEnded(_)
-        | RunEvent::RunClosing(_) => Vec::new(),
-        RunEvent::Steered(steered) => vec![verb(
-            Tone::Strong,
-            output.t("Operator", "Sie"),
-            &one_line(steered.text.text_or_empty(), 200),
-        )],
+        RunEvent::RunStarted(start) => started(output, start),
         RunEvent::EffectIntended(intent) => {
             open.insert(intent.key.clone(), (**intent).clone());
             match &intent.action {
                 Action::Model(_) => Vec::new(),
                 action => {
                     let (label, text) = of_intent(output, intent, action);
-                    vec![verb(Tone::Faint, &label, &text)]
+                    vec![verb(output, Tone::Faint, &label, &text)]
                 }
             }
         }
@@ -129,65 +93,99 @@ pub(crate) fn lines(
             Some(intent) => ended_lines(output, &intent, &ended.outcome),
             None => Vec::new(),
         },
+        event => line(output, event).into_iter().collect(),
+    }
+}
+
+/// How a run begins.
+fn started(output: &Output, start: &StartRun) -> Vec<String> {
+    let who = start.model.as_ref().map_or_else(
+        || {
+            output
+                .t("rules, no language model", "Regeln, kein Sprachmodell")
+                .to_owned()
+        },
+        ToString::to_string,
+    );
+    let mut lines = vec![verb(
+        output,
+        Tone::Strong,
+        output.t("Run", "Lauf"),
+        &format!("{}  {} ({who})", start.run, start.agent),
+    )];
+    if start.demo {
+        lines.push(verb(
+            output,
+            Tone::Warn,
+            output.t("Demo", "Vorführung"),
+            output.t(
+                "a scripted model plays; everything else is real",
+                "ein Drehbuch spielt das Modell; alles andere ist echt",
+            ),
+        ));
+    }
+    lines.push(verb(
+        output,
+        Tone::Strong,
+        output.t("Goal", "Auftrag"),
+        &one_line(start.goal.text_or_empty(), 200),
+    ));
+    lines
+}
+
+/// What an event says that is told in one line, if it is told.
+fn line(output: &Output, event: &RunEvent) -> Option<String> {
+    let t = |english, german| output.t(english, german);
+    let (tone, about, text) = match event {
+        RunEvent::Steered(steered) => (
+            Tone::Strong,
+            t("Operator", "Sie"),
+            one_line(steered.text.text_or_empty(), 200),
+        ),
         RunEvent::CallRefused(refused) => {
-            vec![verb(
-                Tone::Warn,
-                output.t("Refused", "Abgelehnt"),
-                &format!(
-                    "{}: {}",
-                    refused.tool,
-                    output.told(&one_line(refused.reason.text_or_empty(), 240))
-                ),
-            )]
+            let reason = one_line(refused.reason.text_or_empty(), 240);
+            let text = format!(
+                "{}: {}",
+                refused.asked.tool().or(refused.asked.title()).unwrap_or(""),
+                output.told(&reason)
+            );
+            (Tone::Warn, t("Refused", "Abgelehnt"), text)
         }
-        RunEvent::ApprovalRequested(request) => {
-            vec![verb(
-                Tone::Warn,
-                output.t("Approval", "Freigabe"),
-                &asked(output, request),
-            )]
-        }
-        RunEvent::ApprovalResolved(answer) => {
-            vec![verb(
-                Tone::Strong,
-                output.t("Approval", "Freigabe"),
-                &format!("{}  {}", answer.id, answered(output, answer)),
-            )]
-        }
+        RunEvent::ApprovalRequested(request) => (
+            Tone::Warn,
+            t("Approval", "Freigabe"),
+            asked(output, request),
+        ),
+        RunEvent::ApprovalResolved(answer) => (
+            Tone::Strong,
+            t("Approval", "Freigabe"),
+            format!("{}  {}", answer.id, answered(output, answer)),
+        ),
         RunEvent::TestsObserved(tests) => {
             let tone = if tests.is_green() {
                 Tone::Good
             } else {
                 Tone::Bad
             };
-            vec![verb(
-                tone,
-                "Tests",
-                &format!("{}  ({})", counts(output, tests), tests.command),
-            )]
+            let text = format!("{}  ({})", counts(output, tests), tests.command);
+            (tone, "Tests", text)
         }
-        RunEvent::Noted(note) if note.kind == "alert" => {
-            vec![verb(
-                Tone::Warn,
-                output.t("Alert", "Hinweis"),
-                &output.told(&one_line(note.text.text_or_empty(), 240)),
-            )]
+        RunEvent::Noted(note) if matches!(note.kind, NoteKind::Alert | NoteKind::Definition) => {
+            let text = one_line(note.text.text_or_empty(), 240);
+            let text = output.told(&text).into_owned();
+            (Tone::Warn, t("Alert", "Hinweis"), text)
         }
-        RunEvent::Noted(_) => Vec::new(),
-        RunEvent::ContextCompacted(_) => vec![verb(
-            Tone::Faint,
-            output.t("Context", "Kontext"),
-            output.t(
+        RunEvent::ContextCompacted(_) => {
+            let text = t(
                 "older steps left the context; the ledger keeps what matters",
                 "ältere Schritte sind aus dem Kontext; das Wichtige steht im Merkblatt",
-            ),
-        )],
-        RunEvent::RunSuspended(why) => vec![verb(
-            Tone::Warn,
-            output.t("Waiting", "Wartet"),
-            &waiting(output, why),
-        )],
-    }
+            );
+            (Tone::Faint, t("Context", "Kontext"), text.to_owned())
+        }
+        RunEvent::RunSuspended(why) => (Tone::Warn, t("Waiting", "Wartet"), waiting(output, why)),
+        _ => return None,
+    };
+    Some(verb(output, tone, about, &text))
 }
 
 /// Who does it, and what is done. A step of a native engine is told by its title, and so is a command of the harness: the
@@ -195,31 +193,20 @@ pub(crate) fn lines(
 fn of_intent(output: &Output, intent: &Intent, action: &Action) -> (String, String) {
     let described = output.told(&describe::action(action)).into_owned();
     let is_command = matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Exec(_) | JailOp::Diff { .. }));
-    match (&intent.tool, &intent.title) {
-        (Some(tool), _) => (tool.to_string(), described),
-        (None, Some(title))
-            if !intent
-                .call
-                .as_ref()
-                .is_some_and(|call| call.starts_with("harness:")) =>
-        {
-            (
-                output.t("Rules", "Regeln").into(),
-                output.told(title).into_owned(),
-            )
-        }
-        (None, Some(title)) if is_command => (
-            output.t("Harness", "Rahmen").into(),
+    let harness = || output.t("Harness", "Rahmen").to_owned();
+    match &intent.asked {
+        Asked::Model { tool, .. } => (tool.clone(), described),
+        Asked::Engine { title, .. } => (
+            output.t("Rules", "Regeln").into(),
             output.told(title).into_owned(),
         ),
-        (None, _) => (output.t("Harness", "Rahmen").into(), described),
+        Asked::Harness(chore) if is_command => (harness(), output.told(chore.title()).into_owned()),
+        Asked::Harness(_) | Asked::Loop => (harness(), described),
     }
 }
 
 fn ended_lines(output: &Output, intent: &Intent, outcome: &Outcome<Report>) -> Vec<String> {
-    let verb = |tone, verb: &str, text: &str| {
-        format!("{} {text}", output.paint(tone, &format!("{verb:>11}")))
-    };
+    let verb = |tone, about: &str, text: &str| verb(output, tone, about, text);
     match (&intent.action, outcome) {
         (Action::Model(_), Outcome::Done(Report::Model(report))) => {
             let parts: Vec<Part> =
@@ -383,5 +370,39 @@ pub(crate) fn waits_for(output: &Output, why: &Suspension) -> String {
             "since a kill: {reason}",
             "seit einem Notaus: {reason}"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::Color;
+    use keiko_contracts::language::Language;
+    use keiko_contracts::run::Note;
+
+    #[test]
+    fn that_an_agent_is_another_is_told_in_both_languages() {
+        let note = RunEvent::Noted(Note {
+            kind: NoteKind::Definition,
+            text: keiko_agent::definition::ANOTHER.into(),
+            tell_agent: false,
+        });
+        let told = |language| {
+            let output = Output::new(Color::Never, false, false).in_language(language);
+            lines(&output, &mut BTreeMap::new(), &note).concat()
+        };
+        let (english, german) = (told(Language::English), told(Language::German));
+        assert!(
+            english
+                .trim_start()
+                .starts_with("Alert this agent is not what it was"),
+            "{english}"
+        );
+        assert!(
+            german
+                .trim_start()
+                .starts_with("Hinweis Dieser Agent ist nicht mehr"),
+            "{german}"
+        );
     }
 }

@@ -3,7 +3,9 @@
 use super::{Output, Tone};
 use crate::language::tr;
 use keiko_agent::describe;
-use keiko_contracts::action::{Action, HostAction};
+use keiko_app::change::Change;
+use keiko_app::installing::is_install;
+use keiko_contracts::action::Action;
 use keiko_contracts::approval::ApprovalRequest;
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{Command, JailOp};
@@ -11,99 +13,81 @@ use keiko_contracts::jail::{Command, JailOp};
 /// Most files and commits of a change that its summary names.
 const NAMED_MAX: usize = 12;
 
-/// The change that is decided about: a push, or changes to tests.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Change {
-    /// Commits, short id and subject, the newest first.
-    pub(crate) subjects: Vec<String>,
-    /// The unified diff.
-    pub(crate) diff: String,
-}
-
-impl Change {
-    /// Files with the lines that come and go.
-    fn files(&self) -> Vec<(&str, u32, u32)> {
-        let mut files: Vec<(&str, u32, u32)> = Vec::new();
-        let mut in_hunk = false;
-        for line in self.diff.lines() {
-            if let Some(names) = line.strip_prefix("diff --git ") {
-                let name = names.rsplit_once(" b/").map_or(names, |(_, name)| name);
-                files.push((name, 0, 0));
-                in_hunk = false;
-            } else if line.starts_with("@@") {
-                in_hunk = true;
-            } else if let (true, Some((_, added, removed))) = (in_hunk, files.last_mut()) {
-                *added += u32::from(line.starts_with('+'));
-                *removed += u32::from(line.starts_with('-'));
-            }
+/// Files with the lines that come and go.
+fn files(change: &Change) -> Vec<(&str, u32, u32)> {
+    let mut files: Vec<(&str, u32, u32)> = Vec::new();
+    let mut in_hunk = false;
+    for line in change.diff.lines() {
+        if let Some(names) = line.strip_prefix("diff --git ") {
+            let name = names.rsplit_once(" b/").map_or(names, |(_, name)| name);
+            files.push((name, 0, 0));
+            in_hunk = false;
+        } else if line.starts_with("@@") {
+            in_hunk = true;
+        } else if let (true, Some((_, added, removed))) = (in_hunk, files.last_mut()) {
+            *added += u32::from(line.starts_with('+'));
+            *removed += u32::from(line.starts_with('-'));
         }
-        files
     }
-
-    /// Its size, its files and its commits, in a few lines.
-    pub(crate) fn summary(&self, output: &Output) -> Vec<String> {
-        let files = self.files();
-        let (added, removed) = files
-            .iter()
-            .fold((0u32, 0u32), |(a, r), (_, added, removed)| {
-                (a + added, r + removed)
-            });
-        let language = output.language();
-        let count = language.count(files.len() as u64, ["file", "files"], ["Datei", "Dateien"]);
-        let commits = language.count(
-            self.subjects.len() as u64,
-            ["commit", "commits"],
-            ["Commit", "Commits"],
-        );
-        let size = format!(
-            "{}, {}",
-            output.paint(Tone::Good, &format!("+{added}")),
-            output.paint(Tone::Bad, &format!("-{removed}"))
-        );
-        let head = if self.subjects.is_empty() {
-            format!("{count}, {size}")
-        } else {
-            format!("{commits}, {count}, {size}")
-        };
-        let mut lines = vec![head];
-        let more = |rest: usize| tr!(output, "  ... and {rest} more", "  ... und {rest} weitere");
-        lines.extend(
-            self.subjects
-                .iter()
-                .take(NAMED_MAX)
-                .map(|subject| format!("  {subject}")),
-        );
-        lines.extend(
-            self.subjects
-                .len()
-                .checked_sub(NAMED_MAX)
-                .filter(|rest| *rest > 0)
-                .map(more),
-        );
-        lines.extend(
-            files
-                .iter()
-                .take(NAMED_MAX)
-                .map(|(name, added, removed)| format!("  {name}  +{added} -{removed}")),
-        );
-        lines.extend(
-            files
-                .len()
-                .checked_sub(NAMED_MAX)
-                .filter(|rest| *rest > 0)
-                .map(more),
-        );
-        lines
-    }
+    files
 }
 
-/// The question is about a change that has to be looked up.
-pub(crate) fn has_change(action: &Action) -> bool {
-    match action {
-        Action::Host(HostAction::Push { .. }) => true,
-        Action::Jail(jail) => matches!(jail.op, JailOp::Diff { .. }),
-        _ => false,
-    }
+/// The size of a change, its files and its commits, in a few lines.
+pub(crate) fn summary(output: &Output, change: &Change) -> Vec<String> {
+    let files = files(change);
+    let (added, removed) = files
+        .iter()
+        .fold((0u32, 0u32), |(a, r), (_, added, removed)| {
+            (a + added, r + removed)
+        });
+    let language = output.language();
+    let count = language.count(files.len() as u64, ["file", "files"], ["Datei", "Dateien"]);
+    let commits = language.count(
+        change.subjects.len() as u64,
+        ["commit", "commits"],
+        ["Commit", "Commits"],
+    );
+    let size = format!(
+        "{}, {}",
+        output.paint(Tone::Good, &format!("+{added}")),
+        output.paint(Tone::Bad, &format!("-{removed}"))
+    );
+    let head = if change.subjects.is_empty() {
+        format!("{count}, {size}")
+    } else {
+        format!("{commits}, {count}, {size}")
+    };
+    let mut lines = vec![head];
+    let more = |rest: usize| tr!(output, "  ... and {rest} more", "  ... und {rest} weitere");
+    lines.extend(
+        change
+            .subjects
+            .iter()
+            .take(NAMED_MAX)
+            .map(|subject| format!("  {subject}")),
+    );
+    lines.extend(
+        change
+            .subjects
+            .len()
+            .checked_sub(NAMED_MAX)
+            .filter(|rest| *rest > 0)
+            .map(more),
+    );
+    lines.extend(
+        files
+            .iter()
+            .take(NAMED_MAX)
+            .map(|(name, added, removed)| format!("  {name}  +{added} -{removed}")),
+    );
+    lines.extend(
+        files
+            .len()
+            .checked_sub(NAMED_MAX)
+            .filter(|rest| *rest > 0)
+            .map(more),
+    );
+    lines
 }
 
 /// The whole of what is decided about: commands, texts, the change; what has no better form, as data.
@@ -186,19 +170,6 @@ pub(crate) fn colored(output: &Output, line: &str) -> String {
     }
 }
 
-/// The action installs packages.
-pub(crate) fn is_install(action: &Action) -> bool {
-    matches!(action, Action::Jail(jail) if matches!(jail.op, JailOp::Prepare { .. }))
-}
-
-/// The registries that it would install from.
-pub(crate) fn registries(action: &Action) -> Vec<String> {
-    match action {
-        Action::Jail(jail) => describe::registries(&jail.op),
-        _ => Vec::new(),
-    }
-}
-
 /// The commands that go on with a run that waits for these questions, the most useful first. One is enough.
 pub(crate) fn next(run: RunId, requests: &[&ApprovalRequest]) -> Vec<String> {
     let resume = format!("keiko resume {run}");
@@ -240,7 +211,7 @@ mod tests {
         };
         let output = Output::new(Color::Never, false, false);
         assert_eq!(
-            change.summary(&output),
+            summary(&output, &change),
             [
                 "1 commit, 2 files, +3, -1",
                 "  abc1234 Fix it",
@@ -255,7 +226,7 @@ mod tests {
                 .collect(),
         };
         assert_eq!(
-            many.summary(&output).last().map(String::as_str),
+            summary(&output, &many).last().map(String::as_str),
             Some("  ... and 8 more")
         );
     }

@@ -4,18 +4,18 @@ use super::plain::{counts, waits_for};
 use super::{Output, Tone, question};
 use crate::language::{plain_json, tr};
 use keiko_agent::state::RunState;
+use keiko_app::change::Asked;
 use keiko_contracts::action::Origin;
 use keiko_contracts::approval::{ApprovalRequest, Decision};
 use keiko_contracts::code::Fault;
 use keiko_contracts::evidence::{
     Answerer, Backwards, ChangedTest, EvidenceCard, Leave, TestSummary,
 };
-use keiko_contracts::id::{ApprovalId, RunId};
+use keiko_contracts::id::RunId;
 use keiko_contracts::language::Language;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{EndStatus, RunEnd, RunStatus, Suspension};
 use keiko_native::doctor::DoctorReport;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The longest diff that is shown at the end of a run; `runs diff` shows all of it.
@@ -117,156 +117,196 @@ fn cut(output: &Output, diff: &str, run: RunId) -> String {
     )
 }
 
+/// The rows of a card, as they are put together.
+struct Rows<'a> {
+    output: &'a Output,
+    out: String,
+}
+
+impl Rows<'_> {
+    fn row(&mut self, name: &str, value: &str) {
+        let _ = writeln!(self.out, "  {name:<14} {value}");
+    }
+}
+
 /// The evidence card, for people.
 pub(crate) fn card(output: &Output, end: &RunEnd) -> String {
-    let (status, card) = (end.status, &end.card);
-    let tone = match status {
-        EndStatus::Examined if !card.tests_after.as_ref().is_none_or(TestSummary::is_green) => {
-            Tone::Warn
-        }
-        EndStatus::Succeeded | EndStatus::Examined => Tone::Good,
-        EndStatus::Unverified => Tone::Warn,
-        EndStatus::Failed | EndStatus::Refused | EndStatus::Cancelled | EndStatus::Killed => {
-            Tone::Bad
-        }
-    };
-    let mut out = String::new();
-    let mut row = |name: &str, value: &str| {
-        let _ = writeln!(out, "  {name:<14} {value}");
-    };
-    row(
-        output.t("result", "Ergebnis"),
-        &output.paint(tone, &outcome(output, status, card)),
-    );
-    if card.demo {
-        let played = output.t(
-            "a scripted model played; everything else is real",
-            "ein Drehbuch spielte das Modell; alles andere ist echt",
-        );
-        row(output.t("demo", "Vorführung"), played);
-    }
-    if let (Some(kind), Some(base)) = (card.base_kind, &card.base) {
-        let (kind, base) = (
-            output.told(kind.words()),
-            base.0.get(..10).unwrap_or(&base.0),
-        );
-        row(output.t("base", "Grundlage"), &format!("{kind} ({base})"));
-    }
-    match (&card.tests_before, &card.tests_after) {
-        (Some(first), Some(last)) if status == EndStatus::Examined && first == last => {
-            row(output.t("tests", "Tests"), &counted(output, last))
-        }
-        (first, last) => {
-            if let Some(tests) = first {
-                row(
-                    output.t("tests first", "Tests zuerst"),
-                    &counted(output, tests),
-                );
-            }
-            if let Some(tests) = last {
-                row(
-                    output.t("tests last", "Tests zuletzt"),
-                    &counted(output, tests),
-                );
-            }
-        }
-    }
-    if !card.red_to_green.is_empty() {
-        row(
-            output.t("red to green", "rot zu grün"),
-            &card.red_to_green.join(", "),
-        );
-    }
-    // The doctor's report, which stands beside it, names them with what each says.
-    if !card.still_red.is_empty() && doctors(end).is_none() {
-        row(output.t("still red", "noch rot"), &still_red(output, card));
-    }
-    for ChangedTest {
-        test,
-        gone,
-        leave: stands,
-    } in &card.changed_tests
-    {
-        let gone = if *gone {
-            output.t(" (does not run any more)", " (läuft nicht mehr)")
-        } else {
-            ""
-        };
-        row(
-            output.t("test changed", "Test geändert"),
-            &format!("{test}{gone} ({})", leave(output, *stands)),
-        );
-    }
-    for finding in &card.findings {
-        let (file, line, text) = (&finding.file, finding.line, &finding.text);
-        let what = output.told(finding.kind.words());
-        row(
-            output.t("look at", "ansehen"),
-            &format!(
-                "{file}:{line}: {what} ({})\n{:17}{text}",
-                leave(output, finding.leave),
-                ""
-            ),
-        );
-    }
-    if !card.unproven.is_empty() {
-        let why = output.t(
-            "green without the change too",
-            "auch ohne die Änderung grün",
-        );
-        row(
-            output.t("not proven", "nicht belegt"),
-            &format!("{why}: {}", card.unproven.join(", ")),
-        );
-    }
-    if let Some(backwards) = &card.backwards {
-        taken_out(output, backwards, &mut row);
-    }
-    for answer in &card.approvals {
-        // What a person did not allow is missing from the result, and that is said where the result is.
-        let withheld = matches!(answer.decision, Some(Decision::Denied | Decision::Expired));
-        let name = if withheld {
-            output.t("not done", "nicht getan")
-        } else {
-            output.t("approval", "Freigabe")
-        };
-        row(
-            name,
-            &format!(
-                "{}: {}",
-                output.told(&answer.words()),
-                output.told(&answer.what)
-            ),
-        );
-    }
-    for Answerer { model, origin } in &card.models {
-        let origin = match origin {
-            Some(Origin::Live) => output.t("live", "live"),
-            Some(Origin::Recorded) => output.t("recorded", "aufgezeichnet"),
-            Some(Origin::Scripted) => output.t("scripted", "nach Drehbuch"),
-            None => output.t("rules, no language model", "Regeln, kein Sprachmodell"),
-        };
-        row(output.t("model", "Modell"), &format!("{model} ({origin})"));
-    }
-    let seconds = card.ended.since_ms(card.started) as f64 / 1000.0;
-    let tokens = card.usage.input + card.usage.cached + card.usage.cache_write;
-    let (written, cost) = (card.usage.output, spent(output, card.cost, card.unpriced));
-    let steps = steps(output, card.steps);
-    let seconds = output.decimal(&format!("{seconds:.1}"));
-    let effort = tr!(
+    let mut rows = Rows {
         output,
-        "{steps}, {seconds} s, {tokens} tokens in, {written} out, {cost}",
-        "{steps}, {seconds} s, {tokens} Token gelesen, {written} geschrieben, {cost}"
-    );
-    row(output.t("effort", "Aufwand"), &effort);
-    if !card.cut_off.is_zero() {
-        row(
-            output.t("cut off", "Abbruch"),
-            &cut_off(output, card.cut_off),
+        out: String::new(),
+    };
+    rows.result(end);
+    rows.tests(end);
+    rows.suspicious(&end.card);
+    rows.answers(&end.card);
+    rows.effort(&end.card);
+    rows.out.trim_end().to_owned()
+}
+
+impl Rows<'_> {
+    /// What came of it, and what it is based on.
+    fn result(&mut self, end: &RunEnd) {
+        let (output, status, card) = (self.output, end.status, &end.card);
+        let tone = match status {
+            EndStatus::Examined if !card.tests_after.as_ref().is_none_or(TestSummary::is_green) => {
+                Tone::Warn
+            }
+            EndStatus::Succeeded | EndStatus::Examined => Tone::Good,
+            EndStatus::Unverified => Tone::Warn,
+            EndStatus::Failed | EndStatus::Refused | EndStatus::Cancelled | EndStatus::Killed => {
+                Tone::Bad
+            }
+        };
+        self.row(
+            output.t("result", "Ergebnis"),
+            &output.paint(tone, &outcome(output, status, card)),
         );
+        if card.demo {
+            let played = output.t(
+                "a scripted model played; everything else is real",
+                "ein Drehbuch spielte das Modell; alles andere ist echt",
+            );
+            self.row(output.t("demo", "Vorführung"), played);
+        }
+        if let (Some(kind), Some(base)) = (card.base_kind, &card.base) {
+            let (kind, base) = (
+                output.told(kind.words()),
+                base.0.get(..10).unwrap_or(&base.0),
+            );
+            self.row(output.t("base", "Grundlage"), &format!("{kind} ({base})"));
+        }
     }
-    row(output.t("journal", "Protokoll"), &card.journal.short());
-    out.trim_end().to_owned()
+
+    /// What tests came to before and after.
+    fn tests(&mut self, end: &RunEnd) {
+        let (output, status, card) = (self.output, end.status, &end.card);
+        match (&card.tests_before, &card.tests_after) {
+            (Some(first), Some(last)) if status == EndStatus::Examined && first == last => {
+                self.row(output.t("tests", "Tests"), &counted(output, last));
+            }
+            (first, last) => {
+                let first = first
+                    .as_ref()
+                    .map(|tests| (output.t("tests first", "Tests zuerst"), tests));
+                let last = last
+                    .as_ref()
+                    .map(|tests| (output.t("tests last", "Tests zuletzt"), tests));
+                for (name, tests) in first.into_iter().chain(last) {
+                    self.row(name, &counted(output, tests));
+                }
+            }
+        }
+        if !card.red_to_green.is_empty() {
+            self.row(
+                output.t("red to green", "rot zu grün"),
+                &card.red_to_green.join(", "),
+            );
+        }
+        // The doctor's report, which stands beside it, names them with what each says.
+        if !card.still_red.is_empty() && doctors(end).is_none() {
+            self.row(output.t("still red", "noch rot"), &still_red(output, card));
+        }
+    }
+
+    /// Tests that were changed, what looks odd, and what the tests do not prove.
+    fn suspicious(&mut self, card: &EvidenceCard) {
+        let output = self.output;
+        for ChangedTest {
+            test,
+            gone,
+            leave: stands,
+        } in &card.changed_tests
+        {
+            let gone = if *gone {
+                output.t(" (does not run any more)", " (läuft nicht mehr)")
+            } else {
+                ""
+            };
+            self.row(
+                output.t("test changed", "Test geändert"),
+                &format!("{test}{gone} ({})", leave(output, *stands)),
+            );
+        }
+        for finding in &card.findings {
+            let (file, line, text) = (&finding.file, finding.line, &finding.text);
+            let what = output.told(finding.kind.words());
+            self.row(
+                output.t("look at", "ansehen"),
+                &format!(
+                    "{file}:{line}: {what} ({})\n{:17}{text}",
+                    leave(output, finding.leave),
+                    ""
+                ),
+            );
+        }
+        if !card.unproven.is_empty() {
+            let why = output.t(
+                "green without the change too",
+                "auch ohne die Änderung grün",
+            );
+            self.row(
+                output.t("not proven", "nicht belegt"),
+                &format!("{why}: {}", card.unproven.join(", ")),
+            );
+        }
+        if let Some(backwards) = &card.backwards {
+            taken_out(output, backwards, &mut |name, value| self.row(name, value));
+        }
+    }
+
+    /// What people decided, and which models answered.
+    fn answers(&mut self, card: &EvidenceCard) {
+        let output = self.output;
+        for answer in &card.approvals {
+            // What a person did not allow is missing from the result, and that is said where the result is.
+            let withheld = matches!(answer.decision, Some(Decision::Denied | Decision::Expired));
+            let name = if withheld {
+                output.t("not done", "nicht getan")
+            } else {
+                output.t("approval", "Freigabe")
+            };
+            self.row(
+                name,
+                &format!(
+                    "{}: {}",
+                    output.told(&answer.words()),
+                    output.told(&answer.what)
+                ),
+            );
+        }
+        for Answerer { model, origin } in &card.models {
+            let origin = match origin {
+                Some(Origin::Live) => output.t("live", "live"),
+                Some(Origin::Recorded) => output.t("recorded", "aufgezeichnet"),
+                Some(Origin::Scripted) => output.t("scripted", "nach Drehbuch"),
+                None => output.t("rules, no language model", "Regeln, kein Sprachmodell"),
+            };
+            self.row(output.t("model", "Modell"), &format!("{model} ({origin})"));
+        }
+    }
+
+    /// What it took.
+    fn effort(&mut self, card: &EvidenceCard) {
+        let output = self.output;
+        let seconds = card.ended.since_ms(card.started) as f64 / 1000.0;
+        let tokens = card.usage.input + card.usage.cached + card.usage.cache_write;
+        let (written, cost) = (card.usage.output, spent(output, card.cost, card.unpriced));
+        let steps = steps(output, card.steps);
+        let seconds = output.decimal(&format!("{seconds:.1}"));
+        let effort = tr!(
+            output,
+            "{steps}, {seconds} s, {tokens} tokens in, {written} out, {cost}",
+            "{steps}, {seconds} s, {tokens} Token gelesen, {written} geschrieben, {cost}"
+        );
+        self.row(output.t("effort", "Aufwand"), &effort);
+        if !card.cut_off.is_zero() {
+            self.row(
+                output.t("cut off", "Abbruch"),
+                &cut_off(output, card.cut_off),
+            );
+        }
+        self.row(output.t("journal", "Protokoll"), &card.journal.short());
+    }
 }
 
 /// What was spent, as far as it is known: a model without a price is no free one.
@@ -468,9 +508,6 @@ pub(crate) fn state_word(output: &Output, status: RunStatus) -> &'static str {
     output.t(status.word(), german)
 }
 
-/// The changes behind the questions of a run.
-pub(crate) type Asked = BTreeMap<ApprovalId, question::Change>;
-
 /// Shows what a run waits for, and the command that goes on.
 pub(crate) fn show_waiting(
     output: &Output,
@@ -514,7 +551,7 @@ pub(crate) fn show_waiting(
         ));
         for line in changes
             .get(&request.id)
-            .map(|change| change.summary(output))
+            .map(|change| question::summary(output, change))
             .unwrap_or_default()
         {
             output.line(&format!("    {line}"));

@@ -2,7 +2,7 @@
 //! all of them are in the journal: `runs events`, or `--jsonl`.
 
 use super::plain;
-use super::{Output, Tone};
+use super::{Output, Tone, Watch};
 use keiko_contracts::action::{Intent, Outcome, Report};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{End, JailBody};
@@ -10,7 +10,6 @@ use keiko_contracts::journal::Recorded;
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::RunEvent;
 use keiko_native::doctor::{Series, series};
-use keiko_runtime::drive::Watch;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -57,11 +56,11 @@ impl Watch for Plain {
             self.output.line(&line);
         }
     }
-    fn frame(&self, _: &EffectKey, frame: LiveFrame) {
+    fn frame(&self, _: &EffectKey, frame: &LiveFrame) {
         if let (false, LiveFrame::Progress { note }) = (self.jsonl, frame) {
             self.output.line(&format!(
                 "  {}",
-                self.output.paint(Tone::Faint, &self.output.told(&note))
+                self.output.paint(Tone::Faint, &self.output.told(note))
             ));
         }
     }
@@ -123,7 +122,7 @@ impl Steps {
     }
 
     fn intended(&mut self, output: &Output, intent: &Intent, event: &RunEvent) -> Vec<String> {
-        let of = intent.call.as_deref().and_then(series);
+        let of = intent.asked.call().and_then(series);
         let mut lines = Vec::new();
         if self.series.map(|(kind, _)| kind) != of.map(|(kind, _)| kind) {
             lines = self.end_series(output);
@@ -168,8 +167,8 @@ fn faint(output: &Output, text: &str) -> String {
 
 fn in_series(intent: &Intent) -> bool {
     intent
-        .call
-        .as_deref()
+        .asked
+        .call()
         .is_some_and(|call| series(call).is_some())
 }
 

@@ -268,6 +268,45 @@ fn home_and_back(keiko: &Keiko, run: &str, repo: &Path) {
     assert!(
         String::from_utf8_lossy(&snapshot(repo)[Path::new("dates.py")]).contains("return False")
     );
+    // Each of these is on record, with who wanted it and what came of it; looking at what would change is not one.
+    let shown = keiko.json(&["runs", "show", run]);
+    let home: Vec<_> = shown["home"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|told| {
+            let ended = &told["ended"];
+            let changes = ended["changes"].as_array().map_or(0, Vec::len);
+            (
+                told["what"].as_str().unwrap(),
+                changes,
+                ended["fault"]["code"].is_string(),
+            )
+        })
+        .collect();
+    let (apply, undo) = ("apply", "undo");
+    assert_eq!(
+        home,
+        [
+            (apply, 2, false),
+            (apply, 0, false),
+            (undo, 2, false),
+            (apply, 2, false),
+            (undo, 2, false),
+            (apply, 2, false),
+            (undo, 0, true),
+        ],
+        "{shown:#}"
+    );
+    assert!(
+        shown["home"][0]["by"]
+            .as_str()
+            .is_some_and(|by| !by.is_empty())
+    );
+    keiko
+        .run(&["runs", "show", run])
+        .expect(0)
+        .says("Brought into its folder on");
 }
 
 #[test]

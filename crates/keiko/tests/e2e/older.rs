@@ -50,6 +50,10 @@ fn a_journal_of_an_older_keiko_is_read_and_verified() {
         ),
         (&json!("tests/test_calc.py"), &json!("scripted"))
     );
+    assert!(
+        keiko.json(&["runs", "show", ENDED])["definition"].is_null(),
+        "what its agent was, nobody wrote down"
+    );
     // The journal and the card hold; only the workspace, which was not kept, is gone.
     keiko
         .run(&["runs", "verify", ENDED, "--no-tests"])
@@ -75,6 +79,10 @@ fn runs_of_an_older_keiko_are_answered_and_go_on() {
         ])
         .expect(0);
     assert_eq!(keiko.end(ASKS)["summary"]["$text"], "The second.");
+    assert!(
+        keiko.json(&["runs", "show", ASKS])["definition"].is_string(),
+        "from now on it is known what its agent is"
+    );
     keiko
         .run(&["approvals", "approve", "last"])
         .expect(0)

@@ -88,8 +88,10 @@ fn up_examines_the_repository_around_and_tells_it_in_short() {
     let events = keiko.events(&run);
     assert!(events.len() > 40, "nothing is lost: {}", events.len());
     assert!(
-        events.iter().any(|line| line["body"]["data"]["title"]
-            == "run the tests of the root: python3 -m unittest -v")
+        events
+            .iter()
+            .any(|line| line["body"]["data"]["asked"]["title"]
+                == "run the tests of the root: python3 -m unittest -v")
     );
     keiko
         .run(&["runs", "events", &run])

@@ -213,7 +213,7 @@ fn tested(events: &str) -> Option<f64> {
         let data = &event["body"]["data"];
         match event["body"]["event"].as_str() {
             Some("effect_intended")
-                if data["call"]
+                if data["asked"]["call"]
                     .as_str()
                     .is_some_and(|call| call.starts_with("tests-")) =>
             {
@@ -250,12 +250,12 @@ mod tests {
     fn the_time_until_tests_have_run_is_that_of_their_first_runs_alone() {
         let event = |at: &str, event: &str, key: &str, call: &str| {
             format!(
-                r#"{{"at":"2026-11-27T{at}Z","body":{{"event":"{event}","data":{{"key":"{key}","call":"{call}"}}}}}}"#
+                r#"{{"at":"2026-11-27T{at}Z","body":{{"event":"{event}","data":{{"key":"{key}","asked":{{"call":"{call}"}}}}}}}}"#
             )
         };
         let events = [
             event("23:59:50.000", "run_started", "", ""),
-            event("23:59:55.000", "effect_intended", "a", "harness:prepare"),
+            event("23:59:55.000", "effect_intended", "a", "prepare"),
             event("23:59:59.500", "effect_ended", "a", ""),
             event("23:59:59.500", "effect_intended", "b", "tests-1"),
             event("00:00:05.250", "effect_ended", "b", ""),

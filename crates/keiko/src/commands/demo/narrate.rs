@@ -1,20 +1,18 @@
 //! What is being seen, in a few sentences, in the language of the configuration.
 
+use crate::view::Watch;
 use crate::view::live::Say;
+use keiko_app::going::Inbox;
 use keiko_contracts::action::{Action, Outcome, Report};
 use keiko_contracts::approval::{ApprovalRequest, Decision};
-use keiko_contracts::id::{EffectKey, RunId};
+use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::{JailBody, JailOp, JailReport};
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::language::Language;
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::{InboxMessage, RunEvent};
-use keiko_ports::shell::{Clock as _, SystemClock};
-use keiko_runtime::drive::Watch;
-use keiko_runtime::inbox;
-use keiko_store::SqliteJournal;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Everything that the tour says.
 pub(super) struct Words {
@@ -137,24 +135,21 @@ struct Told {
 
 /// Watches the tour and says what is being seen. With `--yes` it also answers.
 pub(super) struct Narrator {
-    run: RunId,
     words: &'static Words,
     label: String,
     say: Say,
-    answers: Option<(Arc<SqliteJournal>, String)>,
+    answers: Option<(Inbox, String)>,
     told: Mutex<Told>,
 }
 
 impl Narrator {
     pub(super) fn new(
-        run: RunId,
         words: &'static Words,
         label: String,
         say: Say,
-        answers: Option<(Arc<SqliteJournal>, String)>,
+        answers: Option<(Inbox, String)>,
     ) -> Self {
         Narrator {
-            run,
             words,
             label,
             say,
@@ -218,15 +213,14 @@ impl Narrator {
     }
 
     fn answer(&self, request: &ApprovalRequest) {
-        let Some((journal, by)) = self.answers.clone() else {
+        let Some((inbox, by)) = self.answers.clone() else {
             return;
         };
         self.tell(self.words.answered);
         let answer = request.answer(Decision::Approved, by, None);
-        let (run, message) = (self.run, InboxMessage::Approval(answer));
+        let message = InboxMessage::Approval(answer);
         tokio::spawn(async move {
-            if let Err(error) = inbox::say(journal.as_ref(), run, &message, SystemClock.now()).await
-            {
+            if let Err(error) = inbox.say(&message).await {
                 tracing::error!(%error, "the approval could not be written");
             }
         });
@@ -242,5 +236,5 @@ impl Watch for Narrator {
             self.answer(request);
         }
     }
-    fn frame(&self, _: &EffectKey, _: LiveFrame) {}
+    fn frame(&self, _: &EffectKey, _: &LiveFrame) {}
 }

@@ -2,12 +2,14 @@
 
 use super::line::{Asks, Line};
 use crate::language::tr;
-use crate::memory::{Memory, Remembered};
 use crate::view::clean::{clean, columns, cut, tail};
-use crate::view::question::{self, Change};
+use crate::view::question;
 use crate::view::steps::Steps;
 use crate::view::{Output, Tone, result};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use keiko_app::change::Change;
+use keiko_app::installing::{is_install, registries};
+use keiko_app::memory::{Memory, Remembered};
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
 use keiko_contracts::approval::{ApprovalRequest, Decision, Installing};
 use keiko_contracts::id::{ApprovalId, EffectKey};
@@ -120,7 +122,7 @@ impl Board {
         if !self.approvals.iter().any(|request| request.id == id) {
             return;
         }
-        for line in change.summary(&self.output) {
+        for line in question::summary(&self.output, &change) {
             self.tell(&format!("{MARGIN}{line}"));
         }
         self.changes.insert(id, change);
@@ -153,10 +155,7 @@ impl Board {
 
     /// Remembers an answer about installing for the repository.
     fn remember(&mut self, request: &ApprovalRequest, decision: Decision) {
-        let Some((memory, folder)) = self
-            .memory
-            .clone()
-            .filter(|_| question::is_install(&request.action))
+        let Some((memory, folder)) = self.memory.clone().filter(|_| is_install(&request.action))
         else {
             return;
         };
@@ -171,7 +170,7 @@ impl Board {
             answer,
             self.by.clone(),
             at,
-            question::registries(&request.action),
+            registries(&request.action),
         );
         let output = self.output;
         let text = match memory.keep(&known) {
@@ -401,7 +400,7 @@ impl Board {
         );
         self.tell(&format!("{MARGIN}{because}"));
         // An installation is asked about in words; of a change, its size and files follow. `?` shows all of either.
-        let install = question::is_install(&request.action);
+        let install = is_install(&request.action);
         if !install {
             let action = serde_json::to_string_pretty(&request.action).unwrap_or_default();
             for (row, line) in action.lines().enumerate() {
@@ -508,7 +507,7 @@ impl Board {
             let always = reason
                 .as_deref()
                 .is_some_and(|reason| matches!(reason.to_lowercase().as_str(), "always" | "immer"));
-            let keep = always && question::is_install(&request.action);
+            let keep = always && is_install(&request.action);
             if keep {
                 self.remember(&request, decision);
             }
@@ -555,9 +554,11 @@ impl Board {
                 ..
             }) => self.output.t("thinking", "denkt nach").into(),
             Some(intent) => {
-                let tool = intent.tool.as_ref().map(|tool| tool.as_str());
+                let asked = &intent.asked;
                 clean(
-                    tool.or(intent.title.as_deref())
+                    asked
+                        .tool()
+                        .or(asked.title())
                         .unwrap_or_else(|| self.output.t("working", "arbeitet")),
                 )
             }

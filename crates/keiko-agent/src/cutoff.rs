@@ -4,6 +4,8 @@ use crate::draft::Draft;
 use crate::state::{Call, RunState};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::run::{CallRefused, EndStatus, NoteKind, RefusedBy, StartRun};
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 
 /// How many answers in a row may be cut off.
 const CUT_OFF_MAX: u32 = 3;
@@ -56,9 +58,9 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
         let why = format!(
             "the model's answer was cut off at the output limit {CUT_OFF_MAX} times in a row, last at {limit} tokens"
         );
-        let hint = format!(
-            "allow longer answers: keiko config set run.max_output_tokens {}, or choose another model",
-            limit.saturating_mul(2)
+        let hint = say!(
+            "allow longer answers: {step}, or choose another model",
+            step = Step::set("run.max_output_tokens", limit.saturating_mul(2))
         );
         let fault = Fault::new(Code::CUT_OFF, why).hint(hint);
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));

@@ -27,6 +27,9 @@ use keiko_contracts::run::{
     CallAnswered, Closing, Compacted, EndStatus, Ended, InboxMessage, NoteKind, Resumed, RunEvent,
     RunTerms, StartRun, Steered, StepBegun, Suspension,
 };
+use keiko_contracts::say;
+use keiko_contracts::say_count;
+use keiko_contracts::step::{More, OfRun, Step};
 use keiko_governance::core::{self, Env};
 use std::sync::Arc;
 
@@ -410,7 +413,11 @@ impl Draft<'_> {
             return Some(
                 Fault::new(
                     Code::STEPS_USED_UP,
-                    format!("the limit of {} steps is reached", start.limits.max_steps),
+                    say_count!(
+                        start.limits.max_steps,
+                        "the limit of {n} step is reached",
+                        "the limit of {n} steps is reached"
+                    ),
                 )
                 .hint(hint),
             );
@@ -426,12 +433,12 @@ impl Draft<'_> {
             .map(|_| {
                 Fault::new(
                     Code::TIME_USED_UP,
-                    format!(
-                        "the time limit of {} s is reached",
-                        start.limits.max_seconds
+                    say!(
+                        "the time limit of {n} s is reached",
+                        n = start.limits.max_seconds
                     ),
                 )
-                .hint(format!("keiko resume {} goes on", start.run))
+                .hint(say!("{step} goes on", step = Step::resume(start.run)))
             })
     }
 
@@ -445,12 +452,12 @@ impl Draft<'_> {
                     None => {}
                     Some(Weakened::Wait) => return Ok(()),
                     Some(Weakened::Denied(paths) | Weakened::Suspected(paths)) => {
-                        let why = format!(
-                            "the result changes existing tests, which is not allowed: {}",
-                            paths.join(", ")
+                        let why = say!(
+                            "the result changes existing tests, which is not allowed: {tests}",
+                            tests = paths
                         );
                         let fault = Fault::new(Code::TESTS_CHANGED, why)
-                            .hint(format!("keiko runs diff {}", self.next_key().run));
+                            .hint(Step::of_run(OfRun::Diff, self.next_key().run));
                         self.close(EndStatus::Failed, finish.summary, Some(fault));
                         return Ok(());
                     }
@@ -490,10 +497,18 @@ impl Draft<'_> {
                 Poll::Ready
             }
             Circles::End(answers) => {
-                let why = format!(
-                    "the model went in circles: {answers} answers in a row came to the same and changed nothing"
+                let why = say!(
+                    "the model went in circles: {n} answers in a row came to the same and changed nothing",
+                    n = answers
                 );
-                let hint = "see what it tried: keiko runs events last; another model may do better: keiko models list";
+                let hint = say!(
+                    "see what it tried: {events}; another model may do better: {models}",
+                    events = Step::OfRun {
+                        what: OfRun::Events,
+                        run: None
+                    },
+                    models = Step::Models
+                );
                 let fault = Fault::new(Code::IN_CIRCLES, why).hint(hint);
                 self.close(EndStatus::Failed, fault.to_string(), Some(fault));
                 Poll::Pending
@@ -533,7 +548,7 @@ impl Draft<'_> {
                 .state
                 .life
                 .open_approvals()
-                .map(|approval| approval.request.summary.clone())
+                .map(|approval| approval.request.summary.to_string())
                 .collect();
             let cut = self
                 .state
@@ -567,13 +582,18 @@ impl Draft<'_> {
             .model
             .as_ref()
             .map_or_else(String::new, ToString::to_string);
-        let why = format!(
-            "the context of {model} holds {holds} tokens, and this run needs {needed}: its rules and tools alone take {head}"
+        let why = say!(
+            "the context of {model} holds {n} tokens, and this run needs {needed}: its rules and tools alone take {head}",
+            model,
+            n = holds,
+            needed,
+            head
         );
-        let hint = format!(
-            "load it with a context of {needed} tokens or more (Ollama: OLLAMA_CONTEXT_LENGTH), then: keiko models \
-             probe {model}; keiko resume {}",
-            start.run
+        let hint = say!(
+            "load it with a context of {n} tokens or more (Ollama: OLLAMA_CONTEXT_LENGTH), then: {probe}; {resume}",
+            n = needed,
+            probe = Step::probe(&model),
+            resume = Step::resume(start.run)
         );
         let window = Window {
             context: Some(needed),
@@ -610,11 +630,12 @@ impl Draft<'_> {
             .limit
             .minus(exhausted.left)
             .plus(price(wanted.min(USEFUL)));
-        let hint = format!(
-            "the least that the next step can do with: keiko resume {} --budget {least}",
-            start.run
-        );
-        let fault = Fault::new(Code::BUDGET_USED_UP, exhausted.to_string()).hint(hint);
+        let step = Step::Resume {
+            run: Some(start.run),
+            more: Some(More::Budget(least)),
+        };
+        let hint = say!("the least that the next step can do with: {step}", step);
+        let fault = Fault::new(Code::BUDGET_USED_UP, exhausted.said()).hint(hint);
         self.emit(RunEvent::RunSuspended(Suspension::Limit { fault }));
         None
     }
@@ -625,7 +646,7 @@ impl Draft<'_> {
                 Code::NO_MODEL,
                 "this agent needs a model and none is configured",
             )
-            .hint("keiko models list");
+            .hint(Step::Models);
             self.close(EndStatus::Failed, fault.to_string(), Some(fault));
             return Ok(());
         };

@@ -3,33 +3,38 @@
 use crate::ledger::one_line;
 use keiko_contracts::action::{Action, HostAction, Outcome, Report};
 use keiko_contracts::jail::{Command, End, GitOp, JailBody, JailOp, Preparation, Prepare, Source};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::say_count;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an action would do.
 #[must_use]
-pub fn action(action: &Action) -> String {
+pub fn action(action: &Action) -> Said {
     match action {
-        Action::Model(model) => format!("ask {}", model.model),
+        Action::Model(model) => say!("ask {model}", model = model.model),
         Action::Host(HostAction::Push {
             remote,
             branch,
             commit,
             ..
         }) => {
-            format!(
-                "push commit {} to branch {branch} of {remote}",
-                commit.get(..10).unwrap_or(commit)
+            say!(
+                "push commit {commit} to branch {branch} of {remote}",
+                commit = commit.get(..10).unwrap_or(commit),
+                branch,
+                remote
             )
         }
-        Action::Tool(tool) => format!(
+        Action::Tool(tool) => Said::words(format!(
             "{} {}",
             tool.tool,
             one_line(tool.arguments.text_or_empty(), 120)
-        ),
-        Action::Run(action) => format!(
-            "run {}: {}",
-            action.start.agent,
-            one_line(action.start.goal.text_or_empty(), 120)
+        )),
+        Action::Run(action) => say!(
+            "run {agent}: {goal}",
+            agent = action.start.agent,
+            goal = one_line(action.start.goal.text_or_empty(), 120)
         ),
         Action::Jail(jail) => op(&jail.op),
     }
@@ -37,54 +42,74 @@ pub fn action(action: &Action) -> String {
 
 /// What an operation in the sandbox would do.
 #[must_use]
-pub fn op(op: &JailOp) -> String {
+pub fn op(op: &JailOp) -> Said {
     match op {
         JailOp::Open {
             source: Source::Folder { path, .. } | Source::Copy { path, .. },
-        } => format!("make a private copy of {path}"),
+        } => say!("make a private copy of {path}", path),
         JailOp::Open {
             source: Source::Empty,
         } => "make an empty workspace".into(),
         JailOp::Survey => "look the workspace over".into(),
         JailOp::ReadFile {
             path, from_line, ..
-        } => format!("read {path} from line {from_line}"),
-        JailOp::WriteFile { path, text } => format!("write {path} ({})", count(text.len(), "byte")),
+        } => say!("read {path} from line {n}", path, n = from_line),
+        JailOp::WriteFile { path, text } => say_count!(
+            text.len(),
+            "write {path} ({n} byte)",
+            "write {path} ({n} bytes)",
+            path
+        ),
         JailOp::EditFile { path, edits } => {
-            format!("edit {path} ({})", count(edits.len() as u64, "place"))
-        }
-        JailOp::ListFiles { path, glob, .. } => {
-            format!(
-                "list {}{}",
-                or_root(path),
-                glob.as_ref()
-                    .map_or(String::new(), |glob| format!(" {glob}"))
+            say_count!(
+                edits.len(),
+                "edit {path} ({n} place)",
+                "edit {path} ({n} places)",
+                path
             )
         }
-        JailOp::Search { pattern, path, .. } => format!("search {pattern:?} in {}", or_root(path)),
+        JailOp::ListFiles { path, glob, .. } => {
+            say!(
+                "list {path}",
+                path = format_args!(
+                    "{}{}",
+                    or_root(path),
+                    glob.as_ref()
+                        .map_or(String::new(), |glob| format!(" {glob}"))
+                )
+            )
+        }
+        JailOp::Search { pattern, path, .. } => say!(
+            "search {pattern} in {path}",
+            pattern = format_args!("{pattern:?}"),
+            path = or_root(path)
+        ),
         JailOp::Git(git) => match git {
             GitOp::Status => "git status".into(),
             GitOp::Diff { .. } => "git diff".into(),
-            GitOp::Log { limit } => format!("git log -{limit}"),
-            GitOp::Commit { message, .. } => {
-                format!("git commit: {}", one_line(message.text_or_empty(), 80))
-            }
-            GitOp::Branch { name } => format!("git switch to a new branch {name}"),
-            GitOp::Checkout { revision } => format!("git checkout {revision}"),
+            GitOp::Log { limit } => Said::words(format!("git log -{limit}")),
+            GitOp::Commit { message, .. } => Said::words(format!(
+                "git commit: {}",
+                one_line(message.text_or_empty(), 80)
+            )),
+            GitOp::Branch { name } => say!("git switch to a new branch {name}", name),
+            GitOp::Checkout { revision } => Said::words(format!("git checkout {revision}")),
         },
         JailOp::Exec(spec) => match &spec.command {
-            Command::Argv(argv) => one_line(&argv.join(" "), 160),
-            Command::Shell(script) => one_line(script.text_or_empty(), 160),
+            Command::Argv(argv) => one_line(&argv.join(" "), 160).into(),
+            Command::Shell(script) => one_line(script.text_or_empty(), 160).into(),
         },
-        JailOp::Cell { code, .. } => format!("python: {}", one_line(code.text_or_empty(), 120)),
+        JailOp::Cell { code, .. } => {
+            Said::words(format!("python: {}", one_line(code.text_or_empty(), 120)))
+        }
         JailOp::Prepare(prepare) => installation(prepare),
-        JailOp::Without { paths, .. } => format!(
-            "take the change of {} back",
-            one_line(&paths.join(", "), 160)
+        JailOp::Without { paths, .. } => say!(
+            "take the change of {paths} back",
+            paths = one_line(&paths.join(", "), 160)
         ),
-        JailOp::Restore { tree } => format!(
-            "put the workspace back to tree {}",
-            tree.0.get(..10).unwrap_or(&tree.0)
+        JailOp::Restore { tree } => say!(
+            "put the workspace back to tree {tree}",
+            tree = tree.0.get(..10).unwrap_or(&tree.0)
         ),
         JailOp::Diff { .. } => {
             "the changes to existing tests, as shown by the difference from the base".into()
@@ -116,23 +141,25 @@ pub fn registries(op: &JailOp) -> Vec<String> {
 const FOLDERS_MAX: usize = 4;
 
 /// How many packages, for which projects, where from: what a person must know to decide.
-fn installation(prepare: &Prepare) -> String {
+fn installation(prepare: &Prepare) -> Said {
     let sets = &prepare.sets;
     let n: u64 = sets.iter().map(|set| u64::from(set.packages.count)).sum();
     let complete = sets.iter().all(|set| set.packages.complete);
     let mut what = match n {
-        0 => "packages".to_owned(),
-        1 if complete => "1 package".to_owned(),
-        n if complete => format!("{n} packages"),
-        1 => "1 declared package and what it needs".to_owned(),
-        n => format!("{n} declared packages and what they need"),
+        0 => say!("packages"),
+        n if complete => say_count!(n, "{n} package", "{n} packages"),
+        n => say_count!(
+            n,
+            "{n} declared package and what it needs",
+            "{n} declared packages and what they need"
+        ),
     };
     let bytes: Option<Vec<u64>> = sets.iter().map(|set| set.packages.bytes).collect();
     if let Some(bytes) = bytes
         .map(|all| all.iter().fold(0, |sum: u64, n| sum.saturating_add(*n)))
         .filter(|bytes| *bytes > 0)
     {
-        what = format!("{what}, {} MB", bytes.div_ceil(1_000_000));
+        what = say!("{what}, {size} MB", what, size = bytes.div_ceil(1_000_000));
     }
     let mut projects: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for set in sets {
@@ -161,10 +188,16 @@ fn installation(prepare: &Prepare) -> String {
     let from = registries(&JailOp::Prepare(prepare.clone()));
     let projects = projects.join(", ");
     match from.is_empty() {
-        true => format!("install {what} for {projects}; code of the packages runs in the sandbox"),
-        false => format!(
-            "install {what} for {projects} from {}; code of the packages runs in the sandbox",
-            from.join(", ")
+        true => say!(
+            "install {what} for {projects}; code of the packages runs in the sandbox",
+            what,
+            projects
+        ),
+        false => say!(
+            "install {what} for {projects} from {registries}; code of the packages runs in the sandbox",
+            what,
+            projects,
+            registries = from
         ),
     }
 }
@@ -192,67 +225,73 @@ fn or_root(path: &str) -> &str {
 
 /// How an effect came out, in a few words.
 #[must_use]
-pub fn outcome(outcome: &Outcome<Report>) -> String {
+pub fn outcome(outcome: &Outcome<Report>) -> Said {
     match outcome {
-        Outcome::Failed(fault) => format!("failed: {fault}"),
-        Outcome::Unknown { why } => format!("unknown: {why}"),
+        Outcome::Failed(fault) => say!("failed: {fault}", fault),
+        Outcome::Unknown { why } => say!("unknown: {why}", why),
         Outcome::Cancelled => "cancelled".into(),
         Outcome::Done(Report::Model(report)) if report.unpriced => {
-            format!("{} tokens out, no price", report.usage.output)
+            say!("{n} tokens out, no price", n = report.usage.output)
         }
         Outcome::Done(Report::Model(report)) => {
-            format!("{} tokens out, {}", report.usage.output, report.cost)
+            say!(
+                "{n} tokens out, {cost}",
+                n = report.usage.output,
+                cost = report.cost
+            )
         }
         Outcome::Done(Report::Host(_)) => "done".into(),
-        Outcome::Done(Report::Tool(tool)) => one_line(tool.output.text_or_empty(), 120),
-        Outcome::Done(Report::Run(report)) => format!("{} {}", report.run, report.status.word()),
+        Outcome::Done(Report::Tool(tool)) => one_line(tool.output.text_or_empty(), 120).into(),
+        Outcome::Done(Report::Run(report)) => say!(
+            "{run} {status}",
+            run = report.run,
+            status = Said::from(report.status.word())
+        ),
         Outcome::Done(Report::Jail(report)) => body(&report.body),
     }
 }
 
-fn body(body: &JailBody) -> String {
+fn body(body: &JailBody) -> Said {
     match body {
-        JailBody::Opened(opened) => format!(
-            "base {}, {}",
-            opened.base.0.get(..10).unwrap_or(&opened.base.0),
-            opened.kind.words()
+        JailBody::Opened(opened) => say!(
+            "base {tree}, {kind}",
+            tree = opened.base.0.get(..10).unwrap_or(&opened.base.0),
+            kind = Said::from(opened.kind.words())
         ),
-        JailBody::Surveyed(survey) => format!(
-            "{}, {}",
-            count(survey.files.into(), "file"),
-            count(survey.projects.len() as u64, "project")
+        JailBody::Surveyed(survey) => say!(
+            "{files}, {projects}",
+            files = say_count!(survey.files, "{n} file", "{n} files"),
+            projects = say_count!(survey.projects.len(), "{n} project", "{n} projects")
         ),
-        JailBody::Text(text) => format!(
-            "{}{}",
-            count(text.total.into(), "line"),
-            if text.truncated { ", cut" } else { "" }
-        ),
-        JailBody::Written(written) => format!(
-            "{} {}",
-            if written.created {
-                "created"
-            } else {
-                "changed"
-            },
-            written.path
-        ),
-        JailBody::Refused { why, .. } => format!("not possible: {why}"),
+        JailBody::Text(text) => {
+            let cut = Said::from(if text.truncated { ", cut" } else { "" });
+            say_count!(text.total, "{n} line{cut}", "{n} lines{cut}", cut)
+        }
+        JailBody::Written(written) if written.created => {
+            say!("created {path}", path = written.path)
+        }
+        JailBody::Written(written) => say!("changed {path}", path = written.path),
+        JailBody::Refused { why, .. } => say!("not possible: {why}", why),
         JailBody::Exec(exec) => match &exec.end {
-            End::Exit(code) => format!("exit {code} after {} ms", exec.duration_ms),
-            End::Signal(signal) => format!("ended by signal {signal}"),
-            End::TimedOut => format!("stopped at the time limit after {} ms", exec.duration_ms),
+            End::Exit(code) => say!("exit {code} after {ms} ms", code, ms = exec.duration_ms),
+            End::Signal(signal) => say!("ended by signal {signal}", signal),
+            End::TimedOut => say!(
+                "stopped at the time limit after {ms} ms",
+                ms = exec.duration_ms
+            ),
             End::OutOfMemory => "stopped at the memory limit".into(),
-            End::NotStarted(why) => format!("could not start: {why}"),
+            End::NotStarted(why) => say!("could not start: {why}", why = Said::words(why.as_str())),
         },
         JailBody::Cell(cell) => cell.error.as_ref().map_or_else(
             || "ok".into(),
-            |error| format!("{}: {}", error.name, one_line(&error.message, 100)),
+            |error| Said::words(format!("{}: {}", error.name, one_line(&error.message, 100))),
         ),
-        JailBody::Committed { commit, .. } => {
-            format!("commit {}", commit.0.get(..10).unwrap_or(&commit.0))
-        }
+        JailBody::Committed { commit, .. } => Said::words(format!(
+            "commit {}",
+            commit.0.get(..10).unwrap_or(&commit.0)
+        )),
         JailBody::Prepared(prepared) if prepared.is_cached() => "from the cache".into(),
-        JailBody::Prepared(prepared) => format!("exit {}", prepared.exit_code()),
+        JailBody::Prepared(prepared) => say!("exit {code}", code = prepared.exit_code()),
         JailBody::Restored => "restored".into(),
     }
 }
@@ -286,7 +325,7 @@ mod tests {
             };
             assert_eq!(
                 outcome(&Outcome::Done(Report::Jail(report))),
-                format!("base 0123456789, {words}")
+                *format!("base 0123456789, {words}")
             );
         }
         let set = Preparation {

@@ -8,31 +8,47 @@ use keiko_contracts::code::Fault;
 use keiko_contracts::id::{ApprovalId, EffectKey, RunId, TaskId};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{Closing, EndStatus, Note, NoteKind, RunEvent};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_governance::core::Env;
 use keiko_governance::life::Stamp;
 
 /// An input that makes no sense in this state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reject {
     /// The run has begun already.
-    #[error("the run has begun already")]
     AlreadyStarted,
     /// The run has not begun.
-    #[error("the run has not begun")]
     NotStarted,
     /// The run has ended.
-    #[error("the run has ended")]
     HasEnded,
     /// No such effect is open.
-    #[error("no effect {0} is open")]
     NotOpen(EffectKey),
     /// An action cannot be written down.
-    #[error("an action cannot be written down: {0}")]
     Unwritable(String),
     /// It would go on without end: so many turns, and nothing to wait for. The driver tells it as KEI-9002.
-    #[error("it decides without end: {0} turns, and nothing to wait for")]
     Endless(usize),
 }
+
+impl Reject {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            Reject::AlreadyStarted => say!("the run has begun already"),
+            Reject::NotStarted => say!("the run has not begun"),
+            Reject::HasEnded => say!("the run has ended"),
+            Reject::NotOpen(key) => say!("no effect {key} is open", key),
+            Reject::Unwritable(why) => say!("an action cannot be written down: {why}", why),
+            Reject::Endless(n) => say!(
+                "it decides without end: {turns} turns, and nothing to wait for",
+                turns = n
+            ),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(Reject);
 
 /// Whether something is over with, so that what comes after it may be looked at.
 #[must_use]
@@ -168,8 +184,8 @@ impl Draft<'_> {
         &mut self,
         action: Action,
         subject: ActionDigest,
-        reason: String,
-        summary: String,
+        reason: Said,
+        summary: Said,
     ) -> ApprovalId {
         let key = self.next_key();
         let id = keiko_governance::approval::approval_id(&key, subject);

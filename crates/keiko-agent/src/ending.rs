@@ -19,6 +19,10 @@ use keiko_contracts::evidence::{
 use keiko_contracts::jail::{JailAction, JailOp, TreeId};
 use keiko_contracts::model::Stop;
 use keiko_contracts::run::{CallAnswered, EndStatus, NoteKind, RunEnd, RunEvent};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::say_count;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_governance::class::ActionClass;
 use keiko_governance::life::Approval;
 use keiko_governance::policy::{Level, Question};
@@ -40,7 +44,7 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
             Code::NOTHING_ANSWERED,
             "the model answered several times without saying or doing anything",
         )
-        .hint("try another model: keiko models list");
+        .hint(say!("try another model: {step}", step = Step::Models));
         draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
         return;
     }
@@ -320,7 +324,7 @@ impl Weakened {
 /// What a person would have to allow.
 struct Asked {
     /// In a sentence.
-    what: String,
+    what: Said,
     /// The tests, by file or by name.
     named: Vec<String>,
     /// What honest code does not do.
@@ -352,16 +356,17 @@ fn not_allowed(state: &RunState) -> Option<Asked> {
     let mut asked = Vec::new();
     let mut named: Vec<String> = weakened.into_keys().collect();
     if !named.is_empty() {
-        asked.push(format!(
-            "keep changes to existing tests: {}",
-            named.join(", ")
+        asked.push(say!(
+            "keep changes to existing tests: {tests}",
+            tests = named
         ));
     }
     if !gone.is_empty() {
-        let tests = crate::describe::count(gone.len() as u64, "test");
-        asked.push(format!(
-            "do without {tests} that ran at the start: {}",
-            listed(&gone)
+        asked.push(say_count!(
+            gone.len(),
+            "do without {n} test that ran at the start: {gone}",
+            "do without {n} tests that ran at the start: {gone}",
+            gone = listed(&gone)
         ));
     }
     let suspected: Vec<String> = findings
@@ -370,17 +375,24 @@ fn not_allowed(state: &RunState) -> Option<Asked> {
         .map(suspicion::shown)
         .collect();
     if !suspected.is_empty() {
-        asked.push(format!(
-            "let stand what honest code does not do: {}",
-            suspected.join(", ")
+        asked.push(say!(
+            "let stand what honest code does not do: {findings}",
+            findings = suspected
         ));
     }
     named.extend(gone.into_iter().take(SHOWN_MAX));
     Some(Asked {
-        what: asked.join("; "),
+        what: all_of(asked),
         named,
         suspected,
     })
+}
+
+/// Several things that are asked at once.
+fn all_of(asked: Vec<Said>) -> Said {
+    let mut asked = asked.into_iter();
+    let first = asked.next().unwrap_or_default();
+    asked.fold(first, |all, next| say!("{all}; {next}", all, next))
 }
 
 /// Existing tests that the whole change weakens, or that ran at the start and do not run any more, need an approval of
@@ -508,8 +520,13 @@ fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
         SENT_BACK_MAX
     };
     if draft.state.patience.sent_back >= most {
-        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400))
-            .hint("look at the diff and the tests: keiko runs show");
+        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400)).hint(say!(
+            "look at the diff and the tests: {step}",
+            step = Step::OfRun {
+                what: OfRun::Show,
+                run: None
+            }
+        ));
         draft.close(EndStatus::Failed, summary, Some(fault));
         return;
     }

@@ -9,6 +9,7 @@ use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{BaseKind, JailOp};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, CallRefused, NoteKind, RefusedBy, RunEvent};
+use keiko_contracts::say;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, Question, Verdict};
 
@@ -151,7 +152,7 @@ fn withdraw(draft: &mut Draft<'_>, digest: ActionDigest, by: &str) {
 }
 
 /// What would happen, with what a person must know to decide.
-fn summary(draft: &Draft<'_>, action: &Action) -> String {
+fn summary(draft: &Draft<'_>, action: &Action) -> keiko_contracts::said::Said {
     let text = crate::describe::action(action);
     let snapshot = draft
         .state
@@ -161,7 +162,10 @@ fn summary(draft: &Draft<'_>, action: &Action) -> String {
         .as_ref()
         .is_some_and(|opened| opened.kind == BaseKind::Snapshot);
     if snapshot && ActionClass::of(action) == ActionClass::GitPush {
-        return format!("{text} (it rests on your uncommitted files too, and would publish them)");
+        return say!(
+            "{what} (it rests on your uncommitted files too, and would publish them)",
+            what = text
+        );
     }
     text
 }

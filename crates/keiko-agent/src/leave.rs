@@ -9,6 +9,9 @@ use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ApprovalId;
 use keiko_contracts::run::{EndStatus, NoteKind, StartRun};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_governance::policy::{Level, Question};
 
 /// What a request to a model may rest on.
@@ -50,20 +53,20 @@ pub(crate) fn of_model(
             Ok(Leave::Given(None))
         }
         Level::Forbid => {
-            let why = format!(
-                "the risk policy does not let this run ask a model: {}",
-                verdict.reason
+            let why = say!(
+                "the risk policy does not let this run ask a model: {reason}",
+                reason = verdict.reason
             );
             let fault = Fault::new(Code::MODEL_NOT_ALLOWED, why)
                 .hint("set classes.model in risk.toml to run, alert or ask");
             draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
             Ok(Leave::Withheld)
         }
-        Level::Ask => ask(draft, action, &verdict.reason),
+        Level::Ask => ask(draft, action, verdict.reason),
     }
 }
 
-fn ask(draft: &mut Draft<'_>, action: &Action, reason: &str) -> Result<Leave, Reject> {
+fn ask(draft: &mut Draft<'_>, action: &Action, reason: Said) -> Result<Leave, Reject> {
     let Action::Model(model) = action else {
         return Ok(Leave::Given(None));
     };
@@ -75,11 +78,11 @@ fn ask(draft: &mut Draft<'_>, action: &Action, reason: &str) -> Result<Leave, Re
         .map(|(id, approval)| (id, approval.answer.clone()));
     match found {
         None => {
-            let summary = format!(
-                "send the conversation of this run to {}, for all of its requests",
-                model.model
+            let summary = say!(
+                "send the conversation of this run to {model}, for all of its requests",
+                model = model.model
             );
-            draft.request(action.clone(), subject, reason.to_owned(), summary);
+            draft.request(action.clone(), subject, reason, summary);
             Ok(Leave::Withheld)
         }
         Some((_, None)) => Ok(Leave::Withheld),
@@ -91,14 +94,19 @@ fn ask(draft: &mut Draft<'_>, action: &Action, reason: &str) -> Result<Leave, Re
                 .reason
                 .as_deref()
                 .map_or(String::new(), |reason| format!(": {reason}"));
-            let message = format!(
-                "this run may not ask {}: {} by {}{why}",
-                model.model,
-                answer.decision.word(),
-                answer.by
+            let message = say!(
+                "this run may not ask {model}: {decision} by {by}{why}",
+                model = model.model,
+                decision = Said::from(answer.decision.word()),
+                by = answer.by,
+                why
             );
-            let fault = Fault::new(Code::MODEL_DENIED, message)
-                .hint("begin a run with another model: keiko run --model VENDOR/MODEL");
+            let fault = Fault::new(Code::MODEL_DENIED, message).hint(say!(
+                "begin a run with another model: {step}",
+                step = Step::Run {
+                    options: vec!["--model VENDOR/MODEL".to_owned()]
+                }
+            ));
             draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
             Ok(Leave::Withheld)
         }

@@ -8,6 +8,7 @@ use keiko_contracts::home::{
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::TreeId;
 use keiko_contracts::journal::Seq;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::homeward;
 use keiko_workspace::home::{ChangeKind, Home as Folder};
@@ -90,7 +91,7 @@ impl Keiko {
             (Some(opened), Some(tree)) if opened.tree != tree => Ok(tree),
             _ => Err(
                 Fault::new(Code::NOTHING_CHANGED, "this run changed nothing")
-                    .hint(format!("keiko runs show {run}")),
+                    .hint(Step::of_run(OfRun::Show, run)),
             ),
         }
     }

@@ -6,6 +6,8 @@ use crate::wiring::Keiko;
 use keiko_contracts::approval::{ApprovalRow, Decision};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{ApprovalId, RunId};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::{inbox, views};
@@ -38,7 +40,7 @@ pub struct Answered {
     pub live: bool,
     /// What would be done.
     #[serde(skip)]
-    pub summary: String,
+    pub summary: Said,
     /// What is remembered from now on.
     #[serde(skip)]
     pub kept: Option<Remembered>,
@@ -165,7 +167,7 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, Fault> {
     let missing = || {
         Fault::new(
             Code::APPROVAL_UNKNOWN,
-            format!("there is no approval {id:?}"),
+            say!("there is no approval {id}", id = format_args!("{id:?}")),
         )
         .hint("keiko approvals list")
     };
@@ -189,7 +191,10 @@ async fn find(keiko: &Keiko, id: &str) -> Result<ApprovalRow, Fault> {
         (None, _) => Err(missing()),
         (Some(_), Some(_)) => Err(Fault::new(
             Code::APPROVAL_AMBIGUOUS,
-            format!("{id:?} is the beginning of several approvals"),
+            say!(
+                "{id} is the beginning of several approvals",
+                id = format_args!("{id:?}")
+            ),
         )
         .hint("keiko approvals list")),
     }

@@ -18,6 +18,7 @@ use keiko_contracts::id::{InvalidId, ModelName};
 use keiko_contracts::jail::Source;
 use keiko_contracts::language::Language;
 use keiko_contracts::run::{EndStatus, RunStatus, StartRun};
+use keiko_contracts::say;
 use std::path::{Path, PathBuf};
 
 /// Runs of demonstrations that are looked for.
@@ -106,7 +107,7 @@ impl Place {
         let held = hold(&path).map_err(|error| {
             Fault::new(
                 Code::OWN_FOLDER,
-                format!("the folder cannot be held: {error}"),
+                say!("the folder cannot be held: {error}", error),
             )
             .at(path.display())
         })?;

@@ -8,6 +8,9 @@ mod state;
 
 use crate::home::Home;
 use keiko_contracts::code::Fault;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use serde::Serialize;
 
 /// How something is.
@@ -28,14 +31,14 @@ pub enum State {
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
     /// What it is.
-    pub name: String,
+    pub name: Said,
     /// How it is.
     pub state: State,
     /// What was seen.
-    pub seen: String,
+    pub seen: Said,
     /// What to do, best a command.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub todo: Option<String>,
+    pub todo: Option<Said>,
     /// What `--fix` can do about it.
     #[serde(skip)]
     remedy: Option<Remedy>,
@@ -53,7 +56,7 @@ enum Remedy {
 }
 
 impl Row {
-    fn new(name: impl Into<String>, state: State, seen: impl Into<String>) -> Row {
+    fn new(name: impl Into<Said>, state: State, seen: impl Into<Said>) -> Row {
         Row {
             name: name.into(),
             state,
@@ -62,15 +65,19 @@ impl Row {
             remedy: None,
         }
     }
-    fn ok(name: impl Into<String>, seen: impl Into<String>) -> Row {
+    fn ok(name: impl Into<Said>, seen: impl Into<Said>) -> Row {
         Row::new(name, State::Ok, seen)
     }
-    fn todo(mut self, todo: impl Into<String>) -> Row {
+    fn todo(mut self, todo: impl Into<Said>) -> Row {
         self.todo = Some(todo.into());
         self
     }
-    fn fault(name: impl Into<String>, state: State, fault: &Fault) -> Row {
-        let row = Row::new(name, state, format!("[{}] {fault}", fault.code));
+    fn fault(name: impl Into<Said>, state: State, fault: &Fault) -> Row {
+        let row = Row::new(
+            name,
+            state,
+            say!("[{code}] {fault}", code = fault.code, fault),
+        );
         Row {
             todo: fault.hint.clone(),
             ..row
@@ -78,13 +85,13 @@ impl Row {
     }
     /// Mended by a package.
     fn package(mut self, package: &'static str) -> Row {
-        self.todo = Some(mend::install_command(&[package]));
+        self.todo = Some(Step::shell(mend::install_command(&[package])).into());
         self.remedy = Some(Remedy::Package(package));
         self
     }
     /// Mended by taking permissions away.
     fn private(mut self, path: &std::path::Path) -> Row {
-        self.todo = Some(format!("chmod go-rwx {}", path.display()));
+        self.todo = Some(Step::shell(format!("chmod go-rwx {}", path.display())).into());
         self.remedy = Some(Remedy::Private(path.to_owned()));
         self
     }

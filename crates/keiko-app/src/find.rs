@@ -4,6 +4,7 @@ use crate::rows;
 use crate::wiring::Keiko;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
+use keiko_contracts::say;
 use keiko_ports::journal::{Journal as _, ViewQuery};
 use keiko_runtime::views;
 
@@ -44,7 +45,11 @@ impl Keiko {
                 let names: Vec<&str> = more.iter().map(|row| row.key.as_str()).collect();
                 Err(Fault::new(
                     Code::RUN_AMBIGUOUS,
-                    format!("{text:?} could be {}", names.join(" or ")),
+                    say!(
+                        "{text} could be {names}",
+                        text = format_args!("{text:?}"),
+                        names = names.join(" or ")
+                    ),
                 )
                 .hint("write more of the id: keiko runs list"))
             }
@@ -63,5 +68,9 @@ impl Keiko {
 
 fn no_run(text: &str) -> Fault {
     let shown: String = text.chars().take(64).collect();
-    Fault::new(Code::RUN_UNKNOWN, format!("there is no run {shown:?}")).hint("keiko runs list")
+    Fault::new(
+        Code::RUN_UNKNOWN,
+        say!("there is no run {run}", run = format_args!("{shown:?}")),
+    )
+    .hint("keiko runs list")
 }

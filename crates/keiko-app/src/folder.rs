@@ -2,6 +2,8 @@
 
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::Source;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::path::{Path, PathBuf};
 
 /// Where somebody wants the work to be.
@@ -66,14 +68,15 @@ pub(crate) fn project(home: Option<&Path>) -> Option<PathBuf> {
 
 /// Checks a folder to work on.
 pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<Source, Fault> {
-    let wrong =
-        |code, why: String, hint: &str| Err(Fault::new(code, why).at(dir.display()).hint(hint));
+    let wrong = |code, why: Said, hint: &'static str| {
+        Err(Fault::new(code, why).at(dir.display()).hint(hint))
+    };
     let path: PathBuf = match std::fs::canonicalize(dir) {
         Ok(path) => path,
         Err(error) => {
             return wrong(
                 Code::FOLDER_NOT_OPENED,
-                format!("the workspace cannot be opened: {error}"),
+                say!("the workspace cannot be opened: {error}", error),
                 "check the path: --workspace DIR",
             );
         }
@@ -105,7 +108,7 @@ pub(crate) fn folder(dir: &Path, home: Option<&Path>, snapshot: bool) -> Result<
     if let Err(error) = std::fs::read_dir(&path) {
         return wrong(
             Code::FOLDER_UNREADABLE,
-            format!("the workspace cannot be read: {error}"),
+            say!("the workspace cannot be read: {error}", error),
             "check who may read it: ls -ld",
         );
     }

@@ -1,6 +1,7 @@
 //! What a goal must be: plain words, and not too many of them.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
 
 /// The longest goal, in bytes.
 pub const GOAL_MAX: u64 = 256 << 10;
@@ -34,7 +35,7 @@ pub fn checked(bytes: Vec<u8>, place: &str) -> Result<String, Fault> {
 pub fn too_long(place: &str) -> Fault {
     Fault::new(
         Code::GOAL_TOO_LONG,
-        format!("the goal is longer than {} KiB", GOAL_MAX >> 10),
+        say!("the goal is longer than {n} KiB", n = GOAL_MAX >> 10),
     )
     .at(place)
     .hint("put the material into the workspace and say where it is")

@@ -13,6 +13,7 @@ use keiko_contracts::jail::Source;
 use keiko_contracts::journal::Recorded;
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::run::{InboxMessage, RunEnd, RunEvent, StartRun, Suspension};
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_ports::model::ChatModel;
 use keiko_ports::shell::{Clock as _, SystemClock};
@@ -181,7 +182,10 @@ impl Going {
                 Err(error) => {
                     return Err(Fault::new(
                         Code::NOT_DRIVEN_ON,
-                        format!("this process does not drive the run any more: {error}"),
+                        say!(
+                            "this process does not drive the run any more: {error}",
+                            error
+                        ),
                     ));
                 }
             },
@@ -266,10 +270,12 @@ pub(crate) fn live(run: RunId, for_ms: u64) -> Fault {
     let seconds = for_ms.div_ceil(1000);
     Fault::new(
         Code::RUN_LIVE,
-        format!("run {run} is live in another process"),
+        say!("run {run} is live in another process", run),
     )
-    .hint(format!(
-        "follow it: keiko runs events --follow {run}; if its process died, try again in {seconds} s"
+    .hint(say!(
+        "follow it: keiko runs events --follow {run}; if its process died, try again in {n} s",
+        run,
+        n = seconds
     ))
 }
 

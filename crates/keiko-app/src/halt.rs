@@ -3,6 +3,7 @@
 
 use crate::home::Home;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -35,7 +36,7 @@ pub(crate) fn order(home: &Home, reason: &str) -> Result<(), Fault> {
     write().map_err(|error| {
         Fault::new(
             Code::STOP_UNWRITABLE,
-            format!("the order to stop cannot be written: {error}"),
+            say!("the order to stop cannot be written: {error}", error),
         )
         .at(path.display())
         .hint("check who may write there: ls -ld")

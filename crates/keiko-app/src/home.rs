@@ -1,6 +1,7 @@
 //! Where Keiko keeps things: the XDG folders, or everything below `KEIKO_HOME`.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
 use std::path::{Path, PathBuf};
 
 /// Keiko's folders. None of them is made before it is needed.
@@ -77,7 +78,7 @@ pub(crate) fn private_dir(path: &Path) -> Result<(), Fault> {
         .map_err(|error| {
             Fault::new(
                 Code::OWN_FOLDER,
-                format!("the folder cannot be made: {error}"),
+                say!("the folder cannot be made: {error}", error),
             )
             .at(path.display())
             .hint("choose another place: KEIKO_HOME=/some/folder keiko …")

@@ -8,6 +8,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Epoch, KillScope, Seq, StreamId};
 use keiko_contracts::run::RunStatus;
+use keiko_contracts::say;
 use keiko_ports::journal::Journal as _;
 use keiko_runtime::drive::DriveError;
 use keiko_runtime::fold::FoldError;
@@ -115,7 +116,7 @@ pub async fn directly(home: &Home, reason: &str) -> Result<Halted, Fault> {
             "these processes were told to stop and still run: {}",
             left.join(", ")
         );
-        return Err(Fault::new(Code::STILL_RUNNING, what).hint(format!("kill -9 {pid}")));
+        return Err(Fault::new(Code::STILL_RUNNING, what).hint(say!("kill -9 {pid}", pid)));
     }
     Ok(Halted {
         scope: KillScope::All,

@@ -5,6 +5,7 @@ use crate::home::private_dir;
 use keiko_contracts::approval::{Beforehand, InstallWord, Installing};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
+use keiko_contracts::say;
 use keiko_contracts::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
@@ -105,7 +106,7 @@ impl Memory {
         let fault = |error: String| {
             Fault::new(
                 Code::MEMORY_UNWRITABLE,
-                format!("the answer cannot be remembered: {error}"),
+                say!("the answer cannot be remembered: {why}", why = error),
             )
             .at(file.display())
         };
@@ -127,7 +128,7 @@ impl Memory {
         let fault = |error: std::io::Error| {
             Fault::new(
                 Code::MEMORY_UNREADABLE,
-                format!("the remembered answers cannot be read: {error}"),
+                say!("the remembered answers cannot be read: {why}", why = error),
             )
             .at(self.dir.display())
         };
@@ -166,7 +167,7 @@ impl Memory {
             .hint("keiko approvals remembered")),
             Err(error) => Err(Fault::new(
                 Code::MEMORY_UNWRITABLE,
-                format!("the answer cannot be forgotten: {error}"),
+                say!("the answer cannot be forgotten: {why}", why = error),
             )
             .at(self.dir.display())),
         }
@@ -181,7 +182,7 @@ impl Memory {
         match std::fs::remove_dir_all(&self.dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Fault::new(
                 Code::MEMORY_UNWRITABLE,
-                format!("the answers cannot be forgotten: {error}"),
+                say!("the answers cannot be forgotten: {why}", why = error),
             )
             .at(self.dir.display())),
             _ => Ok(all.len() + broken),

@@ -5,6 +5,9 @@ use crate::home::Home;
 use futures_util::future::join_all;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ModelName;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_models::Models;
 use keiko_models::detect::{self, Found};
 use keiko_models::key::{Env, process_env};
@@ -39,7 +42,7 @@ pub fn no_model() -> Fault {
     let ways = three_ways().join("; ");
     match named_by_key() {
         Some(hint) => fault.hint(hint),
-        None => fault.hint(format!("three ways: {ways}")),
+        None => fault.hint(say!("three ways: {ways}", ways = Said::words(ways))),
     }
 }
 
@@ -114,10 +117,10 @@ pub struct VendorRow {
     /// It can be asked.
     pub ready: bool,
     /// Why not, or what was found.
-    pub seen: String,
+    pub seen: Said,
     /// What to do, if it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Said>,
     /// How it is spoken to.
     pub family: &'static str,
     /// Scheme, host and port.
@@ -138,9 +141,9 @@ async fn vendor_row(vendor: &Vendor, models: &Models, env: &Env) -> VendorRow {
         Err(fault) => (false, fault.message, fault.hint),
         Ok(_) if local && !answers(vendor).await => {
             let hint = if vendor.name == "ollama" {
-                "start it: ollama serve".to_owned()
+                say!("start it: {step}", step = Step::shell("ollama serve"))
             } else {
-                "start it, or set its base_url".to_owned()
+                Said::from("start it, or set its base_url")
             };
             (false, "nobody answers at its address".into(), Some(hint))
         }

@@ -1,6 +1,7 @@
 //! Randomness, for ids and names of folders.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
 
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
@@ -8,7 +9,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
     getrandom::fill(&mut bytes).map_err(|error| {
         Fault::new(
             Code::NO_RANDOMNESS,
-            format!("the system gives no randomness: {error}"),
+            say!("the system gives no randomness: {error}", error),
         )
     })?;
     Ok(bytes)

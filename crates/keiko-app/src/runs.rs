@@ -11,6 +11,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::{Content, Digest};
 use keiko_contracts::id::RunId;
 use keiko_contracts::run::{RunEnd, RunRow, RunStatus, Suspension};
+use keiko_contracts::step::{OfRun, Step};
 use keiko_contracts::time::Timestamp;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::fold::{self, Partly};
@@ -170,7 +171,7 @@ impl Keiko {
         self.end_of(run).await?.ok_or_else(|| {
             Fault::new(Code::NO_REPORT_YET, "this run has no report yet")
                 .at(run)
-                .hint(format!("keiko resume {run}"))
+                .hint(Step::resume(run))
         })
     }
 
@@ -200,6 +201,6 @@ pub fn data_of(end: &RunEnd, run: RunId) -> Result<&Content, Fault> {
             "this run's agent reports in words only",
         )
         .at(run)
-        .hint(format!("keiko runs report {run}"))
+        .hint(Step::of_run(OfRun::Report, run))
     })
 }

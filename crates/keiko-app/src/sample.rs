@@ -4,6 +4,8 @@ use crate::home::private_dir;
 use crate::random::random;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -127,7 +129,7 @@ impl Bundle {
 fn unwritten(dir: &Path, error: &std::io::Error) -> Fault {
     Fault::new(
         Code::OWN_FOLDER,
-        format!("the folder cannot be written: {error}"),
+        say!("the folder cannot be written: {error}", error),
     )
     .at(dir.display())
     .hint("check the place: df, ls -ld")
@@ -159,7 +161,11 @@ pub(crate) fn git(dir: &Path, args: &[&str], input: &[u8]) -> Result<String, Fau
     let failed = |why: String| {
         Fault::new(
             Code::NO_GIT,
-            format!("git {} failed: {why}", args.first().unwrap_or(&"")),
+            say!(
+                "git {what} failed: {line}",
+                what = args.first().unwrap_or(&""),
+                line = Said::words(why.to_string())
+            ),
         )
         .at(dir.display())
     };
@@ -191,8 +197,11 @@ pub(crate) fn git(dir: &Path, args: &[&str], input: &[u8]) -> Result<String, Fau
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
-        Fault::new(Code::NO_GIT, format!("git could not be started: {error}"))
-            .hint("apt-get install git")
+        Fault::new(
+            Code::NO_GIT,
+            say!("git could not be started: {e}", e = error),
+        )
+        .hint("apt-get install git")
     })?;
     if let Some(mut stdin) = child.stdin.take() {
         // A git that ended early says why below.

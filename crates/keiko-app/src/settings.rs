@@ -354,7 +354,11 @@ mod tests {
         assert!(known("run.max_steps").is_ok());
         assert!(known("models.vendors.mine").is_ok());
         assert_eq!(
-            known("run.max_step").unwrap_err().hint.as_deref(),
+            known("run.max_step")
+                .unwrap_err()
+                .hint
+                .map(|hint| hint.to_string())
+                .as_deref(),
             Some("did you mean run.max_steps?")
         );
         assert_eq!(

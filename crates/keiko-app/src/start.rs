@@ -13,6 +13,7 @@ use keiko_contracts::jail::Source;
 use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, RunLimits, StartRun};
+use keiko_contracts::say;
 use keiko_models::replay::{Player, Recorder};
 use keiko_models::scripted::Scripted;
 use keiko_ports::model::ChatModel;
@@ -114,7 +115,10 @@ impl Keiko {
         let Some(agent) = Agent::of(&ask.agent) else {
             return Err(Fault::new(
                 Code::AGENT_UNKNOWN,
-                format!("there is no agent {:?}", ask.agent),
+                say!(
+                    "there is no agent {name}",
+                    name = format_args!("{:?}", ask.agent)
+                ),
             )
             .at("--agent")
             .hint("--agent coder, or --agent repo-doctor"));

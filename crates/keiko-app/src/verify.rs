@@ -10,6 +10,8 @@ use keiko_contracts::id::TaskId;
 use keiko_contracts::jail::{Source, TreeId};
 use keiko_contracts::run::Parent;
 use keiko_contracts::run::{EndStatus, RunEnd, StartRun};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_runtime::drive::{Order, Rest, Unwatched};
 use keiko_runtime::verify::{self, Check};
@@ -43,8 +45,9 @@ impl Keiko {
         let pruned = pruned(&self.home, run);
         if let (Some(pruned), true) = (&pruned, tests) {
             let fault = pruned.fault();
-            return Err(fault.hint(format!(
-                "the journal alone can still be checked: keiko runs verify {run} --no-tests"
+            return Err(fault.hint(say!(
+                "the journal alone can still be checked: keiko runs verify {run} --no-tests",
+                run
             )));
         }
         if pruned.is_none() && verified.card.tree_after.is_some() {
@@ -76,7 +79,7 @@ async fn check(
         .map_err(|error| {
             Fault::new(
                 Code::WORKSPACE_IO,
-                format!("no folder for the copy can be made: {error}"),
+                say!("no folder for the copy can be made: {error}", error),
             )
         })?;
     let parts = keiko.sandbox()?;
@@ -90,7 +93,7 @@ async fn check(
         seen: exported
             .as_ref()
             .err()
-            .map_or_else(|| short(tree), ToString::to_string),
+            .map_or_else(|| short(tree).into(), Fault::said),
     };
     let (true, true, Some(expected)) = (there.ok, tests, &card.tests_after) else {
         return Ok(vec![there]);
@@ -99,12 +102,16 @@ async fn check(
     let again = end.card.tests_after.as_ref();
     let same = again.is_some_and(|now| counts(now) == counts(expected))
         && end.status == EndStatus::Succeeded;
-    let seen = format!("{} (run {})", end.summary.text_or_empty(), end.card.run);
+    let seen = say!(
+        "{seen} (run {run})",
+        seen = Said::words(end.summary.text_or_empty()),
+        run = end.card.run
+    );
     let begun = end.card.tree_before.as_ref();
     let tree_again = Check {
         what: "the copy's tree".into(),
         ok: begun == Some(tree),
-        seen: begun.map_or_else(|| "none".into(), short),
+        seen: begun.map_or_else(|| "none".into(), |tree| short(tree).into()),
     };
     Ok(vec![
         there,

@@ -14,6 +14,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{AgentName, EffectKey, ModelName, RunId, WorkerId};
 use keiko_contracts::jail::{JailAction, JailReport};
 use keiko_contracts::model::ChatRequest;
+use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_models::Models;
 use keiko_ports::Cancel;
@@ -168,7 +169,7 @@ pub(crate) fn jail_options(config: &SandboxConfig) -> Result<JailOptions, Fault>
     let own = std::env::current_exe().map_err(|error| {
         Fault::new(
             Code::OWN_FILE_MISSING,
-            format!("this program's own file cannot be found: {error}"),
+            say!("this program's own file cannot be found: {error}", error),
         )
     })?;
     Ok(JailOptions {
@@ -217,7 +218,7 @@ impl LazySandbox {
                     .unwrap_or_else(|error| {
                         Err(Fault::new(
                             Code::SANDBOX_SEARCH_FAILED,
-                            format!("looking for the sandbox broke down: {error}"),
+                            say!("looking for the sandbox broke down: {error}", error),
                         ))
                     })
             })
@@ -242,9 +243,7 @@ impl Perform<JailAction> for LazySandbox {
     async fn probe(&self, key: &EffectKey, action: &JailAction) -> Probe<JailReport> {
         match self.get().await {
             Ok(parts) => parts.sandbox.probe(key, action).await,
-            Err(fault) => Probe::CannotTell {
-                why: fault.to_string(),
-            },
+            Err(fault) => Probe::CannotTell { why: fault.said() },
         }
     }
 }
@@ -265,9 +264,7 @@ impl Perform<HostAction> for LazySandbox {
     async fn probe(&self, key: &EffectKey, action: &HostAction) -> Probe<HostReport> {
         match self.get().await {
             Ok(parts) => parts.push.probe(key, action).await,
-            Err(fault) => Probe::CannotTell {
-                why: fault.to_string(),
-            },
+            Err(fault) => Probe::CannotTell { why: fault.said() },
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::jail::{JailAction, JailReport, TreeId};
 use crate::journal::Epoch;
 use crate::model::{Stop, Usage};
 use crate::money::Micros;
+use crate::said::Said;
 use crate::start::{EndStatus, StartRun};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
@@ -193,7 +194,7 @@ pub enum Outcome<R> {
     /// Nobody can tell whether it happened; a person decides.
     Unknown {
         /// Why nobody can tell.
-        why: String,
+        why: Said,
     },
     /// It was stopped on request.
     Cancelled,
@@ -221,7 +222,7 @@ pub enum Probe<R> {
     /// It cannot be found out.
     CannotTell {
         /// Why.
-        why: String,
+        why: Said,
     },
 }
 

@@ -4,6 +4,7 @@ use crate::action::{Action, ActionDigest};
 use crate::id::{ApprovalId, EffectKey, RunId};
 pub use crate::install::{Beforehand, InstallWord, Installing};
 use crate::journal::{Epoch, Seq};
+use crate::said::Said;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,9 +22,9 @@ pub struct ApprovalRequest {
     /// it is the digest of the model's name, and the decision holds for all requests of this run to that model.
     pub digest: ActionDigest,
     /// Why a person is asked: the rule that says so.
-    pub reason: String,
+    pub reason: Said,
     /// One line for people: what would happen.
-    pub summary: String,
+    pub summary: Said,
     /// After this it counts as denied.
     pub expires: Option<Timestamp>,
 }

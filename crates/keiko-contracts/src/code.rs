@@ -3,8 +3,9 @@
 pub use crate::codes::Code;
 
 use crate::model::Window;
+use crate::said::{Said, ToValue, Value};
+use crate::say;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::fmt;
 
 /// What a user meets when something is wrong: code, what, where, why, and the next thing to type.
@@ -13,13 +14,13 @@ pub struct Fault {
     /// Stable code.
     pub code: Code,
     /// What happened: a lower-case fragment without a full stop.
-    pub message: String,
+    pub message: Said,
     /// Where: a path, a key, a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
     /// What to do next, best a command that can be typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Said>,
     /// Whether, and when, trying again may help.
     #[serde(default, skip_serializing_if = "Retry::is_permanent")]
     pub retry: Retry,
@@ -54,10 +55,10 @@ impl Retry {
 
 impl Fault {
     /// A permanent fault with a code and a message.
-    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(code: Code, message: impl Into<Said>) -> Self {
         Fault {
             code,
-            message: message.into().into_owned(),
+            message: message.into(),
             place: None,
             hint: None,
             retry: Retry::Permanent,
@@ -72,7 +73,7 @@ impl Fault {
     }
     /// Adds what to do next.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Said>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -90,13 +91,26 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// What happened, and where.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match &self.place {
+            Some(place) => say!("{what} ({place})", what = self.message, place),
+            None => self.message.clone(),
+        }
+    }
+}
+
+impl ToValue for Fault {
+    fn to_value(&self) -> Value {
+        Value::Said(self.said())
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.message)?;
-        if let Some(place) = &self.place {
-            write!(f, " ({place})")?;
-        }
-        Ok(())
+        self.said().fmt(f)
     }
 }
 

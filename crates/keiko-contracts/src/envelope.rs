@@ -4,6 +4,8 @@
 use crate::digest::{Digest, split_written};
 use crate::journal::{Head, NewBlob, NewEvent, Recorded};
 use crate::run::RunEvent;
+use crate::said::Said;
+use crate::say;
 use crate::time::Timestamp;
 use crate::upcast;
 use serde::{Deserialize, Serialize};
@@ -18,10 +20,9 @@ pub struct Packed {
 }
 
 /// Why an event cannot be packed or read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum EnvelopeError {
     /// It cannot be written as JSON, or what was read is not this event.
-    #[error("event {kind} cannot be read or written: {source}")]
     Json {
         /// The kind.
         kind: String,
@@ -29,7 +30,6 @@ pub enum EnvelopeError {
         source: serde_json::Error,
     },
     /// It was written by a newer program.
-    #[error("event {kind} has version {version}, which this program does not know")]
     Newer {
         /// The kind.
         kind: String,
@@ -37,7 +37,6 @@ pub enum EnvelopeError {
         version: u16,
     },
     /// It is larger than an event may be and lives in a blob that has not been supplied.
-    #[error("event {kind} lives in blob {digest}")]
     InBlob {
         /// The kind.
         kind: String,
@@ -45,6 +44,30 @@ pub enum EnvelopeError {
         digest: Digest,
     },
 }
+
+impl EnvelopeError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            EnvelopeError::Json { kind, source } => say!(
+                "event {kind} cannot be read or written: {source}",
+                kind,
+                source
+            ),
+            EnvelopeError::Newer { kind, version } => say!(
+                "event {kind} has version {version}, which this program does not know",
+                kind,
+                version
+            ),
+            EnvelopeError::InBlob { kind, digest } => {
+                say!("event {kind} lives in blob {digest}", kind, digest)
+            }
+        }
+    }
+}
+
+crate::said_is_error!(EnvelopeError);
 
 #[derive(Serialize, Deserialize)]
 struct Whole {

@@ -8,6 +8,7 @@ use crate::install::Beforehand;
 use crate::jail::{BaseKind, CommitId, TreeId};
 use crate::model::Usage;
 use crate::money::Micros;
+use crate::said::Said;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -254,7 +255,7 @@ pub struct ChangedTest {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Answered {
     /// What was asked about, in a sentence.
-    pub what: String,
+    pub what: Said,
     /// The decision; none if nobody answered.
     pub decision: Option<Decision>,
     /// Who decided.

@@ -5,6 +5,7 @@
 use crate::digest::Content;
 use crate::id::RunId;
 use crate::note::OpenNote;
+use crate::said::Said;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -516,7 +517,7 @@ pub enum JailBody {
     /// The operation makes no sense here; the model is told why and what stands there instead. Nothing changed.
     Refused {
         /// Why, in a sentence.
-        why: String,
+        why: Said,
         /// The lines that do stand there, or the names that do exist.
         nearest: Content,
     },

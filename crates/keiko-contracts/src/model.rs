@@ -1,6 +1,7 @@
 //! Conversations with language models, in Keiko's words: what the wire families translate from and to.
 
 use crate::id::ModelName;
+use crate::said::Said;
 use crate::stable::Stable;
 use crate::tool::ToolSpec;
 use schemars::JsonSchema;
@@ -254,6 +255,6 @@ pub enum LiveFrame {
     /// What is being done, for long work.
     Progress {
         /// A short sentence.
-        note: String,
+        note: Said,
     },
 }

@@ -10,6 +10,7 @@ use crate::id::{AgentName, EffectKey, ModelName, RunId};
 use crate::install::InstallWord;
 use crate::journal::{Epoch, Seq};
 use crate::money::Micros;
+use crate::said::Said;
 pub use crate::start::{ApprovalMode, EndStatus, Parent, RunLimits, RunStatus, RunTerms, StartRun};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
@@ -273,7 +274,7 @@ pub enum Suspension {
         /// The effect.
         key: EffectKey,
         /// Why nobody can tell.
-        why: String,
+        why: Said,
     },
     /// For a run below it, which waits itself.
     Child {

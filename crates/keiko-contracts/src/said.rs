@@ -9,8 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fmt;
+use std::{fmt, io};
 
 /// Sentences in sentences; deeper than any real one. What is deeper is left out.
 const DEPTH: usize = 8;
@@ -19,14 +20,17 @@ const DEPTH: usize = 8;
 ///
 /// On the wire a sentence without holes is a string, any other one `{"say": "there is no run {run}", "with": {"run": "x"}}`.
 /// The words of others (of a compiler, a model, a server) are sentences without holes, too.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Said {
     template: Cow<'static, str>,
-    with: BTreeMap<Cow<'static, str>, Value>,
+    /// In a box, since faults are in many results; none without values.
+    with: Option<Box<Holes>>,
 }
 
+type Holes = BTreeMap<Cow<'static, str>, Value>;
+
 /// What stands in a hole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// A name, a path, an amount, the words of others: shown as it is in every language.
     Text(String),
@@ -43,7 +47,7 @@ pub enum Value {
 /// How a face tells sentences: in which language, and what a step looks like there.
 pub trait Teller {
     /// The template in the reader's language, with the same holes; `None` leaves it in English.
-    fn template(&self, english: &str) -> Option<&str>;
+    fn template<'a>(&'a self, english: &str) -> Option<Cow<'a, str>>;
     /// Something to do next, as this face offers it.
     fn step(&self, step: &Step) -> String;
 }
@@ -53,7 +57,7 @@ pub trait Teller {
 pub struct English;
 
 impl Teller for English {
-    fn template(&self, _: &str) -> Option<&str> {
+    fn template<'a>(&'a self, _: &str) -> Option<Cow<'a, str>> {
         None
     }
     fn step(&self, step: &Step) -> String {
@@ -61,16 +65,24 @@ impl Teller for English {
     }
 }
 
-/// Makes a [`Said`]: `say!("there is no run {run}")` takes `run` from the scope, `say!("{n} of {all}", n = 1, all = total)`
-/// what it is given. Each hole must be given, and each value must have a hole: both are checked when it is compiled.
+/// Makes a [`Said`] of a template and what stands in its holes: `say!("there is no run {run}", run)` takes `run` from the
+/// scope, `say!("{n} of {all}", n = 1, all = total)` what it is given. Each hole must be given, and each value must have a
+/// hole: both are checked when it is compiled.
+///
+/// What is [`ToValue`] comes into its hole as what it is: a sentence stays one, and a number a number. Anything else is
+/// shown as its `Display` has it, and `format_args!` is for what needs a format of its own.
 #[macro_export]
 macro_rules! say {
     ($template:literal $(, $name:ident $(= $value:expr)?)* $(,)?) => {{
         const _: () = $crate::said::assert_holes($template, &[$(stringify!($name)),*]);
         $crate::said::Said::template($template)$(.with(stringify!($name), $crate::say!(@value $name $(= $value)?)))*
     }};
-    (@value $name:ident = $value:expr) => { $value };
-    (@value $name:ident) => { ::std::clone::Clone::clone(&$name) };
+    (@value $name:ident = $value:expr) => {{
+        #[allow(unused_imports, reason = "only what has a Display and nothing else needs it")]
+        use $crate::said::Displayed as _;
+        (&$crate::said::Hole(&$value)).value()
+    }};
+    (@value $name:ident) => { $crate::say!(@value $name = $name) };
 }
 
 /// A sentence that counts: the first template where the number is one, else the second. Both languages count alike.
@@ -87,29 +99,96 @@ macro_rules! say_count {
     }};
 }
 
+/// What comes into the hole of a sentence as what it is, not as its text.
+pub trait ToValue {
+    /// As it stands in the hole.
+    fn to_value(&self) -> Value;
+}
+
+/// What [`say!`](crate::say) puts into a hole.
+#[derive(Debug)]
+pub struct Hole<'a, T: ?Sized>(pub &'a T);
+
+impl<T: ToValue + ?Sized> Hole<'_, T> {
+    /// As it stands in the hole.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        self.0.to_value()
+    }
+}
+
+/// What has no value of its own comes into a hole as its text: the compiler takes this for what is not [`ToValue`].
+pub trait Displayed {
+    /// As it stands in the hole.
+    fn value(&self) -> Value;
+}
+
+impl<T: fmt::Display + ?Sized> Displayed for &Hole<'_, T> {
+    fn value(&self) -> Value {
+        Value::Text(self.0.to_string())
+    }
+}
+
+thread_local! {
+    static PLAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Serializes what holds sentences for readers that want text, such as scripts: within `make`, on this thread, a sentence
+/// becomes its English text.
+pub fn plainly<T>(make: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            PLAIN.set(self.0);
+        }
+    }
+    let _before = Before(PLAIN.replace(true));
+    make()
+}
+
+/// Makes an error of a type with `fn said(&self) -> Said`: its `Display` is the English of it, and it comes into the holes
+/// of sentences as a sentence.
+#[macro_export]
+macro_rules! said_is_error {
+    ($error:ty) => {
+        impl ::std::fmt::Display for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                ::std::fmt::Display::fmt(&self.said(), f)
+            }
+        }
+        impl ::std::error::Error for $error {}
+        impl $crate::said::ToValue for $error {
+            fn to_value(&self) -> $crate::said::Value {
+                $crate::said::Value::Said(self.said())
+            }
+        }
+    };
+}
+
 impl Said {
     /// A template without values yet; [`say!`](crate::say) is the way to make one.
     #[must_use]
     pub const fn template(template: &'static str) -> Said {
         Said {
             template: Cow::Borrowed(template),
-            with: BTreeMap::new(),
+            with: None,
         }
     }
 
-    /// The words of others, or a name: never translated by this program.
+    /// The words of others, or a name.
     #[must_use]
     pub fn words(text: impl Into<String>) -> Said {
         Said {
             template: Cow::Owned(text.into()),
-            with: BTreeMap::new(),
+            with: None,
         }
     }
 
     /// Puts a value into a hole.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Said {
-        self.with.insert(Cow::Borrowed(name), value.into());
+        let with = self.with.get_or_insert_default();
+        with.insert(Cow::Borrowed(name), value.into());
         self
     }
 
@@ -119,16 +198,34 @@ impl Said {
         self.template.is_empty()
     }
 
+    /// True when its English text holds `words`.
+    #[must_use]
+    pub fn contains(&self, words: &str) -> bool {
+        self.to_string().contains(words)
+    }
+
     /// What stands in a hole.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.with.get(name)
+        self.with.as_ref()?.get(name)
+    }
+
+    fn values(&self) -> impl Iterator<Item = &Value> {
+        self.with.iter().flat_map(|with| with.values())
     }
 
     /// The English template: the key of a catalogue.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.template
+    }
+
+    /// The sentences that stand in its holes.
+    pub fn sentences(&self) -> impl Iterator<Item = &Said> {
+        self.values().filter_map(|value| match value {
+            Value::Said(said) => Some(said),
+            _ => None,
+        })
     }
 
     /// The steps in it, in the order of their names, those of sentences in it included.
@@ -138,18 +235,14 @@ impl Said {
                 _ if depth == 0 => {}
                 Value::Step(step) => steps.push(step),
                 Value::Said(said) => {
-                    said.with
-                        .values()
-                        .for_each(|value| of(value, depth - 1, steps));
+                    said.values().for_each(|value| of(value, depth - 1, steps));
                 }
                 Value::List(values) => values.iter().for_each(|value| of(value, depth - 1, steps)),
                 Value::Text(_) | Value::Number(_) => {}
             }
         }
         let mut steps = Vec::new();
-        self.with
-            .values()
-            .for_each(|value| of(value, DEPTH, &mut steps));
+        self.values().for_each(|value| of(value, DEPTH, &mut steps));
         steps.into_iter()
     }
 
@@ -160,13 +253,14 @@ impl Said {
     }
 
     fn told_to(&self, by: &impl Teller, depth: usize) -> String {
-        let template = by.template(&self.template).unwrap_or(&self.template);
+        let known = by.template(&self.template);
+        let template = known.as_deref().unwrap_or(&self.template);
         let mut out = String::with_capacity(template.len());
         let mut rest = template;
         while let Some(at) = rest.find('{') {
             out.push_str(&rest[..at]);
             let hole = rest[at + 1..].split_once('}');
-            match hole.and_then(|(name, after)| Some((self.with.get(name)?, after))) {
+            match hole.and_then(|(name, after)| Some((self.value(name)?, after))) {
                 Some((value, after)) => {
                     value.tell(by, depth, &mut out);
                     rest = after;
@@ -292,6 +386,18 @@ impl fmt::Debug for Said {
     }
 }
 
+impl PartialEq<str> for Said {
+    fn eq(&self, english: &str) -> bool {
+        self.told(&English) == english
+    }
+}
+
+impl PartialEq<&str> for Said {
+    fn eq(&self, english: &&str) -> bool {
+        *self == **english
+    }
+}
+
 impl From<&'static str> for Said {
     fn from(template: &'static str) -> Said {
         Said::template(template)
@@ -308,7 +414,7 @@ impl From<Cow<'static, str>> for Said {
     fn from(template: Cow<'static, str>) -> Said {
         Said {
             template,
-            with: BTreeMap::new(),
+            with: None,
         }
     }
 }
@@ -355,15 +461,76 @@ impl From<&String> for Value {
     }
 }
 
-impl From<Cow<'_, str>> for Value {
-    fn from(text: Cow<'_, str>) -> Value {
-        Value::Text(text.into_owned())
-    }
-}
-
 impl<V: Into<Value>> From<Vec<V>> for Value {
     fn from(values: Vec<V>) -> Value {
         Value::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<T: ToValue + ?Sized> ToValue for &T {
+    fn to_value(&self) -> Value {
+        (**self).to_value()
+    }
+}
+
+impl<T: ToValue + ?Sized> ToValue for Box<T> {
+    fn to_value(&self) -> Value {
+        (**self).to_value()
+    }
+}
+
+impl<T: ToValue> ToValue for [T] {
+    fn to_value(&self) -> Value {
+        Value::List(self.iter().map(ToValue::to_value).collect())
+    }
+}
+
+impl<T: ToValue> ToValue for Vec<T> {
+    fn to_value(&self) -> Value {
+        self.as_slice().to_value()
+    }
+}
+
+impl ToValue for str {
+    fn to_value(&self) -> Value {
+        Value::Text(self.to_owned())
+    }
+}
+
+impl ToValue for String {
+    fn to_value(&self) -> Value {
+        self.as_str().to_value()
+    }
+}
+
+impl ToValue for Value {
+    fn to_value(&self) -> Value {
+        self.clone()
+    }
+}
+
+impl ToValue for Said {
+    fn to_value(&self) -> Value {
+        Value::Said(self.clone())
+    }
+}
+
+impl ToValue for Step {
+    fn to_value(&self) -> Value {
+        Value::Step(self.clone())
+    }
+}
+
+impl ToValue for io::Error {
+    /// What the system says is a sentence, too: its number is what people look up.
+    fn to_value(&self) -> Value {
+        let text = self.to_string();
+        let number = self.raw_os_error();
+        let words = number.and_then(|n| text.strip_suffix(&format!(" (os error {n})")));
+        Value::Said(match (words, number) {
+            (Some(words), Some(n)) => Said::words(format!("{words} (os error {{n}})")).with("n", n),
+            _ => Said::words(text),
+        })
     }
 }
 
@@ -372,6 +539,11 @@ macro_rules! numbers {
         impl From<$number> for Value {
             fn from(number: $number) -> Value {
                 i64::try_from(number).map_or_else(|_| Value::Text(number.to_string()), Value::Number)
+            }
+        }
+        impl ToValue for $number {
+            fn to_value(&self) -> Value {
+                Value::from(*self)
             }
         }
     )*};
@@ -396,17 +568,20 @@ enum Wire {
 
 impl Serialize for Said {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.with.is_empty() {
+        let Some(with) = &self.with else {
             return serializer.serialize_str(&self.template);
+        };
+        if PLAIN.get() {
+            return serializer.collect_str(self);
         }
         #[derive(Serialize)]
         struct Parts<'a> {
             say: &'a str,
-            with: &'a BTreeMap<Cow<'static, str>, Value>,
+            with: &'a Holes,
         }
         Parts {
             say: &self.template,
-            with: &self.with,
+            with,
         }
         .serialize(serializer)
     }
@@ -416,13 +591,16 @@ impl<'de> Deserialize<'de> for Said {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Said, D::Error> {
         Ok(match Wire::deserialize(deserializer)? {
             Wire::Words(words) => Said::words(words),
-            Wire::Said { say, with } => Said {
-                template: Cow::Owned(say),
-                with: with
-                    .into_iter()
+            Wire::Said { say, with } => {
+                let with = with.into_iter();
+                let with: Holes = with
                     .map(|(name, value)| (Cow::Owned(name), value))
-                    .collect(),
-            },
+                    .collect();
+                Said {
+                    template: Cow::Owned(say),
+                    with: (!with.is_empty()).then(|| Box::new(with)),
+                }
+            }
         })
     }
 }
@@ -437,7 +615,7 @@ impl Serialize for Value {
             Value::Text(text) => serializer.serialize_str(text),
             Value::Number(number) => serializer.serialize_i64(*number),
             // Not as a plain string, which would come back as text.
-            Value::Said(said) if said.with.is_empty() => {
+            Value::Said(said) if said.with.is_none() => {
                 BTreeMap::from([("say", &said.template)]).serialize(serializer)
             }
             Value::Said(said) => said.serialize(serializer),
@@ -522,11 +700,11 @@ mod tests {
     struct German;
 
     impl Teller for German {
-        fn template(&self, english: &str) -> Option<&str> {
+        fn template<'a>(&'a self, english: &str) -> Option<Cow<'a, str>> {
             match english {
-                "{what} in {place}" => Some("in {place}: {what}"),
-                "{n} place" => Some("{n} Stelle"),
-                "{n} places" => Some("{n} Stellen"),
+                "{what} in {place}" => Some("in {place}: {what}".into()),
+                "{n} place" => Some("{n} Stelle".into()),
+                "{n} places" => Some("{n} Stellen".into()),
                 _ => None,
             }
         }
@@ -593,6 +771,41 @@ mod tests {
             serde_json::to_string(&Said::words("x {y}")).unwrap(),
             r#""x {y}""#
         );
+    }
+
+    #[test]
+    fn what_stands_in_a_hole_is_what_it_is() {
+        let error = io::Error::from_raw_os_error(2);
+        let (one, words, number) = (nested(1), String::from("x"), 7_u64);
+        let (by, name) = (&&one, "y");
+        let said = say!(
+            "{by} {one} {error} {words} {name} {number} {path} {step}",
+            by,
+            one,
+            error,
+            words,
+            name,
+            number,
+            path = std::path::Path::new("/a").display(),
+            step = Step::Doctor
+        );
+        let kinds = ["by", "one", "error"].map(|hole| said.value(hole).cloned());
+        assert!(
+            kinds
+                .iter()
+                .all(|kind| matches!(kind, Some(Value::Said(_))))
+        );
+        assert_eq!(said.value("number"), Some(&Value::Number(7)));
+        assert_eq!(said.steps().count(), 1);
+        assert!(said.contains("No such file or directory (os error 2) x y 7 /a keiko doctor"));
+    }
+
+    #[test]
+    fn scripts_read_text() {
+        let (said, inner) = (nested(2), Value::from(nested(2)));
+        let text = plainly(|| serde_json::to_string(&(&said, &inner)).unwrap());
+        assert_eq!(text, r#"["2 places in a {what}","2 places in a {what}"]"#);
+        assert!(serde_json::to_string(&said).unwrap().contains("say"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Budgets: reserve before, settle after, in whole micro-units.
 
 use keiko_contracts::money::Micros;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 
 /// Money of one run. Reserved plus spent plus cut off never passes the limit, but between a crash and the end of the
 /// reservation that it interrupted.
@@ -16,8 +18,7 @@ pub struct Budget {
 }
 
 /// There is not enough money left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the next request may cost {wanted}, but {left} of the budget of {limit} are left")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exhausted {
     /// What was to be reserved.
     pub wanted: Micros,
@@ -26,6 +27,26 @@ pub struct Exhausted {
     /// The limit.
     pub limit: Micros,
 }
+
+impl Exhausted {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        let Exhausted {
+            wanted,
+            left,
+            limit,
+        } = self;
+        say!(
+            "the next request may cost {wanted}, but {left} of the budget of {limit} are left",
+            wanted,
+            left,
+            limit
+        )
+    }
+}
+
+keiko_contracts::said_is_error!(Exhausted);
 
 impl Budget {
     /// A budget; without a limit it only counts.

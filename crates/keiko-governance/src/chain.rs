@@ -2,6 +2,8 @@
 
 use keiko_contracts::digest::Digest;
 use keiko_contracts::journal::{Recorded, Seq, chain_hash};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 
 /// Checks one stream's events, given in order.
 #[derive(Debug, Default)]
@@ -10,10 +12,9 @@ pub struct ChainCheck {
 }
 
 /// Where a chain is broken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainFault {
     /// An event is missing.
-    #[error("event {found} follows event {after}: something is missing")]
     Gap {
         /// The event before.
         after: u64,
@@ -21,18 +22,36 @@ pub enum ChainFault {
         found: u64,
     },
     /// An event points to another predecessor.
-    #[error("event {seq} does not continue the chain")]
     Link {
         /// The event.
         seq: u64,
     },
     /// An event is not what was written.
-    #[error("event {seq} was changed after it was written")]
     Changed {
         /// The event.
         seq: u64,
     },
 }
+
+impl ChainFault {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            ChainFault::Gap { after, found } => say!(
+                "event {found} follows event {after}: something is missing",
+                found,
+                after
+            ),
+            ChainFault::Link { seq } => say!("event {seq} does not continue the chain", seq),
+            ChainFault::Changed { seq } => {
+                say!("event {seq} was changed after it was written", seq)
+            }
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(ChainFault);
 
 impl ChainCheck {
     /// Looks at the next event.

@@ -15,6 +15,7 @@ use keiko_contracts::journal::{Epoch, Head, Seq};
 use keiko_contracts::model::ChatRequest;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{Ended, InboxMessage, RunEvent, RunRow, RunTerms, StartRun};
+use keiko_contracts::said::ToValue;
 use keiko_contracts::time::Timestamp;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub trait Core: Clone + Debug + Send + Sync + 'static {
     /// How it ended.
     type End: Clone + Debug + Send + Sync + 'static;
     /// Why an input makes no sense in a state.
-    type Reject: std::error::Error + Clone + PartialEq + Send + Sync + 'static;
+    type Reject: std::error::Error + ToValue + Clone + PartialEq + Send + Sync + 'static;
 
     /// One that has not begun.
     fn new(setup: &Self::Setup) -> Self;

@@ -12,6 +12,8 @@ use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::JailAction;
 use keiko_contracts::journal::{Epoch, Recorded};
 use keiko_contracts::run::RunEvent;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_contracts::upcast;
 use serde::Deserialize;
 use std::fmt;
@@ -30,24 +32,35 @@ struct Judged {
 }
 
 /// Why there is no permit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoPermit {
     /// The event is not an intent, or cannot be read.
-    #[error("the recorded event is not an effect's intent")]
     NotAnIntent,
     /// The event has not been given a place in the journal.
-    #[error("the intent is not in the journal yet")]
     NotDurable,
     /// The action is not what was judged.
-    #[error("the action's digest differs from the one that was judged")]
     Digest,
     /// A kill came in between.
-    #[error("a kill came in between")]
     Killed,
     /// The action is of another kind than the port performs.
-    #[error("the action is of another kind")]
     Kind,
 }
+
+impl NoPermit {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            NoPermit::NotAnIntent => say!("the recorded event is not an effect's intent"),
+            NoPermit::NotDurable => say!("the intent is not in the journal yet"),
+            NoPermit::Digest => say!("the action's digest differs from the one that was judged"),
+            NoPermit::Killed => say!("a kill came in between"),
+            NoPermit::Kind => say!("the action is of another kind"),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(NoPermit);
 
 /// A record that was too long for an event holds the digest of its whole body: the intent must be that body, letter by
 /// letter.

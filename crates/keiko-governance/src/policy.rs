@@ -7,6 +7,8 @@ use crate::class::ActionClass;
 use keiko_contracts::action::Action;
 use keiko_contracts::jail::{Command, JailOp};
 use keiko_contracts::run::ApprovalMode;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,7 +89,7 @@ pub struct Verdict {
     /// How the action is treated.
     pub level: Level,
     /// The rule that says so, for people.
-    pub reason: String,
+    pub reason: Said,
 }
 
 impl RiskPolicy {
@@ -125,7 +127,7 @@ impl RiskPolicy {
         let class = ActionClass::of(question.action);
         let mut verdict = Verdict {
             level: self.level(class),
-            reason: format!("class `{}`", class.name()),
+            reason: say!("class `{class}`", class = class.name()),
         };
         if question.changes_protected_test {
             let level = self.level(ActionClass::TestChange);
@@ -145,7 +147,11 @@ impl RiskPolicy {
                 };
                 verdict = Verdict {
                     level: rule.level,
-                    reason: format!("command rule `{}`{why}", rule.starts.join(" ")),
+                    reason: say!(
+                        "command rule `{rule}`{why}",
+                        rule = rule.starts.join(" "),
+                        why
+                    ),
                 };
             }
         }
@@ -156,14 +162,14 @@ impl RiskPolicy {
             {
                 Verdict {
                     level: Level::Ask,
-                    reason: format!("approval mode `ask`, class `{}`", class.name()),
+                    reason: say!("approval mode `ask`, class `{class}`", class = class.name()),
                 }
             }
             ApprovalMode::Never if verdict.level == Level::Ask => Verdict {
                 level: Level::Forbid,
-                reason: format!(
-                    "approval mode `never` refuses what needs an approval: {}",
-                    verdict.reason
+                reason: say!(
+                    "approval mode `never` refuses what needs an approval: {reason}",
+                    reason = verdict.reason
                 ),
             },
             ApprovalMode::Ask | ApprovalMode::Policy | ApprovalMode::Never => verdict,

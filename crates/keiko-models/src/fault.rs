@@ -5,6 +5,9 @@ use crate::window::learn;
 use crate::wire::{DecodeError, vendor_error};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::model::Window;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use serde_json::Value;
 
 /// No vendor of this name.
@@ -99,20 +102,26 @@ impl Asked<'_> {
         }
     }
 
-    fn fault(&self, code: Code, message: String) -> Fault {
+    fn fault(&self, code: Code, message: Said) -> Fault {
         Fault::new(code, message).at(self.place)
     }
 
-    fn key_hint(&self) -> String {
+    fn probe(&self) -> Step {
+        Step::probe(format_args!("{}/{}", self.vendor, self.model))
+    }
+
+    fn key_hint(&self) -> Said {
         match self.key_env {
-            Some(name) => format!(
-                "check the key in {name}, then: keiko models probe {}/{}",
-                self.vendor, self.model
+            Some(name) => say!(
+                "check the key in {name}, then: {step}",
+                name,
+                step = self.probe()
             ),
             None => {
-                format!(
-                    "set models.vendors.{}.key_env or key_file, then: keiko models probe {}/{}",
-                    self.vendor, self.vendor, self.model
+                say!(
+                    "set models.vendors.{name}.key_env or key_file, then: {step}",
+                    name = self.vendor,
+                    step = self.probe()
                 )
             }
         }
@@ -141,35 +150,39 @@ impl Asked<'_> {
         };
         let vendor = self.vendor;
         match status {
-            401 | 403 => self.fault(KEY_REFUSED, format!("{vendor} refuses the key (HTTP {status}){said}")).hint(self.key_hint()),
+            401 | 403 => self.fault(KEY_REFUSED, say!("{vendor} refuses the key (HTTP {status}){said}", vendor, status, said)).hint(self.key_hint()),
             402 => self.no_credit(&said),
             429 if kind == "insufficient_quota" => self.no_credit(&said),
             404 => self
-                .fault(UNKNOWN_MODEL, format!("{vendor} does not know the model {} (HTTP 404){said}", self.model))
-                .hint("see the models there are: keiko models list"),
+                .fault(UNKNOWN_MODEL, say!("{vendor} does not know the model {model} (HTTP 404){said}", vendor, model = self.model, said))
+                .hint(say!("see the models there are: {step}", step = Step::Models)),
             413 => self.too_large_for_it(&said, learn(&kind, &message).unwrap_or_default()),
             400 | 422 | 500 if learn(&kind, &message).is_some() => self.too_large_for_it(&said, learn(&kind, &message).unwrap_or_default()),
             429 => self
-                .fault(RATE_LIMIT, format!("{vendor} asks to slow down (HTTP 429){said}"))
+                .fault(RATE_LIMIT, say!("{vendor} asks to slow down (HTTP 429){said}", vendor, said))
                 .hint("wait, or choose another model with --model")
                 .transient(retry_after_ms),
             408 | 409 | 425 | 500.. => self
-                .fault(SERVER, format!("{vendor} is in trouble (HTTP {status}){said}"))
+                .fault(SERVER, say!("{vendor} is in trouble (HTTP {status}){said}", vendor, status, said))
                 .hint("try again later, or choose another model with --model")
                 .transient(retry_after_ms),
             300..400 => self
-                .fault(NOT_A_STREAM, format!("{vendor} answers with a redirection (HTTP {status}), which is not followed with a key"))
-                .hint(format!("set models.vendors.{vendor}.base_url to the final address")),
+                .fault(NOT_A_STREAM, say!("{vendor} answers with a redirection (HTTP {status}), which is not followed with a key", vendor, status))
+                .hint(say!("set models.vendors.{vendor}.base_url to the final address", vendor)),
             _ => self
-                .fault(REFUSED, format!("{vendor} refuses the request (HTTP {status}){said}"))
-                .hint(format!("try it alone: keiko models probe {vendor}/{}", self.model)),
+                .fault(REFUSED, say!("{vendor} refuses the request (HTTP {status}){said}", vendor, status, said))
+                .hint(say!("try it alone: {step}", step = self.probe())),
         }
     }
 
     fn no_credit(&self, said: &str) -> Fault {
         self.fault(
             NO_CREDIT,
-            format!("the account at {} has no credit{said}", self.vendor),
+            say!(
+                "the account at {vendor} has no credit{said}",
+                vendor = self.vendor,
+                said
+            ),
         )
         .hint("top it up, or choose another model with --model")
     }
@@ -179,13 +192,22 @@ impl Asked<'_> {
             Some(most) => self
                 .fault(
                     OUTPUT_LIMIT,
-                    format!("{} writes at most {most} tokens at once{said}", self.model),
+                    say!(
+                        "{model} writes at most {n} tokens at once{said}",
+                        model = self.model,
+                        n = most,
+                        said
+                    ),
                 )
-                .hint(format!("keiko config set run.max_output_tokens {most}")),
+                .hint(Step::set("run.max_output_tokens", most)),
             None => self
                 .fault(
                     TOO_LONG,
-                    format!("the request is longer than {} can read{said}", self.model),
+                    say!(
+                        "the request is longer than {model} can read{said}",
+                        model = self.model,
+                        said
+                    ),
                 )
                 .hint("choose a model with a larger context with --model"),
         };
@@ -195,13 +217,14 @@ impl Asked<'_> {
     /// The server has cut the prompt without a word: its answer is one to something else.
     #[must_use]
     pub fn cut_in_silence(&self, context: u32) -> Fault {
-        let said = format!(
-            "{} has read the request in part only: its context holds {context} tokens",
-            self.vendor
+        let said = say!(
+            "{vendor} has read the request in part only: its context holds {n} tokens",
+            vendor = self.vendor,
+            n = context
         );
-        let hint = format!(
-            "give it a larger one: OLLAMA_CONTEXT_LENGTH=32768 ollama serve, then: keiko models probe {}/{}",
-            self.vendor, self.model
+        let hint = say!(
+            "give it a larger one: OLLAMA_CONTEXT_LENGTH=32768 ollama serve, then: {step}",
+            step = self.probe()
         );
         self.fault(CUT_PROMPT, said).hint(hint).window(Window {
             context: Some(context),
@@ -217,26 +240,35 @@ impl Asked<'_> {
             DecodeError::Truncated => self
                 .fault(
                     TRUNCATED,
-                    format!("truncated: the answer of {vendor} ends before it is complete"),
+                    say!(
+                        "truncated: the answer of {vendor} ends before it is complete",
+                        vendor
+                    ),
                 )
                 .transient(None),
             DecodeError::Shape(why) => self
                 .fault(
                     BAD_STREAM,
-                    format!("the answer of {vendor} cannot be read: {}", self.words(why)),
+                    say!(
+                        "the answer of {vendor} cannot be read: {why}",
+                        vendor,
+                        why = Said::words(self.words(why).to_string())
+                    ),
                 )
-                .hint(format!(
-                    "check models.vendors.{vendor}.family, then: keiko models probe {vendor}/{}",
-                    self.model
+                .hint(say!(
+                    "check models.vendors.{name}.family, then: {step}",
+                    name = vendor,
+                    step = self.probe()
                 ))
                 .transient(None),
             DecodeError::Vendor { kind, message } => {
                 let fault = self.fault(
                     VENDOR,
-                    format!(
-                        "{vendor} breaks off: {} ({})",
-                        self.words(message),
-                        self.words(kind)
+                    say!(
+                        "{vendor} breaks off: {message} ({kind})",
+                        vendor,
+                        message = self.words(message),
+                        kind = self.words(kind)
                     ),
                 );
                 if let Some(window) = learn(kind, message) {
@@ -244,15 +276,16 @@ impl Asked<'_> {
                 } else if passes(kind) {
                     fault.transient(None)
                 } else {
-                    fault.hint(format!(
-                        "try it alone: keiko models probe {vendor}/{}",
-                        self.model
-                    ))
+                    fault.hint(say!("try it alone: {step}", step = self.probe()))
                 }
             }
             DecodeError::TooManyParts | DecodeError::Sse(_) => self.fault(
                 TOO_LARGE,
-                format!("the answer of {vendor} is not usable: {error}"),
+                say!(
+                    "the answer of {vendor} is not usable: {error}",
+                    vendor,
+                    error
+                ),
             ),
         }
     }
@@ -262,14 +295,16 @@ impl Asked<'_> {
     pub fn timeout(&self, what: &str, key: &str, waited: std::time::Duration) -> Fault {
         self.fault(
             TIMEOUT,
-            format!(
-                "{} sent no {what} within {:.1} s",
-                self.vendor,
-                waited.as_secs_f64()
+            say!(
+                "{vendor} sent no {what} within {seconds} s",
+                vendor = self.vendor,
+                what = Said::words(what.to_string()),
+                seconds = format_args!("{:.1}", waited.as_secs_f64())
             ),
         )
-        .hint(format!(
-            "allow more time: keiko config set models.timeouts.{key} MILLISECONDS"
+        .hint(say!(
+            "allow more time: {step}",
+            step = Step::set(format!("models.timeouts.{key}"), "MILLISECONDS")
         ))
         .transient(None)
     }
@@ -280,24 +315,32 @@ impl Asked<'_> {
         let why = self.words(&root_cause(error));
         if error.is_connect() {
             let hint = if self.vendor == "ollama" {
-                "start it: ollama serve".to_owned()
+                say!("start it: {step}", step = Step::shell("ollama serve"))
             } else {
-                format!(
-                    "check the address in models.vendors.{}.base_url and the network",
-                    self.vendor
+                say!(
+                    "check the address in models.vendors.{vendor}.base_url and the network",
+                    vendor = self.vendor
                 )
             };
             return self
                 .fault(
                     UNREACHABLE,
-                    format!("{} cannot be reached: {why}", self.vendor),
+                    say!(
+                        "{vendor} cannot be reached: {why}",
+                        vendor = self.vendor,
+                        why = Said::words(why.to_string())
+                    ),
                 )
                 .hint(hint)
                 .transient(None);
         }
         self.fault(
             TRUNCATED,
-            format!("the connection to {} broke: {why}", self.vendor),
+            say!(
+                "the connection to {vendor} broke: {why}",
+                vendor = self.vendor,
+                why = Said::words(why.to_string())
+            ),
         )
         .transient(None)
     }
@@ -306,20 +349,21 @@ impl Asked<'_> {
     #[must_use]
     pub fn not_a_stream(&self, content_type: &str) -> Fault {
         let kind = if content_type.is_empty() {
-            "something without a content type".to_owned()
+            Said::from("something without a content type")
         } else {
-            self.words(content_type)
+            Said::words(self.words(content_type))
         };
         self.fault(
             NOT_A_STREAM,
-            format!(
-                "{} answers with {kind}, not with a stream of events",
-                self.vendor
+            say!(
+                "{vendor} answers with {kind}, not with a stream of events",
+                vendor = self.vendor,
+                kind
             ),
         )
-        .hint(format!(
-            "check models.vendors.{}.base_url: it probably leads to a web page",
-            self.vendor
+        .hint(say!(
+            "check models.vendors.{vendor}.base_url: it probably leads to a web page",
+            vendor = self.vendor
         ))
     }
 
@@ -328,10 +372,10 @@ impl Asked<'_> {
     pub fn too_large(&self, limit: usize) -> Fault {
         self.fault(
             TOO_LARGE,
-            format!(
-                "the answer of {} is larger than {} MiB",
-                self.vendor,
-                limit >> 20
+            say!(
+                "the answer of {vendor} is larger than {n} MiB",
+                vendor = self.vendor,
+                n = limit >> 20
             ),
         )
     }

@@ -1,6 +1,8 @@
 //! Keys of vendors. They can be sent, and cannot be seen.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
@@ -92,7 +94,14 @@ impl ApiKey {
     /// When it cannot be read, or others can read it.
     pub fn from_file(path: &Path) -> Result<ApiKey, Fault> {
         let unreadable = |why: std::io::Error| {
-            Fault::new(KEY_FILE, format!("the key file cannot be read: {why}")).at(path.display())
+            Fault::new(
+                KEY_FILE,
+                say!(
+                    "the key file cannot be read: {why}",
+                    why = Said::words(why.to_string())
+                ),
+            )
+            .at(path.display())
         };
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let meta = file.metadata().map_err(unreadable)?;
@@ -183,6 +192,7 @@ mod tests {
                 .unwrap_err()
                 .hint
                 .unwrap()
+                .to_string()
                 .starts_with("chmod 600 ")
         );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();

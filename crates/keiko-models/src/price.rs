@@ -6,6 +6,8 @@ use keiko_contracts::code::Fault;
 use keiko_contracts::id::ModelName;
 use keiko_contracts::model::Usage;
 use keiko_contracts::money::Micros;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -106,7 +108,10 @@ impl Prices {
         let file: PriceFile = toml::from_str(include_str!("../prices.toml")).map_err(|e| {
             Fault::new(
                 fault::PRICE,
-                format!("the price file cannot be read: {}", e.message()),
+                say!(
+                    "the price file cannot be read: {why}",
+                    why = Said::words(e.message().to_string())
+                ),
             )
         })?;
         let parse =
@@ -158,7 +163,7 @@ mod tests {
 
     fn own(text: &str) -> Result<Prices, String> {
         let own: BTreeMap<String, PriceConfig> = toml::from_str(text).map_err(|e| e.to_string())?;
-        Prices::new(&own).map_err(|f| f.message)
+        Prices::new(&own).map_err(|f| f.message.to_string())
     }
 
     #[test]

@@ -6,7 +6,10 @@ use keiko_contracts::action::ModelReport;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ModelName;
 use keiko_contracts::model::{ChatRequest, Message, Part, SystemBlock, UserPart};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_contracts::stable::Stable;
+use keiko_contracts::step::Step;
 use keiko_contracts::tool::ToolSpec;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -20,17 +23,17 @@ pub struct Check {
     /// Whether it works.
     pub ok: bool,
     /// What was seen, in a sentence.
-    pub seen: String,
+    pub seen: Said,
     /// What to do, if it does not work.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    pub hint: Option<Said>,
     /// The code of the fault, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
 }
 
 impl Check {
-    fn good(name: &'static str, seen: impl Into<String>) -> Check {
+    fn good(name: &'static str, seen: impl Into<Said>) -> Check {
         Check {
             name,
             ok: true,
@@ -39,7 +42,7 @@ impl Check {
             code: None,
         }
     }
-    fn bad(name: &'static str, seen: impl Into<String>, hint: impl Into<String>) -> Check {
+    fn bad(name: &'static str, seen: impl Into<Said>, hint: impl Into<Said>) -> Check {
         Check {
             name,
             ok: false,
@@ -52,7 +55,7 @@ impl Check {
         Check {
             name,
             ok: false,
-            seen: format!("{fault}."),
+            seen: say!("{fault}.", fault),
             hint: fault.hint.clone(),
             code: Some(fault.code),
         }
@@ -87,7 +90,7 @@ pub async fn probe(models: &Models, model: &ModelName, cancel: &Cancel) -> Vec<C
         false => Check::bad(
             "has a price",
             "Nobody knows its price, so a run with a money budget is refused.",
-            format!("keiko config set 'models.prices.\"{model}\".price' 0"),
+            Step::set(format!("models.prices.\"{model}\".price"), 0),
         ),
     });
     checks
@@ -97,7 +100,7 @@ fn judge_answer(answered: &Answered, report: &ModelReport, checks: &mut Vec<Chec
     let served = report
         .served_by
         .as_deref()
-        .unwrap_or("a model without a name");
+        .map_or(Said::from("a model without a name"), Said::words);
     let said = answered.reply.parts.iter().any(|part| {
         matches!(
             part,
@@ -107,17 +110,21 @@ fn judge_answer(answered: &Answered, report: &ModelReport, checks: &mut Vec<Chec
     checks.push(if said {
         Check::good(
             "answers",
-            format!("{served} answered within {} ms.", report.duration_ms),
+            say!(
+                "{served} answered within {ms} ms.",
+                served,
+                ms = report.duration_ms
+            ),
         )
     } else {
         Check::bad(
             "answers",
-            format!("{served} answered with nothing at all."),
+            say!("{served} answered with nothing at all.", served),
             "check that the model is for chat, not for embeddings",
         )
     });
     checks.push(if answered.streamed {
-        Check::good("streams", format!("The first token came after {} ms.", report.first_token_ms))
+        Check::good("streams", say!("The first token came after {ms} ms.", ms = report.first_token_ms))
     } else {
         Check::bad(
             "streams",
@@ -128,7 +135,7 @@ fn judge_answer(answered: &Answered, report: &ModelReport, checks: &mut Vec<Chec
     checks.push(match answered.reply.usage {
         Some(usage) => Check::good(
             "counts tokens",
-            format!("It read {} tokens and wrote {}.", usage.input + usage.cached + usage.cache_write, usage.output),
+            say!("It read {n} tokens and wrote {m}.", n = usage.input + usage.cached + usage.cache_write, m = usage.output),
         ),
         None => Check::bad(
             "counts tokens",

@@ -11,6 +11,8 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::{Content, Digest};
 use keiko_contracts::id::{EffectKey, ModelName};
 use keiko_contracts::model::{ChatRequest, LiveFrame, Part};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -62,7 +64,11 @@ pub fn file_name(key: &EffectKey) -> String {
 fn io(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Fault {
     Fault::new(
         fault::RECORDING_FILE,
-        format!("the recording cannot be {what}: {error}"),
+        say!(
+            "the recording cannot be {what}: {error}",
+            what = Said::words(what.to_string()),
+            error
+        ),
     )
     .at(path.display())
 }
@@ -213,7 +219,7 @@ impl Player {
             Err(io(
                 "read",
                 path,
-                &format!("format {} is not known", tape.format),
+                &say!("format {n} is not known", n = tape.format),
             ))
         }
     }
@@ -322,7 +328,7 @@ fn difference(recorded: &ChatRequest, now: &ChatRequest, code: Code) -> Fault {
     };
     Fault::new(
         code,
-        format!("the request differs from the recorded one:\n{text}"),
+        say!("the request differs from the recorded one:\n{text}", text),
     )
     .hint("record it again if the change is meant")
 }

@@ -16,6 +16,8 @@ use keiko_contracts::digest::Content;
 use keiko_contracts::id::{EffectKey, ModelName};
 use keiko_contracts::model::{ChatRequest, Usage, Window};
 use keiko_contracts::money::Micros;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -182,17 +184,24 @@ impl Models {
         let Some(name) = model.vendor().filter(|_| !model.model().is_empty()) else {
             return Err(Fault::new(
                 fault::UNKNOWN_VENDOR,
-                format!("{model} is not a model: expected vendor/model"),
+                say!("{model} is not a model: expected vendor/model", model),
             )
-            .hint(format!(
-                "such as: anthropic/claude-sonnet-4-5; vendors: {}",
-                known()
+            .hint(say!(
+                "such as: anthropic/claude-sonnet-4-5; vendors: {names}",
+                names = known()
             )));
         };
         self.vendors.get(name).ok_or_else(|| {
-            Fault::new(fault::UNKNOWN_VENDOR, format!("there is no vendor {name}"))
-                .at(model)
-                .hint(format!("vendors: {}; a new one needs: keiko config set models.vendors.{name}.base_url URL", known()))
+            Fault::new(
+                fault::UNKNOWN_VENDOR,
+                say!("there is no vendor {name}", name),
+            )
+            .at(model)
+            .hint(say!(
+                "vendors: {names}; a new one needs: {step}",
+                names = known(),
+                step = Step::set(format!("models.vendors.{name}.base_url"), "URL")
+            ))
         })
     }
 
@@ -227,7 +236,7 @@ impl Models {
                 Stopped::Fault(
                     Fault::new(
                         fault::REFUSED,
-                        format!("the request cannot be written as JSON: {e}"),
+                        say!("the request cannot be written as JSON: {e}", e),
                     )
                     .at(vendor.place()),
                 )
@@ -308,9 +317,10 @@ impl ChatModel for Models {
     ) -> Outcome<ModelReport> {
         let (key, action) = permit.consume();
         if action.model != request.model || action.max_output_tokens < request.max_output_tokens {
-            let said = format!(
-                "the permit is for {}, the request for {}",
-                action.model, request.model
+            let said = say!(
+                "the permit is for {first}, the request for {second}",
+                first = action.model,
+                second = request.model
             );
             return Outcome::Failed(Fault::new(fault::OTHER_REQUEST, said).at(&key));
         }

@@ -22,6 +22,8 @@ use keiko_contracts::digest::Content;
 use keiko_contracts::id::{EffectKey, ModelName, TaskId};
 use keiko_contracts::model::{ChatRequest, Message, Part, Stop, Usage, UserPart};
 use keiko_contracts::money::Micros;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -77,24 +79,25 @@ impl Scripted {
     /// # Errors
     /// When it is no script.
     pub fn parse(text: &str, place: &str) -> Result<Scripted, Fault> {
-        let bad = |why: String| {
-            Fault::new(fault::SCRIPT_FILE, format!("this is not a script: {why}")).at(place)
+        let bad = |why: Said| {
+            Fault::new(fault::SCRIPT_FILE, say!("this is not a script: {why}", why)).at(place)
         };
         let trimmed = text.trim_start();
         // TOML may begin with `[[`, JSON cannot: a list of lists is no script.
         let script: Script = if trimmed.starts_with('{') {
-            serde_json::from_str(text).map_err(|e| bad(e.to_string()))?
+            serde_json::from_str(text).map_err(|e| bad(e.to_string().into()))?
         } else if trimmed.starts_with('[') && !trimmed.starts_with("[[") {
             Script {
-                turn: serde_json::from_str(text).map_err(|e| bad(e.to_string()))?,
+                turn: serde_json::from_str(text).map_err(|e| bad(e.to_string().into()))?,
             }
         } else {
-            toml::from_str(text).map_err(|e| bad(e.to_string()))?
+            toml::from_str(text).map_err(|e| bad(e.to_string().into()))?
         };
         if script.turn.is_empty() || script.turn.len() > MAX_TURNS {
-            return Err(bad(format!(
-                "it has {} turns, expected 1 to {MAX_TURNS}",
-                script.turn.len()
+            return Err(bad(say!(
+                "it has {n} turns, expected 1 to {max}",
+                n = script.turn.len(),
+                max = MAX_TURNS
             )));
         }
         Ok(Scripted {
@@ -111,7 +114,7 @@ impl Scripted {
         let text = std::fs::read_to_string(path).map_err(|e| {
             Fault::new(
                 fault::SCRIPT_FILE,
-                format!("the script cannot be read: {e}"),
+                say!("the script cannot be read: {why}", why = e),
             )
             .at(path.display())
         })?;
@@ -134,10 +137,10 @@ impl Scripted {
             .ok_or_else(|| {
                 Fault::new(
                     fault::SCRIPT_OVER,
-                    format!(
-                        "the script has no turn {} for the task {}",
-                        at + 1,
-                        key.task
+                    say!(
+                        "the script has no turn {n} for the task {task}",
+                        n = at + 1,
+                        task = key.task
                     ),
                 )
                 .at(&self.place)
@@ -146,7 +149,7 @@ impl Scripted {
         match &turn.expect {
             Some(expected) if !heard.contains(expected.as_str()) => {
                 let heard: String = heard.chars().take(400).collect();
-                Err(Fault::new(fault::SCRIPT_EXPECTS, format!("turn {} of the script expected {expected:?}, but got: {heard}", at + 1))
+                Err(Fault::new(fault::SCRIPT_EXPECTS, say!("turn {n} of the script expected {expected}, but got: {heard}", n = at + 1, expected = format_args!("{expected:?}"), heard))
                     .at(&self.place)
                     .hint("the tour has gone another way than its script; run it again, or without --model scripted"))
             }

@@ -1,18 +1,32 @@
 //! Server-sent events, parsed as the bytes come in, wherever they are cut.
 
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+
 /// Longest line and longest event, in bytes. A whole file in one call's arguments fits.
 pub const MAX_EVENT: usize = 8 << 20;
 
 /// Why bytes are not a stream of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SseError {
     /// A line or an event is longer than [`MAX_EVENT`].
-    #[error("an event is longer than {MAX_EVENT} bytes")]
     TooLong,
     /// A line is not UTF-8.
-    #[error("an event is not UTF-8")]
     NotUtf8,
 }
+
+impl SseError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            SseError::TooLong => say!("an event is longer than {n} bytes", n = MAX_EVENT),
+            SseError::NotUtf8 => say!("an event is not UTF-8"),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(SseError);
 
 /// An incremental parser. Lines end in CR, LF or CRLF.
 #[derive(Debug, Default)]

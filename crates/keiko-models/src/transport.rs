@@ -9,6 +9,8 @@ use crate::tap::{Exchange, Tap, is_secret, scrub};
 use crate::wire::{DecodeError, Decoder, Event, Family};
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::EffectKey;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use reqwest::header::{
@@ -111,7 +113,10 @@ impl Transport {
         client.as_ref().map_err(|why| {
             Fault::new(
                 fault::CLIENT,
-                format!("the HTTPS client cannot be set up: {why}"),
+                say!(
+                    "the HTTPS client cannot be set up: {why}",
+                    why = Said::words(why.to_string())
+                ),
             )
             .at(url.host_str().unwrap_or("?"))
             .hint("install the system's CA certificates: apt-get install ca-certificates")
@@ -247,9 +252,9 @@ fn headers(post: &Post<'_>) -> Result<HeaderMap, Fault> {
         let mut value = HeaderValue::from_str(&value).map_err(|_| {
             Fault::new(
                 fault::KEY_FILE,
-                format!(
-                    "the key of {} cannot be sent in a header",
-                    post.asked.vendor
+                say!(
+                    "the key of {vendor} cannot be sent in a header",
+                    vendor = post.asked.vendor
                 ),
             )
         })?;

@@ -7,6 +7,9 @@ use crate::key::{ApiKey, Env};
 use crate::wire::dialect::ReasoningField;
 use crate::wire::{Dialect, Family, SchemaDialect, ThinkingStyle, TokenParameter};
 use keiko_contracts::code::Fault;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use reqwest::Url;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -233,10 +236,10 @@ impl Vendor {
             (None, None, None) => {
                 return Err(Fault::new(
                     fault::BASE_URL,
-                    format!("the vendor {name} has no base URL"),
+                    say!("the vendor {name} has no base URL", name),
                 )
                 .at(&place)
-                .hint(format!("keiko config set {place} http://HOST:PORT/v1")));
+                .hint(Step::set(place, "http://HOST:PORT/v1")));
             }
         };
         let base = base.trim_end_matches('/').to_owned();
@@ -324,9 +327,15 @@ impl Vendor {
         };
         if key.is_none() && self.key_needed {
             let name = self.key_env.as_deref().unwrap_or("its key");
-            return Err(Fault::new(fault::NO_KEY, format!("there is no key for {}", self.name)).at(name).hint(format!(
-                "export {name}=…, or: keiko config set models.vendors.{}.key_file PATH (a file that only you can read)",
-                self.name
+            return Err(Fault::new(
+                fault::NO_KEY,
+                say!("there is no key for {vendor}", vendor = self.name),
+            )
+            .at(name)
+            .hint(say!(
+                "export {name}=…, or: {step} (a file that only you can read)",
+                name,
+                step = Step::set(format!("models.vendors.{}.key_file", self.name), "PATH")
             )));
         }
         Ok(self.key.get_or_init(|| key).as_ref())
@@ -405,9 +414,15 @@ fn ollama_base(host: &str) -> String {
 fn parse_url(text: &str, place: &str) -> Result<Url, Fault> {
     // The text itself is not shown: it may hold a password.
     let bad = |why: &str| {
-        Fault::new(fault::BASE_URL, format!("this is not a base URL: {why}"))
-            .at(place)
-            .hint("expected something like http://127.0.0.1:8000/v1")
+        Fault::new(
+            fault::BASE_URL,
+            say!(
+                "this is not a base URL: {why}",
+                why = Said::words(why.to_string())
+            ),
+        )
+        .at(place)
+        .hint("expected something like http://127.0.0.1:8000/v1")
     };
     let url = Url::parse(text).map_err(|e| bad(&e.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {

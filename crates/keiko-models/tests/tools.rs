@@ -144,6 +144,7 @@ async fn records_and_replays_by_key() {
     assert!(
         other
             .message
+            .to_string()
             .lines()
             .any(|l| l.starts_with('-') && l.contains("\"go\"")),
         "{}",
@@ -152,6 +153,7 @@ async fn records_and_replays_by_key() {
     assert!(
         other
             .message
+            .to_string()
             .lines()
             .any(|l| l.starts_with('+') && l.contains("go elsewhere")),
         "{}",

@@ -123,7 +123,7 @@ impl NativeEngine for Verifier {
                         Some("the sandbox answered something else than what was asked".into())
                 }
             },
-            Ok(other) => self.failed = Some(keiko_agent::describe::outcome(other)),
+            Ok(other) => self.failed = Some(keiko_agent::describe::outcome(other).to_string()),
             Err(why) => self.failed = Some(why.to_owned()),
         }
     }

@@ -8,13 +8,15 @@ use keiko_contracts::id::WorkerId;
 use keiko_contracts::journal::{
     Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow,
 };
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use std::time::Duration;
 
 /// Why a commit was not made. Nothing of it was written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitError {
     /// The stream has grown since.
-    #[error("stream {stream} is at {actual}, not at {expected}")]
     Conflict {
         /// The stream.
         stream: StreamId,
@@ -24,13 +26,11 @@ pub enum CommitError {
         actual: Seq,
     },
     /// Another process holds the stream now.
-    #[error("another process holds {stream}")]
     Fenced {
         /// The stream.
         stream: StreamId,
     },
     /// A kill came.
-    #[error("a kill came: {reason}")]
     Killed {
         /// The epoch now.
         epoch: Epoch,
@@ -38,27 +38,52 @@ pub enum CommitError {
         reason: String,
     },
     /// An event, blob or commit is larger than allowed.
-    #[error("too large: {what}")]
     TooLarge {
         /// What, and by how much.
         what: String,
     },
     /// The medium is full. Trying again after making room works.
-    #[error("the disk with the journal is full")]
     Full,
     /// Another process kept the file locked for too long. Trying again may work.
-    #[error("the journal is locked by another process")]
     Busy,
     /// Anything else that the store says.
-    #[error("the journal cannot be written: {why}")]
     Broken {
         /// The store's words.
-        why: String,
+        why: Said,
     },
     /// The journal has been closed.
-    #[error("the journal is closed")]
     Closed,
 }
+
+impl CommitError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            CommitError::Conflict {
+                stream,
+                expected,
+                actual,
+            } => say!(
+                "stream {stream} is at {actual}, not at {expected}",
+                stream,
+                actual,
+                expected
+            ),
+            CommitError::Fenced { stream } => say!("another process holds {stream}", stream),
+            CommitError::Killed { reason, .. } => say!("a kill came: {reason}", reason),
+            CommitError::TooLarge { what } => {
+                say!("too large: {what}", what = Said::words(what.to_string()))
+            }
+            CommitError::Full => say!("the disk with the journal is full"),
+            CommitError::Busy => say!("the journal is locked by another process"),
+            CommitError::Broken { why } => say!("the journal cannot be written: {why}", why),
+            CommitError::Closed => say!("the journal is closed"),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(CommitError);
 
 impl CommitError {
     /// As a user meets it.
@@ -67,37 +92,65 @@ impl CommitError {
         let (code, hint) = match self {
             CommitError::Conflict { .. } => (
                 Code::RUN_CHANGED_MEANWHILE,
-                "another process changed this run; look with `keiko runs show`",
+                say!(
+                    "another process changed this run; look with `{step}`",
+                    step = Step::OfRun {
+                        what: OfRun::Show,
+                        run: None
+                    }
+                ),
             ),
             CommitError::Fenced { .. } => (
                 Code::RUN_TAKEN_OVER,
-                "another process took this run over; follow it with `keiko runs events --follow`",
+                say!(
+                    "another process took this run over; follow it with `{step}`",
+                    step = Step::OfRun {
+                        what: OfRun::Follow,
+                        run: None
+                    }
+                ),
             ),
             CommitError::Killed { .. } => (
                 Code::KILLED,
-                "take it up again with `keiko resume` when it is safe to go on",
+                say!(
+                    "take it up again with `{step}` when it is safe to go on",
+                    step = Step::Resume {
+                        run: None,
+                        more: None
+                    }
+                ),
             ),
             CommitError::TooLarge { .. } => (
                 Code::COMMIT_TOO_LARGE,
-                "this is a fault of Keiko's; please report it",
+                Said::from("this is a fault of Keiko's; please report it"),
             ),
             CommitError::Full => (
                 Code::DISK_FULL,
-                "make room on that disk, then `keiko resume`",
+                say!(
+                    "make room on that disk, then `{step}`",
+                    step = Step::Resume {
+                        run: None,
+                        more: None
+                    }
+                ),
             ),
             CommitError::Busy => (
                 Code::JOURNAL_BUSY,
-                "try again; if it stays, `keiko doctor` shows who holds the journal",
+                say!(
+                    "try again; if it stays, `{step}` shows who holds the journal",
+                    step = Step::Doctor
+                ),
             ),
-            CommitError::Broken { .. } => {
-                (Code::COMMIT_REFUSED, "`keiko doctor` checks the journal")
-            }
+            CommitError::Broken { .. } => (
+                Code::COMMIT_REFUSED,
+                say!("`{step}` checks the journal", step = Step::Doctor),
+            ),
             CommitError::Closed => (
                 Code::JOURNAL_CLOSED,
-                "this is a fault of Keiko's; please report it",
+                Said::from("this is a fault of Keiko's; please report it"),
             ),
         };
-        let fault = Fault::new(code, self.to_string()).hint(hint);
+        let fault = Fault::new(code, self.said()).hint(hint);
         if matches!(self, CommitError::Full | CommitError::Busy) {
             fault.transient(None)
         } else {
@@ -107,10 +160,9 @@ impl CommitError {
 }
 
 /// Why a lease was not given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaseError {
     /// A live process holds it.
-    #[error("worker {holder} holds it for another {for_ms} ms")]
     Held {
         /// Who.
         holder: WorkerId,
@@ -118,28 +170,58 @@ pub enum LeaseError {
         for_ms: u64,
     },
     /// The store does not answer.
-    #[error(transparent)]
-    Store(#[from] CommitError),
+    Store(CommitError),
+}
+
+impl LeaseError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            LeaseError::Held { holder, for_ms } => say!(
+                "worker {holder} holds it for another {for_ms} ms",
+                holder,
+                for_ms
+            ),
+            LeaseError::Store(inner) => inner.said(),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(LeaseError);
+
+impl From<CommitError> for LeaseError {
+    fn from(inner: CommitError) -> Self {
+        LeaseError::Store(inner)
+    }
 }
 
 /// Why something could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
     /// The store's words.
-    #[error("the journal cannot be read: {0}")]
-    Broken(String),
+    Broken(Said),
     /// A blob that an event refers to is not there.
-    #[error("blob {0} is missing")]
     MissingBlob(Digest),
 }
 
 impl ReadError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            ReadError::Broken(why) => say!("the journal cannot be read: {why}", why),
+            ReadError::MissingBlob(digest) => say!("blob {digest} is missing", digest),
+        }
+    }
     /// As a user meets it.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        Fault::new(Code::JOURNAL_UNREADABLE, self.to_string()).hint("keiko doctor")
+        Fault::new(Code::JOURNAL_UNREADABLE, self.said()).hint(Step::Doctor)
     }
 }
+
+keiko_contracts::said_is_error!(ReadError);
 
 /// What a commit came to: the events as they stand in the journal now, in the order of the appends.
 pub type Committed = Vec<Recorded>;

@@ -17,6 +17,9 @@ use keiko_contracts::journal::{Epoch, Fence, Position, Recorded, Seq, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{Ended, InboxMessage, RunEnd, RunEvent, Suspension};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, Terms, Wanted};
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
@@ -65,10 +68,9 @@ pub enum Rest<E = RunEnd> {
 }
 
 /// Why a run cannot be driven. What was committed stays; it can be taken up again.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum DriveError {
     /// Another process drives it, or this one does already.
-    #[error("run {run} is live already (worker {holder}, for another {for_ms} ms unless renewed)")]
     Live {
         /// The run.
         run: RunId,
@@ -78,25 +80,18 @@ pub enum DriveError {
         for_ms: u64,
     },
     /// It has ended.
-    #[error("run {0} has ended")]
     HasEnded(RunId),
     /// It was to be begun, and has begun before.
-    #[error("there is a run {0} already")]
     Exists(RunId),
     /// The journal does not take a commit.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(CommitError),
     /// It cannot be read.
-    #[error(transparent)]
-    Fold(#[from] FoldError),
+    Fold(FoldError),
     /// The journal cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(ReadError),
     /// The core refuses: a fault of this program.
-    #[error("the run's core refuses: {0}")]
-    Core(String),
+    Core(Said),
     /// The workspace cannot be put back to what it was before an effect that a crash interrupted.
-    #[error("the workspace cannot be put back to what it was before the effect {key}: {why}")]
     Recovery {
         /// The effect.
         key: EffectKey,
@@ -104,8 +99,58 @@ pub enum DriveError {
         why: String,
     },
     /// The model has no price and a budget is set, or it is not known.
-    #[error("{0}")]
     Model(Fault),
+}
+
+impl DriveError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            DriveError::Live {
+                run,
+                holder,
+                for_ms,
+            } => say!(
+                "run {run} is live already (worker {holder}, for another {for_ms} ms unless renewed)",
+                run,
+                holder,
+                for_ms
+            ),
+            DriveError::HasEnded(inner) => say!("run {run} has ended", run = inner),
+            DriveError::Exists(inner) => say!("there is a run {run} already", run = inner),
+            DriveError::Commit(inner) => inner.said(),
+            DriveError::Fold(inner) => inner.said(),
+            DriveError::Read(inner) => inner.said(),
+            DriveError::Core(inner) => say!("the run's core refuses: {why}", why = inner),
+            DriveError::Recovery { key, why } => say!(
+                "the workspace cannot be put back to what it was before the effect {key}: {why}",
+                key,
+                why
+            ),
+            DriveError::Model(inner) => inner.said(),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(DriveError);
+
+impl From<CommitError> for DriveError {
+    fn from(inner: CommitError) -> Self {
+        DriveError::Commit(inner)
+    }
+}
+
+impl From<FoldError> for DriveError {
+    fn from(inner: FoldError) -> Self {
+        DriveError::Fold(inner)
+    }
+}
+
+impl From<ReadError> for DriveError {
+    fn from(inner: ReadError) -> Self {
+        DriveError::Read(inner)
+    }
 }
 
 impl DriveError {
@@ -113,21 +158,29 @@ impl DriveError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            DriveError::Live { run, .. } => Fault::new(Code::RUN_LIVE, self.to_string())
-                .hint(format!("follow it: keiko runs events --follow {run}")),
-            DriveError::Exists(run) => Fault::new(Code::RUN_EXISTS, self.to_string())
-                .hint(format!("look at it: keiko runs show {run}")),
-            DriveError::HasEnded(run) => Fault::new(Code::RUN_ENDED, self.to_string())
-                .hint(format!("look at it: keiko runs show {run}")),
+            DriveError::Live { run, .. } => Fault::new(Code::RUN_LIVE, self.said()).hint(say!(
+                "follow it: {step}",
+                step = Step::of_run(OfRun::Follow, *run)
+            )),
+            DriveError::Exists(run) => Fault::new(Code::RUN_EXISTS, self.said()).hint(say!(
+                "look at it: {step}",
+                step = Step::of_run(OfRun::Show, *run)
+            )),
+            DriveError::HasEnded(run) => Fault::new(Code::RUN_ENDED, self.said()).hint(say!(
+                "look at it: {step}",
+                step = Step::of_run(OfRun::Show, *run)
+            )),
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
             DriveError::Read(error) => error.fault(),
             DriveError::Core(_) => Fault::new(Code::CORE_REFUSES, self.to_string())
                 .hint("this is a fault of Keiko's; please report it"),
-            DriveError::Recovery { key, .. } => {
-                Fault::new(Code::EFFECT_NOT_UNDONE, self.to_string())
-                    .hint(format!("keiko doctor, then keiko resume {}", key.run))
-            }
+            DriveError::Recovery { key, .. } => Fault::new(Code::EFFECT_NOT_UNDONE, self.said())
+                .hint(say!(
+                    "{doctor}, then {resume}",
+                    doctor = Step::Doctor,
+                    resume = Step::resume(key.run)
+                )),
             DriveError::Model(fault) => fault.clone(),
         }
     }
@@ -610,7 +663,7 @@ impl<C: Core> Session<'_, C> {
             Err(error) => {
                 tracing::error!(%error, "an adapter broke down");
                 Err(DriveError::Commit(CommitError::Broken {
-                    why: format!("an adapter broke down: {error}"),
+                    why: say!("an adapter broke down: {error}", error),
                 }))
             }
         }
@@ -662,7 +715,7 @@ impl<C: Core> Session<'_, C> {
         };
         let decided = state
             .decide(&env, input)
-            .map_err(|reject| DriveError::Core(reject.to_string()))?;
+            .map_err(|reject| DriveError::Core(say!("{why}", why = reject)))?;
         let passed = gate::pass(ports, self.run, state, self.fence, self.epoch, decided).await?;
         for (recorded, event) in &passed.recorded {
             self.watch.event(recorded, event);
@@ -899,13 +952,17 @@ impl<C: Core> Session<'_, C> {
             return match budget {
                 None => Ok(None),
                 Some(_) => {
-                    let hint = format!(
-                        "set one: keiko config set 'models.prices.\"{model}\".price' 0   (or input and output prices), or leave --budget out"
+                    let hint = say!(
+                        "set one: {step}   (or input and output prices), or leave --budget out",
+                        step = Step::set(format!(r#"models.prices."{model}".price"#), 0)
                     );
                     Err(DriveError::Model(
                         Fault::new(
                             Code::NO_PRICE,
-                            format!("model {model} has no price, so a budget cannot be kept"),
+                            say!(
+                                "model {model} has no price, so a budget cannot be kept",
+                                model
+                            ),
                         )
                         .hint(hint),
                     ))

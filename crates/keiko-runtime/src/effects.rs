@@ -12,6 +12,7 @@ use keiko_contracts::jail::JailOp;
 use keiko_contracts::journal::{Epoch, StreamId};
 use keiko_contracts::model::{ChatRequest, LiveFrame};
 use keiko_contracts::run::Ended;
+use keiko_contracts::say;
 use keiko_governance::permit::{AnyPermit, NoPermit};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -112,16 +113,17 @@ async fn carry_out_in_span(ports: &Ports, options: DriveOptions, job: &Job) -> C
         }
         tracing::info!(
             %code,
-            message,
+            %message,
             tries,
             pause_ms = pause.as_millis() as u64,
             "trying again"
         );
-        let note = format!(
-            "{message}; trying again in {:.1} s ({} of {})",
-            pause.as_secs_f32(),
-            tries + 1,
-            options.tries
+        let note = say!(
+            "{message}; trying again in {seconds} s ({n} of {max})",
+            message,
+            seconds = format_args!("{:.1}", pause.as_secs_f32()),
+            n = tries + 1,
+            max = options.tries
         );
         job.live.send(LiveFrame::Progress { note });
         tokio::select! {
@@ -241,8 +243,11 @@ async fn once(ports: &Ports, job: &Job, tries: u16) -> Once {
         Ok(permit) => permit,
         Err(NoPermit::Killed) => return Outcome::Cancelled.into(),
         Err(error) => {
-            return Outcome::Failed(Fault::new(Code::NO_PERMIT, format!("no permit: {error}")))
-                .into();
+            return Outcome::Failed(Fault::new(
+                Code::NO_PERMIT,
+                say!("no permit: {error}", error),
+            ))
+            .into();
         }
     };
     let (live, cancel) = (job.live.clone(), job.cancel.clone());

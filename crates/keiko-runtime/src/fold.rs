@@ -8,22 +8,48 @@ use keiko_contracts::envelope::{self, EnvelopeError, StoredEvent};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Recorded, Seq, StreamId};
 use keiko_contracts::run::{RunEnd, RunEvent};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_governance::core::{Core, Setup};
 use keiko_ports::journal::{Journal, ReadError};
 use std::collections::BTreeMap;
 
 /// Why a run cannot be read back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum FoldError {
     /// There is no such run.
-    #[error("there is no run {0}")]
     NoSuchRun(RunId),
     /// The journal cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(ReadError),
     /// An event cannot be read.
-    #[error(transparent)]
-    Event(#[from] EnvelopeError),
+    Event(EnvelopeError),
+}
+
+impl FoldError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            FoldError::NoSuchRun(inner) => say!("there is no run {run}", run = inner),
+            FoldError::Read(inner) => inner.said(),
+            FoldError::Event(inner) => inner.said(),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(FoldError);
+
+impl From<ReadError> for FoldError {
+    fn from(inner: ReadError) -> Self {
+        FoldError::Read(inner)
+    }
+}
+
+impl From<EnvelopeError> for FoldError {
+    fn from(inner: EnvelopeError) -> Self {
+        FoldError::Event(inner)
+    }
 }
 
 impl FoldError {
@@ -35,7 +61,7 @@ impl FoldError {
             FoldError::Read(error) => error.fault(),
             FoldError::Event(EnvelopeError::Newer { .. }) => Fault::new(Code::RUN_NEWER, self.to_string())
                 .hint("the run was made by a newer Keiko: it can be looked at, not resumed; update this one"),
-            FoldError::Event(_) => Fault::new(Code::EVENT_UNREADABLE, self.to_string()).hint("keiko doctor"),
+            FoldError::Event(_) => Fault::new(Code::EVENT_UNREADABLE, self.said()).hint(Step::Doctor),
         }
     }
 }

@@ -84,9 +84,8 @@ pub async fn pass<C: Core>(
     };
     for event in &events {
         let head = next.label(event);
-        let packed = envelope::pack(event, at, head).map_err(|error| CommitError::Broken {
-            why: error.to_string(),
-        })?;
+        let packed = envelope::pack(event, at, head)
+            .map_err(|error| CommitError::Broken { why: error.said() })?;
         append.events.push(packed.event);
         append.blobs.extend(packed.blobs);
     }

@@ -44,7 +44,7 @@ pub async fn say(
 ) -> Result<Seq, CommitError> {
     let packed =
         envelope::pack(event, at, Head::default()).map_err(|error| CommitError::Broken {
-            why: error.to_string(),
+            why: error.to_string().into(),
         })?;
     let append = Append {
         stream: StreamId::home(run),

@@ -7,6 +7,9 @@ use keiko_contracts::digest::{Digest, split_blobs};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Append, Durability, Expect, NewBlob, NewEvent, Seq, StreamId};
 use keiko_contracts::run::InboxMessage;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_contracts::time::Timestamp;
 use keiko_ports::journal::{CommitError, Journal, ReadError};
 use std::collections::BTreeMap;
@@ -15,20 +18,50 @@ use std::collections::BTreeMap;
 const KIND: &str = "said";
 
 /// Why an approval takes no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswerError {
     /// Somebody was first, or the run has ended.
-    #[error("this approval was answered already: {0} by {1}")]
     Answered(&'static str, String),
     /// The time is over.
-    #[error("this approval expired at {0}, which counts as denied")]
     Expired(Timestamp),
     /// The journal does not take it.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
+    Commit(CommitError),
     /// The journal cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(ReadError),
+}
+
+impl AnswerError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            AnswerError::Answered(first, second) => say!(
+                "this approval was answered already: {decision} by {by}",
+                decision = Said::words(first.to_string()),
+                by = second
+            ),
+            AnswerError::Expired(inner) => say!(
+                "this approval expired at {when}, which counts as denied",
+                when = inner
+            ),
+            AnswerError::Commit(inner) => inner.said(),
+            AnswerError::Read(inner) => inner.said(),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(AnswerError);
+
+impl From<CommitError> for AnswerError {
+    fn from(inner: CommitError) -> Self {
+        AnswerError::Commit(inner)
+    }
+}
+
+impl From<ReadError> for AnswerError {
+    fn from(inner: ReadError) -> Self {
+        AnswerError::Read(inner)
+    }
 }
 
 impl AnswerError {
@@ -36,11 +69,12 @@ impl AnswerError {
     #[must_use]
     pub fn fault(&self, run: RunId) -> Fault {
         match self {
-            AnswerError::Answered(..) => Fault::new(Code::APPROVAL_ANSWERED, self.to_string())
-                .hint(format!("keiko runs show {run}")),
-            AnswerError::Expired(_) => Fault::new(Code::APPROVAL_EXPIRED, self.to_string()).hint(
-                format!("the agent is told, and may ask again: keiko resume {run}"),
-            ),
+            AnswerError::Answered(..) => Fault::new(Code::APPROVAL_ANSWERED, self.said())
+                .hint(Step::of_run(OfRun::Show, run)),
+            AnswerError::Expired(_) => Fault::new(Code::APPROVAL_EXPIRED, self.said()).hint(say!(
+                "the agent is told, and may ask again: {step}",
+                step = Step::resume(run)
+            )),
             AnswerError::Commit(error) => error.fault(),
             AnswerError::Read(error) => error.fault(),
         }
@@ -93,7 +127,7 @@ pub async fn say(
     at: Timestamp,
 ) -> Result<Seq, CommitError> {
     let broken = |error: serde_json::Error| CommitError::Broken {
-        why: error.to_string(),
+        why: error.to_string().into(),
     };
     let head = keiko_governance::label::head_of_message(message);
     let dated;
@@ -102,9 +136,7 @@ pub async fn say(
             let epoch = journal
                 .epoch(&StreamId::run(run))
                 .await
-                .map_err(|error| CommitError::Broken {
-                    why: error.to_string(),
-                })?
+                .map_err(|error| CommitError::Broken { why: error.said() })?
                 .0;
             dated = InboxMessage::Approval(ApprovalAnswer {
                 epoch,

@@ -3,6 +3,7 @@
 use keiko_contracts::action::{HostAction, RunAction, ToolAction};
 use keiko_contracts::id::WorkerId;
 use keiko_contracts::jail::JailAction;
+use keiko_contracts::say;
 use keiko_governance::policy::RiskPolicy;
 use keiko_ports::journal::Journal;
 use keiko_ports::model::ChatModel;
@@ -91,7 +92,7 @@ impl Perform<ToolAction> for NoTools {
         let code = keiko_contracts::code::Code::TOOL_UNKNOWN;
         keiko_contracts::action::Outcome::Failed(keiko_contracts::code::Fault::new(
             code,
-            format!("no tool {} is configured", action.tool),
+            say!("no tool {tool} is configured", tool = action.tool),
         ))
     }
     async fn probe(

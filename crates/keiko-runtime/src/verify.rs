@@ -10,6 +10,9 @@ use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Recorded, Seq, StreamId};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::RunEvent;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_contracts::time::Timestamp;
 use keiko_governance::chain::ChainCheck;
 use keiko_ports::journal::Journal;
@@ -19,11 +22,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// What.
-    pub what: String,
+    pub what: Said,
     /// It holds.
     pub ok: bool,
     /// What was seen.
-    pub seen: String,
+    pub seen: Said,
 }
 
 /// What was found in the journal.
@@ -36,14 +39,34 @@ pub struct Verified {
 }
 
 /// Why nothing can be checked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum VerifyError {
     /// There is no such run, or it cannot be read.
-    #[error(transparent)]
-    Fold(#[from] FoldError),
+    Fold(FoldError),
     /// There is no card before the end.
-    #[error("run {0} has not ended: there is no evidence card to check yet")]
     NotEnded(RunId),
+}
+
+impl VerifyError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            VerifyError::Fold(inner) => inner.said(),
+            VerifyError::NotEnded(inner) => say!(
+                "run {run} has not ended: there is no evidence card to check yet",
+                run = inner
+            ),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(VerifyError);
+
+impl From<FoldError> for VerifyError {
+    fn from(inner: FoldError) -> Self {
+        VerifyError::Fold(inner)
+    }
 }
 
 impl VerifyError {
@@ -52,8 +75,9 @@ impl VerifyError {
     pub fn fault(&self) -> Fault {
         match self {
             VerifyError::Fold(error) => error.fault(),
-            VerifyError::NotEnded(run) => Fault::new(Code::RUN_NOT_ENDED, self.to_string())
-                .hint(format!("keiko resume {run}")),
+            VerifyError::NotEnded(run) => {
+                Fault::new(Code::RUN_NOT_ENDED, self.said()).hint(Step::resume(*run))
+            }
         }
     }
 }
@@ -62,7 +86,7 @@ impl VerifyError {
 #[derive(Default)]
 struct Seen {
     chain: ChainCheck,
-    broken: Option<String>,
+    broken: Option<Said>,
     /// Hash and time of each event, in order.
     events: Vec<(Digest, Timestamp)>,
     tests: Option<TestSummary>,
@@ -75,7 +99,7 @@ struct Seen {
 impl Seen {
     fn take(&mut self, recorded: &Recorded, event: RunEvent) {
         if let Err(fault) = self.chain.next(recorded) {
-            self.broken.get_or_insert(fault.to_string());
+            self.broken.get_or_insert(fault.said());
         }
         match event {
             RunEvent::RunEnded(end) => self.card = Some((end.card, self.events.len())),
@@ -93,10 +117,10 @@ impl Seen {
 
     fn whole(&self) -> Check {
         let seen = || {
-            format!(
-                "{} events, head {}",
-                self.events.len(),
-                self.chain.head().1.short()
+            say!(
+                "{n} events, head {hash}",
+                n = self.events.len(),
+                hash = self.chain.head().1.short()
             )
         };
         Check {
@@ -119,9 +143,9 @@ impl Seen {
         };
         let ok = after.is_some_and(|after| after.iter().all(|(_, at)| *at == card.ended));
         let seen = if card.journal == Digest::default() {
-            "nothing before it".into()
+            Said::from("nothing before it")
         } else {
-            card.journal.short()
+            Said::words(card.journal.short())
         };
         Check {
             what: "the card's journal hash".into(),
@@ -139,15 +163,25 @@ impl Seen {
             (None, None) => true,
             _ => false,
         };
-        let check = |what: &str, ok, seen| Check {
+        let check = |what: &'static str, ok, seen| Check {
             what: what.into(),
             ok,
             seen,
         };
-        let cost = format!("card {}, events {}", card.cost, Micros(self.spent));
+        let cost = say!(
+            "card {card}, events {events}",
+            card = card.cost,
+            events = Micros(self.spent)
+        );
         let tests = self.tests.as_ref().map_or_else(
-            || "none".into(),
-            |t| format!("{} passed, {} failed", t.passed, t.failed),
+            || Said::from("none"),
+            |t| {
+                say!(
+                    "{passed} passed, {failed} failed",
+                    passed = t.passed,
+                    failed = t.failed
+                )
+            },
         );
         vec![
             self.whole(),
@@ -156,7 +190,11 @@ impl Seen {
             check(
                 "steps",
                 card.steps >= self.steps,
-                format!("card {}, events {}", card.steps, self.steps),
+                say!(
+                    "card {card}, events {events}",
+                    card = card.steps,
+                    events = self.steps
+                ),
             ),
             check("tests as observed", same, tests),
         ]
@@ -172,8 +210,8 @@ fn honest(card: &EvidenceCard) -> Option<Check> {
         .count();
     let seen = match (card.findings.len(), without) {
         (0, _) => return None,
-        (n, 0) => format!("found {n}, allowed by a person"),
-        (n, without) => format!("found {n}, without a person's word {without}"),
+        (n, 0) => say!("found {n}, allowed by a person", n),
+        (n, without) => say!("found {n}, without a person's word {without}", n, without),
     };
     Some(Check {
         what: "what honest code does not do".into(),

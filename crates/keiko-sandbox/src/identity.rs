@@ -2,6 +2,8 @@
 
 use crate::plan::Identity;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::collections::BTreeSet;
 
 /// The first of the user ids that Keiko takes when it is root: above people and packages (up to 60000), systemd's dynamic
@@ -46,7 +48,7 @@ pub(crate) struct Decision {
 
 /// Decides, or says why there is nobody.
 pub(crate) fn decide(here: &Surroundings, configured: Option<Identity>) -> Result<Decision, Fault> {
-    let nobody = |why: String| {
+    let nobody = |why: Said| {
         Fault::new(Code::NO_UNPRIVILEGED_USER, why)
             .hint("start Keiko as an ordinary user, which this container must have")
     };
@@ -74,14 +76,15 @@ pub(crate) fn decide(here: &Surroundings, configured: Option<Identity>) -> Resul
         None => {
             let taken: BTreeSet<u32> = ids(&here.passwd).chain(ids(&here.group)).collect();
             let free = (FIRST..FIRST + TRIED).find(|id| !taken.contains(id));
-            let id = free.ok_or_else(|| nobody(format!("no user id is free from {FIRST} on")))?;
+            let id = free
+                .ok_or_else(|| nobody(say!("no user id is free from {first} on", first = FIRST)))?;
             Identity { uid: id, gid: id }
         }
     };
     if !maps(&here.uid_map, identity.uid) || !maps(&here.gid_map, identity.gid) {
-        return Err(nobody(format!(
-            "user {}, which commands would run as, does not exist in this container",
-            identity.uid
+        return Err(nobody(say!(
+            "user {uid}, which commands would run as, does not exist in this container",
+            uid = identity.uid
         )));
     }
     Ok(Decision {

@@ -10,6 +10,9 @@ use crate::spec::{JailSpec, Mount, Network};
 use crate::start::{self, Prepared};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, Limits};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use rustix::fs::{CWD, FileType, Mode as RawMode, OFlags, ResolveFlags, openat2};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -264,9 +267,9 @@ impl Ground {
         let group = Group::make(&self.places, &spec.limits).map_err(|e| {
             Fault::new(
                 Code::JAIL_NOT_MADE,
-                format!("control groups for a jail cannot be made: {e}"),
+                say!("control groups for a jail cannot be made: {e}", e),
             )
-            .hint("keiko doctor")
+            .hint(Step::Doctor)
         })?;
         let sizes = self.sizes(&spec.limits);
         let mut layers = allowlist::system_layers(
@@ -336,7 +339,7 @@ impl Ground {
 
 /// What would otherwise come out as a riddle, or as a way around.
 fn check(spec: &JailSpec) -> Result<(), Fault> {
-    let bad = |what: String| Err(Fault::new(Code::COMMAND_CANNOT_RUN, what));
+    let bad = |what: Said| Err(Fault::new(Code::COMMAND_CANNOT_RUN, what));
     if spec.argv.first().is_none_or(String::is_empty) {
         return bad("the command is empty".into());
     }
@@ -357,24 +360,24 @@ fn check(spec: &JailSpec) -> Result<(), Fault> {
         .keys()
         .find(|name| name.is_empty() || name.contains('='))
     {
-        return bad(format!("`{name}` is no name of an environment variable"));
+        return bad(say!("`{name}` is no name of an environment variable", name));
     }
     if let Some(mount) = spec
         .mounts
         .iter()
         .find(|m| !is_mountable(&m.inside) || m.inside == "/" || !m.host.is_absolute())
     {
-        return bad(format!(
-            "{} cannot be mounted at {}",
-            mount.host.display(),
-            mount.inside
+        return bad(say!(
+            "{from} cannot be mounted at {to}",
+            from = mount.host.display(),
+            to = mount.inside
         ));
     }
     if let Some(mount) = spec.mounts.iter().find(|m| !m.host.exists()) {
-        return bad(format!("{} does not exist", mount.host.display()));
+        return bad(say!("{path} does not exist", path = mount.host.display()));
     }
     if !is_mountable(&spec.cwd) {
-        return bad(format!("`{}` is no absolute folder", spec.cwd));
+        return bad(say!("`{path}` is no absolute folder", path = spec.cwd));
     }
     Ok(())
 }
@@ -469,7 +472,7 @@ fn find_bwrap(options: &JailOptions) -> Result<PathBuf, Fault> {
 /// A folder of root's own below folders that nobody else can change.
 fn make_stage(runtime: &Path) -> Result<PathBuf, Fault> {
     let stage = runtime.join("stage");
-    let unusable = |why: String| {
+    let unusable = |why: Said| {
         Fault::new(Code::RUNTIME_FOLDER_UNUSABLE, why)
             .at(stage.display())
             .hint("it must be a folder that only this user can write: ls -ld shows who can")
@@ -478,16 +481,16 @@ fn make_stage(runtime: &Path) -> Result<PathBuf, Fault> {
         .recursive(true)
         .mode(0o755)
         .create(&stage);
-    made.map_err(|e| unusable(format!("the runtime folder cannot be made: {e}")))?;
-    let stage = std::fs::canonicalize(&stage).map_err(|e| unusable(e.to_string()))?;
+    made.map_err(|e| unusable(say!("the runtime folder cannot be made: {e}", e)))?;
+    let stage = std::fs::canonicalize(&stage).map_err(|e| unusable(say!("{e}", e)))?;
     for folder in stage.ancestors() {
-        let about = std::fs::symlink_metadata(folder).map_err(|e| unusable(e.to_string()))?;
+        let about = std::fs::symlink_metadata(folder).map_err(|e| unusable(say!("{e}", e)))?;
         let mode = about.permissions().mode();
         let foreign = about.uid() != 0 || (mode & 0o022 != 0 && mode & 0o1000 == 0);
         if foreign || mode & 0o001 == 0 {
-            return Err(unusable(format!(
-                "{} is not a folder of root's that all users can walk through",
-                folder.display()
+            return Err(unusable(say!(
+                "{path} is not a folder of root's that all users can walk through",
+                path = folder.display()
             )));
         }
     }
@@ -515,7 +518,7 @@ fn first_report(
     let version = version.map_err(|e| {
         Fault::new(
             Code::NO_BUBBLEWRAP,
-            format!("bubblewrap cannot be started: {e}"),
+            say!("bubblewrap cannot be started: {e}", e),
         )
         .hint(remedy::install("bubblewrap"))
     })?;
@@ -602,9 +605,12 @@ fn probe(ground: &mut Ground) -> Result<Locked, Fault> {
         (Some(locked), End::Exit(0)) => Ok(locked),
         (_, end) => Err(Fault::new(
             Code::JAILS_NOT_PERMITTED,
-            format!("a first jail did not work: {end:?}"),
+            say!(
+                "a first jail did not work: {end}",
+                end = format_args!("{end:?}")
+            ),
         )
-        .hint("keiko doctor")),
+        .hint(Step::Doctor)),
     }
 }
 

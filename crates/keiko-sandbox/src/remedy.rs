@@ -1,6 +1,9 @@
 //! What a person types when a jail cannot be made.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 
 /// The command that installs a package, for root or not.
 pub(crate) fn install(package: &str) -> String {
@@ -47,8 +50,9 @@ pub(crate) fn explain(said: &str, settings: Settings) -> Fault {
         .chars()
         .take(300)
         .collect();
-    let fault = |why: &str, hint: &str| {
-        Fault::new(Code::JAILS_NOT_PERMITTED, format!("{why}: {first}")).hint(hint)
+    let fault = |why: &'static str, hint: Said| {
+        let why = say!("{why}: {first}", why = Said::from(why), first);
+        Fault::new(Code::JAILS_NOT_PERMITTED, why).hint(hint)
     };
     let namespaces = [
         "namespace",
@@ -60,7 +64,10 @@ pub(crate) fn explain(said: &str, settings: Settings) -> Fault {
         "Operation not permitted",
     ];
     if said.contains("Unknown option") {
-        return fault("bubblewrap is older than 0.8.0", &install("bubblewrap"));
+        return fault(
+            "bubblewrap is older than 0.8.0",
+            Step::shell(install("bubblewrap")).into(),
+        );
     }
     if namespaces.iter().any(|word| said.contains(word)) {
         return match settings {
@@ -69,38 +76,38 @@ pub(crate) fn explain(said: &str, settings: Settings) -> Fault {
                 ..
             } => fault(
                 "AppArmor forbids the sandbox to make namespaces",
-                "sudo apt-get install apparmor-profiles && sudo cp /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ && sudo systemctl reload apparmor",
+                Step::shell("sudo apt-get install apparmor-profiles && sudo cp /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/ && sudo systemctl reload apparmor").into(),
             ),
             Settings {
                 clone_forbidden: true,
                 ..
             } => fault(
                 "the kernel forbids users to make namespaces",
-                "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+                Step::shell("sudo sysctl -w kernel.unprivileged_userns_clone=1").into(),
             ),
             Settings {
                 no_namespaces: true,
                 ..
             } => fault(
                 "the kernel is set to allow no user namespaces",
-                "sudo sysctl -w user.max_user_namespaces=15000",
+                Step::shell("sudo sysctl -w user.max_user_namespaces=15000").into(),
             ),
             Settings { .. } => fault(
                 "the sandbox may not make namespaces here",
-                "in a container, start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined",
+                "in a container, start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined".into(),
             ),
         };
     }
     let what = if first.is_empty() {
-        "it ended without a word".to_owned()
+        Said::from("it ended without a word")
     } else {
-        first
+        Said::words(first)
     };
     Fault::new(
         Code::JAIL_NOT_MADE,
-        format!("a jail could not be made: {what}"),
+        say!("a jail could not be made: {what}", what),
     )
-    .hint("keiko doctor")
+    .hint(Step::Doctor)
 }
 
 #[cfg(test)]

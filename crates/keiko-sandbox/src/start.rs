@@ -7,6 +7,8 @@ use crate::remedy;
 use crate::spec::JailSpec;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::End;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -62,9 +64,9 @@ fn command(
 fn cannot_start(e: &io::Error) -> Fault {
     Fault::new(
         Code::JAIL_NOT_MADE,
-        format!("the sandbox cannot be started: {e}"),
+        say!("the sandbox cannot be started: {e}", e),
     )
-    .hint("keiko doctor")
+    .hint(Step::Doctor)
 }
 
 /// A jail that is to be started: the binary with the stages, what they are told, and the control group.

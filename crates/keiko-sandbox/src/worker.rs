@@ -7,6 +7,8 @@ use crate::ops::{self, OpRequest, path::INSIDE};
 use keiko_contracts::code::{Code, Fault, Retry};
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::JailBody;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -68,7 +70,7 @@ pub fn serve(root: &Path, mut input: impl Read, mut output: impl Write) -> io::R
                 id: 0,
                 result: Err(Fault::new(
                     Code::WORKER_GOT_NO_REQUEST,
-                    format!("not a request: {error}"),
+                    say!("not a request: {error}", error),
                 )),
             },
         };
@@ -134,21 +136,35 @@ fn checked(len: [u8; 4]) -> io::Result<usize> {
 }
 
 /// Why a worker gave no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum WorkerError {
     /// The operation failed inside.
-    #[error("{0}")]
     Failed(Fault),
     /// The worker is gone, or the streams failed.
-    #[error("the worker in the jail is gone")]
-    Gone(#[source] io::Error),
+    Gone(io::Error),
     /// What came back is no answer to what was asked.
-    #[error("the worker in the jail answered with nonsense: {0}")]
-    Nonsense(String),
+    Nonsense(Said),
     /// A call before was given up half-way, so that answers no longer belong to questions.
-    #[error("the worker in the jail is out of step; start another")]
     OutOfStep,
 }
+
+impl WorkerError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            WorkerError::Failed(inner) => inner.said(),
+            WorkerError::Gone(_) => say!("the worker in the jail is gone"),
+            WorkerError::Nonsense(inner) => say!(
+                "the worker in the jail answered with nonsense: {why}",
+                why = inner
+            ),
+            WorkerError::OutOfStep => say!("the worker in the jail is out of step; start another"),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(WorkerError);
 
 impl WorkerError {
     /// For the user.
@@ -156,12 +172,14 @@ impl WorkerError {
     pub fn fault(&self) -> Fault {
         match self {
             WorkerError::Failed(fault) => fault.clone(),
-            WorkerError::Gone(source) => {
-                Fault::new(Code::WORKER_GONE, format!("{self}: {source}")).transient(None)
-            }
-            WorkerError::Nonsense(_) => Fault::new(Code::WORKER_ODD, self.to_string()),
+            WorkerError::Gone(source) => Fault::new(
+                Code::WORKER_GONE,
+                say!("{what}: {source}", what = self, source),
+            )
+            .transient(None),
+            WorkerError::Nonsense(_) => Fault::new(Code::WORKER_ODD, self.said()),
             WorkerError::OutOfStep => {
-                Fault::new(Code::WORKER_OUT_OF_STEP, self.to_string()).transient(None)
+                Fault::new(Code::WORKER_OUT_OF_STEP, self.said()).transient(None)
             }
         }
     }
@@ -197,7 +215,7 @@ impl Kind {
     }
 
     /// Passes on what fits the question, and tells what does not.
-    fn believed(self, result: Result<JailBody, Fault>) -> Result<Result<JailBody, Fault>, String> {
+    fn believed(self, result: Result<JailBody, Fault>) -> Result<Result<JailBody, Fault>, Said> {
         let texts: Vec<&Content> = match (self, &result) {
             (Kind::Survey, Ok(JailBody::Surveyed(survey))) => survey
                 .instructions
@@ -218,10 +236,14 @@ impl Kind {
             return Err("a text without its words".into());
         }
         let short = |text: &str| text.chars().take(FAULT_CHARS_MAX).collect::<String>();
+        let told = |said: Said| match said.to_string() {
+            text if text.chars().count() > FAULT_CHARS_MAX => Said::words(short(&text)),
+            _ => said,
+        };
         Ok(result.map_err(|fault| Fault {
-            message: short(&fault.message),
+            message: told(fault.message),
             place: fault.place.as_deref().map(short),
-            hint: fault.hint.as_deref().map(short),
+            hint: fault.hint.map(told),
             retry: Retry::Permanent,
             window: None,
             code: fault.code,
@@ -275,11 +297,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> WorkerClient<R, W> {
         })?;
         self.busy = true;
         let message = self.exchange(&request).await.map_err(WorkerError::Gone)?;
-        let response: Response = crate::weight::parse(&message).map_err(WorkerError::Nonsense)?;
+        let response: Response =
+            crate::weight::parse(&message).map_err(|why| WorkerError::Nonsense(why.into()))?;
         if response.id != self.last {
-            return Err(WorkerError::Nonsense(format!(
-                "answer {} to question {}",
-                response.id, self.last
+            return Err(WorkerError::Nonsense(say!(
+                "answer {n} to question {m}",
+                n = response.id,
+                m = self.last
             )));
         }
         let result = kind

@@ -7,6 +7,9 @@ use crate::tx::int;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::journal::{Position, Seq, StreamId};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_governance::chain::{ChainCheck, ChainFault};
 use keiko_ports::journal::ReadError;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -14,16 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Something wrong with a journal.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// The database's structure is damaged.
-    #[error("the database is damaged: {why}")]
     Damaged {
         /// SQLite's words.
-        why: String,
+        why: Said,
     },
     /// A stream is not what was written.
-    #[error("stream {stream}: {fault}")]
     Chain {
         /// The stream.
         stream: StreamId,
@@ -31,7 +32,6 @@ pub enum Finding {
         fault: ChainFault,
     },
     /// A stream ends elsewhere than its last commit said.
-    #[error("stream {stream} ends at event {found}; its last commit ended at {expected}")]
     Head {
         /// The stream.
         stream: StreamId,
@@ -41,15 +41,11 @@ pub enum Finding {
         expected: Seq,
     },
     /// Blob bytes are not what their digest says.
-    #[error("blob {digest} was changed after it was written")]
     Blob {
         /// Its address.
         digest: Digest,
     },
     /// Events that were safely on the medium are gone: the end of the journal was cut off.
-    #[error(
-        "the journal once reached position {expected} and now ends at {found}: its end was lost"
-    )]
     LostTail {
         /// The anchored position.
         expected: Position,
@@ -59,9 +55,6 @@ pub enum Finding {
         evidence: PathBuf,
     },
     /// Another event stands where an anchored one was: the journal went on after losing its end, or was replaced.
-    #[error(
-        "position {position} holds another event than it once did: an older copy of the journal went on from there"
-    )]
     Rewritten {
         /// The anchored position.
         position: Position,
@@ -69,12 +62,49 @@ pub enum Finding {
         evidence: PathBuf,
     },
     /// Part of it could not be checked.
-    #[error("it could not be checked: {why}")]
     Unreadable {
         /// The database's words.
-        why: String,
+        why: Said,
     },
 }
+
+impl Finding {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            Finding::Damaged { why } => say!("the database is damaged: {why}", why),
+            Finding::Chain { stream, fault } => say!("stream {stream}: {fault}", stream, fault),
+            Finding::Head {
+                stream,
+                found,
+                expected,
+            } => say!(
+                "stream {stream} ends at event {found}; its last commit ended at {expected}",
+                stream,
+                found,
+                expected
+            ),
+            Finding::Blob { digest } => {
+                say!("blob {digest} was changed after it was written", digest)
+            }
+            Finding::LostTail {
+                expected, found, ..
+            } => say!(
+                "the journal once reached position {expected} and now ends at {found}: its end was lost",
+                expected,
+                found
+            ),
+            Finding::Rewritten { position, .. } => say!(
+                "position {position} holds another event than it once did: an older copy of the journal went on from there",
+                position
+            ),
+            Finding::Unreadable { why } => say!("it could not be checked: {why}", why),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(Finding);
 
 impl Finding {
     /// As a user meets it.
@@ -83,22 +113,27 @@ impl Finding {
         let (code, hint) = match self {
             Finding::Damaged { .. } | Finding::Unreadable { .. } => (
                 Code::JOURNAL_DAMAGED,
-                "put the newest backup of the journal back".to_owned(),
+                Said::from("put the newest backup of the journal back"),
             ),
             Finding::Chain { .. } | Finding::Head { .. } | Finding::Blob { .. } => (
                 Code::CHAIN_BROKEN,
-                "compare with a backup; `keiko runs verify RUN` says whether a run is affected"
-                    .to_owned(),
+                say!(
+                    "compare with a backup; `{step}` says whether a run is affected",
+                    step = Step::OfRun {
+                        what: OfRun::Verify,
+                        run: None
+                    }
+                ),
             ),
             Finding::LostTail { evidence, .. } | Finding::Rewritten { evidence, .. } => (
                 Code::JOURNAL_CUT,
-                format!(
-                    "put a newer backup back, or accept the loss with `rm '{}'`",
-                    evidence.display()
+                say!(
+                    "put a newer backup back, or accept the loss with `rm '{path}'`",
+                    path = evidence.display()
                 ),
             ),
         };
-        Fault::new(code, self.to_string()).hint(hint)
+        Fault::new(code, self.said()).hint(hint)
     }
 }
 
@@ -161,7 +196,7 @@ fn structure(conn: &Connection, findings: &mut Vec<Finding>) -> rusqlite::Result
     for line in lines {
         let why = line?;
         if why != "ok" {
-            findings.push(Finding::Damaged { why });
+            findings.push(Finding::Damaged { why: why.into() });
         }
     }
     Ok(())
@@ -231,7 +266,7 @@ fn chains(reader: &mut Reader, findings: &mut Vec<Finding>) -> Result<(), ReadEr
             match chain(reader, id, &stream, length, head) {
                 Ok(finding) => findings.extend(finding),
                 Err(error) => findings.push(Finding::Unreadable {
-                    why: format!("stream {stream}: {error}"),
+                    why: say!("stream {stream}: {fault}", stream, fault = error),
                 }),
             }
         }
@@ -267,14 +302,14 @@ pub(crate) async fn check(readers: &Arc<Readers>, journal: PathBuf) -> Vec<Findi
     let work = move |reader: &mut Reader| {
         let mut findings = Vec::new();
         let failed = |error: rusqlite::Error| Finding::Unreadable {
-            why: error.to_string(),
+            why: error.to_string().into(),
         };
         if let Err(error) = structure(&reader.conn, &mut findings) {
             findings.push(failed(error));
         }
         if let Err(error) = chains(reader, &mut findings) {
             findings.push(Finding::Unreadable {
-                why: error.to_string(),
+                why: error.to_string().into(),
             });
         }
         if let Err(error) = blobs(&reader.conn, &mut findings) {
@@ -287,7 +322,7 @@ pub(crate) async fn check(readers: &Arc<Readers>, journal: PathBuf) -> Vec<Findi
     };
     readers.with(work).await.unwrap_or_else(|error| {
         vec![Finding::Unreadable {
-            why: error.to_string(),
+            why: error.to_string().into(),
         }]
     })
 }

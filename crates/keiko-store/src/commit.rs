@@ -7,6 +7,7 @@ use keiko_contracts::digest::Digest;
 use keiko_contracts::journal::{
     Append, Expect, Head, NewBlob, NewEvent, Position, Recorded, Seq, StreamId, ViewOp, chain_hash,
 };
+use keiko_contracts::say;
 use keiko_ports::journal::{CommitError, Committed};
 use rusqlite::params;
 use std::collections::HashMap;
@@ -85,7 +86,10 @@ pub(crate) fn verify_blobs(all: &[Append]) -> Result<(), CommitError> {
         .find(|blob| Digest::of(&blob.bytes) != blob.digest)
     {
         Some(blob) => Err(CommitError::Broken {
-            why: format!("blob {} has other bytes than its digest says", blob.digest),
+            why: say!(
+                "blob {digest} has other bytes than its digest says",
+                digest = blob.digest
+            ),
         }),
         None => Ok(()),
     }

@@ -1,15 +1,17 @@
 //! SQLite's result codes as the errors that callers can act on.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_ports::journal::{CommitError, ReadError};
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 
 /// Why a journal could not be opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenError {
     /// A newer Keiko wrote it.
-    #[error("the journal has format {found}; this Keiko knows formats up to {known}")]
     NewerVersion {
         /// The file.
         path: PathBuf,
@@ -19,31 +21,26 @@ pub enum OpenError {
         known: i64,
     },
     /// Some other file, or another program's database.
-    #[error("the file is not a Keiko journal")]
     NotADatabase {
         /// The file.
         path: PathBuf,
     },
     /// Another process kept it locked for longer than [`crate::Options::busy_timeout`].
-    #[error("the journal is locked by another process")]
     Locked {
         /// The file.
         path: PathBuf,
     },
     /// No room on the disk.
-    #[error("the disk with the journal is full")]
     Full {
         /// The file.
         path: PathBuf,
     },
     /// This user may not write it, or its directory.
-    #[error("the journal cannot be opened for writing")]
     Permission {
         /// The file.
         path: PathBuf,
     },
     /// Anything else that the system or the database says.
-    #[error("the journal cannot be opened: {why}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -51,6 +48,30 @@ pub enum OpenError {
         why: String,
     },
 }
+
+impl OpenError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            OpenError::NewerVersion { found, known, .. } => say!(
+                "the journal has format {found}; this Keiko knows formats up to {known}",
+                found,
+                known
+            ),
+            OpenError::NotADatabase { .. } => say!("the file is not a Keiko journal"),
+            OpenError::Locked { .. } => say!("the journal is locked by another process"),
+            OpenError::Full { .. } => say!("the disk with the journal is full"),
+            OpenError::Permission { .. } => say!("the journal cannot be opened for writing"),
+            OpenError::Io { why, .. } => say!(
+                "the journal cannot be opened: {why}",
+                why = Said::words(why.to_string())
+            ),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(OpenError);
 
 impl OpenError {
     /// The file that was to be opened.
@@ -72,30 +93,36 @@ impl OpenError {
         let (code, hint) = match self {
             OpenError::NewerVersion { .. } => (
                 Code::JOURNAL_NEWER,
-                "update Keiko, then try again; `keiko --version` shows what you have",
+                say!(
+                    "update Keiko, then try again; `{step}` shows what you have",
+                    step = Step::Version
+                ),
             ),
             OpenError::NotADatabase { .. } => (
                 Code::NO_JOURNAL,
-                "move that file away or name another journal, then try again",
+                Said::from("move that file away or name another journal, then try again"),
             ),
             OpenError::Locked { .. } => (
                 Code::JOURNAL_LOCKED,
-                "try again; if it stays, `keiko doctor` shows who holds the journal",
+                say!(
+                    "try again; if it stays, `{step}` shows who holds the journal",
+                    step = Step::Doctor
+                ),
             ),
             OpenError::Full { .. } => (
                 Code::DISK_FULL_AT_OPENING,
-                "make room on that disk, then try again",
+                Said::from("make room on that disk, then try again"),
             ),
             OpenError::Permission { .. } => (
                 Code::JOURNAL_NOT_PERMITTED,
-                "`ls -ld` that file and its directory: both must be yours to write",
+                Said::from("`ls -ld` that file and its directory: both must be yours to write"),
             ),
             OpenError::Io { .. } => (
                 Code::JOURNAL_NOT_OPENED,
-                "`keiko doctor` checks the journal",
+                say!("`{step}` checks the journal", step = Step::Doctor),
             ),
         };
-        let fault = Fault::new(code, self.to_string())
+        let fault = Fault::new(code, self.said())
             .at(self.path().display())
             .hint(hint);
         if matches!(self, OpenError::Locked { .. } | OpenError::Full { .. }) {
@@ -174,13 +201,13 @@ pub(crate) fn commit_error(error: &rusqlite::Error) -> CommitError {
         Trouble::Busy => CommitError::Busy,
         Trouble::Full => CommitError::Full,
         Trouble::Broken => CommitError::Broken {
-            why: error.to_string(),
+            why: error.to_string().into(),
         },
     }
 }
 
 pub(crate) fn read_error(error: &rusqlite::Error) -> ReadError {
-    ReadError::Broken(error.to_string())
+    ReadError::Broken(error.to_string().into())
 }
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ impl Journal for SqliteJournal {
             let verified =
                 tokio::task::spawn_blocking(move || commit::verify_blobs(&all).map(|()| all)).await;
             verified.map_err(|error| CommitError::Broken {
-                why: error.to_string(),
+                why: error.to_string().into(),
             })??
         };
         self.queue

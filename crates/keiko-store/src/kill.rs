@@ -48,7 +48,7 @@ pub(crate) fn raise(
     })
     .map_err(|error| {
         Stop::Refused(CommitError::Broken {
-            why: error.to_string(),
+            why: error.to_string().into(),
         })
     })?;
     let event = NewEvent {

@@ -62,7 +62,7 @@ impl Readers {
             done
         });
         done.await
-            .map_err(|error| ReadError::Broken(error.to_string()))?
+            .map_err(|error| ReadError::Broken(error.to_string().into()))?
     }
 
     /// A connection; `None` once the journal is closed.

@@ -254,7 +254,7 @@ impl Perform<ToolAction> for LedgerTools {
     async fn probe(&self, key: &EffectKey, action: &ToolAction) -> Probe<ToolReport> {
         if action.tool.as_str() != "ledger_probe" {
             return Probe::CannotTell {
-                why: format!("{} cannot be asked", action.tool),
+                why: format!("{} cannot be asked", action.tool).into(),
             };
         }
         match self.ask("HAS", key, "").await.as_deref() {
@@ -264,10 +264,10 @@ impl Perform<ToolAction> for LedgerTools {
             }),
             Ok("NO") => Probe::DidNot,
             Ok(other) => Probe::CannotTell {
-                why: format!("the ledger says {other}"),
+                why: format!("the ledger says {other}").into(),
             },
             Err(e) => Probe::CannotTell {
-                why: format!("the ledger cannot be reached: {e}"),
+                why: format!("the ledger cannot be reached: {e}").into(),
             },
         }
     }

@@ -10,6 +10,7 @@ use keiko_contracts::journal::{
     Append, Durability, Epoch, Expect, Fence, Head, KillScope, NewBlob, NewEvent, Position,
     Recorded, Seq, StreamId, ViewOp, ViewRow, chain_hash,
 };
+use keiko_contracts::say;
 use keiko_ports::journal::{CommitError, Committed, Journal, LeaseError, ReadError, ViewQuery};
 use keiko_ports::shell::Clock;
 use std::collections::BTreeMap;
@@ -143,7 +144,10 @@ impl Tables {
             }
             if Digest::of(&blob.bytes) != blob.digest {
                 return Err(CommitError::Broken {
-                    why: format!("blob {} has other bytes than its digest says", blob.digest),
+                    why: say!(
+                        "blob {digest} has other bytes than its digest says",
+                        digest = blob.digest
+                    ),
                 });
             }
         }

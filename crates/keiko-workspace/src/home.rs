@@ -17,6 +17,7 @@ use crate::workspace::{Workspaces, io_fault};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::TreeId;
+use keiko_contracts::step::{OfRun, Step};
 use ledger::{Ledger, Status};
 use plan::Plan;
 use std::path::{Path, PathBuf};
@@ -90,7 +91,7 @@ impl Home {
             gone().unwrap_or_else(|| {
                 Fault::new(Code::NOTHING_APPLIED, "nothing of this run is applied")
                     .at(run)
-                    .hint(format!("keiko runs apply {run}"))
+                    .hint(Step::of_run(OfRun::Apply, run))
             })
         };
         let mut ledger = last.ok_or_else(nothing)?;

@@ -13,6 +13,7 @@ use keiko_contracts::action::{HostAction, HostReport, Outcome, Probe};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::CommitId;
+use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_governance::redact::redact;
 use keiko_ports::Cancel;
@@ -123,7 +124,7 @@ impl Push {
         looked.await.map_err(|e| {
             Fault::new(
                 Code::REMOTE_UNREACHABLE,
-                format!("looking at the change was interrupted: {e}"),
+                say!("looking at the change was interrupted: {e}", e),
             )
         })?
     }
@@ -195,7 +196,7 @@ impl Push {
         asked.await.map_err(|e| {
             Fault::new(
                 Code::REMOTE_UNREACHABLE,
-                format!("the push was interrupted: {e}"),
+                say!("the push was interrupted: {e}", e),
             )
         })?
     }
@@ -305,7 +306,7 @@ impl Push {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         let output = tokio::select! {
-            output = command.output() => output.map_err(|e| Fault::new(Code::NO_GIT, format!("git could not be started: {e}")).hint("apt-get install git"))?,
+            output = command.output() => output.map_err(|e| Fault::new(Code::NO_GIT, say!("git could not be started: {e}", e)).hint("apt-get install git"))?,
             () = tokio::time::sleep(LIMIT) => return Err(unreachable(remote, "it did not answer in time").transient(None)),
             () = cancel.cancelled() => return Err(Fault::new(Code::PUSH_STOPPED, "the push was stopped")),
         };
@@ -381,7 +382,10 @@ fn refuse_own_folders(url: &str, root: Option<&Path>, place: &Path) -> Result<()
 fn unreachable(remote: &str, why: &str) -> Fault {
     Fault::new(
         Code::REMOTE_UNREACHABLE,
-        format!("the remote could not be reached: {}", redact(why)),
+        say!(
+            "the remote could not be reached: {why}",
+            why = keiko_contracts::said::Said::words(redact(why).to_string())
+        ),
     )
     .at(redact(remote))
     .hint("try it yourself: git ls-remote REMOTE")
@@ -419,7 +423,10 @@ fn explain(said: &Said, remote: &str, branch: &str) -> Fault {
             .map_or(line, |(_, why)| why.trim_end_matches(')'));
         return Fault::new(
             Code::PUSH_REFUSED,
-            format!("the remote refused the push: {}", redact(why)),
+            say!(
+                "the remote refused the push: {why}",
+                why = keiko_contracts::said::Said::words(redact(why).to_string())
+            ),
         )
         .at(branch);
     }
@@ -461,9 +468,7 @@ impl Perform<HostAction> for Push {
                 commit: commit.clone(),
             }),
             Ok(_) => Probe::DidNot,
-            Err(fault) => Probe::CannotTell {
-                why: fault.to_string(),
-            },
+            Err(fault) => Probe::CannotTell { why: fault.said() },
         }
     }
 }
@@ -484,7 +489,7 @@ async fn stopped(push: &Push, action: &HostAction) -> Outcome<HostReport> {
         }),
         Ok(_) => Outcome::Cancelled,
         Err(fault) => Outcome::Unknown {
-            why: format!("the push was stopped, and then {fault}"),
+            why: say!("the push was stopped, and then {fault}", fault),
         },
     }
 }

@@ -18,6 +18,7 @@ use keiko_contracts::action::{Outcome, Probe};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{GitOp, JailAction, JailBody, JailOp, JailReport, Source, TreeId};
+use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -296,12 +297,12 @@ impl Sandbox {
         let meta = made.map_err(|e| {
             Fault::new(
                 Code::WORKSPACE_IO,
-                format!("making the workspace was interrupted: {e}"),
+                say!("making the workspace was interrupted: {e}", e),
             )
         })??;
         for note in &meta.opened.notes {
             live.send(keiko_contracts::model::LiveFrame::Progress {
-                note: note.to_string(),
+                note: note.to_string().into(),
             });
         }
         let opened = meta.opened.clone();
@@ -422,9 +423,7 @@ impl Perform<JailAction> for Sandbox {
         match self.installed(action).await {
             Ok(Some(report)) => Probe::Happened(report),
             Ok(None) => Probe::DidNot,
-            Err(fault) => Probe::CannotTell {
-                why: fault.to_string(),
-            },
+            Err(fault) => Probe::CannotTell { why: fault.said() },
         }
     }
 }

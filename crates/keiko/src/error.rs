@@ -1,5 +1,6 @@
 //! Errors as people meet them: a stable code, what, where, and what to do next; and exit codes that scripts can use.
 
+use crate::language::plain_json;
 use crate::view::Output;
 use keiko_contracts::code::{Code, Fault};
 use std::process::ExitCode;
@@ -64,7 +65,7 @@ impl CliError {
     /// Shows it, on stderr or as JSON on stdout.
     pub(crate) fn report(&self, output: &Output) -> ExitCode {
         if output.json() {
-            output.data(&serde_json::json!({"error": &*self.fault}).to_string());
+            output.data(&plain_json!({"error": &*self.fault}).to_string());
         } else {
             output.fault(&self.fault);
         }

@@ -19,6 +19,14 @@ macro_rules! tr {
 }
 pub(crate) use tr;
 
+/// JSON for scripts: sentences in it are their English text.
+macro_rules! plain_json {
+    ($($json:tt)+) => {
+        keiko_contracts::said::plainly(|| serde_json::json!($($json)+))
+    };
+}
+pub(crate) use plain_json;
+
 /// The language before, or without, a valid configuration: `--lang` as typed, then whatever the configuration says even
 /// if something else in it is wrong, then the environment.
 pub(crate) fn early() -> Language {

@@ -20,6 +20,12 @@ static SAID: LazyLock<Regex> =
 static SEEN: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"\bRow::(?:new|ok)\(|\.todo\(|\bCheck::(?:good|bad)\(|\.left_out\(|\btitle\(")
 });
+/// Where a sentence is made as data.
+static SAYS: LazyLock<Regex> = LazyLock::new(|| regex(r"\bsay(_count)?!\("));
+/// Where a text is put together that a reader's language would have to be found for.
+static FORMATTED: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r"(?:\bFault::new\(\s*[\w:]+,|\bRefusal::new\(|\.hint\(|\.todo\()\s*&?format!\(")
+});
 /// Where something is shown as it stands: English, unless it is picked by `t` or `tr!`.
 static SHOWN: LazyLock<Regex> =
     LazyLock::new(|| regex(r"\b(?:say|data|warn|tell)\((?:&?format!\()?\s*$"));
@@ -60,6 +66,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     }
     let shipped: Vec<(&str, &Source)> = shipped(tree).collect();
     findings.extend(missing(&shipped, &catalogues));
+    findings.extend(untold(&shipped, &catalogues));
     findings.extend(stale(&shipped, &catalogues));
     findings.extend(
         shipped
@@ -121,6 +128,38 @@ fn missing(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<
                     ));
                 }
             }
+        }
+    }
+    findings
+}
+
+/// Sentences as data without German for their very template, and texts that are put together where a sentence is wanted.
+fn untold(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
+    let known: BTreeSet<&str> = sections(catalogues)
+        .flat_map(|(_, _, section)| section.keys().map(String::as_str))
+        .collect();
+    let mut findings = Vec::new();
+    for (path, source) in shipped {
+        let mut tell =
+            |at, advice| findings.push(Finding::new(*path, source.line(at), "german", advice));
+        for call in SAYS.captures_iter(&source.shipped) {
+            let Some(whole) = call.get(0) else { continue };
+            let templates = 1 + usize::from(call.get(1).is_some());
+            let end = call_end(&source.shipped, whole.end());
+            for (at, text) in source
+                .literals(whole.end()..end)
+                .into_iter()
+                .take(templates)
+            {
+                let says = HOLE.replace_all(&text, "");
+                if WORD.is_match(&says) && !known.contains(text.as_str()) {
+                    tell(at, format!("no German for {text:?} in {ERRORS}"));
+                }
+            }
+        }
+        for made in FORMATTED.find_iter(&source.shipped) {
+            let advice = "a sentence is made with `say!`, the words of others with `Said::words`, a command with a `Step`";
+            tell(made.start(), advice.to_owned());
         }
     }
     findings
@@ -265,20 +304,20 @@ mod tests {
     }
 
     const SOURCE: &str =
-        r#"fn f() { Fault::new(Code::X, format!("no {what:?} here")).hint("keiko runs list"); }"#;
+        r#"fn f() { Fault::new(Code::X, say!("no {what} here", what)).hint("keiko runs list"); }"#;
 
     #[test]
     fn an_error_without_german_is_found() {
         let found = findings("", SOURCE);
         assert!(
-            found.len() == 1 && found[0].contains("no {what:?} here"),
+            found.iter().all(|found| found.contains("no {what} here")) && !found.is_empty(),
             "{found:?}"
         );
     }
 
     #[test]
     fn an_error_with_german_is_not() {
-        let errors = "[x]\n'no {thing} here' = '{thing} fehlt'\n";
+        let errors = "[x]\n'no {what} here' = '{what} fehlt'\n";
         assert_eq!(findings(errors, SOURCE), Vec::<String>::new());
     }
 
@@ -324,8 +363,22 @@ mod tests {
     }
 
     #[test]
+    fn sentences_need_german_for_their_template_and_are_not_formatted() {
+        let source = r#"fn f() { say!("no {what} here", what); say_count!(n, "{n} file", "{n} files"); say!("{a}: {b}", a, b);
+            x.hint(format!("look at {a}")); }"#;
+        let found = findings("[x]\n'no {thing} here' = ''\n'{n} file' = ''\n", source);
+        for part in ["no {what} here", "{n} files", "say!", "look at"] {
+            assert!(
+                found.iter().any(|found| found.contains(part)),
+                "{part}: {found:?}"
+            );
+        }
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+
+    #[test]
     fn german_for_nothing_is_found() {
-        let errors = "[x]\n'no {thing} here' = ''\n'gone {x} now' = ''\n";
+        let errors = "[x]\n'no {what} here' = ''\n'gone {x} now' = ''\n";
         let found = findings(errors, SOURCE);
         assert!(found.len() == 1 && found[0].contains("gone"), "{found:?}");
     }

@@ -75,7 +75,7 @@ fn jail(body: &JailBody) -> Rendered {
         JailBody::Refused { why, nearest } => {
             let nearest = text(nearest);
             bad(if nearest.trim().is_empty() {
-                why.clone()
+                why.to_string()
             } else {
                 format!("{why}\n{}", nearest.trim_end())
             })

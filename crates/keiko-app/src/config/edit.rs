@@ -6,6 +6,9 @@ use super::model;
 use super::shape::{Field, Shape};
 use crate::home::private_dir;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_governance::redact::redact;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -65,7 +68,7 @@ fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
         };
         return Err(Fault::new(
             Code::KEY_UNKNOWN,
-            format!("{key} is a section, not a value"),
+            say!("{key} is a section, not a value", key),
         )
         .hint(hint));
     };
@@ -76,13 +79,16 @@ fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
         };
         return Err(Fault::new(
             Code::SECRET_IN_CONFIG,
-            format!("the value for {key} looks like a secret, or is not a name"),
+            say!(
+                "the value for {key} looks like a secret, or is not a name",
+                key
+            ),
         )
         .hint(hint));
     }
     let value = kinds.read(text);
     kinds.check(&value).map_err(|(message, hint)| {
-        Fault::new(Code::VALUE_WRONG, format!("{key}: {message}")).hint(hint)
+        Fault::new(Code::VALUE_WRONG, say!("{key}: {message}", key, message)).hint(hint)
     })?;
     Ok(value)
 }
@@ -106,7 +112,10 @@ fn changed(old: &str, key: &KeyPath, value: &toml::Value, path: &Path) -> Result
                 .to_owned();
             Fault::new(
                 Code::CONFIG_NO_TOML,
-                format!("the file is not understood: {message}"),
+                say!(
+                    "the file is not understood: {message}",
+                    message = Said::words(message.to_string())
+                ),
             )
             .at(path.display())
             .hint("keiko config validate")
@@ -125,7 +134,7 @@ fn changed(old: &str, key: &KeyPath, value: &toml::Value, path: &Path) -> Result
         table = item.as_table_like_mut().ok_or_else(|| {
             Fault::new(
                 Code::VALUE_WRONG,
-                format!("{section} is not a section in this file"),
+                say!("{section} is not a section in this file", section),
             )
             .at(path.display())
             .hint("keiko config validate")
@@ -198,10 +207,10 @@ pub(crate) fn write_new(path: &Path, text: &str) -> Result<bool, Fault> {
 fn not_written(path: &Path, error: &std::io::Error) -> Fault {
     Fault::new(
         Code::CONFIG_UNWRITABLE,
-        format!("the configuration cannot be written: {error}"),
+        say!("the configuration cannot be written: {error}", error),
     )
     .at(path.display())
-    .hint(format!("ls -ld {}", path.display()))
+    .hint(Step::shell(format!("ls -ld {}", path.display())))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use super::key::KeyPath;
 use super::layer::{self, Kind, Layer, Leaf};
 use super::shape::{Field, Shape};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
@@ -39,9 +41,14 @@ pub(crate) fn read(variables: &[(OsString, OsString)], field: &Field) -> (Layer,
                 Some(other) => {
                     let fault = Fault::new(
                         Code::VARIABLE_UNUSABLE,
-                        format!("{key} is set twice, by {} and by {name}", other.place),
+                        say!(
+                            "{key} is set twice, by {first} and by {second}",
+                            key,
+                            first = other.place,
+                            second = name
+                        ),
                     );
-                    problems.push(fault.at(name).hint(format!("unset {name}")));
+                    problems.push(fault.at(name).hint(Step::shell(format!("unset {name}"))));
                 }
             },
             Err(fault) => problems.push(fault),
@@ -70,7 +77,7 @@ fn one(
     let not_text = || {
         Fault::new(Code::VARIABLE_UNUSABLE, "the variable is not UTF-8 text")
             .at(name)
-            .hint(format!("unset {name}"))
+            .hint(Step::shell(format!("unset {name}")))
     };
     let value = value.to_str().ok_or_else(not_text)?;
     // A key that ends with `_file` itself comes first: `key_file` of a vendor.
@@ -103,16 +110,16 @@ fn one(
     else {
         let fault = layer::unknown(&key, None, &[]).at(name);
         return Err(match field.suggest(&key) {
-            Some(meant) if fault.code == Code::KEY_UNKNOWN => fault.hint(format!(
-                "did you mean {}?",
-                meant.variable().unwrap_or_else(|| meant.to_string())
+            Some(meant) if fault.code == Code::KEY_UNKNOWN => fault.hint(say!(
+                "did you mean {suggestion}?",
+                suggestion = meant.variable().unwrap_or_else(|| meant.to_string())
             )),
             _ => fault,
         });
     };
     let value = kinds.read(&text);
     kinds.check(&value).map_err(|(message, hint)| {
-        Fault::new(Code::VALUE_WRONG, format!("{key}: {message}"))
+        Fault::new(Code::VALUE_WRONG, say!("{key}: {message}", key, message))
             .at(name)
             .hint(hint)
     })?;

@@ -1,6 +1,8 @@
 //! Names of settings: `run.max_steps`, `models.prices."openai/gpt-4o".price`.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::fmt;
 
 /// The name of a setting or a section, in parts.
@@ -16,8 +18,15 @@ impl KeyPath {
     pub(crate) fn parse(text: &str) -> Result<KeyPath, Fault> {
         let bad = |why: String| {
             let shown: String = text.chars().take(80).collect();
-            Fault::new(Code::KEY_UNKNOWN, format!("{shown:?} is not a key: {why}"))
-                .hint("such as: run.max_steps, or 'models.prices.\"vendor/model\".price'")
+            Fault::new(
+                Code::KEY_UNKNOWN,
+                say!(
+                    "{shown} is not a key: {why}",
+                    shown = format_args!("{shown:?}"),
+                    why = Said::words(why.to_string())
+                ),
+            )
+            .hint("such as: run.max_steps, or 'models.prices.\"vendor/model\".price'")
         };
         if text.len() > 512 {
             return Err(bad("it is too long".into()));

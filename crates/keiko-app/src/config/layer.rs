@@ -3,6 +3,9 @@
 use super::key::KeyPath;
 use super::shape::{Field, Shape, kind_of};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_governance::redact::redact;
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -56,10 +59,10 @@ pub(crate) struct Layer {
 /// A text that was read, or why not.
 pub(crate) fn read_file(path: &Path, kind: Kind) -> Result<Option<String>, Fault> {
     use rustix::fs::{Mode, OFlags};
-    let fault = |why: String| {
+    let fault = |why: Said| {
         Fault::new(
             Code::CONFIG_UNREADABLE,
-            format!("the configuration file cannot be read: {why}"),
+            say!("the configuration file cannot be read: {why}", why),
         )
         .at(path.display())
     };
@@ -77,7 +80,8 @@ pub(crate) fn read_file(path: &Path, kind: Kind) -> Result<Option<String>, Fault
             return Err(fault("it is a symbolic link".into()));
         }
         Err(error) => {
-            return Err(fault(error.to_string()).hint(format!("ls -l {}", path.display())));
+            return Err(fault(say!("{error}", error))
+                .hint(Step::shell(format!("ls -l {}", path.display()))));
         }
     };
     if !file.metadata().is_ok_and(|meta| meta.is_file()) {
@@ -86,9 +90,9 @@ pub(crate) fn read_file(path: &Path, kind: Kind) -> Result<Option<String>, Fault
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| fault(error.to_string()))?;
+        .map_err(|error| fault(say!("{error}", error)))?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(fault(format!("it is larger than {} KiB", MAX_FILE >> 10)));
+        return Err(fault(say!("it is larger than {n} KiB", n = MAX_FILE >> 10)));
     }
     String::from_utf8(bytes)
         .map(Some)
@@ -159,7 +163,10 @@ impl Source<'_> {
         let message: String = line.chars().filter(|c| !c.is_control()).take(200).collect();
         Fault::new(
             Code::CONFIG_NO_TOML,
-            format!("the file is not understood: {message}"),
+            say!(
+                "the file is not understood: {message}",
+                message = Said::words(message.to_string())
+            ),
         )
         .at(self.place(at, false))
         .hint("keiko config validate")
@@ -240,18 +247,21 @@ impl Walk<'_> {
                 return;
             }
             (Shape::Table(_) | Shape::Map { .. }, _, other) => {
-                let hint = format!("expected a section: [{key}]");
-                Some((format!("this is {}", kind_of(other)), hint))
+                let hint = say!("expected a section: [{key}]", key);
+                Some((
+                    say!("this is {kind}", kind = Said::from(kind_of(other))),
+                    hint,
+                ))
             }
             (Shape::List(_), _, other) => Some((
-                format!("this is {}", kind_of(other)),
+                say!("this is {kind}", kind = Said::from(kind_of(other))),
                 "expected a list: [\"a\", \"b\"]".into(),
             )),
             (Shape::Value(kinds), _, value) => kinds.check(value).err(),
         };
         match wrong {
             Some((message, hint)) => {
-                let fault = Fault::new(Code::VALUE_WRONG, format!("{key}: {message}"));
+                let fault = Fault::new(Code::VALUE_WRONG, say!("{key}: {message}", key, message));
                 self.problem(
                     fault
                         .at(self.source.place(span.span().start, false))
@@ -301,16 +311,17 @@ pub(crate) fn unknown(key: &KeyPath, suggestion: Option<&KeyPath>, known: &[Stri
         } else {
             "models.vendors.NAME".into()
         };
-        return Fault::new(Code::SECRET_IN_CONFIG, format!("there is no key {key}: secrets do not stand in configuration files")).hint(format!(
-            "name the variable or the file that holds it: keiko config set {vendor}.key_env VARIABLE, or: keiko config set {vendor}.key_file PATH"
-        ));
+        return Fault::new(Code::SECRET_IN_CONFIG, say!("there is no key {key}: secrets do not stand in configuration files", key)).hint(say!("name the variable or the file that holds it: keiko config set {vendor}.key_env VARIABLE, or: keiko config set {vendor2}.key_file PATH", vendor, vendor2 = vendor));
     }
     let shown: String = key.to_string().chars().take(120).collect();
-    let fault = Fault::new(Code::KEY_UNKNOWN, format!("there is no key {shown}"));
+    let fault = Fault::new(
+        Code::KEY_UNKNOWN,
+        say!("there is no key {key}", key = shown),
+    );
     match suggestion {
-        Some(suggestion) => fault.hint(format!("did you mean {suggestion}?")),
+        Some(suggestion) => fault.hint(say!("did you mean {suggestion}?", suggestion)),
         None if known.is_empty() => fault.hint("all keys: keiko config schema"),
-        None => fault.hint(format!("there are: {}", known.join(", "))),
+        None => fault.hint(say!("there are: {names}", names = known.join(", "))),
     }
 }
 
@@ -362,8 +373,10 @@ mod tests {
             "{told:?}"
         );
         assert!(
-            all.iter()
-                .any(|f| f.hint.as_deref() == Some("did you mean run.max_steps?")),
+            all.iter().any(|f| f
+                .hint
+                .as_ref()
+                .is_some_and(|hint| *hint == "did you mean run.max_steps?")),
             "{all:?}"
         );
         assert_eq!(all.len(), 4);

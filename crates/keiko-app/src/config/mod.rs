@@ -26,6 +26,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::language::Language as Spoken;
 use keiko_contracts::model::Effort;
 use keiko_contracts::run::{ApprovalMode, RunLimits};
+use keiko_contracts::say;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::RiskPolicy;
 use keiko_models::{Models, ModelsConfig};
@@ -386,11 +387,14 @@ impl Loaded {
             let hint = first.hint.clone().unwrap_or_default();
             return Err(match more {
                 0 => first.clone(),
-                _ => first.clone().hint(
-                    format!("{hint} (and {more} more problems: keiko config validate)")
-                        .trim()
-                        .to_owned(),
-                ),
+                _ => first.clone().hint(match hint.is_empty() {
+                    true => say!("(and {more} more problems: keiko config validate)", more),
+                    false => say!(
+                        "{hint} (and {more} more problems: keiko config validate)",
+                        hint,
+                        more
+                    ),
+                }),
             });
         }
         build(self.stack, self.policy)

@@ -2,6 +2,7 @@
 
 use super::key::KeyPath;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
 use keiko_models::Models;
 
 /// A model for examples, when nothing nearer is known.
@@ -37,30 +38,41 @@ pub(super) fn check(models: &Models, key: &KeyPath, name: &str) -> Result<(), Fa
     else {
         let fault = Fault::new(
             Code::MODEL_UNKNOWN,
-            format!("{name:?} names no model: expected VENDOR/MODEL"),
+            say!(
+                "{name} names no model: expected VENDOR/MODEL",
+                name = format_args!("{name:?}")
+            ),
         )
         .at(key);
         let known = || vendors().flat_map(|vendor| models.prices().listed(vendor));
         let of = known().find(|full| full.split_once('/').is_some_and(|(_, model)| model == name));
         return Err(match of.or_else(|| near(name, known())) {
-            Some(meant) => fault.hint(format!("did you mean {meant}? {}", set(meant))),
-            None if PROFILES.contains(&name) => fault.hint(format!(
-                "this profile is not set yet: keiko config set models.profiles.{name} {EXAMPLE}"
+            Some(meant) => fault.hint(say!(
+                "did you mean {meant}? {command}",
+                meant,
+                command = set(meant)
+            )),
+            None if PROFILES.contains(&name) => fault.hint(say!(
+                "this profile is not set yet: keiko config set models.profiles.{name} {model}",
+                name,
+                model = EXAMPLE
             )),
             None => {
                 let all: Vec<&str> = vendors().collect();
-                fault.hint(format!(
-                    "such as: {}; vendors: {}",
-                    set(EXAMPLE),
-                    all.join(", ")
+                fault.hint(say!(
+                    "such as: {command}; vendors: {names}",
+                    command = set(EXAMPLE),
+                    names = all.join(", ")
                 ))
             }
         });
     };
     match near(vendor, vendors()) {
-        Some(meant) => Err(fault.at(key).hint(format!(
-            "did you mean {meant}/{model}? {}",
-            set(&format!("{meant}/{model}"))
+        Some(meant) => Err(fault.at(key).hint(say!(
+            "did you mean {meant}/{model}? {command}",
+            meant,
+            model,
+            command = set(&format!("{meant}/{model}"))
         ))),
         None => Err(fault.at(key)),
     }
@@ -99,6 +111,7 @@ mod tests {
             .unwrap_err()
             .hint
             .unwrap()
+            .to_string()
     }
 
     #[test]

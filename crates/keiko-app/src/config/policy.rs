@@ -147,7 +147,10 @@ mod tests {
     fn mistakes_have_their_place() {
         let all = faults("[classes]\ngit_psuh = \"ask\"\nnetwork = \"asks\"\n");
         assert_eq!(
-            (all[0].code.to_string().as_str(), all[0].hint.as_deref()),
+            (
+                all[0].code.to_string().as_str(),
+                all[0].hint.as_ref().map(ToString::to_string).as_deref()
+            ),
             ("KEI-1302", Some("did you mean classes.git_push?"))
         );
         assert!(

@@ -4,7 +4,9 @@
 use super::key::KeyPath;
 use super::raw::DOLLARS;
 use crate::retention::{self, Age, Bytes};
-use keiko_contracts::money::Micros;
+use keiko_contracts::money::{InvalidAmount, Micros};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -161,12 +163,12 @@ impl Kinds {
     ///
     /// # Errors
     /// What is wrong, and what to write instead.
-    pub(crate) fn check(&self, value: &toml::Value) -> Result<(), (String, String)> {
+    pub(crate) fn check(&self, value: &toml::Value) -> Result<(), (Said, Said)> {
         match value {
             toml::Value::String(text) if self.dollars => text
                 .parse::<Micros>()
                 .map(drop)
-                .map_err(|e| (e.to_string(), self.expected())),
+                .map_err(|e| (no_amount(&e), self.expected().into())),
             toml::Value::String(text) if self.age => self.fits(text.parse::<Age>()),
             toml::Value::String(text) if self.bytes => self.fits(text.parse::<Bytes>()),
             toml::Value::String(text) if !self.words.is_empty() => {
@@ -175,14 +177,18 @@ impl Kinds {
                 }
                 let shown: String = text.chars().take(40).collect();
                 let hint = match nearest(text, self.words.iter().cloned()) {
-                    Some(word) => format!(
-                        "did you mean {word:?}? There are: {}",
-                        self.words.join(", ")
+                    Some(word) => say!(
+                        "did you mean {word}? There are: {words}",
+                        word = format_args!("{word:?}"),
+                        words = self.words
                     ),
-                    None => format!("there are: {}", self.words.join(", ")),
+                    None => say!("there are: {names}", names = self.words),
                 };
                 Err((
-                    format!("{shown:?} is none of the values that are possible here"),
+                    say!(
+                        "{shown} is none of the values that are possible here",
+                        shown = format_args!("{shown:?}")
+                    ),
                     hint,
                 ))
             }
@@ -193,19 +199,22 @@ impl Kinds {
                 if fits {
                     Ok(())
                 } else {
-                    Err((format!("{n} is out of range"), self.expected()))
+                    Err((say!("{n} is out of range", n = *n), self.expected().into()))
                 }
             }
             toml::Value::Boolean(_) if self.boolean => Ok(()),
             toml::Value::Float(number) if self.dollars || (self.text && self.integer) => Err((
                 "a number with a point would be rounded".into(),
-                format!("write the amount in quotes: \"{number}\""),
+                say!(r#"write the amount in quotes: "{number}""#, number),
             )),
-            other => Err((format!("this is {}", kind_of(other)), self.expected())),
+            other => Err((
+                say!("this is {kind}", kind = Said::from(kind_of(other))),
+                self.expected().into(),
+            )),
         }
     }
 
-    fn fits<T>(&self, parsed: Result<T, retention::Odd>) -> Result<(), (String, String)> {
+    fn fits<T>(&self, parsed: Result<T, retention::Odd>) -> Result<(), (Said, Said)> {
         let what = if self.age {
             "this is no age"
         } else {
@@ -213,7 +222,7 @@ impl Kinds {
         };
         parsed
             .map(drop)
-            .map_err(|_| (what.to_owned(), self.expected()))
+            .map_err(|_| (what.into(), self.expected().into()))
     }
 
     /// What is expected, in words.
@@ -383,6 +392,15 @@ fn kinds(schema: &Value) -> Kinds {
         age: format == Some(retention::AGE),
         bytes: format == Some(retention::BYTES),
     }
+}
+
+/// Why a text is not an amount of money.
+fn no_amount(error: &InvalidAmount) -> Said {
+    say!(
+        "{text} is not an amount of money: {why}",
+        text = format_args!("{:?}", error.text),
+        why = Said::from(error.why)
+    )
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::key::KeyPath;
 use super::layer::{Kind, Layer, Leaf};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::money::Micros;
+use keiko_contracts::say;
 use std::collections::BTreeSet;
 
 /// Keys that a project may set although its file may come from somebody else's repository. Limits only downwards.
@@ -143,9 +144,9 @@ fn amount(value: &toml::Value) -> u64 {
 pub(crate) fn not_for_projects(layer: &Layer, user_file: &std::path::Path) -> Vec<Fault> {
     let permitted = |key: &KeyPath| is_limit(key) || FREE.contains(&key.to_string().as_str());
     let fault = |(key, leaf): (&KeyPath, &Leaf)| {
-        Fault::new(Code::NOT_FOR_PROJECTS, format!("a project may not set {key}: its file comes with the repository, which may be anybody's"))
+        Fault::new(Code::NOT_FOR_PROJECTS, say!("a project may not set {key}: its file comes with the repository, which may be anybody's", key))
             .at(&leaf.place)
-            .hint(format!("if you want it, put it into your own file, {}: keiko config set {key} VALUE", user_file.display()))
+            .hint(say!("if you want it, put it into your own file, {file}: keiko config set {key} VALUE", file = user_file.display(), key))
     };
     layer
         .leaves

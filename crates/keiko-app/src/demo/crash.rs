@@ -16,6 +16,7 @@ use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunTerms, StartRun, Suspension};
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_ports::model::ChatModel;
 use keiko_runtime::drive::{DriveError, Driver, DriverOf, Order, Rest, Unwatched};
@@ -133,7 +134,7 @@ impl Stage {
         install_hook(&yard.remote, &path).map_err(|error| {
             Fault::new(
                 Code::OWN_FOLDER,
-                format!("the remote's hook cannot be written: {error}"),
+                say!("the remote's hook cannot be written: {error}", error),
             )
             .at(yard.remote.display())
         })?;
@@ -189,7 +190,11 @@ impl Stage {
                             .collect();
                         let fault = Fault::new(
                             Code::DEMO_DOES_NOT_END,
-                            format!("the run does not come to its end: exit {code}, {last}"),
+                            say!(
+                                "the run does not come to its end: exit {code}, {last}",
+                                code,
+                                last
+                            ),
                         );
                         return Err(fault.at(self.place.display()));
                     }
@@ -203,7 +208,7 @@ impl Stage {
         let fault = |error: std::io::Error| {
             Fault::new(
                 Code::OWN_FILE_MISSING,
-                format!("this program cannot start itself: {error}"),
+                say!("this program cannot start itself: {error}", error),
             )
         };
         let own = std::env::current_exe().map_err(fault)?;
@@ -286,7 +291,7 @@ impl Stage {
 fn lost(error: std::io::Error) -> Fault {
     Fault::new(
         Code::OWN_FILE_MISSING,
-        format!("the process that works cannot be watched: {error}"),
+        say!("the process that works cannot be watched: {error}", error),
     )
 }
 

@@ -6,6 +6,7 @@ use keiko_contracts::action::{ModelAction, ModelReport, Outcome, Probe};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::{EffectKey, ModelName};
 use keiko_contracts::model::ChatRequest;
+use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -37,7 +38,10 @@ impl Record {
         written.map_err(|error| {
             Fault::new(
                 Code::DEMO_ACCOUNT,
-                format!("the demonstration's account cannot be written: {error}"),
+                say!(
+                    "the demonstration's account cannot be written: {error}",
+                    error
+                ),
             )
         })
     }
@@ -48,7 +52,7 @@ impl Record {
             Ok(text) => Ok(Account::of(&text)),
             Err(error) => Err(Fault::new(
                 Code::DEMO_ACCOUNT,
-                format!("the demonstration's account cannot be read: {error}"),
+                say!("the demonstration's account cannot be read: {error}", error),
             )),
         }
     }

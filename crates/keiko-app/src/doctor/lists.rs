@@ -5,6 +5,7 @@ use crate::home::Home;
 use crate::wiring::setup;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::RunId;
+use keiko_contracts::say;
 use keiko_ports::journal::ReadError;
 use keiko_runtime::rebuild::{self, Stale};
 use keiko_store::{Options, SqliteJournal};
@@ -29,7 +30,7 @@ pub(super) async fn look(journal: &SqliteJournal) -> Row {
         Err(error) => return Row::fault("lists", State::Broken, &error.fault()),
     };
     if stale.is_empty() {
-        return Row::ok("lists", format!("as the events of {runs} runs say"));
+        return Row::ok("lists", say!("as the events of {n} runs say", n = runs));
     }
     let mut named: Vec<&str> = stale.iter().map(|stale| stale.run.as_str()).collect();
     named.dedup();

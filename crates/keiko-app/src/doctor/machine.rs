@@ -1,6 +1,9 @@
 //! Programs of this machine: those that Keiko needs, and those that the repo-doctor uses if they are there.
 
 use super::{Row, State};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,22 +26,33 @@ fn git() -> Row {
         return Row::new(
             "git",
             State::Broken,
-            format!("{} does not say its version", program.display()),
+            say!(
+                "{program} does not say its version",
+                program = program.display()
+            ),
         )
-        .todo(format!("{} --version", program.display()));
+        .todo(Step::shell(format!("{} --version", program.display())));
     };
     match version(&said) {
-        Some(found) if found >= GIT => Row::ok("git", format!("{said} ({})", program.display())),
+        Some(found) if found >= GIT => Row::ok(
+            "git",
+            say!("{said} ({program})", said, program = program.display()),
+        ),
         Some(_) => Row::new(
             "git",
             State::Broken,
-            format!("{said} is older than {}.{}", GIT.0, GIT.1),
+            say!(
+                "{said} is older than {major}.{minor}",
+                said,
+                major = GIT.0,
+                minor = GIT.1
+            ),
         )
         .package("git"),
         None => Row::new(
             "git",
             State::Warn,
-            format!("its version is not understood: {said}"),
+            say!("its version is not understood: {said}", said),
         ),
     }
 }
@@ -47,7 +61,10 @@ fn python() -> Row {
     match find("python3", &search_path())
         .and_then(|program| Some((say(&program, &["--version"])?, program)))
     {
-        Some((said, program)) => Row::ok("python3", format!("{said} ({})", program.display())),
+        Some((said, program)) => Row::ok(
+            "python3",
+            say!("{said} ({program})", said, program = program.display()),
+        ),
         None => Row::new(
             "python3",
             State::Missing,
@@ -66,7 +83,10 @@ fn kernel() -> Row {
         .chain(find("python3", &search_path()));
     for program in pythons {
         if let Some(said) = say(&program, &asks) {
-            return Row::ok(name, format!("{said} ({})", program.display()));
+            return Row::ok(
+                name,
+                say!("{said} ({program})", said, program = program.display()),
+            );
         }
     }
     Row::new(name, State::Missing, "for execute_python; where it is missing, it is installed beside the packages of a Python project")
@@ -107,10 +127,19 @@ pub(super) fn programs(jail: &[String]) -> Vec<Row> {
     } else {
         jail.iter().map(PathBuf::from).collect()
     };
-    let row = |(name, program, purpose, todo): (&str, &str, &str, &str)| match find(program, &path)
-    {
+    let row = |(name, program, purpose, todo): (&'static str, &str, &str, &'static str)| match find(
+        program, &path,
+    ) {
         Some(found) => Row::ok(name, found.display().to_string()),
-        None => Row::new(name, State::Missing, format!("for repo-doctor; {purpose}")).todo(todo),
+        None => Row::new(
+            name,
+            State::Missing,
+            say!(
+                "for repo-doctor; {purpose}",
+                purpose = Said::words(purpose.to_string())
+            ),
+        )
+        .todo(todo),
     };
     all.into_iter().map(row).collect()
 }

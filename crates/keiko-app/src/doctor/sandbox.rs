@@ -4,6 +4,8 @@ use super::{Row, State};
 use crate::config::SandboxConfig;
 use crate::wiring::jail_options;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_sandbox::jail::Jail;
 use keiko_sandbox::jail::{IsolationReport, LimitedBy};
 
@@ -15,7 +17,7 @@ pub(super) async fn rows() -> (Vec<Row>, Vec<String>) {
     let jail = match detected.unwrap_or_else(|error| {
         Err(Fault::new(
             Code::SANDBOX_SEARCH_FAILED,
-            format!("looking for the sandbox broke down: {error}"),
+            say!("looking for the sandbox broke down: {error}", error),
         ))
     }) {
         Ok(jail) => jail,
@@ -72,9 +74,10 @@ fn isolation(report: &IsolationReport) -> Row {
     Row::new(
         "isolation",
         State::Warn,
-        format!(
-            "{seen}. Weaker than it could be: {}",
-            report.degraded.join("; ")
+        say!(
+            "{seen}. Weaker than it could be: {why}",
+            seen = Said::words(seen.to_string()),
+            why = Said::words(report.degraded.join("; ").to_string())
         ),
     )
 }
@@ -89,8 +92,11 @@ fn self_test(results: &[keiko_sandbox::selftest::SelfTestResult]) -> Row {
         return Row::new("escapes tried", State::Broken, "nothing could be tried");
     }
     if failed.is_empty() {
-        return Row::ok("escapes tried", format!("{} ways, all held", results.len()));
+        return Row::ok(
+            "escapes tried",
+            say!("{n} ways, all held", n = results.len()),
+        );
     }
-    Row::new("escapes tried", State::Broken, format!("NOT held: {}", failed.join("; ")))
+    Row::new("escapes tried", State::Broken, say!("NOT held: {ways}", ways = failed.join("; ")))
         .todo("do not run goals of strangers on this machine; report this with the output of: keiko doctor --json")
 }

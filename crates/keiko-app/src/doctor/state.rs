@@ -10,6 +10,9 @@ use crate::retention::Bytes;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::StreamId;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_models::detect::{self, Found};
 use keiko_models::key::process_env;
 use keiko_ports::journal::{Journal as _, ViewQuery};
@@ -41,30 +44,38 @@ pub(super) fn folders(home: &Home) -> Vec<Row> {
         .collect()
 }
 
-fn folder(name: &str, path: &Path) -> Row {
+fn folder(name: &'static str, path: &Path) -> Row {
     let shown = path.display();
     let meta = match path.metadata() {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Row::ok(name, format!("{shown} (made when it is needed)"));
+            return Row::ok(name, say!("{path} (made when it is needed)", path = shown));
         }
         Err(error) => {
-            return Row::new(name, State::Broken, format!("{shown}: {error}"))
-                .todo(format!("ls -ld {shown}"));
+            return Row::new(name, State::Broken, say!("{shown}: {error}", shown, error))
+                .todo(Step::shell(format!("ls -ld {shown}")));
         }
     };
     let me = rustix::process::geteuid();
     if !meta.is_dir() {
-        return Row::new(name, State::Broken, format!("{shown} is not a folder"))
-            .todo(format!("move it away: mv {shown} {shown}.old"));
+        return Row::new(
+            name,
+            State::Broken,
+            say!("{path} is not a folder", path = shown),
+        )
+        .todo(say!(
+            "move it away: mv {path} {again}.old",
+            path = shown,
+            again = shown
+        ));
     }
     if meta.uid() != me.as_raw() && !me.is_root() {
         return Row::new(
             name,
             State::Broken,
-            format!("{shown} belongs to another user"),
+            say!("{path} belongs to another user", path = shown),
         )
-        .todo(format!("sudo chown -R \"$USER\" {shown}"));
+        .todo(Step::shell(format!("sudo chown -R \"$USER\" {shown}")));
     }
     // The cache holds downloads that anybody could make; what others could write, though, would run here.
     let bits = if name == "cache folder" { 0o022 } else { 0o077 };
@@ -72,9 +83,10 @@ fn folder(name: &str, path: &Path) -> Row {
         return Row::new(
             name,
             State::Warn,
-            format!(
-                "others can look into or change {shown} ({:o})",
-                meta.mode() & 0o777
+            say!(
+                "others can look into or change {path} ({mode})",
+                path = shown,
+                mode = format_args!("{:o}", meta.mode() & 0o777)
             ),
         )
         .private(path);
@@ -90,7 +102,11 @@ pub(super) fn disk(data: &Path) -> Row {
         .unwrap_or(Path::new("/"));
     match rustix::fs::statvfs(there) {
         Ok(stat) => room(stat.f_bavail.saturating_mul(stat.f_frsize)).todo_if_bad(there),
-        Err(error) => Row::new("disk", State::Warn, format!("{}: {error}", there.display())),
+        Err(error) => Row::new(
+            "disk",
+            State::Warn,
+            say!("{place}: {error}", place = there.display(), error),
+        ),
     }
 }
 
@@ -100,7 +116,7 @@ fn room(free: u64) -> Row {
         n if n < LITTLE => State::Warn,
         _ => State::Ok,
     };
-    Row::new("disk", state, format!("{} free", size(free)))
+    Row::new("disk", state, say!("{size} free", size = size(free)))
 }
 
 impl Row {
@@ -108,7 +124,7 @@ impl Row {
         if self.state == State::Ok {
             self
         } else {
-            self.todo(format!("make room: df -h {}", there.display()))
+            self.todo(say!("make room: df -h {path}", path = there.display()))
         }
     }
 }
@@ -136,7 +152,7 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
     if !path.exists() {
         return vec![Row::ok(
             "journal",
-            format!("{} (made with the first run)", path.display()),
+            say!("{path} (made with the first run)", path = path.display()),
         )];
     }
     let beside = |end: &str| {
@@ -168,7 +184,7 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
         .map(|finding| Row::fault("journal", State::Broken, &finding.fault()))
         .collect();
     if findings.is_empty() {
-        rows.push(Row::ok("journal", format!("sound; {sizes}")));
+        rows.push(Row::ok("journal", Said::words(format!("sound; {sizes}"))));
     }
     rows.push(super::lists::look(&journal).await);
     rows.push(leases(&journal).await);
@@ -184,8 +200,12 @@ fn unopened(error: &OpenError, holders: &[String]) -> Row {
     match (error, holders.split_first()) {
         (OpenError::Locked { .. }, Some((first, _))) => {
             let pid = first.split(' ').next().unwrap_or_default().to_owned();
-            let seen = format!("{}; held by process {}", row.seen, holders.join(", "));
-            Row { seen, ..row }.todo(format!("wait for it, or look at it: ps -fp {pid}"))
+            let seen = say!(
+                "{seen}; held by process {pids}",
+                seen = row.seen,
+                pids = holders.join(", ")
+            );
+            Row { seen, ..row }.todo(say!("wait for it, or look at it: ps -fp {pid}", pid))
         }
         _ => row,
     }
@@ -247,7 +267,7 @@ async fn workspaces(journal: &SqliteJournal, data: &Path) -> Option<Row> {
     if orphans.is_empty() {
         return Some(Row::ok(
             "workspaces",
-            format!("{} kept for their runs", runs.len()),
+            say!("{n} kept for their runs", n = runs.len()),
         ));
     }
     let named: Vec<String> = orphans
@@ -256,7 +276,10 @@ async fn workspaces(journal: &SqliteJournal, data: &Path) -> Option<Row> {
         .map(|path| format!("'{}'", path.display()))
         .collect();
     let seen = format!("{} of {} belong to no run", orphans.len(), runs.len());
-    Some(Row::new("workspaces", State::Warn, seen).todo(format!("rm -r {}", named.join(" "))))
+    Some(
+        Row::new("workspaces", State::Warn, seen)
+            .todo(Step::shell(format!("rm -r {}", named.join(" ")))),
+    )
 }
 
 /// What workspaces and installed dependencies take, and what of it could be given back. Huge trees are looked at for a
@@ -287,14 +310,20 @@ async fn space(journal: &SqliteJournal, home: &Home) -> Option<Row> {
     Some(match whole {
         true => Row::ok(
             "space",
-            format!(
-                "workspaces take {runs}, installed dependencies {caches}; `keiko runs prune` gives back {gives}"
+            say!(
+                "workspaces take {runs}, installed dependencies {caches}; `keiko runs prune` gives back {gives}",
+                runs,
+                caches,
+                gives
             ),
         ),
         false => Row::ok(
             "space",
-            format!(
-                "workspaces take at least {runs}, installed dependencies {caches}; `keiko runs prune` gives back at least {gives}"
+            say!(
+                "workspaces take at least {runs}, installed dependencies {caches}; `keiko runs prune` gives back at least {gives}",
+                runs,
+                caches,
+                gives
             ),
         ),
     })
@@ -313,7 +342,7 @@ pub(super) async fn configuration(home: &Home) -> Vec<Row> {
                 Row::new(
                     "configuration",
                     State::Warn,
-                    format!("others can change {}", file.path.display()),
+                    say!("others can change {path}", path = file.path.display()),
                 )
                 .private(&file.path),
             );
@@ -366,26 +395,31 @@ async fn model(config: &crate::config::Config) -> Row {
             Found::Key { variable, .. } => Some(variable),
             Found::Ollama { .. } => None,
         });
-    let mut seen: Vec<String> = keys
-        .map(|variable| format!("a key in {variable}"))
+    let mut seen: Vec<Said> = keys
+        .map(|variable| say!("a key in {variable}", variable))
         .collect();
     if let Some(Found::Ollama { base_url, models }) = detect::ollama(&env).await {
-        seen.push(format!("Ollama at {base_url} with {} models", models.len()));
+        seen.push(say!(
+            "Ollama at {url} with {n} models",
+            url = base_url,
+            n = models.len()
+        ));
     }
     match models::found(config).await {
         Err(error) => Row::fault("models", State::Broken, &error),
         Ok(Some(model)) => Row::ok(
             "models",
-            format!("runs use {model}; {}", seen.join(", "))
-                .trim_end_matches("; ")
-                .to_owned(),
+            match seen.is_empty() {
+                true => say!("runs use {model}", model),
+                false => say!("runs use {model}; {seen}", model, seen = seen),
+            },
         )
-        .todo(format!("try it: keiko models probe {model}")),
+        .todo(say!("try it: keiko models probe {model}", model)),
         Ok(None) => {
             let what = if seen.is_empty() {
-                "none found; agents of rules work without one".to_owned()
+                Said::from("none found; agents of rules work without one")
             } else {
-                format!("none chosen; {}", seen.join(", "))
+                say!("none chosen; {seen}", seen)
             };
             Row::new("models", State::Missing, what)
                 .todo("keiko models list (it says how to get one)")
@@ -430,8 +464,8 @@ mod tests {
         assert_eq!(room(100 << 20).state, State::Broken);
         assert_eq!(room(1 << 30).state, State::Warn);
         assert_eq!(
-            (room(64 << 30).state, room(64 << 30).seen.as_str()),
-            (State::Ok, "64 GiB free")
+            (room(64 << 30).state, room(64 << 30).seen.to_string()),
+            (State::Ok, "64 GiB free".into())
         );
         assert_eq!(disk(Path::new("/does/not/exist")).name, "disk");
     }

@@ -1,5 +1,7 @@
 //! Wire families without any IO: requests out as bytes, stream events in as [`Event`]s.
 
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 mod body;
 pub mod chat_request;
 pub mod chat_stream;
@@ -112,16 +114,13 @@ pub enum Event {
 }
 
 /// Why a stream is not a good answer. The first one ends it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DecodeError {
     /// An event is not JSON, or not of the family's shape.
-    #[error("an event of the stream cannot be read: {0}")]
     Shape(String),
     /// The stream ended before its terminal event.
-    #[error("the answer ends before it is complete")]
     Truncated,
     /// The vendor reports an error within the stream.
-    #[error("{message}")]
     Vendor {
         /// The vendor's kind or code of error.
         kind: String,
@@ -129,11 +128,33 @@ pub enum DecodeError {
         message: String,
     },
     /// The answer has more than [`MAX_PARTS`] parts.
-    #[error("the answer has more than {MAX_PARTS} parts")]
     TooManyParts,
     /// The bytes are no stream of events.
-    #[error(transparent)]
-    Sse(#[from] crate::sse::SseError),
+    Sse(crate::sse::SseError),
+}
+
+impl DecodeError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            DecodeError::Shape(inner) => {
+                say!("an event of the stream cannot be read: {why}", why = inner)
+            }
+            DecodeError::Truncated => say!("the answer ends before it is complete"),
+            DecodeError::Vendor { message, .. } => Said::words(message.as_str()),
+            DecodeError::TooManyParts => say!("the answer has more than {n} parts", n = MAX_PARTS),
+            DecodeError::Sse(inner) => inner.said(),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(DecodeError);
+
+impl From<crate::sse::SseError> for DecodeError {
+    fn from(inner: crate::sse::SseError) -> Self {
+        DecodeError::Sse(inner)
+    }
 }
 
 /// Decodes the stream of one answer.

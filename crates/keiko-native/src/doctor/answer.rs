@@ -20,12 +20,12 @@ impl Answer {
     pub(super) fn new(id: &str, outcome: Result<&Outcome<Report>, &str>) -> Answer {
         let result = match outcome {
             Ok(Outcome::Done(Report::Jail(report))) => match &report.body {
-                JailBody::Refused { why, .. } => Err(why.clone()),
+                JailBody::Refused { why, .. } => Err(why.to_string()),
                 _ => Ok(report.clone()),
             },
             Ok(Outcome::Done(_)) => Err("the answer is not one of the sandbox".to_owned()),
             Ok(Outcome::Failed(fault)) => Err(fault.to_string()),
-            Ok(Outcome::Unknown { why }) => Err(why.clone()),
+            Ok(Outcome::Unknown { why }) => Err(why.to_string()),
             Ok(Outcome::Cancelled) => Err("it was stopped".to_owned()),
             Err(refused) => Err((*refused).to_owned()),
         };
@@ -43,7 +43,7 @@ impl Answer {
                 ..
             }) => Ok(report),
             Ok(_) => Err("the answer is not one of a command".to_owned()),
-            Err(why) => Err(why.clone()),
+            Err(why) => Err(why.to_string()),
         }
     }
 
@@ -55,7 +55,7 @@ impl Answer {
                 ..
             }) => Ok(report.text.text_or_empty()),
             Ok(_) => Err("the answer is not a text".to_owned()),
-            Err(why) => Err(why.clone()),
+            Err(why) => Err(why.to_string()),
         }
     }
 

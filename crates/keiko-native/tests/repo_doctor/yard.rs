@@ -225,7 +225,7 @@ impl Yard {
             if whole.matches(old).count() != 1 {
                 let nearest = whole.clone().into();
                 return Ok(JailBody::Refused {
-                    why: format!("{} matches", whole.matches(old).count()),
+                    why: format!("{} matches", whole.matches(old).count()).into(),
                     nearest,
                 });
             }

@@ -173,6 +173,12 @@ impl Setup for Nothing {
 #[error("it makes no sense here")]
 pub(crate) struct NoSense;
 
+impl keiko_contracts::said::ToValue for NoSense {
+    fn to_value(&self) -> keiko_contracts::said::Value {
+        self.to_string().into()
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Errand {
     pub(crate) life: Life,
@@ -279,7 +285,7 @@ impl Draft<'_> {
                     ordinal: self.next.ordinal,
                 };
                 let id = approval::approval_id(&key, digest);
-                let (reason, summary) = ("it is asked about".to_owned(), "push".to_owned());
+                let (reason, summary) = ("it is asked about".into(), "push".into());
                 self.emit(Event::Asked(Box::new(ApprovalRequest {
                     id,
                     key,

@@ -215,11 +215,11 @@ fn a_card_that_leaves_events_out_is_noticed() {
             let verified = verify::journal(other.journal.as_ref(), storm.run)
                 .await
                 .unwrap();
-            let wrong: Vec<&str> = verified
+            let wrong: Vec<String> = verified
                 .checks
                 .iter()
                 .filter(|check| !check.ok)
-                .map(|check| check.what.as_str())
+                .map(|check| check.what.to_string())
                 .collect();
             assert_eq!(wrong, ["the card's journal hash"]);
         }

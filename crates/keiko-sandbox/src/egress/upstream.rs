@@ -2,6 +2,8 @@
 
 use super::head::{Host, authority};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::collections::BTreeMap;
 
 /// A proxy, and what does not go through it.
@@ -100,10 +102,13 @@ impl Upstream {
 }
 
 fn proxy(text: &str) -> Result<Proxy, Fault> {
-    let odd = |why: &str| {
+    let odd = |why: Said| {
         Fault::new(
             Code::PROXY_UNUSABLE,
-            format!("dependencies cannot be installed through the configured proxy: {why}"),
+            say!(
+                "dependencies cannot be installed through the configured proxy: {why}",
+                why
+            ),
         )
         .hint("set HTTPS_PROXY and HTTP_PROXY to an address such as http://proxy.example:3128")
     };
@@ -111,9 +116,9 @@ fn proxy(text: &str) -> Result<Proxy, Fault> {
     let rest = match text.split_once("://") {
         Some(("http", rest)) => rest,
         Some((scheme, _)) => {
-            return Err(odd(&format!(
-                "Keiko speaks plain HTTP to a proxy, not {}",
-                scheme.chars().take(16).collect::<String>()
+            return Err(odd(say!(
+                "Keiko speaks plain HTTP to a proxy, not {scheme}",
+                scheme = scheme.chars().take(16).collect::<String>()
             )));
         }
         None => text,
@@ -123,7 +128,7 @@ fn proxy(text: &str) -> Result<Proxy, Fault> {
         .rsplit_once('@')
         .map_or((None, place), |(user, place)| (Some(user), place));
     let (host, port) =
-        authority(place, Some(80)).ok_or_else(|| odd("its address cannot be understood"))?;
+        authority(place, Some(80)).ok_or_else(|| odd("its address cannot be understood".into()))?;
     let authorization = user.map_or_else(String::new, |user| {
         format!(
             "Proxy-Authorization: Basic {}\r\n",

@@ -4,6 +4,8 @@
 //! process, knows the key and can write anything to the sockets. So nothing that comes can cost more than a fixed amount
 //! of memory, nothing is believed beyond what it says about its own cell, and the clock is ours.
 
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 mod cell;
 mod channel;
 mod connection;
@@ -47,30 +49,48 @@ const RETRY_EVERY: Duration = Duration::from_millis(25);
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// Why there is no kernel.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 pub enum KernelError {
     /// The folder could not be made, or a socket failed.
-    #[error("cannot {what}: {source}")]
     Io {
         /// What was tried.
         what: &'static str,
         /// Why.
-        #[source]
         source: std::sync::Arc<io::Error>,
     },
     /// It ended before it was ready.
-    #[error("the Python kernel ended before it was ready: {0}")]
-    Died(String),
+    Died(Said),
     /// It was not ready in time.
-    #[error("the Python kernel was not ready after {} s", .0.as_secs())]
     NotReady(Duration),
     /// It was lost in an earlier cell: another must be started, and its variables are gone.
-    #[error("the Python kernel is lost")]
     Lost,
     /// The caller gave up.
-    #[error("cancelled")]
     Cancelled,
 }
+
+impl KernelError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            KernelError::Io { what, source } => {
+                say!("cannot {what}: {source}", what = Said::from(*what), source)
+            }
+            KernelError::Died(inner) => say!(
+                "the Python kernel ended before it was ready: {why}",
+                why = inner
+            ),
+            KernelError::NotReady(inner) => say!(
+                "the Python kernel was not ready after {n} s",
+                n = inner.as_secs()
+            ),
+            KernelError::Lost => say!("the Python kernel is lost"),
+            KernelError::Cancelled => say!("cancelled"),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(KernelError);
 
 impl KernelError {
     /// For the user.
@@ -83,7 +103,7 @@ impl KernelError {
             KernelError::Lost => Code::KERNEL_LOST,
             KernelError::Cancelled => Code::CELL_CANCELLED,
         };
-        let fault = Fault::new(code, self.to_string());
+        let fault = Fault::new(code, self.said());
         match self {
             KernelError::Died(_) => fault.hint(
                 "the kernel needs the Python package ipykernel: apt-get install python3-ipykernel",
@@ -138,7 +158,7 @@ impl Kernel {
         let ready = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(KernelError::Cancelled),
-            why = died.clone() => Err(KernelError::Died(why)),
+            why = died.clone() => Err(KernelError::Died(why.into())),
             () = sleep(patience) => Err(KernelError::NotReady(patience)),
             channels = ready_channels(&connection) => channels,
         };

@@ -6,6 +6,8 @@ use super::path::{Found, Make, RelPath, Root, read_text};
 use super::write::{diff, replace};
 use super::{OpError, Refusal, missing};
 use keiko_contracts::jail::{Edit, WriteReport};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::ops::Range;
 
 /// Replacements in one request.
@@ -23,15 +25,16 @@ pub(super) fn edit(root: &Root, path: &str, edits: &[Edit]) -> Result<WriteRepor
     let (file, size, mode) = match root.find(&path)? {
         Found::File { file, size, mode } => (file, size, mode),
         Found::Missing => return Err(missing(root, &path, "; a new file is made with write_file")),
-        Found::Folder => return Err(Refusal::new(format!("{path} is a folder")).into()),
+        Found::Folder => return Err(Refusal::new(say!("{path} is a folder", path)).into()),
         Found::Special(kind) => {
-            return Err(Refusal::new(format!("{path} is a {kind}, not a file")).into());
+            return Err(Refusal::new(say!("{path} is a {kind}, not a file", path, kind)).into());
         }
     };
     let bytes = read_text(&path, file, size)?;
     let before = String::from_utf8(bytes).map_err(|_| {
-        Refusal::new(format!(
-            "{path} is not UTF-8 text; change it with a command"
+        Refusal::new(say!(
+            "{path} is not UTF-8 text; change it with a command",
+            path
         ))
     })?;
     let (after, how) = apply(&path, &before, edits)?;
@@ -47,9 +50,10 @@ pub(super) fn edit(root: &Root, path: &str, edits: &[Edit]) -> Result<WriteRepor
 /// The text after all edits, and the loosest way in which one was found.
 fn apply(path: &RelPath, before: &str, edits: &[Edit]) -> Result<(String, How), OpError> {
     if edits.is_empty() || edits.len() > EDITS_MAX {
-        return Err(Refusal::new(format!(
-            "give 1 to {EDITS_MAX} replacements, not {}",
-            edits.len()
+        return Err(Refusal::new(say!(
+            "give 1 to {max} replacements, not {n}",
+            max = EDITS_MAX,
+            n = edits.len()
         ))
         .into());
     }
@@ -65,13 +69,18 @@ fn apply(path: &RelPath, before: &str, edits: &[Edit]) -> Result<(String, How), 
             edit.new.text().ok_or_else(place)?,
         );
         let how = one(&mut source, &plain(old), &plain(new), edit.all).map_err(|refusal| {
-            let which = if edits.len() == 1 {
-                String::new()
+            let why = if edits.len() == 1 {
+                refusal.why
             } else {
-                format!("replacement {} of {}: ", number + 1, edits.len())
+                say!(
+                    "replacement {n} of {all}: {why}",
+                    n = number + 1,
+                    all = edits.len(),
+                    why = refusal.why
+                )
             };
             Refusal {
-                why: format!("{which}{} ({path}; nothing was changed)", refusal.why),
+                why: say!("{why} ({path}; nothing was changed)", why, path),
                 ..refusal
             }
         })?;
@@ -83,7 +92,7 @@ fn apply(path: &RelPath, before: &str, edits: &[Edit]) -> Result<(String, How), 
     }
     let after = source.render();
     if after == before {
-        return Err(Refusal::new(format!("the replacements leave {path} as it is")).into());
+        return Err(Refusal::new(say!("the replacements leave {path} as it is", path)).into());
     }
     Ok((after, loosest))
 }
@@ -149,26 +158,25 @@ fn ambiguous(text: &str, places: &[Place]) -> Refusal {
         .iter()
         .map(|number| (number + 1).to_string())
         .collect();
-    let more = if places.len() > LISTED_MAX {
-        " and more"
-    } else {
-        ""
-    };
     let shown = numbers
         .iter()
         .map(|number| numbered(&lines, *number, number + 1))
         .collect::<String>();
-    let why = format!(
-        "the old text stands there {} times, in lines {}{more}; add lines around it, or ask for all",
-        places.len(),
-        listed.join(", ")
+    let lines = match listed.join(", ") {
+        lines if places.len() > LISTED_MAX => say!("{lines} and more", lines),
+        lines => Said::words(lines),
+    };
+    let why = say!(
+        "the old text stands there {n} times, in lines {lines}; add lines around it, or ask for all",
+        n = places.len(),
+        lines
     );
     Refusal::new(why).nearest(shown)
 }
 
 impl Refusal {
     fn because(mut self, reason: &str) -> Refusal {
-        self.why = format!("{}: {reason}", self.why);
+        self.why = say!("{what}: {reason}", what = self.why, reason);
         self
     }
 }

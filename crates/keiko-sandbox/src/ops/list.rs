@@ -4,6 +4,7 @@ use super::path::{Found, RelPath, Root};
 use super::walk::{Entry, Glob, walk};
 use super::{OpError, Refusal, missing};
 use keiko_contracts::jail::TextReport;
+use keiko_contracts::say;
 use serde::{Deserialize, Serialize};
 
 /// Entries in one listing.
@@ -40,7 +41,7 @@ pub(crate) fn list(root: &Root, listing: &Listing) -> Result<TextReport, OpError
         Found::Missing => return Err(missing(root, &path, "")),
         Found::File { .. } | Found::Special(_) => {
             return Err(
-                Refusal::new(format!("{path} is not a folder; read it with read_file")).into(),
+                Refusal::new(say!("{path} is not a folder; read it with read_file", path)).into(),
             );
         }
     }

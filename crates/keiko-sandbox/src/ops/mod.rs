@@ -3,6 +3,9 @@
 //! They run inside the jail, in a re-exec of this binary (`worker`). What makes no sense to do is a refusal that tells
 //! the model what stands there instead; only what the machine could not do is an error.
 
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 mod edit;
 pub mod list;
 mod locate;
@@ -144,13 +147,11 @@ pub fn run(root: &Path, request: OpRequest) -> Result<JailBody, OpError> {
 }
 
 /// Why an operation was not done.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum OpError {
     /// It makes no sense; the model is told. [`run`] turns this into [`JailBody::Refused`].
-    #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(Refusal),
     /// The machine failed.
-    #[error("cannot {what} {place}")]
     Io {
         /// What was tried.
         what: &'static str,
@@ -160,11 +161,35 @@ pub enum OpError {
         source: std::io::Error,
     },
     /// A text of the request is only a reference to a blob.
-    #[error("the text for {place} has not been read from its blob")]
     NoText {
         /// Which.
         place: String,
     },
+}
+
+impl OpError {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            OpError::Refused(inner) => inner.said(),
+            OpError::Io { what, place, .. } => {
+                say!("cannot {what} {place}", what = Said::from(*what), place)
+            }
+            OpError::NoText { place } => say!(
+                "the text for {place} has not been read from its blob",
+                place
+            ),
+        }
+    }
+}
+
+keiko_contracts::said_is_error!(OpError);
+
+impl From<Refusal> for OpError {
+    fn from(inner: Refusal) -> Self {
+        OpError::Refused(inner)
+    }
 }
 
 impl OpError {
@@ -191,10 +216,13 @@ impl OpError {
                 source,
             } => Fault::new(
                 Code::FILE_OPERATION_FAILED,
-                format!("cannot {what}: {source}"),
+                say!("cannot {what}: {source}", what = Said::from(*what), source),
             )
             .at(place)
-            .hint("look at free space and permissions of the workspace: keiko doctor"),
+            .hint(say!(
+                "look at free space and permissions of the workspace: {step}",
+                step = Step::Doctor
+            )),
             OpError::NoText { place } => {
                 Fault::new(Code::TEXT_MISSING, "a text was not read from its blob").at(place)
             }
@@ -203,18 +231,24 @@ impl OpError {
 }
 
 /// Why something makes no sense, and what stands there instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Why, in a sentence.
-    pub why: String,
+    pub why: Said,
     /// What does stand there: lines, names.
     pub nearest: String,
 }
 
+keiko_contracts::said_is_error!(Refusal);
+
 impl Refusal {
+    /// As it is told.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        self.why.clone()
+    }
     /// With nothing to show.
-    pub(crate) fn new(why: impl Into<String>) -> Refusal {
+    pub(crate) fn new(why: impl Into<Said>) -> Refusal {
         Refusal {
             why: why.into(),
             nearest: String::new(),
@@ -229,11 +263,15 @@ impl Refusal {
 }
 
 /// The refusal for a file that is not there, with the names that come closest.
-pub(crate) fn missing(root: &Root, path: &RelPath, advice: &str) -> OpError {
+pub(crate) fn missing(root: &Root, path: &RelPath, advice: &'static str) -> OpError {
     let near = walk::similar_names(root, path);
-    let mut why = format!("{path} does not exist{advice}");
+    let mut why = say!(
+        "{path} does not exist{advice}",
+        path,
+        advice = Said::from(advice)
+    );
     if !near.is_empty() {
-        why.push_str("; similar names stand below");
+        why = say!("{why}; similar names stand below", why);
     }
     Refusal::new(why).nearest(near.join("\n")).into()
 }

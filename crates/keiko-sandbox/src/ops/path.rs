@@ -4,6 +4,7 @@
 //! says, symbolic links lead nowhere outside, git's own files are not written, and no device or pipe can block a read.
 
 use super::{OpError, Refusal};
+use keiko_contracts::say;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -30,15 +31,19 @@ impl RelPath {
     pub fn parse(text: &str) -> Result<RelPath, Refusal> {
         let shown: String = text.chars().take(200).collect();
         if text.len() > PATH_BYTES_MAX || text.contains('\0') {
-            return Err(Refusal::new(format!("not a usable path: {shown:?}")));
+            return Err(Refusal::new(say!(
+                "not a usable path: {path}",
+                path = format_args!("{shown:?}")
+            )));
         }
         let rest = match text.strip_prefix(INSIDE) {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => rest.trim_start_matches('/'),
             _ => text,
         };
         if rest.starts_with('/') {
-            return Err(Refusal::new(format!(
-                "{shown} is outside the workspace; give a path relative to it, such as src/main.py"
+            return Err(Refusal::new(say!(
+                "{path} is outside the workspace; give a path relative to it, such as src/main.py",
+                path = shown
             )));
         }
         let mut parts = Vec::new();
@@ -46,8 +51,9 @@ impl RelPath {
             match part {
                 "" | "." => {}
                 ".." => {
-                    return Err(Refusal::new(format!(
-                        "{shown} contains '..'; give the path from the workspace root without it"
+                    return Err(Refusal::new(say!(
+                        "{path} contains '..'; give the path from the workspace root without it",
+                        path = shown
                     )));
                 }
                 name => parts.push(name),
@@ -192,9 +198,11 @@ impl Root {
             );
         };
         if path.is_git_internal() {
-            return Err(
-                Refusal::new(format!("{path} belongs to git; use the git tools instead")).into(),
-            );
+            return Err(Refusal::new(say!(
+                "{path} belongs to git; use the git tools instead",
+                path
+            ))
+            .into());
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = match self.open_beneath(&folder, flags, Links::None) {
@@ -209,15 +217,16 @@ impl Root {
                 let target = rustix::fs::readlinkat(&fd, name, Vec::new())
                     .map(|t| t.to_string_lossy().into_owned())
                     .unwrap_or_default();
-                Err(Refusal::new(format!(
-                    "{path} is a symbolic link; name the file that it points to"
+                Err(Refusal::new(say!(
+                    "{path} is a symbolic link; name the file that it points to",
+                    path
                 ))
                 .nearest(target)
                 .into())
             }
             Ok(FileType::RegularFile) | Err(Errno::NOENT) => Ok((fd, name)),
-            Ok(FileType::Directory) => Err(Refusal::new(format!("{path} is a folder")).into()),
-            Ok(_) => Err(Refusal::new(format!("{path} is not a regular file")).into()),
+            Ok(FileType::Directory) => Err(Refusal::new(say!("{path} is a folder", path)).into()),
+            Ok(_) => Err(Refusal::new(say!("{path} is not a regular file", path)).into()),
             Err(errno) => Err(self.refuse_open(path, errno)),
         }
     }
@@ -264,12 +273,18 @@ impl Root {
 
     fn refuse_open(&self, path: &RelPath, errno: Errno) -> OpError {
         let why = match errno {
-            Errno::XDEV => format!("{path} leads outside the workspace through a symbolic link"),
-            Errno::LOOP => format!("{path} goes through a symbolic link; name the real place"),
-            Errno::NOENT => format!("{path} does not exist"),
-            Errno::NOTDIR => format!("{path}: a part of the path is a file, not a folder"),
-            Errno::ACCESS => format!("{path}: permission denied"),
-            Errno::NAMETOOLONG => format!("{path}: the name is too long"),
+            Errno::XDEV => say!(
+                "{path} leads outside the workspace through a symbolic link",
+                path
+            ),
+            Errno::LOOP => say!(
+                "{path} goes through a symbolic link; name the real place",
+                path
+            ),
+            Errno::NOENT => say!("{path} does not exist", path),
+            Errno::NOTDIR => say!("{path}: a part of the path is a file, not a folder", path),
+            Errno::ACCESS => say!("{path}: permission denied", path),
+            Errno::NAMETOOLONG => say!("{path}: the name is too long", path),
             other => return OpError::io("open", path, other.into()),
         };
         Refusal::new(why).into()
@@ -292,9 +307,11 @@ pub enum Make {
 pub fn read_text(path: &RelPath, mut file: File, size: u64) -> Result<Vec<u8>, OpError> {
     let too_large = |size: u64| {
         let mib = size.div_ceil(1 << 20);
-        Refusal::new(format!(
-            "{path} has {mib} MiB, the limit is {} MiB; use search, or a command that cuts it",
-            FILE_BYTES_MAX >> 20
+        Refusal::new(say!(
+            "{path} has {mib} MiB, the limit is {n} MiB; use search, or a command that cuts it",
+            path,
+            mib,
+            n = FILE_BYTES_MAX >> 20
         ))
     };
     if size > FILE_BYTES_MAX {
@@ -310,9 +327,12 @@ pub fn read_text(path: &RelPath, mut file: File, size: u64) -> Result<Vec<u8>, O
         return Err(too_large(bytes.len() as u64).into());
     }
     if bytes[..bytes.len().min(8192)].contains(&0) {
-        return Err(
-            Refusal::new(format!("{path} is a binary file of {} bytes", bytes.len())).into(),
-        );
+        return Err(Refusal::new(say!(
+            "{path} is a binary file of {n} bytes",
+            path,
+            n = bytes.len()
+        ))
+        .into());
     }
     Ok(bytes)
 }

@@ -3,6 +3,7 @@
 use super::path::{Found, RelPath, Root, read_text};
 use super::{OpError, Refusal, cut_line, missing};
 use keiko_contracts::jail::TextReport;
+use keiko_contracts::say;
 
 /// A longer line is cut.
 const LINE_CHARS_MAX: usize = 2000;
@@ -27,11 +28,11 @@ pub(super) fn read(
         Found::File { file, size, .. } => (file, size),
         Found::Folder => {
             return Err(
-                Refusal::new(format!("{path} is a folder; list it with list_files")).into(),
+                Refusal::new(say!("{path} is a folder; list it with list_files", path)).into(),
             );
         }
         Found::Special(kind) => {
-            return Err(Refusal::new(format!("{path} is a {kind}, not a file")).into());
+            return Err(Refusal::new(say!("{path} is a {kind}, not a file", path, kind)).into());
         }
         Found::Missing => return Err(missing(root, &path, "")),
     };
@@ -40,8 +41,11 @@ pub(super) fn read(
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     excerpt(text, from_line.max(1), lines).ok_or_else(|| {
         let total = text.lines().count();
-        Refusal::new(format!(
-            "{path} has {total} lines; line {from_line} does not exist"
+        Refusal::new(say!(
+            "{path} has {total} lines; line {n} does not exist",
+            path,
+            total,
+            n = from_line
         ))
         .into()
     })

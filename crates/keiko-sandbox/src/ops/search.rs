@@ -9,6 +9,7 @@ use grep_searcher::{
     BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch,
 };
 use keiko_contracts::jail::TextReport;
+use keiko_contracts::say;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -126,7 +127,7 @@ fn compile(query: &Query) -> Result<RegexMatcher, Refusal> {
             "to search for ( [ { . * + ? literally put a backslash before them"
         };
         let error = error.to_string();
-        Refusal::new(format!("not a usable regular expression; {hint}"))
+        Refusal::new(say!("not a usable regular expression; {hint}", hint))
             .nearest(error.chars().take(1000).collect::<String>())
     })
 }
@@ -253,7 +254,7 @@ mod tests {
         )
         .unwrap();
         search(&Root::open(dir.path()).unwrap(), &query).map_err(|error| match error {
-            OpError::Refused(refusal) => (refusal.why, refusal.nearest),
+            OpError::Refused(refusal) => (refusal.why.to_string(), refusal.nearest),
             other => panic!("{other}"),
         })
     }

@@ -3,6 +3,7 @@
 use super::path::{RelPath, Root};
 use super::{OpError, Refusal};
 use crate::foreign::{self, Kind, Rules, Seen, Step, Visitor};
+use keiko_contracts::say;
 use std::path::Path;
 
 /// How many entries a walk looks at; a workspace with more is cut and says so.
@@ -149,8 +150,9 @@ impl Glob {
             .literal_separator(true)
             .build()
             .map_err(|error| {
-                Refusal::new(format!(
-                    "not a usable glob: {error}; for example *.py or src/**/*.ts"
+                Refusal::new(say!(
+                    "not a usable glob: {error}; for example *.py or src/**/*.ts",
+                    error
                 ))
             })?
             .compile_matcher();

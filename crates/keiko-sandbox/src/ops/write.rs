@@ -4,6 +4,7 @@ use super::path::{FILE_BYTES_MAX, Found, Make, RelPath, Root, read_text};
 use super::{OpError, Refusal};
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::WriteReport;
+use keiko_contracts::say;
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
 use std::fs::File;
 use std::io::Write as _;
@@ -24,9 +25,10 @@ pub(super) fn write(root: &Root, path: &str, text: &Content) -> Result<WriteRepo
         place: path.to_string(),
     })?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(Refusal::new(format!(
-            "the text for {path} is longer than {} MiB",
-            FILE_BYTES_MAX >> 20
+        return Err(Refusal::new(say!(
+            "the text for {path} is longer than {n} MiB",
+            path,
+            n = FILE_BYTES_MAX >> 20
         ))
         .into());
     }

@@ -5,6 +5,7 @@ use super::seen::{Mark, Seen};
 use crate::workspace::{io_fault, write_atomically};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::TreeId;
+use keiko_contracts::say;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::io::Write;
@@ -73,15 +74,15 @@ impl Ledger {
         let path = dir.join("ledger.json");
         match std::fs::read(&path) {
             Ok(bytes) => {
-                let odd = |e| {
+                let odd = |e: &dyn std::fmt::Display| {
                     Fault::new(
                         Code::APPLIED_RECORD,
-                        format!("the record of what was applied cannot be read: {e}"),
+                        say!("the record of what was applied cannot be read: {e}", e),
                     )
                     .at(path.display())
                 };
                 Ok(Some(Ledger {
-                    record: serde_json::from_slice(&bytes).map_err(odd)?,
+                    record: serde_json::from_slice(&bytes).map_err(|e| odd(&e))?,
                     dir,
                 }))
             }
@@ -141,7 +142,7 @@ impl Ledger {
         let bytes = serde_json::to_vec(&self.record).map_err(|e| {
             Fault::new(
                 Code::APPLIED_RECORD,
-                format!("the record of what is applied cannot be written: {e}"),
+                say!("the record of what is applied cannot be written: {e}", e),
             )
         })?;
         write_atomically(&self.dir.join("ledger.json"), &bytes)
@@ -175,9 +176,9 @@ impl Ledger {
             return Ok(());
         }
         touched.truncate(20);
-        let what = format!(
-            "these files were changed since they were applied: {}",
-            touched.join(", ")
+        let what = say!(
+            "these files were changed since they were applied: {files}",
+            files = touched.join(", ")
         );
         Err(Fault::new(Code::UNDO_CONFLICT, what)
             .hint("nothing was written; put your changes aside (git stash), then undo again"))
@@ -207,9 +208,9 @@ impl Ledger {
         if odd.is_empty() {
             return Ok(());
         }
-        let what = format!(
-            "these files were changed in between and are left as they are: {}",
-            odd.join(", ")
+        let what = say!(
+            "these files were changed in between and are left as they are: {files}",
+            files = odd.join(", ")
         );
         Err(Fault::new(Code::UNDO_CONFLICT, what)
             .at(self.dir.display())

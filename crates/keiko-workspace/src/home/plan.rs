@@ -5,6 +5,8 @@ use super::seen::{CAP, Seen, too_large};
 use crate::workspace::git::HostGit;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::TreeId;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -159,10 +161,10 @@ impl Plan {
         if !self.conflicts.is_empty() {
             let shown: Vec<&str> = self.conflicts.iter().take(20).map(String::as_str).collect();
             let hint = "nothing was written; commit or move your own changes to these files away, then apply again";
-            let what = format!(
-                "{} file(s) in the way: {}",
-                self.conflicts.len(),
-                shown.join("; ")
+            let what = say!(
+                "{n} file(s) in the way: {files}",
+                n = self.conflicts.len(),
+                files = Said::words(shown.join("; ").to_string())
             );
             return Err(Fault::new(Code::APPLY_CONFLICT, what).hint(hint));
         }

@@ -4,6 +4,7 @@ use crate::workspace::copy::{behind_a_link, open_regular};
 use crate::workspace::io_fault;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
+use keiko_contracts::say;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -94,7 +95,7 @@ impl Seen {
 pub(super) fn too_large(path: &Path) -> Fault {
     Fault::new(
         Code::APPLY_CONFLICT,
-        format!("a changed file is larger than {} MiB", CAP >> 20),
+        say!("a changed file is larger than {n} MiB", n = CAP >> 20),
     )
     .at(path.display())
     .hint("copy it yourself, or leave it out")

@@ -195,7 +195,7 @@ fn no_ipykernel(prepared: bool) -> JailBody {
          Where that cannot be had, run Python with `execute`, or a person runs `apt-get install python3-ipykernel`"
     };
     JailBody::Refused {
-        why: format!("{why}{way}"),
+        why: format!("{why}{way}").into(),
         nearest: Content::default(),
     }
 }

@@ -9,6 +9,8 @@ use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{
     Command, ExecReport, ExecSpec, JailBody, Limits, REPORT, RESULTS, TreeId,
 };
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_sandbox::jail::Identity;
@@ -305,15 +307,15 @@ impl Results {
 }
 
 enum Odd {
-    Refused(String),
+    Refused(Said),
     Missing,
 }
 
 fn argv(spec: &ExecSpec) -> Result<Vec<String>, Odd> {
     if !spec.cwd.is_empty() && !is_below(&spec.cwd) {
-        return Err(Odd::Refused(format!(
-            "{:?} is not a folder of the workspace",
-            spec.cwd
+        return Err(Odd::Refused(say!(
+            "{path} is not a folder of the workspace",
+            path = format_args!("{:?}", spec.cwd)
         )));
     }
     if spec.stdin.as_ref().is_some_and(Content::is_missing) {
@@ -327,9 +329,9 @@ fn argv(spec: &ExecSpec) -> Result<Vec<String>, Odd> {
         Command::Shell(script) => {
             let text = script.text().ok_or(Odd::Missing)?;
             if script.len() > SCRIPT_CAP {
-                return Err(Odd::Refused(format!(
-                    "the script is longer than {} KiB: write it to a file and run that",
-                    SCRIPT_CAP >> 10
+                return Err(Odd::Refused(say!(
+                    "the script is longer than {n} KiB: write it to a file and run that",
+                    n = SCRIPT_CAP >> 10
                 )));
             }
             let shell = if Path::new("/usr/bin/bash").exists() {

@@ -7,6 +7,7 @@
 use crate::workspace::{Place, copy, io_fault};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{HARNESS, Reported, ReporterKind};
+use keiko_contracts::say;
 use keiko_sandbox::jail::Identity;
 use keiko_sandbox::spec::Mount;
 use sha2::{Digest as _, Sha256};
@@ -89,7 +90,7 @@ impl Harness {
         getrandom::fill(&mut key).map_err(|e| {
             Fault::new(
                 Code::NO_SECRET_FOR_TESTS,
-                format!("no secret for the reporter of tests: {e}"),
+                say!("no secret for the reporter of tests: {e}", e),
             )
         })?;
         Ok(Harness { dir, key })

@@ -7,6 +7,7 @@ use crate::workspace::{Meta, Place, inside};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{JailBody, Limits, TreeId};
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_sandbox::jail::SELF_INSIDE;
 use keiko_sandbox::kernel::Kernel;
@@ -234,7 +235,7 @@ impl Shared {
             body = worker.client.call(request) => body.map(Some),
             () = cancel.cancelled() => Ok(None),
             () = tokio::time::sleep(WORKER_LIMIT) => {
-                let what = format!("the operation took longer than {} s", WORKER_LIMIT.as_secs());
+                let what = say!("the operation took longer than {n} s", n = WORKER_LIMIT.as_secs());
                 Err(WorkerError::Failed(Fault::new(Code::OPERATION_ANSWER_LOST, what).hint("narrow it down: a folder, a glob, fewer results")))
             }
         }

@@ -20,6 +20,8 @@ use crate::workspace::tree::is_object_id;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{CommitId, TreeId};
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_contracts::time::Timestamp;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::collections::{BTreeMap, BTreeSet};
@@ -281,7 +283,10 @@ fn hold(place: &Path, how: FlockOperation) -> Result<Option<OwnedFd>, Fault> {
 
 /// Said of a folder that a process works in.
 fn busy(place: &Path) -> Fault {
-    let hint = "wait until it is done, then again: keiko runs prune";
+    let hint = say!(
+        "wait until it is done, then again: {step}",
+        step = Step::Prune
+    );
     Fault::new(Code::WORKSPACE_BUSY, "a process works in this workspace")
         .at(place.display())
         .hint(hint)

@@ -3,6 +3,8 @@
 use super::own::Own;
 use super::{CREDENTIALS, io_fault};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 pub(crate) use keiko_sandbox::foreign::open_regular;
 use keiko_sandbox::foreign::{self, Kind, Rules, Seen, Step, Visitor};
@@ -60,7 +62,7 @@ pub(crate) const MADE: [&str; 7] = [
 /// Who watches a workspace being made: may stop it, and hears how far it is.
 pub(crate) struct Watch<'a> {
     pub(crate) cancel: &'a Cancel,
-    pub(crate) say: &'a dyn Fn(String),
+    pub(crate) say: &'a dyn Fn(Said),
 }
 
 /// After how many files it is said how many there are.
@@ -128,7 +130,7 @@ pub(crate) fn snapshot(wish: &Wish<'_>, watch: &Watch<'_>) -> Result<Copied, Fau
     for (index, path) in wanted.into_iter().enumerate() {
         not_stopped(cancel, wish.from)?;
         if index > 0 && index % SAID_EVERY == 0 {
-            (watch.say)(format!("copied {index} of {all} files"));
+            (watch.say)(say!("copied {index} of {all} files", index, all));
         }
         if let Some(size) = copy_entry(wish.from, wish.to, &path, caps.bytes.saturating_sub(bytes))?
         {
@@ -219,7 +221,10 @@ impl Visitor for Choice<'_> {
         self.fault = Some(
             Fault::new(
                 Code::WORKSPACE_UNREADABLE,
-                format!("the workspace cannot be read: {why}"),
+                say!(
+                    "the workspace cannot be read: {error}",
+                    error = Said::words(why.to_string())
+                ),
             )
             .at(place.display())
             .hint(hint),
@@ -253,10 +258,10 @@ fn check_caps(files: u64, bytes: u64, caps: Caps, root: &Path) -> Result<(), Fau
     if files <= caps.files && bytes <= caps.bytes {
         return Ok(());
     }
-    let what = format!(
-        "the workspace is too large: more than {} files or {} MiB",
-        caps.files,
-        caps.bytes >> 20
+    let what = say!(
+        "the workspace is too large: more than {files} files or {size} MiB",
+        files = caps.files,
+        size = caps.bytes >> 20
     );
     Err(Fault::new(Code::WORKSPACE_TOO_LARGE, what)
         .at(root.display())
@@ -297,7 +302,7 @@ fn copy_entry(from: &Path, to: &Path, path: &Path, room: u64) -> Result<Option<u
     let unreadable = |e: &std::io::Error| {
         Fault::new(
             Code::WORKSPACE_UNREADABLE,
-            format!("a file cannot be read: {e}"),
+            say!("a file cannot be read: {e}", e),
         )
         .at(source.display())
         .hint(hint())

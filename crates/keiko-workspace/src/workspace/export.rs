@@ -6,6 +6,8 @@ use super::tree::is_object_id;
 use super::{Meta, Place, Workspaces, copy, io_fault};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{CommitId, TreeId};
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_ports::Cancel;
 use keiko_sandbox::jail::Jail;
 use std::fs::File;
@@ -91,7 +93,7 @@ impl Workspaces {
         taken.map_err(|e| {
             Fault::new(
                 Code::ODD_FROM_JAIL,
-                format!("taking in the result was interrupted: {e}"),
+                say!("taking in the result was interrupted: {e}", e),
             )
         })?
     }
@@ -148,12 +150,21 @@ impl Workspaces {
         ];
         let said = self.git.call(&place.repo(), args).try_run()?;
         if !said.ok {
-            let what = format!(
-                "git refuses what is in the result: {}",
-                super::git::reason(&said.stderr)
+            let what = say!(
+                "git refuses what is in the result: {why}",
+                why = super::git::reason(&said.stderr)
             );
-            let hint =
-                "see what it is with keiko runs diff, and have the agent change it: keiko resume";
+            let hint = say!(
+                "see what it is with {diff}, and have the agent change it: {resume}",
+                diff = Step::OfRun {
+                    what: OfRun::Diff,
+                    run: None
+                },
+                resume = Step::Resume {
+                    run: None,
+                    more: None
+                }
+            );
             return Err(Fault::new(Code::GIT_REFUSES_RESULT, what)
                 .at(wanted.id())
                 .hint(hint));
@@ -203,7 +214,7 @@ async fn turn(place: &Place) -> Result<File, Fault> {
     waited.await.map_err(|e| {
         Fault::new(
             Code::ODD_FROM_JAIL,
-            format!("waiting for the workspace was interrupted: {e}"),
+            say!("waiting for the workspace was interrupted: {e}", e),
         )
     })?
 }

@@ -11,6 +11,7 @@
 //! - the machine's own configuration: `GIT_CONFIG_NOSYSTEM`, and a global configuration file written by us.
 
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
@@ -203,7 +204,7 @@ impl Call<'_> {
             if e.kind() == std::io::ErrorKind::NotFound {
                 missing()
             } else {
-                Fault::new(Code::GIT_FAILED, format!("git could not be started: {e}"))
+                Fault::new(Code::GIT_FAILED, say!("git could not be started: {e}", e))
             }
         })?;
         attend(child, self.stdin, LIMIT, &self.git.cancel)
@@ -214,7 +215,11 @@ impl Call<'_> {
 pub(crate) fn refused(what: &str, stderr: &str) -> Fault {
     Fault::new(
         Code::GIT_FAILED,
-        format!("git {what} failed: {}", reason(stderr)),
+        say!(
+            "git {what} failed: {line}",
+            what,
+            line = keiko_contracts::said::Said::words(reason(stderr).to_string())
+        ),
     )
 }
 
@@ -290,10 +295,10 @@ fn attend(
                 end(&mut child);
                 return Err(Fault::new(
                     Code::GIT_FAILED,
-                    format!("git did not end within {} s", limit.as_secs()),
+                    say!("git did not end within {n} s", n = limit.as_secs()),
                 ));
             }
-            Err(e) => return Err(Fault::new(Code::GIT_FAILED, format!("git was lost: {e}"))),
+            Err(e) => return Err(Fault::new(Code::GIT_FAILED, say!("git was lost: {e}", e))),
         }
         pause = (pause * 2).min(Duration::from_millis(20));
     };
@@ -330,7 +335,10 @@ mod tests {
             .unwrap_err();
         assert_eq!(fault.code, "KEI-5107");
         assert!(
-            fault.message.starts_with("git rev-parse failed: fatal:"),
+            fault
+                .message
+                .to_string()
+                .starts_with("git rev-parse failed: fatal:"),
             "{fault}"
         );
     }

@@ -6,6 +6,8 @@ use super::{Meta, Place, tree};
 use keiko_contracts::code::Fault;
 use keiko_contracts::digest::Content;
 use keiko_contracts::jail::{CommitId, End, GitOp, JailBody};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_sandbox::jail::Jail;
@@ -96,7 +98,10 @@ pub(crate) async fn run(
         GitOp::Branch { name } => {
             if !is_branch(name) {
                 return Ok(refused(
-                    format!("{name:?} cannot be the name of a branch"),
+                    say!(
+                        "{name} cannot be the name of a branch",
+                        name = format_args!("{name:?}")
+                    ),
                     "",
                 ));
             }
@@ -110,7 +115,13 @@ pub(crate) async fn run(
         ),
     };
     if let Some(odd) = args.iter().find(|a| a.starts_with('-') || a.contains('\0')) {
-        return Ok(refused(format!("{odd:?} is not a revision or a path"), ""));
+        return Ok(refused(
+            say!(
+                "{odd} is not a revision or a path",
+                odd = format_args!("{odd:?}")
+            ),
+            "",
+        ));
     }
     let mut env = git_env();
     if let Some(at) = at {
@@ -146,10 +157,7 @@ fn report(op: &GitOp, output: &JailOutput) -> Result<JailBody, Fault> {
     if matches!(op, GitOp::Commit { .. }) {
         let (commit, files) = said.split_once('\n').unwrap_or((&said, ""));
         if !tree::is_object_id(commit.trim()) {
-            return Ok(refused(
-                "git did not say which commit it made".into(),
-                &said,
-            ));
+            return Ok(refused("git did not say which commit it made", &said));
         }
         let summary = if files.trim().is_empty() {
             "nothing to commit"
@@ -168,9 +176,9 @@ fn report(op: &GitOp, output: &JailOutput) -> Result<JailBody, Fault> {
     )))
 }
 
-fn refused(why: String, nearest: &str) -> JailBody {
+fn refused(why: impl Into<Said>, nearest: &str) -> JailBody {
     JailBody::Refused {
-        why,
+        why: why.into(),
         nearest: Content::new(nearest.chars().take(2000).collect::<String>()),
     }
 }

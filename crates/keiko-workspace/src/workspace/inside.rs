@@ -3,6 +3,9 @@
 use super::{Meta, Place, deps, prepare};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, Limits};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_sandbox::jail::{Jail, SELF_INSIDE};
@@ -204,9 +207,13 @@ pub(crate) fn succeeded(what: &str, output: &JailOutput) -> Result<Vec<u8>, Faul
         );
     Err(Fault::new(
         Code::FAILED_IN_JAIL,
-        format!("{what} failed in the jail: {reason}"),
+        say!(
+            "{what} failed in the jail: {reason}",
+            what = Said::words(what.to_string()),
+            reason
+        ),
     )
-    .hint("keiko doctor"))
+    .hint(Step::Doctor))
 }
 
 #[cfg(test)]

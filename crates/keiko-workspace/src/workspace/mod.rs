@@ -34,6 +34,9 @@ use git::HostGit;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{Opened, Source};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -166,7 +169,7 @@ impl Workspaces {
                 Ok(meta) => Ok(Some(meta)),
                 Err(e) => Err(Fault::new(
                     Code::WORKSPACE_RECORD,
-                    format!("the workspace's record cannot be read: {e}"),
+                    say!("the workspace's record cannot be read: {e}", e),
                 )
                 .at(path.display())),
             },
@@ -181,7 +184,10 @@ impl Workspaces {
             self.pruned(run).unwrap_or_else(|| {
                 Fault::new(Code::RUN_WITHOUT_WORKSPACE, "this run has no workspace")
                     .at(run)
-                    .hint(format!("see how far it came: keiko runs show {run}"))
+                    .hint(say!(
+                        "see how far it came: {step}",
+                        step = Step::of_run(OfRun::Show, run)
+                    ))
             })
         })?;
         Ok((self.place(run), meta))
@@ -195,7 +201,15 @@ impl Workspaces {
 
 /// A fault of the file system in the places of a workspace.
 pub(crate) fn io_fault(what: &str, path: &Path, e: &std::io::Error) -> Fault {
-    let fault = Fault::new(Code::WORKSPACE_IO, format!("could not {what}: {e}")).at(path.display());
+    let fault = Fault::new(
+        Code::WORKSPACE_IO,
+        say!(
+            "could not {what}: {e}",
+            what = Said::words(what.to_string()),
+            e
+        ),
+    )
+    .at(path.display());
     match e.kind() {
         std::io::ErrorKind::StorageFull => fault.hint("free some space: df -h"),
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {

@@ -9,6 +9,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{BaseKind, CommitId, Opened, Source, TreeId};
 use keiko_contracts::note::{NAMED_MAX, OpenNote};
+use keiko_contracts::say;
 use keiko_sandbox::foreign;
 use keiko_sandbox::jail::Identity;
 use std::collections::BTreeSet;
@@ -199,7 +200,7 @@ impl Maker<'_> {
         let bytes = serde_json::to_vec(&meta).map_err(|e| {
             Fault::new(
                 Code::WORKSPACE_RECORD,
-                format!("the workspace's record cannot be written: {e}"),
+                say!("the workspace's record cannot be written: {e}", e),
             )
         })?;
         write_atomically(&self.place.meta(), &bytes)?;

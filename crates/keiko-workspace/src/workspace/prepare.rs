@@ -16,6 +16,7 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{PYTHON_KERNEL, Toolchain};
+use keiko_contracts::say;
 use keiko_sandbox::foreign;
 use keiko_sandbox::jail::Identity;
 use keiko_sandbox::spec::Mount;
@@ -375,7 +376,7 @@ impl Prepared {
         let bytes = serde_json::to_vec(self).map_err(|e| {
             Fault::new(
                 Code::WORKSPACE_RECORD,
-                format!("the workspace's record cannot be written: {e}"),
+                say!("the workspace's record cannot be written: {e}", e),
             )
         })?;
         write_atomically(&Self::file(place), &bytes)

@@ -3,6 +3,8 @@
 use super::io_fault;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_contracts::time::Timestamp;
 use keiko_sandbox::foreign;
 use serde::{Deserialize, Serialize};
@@ -28,9 +30,19 @@ impl Pruned {
     #[must_use]
     pub fn fault(&self) -> Fault {
         let (run, day) = (self.run, self.at.to_minute());
-        Fault::new(Code::WORKSPACE_PRUNED, format!("the workspace of this run was given back on {day} by `keiko runs prune`"))
-            .at(run)
-            .hint(format!("its change is still on record: keiko runs diff {run} (to go on from it, start a new run)"))
+        Fault::new(
+            Code::WORKSPACE_PRUNED,
+            say!(
+                "the workspace of this run was given back on {day} by `{step}`",
+                day,
+                step = Step::Prune
+            ),
+        )
+        .at(run)
+        .hint(say!(
+            "its change is still on record: {step} (to go on from it, start a new run)",
+            step = Step::of_run(OfRun::Diff, run)
+        ))
     }
 }
 
@@ -40,7 +52,7 @@ pub(crate) fn remember(workspaces: &Path, run: RunId, at: Timestamp) -> Result<(
     let line = serde_json::to_string(&Pruned { run, at }).map_err(|e| {
         Fault::new(
             Code::WORKSPACE_RECORD,
-            format!("the workspace's record cannot be written: {e}"),
+            say!("the workspace's record cannot be written: {e}", e),
         )
     })?;
     let write = || -> std::io::Result<()> {

@@ -3,6 +3,7 @@
 use super::git::HostGit;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::note::Unfinished;
+use keiko_contracts::say;
 use keiko_sandbox::foreign;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt as _;
@@ -172,7 +173,7 @@ fn unreachable(path: &Path, e: &std::io::Error) -> Fault {
         }
         _ => Fault::new(
             Code::WORKSPACE_UNREADABLE,
-            format!("the workspace cannot be read: {e}"),
+            say!("the workspace cannot be read: {error}", error = e),
         )
         .at(path.display())
         .hint("check symlinks and permissions: ls -ld DIR"),
@@ -249,7 +250,7 @@ fn trap(at: &Path) -> Fault {
     let what = "git's own folder holds a pipe or a device, which nobody can read";
     Fault::new(Code::GIT_HOLDS_A_PIPE, what)
         .at(at.display())
-        .hint(format!("remove it: rm '{}'", at.display()))
+        .hint(say!("remove it: rm '{path}'", path = at.display()))
 }
 
 /// Git makes no links among its own files: one of them would bring in what another folder holds. Nor does it make pipes:

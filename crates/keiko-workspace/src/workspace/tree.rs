@@ -6,6 +6,8 @@ use super::{Meta, Place};
 use crate::recording::{BLOCKED, Found, LeftOut, Why};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::jail::{End, TextReport, TreeId};
+use keiko_contracts::say;
+use keiko_contracts::step::{OfRun, Step};
 use keiko_ports::Cancel;
 use keiko_sandbox::jail::Jail;
 use keiko_sandbox::spec::JailOutput;
@@ -58,9 +60,9 @@ pub(crate) async fn record(jail: &Jail, place: &Place, cancel: &Cancel) -> Resul
         out = staged(jail, place, &script, cancel).await?;
     }
     if out.end == End::TimedOut {
-        let what = format!(
-            "recording the workspace took longer than {} s",
-            RECORD_MS / 1000
+        let what = say!(
+            "recording the workspace took longer than {seconds} s",
+            seconds = RECORD_MS / 1000
         );
         return Err(Fault::new(Code::RECORDING_TOO_SLOW, what)
             .hint("remove large files and folders, or name them in .gitignore"));
@@ -117,9 +119,9 @@ fn looked(out: &[u8]) -> Result<(Found, &[u8]), Fault> {
     let found = found.map_err(|e| {
         Fault::new(
             Code::FAILED_IN_JAIL,
-            format!("recording the workspace failed in the jail: {e}"),
+            say!("recording the workspace failed in the jail: {e}", e),
         )
-        .hint("keiko doctor")
+        .hint(Step::Doctor)
     })?;
     Ok((found, out.get(end + 1..).unwrap_or_default()))
 }
@@ -159,7 +161,13 @@ git write-tree"#
         "the workspace could not be put back to the recorded state",
     )
     .at(&tree.0)
-    .hint("something in it resists: keiko runs diff"))
+    .hint(say!(
+        "something in it resists: {step}",
+        step = Step::OfRun {
+            what: OfRun::Diff,
+            run: None
+        }
+    )))
 }
 
 /// Puts the files of a tree back, but for some, which come from another tree, or go where that has none.

@@ -13,7 +13,7 @@ async fn cell(scene: &Scene, code: &str) -> Result<CellReport, String> {
     assert!(report.tree.is_some());
     match report.body {
         JailBody::Cell(cell) => Ok(cell),
-        JailBody::Refused { why, .. } => Err(why),
+        JailBody::Refused { why, .. } => Err(why.to_string()),
         other => panic!("{other:?}"),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn jail(test: &str) -> Option<Jail> {
         Err(fault) => {
             eprintln!(
                 "SKIPPED: {test}: {fault}: {}",
-                fault.hint.as_deref().unwrap_or_default()
+                fault.hint.clone().unwrap_or_default()
             );
             None
         }

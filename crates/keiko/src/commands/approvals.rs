@@ -3,7 +3,7 @@
 use super::Context;
 use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::operator::operator;
 use crate::view::{Output, plain, question};
 use keiko_app::Keiko;
@@ -57,7 +57,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<(), Cli
     if context.output.json() {
         return Ok(context
             .output
-            .json_data(&serde_json::json!({ "approvals": rows }))?);
+            .json_data(&plain_json!({ "approvals": rows }))?);
     }
     for row in &rows {
         let state = state(context.output, row);
@@ -82,7 +82,7 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<(), Cli
 async fn show(context: &Context<'_>, keiko: &Keiko, id: &str) -> Result<(), CliError> {
     let row = keiko.approval(id).await?;
     if context.output.json() {
-        let text = serde_json::to_string(&row)
+        let text = keiko_contracts::said::plainly(|| serde_json::to_string(&row))
             .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
         context.output.data(&text);
         return Ok(());
@@ -191,7 +191,7 @@ fn forget(context: &Context<'_>, keiko: &Keiko, dir: Option<&Path>) -> Result<()
     if context.output.json() {
         context
             .output
-            .json_data(&serde_json::json!({ "forgotten": forgotten }))?;
+            .json_data(&plain_json!({ "forgotten": forgotten }))?;
     } else {
         context.output.say(context.output.t(
             "Forgotten: it will be asked again.",

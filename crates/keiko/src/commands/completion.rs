@@ -4,6 +4,8 @@ use crate::cli::Cli;
 use crate::error::CliError;
 use clap::CommandFactory as _;
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,10 +22,10 @@ pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliE
         let unwritten = |error: std::io::Error| {
             Fault::new(
                 Code::MANUAL_PAGE_NOT_MADE,
-                format!("the manual pages cannot be written: {error}"),
+                say!("the manual pages cannot be written: {error}", error),
             )
             .at(dir.display())
-            .hint(format!("ls -ld {}", dir.display()))
+            .hint(Step::shell(format!("ls -ld {}", dir.display())))
         };
         std::fs::create_dir_all(dir).map_err(unwritten)?;
         clap_mangen::generate_to(Cli::command(), dir).map_err(unwritten)?;
@@ -41,9 +43,12 @@ pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliE
         let missing = || {
             Fault::new(
                 Code::NO_MANUAL_PAGE,
-                format!("there is no command {word:?} to have a page"),
+                say!(
+                    "there is no command {word} to have a page",
+                    word = format_args!("{word:?}")
+                ),
             )
-            .hint(format!("one of {}", names.join(", ")))
+            .hint(say!("one of {names}", names = names.join(", ")))
         };
         command = found.ok_or_else(missing)?;
     }
@@ -53,7 +58,7 @@ pub(crate) fn man(words: &[String], dir: Option<&Path>) -> Result<ExitCode, CliE
         .map_err(|error| {
             Fault::new(
                 Code::MANUAL_PAGE_NOT_MADE,
-                format!("the manual page cannot be made: {error}"),
+                say!("the manual page cannot be made: {error}", error),
             )
         })?;
     write(&page)

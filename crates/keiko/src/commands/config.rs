@@ -3,12 +3,11 @@
 use super::Context;
 use crate::cli::ConfigCommand;
 use crate::error::{CliError, Exit};
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::view::Tone;
 use keiko_app::home::Home;
 use keiko_app::settings::{self, Given, LookedAt, is_default};
 use keiko_contracts::code::{Code, Fault};
-use serde_json::json;
 use std::process::ExitCode;
 
 pub(crate) fn run(
@@ -125,7 +124,7 @@ fn explain(context: &Context<'_>, home: &Home, key: &str) -> Result<(), CliError
             let (why, place) = (why.unwrap_or_default(), shown(layer, place));
             output.data(&format!(
                 "{key} = {value}  [{}]{place}{why}",
-                output.told(layer)
+                output.told(*layer)
             ));
         }
     }
@@ -145,7 +144,7 @@ fn effective(context: &Context<'_>, home: &Home) -> Result<(), CliError> {
     let output = context.output;
     let settings = settings::effective(home)?;
     if output.json() {
-        return Ok(output.json_data(&json!({ "values": settings }))?);
+        return Ok(output.json_data(&plain_json!({ "values": settings }))?);
     }
     for setting in &settings {
         let place = shown(setting.layer, &setting.place);

@@ -9,6 +9,8 @@ use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::ApprovalMode;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -66,7 +68,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Fault> {
     let fault = |error: std::io::Error| {
         Fault::new(
             Code::GOAL_FILE,
-            format!("the goal's file cannot be read: {error}"),
+            say!("the goal's file cannot be read: {error}", error),
         )
         .at(path.display())
         .hint("check the path after the @")
@@ -94,7 +96,11 @@ fn read_limited(from: impl std::io::Read, place: &str) -> Result<Vec<u8>, Fault>
     from.take(GOAL_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| {
-            Fault::new(Code::GOAL_FILE, format!("the goal cannot be read: {error}")).at(place)
+            Fault::new(
+                Code::GOAL_FILE,
+                say!("the goal cannot be read: {error}", error),
+            )
+            .at(place)
         })?;
     if bytes.len() as u64 > GOAL_MAX {
         Err(too_long(place))
@@ -127,9 +133,16 @@ fn budget(text: &str) -> Result<Micros, Fault> {
             } else {
                 "--budget 0.50".to_owned()
             };
-            Fault::new(Code::BUDGET_NO_AMOUNT, error.to_string())
-                .at("--budget")
-                .hint(hint)
+            Fault::new(
+                Code::BUDGET_NO_AMOUNT,
+                say!(
+                    "{text} is not an amount of money: {why}",
+                    text = format_args!("{:?}", error.text),
+                    why = Said::from(error.why)
+                ),
+            )
+            .at("--budget")
+            .hint(hint)
         })
 }
 
@@ -140,10 +153,14 @@ fn number(flag: &'static str, text: &str, max: u32) -> Result<u32, Fault> {
             let shown: String = text.chars().take(40).collect();
             Err(Fault::new(
                 Code::LIMIT_NO_NUMBER,
-                format!("{shown:?} is not a number from 1 to {max}"),
+                say!(
+                    "{shown} is not a number from 1 to {max}",
+                    shown = format_args!("{shown:?}"),
+                    max
+                ),
             )
             .at(flag)
-            .hint(format!("{flag} 40")))
+            .hint(Said::words(format!("{flag} 40"))))
         }
     }
 }
@@ -264,7 +281,10 @@ mod tests {
         let check = |args: LimitArgs| limits(&args);
         let error = check(args(Some("0,50"), None)).unwrap_err();
         assert_eq!(
-            (error.code.to_string().as_str(), error.hint.as_deref()),
+            (
+                error.code.to_string().as_str(),
+                error.hint.as_ref().map(ToString::to_string).as_deref()
+            ),
             ("KEI-1210", Some("--budget 0.50"))
         );
         for bad in ["-1", "nan", "", "1e9"] {

@@ -10,6 +10,7 @@ use keiko_app::home::Home;
 use keiko_app::kill;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::run::RunStatus;
+use keiko_contracts::say;
 use std::process::ExitCode;
 
 pub(crate) async fn run(
@@ -78,9 +79,7 @@ async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, Cl
     let run = rows
         .first()
         .map_or_else(|| "RUN".to_owned(), |row| row.run.to_string());
-    Ok(Fault::new(Code::KILL_OF_NOTHING, "a kill needs to know what it stops: one run, or everything").hint(format!(
-        "keiko kill --run {run} --reason \"…\" stops this run only; keiko kill --all --reason \"…\" stops every run of every process"
-    )))
+    Ok(Fault::new(Code::KILL_OF_NOTHING, "a kill needs to know what it stops: one run, or everything").hint(say!(r#"keiko kill --run {run} --reason "…" stops this run only; keiko kill --all --reason "…" stops every run of every process"#, run)))
 }
 
 /// Stops everything without the journal, which takes no kill, and looks whether everything has stopped.

@@ -23,6 +23,7 @@ use keiko_app::config::Config;
 use keiko_app::home::Home;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::language::Language;
+use keiko_contracts::say;
 use std::process::ExitCode;
 
 /// What every command gets.
@@ -136,7 +137,9 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Fault::new(Code::CANNOT_START, format!("cannot start: {error}")).into())
+        .map_err(|error| {
+            Fault::new(Code::CANNOT_START, say!("cannot start: {error}", error)).into()
+        })
 }
 
 /// Logs go to stderr, and only when asked for: `KEIKO_LOG=info`, `log.format = "json"`.

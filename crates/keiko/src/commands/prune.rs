@@ -11,6 +11,7 @@ use keiko_app::prune::{Done, Holding, Keep, Pruning, Standing, Stays, Taken, Wha
 use keiko_app::retention::{Age, Bytes};
 use keiko_contracts::code::Fault;
 use keiko_contracts::run::RunStatus;
+use keiko_contracts::say;
 use std::io::BufRead as _;
 use std::process::ExitCode;
 
@@ -85,7 +86,7 @@ fn agreed(output: &Output, pruning: &Pruning) -> Result<bool, CliError> {
     read.map_err(|error| {
         Fault::new(
             keiko_contracts::code::Code::ANSWER_UNREADABLE,
-            format!("the answer cannot be read: {error}"),
+            say!("the answer cannot be read: {error}", error),
         )
         .hint("--yes")
     })?;

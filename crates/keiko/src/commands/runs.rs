@@ -3,7 +3,7 @@
 use super::Context;
 use crate::cli::RunsCommand;
 use crate::error::{CliError, Exit};
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use crate::operator::operator;
 use crate::view::clean::clean;
 use crate::view::{Output, Tone, plain, result};
@@ -17,6 +17,7 @@ use keiko_contracts::home::Homeward;
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::Seq;
 use keiko_contracts::run::{RunEnd, RunRow, RunStatus};
+use keiko_contracts::say;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -59,12 +60,15 @@ async fn list(
         RunStatus::of(&word).ok_or_else(|| {
             let fault = Fault::new(
                 Code::STATE_UNKNOWN,
-                format!("{word:?} is no state of a run"),
+                say!(
+                    "{word} is no state of a run",
+                    word = format_args!("{word:?}")
+                ),
             )
             .at("--state");
-            fault.hint(format!(
-                "one of {}",
-                RunStatus::ALL.map(RunStatus::word).join(", ")
+            fault.hint(say!(
+                "one of {names}",
+                names = RunStatus::ALL.map(RunStatus::word).join(", ")
             ))
         })
     };
@@ -72,9 +76,7 @@ async fn list(
     let filtered = group.is_some();
     let rows = keiko.runs(group, limit).await?;
     if context.output.json() {
-        context
-            .output
-            .json_data(&serde_json::json!({ "runs": rows }))?;
+        context.output.json_data(&plain_json!({ "runs": rows }))?;
         return Ok(ExitCode::SUCCESS);
     }
     for row in &rows {
@@ -276,7 +278,10 @@ async fn events(
 async fn diff(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<ExitCode, CliError> {
     let diff = keiko.diff(run).await?;
     if context.output.json() {
-        context.output.data(&serde_json::json!({"run": run, "diff": diff.as_ref().map(|diff| diff.text_or_empty())}).to_string());
+        context.output.data(
+            &plain_json!({"run": run, "diff": diff.as_ref().map(|diff| diff.text_or_empty())})
+                .to_string(),
+        );
         return Ok(ExitCode::SUCCESS);
     }
     match diff {

@@ -6,6 +6,9 @@
 //! stays English, under the German headline of its code. `cargo xtask tidy` holds the catalogue against the sources.
 
 use keiko_contracts::code::Fault;
+use keiko_contracts::language::Language;
+use keiko_contracts::said::{Said, Teller};
+use keiko_contracts::step::Step;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -30,14 +33,68 @@ pub(crate) fn german(english: &str) -> Cow<'_, str> {
         .map_or(Cow::Borrowed(english), Cow::Owned)
 }
 
-/// An error in German: what, where and what to do next. Its code stays.
-pub(crate) fn german_fault(fault: &Fault) -> Fault {
-    GERMAN.fault(fault)
+/// An error as it is told here: what, where and what to do next. Its code stays.
+pub(crate) fn told_fault(fault: &Fault, language: Language) -> Fault {
+    match language {
+        Language::English => Fault {
+            message: fault.message.told(&CommandLine(language)).into(),
+            hint: fault.hint.as_ref().map(|hint| {
+                let hint = hint.told(&CommandLine(language));
+                crate::view::program::as_typed(&hint).into_owned().into()
+            }),
+            ..fault.clone()
+        },
+        Language::German => GERMAN.fault(fault),
+    }
+}
+
+/// What can be told in the reader's language.
+pub(crate) trait Tell {
+    fn tell(&self, language: Language) -> Cow<'_, str>;
+}
+
+impl Tell for str {
+    fn tell(&self, language: Language) -> Cow<'_, str> {
+        match language {
+            Language::English => Cow::Borrowed(self),
+            Language::German => german(self),
+        }
+    }
+}
+
+impl Tell for String {
+    fn tell(&self, language: Language) -> Cow<'_, str> {
+        self.as_str().tell(language)
+    }
+}
+
+impl Tell for Said {
+    fn tell(&self, language: Language) -> Cow<'_, str> {
+        self.told(&CommandLine(language)).into()
+    }
+}
+
+/// How the command line tells sentences: in the reader's language, with what to do next as lines to type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CommandLine(pub(crate) Language);
+
+impl Teller for CommandLine {
+    fn template<'a>(&'a self, english: &str) -> Option<Cow<'a, str>> {
+        match self.0 {
+            Language::English => None,
+            Language::German => GERMAN.template(english),
+        }
+    }
+    fn step(&self, step: &Step) -> String {
+        step.line(crate::view::program::program())
+    }
 }
 
 #[derive(Debug, Default)]
 struct Catalogue {
     headlines: BTreeMap<String, String>,
+    /// German templates by the English ones.
+    exact: BTreeMap<String, String>,
     /// The most specific first.
     templates: Vec<Template>,
 }
@@ -69,6 +126,11 @@ impl Catalogue {
                 if name == "headlines" {
                     catalogue.headlines.extend(section);
                 } else {
+                    let plain = |german: &String| german.replace("{@", "{");
+                    let entries = section.iter();
+                    catalogue
+                        .exact
+                        .extend(entries.map(|(english, german)| (english.clone(), plain(german))));
                     catalogue.templates.extend(
                         section
                             .iter()
@@ -137,18 +199,41 @@ impl Catalogue {
         })
     }
 
+    /// The German of a template. What has no hole may be a sentence that was made without one.
+    fn template(&self, english: &str) -> Option<Cow<'_, str>> {
+        let exact = self.exact.get(english).map(|german| german.as_str().into());
+        let bare = pieces(english).all(|piece| piece.is_ok());
+        exact.or_else(|| {
+            let composed = bare.then(|| self.sentence(english, DEPTH)).flatten();
+            composed.map(Cow::Owned)
+        })
+    }
+
+    /// Something of it has German: itself, or what stands in its holes where nothing else is said.
+    fn knows(&self, said: &Said) -> bool {
+        let is_frame = !pieces(said.key())
+            .any(|piece| piece.is_ok_and(|text| text.contains(char::is_alphabetic)));
+        self.template(said.key()).is_some()
+            || is_frame && said.sentences().any(|part| self.knows(part))
+    }
+
     fn fault(&self, fault: &Fault) -> Fault {
-        let message = self.sentence(&fault.message, DEPTH).unwrap_or_else(|| {
-            match self.headlines.get(&fault.code.to_string()) {
-                Some(headline) => format!("{headline}: {}", fault.message),
-                None => fault.message.clone(),
-            }
-        });
-        let told = |text: &String| self.sentence(text, DEPTH).unwrap_or_else(|| text.clone());
+        let told = |said: &Said| said.told(&CommandLine(Language::German));
+        let mut message = told(&fault.message);
+        if !self.knows(&fault.message)
+            && let Some(headline) = self.headlines.get(&fault.code.to_string())
+        {
+            message = format!("{headline}: {message}");
+        }
+        let place = |text: &String| self.sentence(text, DEPTH).unwrap_or_else(|| text.clone());
         Fault {
-            message,
-            place: fault.place.as_ref().map(told),
-            hint: fault.hint.as_ref().map(told),
+            message: message.into(),
+            place: fault.place.as_ref().map(place),
+            hint: fault.hint.as_ref().map(|hint| {
+                crate::view::program::as_typed(&told(hint))
+                    .into_owned()
+                    .into()
+            }),
             ..fault.clone()
         }
     }
@@ -254,6 +339,7 @@ mod tests {
     use keiko_contracts::code::Code;
     use keiko_contracts::jail::{Edit, JailBody, JailOp, JailReport, Project, Survey, Toolchain};
     use keiko_contracts::language::Language;
+    use keiko_contracts::{say, say_count};
 
     #[test]
     fn every_entry_keeps_its_parameters_and_is_found_by_its_sentence() {
@@ -331,7 +417,7 @@ mod tests {
             path: "a.py".into(),
             edits: vec![one.clone(); n],
         };
-        let told = |op: &JailOp| german_of(&describe::op(op));
+        let told = |op: &JailOp| describe::op(op).told(&CommandLine(Language::German));
         assert_eq!(told(&JailOp::Survey), "den Arbeitsbereich sichten");
         assert_eq!(
             (told(&edit(1)), told(&edit(2))),
@@ -354,16 +440,25 @@ mod tests {
                 body: JailBody::Surveyed(survey),
                 tree: None,
             };
-            let said = german_of(&describe::outcome(&Outcome::Done(Report::Jail(report))));
+            let said = describe::outcome(&Outcome::Done(Report::Jail(report)))
+                .told(&CommandLine(Language::German));
             let file = Language::German.count(files.into(), ["", ""], ["Datei", "Dateien"]);
             let project =
                 Language::German.count(projects as u64, ["", ""], ["Projekt", "Projekte"]);
             assert_eq!(said, format!("{file}, {project}"));
         }
+        let kept = say!(
+            "keep changes to existing tests: {tests}",
+            tests = vec!["a.py", "b.py"]
+        );
+        let gone = say_count!(
+            2,
+            "do without {n} test that ran at the start: {gone}",
+            "do without {n} tests that ran at the start: {gone}",
+            gone = "x, y"
+        );
         assert_eq!(
-            german(
-                "keep changes to existing tests: a.py, b.py; do without 2 tests that ran at the start: x, y"
-            ),
+            say!("{kept}; {gone}", kept, gone).told(&CommandLine(Language::German)),
             "Änderungen an vorhandenen Tests behalten: a.py, b.py; auf 2 Tests verzichten, die am Anfang liefen: x, y"
         );
         assert_eq!(
@@ -396,20 +491,21 @@ mod tests {
 
     #[test]
     fn a_sentence_that_nobody_knows_stands_under_the_headline_of_its_code() {
-        let fault = german_fault(
+        let fault = told_fault(
             &Fault::new(Code::REQUEST_REFUSED, "the moon is full")
                 .hint("howl")
                 .at("there"),
+            Language::German,
         );
         assert_eq!(
-            fault.message,
+            fault.message.to_string(),
             "Der Anbieter weist die Anfrage zurück: the moon is full"
         );
         assert_eq!(
             (
                 fault.code.to_string().as_str(),
                 fault.place.as_deref(),
-                fault.hint.as_deref()
+                fault.hint.as_ref().map(ToString::to_string).as_deref()
             ),
             ("KEI-4104", Some("there"), Some("howl"))
         );

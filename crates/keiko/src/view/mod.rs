@@ -8,7 +8,7 @@ pub(crate) mod question;
 pub(crate) mod result;
 pub(crate) mod steps;
 
-use crate::language::catalogue;
+use crate::language::catalogue::{self, Tell};
 use clap::ValueEnum;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
@@ -100,11 +100,8 @@ impl Output {
         self.language.pick(english, german)
     }
     /// A sentence from below, which is English, in the language of whoever reads it.
-    pub(crate) fn told<'a>(&self, english: &'a str) -> Cow<'a, str> {
-        match self.language {
-            Language::English => Cow::Borrowed(english),
-            Language::German => catalogue::german(english),
-        }
+    pub(crate) fn told<'a, T: Tell + ?Sized>(&self, english: &'a T) -> Cow<'a, str> {
+        english.tell(self.language)
     }
     /// An instant to the minute, for lists.
     pub(crate) fn minute(&self, at: Timestamp) -> String {
@@ -181,7 +178,7 @@ impl Output {
     }
     /// Data for programs, on stdout.
     pub(crate) fn json_data(&self, data: &impl Serialize) -> Result<(), Fault> {
-        let data = serde_json::to_value(data)
+        let data = keiko_contracts::said::plainly(|| serde_json::to_value(data))
             .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
         self.data(&data.to_string());
         Ok(())
@@ -207,14 +204,7 @@ impl Output {
     }
     /// An error, on stderr.
     pub(crate) fn fault(&self, fault: &Fault) {
-        let told;
-        let fault = match self.language {
-            Language::English => fault,
-            Language::German => {
-                told = catalogue::german_fault(fault);
-                &told
-            }
-        };
+        let fault = &catalogue::told_fault(fault, self.language);
         let word = self.t("error", "Fehler");
         let mut text = format!(
             "{} {}",
@@ -228,7 +218,7 @@ impl Output {
             text.push_str(&format!(
                 "\n{} {}",
                 self.paint(Tone::Strong, self.t("hint:", "Tipp:")),
-                program::as_typed(hint)
+                hint
             ));
         }
         let _ = writeln!(std::io::stderr().lock(), "{}", clean::clean(&text));

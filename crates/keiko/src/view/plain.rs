@@ -12,9 +12,9 @@ use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::jail::{End, JailBody, JailOp};
 use keiko_contracts::journal::Recorded;
-use keiko_contracts::language::Language;
 use keiko_contracts::model::Part;
 use keiko_contracts::run::{EventLine, NoteKind, Opaque, RunEvent, StartRun, Suspension};
+use keiko_contracts::said::plainly;
 use std::collections::BTreeMap;
 
 /// An event with its envelope, as a line of JSON.
@@ -63,7 +63,7 @@ fn line_of(run: RunId, recorded: &Recorded, event: Option<&RunEvent>) -> String 
             version: recorded.version,
         }),
     };
-    serde_json::to_string(&line).unwrap_or_default()
+    plainly(|| serde_json::to_string(&line)).unwrap_or_default()
 }
 
 /// A line: whose it is or what it is about, in a column of its own, and what there is to say.
@@ -315,10 +315,7 @@ pub(crate) fn answered(output: &Output, answer: &ApprovalAnswer) -> String {
 
 /// An error in a line.
 fn told(output: &Output, fault: &Fault) -> String {
-    match output.language() {
-        Language::English => fault.to_string(),
-        Language::German => catalogue::german_fault(fault).to_string(),
-    }
+    catalogue::told_fault(fault, output.language()).to_string()
 }
 
 /// The longest reason in a line, in characters.
@@ -380,6 +377,7 @@ pub(crate) fn waits_for(output: &Output, why: &Suspension) -> String {
 mod tests {
     use super::*;
     use crate::view::Color;
+    use keiko_contracts::language::Language;
     use keiko_contracts::run::Note;
 
     #[test]

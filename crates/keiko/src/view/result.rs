@@ -2,7 +2,7 @@
 
 use super::plain::{counts, waits_for};
 use super::{Output, Tone, question};
-use crate::language::tr;
+use crate::language::{plain_json, tr};
 use keiko_agent::state::RunState;
 use keiko_app::change::Asked;
 use keiko_contracts::action::Origin;
@@ -24,9 +24,8 @@ const DIFF_LINES: usize = 200;
 /// Shows how a run ended.
 pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
     if output.json() {
-        output.data(
-            &serde_json::json!({"run": run, "status": end.status.word(), "end": end}).to_string(),
-        );
+        output
+            .data(&plain_json!({"run": run, "status": end.status.word(), "end": end}).to_string());
         return;
     }
     // The doctor's report is long: here stands what matters of it.
@@ -81,8 +80,9 @@ const FAULT_COLUMNS: usize = 200;
 /// An error that fits on a screen, with the command that tells all of it.
 fn shortened(output: &Output, fault: &Fault, run: &RunId) -> Fault {
     let is_short = |line: &str| line.chars().nth(FAULT_COLUMNS).is_none();
-    let count = fault.message.lines().count();
-    if count <= 1 || count <= FAULT_LINES && fault.message.lines().all(is_short) {
+    let message = output.told(&fault.message);
+    let count = message.lines().count();
+    if count <= 1 || count <= FAULT_LINES && message.lines().all(is_short) {
         return fault.clone();
     }
     let narrow = |line: &str| {
@@ -92,16 +92,11 @@ fn shortened(output: &Output, fault: &Fault, run: &RunId) -> Fault {
             line.chars().take(FAULT_COLUMNS).chain(['…']).collect()
         }
     };
-    let mut lines: Vec<String> = fault
-        .message
-        .lines()
-        .take(FAULT_LINES)
-        .map(narrow)
-        .collect();
+    let mut lines: Vec<String> = message.lines().take(FAULT_LINES).map(narrow).collect();
     let all = crate::view::program::as_typed(&format!("keiko --json runs show {run}")).into_owned();
     lines.push(tr!(output, "... all of it: {all}", "... ganz: {all}"));
     Fault {
-        message: lines.join("\n"),
+        message: lines.join("\n").into(),
         ..fault.clone()
     }
 }
@@ -532,7 +527,7 @@ pub(crate) fn show_waiting(
     );
     if output.json() && !jsonl {
         let requests: Vec<_> = approvals.iter().map(AsRef::as_ref).collect();
-        output.data(&serde_json::json!({"run": run, "status": "waiting", "waiting": why, "approvals": requests, "next": next}).to_string());
+        output.data(&plain_json!({"run": run, "status": "waiting", "waiting": why, "approvals": requests, "next": next}).to_string());
         return;
     }
     output.say("");

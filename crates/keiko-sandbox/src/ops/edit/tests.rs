@@ -13,7 +13,7 @@ fn change(old: &str, new: &str) -> Edit {
 /// The text afterwards with how it was found, or the refusal.
 fn applied(text: &str, edits: &[Edit]) -> Result<(String, How), (String, String)> {
     apply(&RelPath::parse("f").unwrap(), text, edits).map_err(|error| match error {
-        OpError::Refused(refusal) => (refusal.why, refusal.nearest),
+        OpError::Refused(refusal) => (refusal.why.to_string(), refusal.nearest),
         other => panic!("{other}"),
     })
 }

@@ -36,7 +36,10 @@ async fn answer(keiko: &Keiko, id: &str, word: &str, by: &str) -> Result<String,
         reason: None,
         remember: false,
     };
-    keiko.answer(id, given).await.map(|answered| json(&answered))
+    keiko
+        .answer(id, given)
+        .await
+        .map(|answered| json(&answered))
 }
 
 fn json(data: &impl serde::Serialize) -> String {

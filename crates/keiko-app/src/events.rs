@@ -69,7 +69,14 @@ impl Events {
                 // It ends with the journal: somebody closes it here.
                 From::Tail(_) if self.ended => None,
                 From::Tail(tail) => match tail.next().await {
-                    Some(Ok(recorded)) if recorded.stream != stream => continue,
+                    Some(Ok(recorded))
+                        if recorded.stream != stream || recorded.seq <= self.last.0 =>
+                    {
+                        // Asked for what comes after its end: nothing does.
+                        self.ended |=
+                            recorded.stream == stream && recorded.kind == RunEvent::RUN_ENDED;
+                        continue;
+                    }
                     next => next,
                 },
             };

@@ -383,4 +383,26 @@ mod tests {
         assert!(matches!(*event, RunEvent::RunEnded(_)));
         keiko.close().await;
     }
+
+    #[tokio::test]
+    async fn who_follows_from_a_place_sees_what_comes_after_it_and_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let keiko = keiko(dir.path());
+        let errand = errand(&keiko, dir.path(), "done").await;
+        let run = errand.run;
+        let (all, _) = watched(keiko.drive(errand, false)).await;
+        for after in [1, all.len() - 1, all.len()] {
+            let place = keiko_contracts::journal::Seq(after as u64);
+            let mut events = keiko.events(run, place, true);
+            let mut seen = Vec::new();
+            while let Some(happened) = events.next().await.unwrap() {
+                let crate::events::Happened::Known(recorded, _) = happened else {
+                    panic!("{happened:?}")
+                };
+                seen.push(recorded.seq.0 as usize);
+            }
+            assert_eq!(seen, (after + 1..=all.len()).collect::<Vec<_>>());
+        }
+        keiko.close().await;
+    }
 }

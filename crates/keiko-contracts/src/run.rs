@@ -74,11 +74,13 @@ impl RunEvent {
             RunEvent::ContextCompacted(_) => "context_compacted",
             RunEvent::RunClosing(_) => "run_closing",
             RunEvent::RunSuspended(_) => "run_suspended",
-            RunEvent::RunEnded(_) => "run_ended",
+            RunEvent::RunEnded(_) => Self::RUN_ENDED,
         }
     }
     /// The kind of an effect's intent, which permits are made from.
     pub const EFFECT_INTENDED: &'static str = "effect_intended";
+    /// The kind of [`RunEvent::RunEnded`].
+    pub const RUN_ENDED: &'static str = "run_ended";
 }
 
 /// A process took a run up again.

@@ -260,11 +260,12 @@ fn named(run: Option<&RunId>) -> String {
 }
 
 /// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let is_plain = !word.is_empty()
         && word
             .chars()
-            .all(|c| c.is_alphanumeric() || "_-./+@~:=,%…".contains(c));
+            .all(|c| c.is_alphanumeric() || "_-./+@:=,%…".contains(c));
     if is_plain {
         word.to_owned()
     } else {

@@ -96,7 +96,19 @@ pub(crate) fn measure(dir: &Path, base: &Baseline, report: &mut Report) -> Resul
     let server = ModelServer::start(Kind::Endless)?;
     let walked = walk(&dir.join("steps"), &server.url(), STEPS, WINDOW)?;
     let (wall, cpu) = (&walked.wall, &walked.cpu);
+    let limit = if base.fdatasync <= 0.2 {
+        1.5
+    } else {
+        1.2 + 2.0 * base.commit.wall
+    };
     let (middle, bare) = (median(wall), 2.0 * base.commit.wall + base.http.wall);
+    report.held(
+        "step, wall, median",
+        middle,
+        "ms",
+        Target::AtMost(limit),
+        "",
+    );
     let note = format!(
         "{middle:.3} ms, p95 {:.3}; bare {bare:.3}; tool without sandbox",
         percentile(wall, 0.95)
@@ -109,6 +121,13 @@ pub(crate) fn measure(dir: &Path, base: &Baseline, report: &mut Report) -> Resul
         note,
     );
     let mean = cpu.iter().sum::<f64>() / cpu.len() as f64;
+    report.held(
+        "step, CPU of this process, mean",
+        mean,
+        "ms",
+        Target::AtMost(0.5),
+        "",
+    );
     let bare = 2.0 * base.commit.cpu + base.http.cpu;
     let note = format!("{mean:.3} ms, median {:.3}; bare {bare:.3}", median(cpu));
     report.held(

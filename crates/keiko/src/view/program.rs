@@ -42,14 +42,7 @@ fn quoted(name: &str) -> Option<String> {
     if name.is_empty() || name.len() > LONGEST || name.chars().any(char::is_control) {
         return None;
     }
-    let is_plain = name
-        .chars()
-        .all(|c| c.is_alphanumeric() || "_-./+@~".contains(c));
-    Some(if is_plain {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', r"'\''"))
-    })
+    Some(keiko_contracts::step::quoted(name))
 }
 
 /// The text with the commands in it as they are typed here.

@@ -48,6 +48,9 @@ pub fn op(op: &JailOp) -> Said {
             source: Source::Folder { path, .. } | Source::Copy { path, .. },
         } => say!("make a private copy of {path}", path),
         JailOp::Open {
+            source: Source::Result { of, .. },
+        } => say!("go on from the result of {run}", run = of),
+        JailOp::Open {
             source: Source::Empty,
         } => "make an empty workspace".into(),
         JailOp::Survey => "look the workspace over".into(),

@@ -154,20 +154,20 @@ fn withdraw(draft: &mut Draft<'_>, digest: ActionDigest, by: &str) {
 /// What would happen, with what a person must know to decide.
 fn summary(draft: &Draft<'_>, action: &Action) -> keiko_contracts::said::Said {
     let text = crate::describe::action(action);
-    let snapshot = draft
-        .state
-        .coding
-        .workspace
-        .opened
-        .as_ref()
-        .is_some_and(|opened| opened.kind == BaseKind::Snapshot);
-    if snapshot && ActionClass::of(action) == ActionClass::GitPush {
-        return say!(
+    if ActionClass::of(action) != ActionClass::GitPush {
+        return text;
+    }
+    match draft.state.coding.workspace.opened.as_ref().map(|o| o.kind) {
+        Some(BaseKind::Snapshot) => say!(
             "{what} (it rests on your uncommitted files too, and would publish them)",
             what = text
-        );
+        ),
+        Some(BaseKind::Result) => say!(
+            "{what} (it rests on what another run made, and would publish that too)",
+            what = text
+        ),
+        _ => text,
     }
-    text
 }
 
 fn refuse(draft: &mut Draft<'_>, asked: &Asked, key: EffectKey, reason: String, by: RefusedBy) {

@@ -167,6 +167,7 @@ fn workspace(out: &mut String, opened: &Opened, survey: &Survey, short: bool) {
         BaseKind::Head => "the operator's HEAD commit",
         BaseKind::Snapshot => "the operator's HEAD commit with uncommitted changes",
         BaseKind::Shadow => "a plain folder (with a repository that only Keiko sees)",
+        BaseKind::Result => "what another run made of the operator's project",
         BaseKind::Empty => "an empty folder",
     };
     let _ = writeln!(

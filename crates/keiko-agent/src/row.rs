@@ -12,7 +12,7 @@ pub fn row(state: &RunState, now: Timestamp) -> Option<RunRow> {
     let start = state.start.as_deref()?;
     let workspace = match &start.source {
         Some(Source::Folder { path, .. } | Source::Copy { path, .. }) => Some(path.clone()),
-        Some(Source::Empty) | None => None,
+        Some(Source::Result { .. } | Source::Empty) | None => None,
     };
     Some(RunRow {
         run: start.run,

@@ -199,6 +199,14 @@ pub enum Source {
         /// The run.
         of: RunId,
     },
+    /// A recorded state of another run's workspace, to go on from there: its files, its history below them, its remotes and
+    /// the dependencies that it had. What is made of it is compared with that state.
+    Result {
+        /// The run.
+        of: RunId,
+        /// The state.
+        tree: TreeId,
+    },
     /// An empty workspace.
     Empty,
 }
@@ -569,6 +577,8 @@ pub enum BaseKind {
     Snapshot,
     /// A plain folder with a repository that only Keiko sees.
     Shadow,
+    /// What another run made.
+    Result,
     /// Nothing.
     Empty,
 }
@@ -581,6 +591,7 @@ impl BaseKind {
             BaseKind::Head => "HEAD",
             BaseKind::Snapshot => "HEAD with uncommitted changes",
             BaseKind::Shadow => "the folder as it was",
+            BaseKind::Result => "the result of another run",
             BaseKind::Empty => "nothing",
         }
     }

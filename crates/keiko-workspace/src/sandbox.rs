@@ -273,6 +273,20 @@ impl Sandbox {
         })
     }
 
+    /// Sees to it that our repository of another run holds a state of its workspace.
+    async fn bring_out(&self, of: RunId, tree: &TreeId) -> Result<(), Fault> {
+        let (place, meta) = self.shared.spaces.must(of)?;
+        self.shared
+            .spaces
+            .export(
+                &self.shared.jail,
+                &place,
+                &meta,
+                &Wanted::Tree(tree.clone()),
+            )
+            .await
+    }
+
     async fn open(
         &self,
         run: RunId,
@@ -280,6 +294,9 @@ impl Sandbox {
         live: &LiveSink,
         cancel: &Cancel,
     ) -> Result<JailReport, Fault> {
+        if let Source::Result { of, tree } = &source {
+            self.bring_out(*of, tree).await?;
+        }
         let (shared, cancel, heard) = (self.shared.clone(), cancel.clone(), live.clone());
         let making = move || {
             let say = |note| heard.send(keiko_contracts::model::LiveFrame::Progress { note });

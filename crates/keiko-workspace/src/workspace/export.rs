@@ -5,7 +5,7 @@ use super::inside::{OUT, on_state, succeeded};
 use super::tree::is_object_id;
 use super::{Meta, Place, Workspaces, copy, io_fault};
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::jail::{CommitId, TreeId};
+use keiko_contracts::jail::{CommitId, Opened, TreeId};
 use keiko_contracts::say;
 use keiko_contracts::step::{OfRun, Step};
 use keiko_ports::Cancel;
@@ -17,6 +17,8 @@ use std::path::Path;
 const CAP: u64 = 2 << 30;
 /// Longest packing, milliseconds.
 const EXPORT_MS: u32 = 300_000;
+/// Characters of a path that are shown.
+const PATH_SHOWN: usize = 300;
 
 /// What is brought out.
 #[derive(Debug, Clone)]
@@ -88,14 +90,24 @@ impl Workspaces {
         )
         .await?;
         succeeded("packing the result", &out)?;
-        let (spaces, place, wanted) = (self.clone(), place.clone(), wanted.clone());
-        let taken = tokio::task::spawn_blocking(move || spaces.take_in(&place, &wanted)).await;
-        taken.map_err(|e| {
+        let taking = (self.clone(), place.clone(), wanted.clone());
+        let taken = tokio::task::spawn_blocking(move || {
+            let (spaces, place, wanted) = taking;
+            spaces.take_in(&place, &wanted)
+        });
+        let taken = taken.await.map_err(|e| {
             Fault::new(
                 Code::ODD_FROM_JAIL,
                 say!("taking in the result was interrupted: {e}", e),
             )
-        })?
+        })??;
+        match taken {
+            Taken::Yes => Ok(()),
+            Taken::Refused(stderr) => {
+                let path = path_of(jail, place, wanted, &stderr).await;
+                Err(refusal(&stderr, path.as_deref().unwrap_or(wanted.id())))
+            }
+        }
     }
 
     /// Whether our repository has it, with all that hangs on it: only what is under a reference counts.
@@ -123,7 +135,7 @@ impl Workspaces {
             == wanted.id())
     }
 
-    fn take_in(&self, place: &Place, wanted: &Wanted) -> Result<(), Fault> {
+    fn take_in(&self, place: &Place, wanted: &Wanted) -> Result<Taken, Fault> {
         let bundle = place.out().join("objects.bundle");
         let own = place.dir.join("incoming.bundle");
         let taken =
@@ -133,7 +145,7 @@ impl Workspaces {
         taken
     }
 
-    fn fetch_bundle(&self, place: &Place, bundle: &Path, wanted: &Wanted) -> Result<(), Fault> {
+    fn fetch_bundle(&self, place: &Place, bundle: &Path, wanted: &Wanted) -> Result<Taken, Fault> {
         let spec = "+refs/keiko/out:refs/keiko/incoming";
         let path = bundle.to_string_lossy();
         let args = [
@@ -150,24 +162,7 @@ impl Workspaces {
         ];
         let said = self.git.call(&place.repo(), args).try_run()?;
         if !said.ok {
-            let what = say!(
-                "git refuses what is in the result: {why}",
-                why = super::git::reason(&said.stderr)
-            );
-            let hint = say!(
-                "see what it is with {diff}, and have the agent change it: {resume}",
-                diff = Step::OfRun {
-                    what: OfRun::Diff,
-                    run: None
-                },
-                resume = Step::Resume {
-                    run: None,
-                    more: None
-                }
-            );
-            return Err(Fault::new(Code::GIT_REFUSES_RESULT, what)
-                .at(wanted.id())
-                .hint(hint));
+            return Ok(Taken::Refused(said.stderr));
         }
         let peeled = if matches!(wanted, Wanted::Tree(_)) {
             "refs/keiko/incoming^{tree}"
@@ -195,8 +190,50 @@ impl Workspaces {
         self.git
             .call(&place.repo(), ["update-ref", "-d", "refs/keiko/incoming"])
             .run()?;
-        Ok(())
+        Ok(Taken::Yes)
     }
+}
+
+/// What came of taking objects in.
+enum Taken {
+    Yes,
+    /// Git on the host does not want them; what it said.
+    Refused(String),
+}
+
+fn refusal(stderr: &str, at: &str) -> Fault {
+    let what = say!(
+        "git refuses what is in the result: {why}",
+        why = super::git::reason(stderr)
+    );
+    let hint = say!(
+        "see what it is with {diff}, and have the agent change it: {resume}",
+        diff = Step::OfRun {
+            what: OfRun::Diff,
+            run: None
+        },
+        resume = Step::Resume {
+            run: None,
+            more: None
+        }
+    );
+    Fault::new(Code::GIT_REFUSES_RESULT, what).at(at).hint(hint)
+}
+
+/// Where the object that git names lies in what was wanted: its path, or that of the folder. Nothing when git names none,
+/// or the jail cannot tell.
+async fn path_of(jail: &Jail, place: &Place, wanted: &Wanted, stderr: &str) -> Option<String> {
+    let object = stderr
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .find(|word| is_object_id(word) && *word != wanted.id())?;
+    let script = r#"export GIT_ALTERNATE_OBJECT_DIRECTORIES=/workspace/.git/objects
+git ls-tree -r -t -z --format='%(objectname) %(path)' "$1" | grep -z -m 1 "^$2 ""#;
+    let args = [wanted.id(), object];
+    let out = on_state(jail, place, false, EXPORT_MS, script, &args, Cancel::new()).await;
+    let out = succeeded("packing the result", &out.ok()?).ok()?;
+    let entry = String::from_utf8_lossy(out.split(|b| *b == 0).next()?).into_owned();
+    let (_, path) = entry.split_once(' ')?;
+    (!path.is_empty()).then(|| path.chars().take(PATH_SHOWN).collect())
 }
 
 /// Waits for this workspace's turn to bring something out. It ends when the file is dropped, or with its process.
@@ -217,6 +254,15 @@ async fn turn(place: &Place) -> Result<File, Fault> {
             say!("waiting for the workspace was interrupted: {e}", e),
         )
     })?
+}
+
+/// The reference in our repository of a run under which an exported state lies, or the one that it began with.
+pub(crate) fn reference_of(tree: &TreeId, opened: &Opened) -> String {
+    if opened.tree == *tree {
+        "refs/keiko/base".into()
+    } else {
+        reference(&tree.0)
+    }
 }
 
 fn reference(id: &str) -> String {

@@ -91,11 +91,23 @@ struct Filled {
     notes: Vec<OpenNote>,
 }
 
+/// Where the files of a workspace came from.
+struct Came {
+    /// How the repository names objects.
+    format: String,
+    /// The branch the user is on.
+    branch: Option<String>,
+    /// Remotes of the user's repository: name and URL.
+    remotes: Vec<(String, String)>,
+    /// The part of it that was asked for.
+    part: PathBuf,
+}
+
 impl Maker<'_> {
-    /// The folder whose dependencies are used: that of the run that is checked, if it is still there.
+    /// The folder whose dependencies are used: that of the run that is checked or gone on from, if it is still there.
     fn root_of(&self, source: &Source, found: Option<&Found>) -> Option<PathBuf> {
         let checked = match source {
-            Source::Copy { of, .. } => self
+            Source::Copy { of, .. } | Source::Result { of, .. } => self
                 .spaces
                 .must(*of)
                 .ok()
@@ -109,6 +121,7 @@ impl Maker<'_> {
     fn make(&self, source: &Source, owner: Identity) -> Result<Meta, Fault> {
         let (mut found, snapshot) = match source {
             Source::Empty => (None, false),
+            Source::Result { of, .. } => (self.found_by(*of)?, false),
             Source::Copy { path, .. } => {
                 (Some(source::look(&self.spaces.git, Path::new(path))?), true)
             }
@@ -130,6 +143,9 @@ impl Maker<'_> {
         if let Some(found) = &found {
             own::refuse(&found.root, &self.spaces.own)?;
         }
+        if let Source::Result { of, tree } = source {
+            return self.go_on(source, *of, tree, found, owner);
+        }
         let repo = found.as_ref().and_then(|f| f.repo.as_ref());
         let format = repo.map_or("sha1", |r| r.object_format.as_str());
         self.init(&self.place.repo(), format, true)?;
@@ -149,25 +165,110 @@ impl Maker<'_> {
                 None
             }
         };
-        let filled = self.fill(found.as_ref(), head, snapshot)?;
-        notes.extend(filled.notes.iter().cloned());
-        let branch = repo.and_then(|r| r.branch.clone());
+        let mut filled = self.fill(found.as_ref(), head, snapshot)?;
+        notes.append(&mut filled.notes);
+        filled.notes = notes;
+        let repo = found.as_ref().and_then(|f| f.repo.as_ref());
+        let came = Came {
+            format: format.to_owned(),
+            branch: repo.and_then(|r| r.branch.clone()),
+            remotes: repo.map(|r| r.remotes.clone()).unwrap_or_default(),
+            part: found.as_ref().map(|f| f.part.clone()).unwrap_or_default(),
+        };
+        self.hand_over(source, found.as_ref(), filled, came, owner)
+    }
+
+    /// The folder that a run worked on, as it is now: nothing if it is not there any more, or that run had none.
+    fn found_by(&self, run: RunId) -> Result<Option<Found>, Fault> {
+        let root = self.spaces.must(run)?.1.root;
+        Ok(root.and_then(|root| source::look(&self.spaces.git, &root).ok()))
+    }
+
+    /// Goes on from a state of another run, which lies in that run's repository of ours already.
+    fn go_on(
+        &self,
+        source: &Source,
+        of: RunId,
+        tree: &TreeId,
+        found: Option<Found>,
+        owner: Identity,
+    ) -> Result<Meta, Fault> {
+        let (place, meta) = self.spaces.must(of)?;
+        let git = &self.spaces.git;
+        let format = git
+            .call(&place.repo(), ["rev-parse", "--show-object-format"])
+            .run()?
+            .line();
+        self.init(&self.place.repo(), &format, true)?;
+        let reference = super::export::reference_of(tree, &meta.opened);
+        let args: [OsString; 8] = [
+            "fetch".into(),
+            "--quiet".into(),
+            "--no-tags".into(),
+            "--no-write-fetch-head".into(),
+            "--update-shallow".into(),
+            "--".into(),
+            place.repo().into(),
+            format!("+{reference}:refs/keiko/head").into(),
+        ];
+        git.call(&self.place.repo(), args).run()?;
+        let head = self.fetched()?;
+        self.index(["read-tree", head.0.as_str()]).run()?;
+        self.index(["checkout-index", "-q", "-a", "-f"]).run()?;
+        let mut notes = meta.opened.notes.clone();
+        if let Some(found) = &found {
+            let again = self.submodules(found)?;
+            notes.extend(
+                again
+                    .into_iter()
+                    .filter(|note| !meta.opened.notes.contains(note)),
+            );
+        }
+        let (base, got) = self.commit(Some(&head), Some(&head))?;
+        if got != *tree {
+            let what = "the files of the run that this one goes on from are not what was asked for";
+            return Err(Fault::new(Code::ODD_FROM_JAIL, what).at(&tree.0));
+        }
+        let filled = Filled {
+            base,
+            tree: got,
+            kind: BaseKind::Result,
+            notes,
+        };
+        let came = Came {
+            format,
+            branch: meta.opened.branch,
+            remotes: meta.opened.remotes,
+            part: meta.opened.part.into(),
+        };
+        self.hand_over(source, found.as_ref(), filled, came, owner)
+    }
+
+    /// Makes the private clone of what was filled, finds the dependencies, gives all to its owner and writes the record.
+    fn hand_over(
+        &self,
+        source: &Source,
+        found: Option<&Found>,
+        filled: Filled,
+        came: Came,
+        owner: Identity,
+    ) -> Result<Meta, Fault> {
+        let mut notes = filled.notes.clone();
         self.clone_out(
             &filled,
-            branch.as_deref().unwrap_or(BRANCH),
-            format,
-            found.as_ref(),
+            came.branch.as_deref().unwrap_or(BRANCH),
+            &came.format,
+            found,
         )?;
         let rustup = keiko_sandbox::jail::rustup();
-        let absent = rustup.and_then(|rustup| {
-            toolchain::absent(
-                &self.place.tree(),
-                found.as_ref().map_or(Path::new(""), |f| &f.part),
-                &rustup,
-            )
-        });
-        notes.extend(absent.map(toolchain::Absent::note));
-        let root = self.root_of(source, found.as_ref());
+        let absent =
+            rustup.and_then(|rustup| toolchain::absent(&self.place.tree(), &came.part, &rustup));
+        notes.extend(
+            absent
+                .map(toolchain::Absent::note)
+                .filter(|note| !filled.notes.contains(note)),
+        );
+        let root = self.root_of(source, found);
         let deps = root.as_deref().map(deps::find).unwrap_or_default();
         let deps = deps::make_mount_points(&self.place.tree(), deps)?;
         for dir in [self.place.tree(), self.place.state(), self.place.out()] {
@@ -175,18 +276,13 @@ impl Maker<'_> {
                 .map_err(|e| io_fault("set the mode of", &dir, &e))?;
             copy::give(&dir, owner.uid, owner.gid)?;
         }
-        let part = found
-            .as_ref()
-            .map(|f| f.part.display().to_string())
-            .unwrap_or_default();
-        let remotes = repo.map(|r| r.remotes.clone()).unwrap_or_default();
         let opened = Opened {
             base: filled.base,
             tree: filled.tree,
             kind: filled.kind,
-            branch,
-            remotes,
-            part,
+            branch: came.branch,
+            remotes: came.remotes,
+            part: came.part.display().to_string(),
             notes,
         };
         let meta = Meta {
@@ -637,7 +733,12 @@ fn excludes(kind: BaseKind, found: Option<&Found>) -> String {
     text.push_str("*.pyc\n.coverage\n");
     // What cargo makes is never a result, also where nobody wrote a .gitignore; a tracked folder stays tracked.
     text.push_str("target/\n");
-    if matches!(kind, BaseKind::Shadow | BaseKind::Empty) {
+    let ours = match kind {
+        BaseKind::Shadow | BaseKind::Empty => true,
+        BaseKind::Result => found.is_none_or(|found| found.repo.is_none()),
+        BaseKind::Head | BaseKind::Snapshot => false,
+    };
+    if ours {
         text.push_str("venv/\n");
     }
     text.push_str(&found.map(own_excludes).unwrap_or_default());

@@ -367,6 +367,7 @@ async fn what_git_still_refuses_is_a_fault_with_a_way_on() {
         fault.message.contains("ubmodule") && fault.hint.is_some(),
         "{fault:?}"
     );
+    assert_eq!(fault.place.as_deref(), Some(".gitmodules"), "{fault:?}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod apply;
 mod bad_input;
 mod cells;
+mod going_on;
 mod hostile;
 mod kit;
 mod opening;

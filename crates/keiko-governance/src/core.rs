@@ -6,7 +6,9 @@
 
 use crate::life::{Life, Stamp};
 use crate::policy::RiskPolicy;
-use keiko_contracts::action::{Action, Intent, ModelAction, Outcome, Purse, Recovery, Report};
+use keiko_contracts::action::{
+    Action, Impact, Intent, ModelAction, Outcome, Purse, Recovery, Report,
+};
 use keiko_contracts::approval::{ApprovalAnswer, ApprovalRequest};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::envelope::StoredEvent;
@@ -113,6 +115,8 @@ pub trait CoreEvent: StoredEvent {
     /// It must be on the medium before anything goes on: intents, what cost money or changed something outside, and
     /// whatever a person was told.
     fn needs_barrier(&self) -> bool;
+    /// What came of an effect, if it says that.
+    fn ended(&self) -> Option<&Ended>;
     /// It sets money aside for requests to come: it is synced, whatever it says of itself.
     fn allows(&self) -> Option<Micros> {
         None
@@ -128,14 +132,15 @@ pub trait CoreEvent: StoredEvent {
 }
 
 /// Whether events must be on the medium before anything goes on, written after what is in `before`. One kind of intent need
-/// not be: a request to a model, which changes nothing outside, paid from an allowance that is on the medium already. When
-/// it is lost with the power, nothing is done twice that may be done once, and its money counts as gone (ADR 13).
+/// not be: a request to a model, which changes nothing outside, that costs nothing or is paid from an allowance that is on the
+/// medium already. When it is lost with the power, nothing is done twice that may be done once, and its money counts as gone
+/// (ADR 13). Nor need what came of something that cost nothing and is simply done again, in the jail or by a tool.
 pub fn needs_sync<E: CoreEvent>(before: &Life, events: &[E]) -> bool {
     let mut allowance = before.budget.allowance();
     events.iter().any(|event| {
         let quick = event.intent().filter(|intent| {
             matches!(intent.action, Action::Model(_))
-                && intent.purse == Purse::Allowance
+                && (intent.purse == Purse::Allowance || intent.reserve == Micros::ZERO)
                 && intent.recovery == Recovery::Repeat
                 && intent.approval.is_none()
                 && intent.reserve <= allowance
@@ -145,8 +150,23 @@ pub fn needs_sync<E: CoreEvent>(before: &Life, events: &[E]) -> bool {
                 allowance = allowance.minus(intent.reserve);
                 false
             }
-            None => event.needs_barrier() || event.allows().is_some(),
+            None => {
+                (event.needs_barrier() && !is_done_again(before, event)) || event.allows().is_some()
+            }
         }
+    })
+}
+
+/// Whether it is the outcome of something without a price, and without a trace outside, that a crash may do again.
+fn is_done_again<E: CoreEvent>(before: &Life, event: &E) -> bool {
+    let intent = event.ended().and_then(|ended| before.open.get(&ended.key));
+    intent.is_some_and(|intent| {
+        let inside = match &intent.action {
+            Action::Jail(_) => true,
+            Action::Tool(tool) => tool.impact == Impact::Read,
+            Action::Model(_) | Action::Host(_) | Action::Run(_) => false,
+        };
+        inside && matches!(intent.recovery, Recovery::Repeat | Recovery::Restore)
     })
 }
 
@@ -295,6 +315,14 @@ impl CoreEvent for RunEvent {
         }
     }
 
+    fn ended(&self) -> Option<&Ended> {
+        if let RunEvent::EffectEnded(ended) = self {
+            Some(ended)
+        } else {
+            None
+        }
+    }
+
     fn needs_barrier(&self) -> bool {
         match self {
             RunEvent::RunStarted(_)
@@ -352,5 +380,107 @@ impl CoreEvent for RunEvent {
 
     fn is_end(&self) -> bool {
         matches!(self, RunEvent::RunEnded(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intent::intent;
+    use keiko_contracts::action::{ToolAction, ToolReport};
+    use keiko_contracts::asked::Asked;
+    use keiko_contracts::id::TaskId;
+
+    fn key(ordinal: u16) -> EffectKey {
+        EffectKey {
+            run: RunId::from_bytes([1; 10]),
+            task: TaskId::main(),
+            attempt: 1,
+            step: 1,
+            ordinal,
+        }
+    }
+
+    fn model(reserve: Micros, purse: Purse) -> RunEvent {
+        let action = Action::Model(ModelAction {
+            model: "m/1".parse().unwrap(),
+            from_item: 0,
+            to_item: 0,
+            request: Digest::of(b""),
+            max_output_tokens: 1,
+            estimate: 1,
+        });
+        let mut intent = intent(key(0), action, Asked::Loop, Epoch(0)).unwrap();
+        (intent.reserve, intent.purse) = (reserve, purse);
+        RunEvent::EffectIntended(Box::new(intent))
+    }
+
+    fn tool(recovery: Recovery, impact: Impact) -> Intent {
+        let action = Action::Tool(ToolAction {
+            tool: "t".parse().unwrap(),
+            arguments: "{}".into(),
+            recovery,
+            impact,
+        });
+        intent(key(1), action, Asked::Loop, Epoch(0)).unwrap()
+    }
+
+    fn answered() -> RunEvent {
+        let report = ToolReport {
+            output: "42".into(),
+            is_error: false,
+        };
+        RunEvent::EffectEnded(Box::new(Ended {
+            key: key(1),
+            outcome: Outcome::Done(Report::Tool(report)),
+            tries: 1,
+            recovered: false,
+        }))
+    }
+
+    #[test]
+    fn a_request_that_costs_something_is_synced_unless_an_allowance_covers_it() {
+        let mut life = Life::default();
+        let needs =
+            |life: &Life, reserve, purse| needs_sync(life, &[model(Micros(reserve), purse)]);
+        assert!(!needs(&life, 0, Purse::Own));
+        assert!(needs(&life, 1, Purse::Own) && needs(&life, 1, Purse::Allowance));
+        life.allowed(Micros(5));
+        assert!(needs(&life, 1, Purse::Own) && !needs(&life, 5, Purse::Allowance));
+        assert!(needs(&life, 6, Purse::Allowance));
+        let both = [
+            model(Micros(3), Purse::Allowance),
+            model(Micros(3), Purse::Allowance),
+        ];
+        assert!(needs_sync(&life, &both), "each is covered, both are not");
+    }
+
+    #[test]
+    fn an_outcome_is_synced_unless_a_crash_may_do_the_thing_again_unseen() {
+        for (recovery, impact, synced) in [
+            (Recovery::Repeat, Impact::Read, false),
+            (Recovery::Repeat, Impact::Change, true),
+            (Recovery::SameKey, Impact::Read, true),
+            (Recovery::Person, Impact::Read, true),
+        ] {
+            let mut life = Life::default();
+            let intent = tool(recovery, impact);
+            assert!(needs_sync(
+                &life,
+                &[RunEvent::EffectIntended(Box::new(intent.clone()))]
+            ));
+            life.intended(&intent);
+            assert_eq!(
+                needs_sync(&life, &[answered()]),
+                synced,
+                "{recovery:?} {impact:?}"
+            );
+            let then = [answered(), model(Micros(1), Purse::Own)];
+            assert!(needs_sync(&life, &then), "what stands beside it forces it");
+        }
+        assert!(
+            needs_sync(&Life::default(), &[answered()]),
+            "of what, nobody knows"
+        );
     }
 }

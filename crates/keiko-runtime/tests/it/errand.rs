@@ -100,6 +100,13 @@ impl CoreEvent for Event {
             None
         }
     }
+    fn ended(&self) -> Option<&Ended> {
+        if let Event::CameOut(ended) = self {
+            Some(ended)
+        } else {
+            None
+        }
+    }
     fn needs_barrier(&self) -> bool {
         match self {
             Event::TakenUp(_) | Event::Allowed(_) => false,

@@ -13,14 +13,14 @@ pub const ANOTHER: &str = "this agent is not what it was when the run was last w
 /// of its agent.
 #[must_use]
 pub fn digest(setup: &Setup, start: &StartRun) -> Digest {
-    if (setup.engine)(&start.agent).is_some() {
+    if setup.engine_of(start).is_some() {
         return Digest::of_all(&[b"engine", start.agent.as_str().as_bytes()]);
     }
-    let workspace = start.source.is_some();
+    let (workspace, tools) = (start.source.is_some(), setup.tools_of(start));
     let mut parts = vec![b"model".to_vec()];
     for short in [false, true] {
-        parts.push(prompt::instructions(workspace, short).into_bytes());
-        for spec in setup.tools.offer(workspace, short).specs().iter() {
+        parts.push(prompt::instructions(start, short).into_bytes());
+        for spec in tools.offer(workspace, short).specs().iter() {
             parts.push(spec.name.as_str().into());
             parts.push(spec.description.clone().into_bytes());
             parts.push(canonical_json(&spec.schema).into_bytes());

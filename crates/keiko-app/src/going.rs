@@ -47,7 +47,7 @@ impl Errand {
     pub(crate) fn begin(start: StartRun, models: Arc<dyn ChatModel>) -> Errand {
         Errand {
             run: start.run,
-            native: is_native(&start.agent),
+            native: is_native(&start),
             source: start.source.clone(),
             order: Order::Start(Box::new(start)),
             models: Some(models),
@@ -316,7 +316,7 @@ mod tests {
         let ask = Ask {
             by: "me".into(),
             goal: "Say a word.".into(),
-            agent: "coder".into(),
+            agent: None,
             source: None,
             limits: Limits::default(),
             approval: None,

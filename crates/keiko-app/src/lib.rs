@@ -7,6 +7,7 @@
 //! Reading order: [`wiring`] puts everything together in [`Keiko`]; [`start`] and [`resume`] make a run ready, [`going`] drives
 //! it; the others are one thing that a person can do each.
 
+pub mod agents;
 pub mod apply;
 pub mod approvals;
 pub mod cancel;

@@ -91,7 +91,7 @@ impl Keiko {
             return Ok(TakenUp::Told { for_ms });
         }
         let errand = Errand {
-            native: start.is_some_and(|start| is_native(&start.agent)),
+            native: start.is_some_and(is_native),
             source: start.and_then(|start| start.source.clone()),
             order: Order::Resume {
                 run,

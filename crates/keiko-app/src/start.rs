@@ -1,17 +1,20 @@
 //! Beginning a run: from what somebody asks for to what a driver is told.
 
+use crate::agents::Origin;
 use crate::going::Errand;
 use crate::installing;
 use crate::models;
 use crate::random::random;
 use crate::wiring::Keiko;
 use keiko_contracts::agent::Agent;
+use keiko_contracts::agent_file::AgentDefinition;
 use keiko_contracts::approval::Installing;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{InvalidId, ModelName, RunId};
+use keiko_contracts::id::{AgentName, InvalidId, ModelName, RunId};
 use keiko_contracts::jail::Source;
 use keiko_contracts::model::Effort;
 use keiko_contracts::money::Micros;
+use keiko_contracts::role::FolderNeed;
 use keiko_contracts::run::{ApprovalMode, RunLimits, StartRun};
 use keiko_contracts::say;
 use keiko_models::replay::{Player, Recorder};
@@ -19,6 +22,9 @@ use keiko_models::scripted::Scripted;
 use keiko_ports::model::ChatModel;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Who works where there is no folder and nobody was named.
+const GENERALIST: &str = "generalist";
 
 /// Limits that somebody asks for; what is not given stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -82,8 +88,8 @@ pub struct Ask {
     pub by: String,
     /// What is to be done.
     pub goal: String,
-    /// The agent, by its name.
-    pub agent: String,
+    /// The agent, by its name; without one, the coder where there is a folder, and else the generalist.
+    pub agent: Option<String>,
     /// Where the work is.
     pub source: Option<Source>,
     /// What it may use up.
@@ -104,6 +110,8 @@ pub struct Ready {
     pub errand: Errand,
     /// The model that cannot be told how hard to think, although somebody wants to tell it.
     pub effort_left_to: Option<ModelName>,
+    /// The file of the agent, when it is one of the workspace: whoever wrote that repository wrote the agent.
+    pub agent_from: Option<PathBuf>,
 }
 
 impl Keiko {
@@ -112,31 +120,29 @@ impl Keiko {
     /// # Errors
     /// When there is no such agent or model, or no model at all.
     pub async fn prepare(&self, ask: Ask) -> Result<Ready, Fault> {
-        let Some(agent) = Agent::of(&ask.agent) else {
-            return Err(Fault::new(
-                Code::AGENT_UNKNOWN,
-                say!(
-                    "there is no agent {name}",
-                    name = format_args!("{:?}", ask.agent)
-                ),
-            )
-            .at("--agent")
-            .hint("--agent coder, or --agent repo-doctor"));
+        let folder = ask.source.as_ref().and_then(folder_of);
+        let usual = match &ask.source {
+            Some(_) => Agent::Coder.as_str(),
+            None => GENERALIST,
         };
+        let name = ask.agent.as_deref().unwrap_or(usual);
+        let entry = self.agents.get(name, folder.as_deref())?;
+        let agent = entry.agent.as_ref().ok_or_else(|| no_agent(name))?;
+        let source = needed(agent, ask.source)?;
         let native = agent.is_native();
-        let effort = ask.effort.or(self.config.run.effort);
-        let mut limits = ask.limits.over(self.config.run.limits()?);
+        let effort = ask.effort.or(agent.effort).or(self.config.run.effort);
+        let mut limits = ask.limits.over(within(agent, self.config.run.limits()?));
         let mut effort_left_to = None;
         let demo = matches!(ask.answers, Answers::Script(_));
         let (models, model): (Arc<dyn ChatModel>, _) = match ask.answers {
             Answers::Script(script) => (Arc::new(Scripted::open(&script)?), Some(script_name()?)),
             Answers::Recorded { name, from } => {
-                let model = self.chosen_model(name.as_deref()).await?;
+                let model = self.model_of(agent, name.as_deref()).await?;
                 (Arc::new(Player::new(&from)?), Some(model))
             }
             Answers::Model { .. } if native => (Arc::new(self.config.models()?), None),
             Answers::Model { name, record } => {
-                let model = self.chosen_model(name.as_deref()).await?;
+                let model = self.model_of(agent, name.as_deref()).await?;
                 let models = models::remembering(&self.config, &self.home)?;
                 // What is recorded must come out the same where nothing is known yet.
                 if record.is_none() {
@@ -148,24 +154,51 @@ impl Keiko {
                 (recorded(Arc::new(models), record.as_deref())?, Some(model))
             }
         };
+        let approval = ask.approval.unwrap_or(self.config.run.approval);
         let start = StartRun {
+            role: Some(agent.role()),
             model,
-            install: installing::at_start(self, ask.install, &ask.by, ask.source.as_ref()),
-            source: ask.source,
+            install: installing::at_start(self, ask.install, &ask.by, source.as_ref()),
+            source,
             limits,
-            approval: ask.approval.unwrap_or(self.config.run.approval),
+            approval: agent
+                .autonomy
+                .map_or(approval, |own| own.or_stricter(approval)),
             effort,
             demo,
-            ..self.configured(&ask.by, &ask.goal, agent)?
+            ..self.configured(&ask.by, &ask.goal, agent.name.clone())?
         };
         Ok(Ready {
             errand: Errand::begin(start, models),
             effort_left_to,
+            agent_from: entry.path.filter(|_| entry.origin == Origin::Workspace),
         })
     }
 
+    /// The model for an agent: the one that was asked for, the one that its file names, or what [`Self::chosen_model`] finds. A
+    /// profile that is not configured is no wish.
+    async fn model_of(
+        &self,
+        agent: &AgentDefinition,
+        asked: Option<&str>,
+    ) -> Result<ModelName, Fault> {
+        let wish = agent.model.as_deref().filter(|_| asked.is_none());
+        if let Some(wish) = wish {
+            let models = self.config.models()?;
+            if wish.contains('/') || models.has_profile(wish) {
+                return models.resolve(wish);
+            }
+        }
+        self.chosen_model(asked).await
+    }
+
     /// A run as the configuration has it: its limits, who is asked, the language.
-    pub(crate) fn configured(&self, by: &str, goal: &str, agent: Agent) -> Result<StartRun, Fault> {
+    pub(crate) fn configured(
+        &self,
+        by: &str,
+        goal: &str,
+        agent: impl Into<AgentName>,
+    ) -> Result<StartRun, Fault> {
         Ok(StartRun {
             limits: self.config.run.limits()?,
             approval: self.config.run.approval,
@@ -190,8 +223,48 @@ impl Keiko {
     }
 }
 
+fn no_agent(name: &str) -> Fault {
+    let name = format_args!("{name:?}");
+    Fault::new(Code::AGENT_UNKNOWN, say!("there is no agent {name}", name)).at("--agent")
+}
+
+fn folder_of(source: &Source) -> Option<PathBuf> {
+    match source {
+        Source::Folder { path, .. } | Source::Copy { path, .. } => Some(PathBuf::from(path)),
+        Source::Result { .. } | Source::Empty => None,
+    }
+}
+
+/// Where an agent works: nowhere, if it works on words; and one that works in a folder needs one.
+fn needed(agent: &AgentDefinition, source: Option<Source>) -> Result<Option<Source>, Fault> {
+    match (agent.folder, source) {
+        (FolderNeed::None, _) => Ok(None),
+        (FolderNeed::Required, None) if !agent.is_native() => Err(Fault::new(
+            Code::AGENT_NEEDS_FOLDER,
+            say!(
+                "agent {name} works in a folder, and there is none",
+                name = agent.name
+            ),
+        )
+        .at("--workspace")
+        .hint("name one: --workspace DIR")),
+        (_, source) => Ok(source),
+    }
+}
+
+/// Limits with what an agent's file says: that can only lower them.
+fn within(agent: &AgentDefinition, mut limits: RunLimits) -> RunLimits {
+    if let Some(steps) = agent.max_steps {
+        limits.max_steps = limits.max_steps.min(steps);
+    }
+    if let Some(most) = agent.budget {
+        limits.budget = Some(limits.budget.map_or(most, |budget| budget.min(most)));
+    }
+    limits
+}
+
 /// A run of an agent, whatever is configured.
-pub(crate) fn plain(by: &str, goal: &str, agent: Agent) -> Result<StartRun, Fault> {
+pub(crate) fn plain(by: &str, goal: &str, agent: impl Into<AgentName>) -> Result<StartRun, Fault> {
     Ok(StartRun::new(
         RunId::from_bytes(random()?),
         by.to_owned(),

@@ -1,5 +1,6 @@
 //! Wires adapters to the runtime. The only place that sees them all.
 
+use crate::agents::Agents;
 use crate::config::{Config, SandboxConfig};
 use crate::halt;
 use crate::home::{Home, private_dir};
@@ -9,11 +10,11 @@ use keiko_agent::state::RunState;
 use keiko_agent::state::Setup;
 use keiko_agent::tools;
 use keiko_contracts::action::{HostAction, HostReport, ModelAction, ModelReport, Outcome, Probe};
-use keiko_contracts::agent::Agent;
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::id::{AgentName, EffectKey, ModelName, RunId, WorkerId};
+use keiko_contracts::id::{EffectKey, ModelName, RunId, SkillName, WorkerId};
 use keiko_contracts::jail::{JailAction, JailReport};
 use keiko_contracts::model::ChatRequest;
+use keiko_contracts::run::StartRun;
 use keiko_contracts::say;
 use keiko_governance::permit::Permit;
 use keiko_models::Models;
@@ -40,6 +41,7 @@ pub struct Keiko {
     pub(crate) home: Home,
     pub(crate) config: Config,
     pub(crate) journal: Arc<SqliteJournal>,
+    pub(crate) agents: Agents,
     worker: WorkerId,
     driver: OnceLock<Driver>,
     leave: fn(),
@@ -56,6 +58,7 @@ impl Keiko {
         let journal = SqliteJournal::open(home.journal(), keiko_store::Options::default())
             .map_err(|error| error.fault())?;
         Ok(Keiko {
+            agents: Agents::of(&home),
             home,
             config,
             journal: Arc::new(journal),
@@ -69,6 +72,12 @@ impl Keiko {
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// The agents there are.
+    #[must_use]
+    pub fn agents(&self) -> &Agents {
+        &self.agents
     }
 
     /// What holds.
@@ -153,15 +162,15 @@ pub(crate) fn setup() -> Setup {
     }
 }
 
-/// The native engine of an agent, by its name.
-fn engine(agent: &AgentName) -> Option<Box<dyn NativeEngine>> {
-    keiko_native::engine(agent)
+/// The engine of a skill.
+fn engine(skill: &SkillName) -> Option<Box<dyn NativeEngine>> {
+    keiko_native::engine(skill)
 }
 
-/// Agents that need no model.
+/// Whether an agent works on a run that needs no model.
 #[must_use]
-pub fn is_native(agent: &AgentName) -> bool {
-    Agent::of(agent.as_str()).is_some_and(Agent::is_native)
+pub(crate) fn is_native(start: &StartRun) -> bool {
+    start.skill().is_some_and(|skill| engine(&skill).is_some())
 }
 
 /// Options of the jail for this binary.

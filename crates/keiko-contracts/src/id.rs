@@ -161,6 +161,10 @@ name!(
     AgentName, "agent name", 64, "1 to 64 of a-z, 0-9, -", |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'
 );
 name!(
+    /// The name of an engine that works by rules, without a language model.
+    SkillName, "skill", 64, "1 to 64 of a-z, 0-9, -", |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'
+);
+name!(
     /// The name of a tool as models see it.
     ToolName, "tool name", 64, "1 to 64 of a-z, A-Z, 0-9, _ and -", |b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'
 );
@@ -186,6 +190,14 @@ impl AgentName {
     /// Of an agent that comes with the program.
     pub(crate) fn known(name: &'static str) -> Self {
         Self(name.into())
+    }
+}
+
+impl SkillName {
+    /// The skill that has the name of an agent: agents without a model were known by their name alone once.
+    #[must_use]
+    pub fn of_agent(agent: &AgentName) -> Self {
+        Self(agent.0.clone())
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod agent;
+pub mod agent_file;
 pub mod approval;
 pub mod asked;
 pub mod code;
@@ -22,6 +23,7 @@ pub mod language;
 pub mod model;
 pub mod money;
 pub mod note;
+pub mod role;
 pub mod run;
 pub mod said;
 pub mod stable;

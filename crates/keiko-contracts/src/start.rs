@@ -1,12 +1,13 @@
 //! How a run is started, and how it can end.
 
 use crate::digest::{Content, Digest};
-use crate::id::{AgentName, EffectKey, ModelName, RunId, TaskId};
+use crate::id::{AgentName, EffectKey, ModelName, RunId, SkillName, TaskId};
 use crate::install::InstallWord;
 use crate::jail::Source;
 use crate::language::Language;
 use crate::model::{Effort, Window};
 use crate::money::Micros;
+use crate::role::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,9 @@ pub struct StartRun {
     pub goal: Content,
     /// Who works on it.
     pub agent: AgentName,
+    /// What that agent is, as its file said when the run began. None in records of older versions, where the name alone says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// The model, for agents that need one.
     pub model: Option<ModelName>,
     /// Where the work is.
@@ -63,6 +67,7 @@ impl StartRun {
             by,
             goal: goal.into(),
             agent,
+            role: None,
             model: None,
             source: None,
             limits: RunLimits::default(),
@@ -73,6 +78,15 @@ impl StartRun {
             demo: false,
             version: env!("CARGO_PKG_VERSION").into(),
             definition: None,
+        }
+    }
+
+    /// The engine without a model that works on it, if it is one; what there is of that name, for records without a role.
+    #[must_use]
+    pub fn skill(&self) -> Option<SkillName> {
+        match &self.role {
+            Some(role) => role.skill.clone(),
+            None => Some(SkillName::of_agent(&self.agent)),
         }
     }
 
@@ -156,6 +170,23 @@ pub enum ApprovalMode {
     Policy,
     /// Nobody is asked: what would need an approval is refused.
     Never,
+}
+
+impl ApprovalMode {
+    /// The more careful of two.
+    #[must_use]
+    pub fn or_stricter(self, other: ApprovalMode) -> ApprovalMode {
+        let care = |mode| match mode {
+            ApprovalMode::Policy => 0,
+            ApprovalMode::Ask => 1,
+            ApprovalMode::Never => 2,
+        };
+        if care(other) > care(self) {
+            other
+        } else {
+            self
+        }
+    }
 }
 
 /// How a run can end.

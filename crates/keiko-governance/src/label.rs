@@ -181,6 +181,7 @@ mod tests {
             by: "maria".into(),
             goal: "Mend it".into(),
             agent: "coder".parse().unwrap(),
+            role: None,
             model: model.map(|model| model.parse().unwrap()),
             source: None,
             limits: RunLimits::default(),

@@ -125,6 +125,12 @@ impl Models {
         Ok(model)
     }
 
+    /// Whether a profile of this name is configured.
+    #[must_use]
+    pub fn has_profile(&self, name: &str) -> bool {
+        self.profiles.contains_key(name)
+    }
+
     /// The model for runs that name none: the configured default, or the profile `code`, `strong` or `fast`.
     ///
     /// # Errors

@@ -9,4 +9,4 @@ pub mod doctor;
 mod engine;
 pub mod verifier;
 
-pub use engine::engine;
+pub use engine::{SKILLS, engine};

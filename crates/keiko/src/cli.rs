@@ -2,7 +2,6 @@
 
 use crate::view::Color;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use keiko_contracts::agent::Agent;
 use keiko_contracts::language::Language;
 use std::path::PathBuf;
 
@@ -59,6 +58,12 @@ pub(crate) enum Command {
     },
     /// Stop everything at once, or one run
     Kill(KillArgs),
+    /// Agents: which there are (alone: a list), what each is, a new one
+    Agents {
+        /// What to do; without it, those there are are listed
+        #[command(subcommand)]
+        command: Option<AgentsCommand>,
+    },
     /// Language models: what is configured (alone: a list), and whether it works
     Models {
         /// What to do; without it, what there is is listed
@@ -191,9 +196,9 @@ pub(crate) struct RunArgs {
     /// What the work is based on
     #[arg(long, value_enum, default_value = "snapshot")]
     pub(crate) base: Base,
-    /// The agent: `coder` (needs a model) or `repo-doctor` (rules, no model)
-    #[arg(long, default_value = Agent::Coder.as_str())]
-    pub(crate) agent: String,
+    /// The agent: see `keiko agents` [default: coder in a folder, generalist without one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
     /// The model: VENDOR/MODEL, or a profile (fast, strong, code)
     #[arg(long, value_name = "VENDOR/MODEL")]
     pub(crate) model: Option<String>,
@@ -419,6 +424,47 @@ pub(crate) struct KillArgs {
     /// Why, for the record
     #[arg(long)]
     pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsCommand {
+    /// Those there are: of the workspace, of yours, and those that come with Keiko
+    #[command(visible_alias = "ls")]
+    List {
+        /// Whose agents count too [default: this folder]
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+    },
+    /// All about one: what it is for, its tools, its prompt
+    Show {
+        /// Its name
+        agent: String,
+        /// Whose agents count too [default: this folder]
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+    },
+    /// Make the file of a new agent
+    New {
+        /// Its name: a-z, 0-9 and -
+        agent: String,
+        /// Into this workspace instead of your own folder
+        #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
+        here: Option<PathBuf>,
+    },
+    /// Look files of agents over: each mistake with its line
+    Validate {
+        /// Agents or files; without one, all there are
+        agents: Vec<String>,
+        /// Whose agents count too [default: this folder]
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+    },
+}
+
+impl Default for AgentsCommand {
+    fn default() -> Self {
+        AgentsCommand::List { workspace: None }
+    }
 }
 
 #[derive(Debug, Default, Subcommand)]

@@ -27,7 +27,7 @@ use keiko_contracts::action::{Action, ActionDigest, Intent, ModelReport, Outcome
 use keiko_contracts::approval::{Decision, Installing};
 use keiko_contracts::asked::Asked;
 use keiko_contracts::evidence::TestSummary;
-use keiko_contracts::id::{AgentName, ApprovalId, EffectKey};
+use keiko_contracts::id::{ApprovalId, EffectKey, SkillName};
 use keiko_contracts::jail::{JailAction, JailBody, JailOp};
 use keiko_contracts::model::Part;
 use keiko_contracts::run::{
@@ -39,8 +39,8 @@ use keiko_governance::life::{Approval, Life, Stamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Makes the engine of an agent, by the agent's name; none for agents that a model drives.
-pub type EngineOf = fn(&AgentName) -> Option<Box<dyn NativeEngine>>;
+/// Makes the engine of a skill; none of one that nobody knows.
+pub type EngineOf = fn(&SkillName) -> Option<Box<dyn NativeEngine>>;
 
 /// What runs of agents work with, and no journal holds.
 #[derive(Debug, Clone)]
@@ -49,6 +49,23 @@ pub struct Setup {
     pub tools: Arc<ToolBox>,
     /// The engines of agents without a model.
     pub engine: EngineOf,
+}
+
+impl Setup {
+    /// The engine that works on a run; none where a language model does.
+    #[must_use]
+    pub fn engine_of(&self, start: &StartRun) -> Option<Box<dyn NativeEngine>> {
+        (self.engine)(&start.skill()?)
+    }
+
+    /// The tools that the agent of a run is offered.
+    #[must_use]
+    pub fn tools_of(&self, start: &StartRun) -> Arc<ToolBox> {
+        match start.role.as_ref().and_then(|role| role.tools.as_ref()) {
+            Some(names) => Arc::new(self.tools.only(names)),
+            None => self.tools.clone(),
+        }
+    }
 }
 
 /// The state of a run.
@@ -140,7 +157,8 @@ impl RunState {
         self.talk.shown = Shown::default();
         self.start = Some(Arc::new(start.clone()));
         self.window = Known::before(start.limits.window);
-        self.native = (self.setup.engine)(&start.agent);
+        self.setup.tools = self.setup.tools_of(start);
+        self.native = self.setup.engine_of(start);
         if let Some(engine) = &mut self.native {
             engine.started(start);
         }

@@ -33,6 +33,7 @@ use keiko_contracts::stable::Stable;
 use keiko_contracts::time::Timestamp;
 use keiko_contracts::tool::ToolSpec;
 use std::fmt;
+use std::sync::Arc;
 
 /// What a tool may know when it resolves a call. All of it is folded from the journal.
 #[derive(Debug, Clone, Copy)]
@@ -165,7 +166,7 @@ pub struct Rendered {
 
 /// The tools of an agent, in a stable order.
 pub struct ToolBox {
-    tools: Vec<(ToolName, Box<dyn Tool>)>,
+    tools: Vec<(ToolName, Arc<dyn Tool>)>,
     all: Offer,
     /// To a run without a workspace.
     bare: Offer,
@@ -214,6 +215,10 @@ impl ToolBox {
     /// name the first counts.
     #[must_use]
     pub fn new(tools: Vec<Box<dyn Tool>>) -> Self {
+        ToolBox::of(tools.into_iter().map(Arc::from).collect())
+    }
+
+    fn of(tools: Vec<Arc<dyn Tool>>) -> Self {
         let mut tools: Vec<_> = tools.into_iter().map(|tool| (tool.spec(), tool)).collect();
         tools.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         tools.dedup_by(|(later, _), (earlier, _)| later.name == earlier.name);
@@ -251,6 +256,15 @@ impl ToolBox {
             (true, false) => &self.all,
             (true, true) => &self.short,
         }
+    }
+    /// These tools alone, with those of the conversation itself: asking, claiming to be done, reading on.
+    #[must_use]
+    pub fn only(&self, names: &[ToolName]) -> ToolBox {
+        let talks =
+            |tool: &Arc<dyn Tool>| matches!(tool.means(), Means::Ask | Means::Claim | Means::Show);
+        let kept = self.tools.iter();
+        let kept = kept.filter(|(name, tool)| talks(tool) || names.contains(name));
+        ToolBox::of(kept.map(|(_, tool)| tool.clone()).collect())
     }
     /// Finds a tool.
     #[must_use]

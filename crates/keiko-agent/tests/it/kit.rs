@@ -12,7 +12,7 @@ use keiko_contracts::approval::Decision;
 use keiko_contracts::asked::Asked;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
-use keiko_contracts::id::{AgentName, RunId};
+use keiko_contracts::id::{RunId, SkillName};
 use keiko_contracts::jail::{End, JailBody, Source};
 use keiko_contracts::journal::{Epoch, Seq};
 use keiko_contracts::model::{Part, Stop, Usage};
@@ -69,7 +69,7 @@ pub(crate) struct Case {
     pub(crate) levels: &'static [(ActionClass, Level)],
     /// What a token costs.
     pub(crate) price: Micros,
-    pub(crate) engine: fn(&AgentName) -> Option<Box<dyn NativeEngine>>,
+    pub(crate) engine: fn(&SkillName) -> Option<Box<dyn NativeEngine>>,
     /// How long each thing takes, milliseconds.
     pub(crate) takes: i64,
 }

@@ -8,7 +8,7 @@ mod layer;
 mod model;
 mod policy;
 mod raw;
-mod shape;
+pub(crate) mod shape;
 mod stack;
 mod template;
 

@@ -3,7 +3,7 @@
 use keiko_agent::native::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::approval::Decision;
-use keiko_contracts::id::{AgentName, RunId};
+use keiko_contracts::id::{RunId, SkillName};
 use keiko_contracts::jail::{Command, ExecSpec, JailOp, Limits, Source};
 use keiko_contracts::model::{Part, Window};
 use keiko_contracts::money::Micros;
@@ -66,6 +66,7 @@ impl Scenario {
             by: "me".into(),
             goal: "Make the code right".into(),
             agent: self.agent.parse().unwrap(),
+            role: None,
             model: (self.agent == "coder").then(|| "fake/model".parse().unwrap()),
             source: self.workspace.then_some(Source::Empty),
             limits: self.limits,
@@ -538,6 +539,6 @@ impl NativeEngine for Tester {
 }
 
 /// The native engines of these runs.
-pub(crate) fn engine(agent: &AgentName) -> Option<Box<dyn NativeEngine>> {
+pub(crate) fn engine(agent: &SkillName) -> Option<Box<dyn NativeEngine>> {
     (agent.as_str() == "tester").then(|| Box::new(Tester::default()) as Box<dyn NativeEngine>)
 }

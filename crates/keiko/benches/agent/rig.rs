@@ -99,6 +99,7 @@ pub(crate) fn goal(number: u32, max_steps: u32, window: u32) -> Result<StartRun>
         by: "bench".into(),
         goal: "Fix the failing date parser and add a test for leap years.".into(),
         agent: "coder".parse()?,
+        role: None,
         model: Some("bench/fake".parse()?),
         source: None,
         limits: RunLimits {

@@ -1,5 +1,6 @@
 //! One command, one file.
 
+mod agents;
 mod approvals;
 mod completion;
 mod config;
@@ -87,6 +88,7 @@ async fn with_home(
     command: Command,
 ) -> Result<ExitCode, CliError> {
     match command {
+        Command::Agents { command } => agents::run(context, &home, command.unwrap_or_default()),
         Command::Models { command } => {
             models::run(context, &home, &config, command.unwrap_or_default()).await
         }
@@ -123,6 +125,7 @@ async fn with_journal(
         }
         Command::Kill(args) => kill::run(context, keiko, &args).await,
         Command::Doctor(_)
+        | Command::Agents { .. }
         | Command::Models { .. }
         | Command::Config { .. }
         | Command::Demo { .. }

@@ -49,6 +49,14 @@ pub(crate) async fn start(
         answers: answers(args),
     };
     let ready = keiko.prepare(ask).await?;
+    if let Some(path) = &ready.agent_from {
+        context.output.say(&tr!(
+            context.output,
+            "This agent is the workspace's own: {}",
+            "Dieser Agent stammt aus dem Arbeitsbereich: {}",
+            path.display()
+        ));
+    }
     if let Some(model) = &ready.effort_left_to {
         context.output.say(&tr!(
                     context.output,

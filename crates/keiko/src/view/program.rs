@@ -9,7 +9,8 @@ const VARIABLE: &str = "KEIKO_CALLED_AS";
 /// The longest name that is taken from it, in bytes.
 const LONGEST: usize = 512;
 /// The commands: a text that says "keiko" followed by one of these means something to type.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
+    "agents",
     "approvals",
     "completion",
     "config",

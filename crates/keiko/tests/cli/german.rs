@@ -83,7 +83,7 @@ fn bad_input_is_told_in_german() {
             2,
             &[
                 "Fehler[KEI-1230]: Den Agenten \"nobody\" gibt es nicht",
-                "--agent coder oder",
+                "Möglich sind: code-reviewer, coder",
             ],
         ),
         (

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod agents;
 mod any_model;
 mod approvals;
 mod backwards;

@@ -150,6 +150,13 @@ fn operation(output: &Output, op: &JailOp) -> String {
                 "nur die private Kopie des Laufs, in der Sandbox und ohne Netz; Ihr Ordner bleibt, wie er ist",
             )
             .into(),
+        // Asked about are changed tests, which such a difference shows.
+        JailOp::Diff { .. } => output
+            .t(
+                "existing tests in the run's private copy, which may then stay changed; your folder stays as it is",
+                "bestehende Tests in der privaten Kopie des Laufs, die dann geändert bleiben dürfen; Ihr Ordner bleibt, wie er ist",
+            )
+            .into(),
         JailOp::WriteFile { .. }
         | JailOp::EditFile { .. }
         | JailOp::Restore { .. }
@@ -162,7 +169,6 @@ fn operation(output: &Output, op: &JailOp) -> String {
         | JailOp::ReadFile { .. }
         | JailOp::ListFiles { .. }
         | JailOp::Search { .. }
-        | JailOp::Diff { .. }
         | JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => reads.into(),
     }
 }

@@ -151,6 +151,16 @@ async fn look(
     {
         return needed(RunStatus::Running.word());
     }
+    // Of a run that waits or was stopped its row says enough: the folder stays.
+    if let Some(state) = shown.as_ref().map(|shown| shown.state)
+        && state.may_go_on()
+    {
+        return needed(if state == RunStatus::Running {
+            RunStatus::Interrupted.word()
+        } else {
+            state.word()
+        });
+    }
     let told = match tell(journal, run).await {
         Ok(Some(told)) => told,
         // A folder that belongs to no run: nobody can say whether its change was taken over.
@@ -161,11 +171,9 @@ async fn look(
         }
     };
     let Some(end) = &told.end else {
-        // Nobody holds it, whatever the list still says.
         let word = shown
-            .map(|shown| shown.state)
-            .filter(|state| *state != RunStatus::Running && !told.opaque)
-            .map(RunStatus::word);
+            .filter(|_| !told.opaque)
+            .map(|shown| shown.state.word());
         return needed(word.unwrap_or(if told.opaque {
             UNKNOWN
         } else {

@@ -302,6 +302,29 @@ impl RunStatus {
         }
     }
 
+    /// Whether a run in this state could go on. A killed one is taken for one that ended: a kill may be either.
+    #[must_use]
+    pub fn may_go_on(self) -> bool {
+        match self {
+            RunStatus::Running
+            | RunStatus::Interrupted
+            | RunStatus::WaitingApproval
+            | RunStatus::WaitingAnswer
+            | RunStatus::WaitingPerson
+            | RunStatus::WaitingRun
+            | RunStatus::WaitingModel
+            | RunStatus::Limit
+            | RunStatus::Stopped => true,
+            RunStatus::Killed
+            | RunStatus::Succeeded
+            | RunStatus::Examined
+            | RunStatus::Unverified
+            | RunStatus::Failed
+            | RunStatus::Refused
+            | RunStatus::Cancelled => false,
+        }
+    }
+
     /// The one of a word.
     #[must_use]
     pub fn of(word: &str) -> Option<RunStatus> {

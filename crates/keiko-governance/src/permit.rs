@@ -1,9 +1,10 @@
 //! Permits: what a port needs before it does anything.
 //!
-//! There is one way to a permit: an intent is judged, committed to the journal, and read back from the commit as a
-//! [`DurableIntent`]; that becomes a [`Permit`] if no kill has come in between. A permit holds for one effect, is not
+//! There is one way to a permit: an intent is judged, committed to the journal, and taken from what the journal says of
+//! that commit ([`Kept`]) as a [`DurableIntent`]; that becomes a [`Permit`] if no kill has come in between. A permit holds for one effect, is not
 //! `Clone`, and is consumed by the port that performs it.
 
+use crate::kept::Kept;
 use keiko_contracts::action::{
     Action, ActionDigest, HostAction, Intent, ModelAction, RunAction, ToolAction,
 };
@@ -79,11 +80,12 @@ fn stands_in_blob(recorded: &Recorded, intent: &Intent) -> bool {
 }
 
 impl DurableIntent {
-    /// Takes an intent from the record of its commit. The action must be the one whose digest the record holds.
+    /// Takes an intent from the record that the journal has of it. The action must be the one whose digest the record holds.
     ///
     /// # Errors
     /// When the record is not that of an intent, or has no place in the journal.
-    pub fn from_recorded(recorded: &Recorded, intent: Intent) -> Result<Self, NoPermit> {
+    pub fn of(kept: &Kept, intent: Intent) -> Result<Self, NoPermit> {
+        let recorded = kept.recorded();
         if recorded.kind != RunEvent::EFFECT_INTENDED {
             return Err(NoPermit::NotAnIntent);
         }
@@ -233,23 +235,24 @@ mod tests {
         }
     }
 
+    fn durable(recorded: &Recorded, intent: Intent) -> Result<DurableIntent, NoPermit> {
+        DurableIntent::of(&Kept::for_test(recorded.clone()), intent)
+    }
+
     #[test]
     fn only_what_the_journal_holds_is_permitted() {
         let judged = intent(JailOp::Survey);
         let kept = record(&judged);
-        assert!(DurableIntent::from_recorded(&kept, judged.clone()).is_ok());
+        assert!(durable(&kept, judged.clone()).is_ok());
         // Another action with a digest of its own, sound in itself, on the record of the one that was judged.
         let other = intent(JailOp::Restore {
             tree: keiko_contracts::jail::TreeId("other".into()),
         });
-        assert_eq!(
-            DurableIntent::from_recorded(&kept, other).unwrap_err(),
-            NoPermit::Digest
-        );
+        assert_eq!(durable(&kept, other).unwrap_err(), NoPermit::Digest);
         let mut elsewhere = judged.clone();
         elsewhere.key.step = 2;
         assert_eq!(
-            DurableIntent::from_recorded(&kept, elsewhere).unwrap_err(),
+            durable(&kept, elsewhere).unwrap_err(),
             NoPermit::NotAnIntent
         );
         let changed = Recorded {
@@ -257,7 +260,7 @@ mod tests {
             ..record(&judged)
         };
         assert_eq!(
-            DurableIntent::from_recorded(&changed, judged.clone()).unwrap_err(),
+            durable(&changed, judged.clone()).unwrap_err(),
             NoPermit::NotAnIntent
         );
         let draft = Recorded {
@@ -265,7 +268,7 @@ mod tests {
             ..record(&judged)
         };
         assert_eq!(
-            DurableIntent::from_recorded(&draft, judged.clone()).unwrap_err(),
+            durable(&draft, judged.clone()).unwrap_err(),
             NoPermit::NotDurable
         );
         // A record that stands in a blob as a whole is held to that blob's digest.
@@ -287,7 +290,7 @@ mod tests {
             payload: packed.unwrap().event.payload,
             ..record(&long)
         };
-        assert!(DurableIntent::from_recorded(&whole, long.clone()).is_ok());
+        assert!(durable(&whole, long.clone()).is_ok());
         // So is one of an older program, whose body had another shape.
         let body = upcast::intent_of_version_1(&long).unwrap();
         let packed = envelope::pack_body(
@@ -302,38 +305,32 @@ mod tests {
             version: 1,
             ..record(&long)
         };
-        assert!(DurableIntent::from_recorded(&older, long.clone()).is_ok());
+        assert!(durable(&older, long.clone()).is_ok());
         let other = Intent {
             asked: Asked::Loop,
             ..long
         };
+        assert_eq!(durable(&older, other).unwrap_err(), NoPermit::NotAnIntent);
         assert_eq!(
-            DurableIntent::from_recorded(&older, other).unwrap_err(),
-            NoPermit::NotAnIntent
-        );
-        assert_eq!(
-            DurableIntent::from_recorded(&whole, judged.clone()).unwrap_err(),
+            durable(&whole, judged.clone()).unwrap_err(),
             NoPermit::NotAnIntent
         );
         let empty = Recorded {
             payload: b"{}".to_vec(),
             ..kept
         };
-        assert_eq!(
-            DurableIntent::from_recorded(&empty, judged).unwrap_err(),
-            NoPermit::NotAnIntent
-        );
+        assert_eq!(durable(&empty, judged).unwrap_err(), NoPermit::NotAnIntent);
     }
 
     #[test]
     fn a_kill_in_between_takes_the_permit_away() {
-        let durable = |epoch| {
+        let permitted = |epoch| {
             let judged = intent(JailOp::Survey);
-            DurableIntent::from_recorded(&record(&judged), judged)
+            durable(&record(&judged), judged)
                 .unwrap()
                 .permit(Epoch(4), epoch)
         };
-        assert!(matches!(durable(Epoch(4)), Ok(AnyPermit::Jail(_))));
-        assert_eq!(durable(Epoch(5)).unwrap_err(), NoPermit::Killed);
+        assert!(matches!(permitted(Epoch(4)), Ok(AnyPermit::Jail(_))));
+        assert_eq!(permitted(Epoch(5)).unwrap_err(), NoPermit::Killed);
     }
 }

@@ -1,6 +1,7 @@
 //! The journal.
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Digest;
@@ -11,6 +12,7 @@ use keiko_contracts::journal::{
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_contracts::step::{OfRun, Step};
+use keiko_governance::kept::{Keeps, Waited};
 use std::time::Duration;
 
 /// Why a commit was not made. Nothing of it was written.
@@ -298,4 +300,22 @@ pub trait Journal: Send + Sync {
 
     /// The newest kill epoch that concerns a stream, with the reason of that kill.
     async fn epoch(&self, stream: &StreamId) -> Result<(Epoch, String), ReadError>;
+}
+
+/// What a journal hands out is what permits are made from, whichever it is.
+impl Keeps for dyn Journal {
+    type CommitError = CommitError;
+    type ReadError = ReadError;
+
+    fn keep(&self, all: Vec<Append>, durability: Durability) -> Waited<'_, Committed, CommitError> {
+        self.commit(all, durability)
+    }
+
+    fn at(&self, stream: &StreamId, place: Seq) -> Waited<'_, Option<Recorded>, ReadError> {
+        let mut events = self.read(stream, Seq(place.0.saturating_sub(1)));
+        Box::pin(async move {
+            let found = events.next().await.transpose()?;
+            Ok(found.filter(|recorded| recorded.seq == place))
+        })
+    }
 }

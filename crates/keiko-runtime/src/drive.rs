@@ -21,6 +21,7 @@ use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_contracts::step::{OfRun, Step};
 use keiko_governance::core::{Core, CoreEvent, Env, Input, Price, Setup, Start, Terms, Wanted};
+use keiko_governance::kept;
 use keiko_ports::Cancel;
 use keiko_ports::journal::{CommitError, LeaseError, ReadError};
 use keiko_ports::live::LiveSink;
@@ -774,7 +775,8 @@ impl<C: Core> Session<'_, C> {
         }
         let journal = self.ports.journal.as_ref();
         let mut found = VecDeque::new();
-        let mut events = journal.read(&StreamId::run(self.run), Seq(0));
+        let stream = StreamId::run(self.run);
+        let mut events = journal.read(&stream, Seq(0));
         while let Some(recorded) = events.next().await {
             let recorded = recorded?;
             if recorded.kind != RunEvent::EFFECT_INTENDED {
@@ -784,8 +786,11 @@ impl<C: Core> Session<'_, C> {
             if let Some(intent) = event.intent()
                 && state.life().open.contains_key(&intent.key)
             {
+                let kept = kept::read_back(journal, &stream, recorded.seq).await?;
+                let gone = || ReadError::Broken("an event that was just read is gone".into());
+                let kept = kept.ok_or_else(gone)?;
                 let puts_back = is_restore(intent);
-                let standing = Standing::new(recorded, intent.clone());
+                let standing = Standing::new(kept, intent.clone());
                 if puts_back {
                     found.push_front(standing)
                 } else {

@@ -7,6 +7,7 @@ use keiko_contracts::envelope;
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Append, Durability, Epoch, Expect, Fence, Recorded, StreamId};
 use keiko_governance::core::{self, Core, CoreEvent as _, Decided};
+use keiko_governance::kept::{self, Kept};
 use keiko_governance::life::Stamp;
 use keiko_governance::permit::{DurableIntent, NoPermit};
 use keiko_ports::journal::CommitError;
@@ -18,15 +19,15 @@ const TRIES: u32 = 5;
 /// An intent that is in the journal, with the record that proves it: permits are made from it.
 #[derive(Debug, Clone)]
 pub struct Standing {
-    recorded: Recorded,
+    kept: Kept,
     intent: Intent,
 }
 
 impl Standing {
-    /// From a record of the journal.
+    /// From a record that the journal handed out.
     #[must_use]
-    pub fn new(recorded: Recorded, intent: Intent) -> Self {
-        Standing { recorded, intent }
+    pub fn new(kept: Kept, intent: Intent) -> Self {
+        Standing { kept, intent }
     }
     /// The intent.
     #[must_use]
@@ -38,7 +39,7 @@ impl Standing {
     /// # Errors
     /// When the record is not that of this intent.
     pub fn durable(&self) -> Result<DurableIntent, NoPermit> {
-        DurableIntent::from_recorded(&self.recorded, self.intent.clone())
+        DurableIntent::of(&self.kept, self.intent.clone())
     }
 }
 
@@ -94,24 +95,20 @@ pub async fn pass<C: Core>(
     } else {
         Durability::Lazy
     };
-    let recorded = commit(ports, append, durability).await?;
+    let kept = commit(ports, append, durability).await?;
     let mut state = next;
-    if let Some(last) = recorded.last() {
+    if let Some(last) = kept.last().map(Kept::recorded) {
         state.committed(last.seq, last.hash);
     }
-    let intents = recorded
+    let intents = kept
         .iter()
         .zip(&events)
-        .filter_map(|(recorded, event)| {
-            Some(Standing {
-                recorded: recorded.clone(),
-                intent: event.intent()?.clone(),
-            })
-        })
+        .filter_map(|(kept, event)| Some(Standing::new(kept.clone(), event.intent()?.clone())))
         .collect();
+    let recorded = kept.into_iter().map(Kept::into_recorded);
     Ok(Passed {
         state,
-        recorded: recorded.into_iter().zip(events).collect(),
+        recorded: recorded.zip(events).collect(),
         intents,
     })
 }
@@ -120,16 +117,17 @@ async fn commit(
     ports: &Ports,
     append: Append,
     durability: Durability,
-) -> Result<Vec<Recorded>, CommitError> {
+) -> Result<Vec<Kept>, CommitError> {
+    let journal = ports.journal.as_ref();
     let mut pause = Duration::from_millis(50);
     for _ in 1..TRIES {
-        match ports.journal.commit(vec![append.clone()], durability).await {
+        match kept::commit(journal, vec![append.clone()], durability).await {
             Err(CommitError::Busy | CommitError::Full) => tokio::time::sleep(pause).await,
             other => return other,
         }
         pause *= 3;
     }
-    ports.journal.commit(vec![append], durability).await
+    kept::commit(journal, vec![append], durability).await
 }
 
 /// The stamp of a record.

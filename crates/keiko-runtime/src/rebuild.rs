@@ -2,6 +2,7 @@
 
 use crate::fold;
 use crate::views::{self, APPROVALS, RUNS};
+use futures_util::StreamExt as _;
 use keiko_agent::state::{RunState, Setup};
 use keiko_contracts::approval::ApprovalRow;
 use keiko_contracts::id::RunId;
@@ -9,7 +10,7 @@ use keiko_contracts::journal::{
     Append, Durability, Expect, Recorded, Seq, StreamId, ViewOp, ViewRow,
 };
 use keiko_contracts::money::Micros;
-use keiko_contracts::run::{RunEvent, RunRow};
+use keiko_contracts::run::{RunEvent, RunRow, RunStatus};
 use keiko_contracts::time::Timestamp;
 use keiko_ports::journal::{CommitError, Journal, ReadError, ViewQuery};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,24 +27,40 @@ pub struct Stale {
     mend: Append,
 }
 
-/// Compares the rows of views with what the events of these runs, which are all there are, come to. Left out are runs that
-/// somebody drives at this moment, and those that cannot be read: their rows stay as they are.
+/// How closely rows are compared with events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thorough {
+    /// All events of every run are read.
+    EveryRun,
+    /// All events of a run are read only where it has not ended, or where its row does not go with the event that ended
+    /// it. That an answered approval of such a run is missing in its list is not noticed then.
+    WhereTheyDiffer,
+}
+
+/// Compares the rows of views with what the events of these runs, which are all there are and come with the place of
+/// their last event, come to. Left out are runs that somebody drives at this moment, and those that cannot be read: their
+/// rows stay as they are.
 ///
 /// # Errors
 /// When the journal's views cannot be read.
 pub async fn stale(
     journal: &dyn Journal,
-    runs: &[RunId],
+    runs: &[(RunId, Seq)],
+    thorough: Thorough,
     setup: &Setup,
 ) -> Result<Vec<Stale>, ReadError> {
     let mut known = BTreeSet::new();
     let mut unknown = BTreeSet::new();
     let mut found = Vec::new();
-    for run in runs {
+    let asking = asking(journal).await?;
+    for (run, last) in runs {
         let stream = StreamId::run(*run);
+        let settled = thorough == Thorough::WhereTheyDiffer
+            && !asking.contains(&run.to_string())
+            && goes_with_its_end(journal, *run, *last).await?;
         let rebuilt = match journal.holder(&stream).await? {
-            Some(_) => None,
-            None => rows(journal, *run, setup).await,
+            None if !settled => rows(journal, *run, setup).await,
+            _ => None,
         };
         let Some((head, ended, puts)) = rebuilt else {
             unknown.insert(run.to_string());
@@ -87,6 +104,60 @@ pub async fn stale(
         }
     }
     Ok(found)
+}
+
+/// Runs of which rows say that something is asked at this moment.
+async fn asking(journal: &dyn Journal) -> Result<BTreeSet<String>, ReadError> {
+    let query = ViewQuery {
+        group: Some("open".into()),
+        limit: ROWS_MAX,
+        ..ViewQuery::default()
+    };
+    let rows = journal.view_list(APPROVALS, query).await?;
+    Ok(rows.iter().map(run_of_approval).collect())
+}
+
+/// Whether a run's last event ends it, and its row says what that event does.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn goes_with_its_end(
+    journal: &dyn Journal,
+    run: RunId,
+    last: Seq,
+) -> Result<bool, ReadError> {
+    let Some(found) = journal.view_get(RUNS, &run.to_string()).await? else {
+        return Ok(false);
+    };
+    let Ok(row) = serde_json::from_slice::<RunRow>(&found.body) else {
+        return Ok(false);
+    };
+    let mut events = journal.read(&StreamId::run(run), Seq(last.0.saturating_sub(1)));
+    let Some(recorded) = events.next().await.transpose()? else {
+        return Ok(false);
+    };
+    if recorded.kind != RunEvent::RUN_ENDED {
+        return Ok(false);
+    }
+    let Ok(RunEvent::RunEnded(end)) = fold::hydrate(journal, &recorded).await else {
+        return Ok(false);
+    };
+    let card = &end.card;
+    let told = (
+        run,
+        RunStatus::from(end.status),
+        (card.started, recorded.at),
+        (card.steps, card.cost, card.unpriced, card.cut_off),
+        card.demo,
+    );
+    let listed = (
+        row.run,
+        row.state,
+        (row.started, row.updated),
+        (row.steps, row.cost, row.unpriced, row.cut_off),
+        row.demo,
+    );
+    Ok(told == listed && found.sort == row.started.0 && found.group == row.state.word())
 }
 
 /// Puts rows right. How many could be: a run that has gone on meanwhile has written its own.

@@ -248,7 +248,7 @@ impl Rules {
             );
             server.write_all(asked.as_bytes()).await?;
             let answer = timeout(PATIENCE, read_head(&mut server, ANSWER_MAX)).await;
-            let stands = matches!(&answer, Ok(Ok((head, _))) if is_ok(head));
+            let stands = matches!(&answer, Ok(Ok((head, _))) if head::is_ok(head));
             let Ok(Ok((_, early))) = answer.as_ref().map(Result::as_ref) else {
                 return refuse(&mut client, Bad(502, "the configured proxy gave no answer")).await;
             };
@@ -450,10 +450,6 @@ async fn read_head(from: &mut TcpStream, most: usize) -> Result<(Vec<u8>, Vec<u8
             return Err(Bad(400, "the connection ended early"));
         }
     }
-}
-
-fn is_ok(head: &[u8]) -> bool {
-    head.starts_with(b"HTTP/1.1 200") || head.starts_with(b"HTTP/1.0 200")
 }
 
 /// Most programs show the reason in the first line, and nothing else.

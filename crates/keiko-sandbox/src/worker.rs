@@ -3,10 +3,10 @@
 //! One worker serves many operations of a run. A message is four bytes of length, big-endian, and so much JSON. The
 //! side outside takes answers for hostile: the worker shares the jail with the code it looks at.
 
-use crate::ops::{self, OpRequest, path::INSIDE};
+use crate::ops::{self, path::INSIDE};
 use keiko_contracts::code::{Code, Fault, Retry};
 use keiko_contracts::digest::Content;
-use keiko_contracts::jail::JailBody;
+use keiko_contracts::jail::{JailBody, JailOp};
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,7 @@ pub const MESSAGE_BYTES_MAX: usize = 32 << 20;
 struct Request {
     id: u64,
     #[serde(flatten)]
-    op: OpRequest,
+    op: JailOp,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ pub fn serve(root: &Path, mut input: impl Read, mut output: impl Write) -> io::R
     Ok(())
 }
 
-fn answer(root: &Path, op: OpRequest) -> Result<JailBody, Fault> {
+fn answer(root: &Path, op: JailOp) -> Result<JailBody, Fault> {
     // A bug in one operation must not take the others of the run with it.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ops::run(root, op)))
         .unwrap_or_else(|_| {
@@ -204,13 +204,15 @@ const OWN_CODES: [Code; 4] = [
 const FAULT_CHARS_MAX: usize = 500;
 
 impl Kind {
-    fn of(op: &OpRequest) -> Kind {
+    /// Nothing for an operation that no worker does.
+    fn of(op: &JailOp) -> Option<Kind> {
         match op {
-            OpRequest::Survey => Kind::Survey,
-            OpRequest::ReadFile { .. } | OpRequest::ListFiles(_) | OpRequest::Search(_) => {
-                Kind::Text
+            JailOp::Survey => Some(Kind::Survey),
+            JailOp::ReadFile { .. } | JailOp::ListFiles { .. } | JailOp::Search { .. } => {
+                Some(Kind::Text)
             }
-            OpRequest::WriteFile { .. } | OpRequest::EditFile { .. } => Kind::Written,
+            JailOp::WriteFile { .. } | JailOp::EditFile { .. } => Some(Kind::Written),
+            _ => None,
         }
     }
 
@@ -283,12 +285,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> WorkerClient<R, W> {
     ///
     /// # Errors
     /// [`WorkerError`]; after anything but [`WorkerError::Failed`] the client is unusable.
-    pub async fn call(&mut self, op: OpRequest) -> Result<JailBody, WorkerError> {
+    pub async fn call(&mut self, op: JailOp) -> Result<JailBody, WorkerError> {
         if self.busy {
             return Err(WorkerError::OutOfStep);
         }
+        let Some(kind) = Kind::of(&op) else {
+            let fault = ops::OpError::NotAWorkers.fault();
+            return Err(WorkerError::Failed(fault));
+        };
         self.last += 1;
-        let kind = Kind::of(&op);
         let request = frame(&Request { id: self.last, op }).map_err(|error| {
             WorkerError::Failed(Fault::new(
                 Code::WORKER_REQUEST_UNWRITABLE,
@@ -354,8 +359,8 @@ mod tests {
             std::thread::spawn(move || serve(&root, theirs.try_clone().unwrap(), theirs)),
         )
     }
-    fn read(path: &str) -> OpRequest {
-        OpRequest::ReadFile {
+    fn read(path: &str) -> JailOp {
+        JailOp::ReadFile {
             path: path.into(),
             from_line: 1,
             lines: 0,
@@ -368,7 +373,7 @@ mod tests {
         let (mut client, thread) = served(dir.path());
         let long = "a long line\n".repeat(200_000);
         let JailBody::Written(report) = client
-            .call(OpRequest::WriteFile {
+            .call(JailOp::WriteFile {
                 path: "a.txt".into(),
                 text: long.into(),
             })
@@ -398,6 +403,22 @@ mod tests {
         };
         assert_eq!(fault.code, "KEI-5502");
         assert!(client.is_usable());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_operation_over_files_is_not_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut client, _thread) = served(dir.path());
+        let tree = keiko_contracts::jail::TreeId("abc".into());
+        let Err(WorkerError::Failed(fault)) =
+            client.call(JailOp::Restore { tree: tree.clone() }).await
+        else {
+            panic!()
+        };
+        assert_eq!(fault.code, Code::WORKER_GOT_NO_REQUEST);
+        assert!(client.is_usable());
+        let refused = ops::run(dir.path(), JailOp::Restore { tree });
+        assert!(matches!(refused, Err(ops::OpError::NotAWorkers)));
     }
 
     #[test]

@@ -83,11 +83,11 @@ impl SqliteJournal {
         check::check(&self.readers, self.path.clone()).await
     }
 
-    /// The ids of all streams that begin with `prefix`, in order.
+    /// All streams that begin with `prefix`, in order, each with the place of its last event.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub async fn streams(&self, prefix: &str) -> Result<Vec<StreamId>, ReadError> {
+    pub async fn streams(&self, prefix: &str) -> Result<Vec<(StreamId, Seq)>, ReadError> {
         let prefix = prefix.to_owned();
         self.readers
             .with(move |reader| reader.streams(&prefix))

@@ -127,17 +127,17 @@ impl Reader {
     }
 
     /// The streams whose id begins with `prefix`, in order.
-    pub(crate) fn streams(&self, prefix: &str) -> Result<Vec<StreamId>, ReadError> {
-        let sql = "SELECT name FROM streams WHERE name >= ?1 AND name < ?2 ORDER BY name";
+    pub(crate) fn streams(&self, prefix: &str) -> Result<Vec<(StreamId, Seq)>, ReadError> {
+        let sql = "SELECT name, seq FROM streams WHERE name >= ?1 AND name < ?2 ORDER BY name";
         let mut query = self.conn.prepare_cached(sql).map_err(|e| read_error(&e))?;
         let names = query
             .query_map([prefix, &upper_bound(prefix)], |row| {
-                row.get::<_, String>(0)
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
             })
             .map_err(|e| read_error(&e))?;
         names
             .map(|name| {
-                name.map(|name| StreamId(name.into()))
+                name.map(|(name, seq)| (StreamId(name.into()), Seq(seq.unsigned_abs())))
                     .map_err(|e| read_error(&e))
             })
             .collect()

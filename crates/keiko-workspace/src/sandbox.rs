@@ -24,7 +24,7 @@ use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_ports::perform::Perform;
 use keiko_sandbox::jail::Jail;
-use keiko_sandbox::ops::OpRequest;
+use keiko_sandbox::ops::is_for_worker;
 use session::{Session, Sessions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -223,8 +223,8 @@ impl Sandbox {
             let body = shared.survey(session, run, cancel).await?;
             return Ok(body.map(|body| of_part(body, &session.meta.opened.part)));
         }
-        if let Some(request) = OpRequest::of(&op) {
-            let body = shared.ask_worker(session, request, cancel).await?;
+        if is_for_worker(&op) {
+            let body = shared.ask_worker(session, op, cancel).await?;
             return Ok(body.map(|body| of_part(body, &session.meta.opened.part)));
         }
         let body = match op {

@@ -367,10 +367,13 @@ pub(crate) enum ApprovalsCommand {
         #[arg(long)]
         all: bool,
     },
-    /// One approval: the exact action
+    /// One approval: what would be done, why it is asked about, what it touches
     Show {
         /// The approval
         id: String,
+        /// The exact action as data too, and the digest that an answer is bound to
+        #[arg(long)]
+        details: bool,
     },
     /// Allow exactly this action, once
     Approve {

@@ -5,11 +5,11 @@ mod commands;
 mod error;
 mod language;
 mod operator;
+mod overview;
 mod suggest;
 mod usage;
 mod view;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     if let Some(code) = keiko_app::inner() {
         return code;
     }
-    let cli = match cli::Cli::try_parse() {
+    let cli = match overview::parse() {
         Ok(cli) => cli,
         Err(error) => return usage::told(&error),
     };

@@ -1,18 +1,21 @@
-//! A record of the journal is what permits are made from: shipped code gets one from a store, and makes none up.
+//! Permits are made from what a journal hands out, and by types from nothing else. Who is a journal types cannot say: in
+//! shipped code that is the store, behind the port.
 
 use super::source::tokens;
 use super::{Finding, Tree};
 
-/// Where records are written and read.
-const STORES: [&str; 2] = ["crates/keiko-store/src/", "crates/keiko-contracts/src/"];
+/// What permits are made from, and where it is: the trait, and the folder of those that may be it.
+const JOURNALS: [(&str, &str); 2] = [
+    ("Journal", "crates/keiko-store/src/"),
+    ("Keeps", "crates/keiko-ports/src/"),
+];
 const NOT_SHIPPED: [&str; 2] = ["crates/keiko-testkit/", "xtask/"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let shipped = |path: &&str| {
         path.contains("/src/")
-            && STORES
+            && NOT_SHIPPED
                 .iter()
-                .chain(&NOT_SHIPPED)
                 .all(|elsewhere| !path.starts_with(elsewhere))
     };
     tree.files()
@@ -25,26 +28,22 @@ fn check_file(tree: &Tree, path: &str) -> Vec<Finding> {
     let Some(source) = tree.source(path) else {
         return Vec::new();
     };
-    // Others may have a type of that name.
-    if !source.shipped.contains("keiko_contracts::journal") {
-        return Vec::new();
-    }
     let all = tokens(&source.shipped);
     let text = |at: usize| all.get(at).map_or("", |token| token.text);
-    let makes = |at: &usize| {
-        let before = if *at == 0 { "" } else { text(at - 1) };
-        text(*at) == "Recorded"
-            && text(at + 1) == "{"
-            && !matches!(before, "let" | "struct" | "impl" | "for" | ">" | "->")
+    let is_one = |at: &usize| {
+        text(at + 1) == "for"
+            && JOURNALS
+                .iter()
+                .any(|(name, home)| text(*at) == *name && !path.starts_with(home))
     };
-    let told = "a record is made up, from which a permit could be made: read it from the journal";
+    let told = "a journal of its own, whose records would become permits: there is the store's";
     (0..all.len())
-        .filter(makes)
+        .filter(is_one)
         .map(|at| {
             Finding::new(
                 path,
                 source.line(all[at].at),
-                "forged-record",
+                "own-journal",
                 told.to_owned(),
             )
         })
@@ -62,32 +61,23 @@ mod tests {
             .collect()
     }
 
-    const FORGED: &str = "use keiko_contracts::journal::Recorded;\nfn f() -> Recorded {\n    Recorded { seq: Seq(1) }\n}";
-
     #[test]
-    fn a_record_that_is_made_up_is_found_in_shipped_code() {
-        assert_eq!(lines("crates/keiko-runtime/src/gate.rs", FORGED), [3]);
-        assert_eq!(
-            lines("crates/keiko-store/src/commit.rs", FORGED),
-            Vec::<usize>::new()
-        );
-        assert_eq!(
-            lines("crates/keiko-runtime/tests/it/a.rs", FORGED),
-            Vec::<usize>::new()
-        );
-    }
-
-    #[test]
-    fn taking_one_apart_is_fine_and_so_is_another_type_of_that_name() {
-        let taken = "use keiko_contracts::journal::Recorded;\nfn f(r: &Recorded) { let Recorded { seq, .. } = r; }";
-        assert_eq!(
-            lines("crates/keiko/src/view.rs", taken),
-            Vec::<usize>::new()
-        );
+    fn a_journal_of_its_own_is_found_in_shipped_code() {
+        let own = "use keiko_ports::journal::Journal;\nimpl Journal for Mine {\n}";
+        assert_eq!(lines("crates/keiko-runtime/src/gate.rs", own), [2]);
+        let path = "impl<T> keiko_governance::kept::Keeps for T {\n}";
+        assert_eq!(lines("crates/keiko-app/src/a.rs", path), [1]);
+        for fine in [
+            "crates/keiko-store/src/journal.rs",
+            "crates/keiko-testkit/src/memory_journal.rs",
+            "crates/keiko-runtime/tests/it/a.rs",
+        ] {
+            assert_eq!(lines(fine, own), Vec::<usize>::new(), "{fine}");
+        }
         assert_eq!(
             lines(
-                "crates/keiko-workspace/src/tree.rs",
-                "fn f() { g(Recorded { tree }) }"
+                "crates/keiko-ports/src/journal.rs",
+                "impl Keeps for dyn Journal {}"
             ),
             Vec::<usize>::new()
         );

@@ -1,6 +1,6 @@
 //! Functions that fit a screen, files that fit a head, and `lib.rs` as a table of contents.
 
-use super::source::{Source, block_end, tokens};
+use super::source::{Source, tokens};
 use super::{Finding, Tree};
 
 /// What to aim for, and what is too much: of the shipped functions fewer than one in a hundred is longer than the first.
@@ -45,24 +45,13 @@ pub(super) fn check(tree: &Tree) -> Sizes {
 }
 
 fn functions(path: &str, source: &Source, sizes: &mut Sizes) {
-    let all = tokens(&source.code);
-    let names = all
-        .iter()
-        .enumerate()
-        .filter(|(_, token)| token.text == "fn");
-    for (at, token) in names {
-        let Some(name) = all.get(at + 1).filter(|next| next.text != "(") else {
-            continue;
-        };
-        let body = all[at..].iter().find(|next| matches!(next.text, "{" | ";"));
-        let Some(open) = body.filter(|next| next.text == "{") else {
-            continue;
-        };
-        let first = source.line(token.at);
-        let lines = source.line(block_end(&source.code, open.at).saturating_sub(1)) + 1 - first;
+    for function in &source.functions {
+        let (name, at) = (&function.name, function.at.clone());
+        let first = source.line(at.start);
+        let lines = source.line(at.end.saturating_sub(1)) + 1 - first;
         let shipped = path.contains("src/")
             && !path.ends_with("/tests.rs")
-            && source.shipped[token.at..].starts_with("fn");
+            && source.shipped[at.start..].starts_with("fn");
         if shipped {
             sizes.functions += 1;
             sizes.long += usize::from(lines > FUNCTION_LINES_AIM);
@@ -74,8 +63,7 @@ fn functions(path: &str, source: &Source, sizes: &mut Sizes) {
         };
         if lines > most {
             let advice = format!(
-                "`{}` has {lines} lines, more than {most}: cut it where it changes subject",
-                name.text
+                "`{name}` has {lines} lines, more than {most}: cut it where it changes subject"
             );
             let finding = Finding::new(path, first, "function-length", advice);
             sizes.findings.push(finding);

@@ -1,59 +1,78 @@
 //! Rust text as the checks see it: comments and literals blanked, test code told apart, paths expanded.
 //!
-//! A textual scan, not a compiler: it never needs a build, and is exact enough because the code is formatted by rustfmt.
+//! Read by the compiler's own lexer as a library (`proc-macro2`), and no further: a tree of tokens needs no build, and holds
+//! what stands in macros, too, which a tree of syntax does not see into.
 
+use proc_macro2::{Delimiter, Literal, Span, TokenStream, TokenTree};
 use std::ops::Range;
 
 /// A Rust file in three views of the same length, so that a position means the same line in each.
 pub(crate) struct Source {
     /// As written.
     pub(crate) raw: String,
-    /// Comments and the insides of literals are spaces.
+    /// Comments and literals of text are spaces.
     pub(crate) code: String,
     /// As `code`, and items under `#[cfg(test)]` are spaces too.
     pub(crate) shipped: String,
+    /// Functions with a body, in order.
+    pub(crate) functions: Vec<Function>,
+    /// Literals of text, in order.
+    literals: Vec<(usize, String)>,
     /// Positions of the line breaks.
     breaks: Vec<usize>,
 }
 
+/// A function with a body.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where its `fn` stands, and one past the brace that closes it.
+    pub(crate) at: Range<usize>,
+}
+
 impl Source {
+    /// What is no Rust at all is taken as it is, with nothing blanked.
     pub(crate) fn new(raw: String) -> Source {
-        let code = mask(&raw);
-        let shipped = without_tests(&code);
-        let breaks = code.match_indices('\n').map(|(at, _)| at).collect();
-        Source {
-            raw,
+        let mut reader = Reader {
+            raw: &raw,
+            code: blank(&raw),
+            literals: Vec::new(),
+            tests: Vec::new(),
+            functions: Vec::new(),
+        };
+        match raw.parse::<TokenStream>() {
+            Ok(stream) => reader.read(stream),
+            Err(_) => reader.code = raw.clone().into_bytes(),
+        }
+        let Reader {
             code,
-            shipped,
+            literals,
+            tests,
+            functions,
+            ..
+        } = reader;
+        let mut shipped = code.clone();
+        for test in tests {
+            hide(&mut shipped[test]);
+        }
+        // Only whole tokens were blanked or kept, so no character was cut.
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let breaks = raw.match_indices('\n').map(|(at, _)| at).collect();
+        Source {
+            code: text(code),
+            shipped: text(shipped),
+            functions,
+            literals,
             breaks,
+            raw,
         }
     }
 
     /// The string literals in a part of the file: where each stands, and its text.
     pub(crate) fn literals(&self, part: Range<usize>) -> Vec<(usize, String)> {
-        let bytes = self.raw.as_bytes();
-        let (mut found, mut at) = (Vec::new(), part.start);
-        while at < part.end.min(bytes.len()) {
-            let hidden = hidden_at(bytes, at);
-            if hidden.is_empty() {
-                at += 1;
-                continue;
-            }
-            let text = self.raw.get(hidden.clone()).unwrap_or_default();
-            if let Some(quoted) = text
-                .strip_prefix('"')
-                .and_then(|text| text.strip_suffix('"'))
-            {
-                found.push((at, unescaped(quoted)));
-            } else if text.starts_with(['r', 'b']) && text.contains('"') {
-                let inner = text
-                    .split_once('"')
-                    .and_then(|(_, rest)| rest.rsplit_once('"'));
-                found.extend(inner.map(|(inner, _)| (at, inner.to_owned())));
-            }
-            at = hidden.end;
-        }
-        found
+        let within = self.literals.iter().filter(|(at, _)| part.contains(at));
+        within.cloned().collect()
     }
 
     /// The line of a byte position, from 1.
@@ -67,212 +86,126 @@ pub(crate) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// A string literal's text: quotes, backslashes, line breaks, and lines that go on.
-fn unescaped(quoted: &str) -> String {
-    let (mut out, mut rest) = (String::new(), quoted.chars().peekable());
-    while let Some(c) = rest.next() {
-        match (c, rest.peek()) {
-            ('\\', Some('n')) => out.push('\n'),
-            ('\\', Some('\n')) => {
-                while rest.next_if(|c| c.is_whitespace()).is_some() {}
-                continue;
-            }
-            ('\\', Some(escaped)) => out.push(*escaped),
-            (c, _) => {
-                out.push(c);
-                continue;
-            }
-        }
-        rest.next();
+/// Spaces instead of everything; line breaks and length stay.
+fn hide(bytes: &mut [u8]) {
+    for byte in bytes.iter_mut().filter(|byte| **byte != b'\n') {
+        *byte = b' ';
     }
-    out
 }
 
-/// Blanks comments and the insides of string and character literals. Line breaks and length stay.
-fn mask(raw: &str) -> String {
-    let bytes = raw.as_bytes();
-    let mut out = bytes.to_vec();
-    let mut at = 0;
-    while at < bytes.len() {
-        let hidden = hidden_at(bytes, at);
-        if hidden.end > at {
-            for byte in &mut out[hidden.start..hidden.end] {
-                if *byte != b'\n' {
-                    *byte = b' ';
-                }
-            }
-            at = hidden.end;
-        } else {
-            at += 1;
-        }
-    }
-    // Only whole literals and comments were blanked, so no character was cut.
-    String::from_utf8_lossy(&out).into_owned()
+fn blank(raw: &str) -> Vec<u8> {
+    let mut bytes = raw.as_bytes().to_vec();
+    hide(&mut bytes);
+    bytes
 }
 
-/// What is to be blanked from `at` on: empty when nothing begins here.
-fn hidden_at(bytes: &[u8], at: usize) -> Range<usize> {
-    let rest = &bytes[at..];
-    let after_word = at > 0 && is_word(bytes[at - 1]);
-    if rest.starts_with(b"//") {
-        let len = rest
+/// Goes through the tokens of a file.
+struct Reader<'a> {
+    raw: &'a str,
+    /// Spaces, into which is written what is code.
+    code: Vec<u8>,
+    literals: Vec<(usize, String)>,
+    tests: Vec<Range<usize>>,
+    functions: Vec<Function>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, stream: TokenStream) {
+        // A comment that documents is an attribute to the lexer, which stands where the comment does.
+        let is_code = |tree: &TokenTree| {
+            let text = &self.raw[tree.span().byte_range().start..];
+            !text.starts_with("//") && !text.starts_with("/*")
+        };
+        let trees: Vec<TokenTree> = stream.into_iter().filter(is_code).collect();
+        for (at, tree) in trees.iter().enumerate() {
+            let rest = &trees[at..];
+            if is_test_only(rest) {
+                let from = tree.span().byte_range().start;
+                self.tests.push(from..item_end(rest, self.raw.len()));
+            }
+            self.functions.extend(function(rest));
+            self.token(tree);
+        }
+    }
+
+    fn token(&mut self, tree: &TokenTree) {
+        match tree {
+            TokenTree::Group(group) => {
+                self.keep(group.span_open());
+                self.read(group.stream());
+                self.keep(group.span_close());
+            }
+            TokenTree::Literal(literal) => match text_of(literal) {
+                Some(text) => self
+                    .literals
+                    .extend(text.map(|text| (literal.span().byte_range().start, text))),
+                None => self.keep(literal.span()),
+            },
+            TokenTree::Ident(_) | TokenTree::Punct(_) => self.keep(tree.span()),
+        }
+    }
+
+    fn keep(&mut self, span: Span) {
+        let range = span.byte_range();
+        self.code[range.clone()].copy_from_slice(&self.raw.as_bytes()[range]);
+    }
+}
+
+/// What a literal of text says; nothing in it for a character, and nothing for a number.
+fn text_of(literal: &Literal) -> Option<Option<String>> {
+    match syn::Lit::new(literal.clone()) {
+        syn::Lit::Str(text) => Some(Some(text.value())),
+        syn::Lit::ByteStr(text) => Some(Some(String::from_utf8_lossy(&text.value()).into_owned())),
+        syn::Lit::CStr(text) => Some(Some(text.value().to_string_lossy().into_owned())),
+        syn::Lit::Byte(_) | syn::Lit::Char(_) => Some(None),
+        _ => None,
+    }
+}
+
+/// Whether `#[cfg(test)]` stands here, or one that begins with it.
+fn is_test_only(trees: &[TokenTree]) -> bool {
+    let [TokenTree::Punct(mark), TokenTree::Group(group), ..] = trees else {
+        return false;
+    };
+    let text: String = group.stream().to_string().split_whitespace().collect();
+    mark.as_char() == '#'
+        && ["cfg(test)", "cfg(any(test,", "cfg(all(test,"]
             .iter()
-            .position(|byte| *byte == b'\n')
-            .unwrap_or(rest.len());
-        return at..at + len;
-    }
-    if rest.starts_with(b"/*") {
-        return at..at + block_comment(rest);
-    }
-    if rest[0] == b'"' {
-        return at..at + quoted(rest);
-    }
-    if !after_word && let Some(len) = raw_string(rest) {
-        return at..at + len;
-    }
-    if rest[0] == b'\'' {
-        return at..at + character(rest);
-    }
-    at..at
+            .any(|cfg| text.starts_with(cfg))
 }
 
-fn block_comment(rest: &[u8]) -> usize {
-    let (mut depth, mut at) = (0_usize, 0);
-    while at < rest.len() {
-        if rest[at..].starts_with(b"/*") {
-            depth += 1;
-            at += 2;
-        } else if rest[at..].starts_with(b"*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return at;
-            }
-        } else {
-            at += 1;
-        }
-    }
-    rest.len()
+/// Where the item ends whose first attribute stands here: after its `;`, or after its block.
+fn item_end(trees: &[TokenTree], all: usize) -> usize {
+    let is_end = |tree: &TokenTree| match tree {
+        TokenTree::Punct(mark) => mark.as_char() == ';',
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        TokenTree::Ident(_) | TokenTree::Literal(_) => false,
+    };
+    let end = trees.iter().find(|tree| is_end(tree));
+    end.map_or(all, |tree| tree.span().byte_range().end)
 }
 
-fn quoted(rest: &[u8]) -> usize {
-    let mut at = 1;
-    while at < rest.len() {
-        match rest[at] {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
-        }
-    }
-    rest.len()
-}
-
-/// The length of `r"…"`, `r#"…"#`, `br"…"`, `c"…"`'s raw form; none when it is something else.
-fn raw_string(rest: &[u8]) -> Option<usize> {
-    let prefix = rest
-        .iter()
-        .take(2)
-        .take_while(|byte| matches!(byte, b'r' | b'b' | b'c'))
-        .count();
-    if prefix == 0 || rest[prefix - 1] != b'r' {
+/// The function whose `fn` stands here, if it has a name and a body.
+fn function(trees: &[TokenTree]) -> Option<Function> {
+    let [TokenTree::Ident(word), TokenTree::Ident(name), rest @ ..] = trees else {
+        return None;
+    };
+    if word != "fn" {
         return None;
     }
-    let hashes = rest[prefix..]
-        .iter()
-        .take_while(|byte| **byte == b'#')
-        .count();
-    let open = prefix + hashes;
-    if rest.get(open) != Some(&b'"') {
-        return None;
-    }
-    let mut close = vec![b'"'];
-    close.resize(1 + hashes, b'#');
-    let body = &rest[open + 1..];
-    let end = body
-        .windows(close.len())
-        .position(|window| window == close)
-        .map_or(rest.len(), |found| open + 1 + found + close.len());
-    Some(end)
-}
-
-/// The length of a character literal; 0 for a lifetime or a label.
-fn character(rest: &[u8]) -> usize {
-    if rest.get(1) == Some(&b'\\') {
-        return rest
-            .iter()
-            .skip(3)
-            .position(|byte| *byte == b'\'')
-            .map_or(rest.len(), |found| found + 4);
-    }
-    // One character of up to four bytes, then the closing quote.
-    let text = String::from_utf8_lossy(&rest[..rest.len().min(6)]).into_owned();
-    let mut chars = text.chars().skip(1);
-    match (chars.next(), chars.next()) {
-        (Some(inner), Some('\'')) => 2 + inner.len_utf8(),
-        _ => 0,
-    }
+    let body = rest.iter().find_map(|tree| match tree {
+        TokenTree::Punct(mark) if mark.as_char() == ';' => Some(None),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(Some(group)),
+        _ => None,
+    });
+    Some(Function {
+        name: name.to_string(),
+        at: word.span().byte_range().start..body??.span().byte_range().end,
+    })
 }
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// Blanks every item that `#[cfg(test)]` stands before, with its attribute.
-fn without_tests(code: &str) -> String {
-    let mut out = code.as_bytes().to_vec();
-    let mut from = 0;
-    while let Some(found) = code[from..].find("#[cfg(") {
-        let start = from + found;
-        let inside = &code[start + 6..];
-        from = start + 6;
-        if !(inside.starts_with("test)")
-            || inside.starts_with("any(test,")
-            || inside.starts_with("all(test,"))
-        {
-            continue;
-        }
-        let end = item_end(code, start);
-        for byte in &mut out[start..end] {
-            if *byte != b'\n' {
-                *byte = b' ';
-            }
-        }
-        from = end;
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// Where the item ends whose first attribute begins at `start`: after its `;` or its matching brace.
-fn item_end(code: &str, start: usize) -> usize {
-    let mut nested = 0_usize;
-    for (offset, byte) in code.as_bytes()[start..].iter().enumerate() {
-        match byte {
-            b'(' | b'[' => nested += 1,
-            b')' | b']' => nested = nested.saturating_sub(1),
-            b';' if nested == 0 => return start + offset + 1,
-            b'{' if nested == 0 => return block_end(code, start + offset),
-            _ => {}
-        }
-    }
-    code.len()
-}
-
-/// One past the brace that closes the one at `open`.
-pub(crate) fn block_end(code: &str, open: usize) -> usize {
-    let mut depth = 0_usize;
-    for (offset, byte) in code.as_bytes()[open..].iter().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return open + offset + 1;
-                }
-            }
-            _ => {}
-        }
-    }
-    code.len()
 }
 
 /// A token that paths are made of, with its byte position.
@@ -400,6 +333,32 @@ mod tests {
         );
         assert!(source.code.trim_end().ends_with('z'), "{}", source.code);
         assert_eq!(source.code.matches('{').count(), 1);
+    }
+
+    #[test]
+    fn literals_say_what_they_say_wherever_they_stand() {
+        let text = r##"/// "none"
+            fn f() { g!("a \"b\" \
+                c", r#"d "e""#, b"f", 'g', 7); }"##;
+        let source = Source::new(text.to_owned());
+        let said: Vec<String> = source
+            .literals(0..text.len())
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect();
+        assert_eq!(said, ["a \"b\" c", "d \"e\"", "f"]);
+        assert!(source.code.contains("7); }"), "{}", source.code);
+    }
+
+    #[test]
+    fn functions_have_a_name_and_a_body() {
+        let text = "type F = fn(u8);\ntrait T { fn without(&self); fn with(&self) { fn inner() {} } }\nm! { fn made() {} }";
+        let source = Source::new(text.to_owned());
+        let mut names: Vec<&str> = source.functions.iter().map(|f| f.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["inner", "made", "with"]);
+        let with = source.functions.iter().find(|f| f.name == "with").unwrap();
+        assert_eq!(&text[with.at.clone()], "fn with(&self) { fn inner() {} }");
     }
 
     #[test]

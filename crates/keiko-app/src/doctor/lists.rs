@@ -5,27 +5,32 @@ use crate::home::Home;
 use crate::wiring::setup;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::RunId;
+use keiko_contracts::journal::Seq;
 use keiko_contracts::say;
 use keiko_ports::journal::ReadError;
-use keiko_runtime::rebuild::{self, Stale};
+use keiko_runtime::rebuild::{self, Stale, Thorough};
 use keiko_store::{Options, SqliteJournal};
 
 /// Most runs that are named.
 const NAMED: usize = 3;
 
-async fn stale(journal: &SqliteJournal) -> Result<(usize, Vec<Stale>), ReadError> {
+async fn stale(
+    journal: &SqliteJournal,
+    thorough: Thorough,
+) -> Result<(usize, Vec<Stale>), ReadError> {
     let streams = journal.streams("run/").await?;
-    let runs: Vec<RunId> = streams
+    let runs: Vec<(RunId, Seq)> = streams
         .iter()
-        .filter_map(|stream| stream.0.strip_prefix("run/")?.parse().ok())
+        .filter_map(|(stream, last)| Some((stream.0.strip_prefix("run/")?.parse().ok()?, *last)))
         .collect();
-    let stale = rebuild::stale(journal, &runs, &setup()).await?;
+    let stale = rebuild::stale(journal, &runs, thorough, &setup()).await?;
     Ok((runs.len(), stale))
 }
 
-/// Whether the lists say what the events say.
+/// Whether the lists say what the events say. A journal may hold years of runs: of those that have ended, their last
+/// event is read, and only where a row does not go with it all of them.
 pub(super) async fn look(journal: &SqliteJournal) -> Row {
-    let (runs, stale) = match stale(journal).await {
+    let (runs, stale) = match stale(journal, Thorough::WhereTheyDiffer).await {
         Ok(found) => found,
         Err(error) => return Row::fault("lists", State::Broken, &error.fault()),
     };
@@ -50,11 +55,11 @@ pub(super) async fn look(journal: &SqliteJournal) -> Row {
     }
 }
 
-/// Makes rows anew that are not as they should be; says how many.
+/// Makes rows anew that are not as they should be, of whichever run; says how many.
 pub(super) async fn rebuild(home: &Home) -> Result<String, Fault> {
     let journal =
         SqliteJournal::open(home.journal(), Options::default()).map_err(|error| error.fault())?;
-    let mended = match stale(&journal).await {
+    let mended = match stale(&journal, Thorough::EveryRun).await {
         Ok((_, stale)) => rebuild::mend(&journal, stale)
             .await
             .map_err(|error| error.fault()),

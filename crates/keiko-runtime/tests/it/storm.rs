@@ -9,7 +9,7 @@ use keiko_agent::state::Setup;
 use keiko_agent::tools::ToolBox;
 use keiko_contracts::action::Recovery;
 use keiko_contracts::id::{EffectKey, RunId, WorkerId};
-use keiko_contracts::journal::{Recorded, StreamId};
+use keiko_contracts::journal::{Recorded, Seq, StreamId};
 use keiko_contracts::model::LiveFrame;
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::RunTerms;
@@ -19,7 +19,8 @@ use keiko_runtime::children::NoRuns;
 use keiko_runtime::drive::DriverOf;
 use keiko_runtime::drive::{DriveError, Driver, Order, Rest, Unwatched, Watch};
 use keiko_runtime::ports::{DriveOptions, Ports};
-use keiko_runtime::{fold, inbox, rebuild};
+use keiko_runtime::rebuild::{self, Thorough};
+use keiko_runtime::{fold, inbox};
 use keiko_testkit::crash::{CrashJournal, CrashPoint, Fuse};
 use keiko_testkit::flaw::{Flaw, Flawed};
 use keiko_testkit::memory_journal::MemoryJournal;
@@ -377,12 +378,7 @@ impl Storm {
         self.catch_up().await?;
         let past = lock(&self.past).clone();
         if past.crashes == 0 {
-            let stale = rebuild::stale(self.journal.as_ref(), &[self.run], &self.setup())
-                .await
-                .map_err(|error| error.to_string())?;
-            if !stale.is_empty() {
-                return Err(format!("the views are not what the events say: {stale:?}"));
-            }
+            self.views_are_right(&past.events).await?;
         }
         let state = RunState::new(&self.setup());
         Left::new(
@@ -392,6 +388,30 @@ impl Storm {
             past.doubtful.into_iter().collect(),
             past.crashes,
         )
+    }
+
+    /// The views say what the events do, and the row of a run that has ended goes with its last event alone.
+    async fn views_are_right(&self, events: &[Event]) -> Result<(), String> {
+        let journal = self.journal.as_ref();
+        let last = Seq(events.len() as u64);
+        let every = Thorough::EveryRun;
+        let stale = rebuild::stale(journal, &[(self.run, last)], every, &self.setup())
+            .await
+            .map_err(|error| error.to_string())?;
+        if !stale.is_empty() {
+            return Err(format!("the views are not what the events say: {stale:?}"));
+        }
+        let ended = events
+            .last()
+            .is_some_and(|event| matches!(event.1, RunEvent::RunEnded(_)));
+        let settled = rebuild::goes_with_its_end(journal, self.run, last)
+            .await
+            .map_err(|error| error.to_string())?;
+        if settled == ended {
+            Ok(())
+        } else {
+            Err(format!("ended: {ended}, but its row says {settled}"))
+        }
     }
 
     /// What is read back from the journal is what was seen when it was committed.

@@ -125,34 +125,36 @@ const OURS: [&str; 12] = [
     "http2-settings",
 ];
 
-/// Reads a whole head, up to and with the empty line.
+/// Reads a whole head, up to and with the empty line. Refused is also what a reader may take in good part, such as a line
+/// that ends with a bare line feed: the server could read it in another way.
 pub(super) fn parse(head: &[u8]) -> Result<Request, Bad> {
-    let text = std::str::from_utf8(head)
-        .ok()
-        .and_then(|t| t.strip_suffix("\r\n\r\n"))
-        .ok_or(NOT_UNDERSTOOD)?;
-    if text.bytes().any(|b| b == 0) || text.replace("\r\n", "").contains(['\r', '\n']) {
+    let text = std::str::from_utf8(head).map_err(|_| NOT_UNDERSTOOD)?;
+    let begins_at_once = text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if !begins_at_once || text.replace("\r\n", "").contains(['\r', '\n']) {
         return Err(NOT_UNDERSTOOD);
     }
-    let mut lines = text.split("\r\n");
-    let first: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let [method, target, "HTTP/1.1" | "HTTP/1.0"] = first.as_slice() else {
+    let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut read = httparse::Request::new(&mut room);
+    match read.parse(head) {
+        Ok(httparse::Status::Complete(all)) if all == head.len() => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Bad(431, "too many headers")),
+        Ok(_) | Err(_) => return Err(NOT_UNDERSTOOD),
+    }
+    let (Some(method), Some(target)) = (read.method, read.path) else {
         return Err(NOT_UNDERSTOOD);
     };
-    if method.is_empty()
-        || !method.bytes().all(|b| b.is_ascii_alphabetic())
+    if !method.bytes().all(|b| b.is_ascii_alphabetic())
         || target.bytes().any(|b| b.is_ascii_control())
     {
         return Err(NOT_UNDERSTOOD);
     }
-    let headers = lines
+    let headers = read
+        .headers
+        .iter()
         .map(header)
         .collect::<Option<Vec<_>>>()
         .ok_or(NOT_UNDERSTOOD)?;
-    if headers.len() > HEADERS_MAX {
-        return Err(Bad(431, "too many headers"));
-    }
-    if *method == "CONNECT" {
+    if method == "CONNECT" {
         let (host, port) =
             authority(target, None).ok_or(Bad(400, "this is no host that can be connected to"))?;
         return Ok(Request::Tunnel { host, port });
@@ -177,20 +179,28 @@ pub(super) fn parse(head: &[u8]) -> Result<Request, Bad> {
     Ok(Request::Plain(Plain {
         host,
         port,
-        method: (*method).to_owned(),
+        method: method.to_owned(),
         path,
         headers,
         body,
     }))
 }
 
-fn header(line: &str) -> Option<(String, String)> {
-    let (name, value) = line.split_once(':')?;
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let good = !name.is_empty()
-        && name.bytes().all(token)
-        && !value.bytes().any(|b| b.is_ascii_control() && b != b'\t');
-    good.then(|| (name.to_owned(), value.trim().to_owned()))
+fn header(read: &httparse::Header<'_>) -> Option<(String, String)> {
+    let value = std::str::from_utf8(read.value).ok()?;
+    Some((read.name.to_owned(), value.trim().to_owned()))
+}
+
+/// Whether the head of another proxy's answer says that a tunnel stands. Its other lines are nobody's business.
+pub(super) fn is_ok(head: &[u8]) -> bool {
+    let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut read = httparse::Response::new(&mut room);
+    use httparse::Error::{HeaderName, HeaderValue, TooManyHeaders};
+    let understood = matches!(
+        read.parse(head),
+        Ok(_) | Err(HeaderName | HeaderValue | TooManyHeaders)
+    );
+    understood && read.code == Some(200)
 }
 
 /// Two lengths, or a length that two readers may understand differently, would smuggle a second request in.
@@ -364,7 +374,10 @@ mod tests {
             "A: b\r\n c",
             "A : b",
             "no colon",
+            ": b",
             "A: b\0",
+            "A: b\x7f",
+            "A: b\r",
         ] {
             assert!(
                 parse(format!("POST http://a/ HTTP/1.1\r\n{lines}\r\n\r\n").as_bytes()).is_err(),
@@ -377,11 +390,46 @@ mod tests {
             "GET http://a@b/ HTTP/1.1",
             "GET  http://a/ HTTP/1.1",
             "GET http://a/ HTTP/2",
+            "GET http://a/ HTTP/1.2",
+            "G-T http://a/ HTTP/1.1",
+            "\r\nGET http://a/ HTTP/1.1",
+            "GET http://a/\u{1} HTTP/1.1",
+            "GET http://a/ HTTP/1.1\r\n\r\nGET http://b/ HTTP/1.1",
         ] {
             assert!(
                 parse(format!("{line}\r\n\r\n").as_bytes()).is_err(),
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn a_head_has_only_so_many_headers() {
+        let head = |n: usize| format!("GET http://a/ HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(n));
+        assert!(parse(head(HEADERS_MAX).as_bytes()).is_ok());
+        assert_eq!(
+            parse(head(HEADERS_MAX + 1).as_bytes()),
+            Err(Bad(431, "too many headers"))
+        );
+    }
+
+    #[test]
+    fn a_tunnel_stands_when_the_other_proxy_says_so() {
+        for good in [
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.0 200 Connection established\r\nA: b\r\n\r\n",
+            "HTTP/1.1 200\r\nno header\r\n\r\n",
+        ] {
+            assert!(is_ok(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "",
+            "HTTP/1.1 407 No\r\n\r\n",
+            "HTTP/1.1 2000 OK\r\n\r\n",
+            "HTTP/2 200\r\n\r\n",
+            "200 OK\r\n\r\n",
+        ] {
+            assert!(!is_ok(bad.as_bytes()), "{bad}");
         }
     }
 

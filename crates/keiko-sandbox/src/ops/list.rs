@@ -5,13 +5,12 @@ use super::walk::{Entry, Glob, walk};
 use super::{OpError, Refusal, missing};
 use keiko_contracts::jail::TextReport;
 use keiko_contracts::say;
-use serde::{Deserialize, Serialize};
 
 /// Entries in one listing.
 const LISTED_MAX: usize = 5000;
 
 /// What to list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// The folder, empty for the root.
     pub path: String,

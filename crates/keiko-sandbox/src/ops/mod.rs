@@ -18,131 +18,97 @@ pub(crate) mod walk;
 mod write;
 
 use keiko_contracts::code::{Code, Fault};
-use keiko_contracts::digest::Content;
-use keiko_contracts::jail::{Edit, JailBody, JailOp};
+use keiko_contracts::jail::{JailBody, JailOp};
 use path::{RelPath, Root};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 
-/// An operation that a worker can do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "op")]
-pub enum OpRequest {
-    /// Looks the workspace over.
-    Survey,
-    /// Reads lines of a text file.
-    ReadFile {
-        /// The file.
-        path: String,
-        /// First line, from 1.
-        from_line: u32,
-        /// How many lines at most; 0 is as many as fit.
-        lines: u32,
-    },
-    /// Writes a whole file.
-    WriteFile {
-        /// The file.
-        path: String,
-        /// All of it.
-        text: Content,
-    },
-    /// Replaces text in a file.
-    EditFile {
-        /// The file.
-        path: String,
-        /// The replacements, in order, all or none.
-        edits: Vec<Edit>,
-    },
-    /// Lists files.
-    ListFiles(list::Listing),
-    /// Searches file contents.
-    Search(search::Query),
-}
-
-impl OpRequest {
-    /// The part of a [`JailOp`] that a worker does; nothing for commands, git and the life of the workspace.
-    #[must_use]
-    pub fn of(op: &JailOp) -> Option<OpRequest> {
-        Some(match op.clone() {
-            JailOp::Survey => OpRequest::Survey,
-            JailOp::ReadFile {
-                path,
-                from_line,
-                lines,
-            } => OpRequest::ReadFile {
-                path,
-                from_line,
-                lines,
-            },
-            JailOp::WriteFile { path, text } => OpRequest::WriteFile { path, text },
-            JailOp::EditFile { path, edits } => OpRequest::EditFile { path, edits },
-            JailOp::ListFiles {
-                path,
-                glob,
-                depth,
-                limit,
-            } => OpRequest::ListFiles(list::Listing {
-                path,
-                glob,
-                depth,
-                limit,
-            }),
-            JailOp::Search {
-                pattern,
-                path,
-                glob,
-                context,
-                limit,
-                ignore_case,
-            } => OpRequest::Search(search::Query {
-                pattern,
-                path,
-                glob,
-                context,
-                limit,
-                ignore_case,
-            }),
-            JailOp::Open { .. }
-            | JailOp::Git(_)
-            | JailOp::Exec(_)
-            | JailOp::Cell { .. }
-            | JailOp::Prepare { .. }
-            | JailOp::Restore { .. }
-            | JailOp::Without { .. }
-            | JailOp::Diff { .. } => return None,
-        })
+/// Whether a worker does an operation: those over files. Commands, git and the life of the workspace are others' to do.
+#[must_use]
+pub fn is_for_worker(op: &JailOp) -> bool {
+    match op {
+        JailOp::Survey
+        | JailOp::ReadFile { .. }
+        | JailOp::WriteFile { .. }
+        | JailOp::EditFile { .. }
+        | JailOp::ListFiles { .. }
+        | JailOp::Search { .. } => true,
+        JailOp::Open { .. }
+        | JailOp::Git(_)
+        | JailOp::Exec(_)
+        | JailOp::Cell { .. }
+        | JailOp::Prepare { .. }
+        | JailOp::Restore { .. }
+        | JailOp::Without { .. }
+        | JailOp::Diff { .. } => false,
     }
 }
 
 /// Does an operation over the folder `root`.
 ///
 /// # Errors
-/// Only when the machine fails: the root cannot be entered, a disk is full. A request that makes no sense comes back
-/// as [`JailBody::Refused`].
-pub fn run(root: &Path, request: OpRequest) -> Result<JailBody, OpError> {
-    let done = Root::open(root).and_then(|root| match request {
-        OpRequest::Survey => Ok(JailBody::Surveyed(crate::ops::survey::survey(&root)?)),
-        OpRequest::ReadFile {
-            path,
-            from_line,
-            lines,
-        } => read::read(&root, &path, from_line, lines).map(JailBody::Text),
-        OpRequest::WriteFile { path, text } => {
-            write::write(&root, &path, &text).map(JailBody::Written)
-        }
-        OpRequest::EditFile { path, edits } => {
-            edit::edit(&root, &path, &edits).map(JailBody::Written)
-        }
-        OpRequest::ListFiles(listing) => list::list(&root, &listing).map(JailBody::Text),
-        OpRequest::Search(query) => search::search(&root, &query).map(JailBody::Text),
-    });
-    match done {
+/// When the machine fails: the root cannot be entered, a disk is full; and for an operation that is none of a worker's
+/// ([`is_for_worker`]). A request that makes no sense comes back as [`JailBody::Refused`].
+pub fn run(root: &Path, op: JailOp) -> Result<JailBody, OpError> {
+    match Root::open(root).and_then(|root| done(&root, op)) {
         Err(OpError::Refused(refusal)) => Ok(JailBody::Refused {
             why: refusal.why,
             nearest: refusal.nearest.into(),
         }),
         other => other,
+    }
+}
+
+fn done(root: &Root, op: JailOp) -> Result<JailBody, OpError> {
+    match op {
+        JailOp::Survey => Ok(JailBody::Surveyed(crate::ops::survey::survey(root)?)),
+        JailOp::ReadFile {
+            path,
+            from_line,
+            lines,
+        } => read::read(root, &path, from_line, lines).map(JailBody::Text),
+        JailOp::WriteFile { path, text } => write::write(root, &path, &text).map(JailBody::Written),
+        JailOp::EditFile { path, edits } => edit::edit(root, &path, &edits).map(JailBody::Written),
+        JailOp::ListFiles {
+            path,
+            glob,
+            depth,
+            limit,
+        } => {
+            let listing = list::Listing {
+                path,
+                glob,
+                depth,
+                limit,
+            };
+            list::list(root, &listing).map(JailBody::Text)
+        }
+        JailOp::Search {
+            pattern,
+            path,
+            glob,
+            context,
+            limit,
+            ignore_case,
+        } => {
+            let query = search::Query {
+                pattern,
+                path,
+                glob,
+                context,
+                limit,
+                ignore_case,
+            };
+            search::search(root, &query).map(JailBody::Text)
+        }
+        JailOp::Open { .. }
+        | JailOp::Git(_)
+        | JailOp::Exec(_)
+        | JailOp::Cell { .. }
+        | JailOp::Prepare { .. }
+        | JailOp::Restore { .. }
+        | JailOp::Without { .. }
+        | JailOp::Diff { .. } => Err(OpError::NotAWorkers),
     }
 }
 
@@ -160,6 +126,8 @@ pub enum OpError {
         /// Why.
         source: std::io::Error,
     },
+    /// The operation is none of a worker's.
+    NotAWorkers,
     /// A text of the request is only a reference to a blob.
     NoText {
         /// Which.
@@ -176,6 +144,7 @@ impl OpError {
             OpError::Io { what, place, .. } => {
                 say!("cannot {what} {place}", what = Said::from(*what), place)
             }
+            OpError::NotAWorkers => say!("no operation of a worker's"),
             OpError::NoText { place } => say!(
                 "the text for {place} has not been read from its blob",
                 place
@@ -223,6 +192,7 @@ impl OpError {
                 "look at free space and permissions of the workspace: {step}",
                 step = Step::Doctor
             )),
+            OpError::NotAWorkers => Fault::new(Code::WORKER_GOT_NO_REQUEST, self.said()),
             OpError::NoText { place } => {
                 Fault::new(Code::TEXT_MISSING, "a text was not read from its blob").at(place)
             }

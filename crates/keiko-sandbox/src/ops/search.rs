@@ -10,7 +10,6 @@ use grep_searcher::{
 };
 use keiko_contracts::jail::TextReport;
 use keiko_contracts::say;
-use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -28,7 +27,7 @@ const LINE_CHARS_MAX: usize = 400;
 const TIME_MAX: Duration = Duration::from_secs(20);
 
 /// What to search for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     /// A regular expression.
     pub pattern: String,

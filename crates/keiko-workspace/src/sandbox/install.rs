@@ -8,12 +8,11 @@ use crate::workspace::{copy, inside, io_fault, toolchain, tree};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::jail::{
-    End, JailBody, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain,
+    End, JailBody, JailOp, Limits, Preparation, Prepared, PreparedSet, Survey, Toolchain,
 };
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
 use keiko_sandbox::egress::Egress;
-use keiko_sandbox::ops::OpRequest;
 use keiko_sandbox::spec::{JailSpec, Mount, Network};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -218,7 +217,7 @@ impl Shared {
     }
 
     async fn look(&self, session: &mut Session, cancel: &Cancel) -> Result<Option<Survey>, Fault> {
-        match self.ask_worker(session, OpRequest::Survey, cancel).await? {
+        match self.ask_worker(session, JailOp::Survey, cancel).await? {
             Some(JailBody::Surveyed(survey)) => Ok(Some(survey)),
             Some(_) => Err(Fault::new(
                 Code::OPERATION_ANSWER_LOST,

@@ -6,12 +6,11 @@ use crate::workspace::prepare::Prepared;
 use crate::workspace::{Meta, Place, inside};
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
-use keiko_contracts::jail::{JailBody, Limits, TreeId};
+use keiko_contracts::jail::{JailBody, JailOp, Limits, TreeId};
 use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_sandbox::jail::SELF_INSIDE;
 use keiko_sandbox::kernel::Kernel;
-use keiko_sandbox::ops::OpRequest;
 use keiko_sandbox::run::JailProcess;
 use keiko_sandbox::spec::{JailSpec, Network};
 use keiko_sandbox::worker::{WORKER_ARG, WorkerClient, WorkerError};
@@ -183,7 +182,7 @@ impl Shared {
     pub(super) async fn ask_worker(
         &self,
         session: &mut Session,
-        request: OpRequest,
+        request: JailOp,
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, Fault> {
         let fresh = session.worker.is_none();
@@ -214,7 +213,7 @@ impl Shared {
     async fn ask_once(
         &self,
         session: &mut Session,
-        request: OpRequest,
+        request: JailOp,
         cancel: &Cancel,
     ) -> Result<Option<JailBody>, WorkerError> {
         if session.worker.is_none() {

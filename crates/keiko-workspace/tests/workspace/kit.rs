@@ -10,6 +10,7 @@ use keiko_contracts::jail::{
 };
 use keiko_contracts::journal::{Epoch, Head, Position, Recorded, Seq, StreamId};
 use keiko_contracts::time::Timestamp;
+use keiko_governance::kept::Kept;
 use keiko_governance::permit::{AnyPermit, DurableIntent};
 use keiko_ports::Cancel;
 use keiko_ports::live::LiveSink;
@@ -212,7 +213,7 @@ pub(crate) fn key(run: RunId) -> EffectKey {
     }
 }
 
-/// A permit the regular way: an intent that says it is in a journal.
+/// A permit the regular way: an intent, and a journal's record of it.
 pub(crate) fn permit(run: RunId, action: Action) -> AnyPermit {
     let intent =
         keiko_governance::intent::intent(key(run), action, Asked::default(), Epoch(0)).unwrap();
@@ -228,7 +229,7 @@ pub(crate) fn permit(run: RunId, action: Action) -> AnyPermit {
         previous: Digest::default(),
         hash: Digest::default(),
     };
-    DurableIntent::from_recorded(&recorded, intent)
+    DurableIntent::of(&Kept::for_test(recorded), intent)
         .unwrap()
         .permit(Epoch(0), Epoch(0))
         .unwrap()

@@ -5,11 +5,11 @@ use crate::cli::ApprovalsCommand;
 use crate::error::CliError;
 use crate::language::{plain_json, tr};
 use crate::operator::operator;
+use crate::view::table::Column;
 use crate::view::{Output, plain, question};
 use keiko_app::Keiko;
 use keiko_app::approvals::Answer;
 use keiko_app::change::{Change, Changes};
-use keiko_app::installing::is_install;
 use keiko_contracts::approval::{ApprovalRow, Decision, Installing};
 use keiko_contracts::code::{Code, Fault};
 use keiko_ports::shell::{Clock as _, SystemClock};
@@ -29,7 +29,7 @@ pub(crate) async fn run(
     };
     match command {
         ApprovalsCommand::List { all } => list(context, keiko, all).await?,
-        ApprovalsCommand::Show { id } => show(context, keiko, &id).await?,
+        ApprovalsCommand::Show { id, details } => show(context, keiko, &id, details).await?,
         ApprovalsCommand::Approve {
             id,
             reason,
@@ -59,17 +59,24 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<(), Cli
             .output
             .json_data(&plain_json!({ "approvals": rows }))?);
     }
-    for row in &rows {
-        let state = state(context.output, row);
-        let (asked, summary) = (
-            context.output.minute(row.asked),
-            context.output.told(&row.request.summary),
-        );
-        context.output.data(&format!(
-            "{}  {}  {asked}  {state}  {summary}",
-            row.request.id, row.run
-        ));
-    }
+    let output = context.output;
+    let heads = [
+        Column::Left(output.t("approval", "Freigabe")),
+        Column::Left(output.t("run", "Lauf")),
+        Column::Left(output.t("asked", "gefragt")),
+        Column::Left(output.t("state", "Zustand")),
+        Column::Left(output.t("would", "würde")),
+    ];
+    let cells = |row: &ApprovalRow| {
+        [
+            row.request.id.to_string(),
+            row.run.to_string(),
+            output.minute(row.asked),
+            state(output, row),
+            output.told(&row.request.summary).into_owned(),
+        ]
+    };
+    output.list(heads, &rows.iter().map(cells).collect::<Vec<_>>());
     if rows.is_empty() {
         context.output.say(context.output.t(
             "Nothing waits for a person.",
@@ -79,7 +86,12 @@ async fn list(context: &Context<'_>, keiko: &Keiko, all: bool) -> Result<(), Cli
     Ok(())
 }
 
-async fn show(context: &Context<'_>, keiko: &Keiko, id: &str) -> Result<(), CliError> {
+async fn show(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    id: &str,
+    details: bool,
+) -> Result<(), CliError> {
     let row = keiko.approval(id).await?;
     if context.output.json() {
         let text = keiko_contracts::said::plainly(|| serde_json::to_string(&row))
@@ -87,18 +99,24 @@ async fn show(context: &Context<'_>, keiko: &Keiko, id: &str) -> Result<(), CliE
         context.output.data(&text);
         return Ok(());
     }
-    let change = Changes::of(keiko).about(&row.request).await;
-    context
-        .output
-        .data(&describe(context.output, &row, change.as_ref())?);
+    let (output, request) = (context.output, &row.request);
+    let change = Changes::of(keiko).about(request).await;
+    output.data(&describe(output, &row, change.as_ref()));
+    if details {
+        let (digest, action) = (request.digest.0, question::data(request).join("\n"));
+        output.data(&tr!(
+            output,
+            "digest   {digest}\naction   {action}",
+            "Prüfsumme  {digest}\nAktion     {action}"
+        ));
+    }
+    let words = question::words(output, request);
+    if !words.is_empty() {
+        output.data(&format!("\n{}", words.join("\n")));
+    }
     if let Some(change) = &change {
-        context.output.data("");
-        context.output.diff(change.diff.trim_end());
-    } else if is_install(&row.request.action) {
-        context.output.data("");
-        context
-            .output
-            .data(&question::whole(context.output, &row.request, None).join("\n"));
+        output.data("");
+        output.diff(change.diff.trim_end());
     }
     Ok(())
 }
@@ -152,6 +170,7 @@ fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError> {
         return Ok(context.output.json_data(&all)?);
     }
     let t = |english, german| context.output.t(english, german);
+    let mut rows = Vec::new();
     for known in &all.remembered {
         let answer = match known.answer {
             Installing::Yes => t("install: yes", "Installieren: ja"),
@@ -163,13 +182,20 @@ fn remembered(context: &Context<'_>, keiko: &Keiko) -> Result<(), CliError> {
         } else {
             format!(" ({})", known.registries.join(", "))
         };
-        context.output.data(&format!(
-            "{}  {answer}{from}  {}  {}",
-            known.folder,
-            known.by,
-            context.output.minute(known.at)
-        ));
+        rows.push([
+            known.folder.clone(),
+            format!("{answer}{from}"),
+            known.by.clone(),
+            context.output.minute(known.at),
+        ]);
     }
+    let heads = [
+        Column::Left(t("folder", "Ordner")),
+        Column::Left(t("answer", "Antwort")),
+        Column::Left(t("by", "von")),
+        Column::Left(t("since", "seit")),
+    ];
+    context.output.list(heads, &rows);
     if all.remembered.is_empty() {
         context
             .output
@@ -210,31 +236,25 @@ fn state(output: &Output, row: &ApprovalRow) -> String {
     }
 }
 
-fn describe(
-    output: &Output,
-    row: &ApprovalRow,
-    change: Option<&Change>,
-) -> Result<String, CliError> {
-    let action = serde_json::to_string_pretty(&row.request.action)
-        .map_err(|error| Fault::new(Code::NO_JSON, error.to_string()))?;
+/// What would be done, why it is asked about, and what it touches.
+fn describe(output: &Output, row: &ApprovalRow, change: Option<&Change>) -> String {
     let expires = row
         .request
         .expires
         .map_or_else(|| output.t("never", "nie").into(), |at| output.instant(at));
     let state = state(output, row);
-    let (summary, reason) = (
+    let (summary, reason, touches) = (
         output.told(&row.request.summary),
         output.told(&row.request.reason),
+        question::touches(output, &row.request.action),
     );
     let mut text = tr!(
         output,
-        "approval {}\nrun      {}\neffect   {}\nwould    {summary}\nbecause  {reason}\nasked    {}\nexpires  {expires}\nstate    {state}\ndigest   {}\naction   {action}",
-        "Freigabe   {}\nLauf       {}\nWirkung    {}\nwürde      {summary}\nGrund      {reason}\ngefragt    {}\nläuft ab   {expires}\nZustand    {state}\nPrüfsumme  {}\nAktion     {action}",
+        "approval {}\nrun      {}\nwould    {summary}\nbecause  {reason}\ntouches  {touches}\nasked    {}\nexpires  {expires}\nstate    {state}",
+        "Freigabe   {}\nLauf       {}\nwürde      {summary}\nGrund      {reason}\nbetrifft   {touches}\ngefragt    {}\nläuft ab   {expires}\nZustand    {state}",
         row.request.id,
         row.run,
-        row.request.key,
-        output.instant(row.asked),
-        row.request.digest.0
+        output.instant(row.asked)
     );
     if let Some(change) = change {
         let name = output.t("change   ", "Änderung  ");
@@ -245,5 +265,5 @@ fn describe(
             ));
         }
     }
-    Ok(text)
+    text
 }

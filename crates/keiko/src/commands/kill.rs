@@ -73,8 +73,9 @@ async fn nothing_named(context: &Context<'_>, keiko: &Keiko) -> Result<Fault, Cl
             ),
             false => output.t("At work at this moment:", "Zurzeit arbeiten:"),
         });
-        rows.iter()
-            .for_each(|row| output.say(&super::runs::list_line(output, row)));
+        super::runs::lines(output, &rows)
+            .iter()
+            .for_each(|line| output.say(line));
     }
     let run = rows
         .first()

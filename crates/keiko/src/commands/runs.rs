@@ -6,6 +6,7 @@ use crate::error::{CliError, Exit};
 use crate::language::{plain_json, tr};
 use crate::operator::operator;
 use crate::view::clean::clean;
+use crate::view::table::{Column, table};
 use crate::view::{Output, Tone, plain, result};
 use keiko_app::Keiko;
 use keiko_app::apply::{ApplyReport, Told};
@@ -79,8 +80,8 @@ async fn list(
         context.output.json_data(&plain_json!({ "runs": rows }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    for row in &rows {
-        context.output.data(&list_line(context.output, row));
+    for line in lines(context.output, &rows) {
+        context.output.data(&line);
     }
     if rows.is_empty() && filtered {
         context.output.say(context.output.t(
@@ -96,31 +97,44 @@ async fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A run in one line: what it is, when it began, where it works, what it cost and what it is for.
-pub(super) fn list_line(output: &Output, row: &RunRow) -> String {
+/// Runs, one a line: what each is, when it began, where it works, what it cost and what it is for.
+pub(super) fn lines(output: &Output, rows: &[RunRow]) -> Vec<String> {
+    let heads = [
+        Column::Left(output.t("run", "Lauf")),
+        Column::Left(output.t("state", "Zustand")),
+        Column::Left(output.t("started", "Beginn")),
+        Column::Left(output.t("folder", "Ordner")),
+        Column::Right(output.t("steps", "Schritte")),
+        Column::Right(output.t("cost", "Kosten")),
+        Column::Left(output.t("goal", "Auftrag")),
+    ];
+    let rows: Vec<_> = rows.iter().map(|row| cells(output, row)).collect();
+    table(heads, &rows)
+}
+
+fn cells(output: &Output, row: &RunRow) -> [String; 7] {
     let demo = if row.demo {
         output.t(" (demo)", " (Vorführung)")
     } else {
         ""
     };
-    let state = result::state_word(output, row.state);
     let folder = row
         .workspace
         .as_deref()
         .and_then(|path| Path::new(path).file_name())
         .map_or_else(|| "-".into(), OsStr::to_string_lossy);
-    let steps =
-        output
-            .language()
-            .count(row.steps.into(), ["step", "steps"], ["Schritt", "Schritte"]);
-    let (started, cost) = (output.minute(row.started), list_cost(output, row));
-    format!(
-        "{}  {state:<16}  {started}  {folder:<14}  {steps:>11}  {cost:>8}  {}{demo}",
-        row.run, row.goal
-    )
+    [
+        row.run.to_string(),
+        result::state_word(output, row.state).to_owned(),
+        output.minute(row.started),
+        folder.into_owned(),
+        row.steps.to_string(),
+        list_cost(output, row),
+        format!("{}{demo}", row.goal),
+    ]
 }
 
-/// What a run cost, in the width of a column.
+/// What a run cost, for a column.
 fn list_cost(output: &Output, row: &RunRow) -> String {
     if row.unpriced && row.cost.is_zero() {
         output.t("no price", "o. Preis").to_owned()

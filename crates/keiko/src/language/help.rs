@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValue, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory as _};
+use keiko_contracts::language::Language;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -73,7 +74,7 @@ pub(crate) fn styled(error: &clap::Error) -> String {
 fn command(texts: &Texts) -> Command {
     let mut command = crate::cli::Cli::command();
     command.build();
-    localised(command, "keiko", texts)
+    crate::overview::grouped(localised(command, "keiko", texts), Language::German)
 }
 
 fn localised(command: Command, path: &str, texts: &Texts) -> Command {

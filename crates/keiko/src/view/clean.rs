@@ -1,6 +1,8 @@
 //! Text from models, commands and files on its way to a terminal: it may not move the cursor, change the title, or
 //! turn the direction of writing. Also how wide text is.
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// The colours that [`super::Output::paint`] uses; nothing else that begins with an escape passes.
 const OWN: [&str; 6] = [
     "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m",
@@ -46,32 +48,10 @@ fn cleaned(text: &str, tab: &str) -> String {
     out
 }
 
-/// How many columns a character takes: none for marks that sit on the one before, two for East Asian and pictures.
+/// How many columns a character takes: none for control characters and for marks that sit on the one before, two for East
+/// Asian and pictures. Told for each character alone, so that what is cut and where a cursor stands come to the same.
 pub(crate) fn columns_of(c: char) -> usize {
-    match u32::from(c) {
-        0..=0x1f | 0x7f..=0x9f => 0,
-        0x300..=0x36f
-        | 0x483..=0x489
-        | 0x591..=0x5bd
-        | 0x610..=0x61a
-        | 0x64b..=0x65f
-        | 0x200b..=0x200d
-        | 0x20d0..=0x20f0 => 0,
-        0xfe00..=0xfe0f | 0xfe20..=0xfe2f | 0xe0100..=0xe01ef => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0x303e
-        | 0x3041..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f => 2,
-        0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1f64f
-        | 0x1f680..=0x1f6ff
-        | 0x1f900..=0x1f9ff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    }
+    c.width().unwrap_or(0)
 }
 
 /// How many columns a text takes, colours not counted.
@@ -145,11 +125,11 @@ pub(crate) fn wrapped(line: &str, most: usize, indent: usize) -> Vec<String> {
     rows
 }
 
-/// The last lines of a text without colours, wrapped to so many columns.
+/// The last lines of a text without colours, broken at words to so many columns; a word that is longer is broken itself.
 pub(crate) fn tail(text: &str, most: usize, rows: usize) -> Vec<String> {
     let most = most.max(2);
     let mut found: Vec<String> = Vec::new();
-    for line in text.lines() {
+    for line in text.lines().flat_map(|line| wrapped(line, most, 0)) {
         let (mut row, mut used) = (String::new(), 0);
         for c in line.chars() {
             if used + columns_of(c) > most {
@@ -235,9 +215,10 @@ mod tests {
 
     #[test]
     fn a_tail_is_the_end() {
+        assert_eq!(tail("one\ntwo\nthree four", 5, 3), ["two", "three", "four"]);
         assert_eq!(
-            tail("one\ntwo\nthree four", 5, 3),
-            ["two", "three", " four"]
+            tail("a word that is toolong", 4, 9),
+            ["a", "word", "that", "is", "tool", "ong"]
         );
         assert_eq!(tail("", 5, 3), Vec::<String>::new());
     }

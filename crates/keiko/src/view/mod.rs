@@ -7,6 +7,7 @@ pub(crate) mod program;
 pub(crate) mod question;
 pub(crate) mod result;
 pub(crate) mod steps;
+pub(crate) mod table;
 
 use crate::language::catalogue::{self, Tell};
 use clap::ValueEnum;
@@ -20,6 +21,7 @@ use keiko_contracts::time::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
+use table::{Column, table};
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -103,18 +105,18 @@ impl Output {
     pub(crate) fn told<'a, T: Tell + ?Sized>(&self, english: &'a T) -> Cow<'a, str> {
         english.tell(self.language)
     }
-    /// An instant to the minute, for lists.
+    /// An instant to the minute, for lists, as the clocks here show it.
     pub(crate) fn minute(&self, at: Timestamp) -> String {
-        match self.language {
-            Language::English => at.to_minute(),
-            Language::German => local(at, "%d.%m.%Y %H:%M"),
-        }
+        local(at, self.t("%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M"))
     }
-    /// An instant.
+    /// An instant to the second, as the clocks here show it.
     pub(crate) fn instant(&self, at: Timestamp) -> String {
-        match self.language {
-            Language::English => at.to_string(),
-            Language::German => local(at, "%d.%m.%Y %H:%M:%S"),
+        local(at, self.t("%Y-%m-%d %H:%M:%S", "%d.%m.%Y %H:%M:%S"))
+    }
+    /// A list, on stdout.
+    pub(crate) fn list<const N: usize>(&self, heads: [Column<'_>; N], rows: &[[String; N]]) {
+        for line in table(heads, rows) {
+            self.data(&line);
         }
     }
     /// A number as it is written in the language of the reader.
@@ -225,7 +227,7 @@ impl Output {
     }
 }
 
-/// An instant in the time zone of this machine.
+/// An instant in the time zone of this machine, or in that of `TZ`.
 fn local(at: Timestamp, format: &str) -> String {
     match jiff::Timestamp::from_millisecond(at.0) {
         Ok(instant) => instant

@@ -5,10 +5,10 @@ use crate::language::tr;
 use keiko_agent::describe;
 use keiko_app::change::Change;
 use keiko_app::installing::is_install;
-use keiko_contracts::action::Action;
+use keiko_contracts::action::{Action, HostAction};
 use keiko_contracts::approval::ApprovalRequest;
 use keiko_contracts::id::RunId;
-use keiko_contracts::jail::{Command, JailOp};
+use keiko_contracts::jail::{Command, GitOp, JailOp};
 
 /// Most files and commits of a change that its summary names.
 const NAMED_MAX: usize = 12;
@@ -90,13 +90,98 @@ pub(crate) fn summary(output: &Output, change: &Change) -> Vec<String> {
     lines
 }
 
-/// The whole of what is decided about: commands, texts, the change; what has no better form, as data.
-pub(crate) fn whole(
-    output: &Output,
-    request: &ApprovalRequest,
-    change: Option<&Change>,
-) -> Vec<String> {
-    let mut lines: Vec<String> = match &request.action {
+/// What an action reaches, in one sentence: whoever decides need not know how Keiko does things.
+pub(crate) fn touches(output: &Output, action: &Action) -> String {
+    match action {
+        Action::Model(model) => tr!(
+            output,
+            "nothing here; the conversation goes to {}",
+            "hier nichts; das Gespräch geht an {}",
+            model.model
+        ),
+        Action::Host(HostAction::Push {
+            remote,
+            branch,
+            commit,
+            ..
+        }) => tr!(
+            output,
+            "branch {branch} of {remote}, which then stands at commit {commit}; nothing on this machine",
+            "den Zweig {branch} von {remote}, der danach auf Commit {commit} steht; nichts auf diesem Rechner"
+        ),
+        Action::Tool(tool) => tr!(
+            output,
+            "whatever the tool {} reaches: it is not Keiko's, and not in the sandbox",
+            "was immer das Werkzeug {} erreicht: Es gehört nicht zu Keiko und läuft nicht in der Sandbox",
+            tool.tool
+        ),
+        Action::Run(run) => tr!(
+            output,
+            "a run of its own by {}, which works in the sandbox and asks for itself",
+            "einen eigenen Lauf von {}, der in der Sandbox arbeitet und selbst fragt",
+            run.start.agent
+        ),
+        Action::Jail(jail) => operation(output, &jail.op),
+    }
+}
+
+/// What an operation in the sandbox reaches.
+fn operation(output: &Output, op: &JailOp) -> String {
+    let reads = output.t(
+        "nothing: it reads the run's private copy",
+        "nichts: Es liest die private Kopie des Laufs",
+    );
+    let writes = output.t(
+        "the run's private copy only; your folder stays as it is",
+        "nur die private Kopie des Laufs; Ihr Ordner bleibt, wie er ist",
+    );
+    match op {
+        JailOp::Prepare(_) => {
+            let from = describe::registries(op).join(", ");
+            tr!(
+                output,
+                "the network ({from}), from within the sandbox, and the installed dependencies that Keiko keeps",
+                "das Netz ({from}), aus der Sandbox heraus, und die installierten Abhängigkeiten, die Keiko aufbewahrt"
+            )
+        }
+        JailOp::Exec(_) | JailOp::Cell { .. } => output
+            .t(
+                "the run's private copy only, in the sandbox and without network; your folder stays as it is",
+                "nur die private Kopie des Laufs, in der Sandbox und ohne Netz; Ihr Ordner bleibt, wie er ist",
+            )
+            .into(),
+        // Asked about are changed tests, which such a difference shows.
+        JailOp::Diff { .. } => output
+            .t(
+                "existing tests in the run's private copy, which may then stay changed; your folder stays as it is",
+                "bestehende Tests in der privaten Kopie des Laufs, die dann geändert bleiben dürfen; Ihr Ordner bleibt, wie er ist",
+            )
+            .into(),
+        JailOp::WriteFile { .. }
+        | JailOp::EditFile { .. }
+        | JailOp::Restore { .. }
+        | JailOp::Without { .. }
+        | JailOp::Git(GitOp::Commit { .. } | GitOp::Branch { .. } | GitOp::Checkout { .. }) => {
+            writes.into()
+        }
+        JailOp::Open { .. }
+        | JailOp::Survey
+        | JailOp::ReadFile { .. }
+        | JailOp::ListFiles { .. }
+        | JailOp::Search { .. }
+        | JailOp::Git(GitOp::Status | GitOp::Diff { .. } | GitOp::Log { .. }) => reads.into(),
+    }
+}
+
+/// The exact action, as data: what the digest that an answer is bound to was made of.
+pub(crate) fn data(request: &ApprovalRequest) -> Vec<String> {
+    let text = serde_json::to_string_pretty(&request.action).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Commands as they would be typed, texts as they would be written; nothing of an action that has no such form.
+pub(crate) fn words(output: &Output, request: &ApprovalRequest) -> Vec<String> {
+    let lines: Vec<String> = match &request.action {
         Action::Jail(jail) => match &jail.op {
             JailOp::Prepare(prepare) => prepare
                 .sets
@@ -136,18 +221,25 @@ pub(crate) fn whole(
         },
         _ => Vec::new(),
     };
+    lines.iter().map(|line| colored(output, line)).collect()
+}
+
+/// The whole of what is decided about: commands, texts, the change; what has no better form, as data.
+pub(crate) fn whole(
+    output: &Output,
+    request: &ApprovalRequest,
+    change: Option<&Change>,
+) -> Vec<String> {
+    let mut lines = words(output, request);
     if let Some(change) = change {
-        lines.extend(change.subjects.iter().cloned());
-        lines.extend(change.diff.lines().map(str::to_owned));
+        let subjects = change.subjects.iter().map(String::as_str);
+        let all = subjects.chain(change.diff.lines());
+        lines.extend(all.map(|line| colored(output, line)));
     }
     if lines.is_empty() {
-        lines = serde_json::to_string_pretty(&request.action)
-            .unwrap_or_default()
-            .lines()
-            .map(str::to_owned)
-            .collect();
+        lines = data(request);
     }
-    lines.iter().map(|line| colored(output, line)).collect()
+    lines
 }
 
 /// A command as it would be typed.

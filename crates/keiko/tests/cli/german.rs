@@ -291,7 +291,7 @@ fn help_and_lists_are_in_german() {
     }
     let bare = german(&home, &[]);
     assert!(
-        bare.code == 2 && bare.err.contains("Aufruf: keiko") && bare.err.contains("Befehle:"),
+        bare.code == 2 && bare.err.contains("Aufruf: keiko") && bare.err.contains("\nSteuern:\n"),
         "{bare:?}"
     );
     assert_eq!(

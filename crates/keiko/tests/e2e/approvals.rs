@@ -72,7 +72,14 @@ fn a_push_waits_for_a_person_and_happens_once() {
         .expect(0)
         .gives("fix/centuries")
         .gives(remote.to_str().unwrap())
-        .gives("digest");
+        .gives("touches  branch fix/centuries of ");
+    let plain = keiko.run(&["approvals", "show", &id]);
+    assert!(!plain.stdout.contains("digest"), "{plain}");
+    keiko
+        .run(&["approvals", "show", &id, "--details"])
+        .expect(0)
+        .gives("digest")
+        .gives("\"do\": \"push\"");
     for name in [id.as_str(), "last", &id[..4]] {
         let shown = keiko.json(&["approvals", "show", name]);
         assert_eq!(

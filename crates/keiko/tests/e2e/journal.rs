@@ -228,3 +228,39 @@ fn views_that_were_lost_are_found_and_made_anew() {
     assert_eq!(strip(list()), strip(before));
     assert_eq!(lists(&keiko.run(&["--json", "doctor"]))["state"], "ok");
 }
+
+#[test]
+fn a_row_that_does_not_go_with_the_end_of_its_run_is_found() {
+    let server = playing(vec![finish("Done.")]);
+    let keiko = Keiko::chat(&server);
+    keiko.ask("Say hello", &[]);
+    let rows = keiko.json(&["runs", "list"])["runs"].clone();
+    let (row, run) = (&rows[0], rows[0]["run"].as_str().unwrap());
+    let state = row["state"].as_str().unwrap();
+    let lists = || {
+        let report = keiko.run(&["--json", "doctor"]).json();
+        let rows = report["checks"].as_array().unwrap();
+        rows.iter()
+            .find(|row| row["name"] == "lists")
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(lists()["state"], "ok");
+    let mut wrong = row.clone();
+    wrong["steps"] = 77.into();
+    let put = ViewOp::Put {
+        view: "runs",
+        key: run.into(),
+        sort: keiko.events(run)[0]["at"]
+            .as_str()
+            .map(|at| at.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+            .unwrap(),
+        group: state.into(),
+        body: wrong.to_string().into_bytes(),
+    };
+    write_to_journal(&keiko, append(run, Vec::new(), vec![put]));
+    assert_eq!(lists()["state"], "broken");
+    keiko.run(&["doctor", "--fix"]);
+    assert_eq!(lists()["state"], "ok");
+    assert_eq!(keiko.json(&["runs", "list"])["runs"], rows);
+}

@@ -91,3 +91,45 @@ fn runs_of_an_older_keiko_are_answered_and_go_on() {
         .run(&["resume", WAITS, "--script", script.to_str().unwrap()])
         .says("KEI-5163");
 }
+
+#[test]
+fn lists_name_their_columns_and_have_the_times_of_the_clocks_here() {
+    let mut keiko = home_of_an_older_one();
+    let started = keiko.json(&["runs", "list"])["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["run"] == ENDED)
+        .map(|row| row["started"].as_i64().unwrap())
+        .unwrap();
+    let lines = |keiko: &Keiko, args: &[&str]| {
+        let ran = keiko.run(args);
+        ran.expect(0);
+        let lines: Vec<String> = ran.stdout.lines().map(str::to_owned).collect();
+        lines
+    };
+    // Without a database of time zones, as POSIX has them: five and three quarter hours east.
+    for (zone, east) in [("UTC0", 0), ("XXX-5:45", 345)] {
+        keiko.set("TZ", zone);
+        let at = jiff::Timestamp::from_millisecond(started + east * 60_000).unwrap();
+        let list = lines(&keiko, &["runs", "list"]);
+        let heads: Vec<&str> = list[0].split_whitespace().collect();
+        let named = ["RUN", "STATE", "STARTED", "FOLDER", "STEPS", "COST", "GOAL"];
+        assert_eq!(heads, named);
+        let row = list.iter().find(|line| line.starts_with(ENDED)).unwrap();
+        let minute = at.strftime("%Y-%m-%d %H:%M").to_string();
+        let column = list[0].find("STARTED").unwrap();
+        assert!(row[column..].starts_with(&minute), "{minute}: {row}");
+        let german = lines(&keiko, &["--lang", "de", "runs", "list"]);
+        assert!(german[0].starts_with("LAUF  "), "{german:?}");
+        let minute = at.strftime("%d.%m.%Y %H:%M").to_string();
+        assert!(
+            german.iter().any(|line| line.contains(&minute)),
+            "{german:?}"
+        );
+        let asked = lines(&keiko, &["approvals", "list", "--all"]);
+        let heads: Vec<&str> = asked[0].split_whitespace().collect();
+        assert_eq!(heads, ["APPROVAL", "RUN", "ASKED", "STATE", "WOULD"]);
+    }
+    assert!(keiko.json(&["runs", "list"])["runs"][0]["started"].is_i64());
+}

@@ -258,7 +258,8 @@ fn an_approval_is_answered_by_typing() {
     let home = tempfile::tempdir().unwrap();
     let steps = json!([
         {"expect": "1 commit, ", "seconds": 120, "send": "?"},
-        {"expect": "diff --git", "seconds": 60, "send": "n, erst nach dem Review\r"},
+        {"expect": "diff --git", "seconds": 60, "send": "?"},
+        {"expect": "\"commit\"", "seconds": 60, "send": "n, erst nach dem Review\r"},
         {"expect": "red to green", "seconds": 60},
     ]);
     let Some(played) = play(test, home.path(), &["demo", "code"], [40, 100], &[], steps) else {

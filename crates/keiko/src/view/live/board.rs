@@ -18,6 +18,7 @@ use keiko_contracts::model::{LiveFrame, Part, Usage};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{InboxMessage, RunEvent, Suspension};
 use keiko_ports::shell::{Clock as _, SystemClock};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -79,6 +80,8 @@ pub(super) struct Board {
     is_changed: bool,
     /// Changes that were looked up for open approvals.
     changes: BTreeMap<ApprovalId, Change>,
+    /// The approval whose whole was shown last.
+    whole_shown: Option<ApprovalId>,
     /// Where answers are remembered, and for which folder.
     memory: Option<(Memory, String)>,
 }
@@ -108,6 +111,7 @@ impl Board {
             line: Line::default(),
             is_changed: false,
             changes: BTreeMap::new(),
+            whole_shown: None,
             memory: None,
         }
     }
@@ -135,16 +139,27 @@ impl Board {
             .find(|request| !self.answered.contains(&request.id))
     }
 
-    /// Shows the whole of what is decided about.
+    /// Shows the whole of what is decided about; asked for again, the exact action as data.
     fn show_whole(&mut self) {
         let Some(request) = self.asked().cloned() else {
             return;
         };
-        let lines = question::whole(&self.output, &request, self.changes.get(&request.id));
-        for line in lines.iter().take(WHOLE_ROWS) {
+        let again = self.whole_shown == Some(request.id);
+        let lines = if again {
+            question::data(&request)
+        } else {
+            question::whole(&self.output, &request, self.changes.get(&request.id))
+        };
+        self.whole_shown = Some(request.id).filter(|_| !again);
+        self.rows_of(&lines, WHOLE_ROWS, &request);
+    }
+
+    /// Lines of what is decided about, no more than so many.
+    fn rows_of(&mut self, lines: &[String], most: usize, request: &ApprovalRequest) {
+        for line in lines.iter().take(most) {
             self.tell(&format!("{MARGIN}  {line}"));
         }
-        if lines.len() > WHOLE_ROWS {
+        if lines.len() > most {
             let rest = self.output.t("... the rest", "... der Rest");
             self.tell(&format!(
                 "{MARGIN}  {rest}: keiko approvals show {}",
@@ -399,29 +414,32 @@ impl Board {
             output.told(&request.reason)
         );
         self.tell(&format!("{MARGIN}{because}"));
-        // An installation is asked about in words; of a change, its size and files follow. `?` shows all of either.
+        let touches = tr!(
+            output,
+            "touches {}",
+            "betrifft {}",
+            question::touches(&output, &request.action)
+        );
+        self.tell(&format!("{MARGIN}{touches}"));
+        // What would be run or written stands here, but for an installation, which the sentence sums up; of a change, its
+        // size and files follow. `?` shows all of any.
         let install = is_install(&request.action);
         if !install {
-            let action = serde_json::to_string_pretty(&request.action).unwrap_or_default();
-            for (row, line) in action.lines().enumerate() {
-                if row == ACTION_ROWS {
-                    let rest = output.t("... the rest", "... der Rest");
-                    self.tell(&format!(
-                        "{MARGIN}  {rest}: keiko approvals show {}",
-                        request.id
-                    ));
-                    break;
-                }
-                self.tell(&format!("{MARGIN}  {line}"));
-            }
+            self.rows_of(&question::words(&output, request), ACTION_ROWS, request);
         }
         let keys = match (install && self.memory.is_some(), install) {
             (true, _) => output.t(
-                "?: the exact commands. y always, n always: remember it for this repository.",
-                "?: die genauen Befehle. j immer, n immer: für dieses Repository merken.",
+                "?: the exact commands; ? again: as data. y always, n always: remember it for this repository.",
+                "?: die genauen Befehle; noch einmal ?: als Daten. j immer, n immer: für dieses Repository merken.",
             ),
-            (_, true) => output.t("?: the exact commands.", "?: die genauen Befehle."),
-            _ => output.t("?: all of it.", "?: alles davon."),
+            (_, true) => output.t(
+                "?: the exact commands; ? again: as data.",
+                "?: die genauen Befehle; noch einmal ?: als Daten.",
+            ),
+            _ => output.t(
+                "?: all of it; ? again: as data.",
+                "?: alles davon; noch einmal ?: als Daten.",
+            ),
         };
         self.tell(&format!("{MARGIN}{keys}"));
         if !self.has_foot {
@@ -555,12 +573,9 @@ impl Board {
             }) => self.output.t("thinking", "denkt nach").into(),
             Some(intent) => {
                 let asked = &intent.asked;
-                clean(
-                    asked
-                        .tool()
-                        .or(asked.title())
-                        .unwrap_or_else(|| self.output.t("working", "arbeitet")),
-                )
+                let title = || asked.title().map(|title| self.output.told(title));
+                let what = asked.tool().map(Cow::Borrowed).or_else(title);
+                clean(&what.unwrap_or_else(|| self.output.t("working", "arbeitet").into()))
             }
             None if self.closing => self.output.t("looking for evidence", "sucht Belege").into(),
             None => self.output.t("working", "arbeitet").into(),

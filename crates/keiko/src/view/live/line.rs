@@ -1,4 +1,9 @@
 //! The line that a person types while a run goes on.
+//!
+//! Our own, and no line editor of others: those (`reedline`, looked at in 0.52) own the terminal while they read, and draw
+//! their prompt at a key. Here the prompt changes when an approval arrives amid a word, what was begun before does not answer
+//! it ([`Line::question_shown`]), one key shows what is asked about, and a foot with running text stands above. What they
+//! would add is a history, which words to an agent have little use for.
 
 use crate::view::clean::columns_of;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};

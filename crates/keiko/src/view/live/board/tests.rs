@@ -122,7 +122,8 @@ fn a_question_mark_shows_all_of_what_is_decided_about() {
     assert!(
         shown.contains("1 commit, 1 file, +1, -1")
             && shown.contains("abc1234 Fix it")
-            && !shown.contains("+new"),
+            && !shown.contains("+new")
+            && !shown.contains('{'),
         "{shown}"
     );
     assert!(
@@ -131,6 +132,12 @@ fn a_question_mark_shows_all_of_what_is_decided_about() {
             .is_none()
     );
     assert!(board.take_lines().join("\n").contains("+new"));
+    board.key(KeyEvent::new(KeyCode::Char('?'), KeyModifiers::NONE));
+    let data = board.take_lines().join("\n");
+    assert!(
+        data.contains("\"do\": \"push\"") && !data.contains("+new"),
+        "{data}"
+    );
     let InboxMessage::Approval(answer) = said(type_in(&mut board, "y")) else {
         panic!("no answer")
     };
@@ -364,5 +371,30 @@ fn rules_are_not_spoken_to() {
     assert!(
         matches!(said(type_in(&mut board, "y")), InboxMessage::Approval(_)),
         "an approval is answered all the same"
+    );
+}
+
+#[test]
+fn the_status_line_is_in_the_language_of_whoever_reads_it() {
+    use keiko_contracts::asked::{Asked, Chore};
+    use keiko_contracts::jail::{JailAction, JailOp};
+    use keiko_contracts::journal::Epoch;
+    use keiko_contracts::language::Language;
+    let output = Output::new(Color::Never, false, false).in_language(Language::German);
+    let mut board = Board::new(output, "maria".into(), true, false);
+    let run = RunId::from_bytes([1; 10]);
+    let survey = Action::Jail(JailAction {
+        workspace: run,
+        op: JailOp::Survey,
+        tree: None,
+    });
+    let asked = Asked::Harness(Chore::Open);
+    let intent = keiko_governance::intent::intent(key(1), survey, asked, Epoch(0)).unwrap();
+    board.event(&RunEvent::EffectIntended(Box::new(intent)));
+    let foot = board.foot(80, 20, Duration::from_secs(61));
+    assert!(
+        foot.rows[0].starts_with("eine eigene Kopie anlegen · Schritt 1 · 1:01"),
+        "{:?}",
+        foot.rows
     );
 }

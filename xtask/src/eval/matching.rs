@@ -85,23 +85,26 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
             show_wrong(task, found);
         }
     }
-    let (calibrated, cases) = index.calibrated();
+    let quality = index.quality();
     if options.json {
         println!("{}", serde_json::to_string_pretty(&groups)?);
     } else {
         println!(
-            "{} agents, {} examples, {} tasks; {} ({cases} examples held out); built in {:.0} ms, {:.2} ms a task",
+            "{} agents, {} examples, {} tasks; {}, {} examples held out: {:.1} % first, {:.1} % among three; built in {:.0} ms, {:.2} ms a task",
             profiles.len(),
             profiles
                 .iter()
                 .map(|profile| profile.examples.len())
                 .sum::<usize>(),
             tasks.len(),
-            if calibrated {
+            if quality.calibrated {
                 "calibrated"
             } else {
                 "not calibrated"
             },
+            quality.cases,
+            100.0 * quality.first,
+            100.0 * quality.among_three,
             built.as_secs_f64() * 1e3,
             asked.as_secs_f64() * 1e3 / tasks.len().max(1) as f64,
         );

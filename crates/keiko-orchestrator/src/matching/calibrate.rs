@@ -3,6 +3,7 @@
 
 use super::features::{Features, LEARNED};
 use super::newton::{Example, Group, choose, decide, sigmoid};
+use serde::Serialize;
 
 /// Inputs of the two questions: is the first one right, and is the right one among those shown.
 pub(super) const HEAD: usize = 8;
@@ -60,8 +61,20 @@ pub(super) struct Calibration {
     pub(super) automatic: f64,
     /// From which probability of those shown on they are worth showing.
     pub(super) worth: f64,
-    pub(super) calibrated: bool,
-    pub(super) cases: usize,
+    pub(super) quality: Quality,
+}
+
+/// How well an index finds its own examples, each held out in turn: what to expect of tasks that are worded like them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Quality {
+    /// False when there were too few cases to fit probabilities to: then they are starting values and say little.
+    pub calibrated: bool,
+    /// Tasks with a known answer that there were: examples held out, and decisions.
+    pub cases: usize,
+    /// The share of them whose right agent came first.
+    pub first: f64,
+    /// The share of them whose right agent was among the first three.
+    pub among_three: f64,
 }
 
 impl Calibration {
@@ -73,8 +86,7 @@ impl Calibration {
             shown: SHOWN,
             automatic: AUTOMATIC,
             worth: WORTH,
-            calibrated: false,
-            cases: 0,
+            quality: Quality::default(),
         }
     }
 
@@ -102,13 +114,17 @@ impl Calibration {
     /// Fitted to cases, or the starting values when there are too few.
     pub(super) fn fit(mut cases: Vec<Case>, agents: usize) -> Calibration {
         let mut fitted = Calibration::starting();
-        fitted.cases = cases.iter().filter(|case| case.right.is_some()).count();
-        if fitted.cases < ENOUGH || agents < ENOUGH_AGENTS {
-            return fitted;
+        let known = cases.iter().filter(|case| case.right.is_some()).count();
+        let enough = known >= ENOUGH && agents >= ENOUGH_AGENTS;
+        if enough {
+            fitted.order = choose(&ORDER, BELIEF, &groups(&cases));
+            for case in &mut cases {
+                fitted.sort(&mut case.ranking);
+            }
         }
-        fitted.order = choose(&ORDER, BELIEF, &groups(&cases));
-        for case in &mut cases {
-            fitted.sort(&mut case.ranking);
+        fitted.quality = quality(&cases, known, enough);
+        if !enough {
+            return fitted;
         }
         balance(&mut cases);
         let first = |case: &Case| case.right.is_some() && case.place() == Some(0);
@@ -116,7 +132,6 @@ impl Calibration {
         fitted.first = decide(&FIRST, BELIEF, &examples(&cases, &first));
         fitted.shown = decide(&SHOWN, BELIEF, &examples(&cases, &shown));
         fitted.automatic = fitted.threshold(&cases);
-        fitted.calibrated = true;
         fitted
     }
 
@@ -169,6 +184,21 @@ impl Case {
             .first
             .iter()
             .position(|(agent, ..)| *agent == right)
+    }
+}
+
+fn quality(cases: &[Case], known: usize, calibrated: bool) -> Quality {
+    let within = |most: usize| {
+        let good = cases.iter().filter(|case| case.place().is_some_and(|place| place < most));
+        #[expect(clippy::cast_precision_loss, reason = "a few thousand cases")]
+        let share = good.count() as f64 / known.max(1) as f64;
+        share
+    };
+    Quality {
+        calibrated,
+        cases: known,
+        first: within(1),
+        among_three: within(3),
     }
 }
 

@@ -1,6 +1,6 @@
 //! All agents, ready to be looked through. An index does not change: a new registry is a new index, which callers swap in whole.
 
-use super::calibrate::{COMPARED, Calibration, Case, MARGIN, Ranking, shares};
+use super::calibrate::{COMPARED, Calibration, Case, MARGIN, Quality, Ranking, shares};
 use super::embed::{Embedder, Lexical, Vector, Vectors};
 use super::features::Features;
 use super::found::{Band, Candidate, Match};
@@ -123,10 +123,10 @@ impl Index {
         &self.profiles
     }
 
-    /// True when probabilities were fitted, and to how many tasks with a known answer.
+    /// How well it finds its own examples: what it can be believed.
     #[must_use]
-    pub fn calibrated(&self) -> (bool, usize) {
-        (self.calibration.calibrated, self.calibration.cases)
+    pub fn quality(&self) -> Quality {
+        self.calibration.quality
     }
 
     /// Whom a task is for, by the built-in embedder.
@@ -159,14 +159,14 @@ impl Index {
         let reasons = reasons::of_band(
             band,
             &candidates,
-            self.calibration.calibrated,
+            self.calibration.quality.calibrated,
             ranking.known,
         );
         Match {
             candidates,
             band,
             somebody,
-            calibrated: self.calibration.calibrated,
+            calibrated: self.calibration.quality.calibrated,
             reasons,
         }
     }

@@ -16,6 +16,7 @@ mod reasons;
 mod space;
 mod terms;
 
+pub use calibrate::Quality;
 pub use embed::{Embedder, Lexical, Vector, Vectors};
 pub use features::Features;
 pub use found::{Band, Candidate, Match};

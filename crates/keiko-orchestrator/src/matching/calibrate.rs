@@ -189,7 +189,9 @@ impl Case {
 
 fn quality(cases: &[Case], known: usize, calibrated: bool) -> Quality {
     let within = |most: usize| {
-        let good = cases.iter().filter(|case| case.place().is_some_and(|place| place < most));
+        let good = cases
+            .iter()
+            .filter(|case| case.place().is_some_and(|place| place < most));
         #[expect(clippy::cast_precision_loss, reason = "a few thousand cases")]
         let share = good.count() as f64 / known.max(1) as f64;
         share

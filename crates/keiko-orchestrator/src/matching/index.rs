@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 const NAMED: usize = 3;
 /// Examples that are held out in turn, at most; of more, as many are taken from each agent in turn.
 const HELD_OUT: usize = 2_000;
+/// Of as many examples of an agent, the nearest to the one held out is held out, too.
+const NEAREST_TOO: usize = 5;
 /// What the decision of a person counts, in held-out examples.
 const DECIDED: f64 = 2.0;
 
@@ -54,8 +56,8 @@ pub struct Index {
 /// What is left out while an example is judged as if it were a task.
 enum Held<'a> {
     Nothing,
-    /// This document, which has these terms.
-    Document(usize, Without<'a>),
+    /// These examples of an agent: the one that is the task now, and maybe its nearest.
+    Examples(Vec<usize>, Without<'a>),
     /// This agent.
     Agent(usize),
 }
@@ -232,7 +234,7 @@ impl Index {
         first.sort_by(order);
         let (without, no_agent) = match held {
             Held::Nothing => (None, None),
-            Held::Document(_, without) => (Some(without), None),
+            Held::Examples(_, without) => (Some(without), None),
             Held::Agent(agent) => (None, Some(*agent)),
         };
         Ranking {
@@ -253,16 +255,16 @@ impl Index {
         let place = self.places[agent];
         let profile = &self.profiles[agent];
         let own = match held {
-            Held::Document(document, without) if without.agent == agent => {
-                Some((*document, without))
+            Held::Examples(documents, without) if without.agent == agent => {
+                Some((documents.as_slice(), without))
             }
             _ => None,
         };
-        let held_document = own.map(|(document, _)| document);
+        let left_out = own.map_or(&[][..], |(documents, _)| documents);
         let mut nearest = [0.0_f32; 3];
         for document in place
             .examples()
-            .filter(|document| Some(*document) != held_document)
+            .filter(|document| !left_out.contains(document))
         {
             let mut alike = near.documents[document];
             for place in &mut nearest {
@@ -272,25 +274,22 @@ impl Index {
             }
         }
         let (mut sum, mut length) = (near.sums[agent], self.lengths[agent]);
-        let is_example = held_document.is_some_and(|document| place.examples().contains(&document));
-        if is_example {
-            length += 1.0 - 2.0 * sum;
-            sum -= 1.0;
+        for document in left_out {
+            // Exact for the example that is the task; its nearest is taken to be as near to the others as it is.
+            let alike = near.documents[*document];
+            length += alike - 2.0 * sum;
+            sum -= alike;
         }
-        let counters = place
-            .counters()
-            .filter(|document| Some(*document) != held_document);
-        let counter = counters
-            .map(|document| near.documents[document])
-            .fold(0.0, f32::max);
+        let counters = place.counters().map(|document| near.documents[document]);
+        let counter = counters.fold(0.0, f32::max);
         let (likely, bm25) = match own {
-            Some((_, without)) if is_example => self.lexicon.fit_without(terms, without),
-            _ => (fit.likely[agent], fit.bm25[agent]),
+            Some((_, without)) => self.lexicon.fit_without(terms, without),
+            None => (fit.likely[agent], fit.bm25[agent]),
         };
         let kept = place
             .examples()
             .len()
-            .saturating_sub(usize::from(is_example))
+            .saturating_sub(left_out.len())
             .clamp(1, 3);
         #[expect(clippy::cast_precision_loss, reason = "at most three")]
         let near_three = nearest.iter().sum::<f32>() / kept as f32;
@@ -343,12 +342,7 @@ impl Index {
                 let near = self.space.near(vector, &self.places);
                 let fit = self.lexicon.fit(terms);
                 let task = Task::new(text.as_str());
-                let without = Without {
-                    agent,
-                    example: terms,
-                };
-                let document = self.places[agent].card + 1 + number;
-                let as_task = Held::Document(document, without);
+                let as_task = self.without(agent, number, &near, &said[agent].1);
                 if examples > 1 {
                     cases.push(Case {
                         ranking: self.rank(&task, terms, (&near, &fit), &as_task),
@@ -366,6 +360,33 @@ impl Index {
             }
         }
         cases
+    }
+
+    /// An example out of the way, and where there are enough, the nearest to it too: people word a task less alike to the
+    /// examples than whoever wrote these worded one example alike to the next.
+    fn without<'a>(
+        &self,
+        agent: usize,
+        number: usize,
+        near: &Near,
+        said: &'a [Vec<Term>],
+    ) -> Held<'a> {
+        let first = self.places[agent].card + 1;
+        let mut left_out = vec![number];
+        if said.len() >= NEAREST_TOO {
+            let others = (0..said.len()).filter(|other| *other != number);
+            left_out.extend(others.max_by(|left, right| {
+                near.documents[first + left]
+                    .total_cmp(&near.documents[first + right])
+                    .then(right.cmp(left))
+            }));
+        }
+        let examples = left_out
+            .iter()
+            .map(|number| said[*number].as_slice())
+            .collect();
+        let documents = left_out.iter().map(|number| first + number).collect();
+        Held::Examples(documents, Without { agent, examples })
     }
 
     /// Decisions of people as cases. Of an agent that is not there any more, nobody is right.

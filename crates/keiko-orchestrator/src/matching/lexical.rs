@@ -45,10 +45,24 @@ pub(super) struct Fit {
     pub(super) bm25: Vec<f32>,
 }
 
-/// What is taken out of an agent's words: one of its examples, by the terms of it.
+/// What is taken out of an agent's words: some of its examples, by the terms of each.
 pub(super) struct Without<'a> {
     pub(super) agent: usize,
-    pub(super) example: &'a [Term],
+    pub(super) examples: Vec<&'a [Term]>,
+}
+
+impl Without<'_> {
+    /// In how many of them a term is, and what it weighs there.
+    fn said(&self, id: u32) -> Said {
+        let mut said = Said::default();
+        for example in &self.examples {
+            if let Ok(at) = example.binary_search_by_key(&id, |term| term.id) {
+                said.examples += 1.0;
+                said.weight += example[at].weight;
+            }
+        }
+        said
+    }
 }
 
 impl Lexicon {
@@ -146,7 +160,7 @@ impl Lexicon {
         fit
     }
 
-    /// The same for one agent, as if one of its examples were not there.
+    /// The same for one agent, as if some of its examples were not there.
     pub(super) fn fit_without(&self, task: &[Term], without: &Without<'_>) -> (f32, f32) {
         let agent = without.agent;
         let place = u32::try_from(agent).unwrap_or(u32::MAX);
@@ -162,16 +176,16 @@ impl Lexicon {
             let Some(mut said) = self.postings.value(at, place) else {
                 continue;
             };
-            if let Ok(own) = without.example.binary_search_by_key(&term.id, |own| own.id) {
-                said.examples = (said.examples - 1.0).max(0.0);
-                said.weight = (said.weight - without.example[own].weight).max(0.0);
-            }
+            let own = without.said(term.id);
+            said.examples = (said.examples - own.examples).max(0.0);
+            said.weight = (said.weight - own.weight).max(0.0);
             likely += term.weight * self.likelier(at, said);
             if term.stem {
                 bm25 += term.weight * rarity * self.saturated(agent, said);
             }
         }
-        let examples = (self.examples[agent] - 1.0).max(0.0);
+        #[expect(clippy::cast_precision_loss, reason = "one or two")]
+        let examples = (self.examples[agent] - without.examples.len() as f32).max(0.0);
         let likely =
             (likely + weights * (PRIOR / (examples + PRIOR)).ln()) / (1.0 + weights.sqrt());
         (likely, if best > 0.0 { bm25 / best } else { 0.0 })
@@ -206,13 +220,7 @@ impl Lexicon {
                 let agent = *agent as usize;
                 let own = without.filter(|without| without.agent == agent);
                 Some(agent) != no_agent
-                    && own.is_none_or(|own| {
-                        said.examples > 1.0
-                            || own
-                                .example
-                                .binary_search_by_key(&term.id, |own| own.id)
-                                .is_err()
-                    })
+                    && own.is_none_or(|own| said.examples > own.said(term.id).examples)
             });
             if said {
                 known += term.weight;

@@ -10,8 +10,8 @@ pub(super) const RULES: &str = "keiko-lexical-1";
 const PIECE: usize = 4;
 
 /// What a stem weighs that says nothing about what a text is about, measured by one that does.
-const STOP: f32 = 0.4;
-const PAIR: f32 = 0.5;
+const STOP: f32 = 0.8;
+const PAIR: f32 = 0.6;
 const PART: f32 = 0.7;
 /// All pieces of a word together.
 const PIECES: f32 = 0.8;

@@ -27,6 +27,8 @@ pub(super) const WORTH: f64 = 0.30;
 pub(super) const MARGIN: f64 = 0.10;
 /// Of what is chosen without asking, this share is to be right.
 const PRECISION: f64 = 0.97;
+/// Of tasks whose right agent would have been shown, so many in a hundred may be refused.
+const REFUSED_PERCENT: usize = 4;
 /// What is for nobody, as a share of all cases that calibration sees.
 const NOBODY: f64 = 0.25;
 
@@ -132,6 +134,7 @@ impl Calibration {
         fitted.first = decide(&FIRST, BELIEF, &examples(&cases, &first));
         fitted.shown = decide(&SHOWN, BELIEF, &examples(&cases, &shown));
         fitted.automatic = fitted.threshold(&cases);
+        fitted.worth = fitted.lowest_worth(&cases);
         fitted
     }
 
@@ -149,6 +152,15 @@ impl Calibration {
         };
         let first = answer(&self.first);
         (first, answer(&self.shown).max(first))
+    }
+
+    /// The probability that few of the tasks are below whose right agent would have been shown.
+    fn lowest_worth(&self, cases: &[Case]) -> f64 {
+        let found = cases.iter().filter(|case| case.place().is_some_and(|place| place < 3));
+        let mut judged: Vec<f64> = found.map(|case| self.answers(&case.ranking).1).collect();
+        judged.sort_by(f64::total_cmp);
+        let at = judged.len() * REFUSED_PERCENT / 100;
+        judged.get(at).map_or(WORTH, |probability| probability.clamp(WORTH, AUTOMATIC))
     }
 
     /// The lowest probability from which on the first is right often enough.

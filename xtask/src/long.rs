@@ -55,14 +55,24 @@ pub(crate) const SOAKS: &[Long] = &[
 ];
 
 /// Measurements with limits.
-pub(crate) const BENCHES: &[Long] = &[Long {
-    name: "agent",
-    what: "what a step costs besides model and tool",
-    how: How::Cargo {
-        arguments: &["bench", "--bench", "agent", "--"],
-        env: None,
+pub(crate) const BENCHES: &[Long] = &[
+    Long {
+        name: "agent",
+        what: "what a step costs besides model and tool",
+        how: How::Cargo {
+            arguments: &["bench", "--bench", "agent", "--"],
+            env: None,
+        },
     },
-}];
+    Long {
+        name: "matching",
+        what: "what finding an agent among 1,000 costs, besides the task's vector",
+        how: How::Cargo {
+            arguments: &["bench", "--bench", "matching", "--"],
+            env: None,
+        },
+    },
+];
 
 /// Runs the named entry of a registry, or says what there is.
 ///

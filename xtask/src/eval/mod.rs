@@ -1,6 +1,7 @@
 //! `cargo xtask eval …`: Keiko against the world outside, measured. Takes minutes to hours; no part of the tests.
 
 mod cheats;
+mod matching;
 mod repositories;
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +16,8 @@ pub(crate) enum Eval {
     Repositories(repositories::Options),
     /// Changes that cheat on their tests, and honest ones that look alike: which of them are believed
     Cheats(cheats::Options),
+    /// Which agent tasks are for: how often it is found, and how often nobody is where nobody should be
+    Matching(matching::Options),
 }
 
 /// Measures; true when every target that was asked for is met.
@@ -22,6 +25,7 @@ pub(crate) fn run(root: &Path, what: &Eval) -> Result<bool> {
     match what {
         Eval::Repositories(options) => repositories::run(root, options),
         Eval::Cheats(options) => cheats::run(root, options),
+        Eval::Matching(options) => matching::run(root, options),
     }
 }
 

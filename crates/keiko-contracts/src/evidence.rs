@@ -117,7 +117,7 @@ pub struct TestSummary {
     pub channel: Channel,
     /// Why nothing of this run counts: a canary that did not fail, a reporter without its end mark, a forged record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub void: Option<String>,
+    pub void: Option<Said>,
     /// How long it took, milliseconds; 0 where nobody wrote it down.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub millis: u32,
@@ -296,7 +296,7 @@ pub struct Backwards {
     pub pieces: Vec<Piece>,
     /// What was not proven backwards, and why: sentences for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<String>,
+    pub left: Vec<Said>,
 }
 
 /// A piece of a change, and what the tests say without it.

@@ -234,7 +234,8 @@ async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<Exit
     let end = keiko.report(run).await?;
     if context.output.json() {
         let data = data_of(&end, run)?;
-        context.output.data(data.text_or_empty().trim_end());
+        let data = result::plain(&end).unwrap_or_else(|| data.text_or_empty().to_owned());
+        context.output.data(data.trim_end());
     } else {
         context
             .output

@@ -8,7 +8,7 @@ pub(crate) mod question;
 pub(crate) mod result;
 pub(crate) mod steps;
 
-use crate::language::catalogue::{self, Tell};
+use crate::language::catalogue::{self, CommandLine, Tell};
 use clap::ValueEnum;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
@@ -98,6 +98,10 @@ impl Output {
     /// One text in two languages: each stands beside its translation, so that neither is forgotten.
     pub(crate) fn t<'a>(&self, english: &'a str, german: &'a str) -> &'a str {
         self.language.pick(english, german)
+    }
+    /// How sentences from below are told here.
+    pub(crate) fn teller(&self) -> CommandLine {
+        CommandLine(self.language)
     }
     /// A sentence from below, which is English, in the language of whoever reads it.
     pub(crate) fn told<'a, T: Tell + ?Sized>(&self, english: &'a T) -> Cow<'a, str> {

@@ -555,12 +555,10 @@ impl Board {
             }) => self.output.t("thinking", "denkt nach").into(),
             Some(intent) => {
                 let asked = &intent.asked;
-                clean(
-                    asked
-                        .tool()
-                        .or(asked.title())
-                        .unwrap_or_else(|| self.output.t("working", "arbeitet")),
-                )
+                let title = asked.title();
+                let title = title.map(|title| self.output.told(&title).into_owned());
+                let asked = asked.tool().map(str::to_owned).or(title);
+                clean(&asked.unwrap_or_else(|| self.output.t("working", "arbeitet").into()))
             }
             None if self.closing => self.output.t("looking for evidence", "sucht Belege").into(),
             None => self.output.t("working", "arbeitet").into(),

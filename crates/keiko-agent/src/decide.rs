@@ -407,9 +407,13 @@ impl Draft<'_> {
         let run = start.run;
         // A request that is asked again belongs to a step that has begun.
         if self.state.step.number >= start.limits.max_steps && !self.state.step.asks_again {
-            let hint = format!(
-                "give it more: keiko resume {run} --max-steps {}",
-                start.limits.max_steps * 2
+            let more = Some(More::Steps(start.limits.max_steps * 2));
+            let hint = say!(
+                "give it more: {step}",
+                step = Step::Resume {
+                    run: Some(run),
+                    more
+                }
             );
             return Some(
                 Fault::new(

@@ -1,7 +1,7 @@
 //! Tests as facts, and the evidence card: what a result rests on.
 
 use crate::action::Origin;
-use crate::approval::Decision;
+use crate::approval::{Decision, decided};
 use crate::digest::{Content, Digest};
 use crate::id::{ApprovalId, RunId};
 use crate::install::Beforehand;
@@ -269,14 +269,11 @@ pub struct Answered {
 impl Answered {
     /// The answer in words, for people.
     #[must_use]
-    pub fn words(&self) -> String {
-        match (self.decision, self.beforehand) {
-            (None, _) => "open".to_owned(),
-            (Some(decision), None) => format!("{} by {}", decision.word(), self.by),
-            (Some(decision), Some(how)) => {
-                format!("{} by {} ({})", decision.word(), self.by, how.words())
-            }
-        }
+    pub fn words(&self) -> Said {
+        self.decision.map_or_else(
+            || "open".into(),
+            |decision| decided(decision, &self.by, self.beforehand),
+        )
     }
 }
 

@@ -192,6 +192,21 @@ impl Said {
         self
     }
 
+    /// Several in a row, with semicolons between them.
+    #[must_use]
+    pub fn in_a_row(mut sentences: Vec<Said>) -> Said {
+        // In halves, so that many are not nested deep.
+        let other = sentences.split_off(sentences.len() / 2);
+        match (sentences.is_empty(), other.len()) {
+            (true, _) => other.into_iter().next().unwrap_or_default(),
+            (false, _) => say!(
+                "{one}; {other}",
+                one = Said::in_a_row(sentences),
+                other = Said::in_a_row(other)
+            ),
+        }
+    }
+
     /// True when nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -56,7 +56,7 @@ impl Price {
             Amount::Text(text) => text
                 .parse::<Micros>()
                 .map(|micros| micros.0)
-                .map_err(|e| Fault::new(fault::PRICE, e.to_string()).at(place)),
+                .map_err(|e| Fault::new(fault::PRICE, e.said()).at(place)),
         };
         if let Some(all) = &config.price {
             let all = rate(all)?;

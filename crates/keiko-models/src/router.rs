@@ -119,7 +119,7 @@ impl Models {
     pub fn resolve(&self, name: &str) -> Result<ModelName, Fault> {
         let full = self.profiles.get(name).map_or(name, String::as_str);
         let model: ModelName = full.parse().map_err(|e: keiko_contracts::id::InvalidId| {
-            Fault::new(fault::UNKNOWN_VENDOR, e.to_string())
+            Fault::new(fault::UNKNOWN_VENDOR, e.said())
         })?;
         self.vendor(&model)?;
         Ok(model)

@@ -379,7 +379,7 @@ fn show_apply(
             let kind = format!("{:?}", change.kind).to_lowercase();
             context.output.data(&format!(
                 "  {:<10} {}",
-                context.output.told(&kind),
+                context.output.told(kind.as_str()),
                 change.path.display()
             ));
         }

@@ -8,7 +8,7 @@ pub(crate) mod question;
 pub(crate) mod result;
 pub(crate) mod steps;
 
-use crate::language::catalogue::{self, CommandLine, Tell};
+use crate::language::{self, Tell};
 use clap::ValueEnum;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
@@ -100,8 +100,8 @@ impl Output {
         self.language.pick(english, german)
     }
     /// How sentences from below are told here.
-    pub(crate) fn teller(&self) -> CommandLine {
-        CommandLine(self.language)
+    pub(crate) fn teller(&self) -> keiko_app::language::Typed<'static> {
+        language::teller(self.language)
     }
     /// A sentence from below, which is English, in the language of whoever reads it.
     pub(crate) fn told<'a, T: Tell + ?Sized>(&self, english: &'a T) -> Cow<'a, str> {
@@ -208,7 +208,7 @@ impl Output {
     }
     /// An error, on stderr.
     pub(crate) fn fault(&self, fault: &Fault) {
-        let fault = &catalogue::told_fault(fault, self.language);
+        let fault = &language::told_fault(fault, self.language);
         let word = self.t("error", "Fehler");
         let mut text = format!(
             "{} {}",

@@ -1,7 +1,7 @@
 //! A run as plain lines: what happens, one line each, on stderr; or every event as a JSON line on stdout.
 
 use super::{Output, Tone};
-use crate::language::{catalogue, tr};
+use crate::language::{self, tr};
 use keiko_agent::describe;
 use keiko_agent::ledger::one_line;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
@@ -314,7 +314,7 @@ pub(crate) fn answered(output: &Output, answer: &ApprovalAnswer) -> String {
 
 /// An error in a line.
 fn told(output: &Output, fault: &Fault) -> String {
-    catalogue::told_fault(fault, output.language()).to_string()
+    language::told_fault(fault, output.language()).to_string()
 }
 
 /// The longest reason in a line, in characters.

@@ -2,7 +2,6 @@
 
 use super::{Output, Tone};
 use crate::language::tr;
-use keiko_agent::describe;
 use keiko_app::change::Change;
 use keiko_app::installing::is_install;
 use keiko_contracts::action::Action;
@@ -153,7 +152,7 @@ pub(crate) fn whole(
 /// A command as it would be typed.
 fn typed(argv: &[String]) -> String {
     argv.iter()
-        .map(|word| describe::quoted(word))
+        .map(|word| keiko_contracts::step::quoted(word))
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -9,6 +9,8 @@ use crate::tools::{Means, Rendered, Resolved};
 use keiko_contracts::action::{Action, Outcome, Report};
 use keiko_contracts::jail::{JailAction, JailBody, JailOp};
 use keiko_contracts::run::{CallAnswered, CallRefused, RefusedBy, RunEvent, Suspension};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_governance::class::ActionClass;
 use keiko_governance::core::Wanted;
 
@@ -83,7 +85,7 @@ enum Early {
     /// Something has not been done yet.
     Waits,
     /// Something failed, in these words.
-    Overtaken(String),
+    Overtaken(Said),
 }
 
 fn claims_too_early(draft: &Draft<'_>, index: usize, call: &Call) -> Early {
@@ -107,8 +109,9 @@ fn claims_too_early(draft: &Draft<'_>, index: usize, call: &Call) -> Early {
         .collect();
     if !failed.is_empty() && !declines {
         let failed = failed.join(", ");
-        return Early::Overtaken(format!(
-            "Not accepted: of the calls in the same answer, {failed} failed, and you have not seen that yet. Look at the results above. Finish when they are as they should be."
+        return Early::Overtaken(say!(
+            "Not accepted: of the calls in the same answer, {failed} failed, and you have not seen that yet. Look at the results above. Finish when they are as they should be.",
+            failed
         ));
     }
     let open = |other: &Call| other.state != CallState::Answered && !other.claims();
@@ -141,7 +144,7 @@ enum Planned {
 }
 
 fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
-    if let Made::Engine(op) = &call.made {
+    if let Made::Engine { op, .. } = &call.made {
         return Planned::Act(Box::new(jail(draft, (**op).clone())));
     }
     let resolved = match resolve(&draft.state, call) {
@@ -176,7 +179,10 @@ fn plan(draft: &Draft<'_>, call: &Call) -> Planned {
             None => refused(
                 draft,
                 call,
-                format!("Nothing is kept under {reference:?} any more. Run the action again."),
+                say!(
+                    "Nothing is kept under {reference} any more. Run the action again.",
+                    reference = format_args!("{reference:?}")
+                ),
                 RefusedBy::Arguments,
             ),
         },
@@ -190,7 +196,7 @@ fn plan_action(draft: &Draft<'_>, call: &Call, action: Box<Action>) -> Planned {
     match call.done.first() {
         None if guard.refuses(&call.name, &call.arguments, tree) => {
             let why = "This exact call has come out the same several times and nothing has changed since. Do something else: read more, change the code, or ask the operator.";
-            refused(draft, call, why.into(), RefusedBy::LoopGuard)
+            refused(draft, call, why, RefusedBy::LoopGuard)
         }
         None => Planned::Act(action),
         Some(outcome) => {
@@ -211,7 +217,7 @@ fn plan_tests(draft: &Draft<'_>, call: &Call, filter: Option<&str>, dir: Option<
         Some((_, plan)) => Planned::Act(Box::new(jail(draft, JailOp::Exec(plan.spec.clone())))),
         None if plans.is_empty() => {
             let why = "No project with a known test runner was found here. Use `execute` to run what there is.";
-            refused(draft, call, why.into(), RefusedBy::Arguments)
+            refused(draft, call, why, RefusedBy::Arguments)
         }
         None => {
             let (text, is_error) = tests::shown(&plans, call);
@@ -287,14 +293,9 @@ pub(crate) fn found(draft: &mut Draft<'_>, id: &str, text: &str) {
     }
 }
 
-fn refused(draft: &Draft<'_>, call: &Call, reason: String, by: RefusedBy) -> Planned {
-    let (key, reason) = (draft.next_key(), reason.into());
-    Planned::Event(Box::new(RunEvent::CallRefused(CallRefused {
-        key,
-        asked: call.asked(),
-        reason,
-        by,
-    })))
+fn refused(draft: &Draft<'_>, call: &Call, why: impl Into<Said>, by: RefusedBy) -> Planned {
+    let refused = CallRefused::new(draft.next_key(), call.asked(), why, by);
+    Planned::Event(Box::new(RunEvent::CallRefused(refused)))
 }
 
 fn answered(draft: &Draft<'_>, call: &Call, text: String, is_error: bool) -> Planned {

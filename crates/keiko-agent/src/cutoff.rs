@@ -42,32 +42,35 @@ pub(crate) fn cut_off(draft: &mut Draft<'_>, limit: u32) {
          only the lines that differ, and think more briefly."
     );
     for asked in &calls {
-        let reason = format!(
-            "Your answer was cut off at the output limit of {limit} tokens, so nothing that stood in it was carried out. {how}"
+        let why = say!(
+            "Your answer was cut off at the output limit of {limit} tokens, so nothing that stood in it was carried out. {how}",
+            limit,
+            how
         );
-        let (key, reason) = (draft.next_key(), reason.into());
-        let refused = CallRefused {
-            key,
-            asked: asked.clone(),
-            reason,
-            by: RefusedBy::CutOff,
-        };
+        let key = draft.next_key();
+        let refused = CallRefused::new(key, asked.clone(), why, RefusedBy::CutOff);
         draft.emit(keiko_contracts::run::RunEvent::CallRefused(refused));
     }
     if draft.state.patience.cut_offs >= CUT_OFF_MAX {
-        let why = format!(
-            "the model's answer was cut off at the output limit {CUT_OFF_MAX} times in a row, last at {limit} tokens"
+        let why = say!(
+            "the model's answer was cut off at the output limit {n} times in a row, last at {limit} tokens",
+            n = CUT_OFF_MAX,
+            limit
         );
         let hint = say!(
             "allow longer answers: {step}, or choose another model",
             step = Step::set("run.max_output_tokens", limit.saturating_mul(2))
         );
         let fault = Fault::new(Code::CUT_OFF, why).hint(hint);
-        draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
+        draft.close(EndStatus::Failed, fault.said(), Some(fault));
     } else if calls.is_empty() {
         draft.note(
             NoteKind::Limit,
-            format!("Your answer was cut off at the output limit of {limit} tokens. {how}"),
+            say!(
+                "Your answer was cut off at the output limit of {limit} tokens. {how}",
+                limit,
+                how
+            ),
             true,
         );
     }

@@ -11,7 +11,7 @@ use crate::leave::{self, Leave};
 use crate::native::NativeStep;
 use crate::prompt;
 use crate::state::{CallState, RunState};
-use crate::unsaid::{self, Said};
+use crate::unsaid::{self, Words};
 use crate::{calls, conversation, cutoff, definition, ending};
 use keiko_contracts::action::{Action, ModelAction, Outcome, Report};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
@@ -142,7 +142,7 @@ impl Draft<'_> {
             definition: is.filter(|_| was != is),
         }));
         if was.is_some() && was != is {
-            self.note(NoteKind::Definition, definition::ANOTHER.into(), false);
+            self.note(NoteKind::Definition, definition::ANOTHER, false);
         }
     }
 
@@ -169,7 +169,7 @@ impl Draft<'_> {
             }
             // Nothing that is left to do, and nothing that was shown so far, means anything without it.
             (Action::Jail(_), Outcome::Failed(fault)) if fault.code == Code::WORKSPACE_GONE => {
-                self.close(EndStatus::Failed, fault.to_string(), Some(fault.clone()));
+                self.close(EndStatus::Failed, fault.said(), Some(fault.clone()));
                 return Ok(());
             }
             _ => {}
@@ -199,7 +199,7 @@ impl Draft<'_> {
                         } else {
                             "the vendor's filter stopped the answer"
                         };
-                        self.close(EndStatus::Refused, what.into(), None);
+                        self.close(EndStatus::Refused, what, None);
                     }
                     Stop::MaxTokens => cutoff::cut_off(self, limit),
                     _ if self.state.step.calls.is_empty() => {
@@ -264,11 +264,12 @@ impl Draft<'_> {
                 inbox: seq,
             })),
             InboxMessage::Cancel { by, reason } if self.state.closing.is_none() => {
-                let summary = format!("Cancelled by {by}: {reason}").into();
+                let summary = say!("Cancelled by {by}: {reason}", by, reason);
                 let (status, inbox) = (EndStatus::Cancelled, Some(seq));
                 self.emit(RunEvent::RunClosing(Box::new(Closing {
                     status,
-                    summary,
+                    summary: summary.to_string().into(),
+                    said: summary.with_values(),
                     fault: None,
                     report: None,
                     data: None,
@@ -379,8 +380,8 @@ impl Draft<'_> {
         match calls::proceed(self)? {
             Next::Nothing => Ok(()),
             Next::Claim(call) => match unsaid::deal_with(self, &call) {
-                Said::DealtWith => Ok(()),
-                Said::Claim => ending::evaluate(self, &call),
+                Words::DealtWith => Ok(()),
+                Words::Claim => ending::evaluate(self, &call),
             },
         }
     }
@@ -406,9 +407,13 @@ impl Draft<'_> {
         let run = start.run;
         // A request that is asked again belongs to a step that has begun.
         if self.state.step.number >= start.limits.max_steps && !self.state.step.asks_again {
-            let hint = format!(
-                "give it more: keiko resume {run} --max-steps {}",
-                start.limits.max_steps * 2
+            let more = Some(More::Steps(start.limits.max_steps * 2));
+            let hint = say!(
+                "give it more: {step}",
+                step = Step::Resume {
+                    run: Some(run),
+                    more
+                }
             );
             return Some(
                 Fault::new(
@@ -468,7 +473,8 @@ impl Draft<'_> {
                 }
                 let closing = Closing {
                     status: finish.status,
-                    summary: finish.summary.into(),
+                    summary: finish.summary.to_string().into(),
+                    said: finish.summary.with_values(),
                     fault: None,
                     report: Some(finish.report),
                     data: finish.data,
@@ -493,7 +499,7 @@ impl Draft<'_> {
             Circles::Tell => {
                 let told = "Your last three answers came to the same and changed nothing. Doing it again will not help: take another way, \
                             ask the operator, or call `finish` and say what is missing.";
-                self.note(NoteKind::Loop, told.into(), true);
+                self.note(NoteKind::Loop, told, true);
                 Poll::Ready
             }
             Circles::End(answers) => {
@@ -510,7 +516,7 @@ impl Draft<'_> {
                     models = Step::Models
                 );
                 let fault = Fault::new(Code::IN_CIRCLES, why).hint(hint);
-                self.close(EndStatus::Failed, fault.to_string(), Some(fault));
+                self.close(EndStatus::Failed, fault.said(), Some(fault));
                 Poll::Pending
             }
         }
@@ -647,7 +653,7 @@ impl Draft<'_> {
                 "this agent needs a model and none is configured",
             )
             .hint(Step::Models);
-            self.close(EndStatus::Failed, fault.to_string(), Some(fault));
+            self.close(EndStatus::Failed, fault.said(), Some(fault));
             return Ok(());
         };
         let tokens = prompt::estimate(&self.state, start);

@@ -205,17 +205,6 @@ fn installation(prepare: &Prepare) -> Said {
     }
 }
 
-/// A path as a shell takes it.
-#[must_use]
-pub fn quoted(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
-    if !path.is_empty() && path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("'{}'", path.replace('\'', "'\\''"))
-    }
-}
-
 /// How many of something: `1 file`, `2 files`.
 #[must_use]
 pub fn count(n: u64, noun: &str) -> String {

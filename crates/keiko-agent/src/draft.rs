@@ -202,11 +202,18 @@ impl Draft<'_> {
         id
     }
 
-    pub(crate) fn close(&mut self, status: EndStatus, summary: String, fault: Option<Fault>) {
+    pub(crate) fn close(
+        &mut self,
+        status: EndStatus,
+        summary: impl Into<Said>,
+        fault: Option<Fault>,
+    ) {
+        let summary = summary.into();
         if self.state.closing.is_none() {
             self.emit(RunEvent::RunClosing(Box::new(Closing {
                 status,
-                summary: summary.into(),
+                summary: summary.to_string().into(),
+                said: summary.with_values(),
                 fault,
                 report: None,
                 data: None,
@@ -215,12 +222,8 @@ impl Draft<'_> {
         }
     }
 
-    pub(crate) fn note(&mut self, kind: NoteKind, text: String, tell_agent: bool) {
-        self.emit(RunEvent::Noted(Note {
-            kind,
-            text: text.into(),
-            tell_agent,
-        }));
+    pub(crate) fn note(&mut self, kind: NoteKind, note: impl Into<Said>, tell_agent: bool) {
+        self.emit(RunEvent::Noted(Note::new(kind, note, tell_agent)));
     }
 }
 

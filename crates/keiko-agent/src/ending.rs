@@ -45,14 +45,14 @@ pub(crate) fn answer_without_calls(draft: &mut Draft<'_>, report: &ModelReport) 
             "the model answered several times without saying or doing anything",
         )
         .hint(say!("try another model: {step}", step = Step::Models));
-        draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
+        draft.close(EndStatus::Failed, fault.said(), Some(fault));
         return;
     }
     match report.stop {
-        Stop::Paused => draft.note(NoteKind::Model, "Go on.".into(), true),
+        Stop::Paused => draft.note(NoteKind::Model, "Go on.", true),
         _ => draft.note(
             NoteKind::Model,
-            "Your answer was empty. Call a tool, or `finish`.".into(),
+            "Your answer was empty. Call a tool, or `finish`.",
             true,
         ),
     }
@@ -176,12 +176,15 @@ pub(crate) fn claim(draft: &Draft<'_>, call: &Call) -> Option<Claim> {
 
 /// What the agent is told about tests that are as red as they were: the harness cannot know whether they are the goal, and
 /// takes no silence for an answer.
-fn whose(what: &str, said: Option<bool>) -> String {
+fn whose(what: &Said, said: Option<bool>) -> Said {
     match said {
-        Some(true) => format!("{what} By your own word they are part of the goal: make them pass."),
-        _ => format!(
-            "{what} If making them pass is part of the goal, go on. If the goal is about something else, call `finish` again with \
-             red_tests_in_goal = false; the operator is told that they fail."
+        Some(true) => say!(
+            "{what} By your own word they are part of the goal: make them pass.",
+            what
+        ),
+        _ => say!(
+            "{what} If making them pass is part of the goal, go on. If the goal is about something else, call `finish` again with red_tests_in_goal = false; the operator is told that they fail.",
+            what
         ),
     }
 }
@@ -221,9 +224,9 @@ fn tests_are_current(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
 /// Why the tests do not carry the claim.
 enum Red {
     /// Something fails or cannot be read that was not so before.
-    Worse(String),
+    Worse(Said),
     /// The same tests fail as at the start, and nothing else has changed.
-    AsBefore(String),
+    AsBefore(Said),
 }
 
 fn red(draft: &Draft<'_>) -> Option<Red> {
@@ -247,23 +250,24 @@ fn red(draft: &Draft<'_>) -> Option<Red> {
     let tests = &draft.state.coding.tests;
     let new = tests.newly_red();
     if !new.is_empty() {
-        return Some(Red::Worse(format!(
-            "The harness ran the tests: these fail now and did not fail at the start: {}. Make them pass.",
-            listed(&new)
+        return Some(Red::Worse(say!(
+            "The harness ran the tests: these fail now and did not fail at the start: {tests}. Make them pass.",
+            tests = listed(&new)
         )));
     }
     if last.is_green() || tests.first.is_none() || !tests.red_to_green().is_empty() {
         return None;
     }
     let count = last.failed + last.errors;
-    Some(Red::AsBefore(format!(
-        "The harness ran the tests: {count} still fail, as at the start: {}.",
-        listed(&tests.still_red())
+    Some(Red::AsBefore(say!(
+        "The harness ran the tests: {n} still fail, as at the start: {tests}.",
+        n = count,
+        tests = listed(&tests.still_red())
     )))
 }
 
 /// Why a goal that names tests is missed while they are red.
-fn red_by_name(draft: &Draft<'_>) -> Option<String> {
+fn red_by_name(draft: &Draft<'_>) -> Option<Said> {
     let goal = draft
         .state
         .start
@@ -278,9 +282,9 @@ fn red_by_name(draft: &Draft<'_>) -> Option<String> {
         .filter(|test| crate::goal::asks_for(goal, test))
         .collect();
     (!red.is_empty()).then(|| {
-        format!(
-            "The goal asks for tests that fail still: {}. Make them pass.",
-            listed(&red)
+        say!(
+            "The goal asks for tests that fail still: {tests}. Make them pass.",
+            tests = listed(&red)
         )
     })
 }
@@ -306,16 +310,16 @@ pub(crate) enum Weakened {
 
 impl Weakened {
     /// What the agent is told; nothing while somebody is asked.
-    fn why(&self) -> Option<String> {
+    fn why(&self) -> Option<Said> {
         match self {
             Weakened::Wait => None,
-            Weakened::Denied(paths) => Some(format!(
-                "These existing tests are changed, switched off or do not run any more, which is not allowed: {}. Restore them, then finish again.",
-                paths.join(", ")
+            Weakened::Denied(paths) => Some(say!(
+                "These existing tests are changed, switched off or do not run any more, which is not allowed: {tests}. Restore them, then finish again.",
+                tests = paths
             )),
-            Weakened::Suspected(findings) => Some(format!(
-                "Honest code does not do this, and nobody has allowed it: {}. Take it out and solve the goal itself, then finish again.",
-                findings.join("; ")
+            Weakened::Suspected(findings) => Some(say!(
+                "Honest code does not do this, and nobody has allowed it: {findings}. Take it out and solve the goal itself, then finish again.",
+                findings = findings.join("; ")
             )),
         }
     }
@@ -513,14 +517,14 @@ fn have_diff(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
     )
 }
 
-fn send_back(draft: &mut Draft<'_>, call: &Call, why: String, summary: String) {
+fn send_back(draft: &mut Draft<'_>, call: &Call, why: Said, summary: String) {
     let most = if call.is_in_words() {
         words::SENT_BACK_MAX
     } else {
         SENT_BACK_MAX
     };
     if draft.state.patience.sent_back >= most {
-        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, one_line(&why, 400)).hint(say!(
+        let fault = Fault::new(Code::DONE_WITHOUT_EVIDENCE, why.in_one_line(400)).hint(say!(
             "look at the diff and the tests: {step}",
             step = Step::OfRun {
                 what: OfRun::Show,
@@ -582,6 +586,7 @@ pub(crate) fn finish(draft: &mut Draft<'_>) -> Result<(), Reject> {
     let end = RunEnd {
         status: closing.status,
         summary: closing.summary.clone(),
+        said: closing.said.clone(),
         card: card(draft, start.goal.text_or_empty()),
         fault: closing.fault.clone(),
         report: closing.report.clone(),

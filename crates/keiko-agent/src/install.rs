@@ -5,9 +5,11 @@ use crate::state::RunState;
 use keiko_contracts::action::Action;
 use keiko_contracts::approval::{InstallWord, Installing};
 use keiko_contracts::jail::{JailAction, JailOp, Preparation};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 
 /// What was said beforehand, if the action installs something.
-pub(crate) enum Said {
+pub(crate) enum Foretold {
     /// Nothing that counts here: as the policy says.
     Nothing,
     /// These very declarations have been installed, in this run or before.
@@ -19,12 +21,12 @@ pub(crate) enum Said {
 }
 
 /// What holds for an action.
-pub(crate) fn said(state: &RunState, action: &Action) -> Said {
+pub(crate) fn said(state: &RunState, action: &Action) -> Foretold {
     let Action::Jail(JailAction { op, .. }) = action else {
-        return Said::Nothing;
+        return Foretold::Nothing;
     };
     let JailOp::Prepare(prepare) = op else {
-        return Said::Nothing;
+        return Foretold::Nothing;
     };
     let is_there = |set: &Preparation| {
         set.cached
@@ -35,12 +37,12 @@ pub(crate) fn said(state: &RunState, action: &Action) -> Said {
                 .contains(&describe::declared(set))
     };
     if prepare.sets.iter().all(is_there) {
-        return Said::IsThere;
+        return Foretold::IsThere;
     }
     match state.start.as_ref().and_then(|start| start.install.clone()) {
-        Some(word) if word.answer == Installing::No => Said::No(word),
-        Some(word) if word.answer == Installing::Yes && covers(&word, op) => Said::Yes(word),
-        _ => Said::Nothing,
+        Some(word) if word.answer == Installing::No => Foretold::No(word),
+        Some(word) if word.answer == Installing::Yes && covers(&word, op) => Foretold::Yes(word),
+        _ => Foretold::Nothing,
     }
 }
 
@@ -54,10 +56,10 @@ fn covers(word: &InstallWord, op: &JailOp) -> bool {
 }
 
 /// Why nothing is installed.
-pub(crate) fn declined(word: &InstallWord) -> String {
-    format!(
-        "nothing is installed in this run ({}, {})",
-        word.by,
-        word.beforehand.words()
+pub(crate) fn declined(word: &InstallWord) -> Said {
+    say!(
+        "nothing is installed in this run ({who}, {how}).",
+        who = word.by,
+        how = Said::from(word.beforehand.words())
     )
 }

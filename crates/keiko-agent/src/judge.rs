@@ -1,7 +1,7 @@
 //! Judging what is asked for: an action is started, asked about, or refused. Whoever asks, it is the same judge.
 
 use crate::draft::{self, Draft, Poll, Reject};
-use crate::install::{self, Said};
+use crate::install::{self, Foretold};
 use keiko_contracts::action::{Action, ActionDigest};
 use keiko_contracts::approval::{ApprovalAnswer, Decision};
 use keiko_contracts::asked::Asked;
@@ -9,6 +9,7 @@ use keiko_contracts::id::{ApprovalId, EffectKey};
 use keiko_contracts::jail::{BaseKind, JailOp};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{ApprovalMode, CallRefused, NoteKind, RefusedBy, RunEvent};
+use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::{Level, Question, Verdict};
@@ -20,11 +21,16 @@ pub(crate) fn start(draft: &mut Draft<'_>, asked: &Asked, action: Action) -> Res
         return Ok(Poll::Pending);
     };
     let said = install::said(&draft.state, &action);
-    if let Said::No(word) = &said {
+    if let Foretold::No(word) = &said {
         withdraw(draft, digest, &word.by);
         let key = draft.next_key();
-        let why = format!("{}.", install::declined(word));
-        refuse(draft, asked, key, why, RefusedBy::Person);
+        refuse(
+            draft,
+            asked,
+            key,
+            install::declined(word),
+            RefusedBy::Person,
+        );
         return Ok(Poll::Ready);
     }
     let verdict = verdict(draft, asked, &action, &said, mode);
@@ -38,7 +44,7 @@ pub(crate) fn start(draft: &mut Draft<'_>, asked: &Asked, action: Action) -> Res
                 take_answer(draft, asked, key, (action, digest), (id, &answer));
                 Ok(Poll::Ready)
             }
-            (None, Said::Yes(word)) => {
+            (None, Foretold::Yes(word)) => {
                 draft.answer_beforehand(id, digest, word);
                 start(draft, asked, action)
             }
@@ -49,7 +55,10 @@ pub(crate) fn start(draft: &mut Draft<'_>, asked: &Asked, action: Action) -> Res
     match verdict.level {
         Level::Forbid => {
             withdraw(draft, digest, "the risk policy");
-            let why = format!("The policy does not allow this: {}.", verdict.reason);
+            let why = say!(
+                "The policy does not allow this: {why}.",
+                why = verdict.reason
+            );
             refuse(draft, asked, key, why, RefusedBy::Policy);
             Ok(Poll::Ready)
         }
@@ -57,7 +66,7 @@ pub(crate) fn start(draft: &mut Draft<'_>, asked: &Asked, action: Action) -> Res
             let summary = summary(draft, &action);
             let id = draft.request(action.clone(), digest, verdict.reason, summary);
             match said {
-                Said::Yes(word) => {
+                Foretold::Yes(word) => {
                     draft.answer_beforehand(id, digest, word);
                     start(draft, asked, action)
                 }
@@ -67,8 +76,8 @@ pub(crate) fn start(draft: &mut Draft<'_>, asked: &Asked, action: Action) -> Res
         Level::Alert | Level::Run => {
             if verdict.level == Level::Alert {
                 let what = crate::describe::action(&action);
-                let text = format!("{what} ({})", verdict.reason);
-                draft.note(NoteKind::Alert, text, false);
+                let note = say!("{what} ({reason})", what, reason = verdict.reason);
+                draft.note(NoteKind::Alert, note, false);
             }
             draft.intend_judged(key, (action, digest), Micros::ZERO, asked.clone(), None);
             Ok(Poll::Ready)
@@ -81,7 +90,7 @@ fn verdict(
     draft: &Draft<'_>,
     asked: &Asked,
     action: &Action,
-    said: &Said,
+    said: &Foretold,
     mode: ApprovalMode,
 ) -> Verdict {
     // A native engine tries things out and puts them back, test files of older commits too: what it leaves behind is
@@ -90,7 +99,7 @@ fn verdict(
         matches!(asked, Asked::Model { .. }) && changes_test(draft, action);
     // Somebody has answered: nobody need be there.
     let mode = match (said, mode) {
-        (Said::Yes(_), ApprovalMode::Never) => ApprovalMode::Policy,
+        (Foretold::Yes(_), ApprovalMode::Never) => ApprovalMode::Policy,
         (_, mode) => mode,
     };
     let mut verdict = draft.env.policy.judge(Question {
@@ -98,7 +107,7 @@ fn verdict(
         changes_protected_test,
         mode,
     });
-    if matches!(said, Said::IsThere) && verdict.level == Level::Ask {
+    if matches!(said, Foretold::IsThere) && verdict.level == Level::Ask {
         verdict.level = Level::Run;
     }
     verdict
@@ -124,16 +133,18 @@ fn take_answer(
     // Rules find no other way.
     let reason = match asked {
         Asked::Engine { .. } | Asked::Harness(_) if expired => {
-            format!("Nobody approved this in time{why}.")
+            say!("Nobody approved this in time{why}.", why)
         }
         Asked::Engine { .. } | Asked::Harness(_) => {
-            format!("The operator does not allow this{why}.")
+            say!("The operator does not allow this{why}.", why)
         }
-        Asked::Model { .. } | Asked::Loop if expired => format!(
-            "Nobody approved this in time{why}. Find another way, or finish and say what is missing."
+        Asked::Model { .. } | Asked::Loop if expired => say!(
+            "Nobody approved this in time{why}. Find another way, or finish and say what is missing.",
+            why
         ),
-        Asked::Model { .. } | Asked::Loop => format!(
-            "The operator does not allow this{why}. Find another way, or finish and say what is missing."
+        Asked::Model { .. } | Asked::Loop => say!(
+            "The operator does not allow this{why}. Find another way, or finish and say what is missing.",
+            why
         ),
     };
     refuse(draft, asked, key, reason, RefusedBy::Person);
@@ -152,7 +163,7 @@ fn withdraw(draft: &mut Draft<'_>, digest: ActionDigest, by: &str) {
 }
 
 /// What would happen, with what a person must know to decide.
-fn summary(draft: &Draft<'_>, action: &Action) -> keiko_contracts::said::Said {
+fn summary(draft: &Draft<'_>, action: &Action) -> Said {
     let text = crate::describe::action(action);
     if ActionClass::of(action) != ActionClass::GitPush {
         return text;
@@ -170,13 +181,9 @@ fn summary(draft: &Draft<'_>, action: &Action) -> keiko_contracts::said::Said {
     }
 }
 
-fn refuse(draft: &mut Draft<'_>, asked: &Asked, key: EffectKey, reason: String, by: RefusedBy) {
-    draft.emit(RunEvent::CallRefused(CallRefused {
-        key,
-        asked: asked.clone(),
-        reason: reason.into(),
-        by,
-    }));
+fn refuse(draft: &mut Draft<'_>, asked: &Asked, key: EffectKey, why: Said, by: RefusedBy) {
+    let refused = CallRefused::new(key, asked.clone(), why, by);
+    draft.emit(RunEvent::CallRefused(refused));
 }
 
 /// An existing test that an edit would weaken: text is taken out of it, or it is written anew.

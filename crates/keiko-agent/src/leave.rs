@@ -43,9 +43,10 @@ pub(crate) fn of_model(
             if draft.state.step.number == 0 {
                 draft.note(
                     NoteKind::Alert,
-                    format!(
-                        "the conversation goes to {} ({})",
-                        model.model, verdict.reason
+                    say!(
+                        "the conversation goes to {model} ({reason})",
+                        model = model.model,
+                        reason = verdict.reason
                     ),
                     false,
                 );
@@ -59,7 +60,7 @@ pub(crate) fn of_model(
             );
             let fault = Fault::new(Code::MODEL_NOT_ALLOWED, why)
                 .hint("set classes.model in risk.toml to run, alert or ask");
-            draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
+            draft.close(EndStatus::Failed, fault.said(), Some(fault));
             Ok(Leave::Withheld)
         }
         Level::Ask => ask(draft, action, verdict.reason),
@@ -107,7 +108,7 @@ fn ask(draft: &mut Draft<'_>, action: &Action, reason: Said) -> Result<Leave, Re
                     options: vec!["--model VENDOR/MODEL".to_owned()]
                 }
             ));
-            draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
+            draft.close(EndStatus::Failed, fault.said(), Some(fault));
             Ok(Leave::Withheld)
         }
     }

@@ -6,6 +6,7 @@ use keiko_contracts::digest::Content;
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::jail::{JailOp, Opened};
 use keiko_contracts::run::{EndStatus, StartRun};
+use keiko_contracts::said::Said;
 
 /// An engine without a model. Its state is a fold over [`NativeEngine::observe`]; [`NativeEngine::next`] is pure, so
 /// that a restart continues exactly where the journal ends.
@@ -24,7 +25,7 @@ pub trait NativeEngine: std::fmt::Debug + Send + Sync {
     fn boxed(&self) -> Box<dyn NativeEngine>;
 
     /// What came of a call, by its id. `Err` holds what the policy or a person said when it was refused.
-    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &str>);
+    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &Said>);
 }
 
 impl Clone for Box<dyn NativeEngine> {
@@ -48,7 +49,7 @@ pub struct NativeCall {
     /// Unique within the run: `tests-1`, `lint-ruff`.
     pub id: String,
     /// One line for people: what this is for.
-    pub title: String,
+    pub title: Said,
     /// What to do.
     pub op: JailOp,
 }
@@ -59,7 +60,7 @@ pub struct NativeFinish {
     /// How.
     pub status: EndStatus,
     /// A few sentences.
-    pub summary: String,
+    pub summary: Said,
     /// The report in Markdown.
     pub report: Content,
     /// The same as data (JSON), if the engine has a schema for it.

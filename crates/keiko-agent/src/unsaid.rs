@@ -6,6 +6,7 @@ use crate::ledger::one_line;
 use crate::state::Call;
 use crate::words::{self, Kind};
 use keiko_contracts::run::{EndStatus, NoteKind, RunEvent, Suspension};
+use keiko_contracts::say;
 
 /// The longest question that is put, in bytes.
 const QUESTION_MAX: usize = 4 << 10;
@@ -14,7 +15,7 @@ const QUESTION_MAX: usize = 4 << 10;
 const ANNOUNCED_MAX: u32 = 2;
 
 /// What a call that says that the goal is reached turned out to be.
-pub(crate) enum Said {
+pub(crate) enum Words {
     /// A claim, which is to be evaluated.
     Claim,
     /// No claim, and it has been dealt with.
@@ -22,10 +23,10 @@ pub(crate) enum Said {
 }
 
 /// Deals with words that are no claim.
-pub(crate) fn deal_with(draft: &mut Draft<'_>, call: &Call) -> Said {
+pub(crate) fn deal_with(draft: &mut Draft<'_>, call: &Call) -> Words {
     let claim = ending::claim(draft, call).filter(|_| call.is_in_words());
     let Some(claim) = claim else {
-        return Said::Claim;
+        return Words::Claim;
     };
     let has_workspace = draft.state.has_workspace();
     match words::kind_of(&claim.summary, ending::changed(draft), has_workspace) {
@@ -35,25 +36,28 @@ pub(crate) fn deal_with(draft: &mut Draft<'_>, call: &Call) -> Said {
                 call: call.id.clone(),
                 question,
             }));
-            Said::DealtWith
+            Words::DealtWith
         }
         // Nobody is there, and nothing was done: the question is all there is to show.
         Kind::Question if !ending::changed(draft) => {
             let shown = one_line(&claim.summary, 400);
             draft.note(
                 NoteKind::Question,
-                format!("the agent asked, and nobody was there to answer: {shown}"),
+                say!(
+                    "the agent asked, and nobody was there to answer: {shown}",
+                    shown
+                ),
                 false,
             );
             draft.close(EndStatus::Unverified, claim.summary, None);
-            Said::DealtWith
+            Words::DealtWith
         }
         Kind::Announcement if has_workspace && draft.state.patience.in_words <= ANNOUNCED_MAX => {
             let told = "You said what you are going to do, and did not do it: your answer held no call of a tool. Make the call now. \
                         If you are done, call `finish` with a summary.";
-            draft.note(NoteKind::Words, told.into(), true);
-            Said::DealtWith
+            draft.note(NoteKind::Words, told, true);
+            Words::DealtWith
         }
-        Kind::Question | Kind::Announcement | Kind::Claim => Said::Claim,
+        Kind::Question | Kind::Announcement | Kind::Claim => Words::Claim,
     }
 }

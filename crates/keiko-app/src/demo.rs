@@ -158,7 +158,7 @@ impl Yard {
 
     /// A run in it. Whatever it needs of a person is asked.
     fn start(&self, start: StartRun, model: &str, language: Language) -> Result<StartRun, Fault> {
-        let bad = |error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.to_string());
+        let bad = |error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.said());
         Ok(StartRun {
             model: Some(model.parse::<ModelName>().map_err(bad)?),
             source: Some(Source::Folder {

@@ -103,7 +103,7 @@ pub struct Examination {
     /// Nothing is broken.
     pub ok: bool,
     /// What was mended.
-    pub mended: Vec<String>,
+    pub mended: Vec<Said>,
     /// Everything that was looked at.
     pub checks: Vec<Row>,
 }

@@ -11,6 +11,7 @@ use keiko_contracts::approval::Installing;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::ModelName;
 use keiko_contracts::run::StartRun;
+use keiko_contracts::said::Said;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ pub enum Next {
     /// A model is there.
     Model(ModelName),
     /// A key is there, and this says how to name a model.
-    Name(String),
+    Name(Said),
     /// No model is there.
     NoModel {
         /// How to get one was told before.

@@ -112,9 +112,9 @@ pub async fn directly(home: &Home, reason: &str) -> Result<Halted, Fault> {
     }
     if let Some(first) = left.first() {
         let pid = first.split(' ').next().unwrap_or_default();
-        let what = format!(
-            "these processes were told to stop and still run: {}",
-            left.join(", ")
+        let what = say!(
+            "these processes were told to stop and still run: {names}",
+            names = left.join(", ")
         );
         return Err(Fault::new(Code::STILL_RUNNING, what).hint(say!("kill -9 {pid}", pid)));
     }

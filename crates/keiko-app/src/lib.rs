@@ -23,6 +23,7 @@ pub mod going;
 pub mod home;
 pub mod installing;
 pub mod kill;
+pub mod language;
 pub mod memory;
 pub mod models;
 pub mod prune;

@@ -24,11 +24,18 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The ways to a model, as commands.
 #[must_use]
-pub fn three_ways() -> Vec<String> {
+pub fn three_ways() -> Vec<Said> {
     vec![
-        format!("1. a key in the environment: export ANTHROPIC_API_KEY=… && keiko config set run.model {EXAMPLE}"),
+        say!(
+            "1. a key in the environment: export ANTHROPIC_API_KEY=… && {step}",
+            step = Step::set("run.model", EXAMPLE)
+        ),
         "2. a local Ollama: ollama serve & ollama pull qwen3-coder (it is found by itself)".into(),
-        "3. any OpenAI-compatible server: keiko config set models.vendors.custom.base_url http://127.0.0.1:8080/v1 && keiko config set run.model custom/MODEL".into(),
+        say!(
+            "3. any OpenAI-compatible server: {address} && {model}",
+            address = Step::set("models.vendors.custom.base_url", "http://127.0.0.1:8080/v1"),
+            model = Step::set("run.model", "custom/MODEL")
+        ),
     ]
 }
 
@@ -39,20 +46,23 @@ const EXAMPLE: &str = "anthropic/claude-sonnet-4-5";
 #[must_use]
 pub fn no_model() -> Fault {
     let fault = Fault::new(Code::NO_MODEL, "no model is configured");
-    let ways = three_ways().join("; ");
+    let ways = Said::in_a_row(three_ways());
     match named_by_key() {
         Some(hint) => fault.hint(hint),
-        None => fault.hint(say!("three ways: {ways}", ways = Said::words(ways))),
+        None => fault.hint(say!("three ways: {ways}", ways)),
     }
 }
 
 /// What is missing where a key is there: a model's name.
 #[must_use]
-pub fn named_by_key() -> Option<String> {
+pub fn named_by_key() -> Option<Said> {
     let prices = keiko_models::price::Prices::new(&BTreeMap::new()).unwrap_or_default();
     let (variable, model) = by_key(&process_env(), &prices)?;
-    Some(format!(
-        "{variable} holds a key; name a model: --model {model}, or: keiko config set run.model {model}"
+    Some(say!(
+        "{variable} holds a key; name a model: --model {model}, or: {step}",
+        variable,
+        model,
+        step = Step::set("run.model", &model)
     ))
 }
 
@@ -195,7 +205,7 @@ pub struct Listing {
     /// The day of the price file.
     pub prices_as_of: String,
     /// The ways to a model, where none is chosen.
-    pub ways: Vec<String>,
+    pub ways: Vec<Said>,
     /// A configured name that is none.
     pub wrong: Option<Fault>,
 }
@@ -352,7 +362,7 @@ mod tests {
         );
         let shape = crate::config::shape();
         for way in three_ways() {
-            for set in way.split("keiko config set ").skip(1) {
+            for set in way.to_string().split("keiko config set ").skip(1) {
                 let key = crate::config::KeyPath::parse(set.split(' ').next().unwrap()).unwrap();
                 assert!(shape.find(&key).is_some(), "{key}");
             }

@@ -3,6 +3,7 @@
 use crate::config::{self, Field, KeyPath, Kind, Loaded, Origin, Places, Shape};
 use crate::home::Home;
 use keiko_contracts::code::Fault;
+use keiko_contracts::said::Said;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -54,7 +55,7 @@ pub struct Explained {
     pub about: String,
     /// What may stand there, if it is no section.
     #[serde(skip)]
-    pub expected: Option<String>,
+    pub expected: Option<Said>,
     /// The variable that sets it.
     #[serde(skip)]
     pub variable: Option<String>,

@@ -276,7 +276,7 @@ pub(crate) fn plain(by: &str, goal: &str, agent: impl Into<AgentName>) -> Result
 fn script_name() -> Result<ModelName, Fault> {
     "scripted/tour"
         .parse()
-        .map_err(|error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.to_string()))
+        .map_err(|error: InvalidId| Fault::new(Code::BUILT_IN_NAME, error.said()))
 }
 
 fn recorded(models: Arc<dyn ChatModel>, dir: Option<&Path>) -> Result<Arc<dyn ChatModel>, Fault> {

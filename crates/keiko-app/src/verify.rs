@@ -10,7 +10,6 @@ use keiko_contracts::id::TaskId;
 use keiko_contracts::jail::{Source, TreeId};
 use keiko_contracts::run::Parent;
 use keiko_contracts::run::{EndStatus, RunEnd, StartRun};
-use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_runtime::drive::{Order, Rest, Unwatched};
@@ -102,11 +101,7 @@ async fn check(
     let again = end.card.tests_after.as_ref();
     let same = again.is_some_and(|now| counts(now) == counts(expected))
         && end.status == EndStatus::Succeeded;
-    let seen = say!(
-        "{seen} (run {run})",
-        seen = Said::words(end.summary.text_or_empty()),
-        run = end.card.run
-    );
+    let seen = say!("{seen} (run {run})", seen = end.told(), run = end.card.run);
     let begun = end.card.tree_before.as_ref();
     let tree_again = Check {
         what: "the copy's tree".into(),

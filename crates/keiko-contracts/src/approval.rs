@@ -4,7 +4,8 @@ use crate::action::{Action, ActionDigest};
 use crate::id::{ApprovalId, EffectKey, RunId};
 pub use crate::install::{Beforehand, InstallWord, Installing};
 use crate::journal::{Epoch, Seq};
-use crate::said::Said;
+use crate::said::{Said, Value};
+use crate::say;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -115,16 +116,36 @@ pub struct ApprovalAnswer {
 impl ApprovalAnswer {
     /// The decision, whose it is, and how it was given if not to the question itself: for people and for the card.
     #[must_use]
-    pub fn words(&self) -> String {
-        match self.beforehand {
-            None => format!("{} by {}", self.decision.word(), self.by),
-            Some(how) => format!("{} by {} ({})", self.decision.word(), self.by, how.words()),
-        }
+    pub fn words(&self) -> Said {
+        decided(self.decision, &self.by, self.beforehand)
     }
 }
 
 fn is_first(epoch: &Epoch) -> bool {
     epoch.0 == 0
+}
+
+/// Who decides for nobody: what a person had set down before.
+const THE_POLICY: &str = "the risk policy";
+
+/// A decision and who made it, in words.
+pub(crate) fn decided(decision: Decision, by: &str, beforehand: Option<Beforehand>) -> Said {
+    let decision = Said::from(decision.word());
+    let by = match by {
+        "nobody" if decision == "expired" => return "expired by nobody".into(),
+        by if decision == "expired" => return say!("expired by {by}", by),
+        THE_POLICY => Value::from(Said::from(THE_POLICY)),
+        name => name.into(),
+    };
+    match beforehand {
+        None => say!("{decision} by {by}", decision, by),
+        Some(how) => say!(
+            "{decision} by {by} ({how})",
+            decision,
+            by,
+            how = Said::from(how.words())
+        ),
+    }
 }
 
 /// An approval as lists show it (view `approvals`).

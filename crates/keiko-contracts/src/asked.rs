@@ -3,6 +3,7 @@
 use crate::id::EffectKey;
 use crate::jail::TreeId;
 use crate::journal::Seq;
+use crate::said::Said;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ pub enum Asked {
         /// The engine's own id of the call, unique within the run.
         call: String,
         /// What it is for, in one line for people.
-        title: String,
+        title: Said,
     },
     /// The harness.
     Harness(Chore),
@@ -52,10 +53,10 @@ impl Asked {
 
     /// What it is for, in one line for people, where no model asked for it.
     #[must_use]
-    pub fn title(&self) -> Option<&str> {
+    pub fn title(&self) -> Option<Said> {
         match self {
-            Asked::Engine { title, .. } => Some(title),
-            Asked::Harness(chore) => Some(chore.title()),
+            Asked::Engine { title, .. } => Some(title.clone()),
+            Asked::Harness(chore) => Some(chore.title().into()),
             Asked::Loop | Asked::Model { .. } => None,
         }
     }

@@ -327,7 +327,7 @@ mod tests {
         #[test]
         fn any_text_is_an_event_or_refused(at in 0usize..2_000, len in 0usize..40, junk in "[{}\\[\\]\":,0-9a-z$ ü]{0,12}", which in 0usize..3) {
             let event = [
-                RunEvent::Noted(Note { kind: NoteKind::Alert, text: "x".repeat(5_000).into(), tell_agent: true }),
+                RunEvent::Noted(Note { kind: NoteKind::Alert, text: "x".repeat(5_000).into(), said: None, tell_agent: true }),
                 RunEvent::RunSuspended(crate::run::Suspension::Approval { open: 3 }),
                 RunEvent::RunResumed(crate::run::Resumed { by: "me".into(), epoch: crate::journal::Epoch(7), limits: None, install: None, definition: None }),
             ];
@@ -345,6 +345,7 @@ mod tests {
         let event = RunEvent::Noted(Note {
             kind: NoteKind::Alert,
             text: "y".repeat(5_000).into(),
+            said: None,
             tell_agent: true,
         });
         let (recorded, blobs) = record(&event);
@@ -365,6 +366,7 @@ mod tests {
         let event = RunEvent::Noted(Note {
             kind: NoteKind::Other("a".into()),
             text: "z".repeat(600).into(),
+            said: None,
             tell_agent: false,
         });
         let (recorded, blobs) = record(&event);
@@ -384,6 +386,7 @@ mod tests {
         let event = RunEvent::Noted(Note {
             kind: NoteKind::Other("k".repeat(5_000)),
             text: "t".into(),
+            said: None,
             tell_agent: false,
         });
         let (recorded, blobs) = record(&event);
@@ -402,6 +405,7 @@ mod tests {
         let (mut recorded, _) = record(&RunEvent::Noted(Note {
             kind: NoteKind::Other("a".into()),
             text: "b".into(),
+            said: None,
             tell_agent: false,
         }));
         recorded.version = crate::upcast::newest("noted") + 1;

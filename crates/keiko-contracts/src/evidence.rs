@@ -1,7 +1,7 @@
 //! Tests as facts, and the evidence card: what a result rests on.
 
 use crate::action::Origin;
-use crate::approval::Decision;
+use crate::approval::{Decision, decided};
 use crate::digest::{Content, Digest};
 use crate::id::{ApprovalId, RunId};
 use crate::install::Beforehand;
@@ -117,7 +117,7 @@ pub struct TestSummary {
     pub channel: Channel,
     /// Why nothing of this run counts: a canary that did not fail, a reporter without its end mark, a forged record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub void: Option<String>,
+    pub void: Option<Said>,
     /// How long it took, milliseconds; 0 where nobody wrote it down.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub millis: u32,
@@ -269,14 +269,11 @@ pub struct Answered {
 impl Answered {
     /// The answer in words, for people.
     #[must_use]
-    pub fn words(&self) -> String {
-        match (self.decision, self.beforehand) {
-            (None, _) => "open".to_owned(),
-            (Some(decision), None) => format!("{} by {}", decision.word(), self.by),
-            (Some(decision), Some(how)) => {
-                format!("{} by {} ({})", decision.word(), self.by, how.words())
-            }
-        }
+    pub fn words(&self) -> Said {
+        self.decision.map_or_else(
+            || "open".into(),
+            |decision| decided(decision, &self.by, self.beforehand),
+        )
     }
 }
 
@@ -296,7 +293,7 @@ pub struct Backwards {
     pub pieces: Vec<Piece>,
     /// What was not proven backwards, and why: sentences for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<String>,
+    pub left: Vec<Said>,
 }
 
 /// A piece of a change, and what the tests say without it.

@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod home;
 pub mod id;
 pub mod install;
+mod invalid;
 pub mod jail;
 pub mod journal;
 pub mod language;

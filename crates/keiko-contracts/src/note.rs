@@ -1,5 +1,7 @@
 //! What should be known of how a workspace was made: it is a copy, and not always of everything.
 
+use crate::said::{Said, Value};
+use crate::say;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -111,77 +113,85 @@ impl Unfinished {
 }
 
 /// The first names, and that there are more.
-fn named(paths: &[String], count: u32) -> String {
+fn named(paths: &[String], count: u32) -> Value {
     let more = u64::from(count).saturating_sub(paths.len() as u64);
     let names = paths.join(", ");
     if more == 0 {
-        names
+        names.into()
     } else {
-        format!("{names}, ... ({more} more)")
+        say!("{names}, ... ({more} more)", names, more).into()
+    }
+}
+
+impl OpenNote {
+    /// It as a sentence.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        match self {
+            OpenNote::Ignored { paths, count } => {
+                let names = named(paths, *count);
+                say!("left out what git ignores: {names}", names)
+            }
+            OpenNote::Credentials { paths, count } => {
+                let names = named(paths, *count);
+                say!(
+                    "left out {names}: it may hold credentials and is not tracked",
+                    names
+                )
+            }
+            OpenNote::Filtered { paths, count } => {
+                let names = named(paths, *count);
+                say!(
+                    "took {names} as it is committed: a filter of your git makes it",
+                    names
+                )
+            }
+            OpenNote::SubmoduleTaken { path, files } => say!(
+                "took {files} files of submodule {path} as they are checked out",
+                files,
+                path
+            ),
+            OpenNote::SubmoduleEmpty { path } => say!(
+                "left submodule {path} empty: it is not checked out in your folder",
+                path
+            ),
+            OpenNote::Shallow => Said::from(
+                "the history is cut: your clone is shallow (git fetch --unshallow gets the rest)",
+            ),
+            OpenNote::HistoryCut { why } => say!(
+                "took the newest commit only, older ones cannot be read: {why}",
+                why
+            ),
+            OpenNote::WithoutHistory { why } => say!(
+                "copied the files without their history, which cannot be read: {why}",
+                why = Said::words(why)
+            ),
+            OpenNote::Part { repository, part } => say!(
+                "{part} is a part of the repository {repository}: all of it was copied",
+                part,
+                repository
+            ),
+            OpenNote::ToolchainAbsent { file, wanted, used } => say!(
+                "{file} asks for the toolchain {wanted}, which is not installed: {used} is used",
+                file,
+                wanted,
+                used
+            ),
+            OpenNote::Unfinished { what, paths, .. } if paths.is_empty() => {
+                say!("a git {what} is under way", what = what.command())
+            }
+            OpenNote::Unfinished { what, paths, count } => say!(
+                "a git {what} is under way, not yet resolved: {files}",
+                what = what.command(),
+                files = named(paths, *count)
+            ),
+        }
     }
 }
 
 impl fmt::Display for OpenNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenNote::Ignored { paths, count } => {
-                write!(f, "left out what git ignores: {}", named(paths, *count))
-            }
-            OpenNote::Credentials { paths, count } => {
-                write!(
-                    f,
-                    "left out {}: it may hold credentials and is not tracked",
-                    named(paths, *count)
-                )
-            }
-            OpenNote::Filtered { paths, count } => {
-                write!(
-                    f,
-                    "took {} as it is committed: a filter of your git makes it",
-                    named(paths, *count)
-                )
-            }
-            OpenNote::SubmoduleTaken { path, files } => write!(
-                f,
-                "took {files} files of submodule {path} as they are checked out"
-            ),
-            OpenNote::SubmoduleEmpty { path } => write!(
-                f,
-                "left submodule {path} empty: it is not checked out in your folder"
-            ),
-            OpenNote::Shallow => f.write_str(
-                "the history is cut: your clone is shallow (git fetch --unshallow gets the rest)",
-            ),
-            OpenNote::HistoryCut { why } => write!(
-                f,
-                "took the newest commit only, older ones cannot be read: {why}"
-            ),
-            OpenNote::WithoutHistory { why } => write!(
-                f,
-                "copied the files without their history, which cannot be read: {why}"
-            ),
-            OpenNote::Part { repository, part } => write!(
-                f,
-                "{part} is a part of the repository {repository}: all of it was copied"
-            ),
-            OpenNote::ToolchainAbsent { file, wanted, used } => {
-                write!(
-                    f,
-                    "{file} asks for the toolchain {wanted}, which is not installed: {used} is used"
-                )
-            }
-            OpenNote::Unfinished { what, paths, .. } if paths.is_empty() => {
-                write!(f, "a git {} is under way", what.command())
-            }
-            OpenNote::Unfinished { what, paths, count } => {
-                write!(
-                    f,
-                    "a git {} is under way, not yet resolved: {}",
-                    what.command(),
-                    named(paths, *count)
-                )
-            }
-        }
+        self.said().fmt(f)
     }
 }
 

@@ -150,8 +150,33 @@ pub struct CallRefused {
     pub asked: Asked,
     /// What the model is told.
     pub reason: Content,
+    /// The same for people, where something stands in its holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
     /// Who refused.
     pub by: RefusedBy,
+}
+
+impl CallRefused {
+    /// One, of why.
+    #[must_use]
+    pub fn new(key: EffectKey, asked: Asked, why: impl Into<Said>, by: RefusedBy) -> CallRefused {
+        let why = why.into();
+        CallRefused {
+            key,
+            asked,
+            reason: why.to_string().into(),
+            said: why.with_values(),
+            by,
+        }
+    }
+
+    /// Why, for people.
+    #[must_use]
+    pub fn why(&self) -> Said {
+        let words = || Said::words(self.reason.text_or_empty());
+        self.said.clone().unwrap_or_else(words)
+    }
 }
 
 /// Who refused a call.
@@ -193,9 +218,33 @@ pub struct Note {
     pub kind: NoteKind,
     /// In a sentence.
     pub text: Content,
+    /// The same for people, where something stands in its holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
     /// What the agent is told of it, if anything.
     #[serde(default)]
     pub tell_agent: bool,
+}
+
+impl Note {
+    /// One, for people and, if it says so, for the agent.
+    #[must_use]
+    pub fn new(kind: NoteKind, note: impl Into<Said>, tell_agent: bool) -> Note {
+        let note = note.into();
+        Note {
+            kind,
+            text: note.to_string().into(),
+            said: note.with_values(),
+            tell_agent,
+        }
+    }
+
+    /// It, for people.
+    #[must_use]
+    pub fn told(&self) -> Said {
+        let words = || Said::words(self.text.text_or_empty());
+        self.said.clone().unwrap_or_else(words)
+    }
 }
 
 /// What a note is about.
@@ -240,6 +289,9 @@ pub struct Closing {
     pub status: EndStatus,
     /// What the agent says about it.
     pub summary: Content,
+    /// The same for people, where it is no agent's: of the harness, of an engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
     /// What was wrong, if it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
@@ -314,6 +366,9 @@ pub struct RunEnd {
     pub status: EndStatus,
     /// What the agent says about it.
     pub summary: Content,
+    /// The same for people, where it is no agent's: of the harness, of an engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
     /// What it rests on.
     pub card: EvidenceCard,
     /// What was wrong, if it failed.
@@ -328,6 +383,15 @@ pub struct RunEnd {
     /// The change against the base as a unified diff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<Content>,
+}
+
+impl RunEnd {
+    /// What is said about it, for people.
+    #[must_use]
+    pub fn told(&self) -> Said {
+        let words = || Said::words(self.summary.text_or_empty());
+        self.said.clone().unwrap_or_else(words)
+    }
 }
 
 /// What people and other processes say to a run (stream `inbox/RUN`).

@@ -192,6 +192,21 @@ impl Said {
         self
     }
 
+    /// Several in a row, with semicolons between them.
+    #[must_use]
+    pub fn in_a_row(mut sentences: Vec<Said>) -> Said {
+        // In halves, so that many are not nested deep.
+        let other = sentences.split_off(sentences.len() / 2);
+        match (sentences.is_empty(), other.len()) {
+            (true, _) => other.into_iter().next().unwrap_or_default(),
+            (false, _) => say!(
+                "{one}; {other}",
+                one = Said::in_a_row(sentences),
+                other = Said::in_a_row(other)
+            ),
+        }
+    }
+
     /// True when nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -202,6 +217,12 @@ impl Said {
     #[must_use]
     pub fn contains(&self, words: &str) -> bool {
         self.to_string().contains(words)
+    }
+
+    /// Itself, where something stands in its holes; a sentence without is its own text.
+    #[must_use]
+    pub fn with_values(self) -> Option<Said> {
+        Some(self).filter(|said| said.with.is_some())
     }
 
     /// What stands in a hole.
@@ -246,6 +267,19 @@ impl Said {
         steps.into_iter()
     }
 
+    /// The same with each text in it cut to its first line, and to `max` bytes: for a line in a list.
+    #[must_use]
+    pub fn in_one_line(mut self, max: usize) -> Said {
+        if let Cow::Owned(words) = &mut self.template
+            && self.with.is_none()
+        {
+            *words = one_line(words, max);
+        }
+        let values = self.with.iter_mut().flat_map(|with| with.values_mut());
+        values.for_each(|value| value.cut(max));
+        self
+    }
+
     /// The sentence as a face tells it.
     #[must_use]
     pub fn told(&self, by: &impl Teller) -> String {
@@ -276,7 +310,25 @@ impl Said {
     }
 }
 
+/// The first line of a text, cut to what fits.
+fn one_line(text: &str, max: usize) -> String {
+    let line = text.trim().lines().next().unwrap_or_default();
+    if line.len() <= max {
+        return line.to_owned();
+    }
+    format!("{}...", &line[..line.floor_char_boundary(max)])
+}
+
 impl Value {
+    fn cut(&mut self, max: usize) {
+        match self {
+            Value::Text(text) => *text = one_line(text, max),
+            Value::Said(said) => *said = std::mem::take(said).in_one_line(max),
+            Value::List(values) => values.iter_mut().for_each(|value| value.cut(max)),
+            Value::Number(_) | Value::Step(_) => {}
+        }
+    }
+
     fn tell(&self, by: &impl Teller, depth: usize, out: &mut String) {
         match self {
             Value::Text(text) => out.push_str(text),

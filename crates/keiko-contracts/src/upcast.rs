@@ -58,6 +58,7 @@ fn asked_of_intent(intent: &mut Value) {
         (Some(call), Some(tool), _) => Asked::Model { call, tool },
         (Some(call), None, title) => {
             let title = title.unwrap_or_default();
+            let title = title.into();
             ids::chore(&call).map_or(Asked::Engine { call, title }, Asked::Harness)
         }
     };
@@ -96,7 +97,7 @@ pub fn intent_of_version_1(intent: &Intent) -> Result<String, serde_json::Error>
         #[serde(skip_serializing_if = "Option::is_none")]
         tool: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        title: Option<&'a str>,
+        title: Option<String>,
     }
     let asked = &intent.asked;
     serde_json::to_string(&Written {
@@ -112,7 +113,7 @@ pub fn intent_of_version_1(intent: &Intent) -> Result<String, serde_json::Error>
             .map(ids::id)
             .or_else(|| asked.call().map(str::to_owned)),
         tool: asked.tool(),
-        title: asked.title(),
+        title: asked.title().map(|title| title.to_string()),
     })
 }
 

@@ -10,64 +10,6 @@ use keiko_contracts::say;
 use keiko_contracts::step::Step;
 use serde_json::Value;
 
-/// No vendor of this name.
-pub const UNKNOWN_VENDOR: Code = Code::MODEL_UNKNOWN;
-/// The vendor needs a key and there is none.
-pub const NO_KEY: Code = Code::KEY_MISSING;
-pub use crate::key::KEY_FILE;
-/// A base URL is none.
-pub const BASE_URL: Code = Code::BASE_URL_IS_NONE;
-/// A price is none.
-pub const PRICE: Code = Code::PRICE_IS_NONE;
-/// The HTTP client cannot be built.
-pub const CLIENT: Code = Code::NO_HTTP_CLIENT;
-/// The permit is for another request.
-pub const OTHER_REQUEST: Code = Code::PERMIT_FOR_ANOTHER;
-/// The vendor refuses the key.
-pub const KEY_REFUSED: Code = Code::KEY_REFUSED;
-/// The vendor does not know the model.
-pub const UNKNOWN_MODEL: Code = Code::MODEL_UNKNOWN_TO_VENDOR;
-/// Nobody answers at the address.
-pub const UNREACHABLE: Code = Code::NOBODY_ANSWERS;
-/// The vendor refuses the request.
-pub const REFUSED: Code = Code::REQUEST_REFUSED;
-/// Too many requests.
-pub const RATE_LIMIT: Code = Code::TOO_MANY_REQUESTS;
-/// The vendor is in trouble.
-pub const SERVER: Code = Code::VENDOR_IN_TROUBLE;
-/// The answer is not a stream of events.
-pub const NOT_A_STREAM: Code = Code::NO_STREAM;
-/// The request is longer than the model can read.
-pub const TOO_LONG: Code = Code::REQUEST_TOO_LONG;
-/// The account has no credit.
-pub const NO_CREDIT: Code = Code::NO_CREDIT;
-/// The answer ends before it is complete.
-pub const TRUNCATED: Code = Code::ANSWER_CUT;
-/// The answer cannot be read.
-pub const BAD_STREAM: Code = Code::MODEL_ANSWER_UNREADABLE;
-/// The vendor reports an error within the answer.
-pub const VENDOR: Code = Code::ERROR_IN_ANSWER;
-/// Nothing came in time.
-pub const TIMEOUT: Code = Code::NOTHING_IN_TIME;
-/// The answer is larger than any real one.
-pub const TOO_LARGE: Code = Code::ANSWER_TOO_LARGE;
-/// The request asks for more tokens than the model writes.
-pub const OUTPUT_LIMIT: Code = Code::ANSWER_WANTED_TOO_LONG;
-/// The server has read the request in part only.
-pub const CUT_PROMPT: Code = Code::REQUEST_READ_IN_PART;
-/// There is no recording of this request.
-pub const NO_RECORDING: Code = Code::NO_RECORDING;
-/// The recording is of another request.
-pub const OTHER_RECORDING: Code = Code::RECORDING_OF_ANOTHER;
-/// A recording cannot be read or written.
-pub const RECORDING_FILE: Code = Code::RECORDING_UNUSABLE;
-/// The script has no turn left.
-pub const SCRIPT_OVER: Code = Code::SCRIPT_ENDED;
-/// The script expected something else.
-pub const SCRIPT_EXPECTS: Code = Code::SCRIPT_EXPECTED_OTHER;
-/// The script cannot be read.
-pub const SCRIPT_FILE: Code = Code::SCRIPT_UNREADABLE;
-
 /// Longest message taken over from a vendor, in characters.
 const MAX_WORDS: usize = 300;
 
@@ -150,34 +92,34 @@ impl Asked<'_> {
         };
         let vendor = self.vendor;
         match status {
-            401 | 403 => self.fault(KEY_REFUSED, say!("{vendor} refuses the key (HTTP {status}){said}", vendor, status, said)).hint(self.key_hint()),
+            401 | 403 => self.fault(Code::KEY_REFUSED, say!("{vendor} refuses the key (HTTP {status}){said}", vendor, status, said)).hint(self.key_hint()),
             402 => self.no_credit(&said),
             429 if kind == "insufficient_quota" => self.no_credit(&said),
             404 => self
-                .fault(UNKNOWN_MODEL, say!("{vendor} does not know the model {model} (HTTP 404){said}", vendor, model = self.model, said))
+                .fault(Code::MODEL_UNKNOWN_TO_VENDOR, say!("{vendor} does not know the model {model} (HTTP 404){said}", vendor, model = self.model, said))
                 .hint(say!("see the models there are: {step}", step = Step::Models)),
             413 => self.too_large_for_it(&said, learn(&kind, &message).unwrap_or_default()),
             400 | 422 | 500 if learn(&kind, &message).is_some() => self.too_large_for_it(&said, learn(&kind, &message).unwrap_or_default()),
             429 => self
-                .fault(RATE_LIMIT, say!("{vendor} asks to slow down (HTTP 429){said}", vendor, said))
+                .fault(Code::TOO_MANY_REQUESTS, say!("{vendor} asks to slow down (HTTP 429){said}", vendor, said))
                 .hint("wait, or choose another model with --model")
                 .transient(retry_after_ms),
             408 | 409 | 425 | 500.. => self
-                .fault(SERVER, say!("{vendor} is in trouble (HTTP {status}){said}", vendor, status, said))
+                .fault(Code::VENDOR_IN_TROUBLE, say!("{vendor} is in trouble (HTTP {status}){said}", vendor, status, said))
                 .hint("try again later, or choose another model with --model")
                 .transient(retry_after_ms),
             300..400 => self
-                .fault(NOT_A_STREAM, say!("{vendor} answers with a redirection (HTTP {status}), which is not followed with a key", vendor, status))
+                .fault(Code::NO_STREAM, say!("{vendor} answers with a redirection (HTTP {status}), which is not followed with a key", vendor, status))
                 .hint(say!("set models.vendors.{vendor}.base_url to the final address", vendor)),
             _ => self
-                .fault(REFUSED, say!("{vendor} refuses the request (HTTP {status}){said}", vendor, status, said))
+                .fault(Code::REQUEST_REFUSED, say!("{vendor} refuses the request (HTTP {status}){said}", vendor, status, said))
                 .hint(say!("try it alone: {step}", step = self.probe())),
         }
     }
 
     fn no_credit(&self, said: &str) -> Fault {
         self.fault(
-            NO_CREDIT,
+            Code::NO_CREDIT,
             say!(
                 "the account at {vendor} has no credit{said}",
                 vendor = self.vendor,
@@ -191,7 +133,7 @@ impl Asked<'_> {
         let fault = match window.output {
             Some(most) => self
                 .fault(
-                    OUTPUT_LIMIT,
+                    Code::ANSWER_WANTED_TOO_LONG,
                     say!(
                         "{model} writes at most {n} tokens at once{said}",
                         model = self.model,
@@ -202,7 +144,7 @@ impl Asked<'_> {
                 .hint(Step::set("run.max_output_tokens", most)),
             None => self
                 .fault(
-                    TOO_LONG,
+                    Code::REQUEST_TOO_LONG,
                     say!(
                         "the request is longer than {model} can read{said}",
                         model = self.model,
@@ -226,10 +168,12 @@ impl Asked<'_> {
             "give it a larger one: OLLAMA_CONTEXT_LENGTH=32768 ollama serve, then: {step}",
             step = self.probe()
         );
-        self.fault(CUT_PROMPT, said).hint(hint).window(Window {
-            context: Some(context),
-            ..Window::default()
-        })
+        self.fault(Code::REQUEST_READ_IN_PART, said)
+            .hint(hint)
+            .window(Window {
+                context: Some(context),
+                ..Window::default()
+            })
     }
 
     /// What a broken stream means.
@@ -239,7 +183,7 @@ impl Asked<'_> {
         match error {
             DecodeError::Truncated => self
                 .fault(
-                    TRUNCATED,
+                    Code::ANSWER_CUT,
                     say!(
                         "truncated: the answer of {vendor} ends before it is complete",
                         vendor
@@ -248,7 +192,7 @@ impl Asked<'_> {
                 .transient(None),
             DecodeError::Shape(why) => self
                 .fault(
-                    BAD_STREAM,
+                    Code::MODEL_ANSWER_UNREADABLE,
                     say!(
                         "the answer of {vendor} cannot be read: {why}",
                         vendor,
@@ -263,7 +207,7 @@ impl Asked<'_> {
                 .transient(None),
             DecodeError::Vendor { kind, message } => {
                 let fault = self.fault(
-                    VENDOR,
+                    Code::ERROR_IN_ANSWER,
                     say!(
                         "{vendor} breaks off: {message} ({kind})",
                         vendor,
@@ -280,7 +224,7 @@ impl Asked<'_> {
                 }
             }
             DecodeError::TooManyParts | DecodeError::Sse(_) => self.fault(
-                TOO_LARGE,
+                Code::ANSWER_TOO_LARGE,
                 say!(
                     "the answer of {vendor} is not usable: {error}",
                     vendor,
@@ -294,7 +238,7 @@ impl Asked<'_> {
     #[must_use]
     pub fn timeout(&self, what: &str, key: &str, waited: std::time::Duration) -> Fault {
         self.fault(
-            TIMEOUT,
+            Code::NOTHING_IN_TIME,
             say!(
                 "{vendor} sent no {what} within {seconds} s",
                 vendor = self.vendor,
@@ -324,7 +268,7 @@ impl Asked<'_> {
             };
             return self
                 .fault(
-                    UNREACHABLE,
+                    Code::NOBODY_ANSWERS,
                     say!(
                         "{vendor} cannot be reached: {why}",
                         vendor = self.vendor,
@@ -335,7 +279,7 @@ impl Asked<'_> {
                 .transient(None);
         }
         self.fault(
-            TRUNCATED,
+            Code::ANSWER_CUT,
             say!(
                 "the connection to {vendor} broke: {why}",
                 vendor = self.vendor,
@@ -354,7 +298,7 @@ impl Asked<'_> {
             Said::words(self.words(content_type))
         };
         self.fault(
-            NOT_A_STREAM,
+            Code::NO_STREAM,
             say!(
                 "{vendor} answers with {kind}, not with a stream of events",
                 vendor = self.vendor,
@@ -371,7 +315,7 @@ impl Asked<'_> {
     #[must_use]
     pub fn too_large(&self, limit: usize) -> Fault {
         self.fault(
-            TOO_LARGE,
+            Code::ANSWER_TOO_LARGE,
             say!(
                 "the answer of {vendor} is larger than {n} MiB",
                 vendor = self.vendor,

@@ -8,9 +8,6 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A key or its file is not usable.
-pub const KEY_FILE: Code = Code::KEY_UNUSABLE;
-
 /// Longest key, in bytes.
 const MAX_KEY: u64 = 4096;
 
@@ -50,7 +47,7 @@ impl ApiKey {
             || !text.bytes().all(|b| b.is_ascii_graphic())
         {
             return Err(Fault::new(
-                KEY_FILE,
+                Code::KEY_UNUSABLE,
                 "this is not a key: expected one line of printable characters",
             )
             .at(place));
@@ -95,7 +92,7 @@ impl ApiKey {
     pub fn from_file(path: &Path) -> Result<ApiKey, Fault> {
         let unreadable = |why: std::io::Error| {
             Fault::new(
-                KEY_FILE,
+                Code::KEY_UNUSABLE,
                 say!(
                     "the key file cannot be read: {why}",
                     why = Said::words(why.to_string())
@@ -106,14 +103,18 @@ impl ApiKey {
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let meta = file.metadata().map_err(unreadable)?;
         if !meta.is_file() {
-            return Err(Fault::new(KEY_FILE, "the key file is not a file").at(path.display()));
+            return Err(
+                Fault::new(Code::KEY_UNUSABLE, "the key file is not a file").at(path.display())
+            );
         }
         #[cfg(unix)]
         if std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o077 != 0 {
             let hint = format!("chmod 600 {}", path.display());
-            return Err(Fault::new(KEY_FILE, "others can read the key file")
-                .at(path.display())
-                .hint(hint));
+            return Err(
+                Fault::new(Code::KEY_UNUSABLE, "others can read the key file")
+                    .at(path.display())
+                    .hint(hint),
+            );
         }
         let mut text = String::new();
         file.take(MAX_KEY + 1)

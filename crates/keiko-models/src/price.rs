@@ -1,8 +1,7 @@
 //! What models cost, from a dated file and the user's own prices. Integers only.
 
 use crate::config::{Amount, PriceConfig};
-use crate::fault;
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::ModelName;
 use keiko_contracts::model::Usage;
 use keiko_contracts::money::Micros;
@@ -56,7 +55,7 @@ impl Price {
             Amount::Text(text) => text
                 .parse::<Micros>()
                 .map(|micros| micros.0)
-                .map_err(|e| Fault::new(fault::PRICE, e.to_string()).at(place)),
+                .map_err(|e| Fault::new(Code::PRICE_IS_NONE, e.said()).at(place)),
         };
         if let Some(all) = &config.price {
             let all = rate(all)?;
@@ -68,9 +67,11 @@ impl Price {
             });
         }
         let (Some(input), Some(output)) = (&config.input, &config.output) else {
-            return Err(
-                Fault::new(fault::PRICE, "a price needs input and output, or price = 0").at(place),
-            );
+            return Err(Fault::new(
+                Code::PRICE_IS_NONE,
+                "a price needs input and output, or price = 0",
+            )
+            .at(place));
         };
         let input = rate(input)?;
         let or_input = |amount: &Option<Amount>| amount.as_ref().map_or(Ok(input), rate);
@@ -107,7 +108,7 @@ impl Prices {
     pub fn new(own: &BTreeMap<String, PriceConfig>) -> Result<Prices, Fault> {
         let file: PriceFile = toml::from_str(include_str!("../prices.toml")).map_err(|e| {
             Fault::new(
-                fault::PRICE,
+                Code::PRICE_IS_NONE,
                 say!(
                     "the price file cannot be read: {why}",
                     why = Said::words(e.message().to_string())

@@ -4,7 +4,6 @@
 //! on the run: `task.attempt.step.ordinal.json`. A replayed request must be the recorded one; if it is not, the fault
 //! shows the difference. The time of an answer is kept with it, since ids of commits follow from it.
 
-use crate::fault;
 use async_trait::async_trait;
 use keiko_contracts::action::{ModelAction, ModelReport, Origin, Outcome};
 use keiko_contracts::code::{Code, Fault};
@@ -63,7 +62,7 @@ pub fn file_name(key: &EffectKey) -> String {
 
 fn io(what: &str, path: &Path, error: &dyn std::fmt::Display) -> Fault {
     Fault::new(
-        fault::RECORDING_FILE,
+        Code::RECORDING_UNUSABLE,
         say!(
             "the recording cannot be {what}: {error}",
             what = Said::words(what.to_string()),
@@ -200,7 +199,7 @@ impl Player {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Fault::new(
-                    fault::NO_RECORDING,
+                    Code::NO_RECORDING,
                     "there is no recording of this request",
                 )
                 .at(path.display())
@@ -234,7 +233,7 @@ impl Player {
         let tape = self.read(&path)?;
         if digest(request, &path)? != tape.digest {
             return Err(
-                difference(&tape.request, request, fault::OTHER_RECORDING).at(path.display())
+                difference(&tape.request, request, Code::RECORDING_OF_ANOTHER).at(path.display()),
             );
         }
         match tape.outcome {

@@ -1,7 +1,6 @@
 //! All configured models behind one port.
 
 use crate::config::ModelsConfig;
-use crate::fault;
 use crate::key::{ApiKey, Env};
 use crate::price::{Price, Prices};
 use crate::tap::Tap;
@@ -11,7 +10,7 @@ use crate::window::{Memory, cut_in_silence};
 use crate::wire::ThinkingStyle;
 use async_trait::async_trait;
 use keiko_contracts::action::{ModelAction, ModelReport, Origin, Outcome};
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::id::{EffectKey, ModelName};
 use keiko_contracts::model::{ChatRequest, Usage, Window};
@@ -119,7 +118,7 @@ impl Models {
     pub fn resolve(&self, name: &str) -> Result<ModelName, Fault> {
         let full = self.profiles.get(name).map_or(name, String::as_str);
         let model: ModelName = full.parse().map_err(|e: keiko_contracts::id::InvalidId| {
-            Fault::new(fault::UNKNOWN_VENDOR, e.to_string())
+            Fault::new(Code::MODEL_UNKNOWN, e.said())
         })?;
         self.vendor(&model)?;
         Ok(model)
@@ -189,7 +188,7 @@ impl Models {
         };
         let Some(name) = model.vendor().filter(|_| !model.model().is_empty()) else {
             return Err(Fault::new(
-                fault::UNKNOWN_VENDOR,
+                Code::MODEL_UNKNOWN,
                 say!("{model} is not a model: expected vendor/model", model),
             )
             .hint(say!(
@@ -198,16 +197,13 @@ impl Models {
             )));
         };
         self.vendors.get(name).ok_or_else(|| {
-            Fault::new(
-                fault::UNKNOWN_VENDOR,
-                say!("there is no vendor {name}", name),
-            )
-            .at(model)
-            .hint(say!(
-                "vendors: {names}; a new one needs: {step}",
-                names = known(),
-                step = Step::set(format!("models.vendors.{name}.base_url"), "URL")
-            ))
+            Fault::new(Code::MODEL_UNKNOWN, say!("there is no vendor {name}", name))
+                .at(model)
+                .hint(say!(
+                    "vendors: {names}; a new one needs: {step}",
+                    names = known(),
+                    step = Step::set(format!("models.vendors.{name}.base_url"), "URL")
+                ))
         })
     }
 
@@ -241,7 +237,7 @@ impl Models {
             .map_err(|e| {
                 Stopped::Fault(
                     Fault::new(
-                        fault::REFUSED,
+                        Code::REQUEST_REFUSED,
                         say!("the request cannot be written as JSON: {e}", e),
                     )
                     .at(vendor.place()),
@@ -274,8 +270,9 @@ impl Models {
             request.max_output_tokens,
         );
         let parts = std::mem::take(&mut answered.reply.parts);
-        let text = serde_json::to_string(&parts)
-            .map_err(|e| Stopped::Fault(Fault::new(fault::BAD_STREAM, e.to_string())))?;
+        let text = serde_json::to_string(&parts).map_err(|e| {
+            Stopped::Fault(Fault::new(Code::MODEL_ANSWER_UNREADABLE, e.to_string()))
+        })?;
         answered.reply.parts = parts;
         let usage = answered.reply.usage.filter(|usage| *usage != Usage::default()).unwrap_or_else(|| {
             tracing::debug!(model = %request.model, "the server does not count tokens; they are estimated");
@@ -328,7 +325,7 @@ impl ChatModel for Models {
                 first = action.model,
                 second = request.model
             );
-            return Outcome::Failed(Fault::new(fault::OTHER_REQUEST, said).at(&key));
+            return Outcome::Failed(Fault::new(Code::PERMIT_FOR_ANOTHER, said).at(&key));
         }
         match self.ask(request, Some(&key), live, &cancel).await {
             Ok((_, report)) => Outcome::Done(report),

@@ -13,11 +13,10 @@
 //! text = "Done."
 //! ```
 
-use crate::fault;
 use crate::replay::show;
 use async_trait::async_trait;
 use keiko_contracts::action::{ModelAction, ModelReport, Origin, Outcome};
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::digest::Content;
 use keiko_contracts::id::{EffectKey, ModelName, TaskId};
 use keiko_contracts::model::{ChatRequest, Message, Part, Stop, Usage, UserPart};
@@ -80,7 +79,11 @@ impl Scripted {
     /// When it is no script.
     pub fn parse(text: &str, place: &str) -> Result<Scripted, Fault> {
         let bad = |why: Said| {
-            Fault::new(fault::SCRIPT_FILE, say!("this is not a script: {why}", why)).at(place)
+            Fault::new(
+                Code::SCRIPT_UNREADABLE,
+                say!("this is not a script: {why}", why),
+            )
+            .at(place)
         };
         let trimmed = text.trim_start();
         // TOML may begin with `[[`, JSON cannot: a list of lists is no script.
@@ -113,7 +116,7 @@ impl Scripted {
     pub fn open(path: &Path) -> Result<Scripted, Fault> {
         let text = std::fs::read_to_string(path).map_err(|e| {
             Fault::new(
-                fault::SCRIPT_FILE,
+                Code::SCRIPT_UNREADABLE,
                 say!("the script cannot be read: {why}", why = e),
             )
             .at(path.display())
@@ -136,7 +139,7 @@ impl Scripted {
             .nth(at)
             .ok_or_else(|| {
                 Fault::new(
-                    fault::SCRIPT_OVER,
+                    Code::SCRIPT_ENDED,
                     say!(
                         "the script has no turn {n} for the task {task}",
                         n = at + 1,
@@ -149,7 +152,7 @@ impl Scripted {
         match &turn.expect {
             Some(expected) if !heard.contains(expected.as_str()) => {
                 let heard: String = heard.chars().take(400).collect();
-                Err(Fault::new(fault::SCRIPT_EXPECTS, say!("turn {n} of the script expected {expected}, but got: {heard}", n = at + 1, expected = format_args!("{expected:?}"), heard))
+                Err(Fault::new(Code::SCRIPT_EXPECTED_OTHER, say!("turn {n} of the script expected {expected}, but got: {heard}", n = at + 1, expected = format_args!("{expected:?}"), heard))
                     .at(&self.place)
                     .hint("the tour has gone another way than its script; run it again, or without --model scripted"))
             }
@@ -245,7 +248,7 @@ impl ChatModel for Scripted {
                 duration_ms: u32::try_from(pause).unwrap_or(u32::MAX),
             }),
             Err(e) => {
-                Outcome::Failed(Fault::new(fault::SCRIPT_FILE, e.to_string()).at(&self.place))
+                Outcome::Failed(Fault::new(Code::SCRIPT_UNREADABLE, e.to_string()).at(&self.place))
             }
         }
     }

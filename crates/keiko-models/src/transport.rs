@@ -1,13 +1,13 @@
 //! HTTP, time-outs and statuses for every wire family.
 
 use crate::config::{Auth, Timeouts};
-use crate::fault::{self, Asked};
+use crate::fault::Asked;
 use crate::key::ApiKey;
 use crate::reply::{Assembly, Reply};
 use crate::sse::Sse;
 use crate::tap::{Exchange, Tap, is_secret, scrub};
 use crate::wire::{DecodeError, Decoder, Event, Family};
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
@@ -112,7 +112,7 @@ impl Transport {
         });
         client.as_ref().map_err(|why| {
             Fault::new(
-                fault::CLIENT,
+                Code::NO_HTTP_CLIENT,
                 say!(
                     "the HTTPS client cannot be set up: {why}",
                     why = Said::words(why.to_string())
@@ -251,7 +251,7 @@ fn headers(post: &Post<'_>) -> Result<HeaderMap, Fault> {
         };
         let mut value = HeaderValue::from_str(&value).map_err(|_| {
             Fault::new(
-                fault::KEY_FILE,
+                Code::KEY_UNUSABLE,
                 say!(
                     "the key of {vendor} cannot be sent in a header",
                     vendor = post.asked.vendor

@@ -2,11 +2,11 @@
 
 use crate::config::Auth;
 use crate::config::{ModelConfig, ModelsConfig, VendorConfig};
-use crate::fault::{self, Asked};
+use crate::fault::Asked;
 use crate::key::{ApiKey, Env};
 use crate::wire::dialect::ReasoningField;
 use crate::wire::{Dialect, Family, SchemaDialect, ThinkingStyle, TokenParameter};
-use keiko_contracts::code::Fault;
+use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_contracts::step::Step;
@@ -235,7 +235,7 @@ impl Vendor {
             (None, None, Some(row)) => (row.base_url.to_owned(), place, true),
             (None, None, None) => {
                 return Err(Fault::new(
-                    fault::BASE_URL,
+                    Code::BASE_URL_IS_NONE,
                     say!("the vendor {name} has no base URL", name),
                 )
                 .at(&place)
@@ -328,7 +328,7 @@ impl Vendor {
         if key.is_none() && self.key_needed {
             let name = self.key_env.as_deref().unwrap_or("its key");
             return Err(Fault::new(
-                fault::NO_KEY,
+                Code::KEY_MISSING,
                 say!("there is no key for {vendor}", vendor = self.name),
             )
             .at(name)
@@ -415,7 +415,7 @@ fn parse_url(text: &str, place: &str) -> Result<Url, Fault> {
     // The text itself is not shown: it may hold a password.
     let bad = |why: &str| {
         Fault::new(
-            fault::BASE_URL,
+            Code::BASE_URL_IS_NONE,
             say!(
                 "this is not a base URL: {why}",
                 why = Said::words(why.to_string())

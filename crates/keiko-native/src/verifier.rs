@@ -6,7 +6,8 @@ use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::TestSummary;
 use keiko_contracts::jail::{JailBody, JailOp, Survey};
 use keiko_contracts::run::EndStatus;
-use keiko_runners::TestPlan;
+use keiko_contracts::said::Said;
+use keiko_runners::{TestPlan, Unread};
 
 /// The id of the operation that installs.
 const INSTALL: &str = "prepare";
@@ -17,8 +18,8 @@ pub struct Verifier {
     plans: Option<Vec<TestPlan>>,
     /// What is to be installed first.
     missing: Option<JailOp>,
-    results: Vec<Result<TestSummary, String>>,
-    failed: Option<String>,
+    results: Vec<Result<TestSummary, Unread>>,
+    failed: Option<Said>,
 }
 
 impl Verifier {
@@ -40,7 +41,7 @@ impl NativeEngine for Verifier {
     }
 
     fn next(&self) -> NativeStep {
-        let call = |id: String, title: &str, op| NativeCall {
+        let call = |id: String, title: &'static str, op| NativeCall {
             id,
             title: title.into(),
             op,
@@ -79,7 +80,7 @@ impl NativeEngine for Verifier {
         let wrong = self.failed.clone().or_else(|| {
             self.results
                 .iter()
-                .find_map(|result| result.as_ref().err().cloned())
+                .find_map(|result| result.as_ref().err().map(Unread::said))
         });
         let summary = match (&wrong, &last) {
             (Some(why), _) => why.clone(),
@@ -93,14 +94,14 @@ impl NativeEngine for Verifier {
         };
         NativeStep::Finish(Box::new(NativeFinish {
             status,
-            report: summary.clone().into(),
+            report: summary.to_string().into(),
             data: None,
             summary,
             tests: last.map(|tests| (tests.clone(), tests)),
         }))
     }
 
-    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &str>) {
+    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &Said>) {
         if id == INSTALL {
             // What is missing all the same shows in the tests.
             self.missing = None;
@@ -123,8 +124,8 @@ impl NativeEngine for Verifier {
                         Some("the sandbox answered something else than what was asked".into())
                 }
             },
-            Ok(other) => self.failed = Some(keiko_agent::describe::outcome(other).to_string()),
-            Err(why) => self.failed = Some(why.to_owned()),
+            Ok(other) => self.failed = Some(keiko_agent::describe::outcome(other)),
+            Err(why) => self.failed = Some(why.clone()),
         }
     }
 }
@@ -142,7 +143,7 @@ mod tests {
             panic!("expected the end")
         };
         assert_eq!(
-            (finish.status, finish.summary.as_str()),
+            (finish.status, finish.summary.key()),
             (EndStatus::Succeeded, "There are no tests.")
         );
     }
@@ -150,12 +151,12 @@ mod tests {
     #[test]
     fn a_refusal_is_the_result() {
         let mut engine = Verifier::default();
-        engine.observe("survey", Err("the policy says no"));
+        engine.observe("survey", Err(&"the policy says no".into()));
         let NativeStep::Finish(finish) = engine.next() else {
             panic!("expected the end")
         };
         assert_eq!(
-            (finish.status, finish.summary.as_str()),
+            (finish.status, finish.summary.key()),
             (EndStatus::Failed, "the policy says no")
         );
     }

@@ -70,6 +70,7 @@ pub(crate) fn run(
             ..ExecReport::default()
         },
     )
+    .map_err(|unread| unread.to_string())
 }
 
 pub(crate) fn counts(summary: &TestSummary) -> [u32; 4] {

@@ -15,4 +15,4 @@ mod read;
 
 pub use names::{is_same, lineless};
 pub use plan::{Granularity, TestPlan, alone, plan, some};
-pub use read::{Observed, read, summary_line, together};
+pub use read::{Observed, Unread, read, summary_line, together};

@@ -174,7 +174,7 @@ impl DriveError {
             DriveError::Commit(error) => error.fault(),
             DriveError::Fold(error) => error.fault(),
             DriveError::Read(error) => error.fault(),
-            DriveError::Core(_) => Fault::new(Code::CORE_REFUSES, self.to_string())
+            DriveError::Core(_) => Fault::new(Code::CORE_REFUSES, self.said())
                 .hint("this is a fault of Keiko's; please report it"),
             DriveError::Recovery { key, .. } => Fault::new(Code::EFFECT_NOT_UNDONE, self.said())
                 .hint(say!(

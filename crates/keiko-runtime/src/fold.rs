@@ -57,9 +57,9 @@ impl FoldError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            FoldError::NoSuchRun(_) => Fault::new(Code::RUN_UNKNOWN, self.to_string()).hint("keiko runs list"),
+            FoldError::NoSuchRun(_) => Fault::new(Code::RUN_UNKNOWN, self.said()).hint("keiko runs list"),
             FoldError::Read(error) => error.fault(),
-            FoldError::Event(EnvelopeError::Newer { .. }) => Fault::new(Code::RUN_NEWER, self.to_string())
+            FoldError::Event(EnvelopeError::Newer { .. }) => Fault::new(Code::RUN_NEWER, self.said())
                 .hint("the run was made by a newer Keiko: it can be looked at, not resumed; update this one"),
             FoldError::Event(_) => Fault::new(Code::EVENT_UNREADABLE, self.said()).hint(Step::Doctor),
         }

@@ -6,6 +6,7 @@ use keiko_contracts::envelope;
 use keiko_contracts::home::{HomeBegun, HomeEnded, HomeEvent, Homeward};
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::{Append, Durability, Expect, Head, Seq, StreamId};
+use keiko_contracts::say;
 use keiko_contracts::time::Timestamp;
 use keiko_ports::journal::{CommitError, Journal};
 use serde::Serialize;
@@ -44,7 +45,7 @@ pub async fn say(
 ) -> Result<Seq, CommitError> {
     let packed =
         envelope::pack(event, at, Head::default()).map_err(|error| CommitError::Broken {
-            why: error.to_string().into(),
+            why: say!("{error}", error),
         })?;
     let append = Append {
         stream: StreamId::home(run),

@@ -127,7 +127,7 @@ pub async fn say(
     at: Timestamp,
 ) -> Result<Seq, CommitError> {
     let broken = |error: serde_json::Error| CommitError::Broken {
-        why: error.to_string().into(),
+        why: say!("{error}", error),
     };
     let head = keiko_governance::label::head_of_message(message);
     let dated;

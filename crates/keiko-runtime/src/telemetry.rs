@@ -55,7 +55,7 @@ pub fn effect_span(intent: &Intent) -> Span {
                 "gen_ai.operation.name" = "execute_tool",
                 "gen_ai.tool.name" = intent.asked.tool().unwrap_or("harness"),
                 "gen_ai.tool.call.id" = intent.asked.call().unwrap_or(""),
-                "keiko.title" = intent.asked.title().unwrap_or(""),
+                "keiko.title" = intent.asked.title().map(|title| title.to_string()).unwrap_or_default(),
                 "error.type" = tracing::field::Empty,
                 "keiko.step" = intent.key.step,
                 "keiko.effect" = %intent.key,

@@ -302,14 +302,14 @@ pub(crate) async fn check(readers: &Arc<Readers>, journal: PathBuf) -> Vec<Findi
     let work = move |reader: &mut Reader| {
         let mut findings = Vec::new();
         let failed = |error: rusqlite::Error| Finding::Unreadable {
-            why: error.to_string().into(),
+            why: say!("{error}", error),
         };
         if let Err(error) = structure(&reader.conn, &mut findings) {
             findings.push(failed(error));
         }
         if let Err(error) = chains(reader, &mut findings) {
             findings.push(Finding::Unreadable {
-                why: error.to_string().into(),
+                why: say!("{error}", error),
             });
         }
         if let Err(error) = blobs(&reader.conn, &mut findings) {
@@ -322,7 +322,7 @@ pub(crate) async fn check(readers: &Arc<Readers>, journal: PathBuf) -> Vec<Findi
     };
     readers.with(work).await.unwrap_or_else(|error| {
         vec![Finding::Unreadable {
-            why: error.to_string().into(),
+            why: say!("{error}", error),
         }]
     })
 }

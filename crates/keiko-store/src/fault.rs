@@ -45,7 +45,7 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
         /// Its words.
-        why: String,
+        why: Said,
     },
 }
 
@@ -63,10 +63,7 @@ impl OpenError {
             OpenError::Locked { .. } => say!("the journal is locked by another process"),
             OpenError::Full { .. } => say!("the disk with the journal is full"),
             OpenError::Permission { .. } => say!("the journal cannot be opened for writing"),
-            OpenError::Io { why, .. } => say!(
-                "the journal cannot be opened: {why}",
-                why = Said::words(why.to_string())
-            ),
+            OpenError::Io { why, .. } => say!("the journal cannot be opened: {why}", why),
         }
     }
 }
@@ -144,7 +141,7 @@ impl OpenError {
                 Trouble::Full => OpenError::Full { path },
                 Trouble::Broken => OpenError::Io {
                     path,
-                    why: error.to_string(),
+                    why: say!("{error}", error),
                 },
             },
         }
@@ -161,7 +158,7 @@ impl OpenError {
             }
             _ => OpenError::Io {
                 path,
-                why: error.to_string(),
+                why: say!("{error}", error),
             },
         }
     }
@@ -201,7 +198,7 @@ pub(crate) fn commit_error(error: &rusqlite::Error) -> CommitError {
         Trouble::Busy => CommitError::Busy,
         Trouble::Full => CommitError::Full,
         Trouble::Broken => CommitError::Broken {
-            why: error.to_string().into(),
+            why: say!("{error}", error),
         },
     }
 }

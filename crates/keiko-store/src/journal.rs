@@ -16,6 +16,7 @@ use keiko_contracts::id::WorkerId;
 use keiko_contracts::journal::{
     Append, Durability, Epoch, Fence, KillScope, Position, Recorded, Seq, StreamId, ViewRow,
 };
+use keiko_contracts::say;
 use keiko_ports::journal::{CommitError, Committed, Journal, LeaseError, ReadError, ViewQuery};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -171,7 +172,7 @@ impl Journal for SqliteJournal {
             let verified =
                 tokio::task::spawn_blocking(move || commit::verify_blobs(&all).map(|()| all)).await;
             verified.map_err(|error| CommitError::Broken {
-                why: error.to_string().into(),
+                why: say!("{error}", error),
             })??
         };
         self.queue

@@ -4,6 +4,7 @@ use crate::queue::Stop;
 use crate::tx::{Tx, int};
 use crate::{commit, epoch};
 use keiko_contracts::journal::{Append, Epoch, Expect, Head, KillScope, NewEvent, StreamId};
+use keiko_contracts::say;
 use keiko_ports::journal::CommitError;
 use rusqlite::params;
 use serde::Serialize;
@@ -48,7 +49,7 @@ pub(crate) fn raise(
     })
     .map_err(|error| {
         Stop::Refused(CommitError::Broken {
-            why: error.to_string().into(),
+            why: say!("{error}", error),
         })
     })?;
     let event = NewEvent {

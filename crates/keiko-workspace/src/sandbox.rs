@@ -318,9 +318,7 @@ impl Sandbox {
             )
         })??;
         for note in &meta.opened.notes {
-            live.send(keiko_contracts::model::LiveFrame::Progress {
-                note: note.to_string().into(),
-            });
+            live.send(keiko_contracts::model::LiveFrame::Progress { note: note.said() });
         }
         let opened = meta.opened.clone();
         let tree = opened.tree.clone();

@@ -1,15 +1,54 @@
 //! Which language people are spoken to in, and German for what is made in English.
 //!
 //! Texts of this crate stand beside their translation, in [`Output::t`](crate::view::Output::t) and `tr!`. Sentences from
-//! the crates below are data: they are in the journal and in JSON, in English, and are translated when they are shown, by
-//! the [`catalogue`].
+//! the crates below are data, and are told when they are shown, by the catalogue of `keiko_app::language`.
 
-pub(crate) mod catalogue;
 pub(crate) mod help;
 
 use keiko_app::config;
 use keiko_app::home::Home;
+use keiko_app::language::{self, Typed};
+use keiko_contracts::code::Fault;
 use keiko_contracts::language::Language;
+use keiko_contracts::said::Said;
+use std::borrow::Cow;
+
+/// How this command line tells sentences in a language.
+pub(crate) fn teller(language: Language) -> Typed<'static> {
+    let program = crate::view::program::program();
+    Typed { language, program }
+}
+
+/// An error as it is told here: what, where and what to do next. Its code stays.
+pub(crate) fn told_fault(fault: &Fault, language: Language) -> Fault {
+    let told = language::fault(fault, language, &teller(language));
+    let typed = |hint: Said| {
+        crate::view::program::as_typed(&hint.to_string())
+            .into_owned()
+            .into()
+    };
+    Fault {
+        hint: told.hint.clone().map(typed),
+        ..told
+    }
+}
+
+/// What can be told in the reader's language.
+pub(crate) trait Tell {
+    fn tell(&self, language: Language) -> Cow<'_, str>;
+}
+
+impl Tell for str {
+    fn tell(&self, language: Language) -> Cow<'_, str> {
+        language::template(language, self).unwrap_or(self).into()
+    }
+}
+
+impl Tell for Said {
+    fn tell(&self, language: Language) -> Cow<'_, str> {
+        self.told(&teller(language)).into()
+    }
+}
 
 /// A formatted text in the language of an [`Output`](crate::view::Output): `tr!(output, "{n} left", "noch {n}")`.
 macro_rules! tr {

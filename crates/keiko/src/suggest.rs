@@ -118,8 +118,9 @@ fn of(words: &[String]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::cli::Cli;
-    use crate::language::catalogue::german;
+    use crate::language::Tell as _;
     use clap::{CommandFactory as _, Parser as _};
+    use keiko_contracts::language::Language;
 
     #[test]
     fn every_suggestion_is_a_command_that_exists() {
@@ -195,7 +196,11 @@ mod tests {
                 .flat_map(|part| part.split([':', '(', ',']).skip(1))
                 .any(|part| !part.trim_matches([' ', ')']).is_empty());
             let placeholders = text.contains("VENDOR") || text.contains("what is");
-            assert_eq!(german(text) != text, words || placeholders, "{text}");
+            assert_eq!(
+                text.tell(Language::German) != text,
+                words || placeholders,
+                "{text}"
+            );
         }
     }
 

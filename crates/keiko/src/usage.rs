@@ -1,7 +1,7 @@
 //! A command line that cannot be read: told to people in their language, with its code, and to programs as data.
 
 use crate::error::{CliError, Exit};
-use crate::language::{self, catalogue, help};
+use crate::language::{self, Tell as _, help};
 use crate::suggest;
 use crate::view::program::as_typed;
 use crate::view::{Color, Output};
@@ -35,10 +35,7 @@ pub(crate) fn told(error: &clap::Error) -> ExitCode {
     }
     if let Some(meant) = meant {
         let hint = language.pick("hint", "Tipp");
-        let meant = match language {
-            Language::English => meant.into(),
-            Language::German => catalogue::german(&meant),
-        };
+        let meant = meant.tell(language);
         let _ = writeln!(std::io::stderr().lock(), "\n  {hint}: {}", as_typed(&meant));
     }
     if error.use_stderr() {

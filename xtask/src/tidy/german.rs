@@ -1,4 +1,4 @@
-//! German for what people read: every sentence of an error is in the catalogue of `crates/keiko/lang/de`, and the catalogue tells of nothing that nobody says.
+//! German for what people read: every sentence of an error is in the catalogue of `crates/keiko-app/lang/de`, and the catalogue tells of nothing that nobody says.
 
 use super::source::Source;
 use super::{Finding, Tree};
@@ -6,8 +6,8 @@ use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-pub(super) const ERRORS: &str = "crates/keiko/lang/de/errors.toml";
-const SENTENCES: &str = "crates/keiko/lang/de/sentences.toml";
+pub(super) const ERRORS: &str = "crates/keiko-app/lang/de/errors.toml";
+const SENTENCES: &str = "crates/keiko-app/lang/de/sentences.toml";
 /// Sections that are not held against the sources: headlines are, by their code; the rest is said by the system, or put
 /// together while the program runs.
 const NOT_IN_SOURCES: [&str; 3] = ["headlines", "system", "composed"];
@@ -24,7 +24,9 @@ static SEEN: LazyLock<Regex> = LazyLock::new(|| {
 static SAYS: LazyLock<Regex> = LazyLock::new(|| regex(r"\bsay(_count)?!\("));
 /// Where a text is put together that a reader's language would have to be found for.
 static FORMATTED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"(?:\bFault::new\(\s*[\w:]+,|\bRefusal::new\(|\.hint\(|\.todo\()\s*&?format!\(")
+    regex(
+        r"(?:\bFault::new\(\s*[\w:]+,|\bRefusal::new\(|\.hint\(|\.todo\(|\.left_out\(|\btitle\()\s*&?format!\(",
+    )
 });
 /// Where something is shown as it stands: English, unless it is picked by `t` or `tr!`.
 static SHOWN: LazyLock<Regex> =
@@ -91,12 +93,10 @@ fn is_shipped(path: &str) -> bool {
 }
 
 fn missing(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
-    let known: BTreeSet<String> = sections(catalogues)
-        .flat_map(|(_, _, section)| section.keys().map(|key| bare(key)))
-        .collect();
+    let known = known(catalogues);
     let mut findings = Vec::new();
     for (path, source) in shipped {
-        // Of an error the one sentence: what `format!` and helpers add to it stands in holes.
+        // Of an error the one sentence: what helpers add to it stands in holes.
         let errors = SAID.find_iter(&source.shipped).map(|call| (call, 1));
         let checks = SEEN
             .find_iter(&source.shipped)
@@ -113,12 +113,12 @@ fn missing(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<
         for (from, most) in calls {
             let end = call_end(&source.shipped, from);
             for (at, text) in source.literals(from..end).into_iter().take(most) {
-                let bare = bare(&text);
-                let says = HOLE.replace_all(&bare, "");
-                if WORD.is_match(&says)
-                    && says.trim().contains(' ')
-                    && !COMMAND.is_match(&bare)
-                    && !known.contains(&bare)
+                // What has holes is made with `say!`, and looked at there.
+                if WORD.is_match(&text)
+                    && text.trim().contains(' ')
+                    && !HOLE.is_match(&text)
+                    && !COMMAND.is_match(&text)
+                    && !known.contains(text.as_str())
                 {
                     findings.push(Finding::new(
                         *path,
@@ -135,9 +135,7 @@ fn missing(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<
 
 /// Sentences as data without German for their very template, and texts that are put together where a sentence is wanted.
 fn untold(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
-    let known: BTreeSet<&str> = sections(catalogues)
-        .flat_map(|(_, _, section)| section.keys().map(String::as_str))
-        .collect();
+    let known = known(catalogues);
     let mut findings = Vec::new();
     for (path, source) in shipped {
         let mut tell =
@@ -163,6 +161,13 @@ fn untold(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<F
         }
     }
     findings
+}
+
+/// The English templates that have German.
+fn known<'a>(catalogues: &'a [(&str, Sections)]) -> BTreeSet<&'a str> {
+    sections(catalogues)
+        .flat_map(|(_, _, section)| section.keys().map(String::as_str))
+        .collect()
 }
 
 /// Where closures and functions of this file are called that make errors out of sentences.
@@ -231,40 +236,24 @@ fn call_end(code: &str, from: usize) -> usize {
 }
 
 fn stale(shipped: &[(&str, &Source)], catalogues: &[(&str, Sections)]) -> Vec<Finding> {
-    let mut said = String::new();
+    let mut said = BTreeSet::new();
     for (_, source) in shipped {
-        for (_, text) in source.literals(0..source.raw.len()) {
-            said.push_str(&bare(&text));
-            said.push('\n');
-        }
+        let literals = source.literals(0..source.raw.len());
+        said.extend(literals.into_iter().map(|(_, text)| text));
         // Descriptions of settings are documentation comments.
-        for line in source
-            .raw
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix("/// "))
-        {
-            said.push_str(line);
-            said.push('\n');
-        }
+        let lines = source.raw.lines().map(str::trim_start);
+        said.extend(
+            lines
+                .filter_map(|line| line.strip_prefix("/// "))
+                .map(str::to_owned),
+        );
     }
+    let held = sections(catalogues).filter(|(_, name, _)| !NOT_IN_SOURCES.contains(name));
     let mut findings = Vec::new();
-    for (file, name, section) in
-        sections(catalogues).filter(|(_, name, _)| !NOT_IN_SOURCES.contains(name))
-    {
-        for key in section.keys() {
-            let bare = bare(key);
-            let longest = bare
-                .split("{}")
-                .max_by_key(|piece| piece.len())
-                .unwrap_or_default();
-            if !said.contains(longest) {
-                findings.push(Finding::new(
-                    file,
-                    1,
-                    "german",
-                    format!("[{name}] nobody says {key:?} any more"),
-                ));
-            }
+    for (file, name, section) in held {
+        for key in section.keys().filter(|key| !said.contains(*key)) {
+            let advice = format!("[{name}] nobody says {key:?} any more");
+            findings.push(Finding::new(file, 1, "german", advice));
         }
     }
     findings
@@ -367,7 +356,7 @@ mod tests {
         let source = r#"fn f() { say!("no {what} here", what); say_count!(n, "{n} file", "{n} files"); say!("{a}: {b}", a, b);
             x.hint(format!("look at {a}")); }"#;
         let found = findings("[x]\n'no {thing} here' = ''\n'{n} file' = ''\n", source);
-        for part in ["no {what} here", "{n} files", "say!", "look at"] {
+        for part in ["no {what} here", "{n} files", "say!", "nobody says"] {
             assert!(
                 found.iter().any(|found| found.contains(part)),
                 "{part}: {found:?}"

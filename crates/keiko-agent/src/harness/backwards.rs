@@ -14,6 +14,8 @@ use keiko_contracts::asked::Chore;
 use keiko_contracts::evidence::{Backwards, Piece, TestCase, TestStatus};
 use keiko_contracts::jail::{Edit, End, JailBody, JailOp, JailReport, Project, TreeId};
 use keiko_contracts::run::ApprovalMode;
+use keiko_contracts::said::{Said, Value, shown};
+use keiko_contracts::say;
 use keiko_governance::class::ActionClass;
 use keiko_governance::policy::Level;
 use keiko_runners::TestPlan;
@@ -114,10 +116,10 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
     if turned.is_empty() || draft.state.native.is_some() {
         return None;
     }
-    let only = |why: &str| {
+    let only = |why: &'static str| {
         Some(Backwards {
             pieces: Vec::new(),
-            left: vec![why.to_owned()],
+            left: vec![why.into()],
         })
     };
     if let Some(why) = hindered(draft) {
@@ -146,9 +148,10 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
                     .cloned()
                     .collect();
                 if !gone.is_empty() {
-                    left.push(format!(
-                        "{}: it goes with the change, and stands in the same file",
-                        listed(&gone)
+                    let gone: Vec<Value> = gone.into_iter().map(Value::from).collect();
+                    left.push(say!(
+                        "{names}: it goes with the change, and stands in the same file",
+                        names = listed(gone)
                     ));
                 }
                 let red = turned
@@ -162,34 +165,32 @@ pub(crate) fn told(draft: &Draft<'_>) -> Option<Backwards> {
                     of: nth(turned.len()),
                 });
             }
-            Seen::Nothing(why) => left.push(why.of(&step.name())),
+            Seen::Nothing(why) => left.push(why.of(step.name())),
         }
     }
     if let Some(at) = proof.next {
-        let rest: Vec<String> = steps[at..].iter().map(Step::name).collect();
-        let rest = listed(&rest);
+        let names = listed(steps[at..].iter().map(Step::name).collect());
         left.push(if proof.has_room() {
-            format!("{rest}: the run ended before the proof")
+            say!("{names}: the run ended before the proof", names)
         } else {
-            format!("{rest}: the proof may take no longer than one run of the tests")
+            say!(
+                "{names}: the proof may take no longer than one run of the tests",
+                names
+            )
         });
     }
     left.dedup();
     Some(Backwards { pieces, left })
 }
 
-fn listed(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(SHOWN_MAX)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > SHOWN_MAX {
-        format!("{shown} and {} more", names.len() - SHOWN_MAX)
-    } else {
-        shown
+/// The first names, and how many more there are.
+fn listed(mut names: Vec<Value>) -> Value {
+    let n = names.len().saturating_sub(SHOWN_MAX);
+    names.truncate(SHOWN_MAX);
+    if n == 0 {
+        return Value::List(names);
     }
+    say!("{names} and {n} more", names, n).into()
 }
 
 /// The tree that a proof started from, while the workspace is not put back.
@@ -274,17 +275,17 @@ impl Step {
         }
     }
 
-    fn name(&self) -> String {
+    fn name(&self) -> Value {
         match (self.file.as_str(), self.line) {
-            ("", _) => "the change".to_owned(),
-            (file, 0) => file.to_owned(),
-            (file, line) => format!("{file}:{line}"),
+            ("", _) => Said::from("the change").into(),
+            (file, 0) => file.into(),
+            (file, line) => shown(format_args!("{file}:{line}")),
         }
     }
 }
 
 /// The pieces in their order, the whole first; with what is left out, in words.
-fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
+fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<Said>) {
     let (mut steps, mut left) = (Vec::new(), Vec::new());
     let Some(base) = state
         .coding
@@ -307,7 +308,7 @@ fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
     let mut files = honesty::changed(diff.text_or_empty());
     files.retain(|file| !state.coding.supports_tests(&file.path));
     if state.coding.workspace.diff_cut || files.len() > FILES_MAX {
-        left.push("the change is too large to be taken out as a whole".to_owned());
+        left.push("the change is too large to be taken out as a whole".into());
         return (steps, left);
     }
     let without = |paths: Vec<String>| JailOp::Without {
@@ -317,7 +318,7 @@ fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
     };
     let mut rest = match files.as_slice() {
         [] => {
-            left.push("nothing but tests was changed".to_owned());
+            left.push("nothing but tests was changed".into());
             Vec::new()
         }
         [only] => {
@@ -340,7 +341,7 @@ fn steps(state: &RunState, tree: &TreeId) -> (Vec<Step>, Vec<String>) {
 }
 
 /// Leaves the largest, and tells what is left out.
-fn too_many(rest: &mut Vec<Step>) -> Option<String> {
+fn too_many(rest: &mut Vec<Step>) -> Option<Said> {
     if rest.len() <= PIECES_MAX {
         return None;
     }
@@ -349,10 +350,9 @@ fn too_many(rest: &mut Vec<Step>) -> Option<String> {
         .into_iter()
         .map(|step| step.file)
         .collect();
-    let names: Vec<String> = names.into_iter().collect();
-    Some(format!(
-        "{}: smaller than the ten largest pieces",
-        listed(&names)
+    Some(say!(
+        "{names}: smaller than the ten largest pieces",
+        names = listed(names.into_iter().map(Value::from).collect())
     ))
 }
 
@@ -474,12 +474,15 @@ enum Why {
 }
 
 impl Why {
-    fn of(self, piece: &str) -> String {
+    fn of(self, names: Value) -> Said {
         match self {
-            Why::NotTaken => format!("{piece}: it could not be taken out by itself"),
-            Why::NotRun => format!("{piece}: the tests could not be run"),
-            Why::TooLong => format!("{piece}: the tests took longer without it, and were stopped"),
-            Why::Void => format!("{piece}: nothing counts of the tests without it"),
+            Why::NotTaken => say!("{names}: it could not be taken out by itself", names),
+            Why::NotRun => say!("{names}: the tests could not be run", names),
+            Why::TooLong => say!(
+                "{names}: the tests took longer without it, and were stopped",
+                names
+            ),
+            Why::Void => say!("{names}: nothing counts of the tests without it", names),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn opening(draft: &mut Draft<'_>) -> Result<Poll, Reject> {
     }
     if draft.state.coding.workspace.opened.is_none() {
         let fault = not_opened(draft);
-        draft.close(EndStatus::Failed, fault.to_string(), Some(fault));
+        draft.close(EndStatus::Failed, fault.said(), Some(fault));
         return Ok(Poll::Pending);
     }
     if draft.state.native.is_some() {

@@ -332,7 +332,7 @@ impl RunState {
         }
         let of_engine = self.step.call(id).is_some_and(|call| !call.is_of_model());
         match &mut self.native {
-            Some(engine) if of_engine => engine.observe(id, Err(reason)),
+            Some(engine) if of_engine => engine.observe(id, Err(&refused.why())),
             _ => self.note_refusal(id, reason, refused.by),
         }
         self.answer(id, reason, true);

@@ -1,6 +1,5 @@
 //! The current step: its calls, and where each of them stands.
 
-use crate::ledger::one_line;
 use crate::native::NativeCall;
 use crate::tools::Means;
 use keiko_contracts::action::{Outcome, Report};
@@ -8,10 +7,11 @@ use keiko_contracts::asked::Asked;
 use keiko_contracts::id::EffectKey;
 use keiko_contracts::jail::JailOp;
 use keiko_contracts::run::ToolCall;
+use keiko_contracts::said::Said;
 use keiko_contracts::time::Timestamp;
 use std::sync::Arc;
 
-/// The longest title that is kept, in bytes.
+/// The longest text in a title that is kept, in bytes.
 const TITLE_MAX: usize = 200;
 
 /// The current step.
@@ -58,7 +58,12 @@ pub enum Made {
     /// A model, in words alone: a claim.
     Words,
     /// A native engine: what it wants done.
-    Engine(Box<JailOp>),
+    Engine {
+        /// What for, in one line for people.
+        title: Said,
+        /// What to do.
+        op: Box<JailOp>,
+    },
 }
 
 /// Where a call stands.
@@ -94,9 +99,9 @@ impl Call {
     #[must_use]
     pub fn asked(&self) -> Asked {
         let call = self.id.clone();
-        match self.made {
-            Made::Engine(_) => {
-                let title = one_line(&self.name, TITLE_MAX);
+        match &self.made {
+            Made::Engine { title, .. } => {
+                let title = title.clone().in_one_line(TITLE_MAX);
                 Asked::Engine { call, title }
             }
             Made::Model(_) | Made::Words => {
@@ -109,7 +114,7 @@ impl Call {
     /// A model made it.
     #[must_use]
     pub fn is_of_model(&self) -> bool {
-        !matches!(self.made, Made::Engine(_))
+        !matches!(self.made, Made::Engine { .. })
     }
 
     /// It is a claim that was made in words alone.
@@ -130,10 +135,11 @@ impl From<NativeCall> for Call {
         let NativeCall { id, title, op } = call;
         let call = ToolCall {
             id,
-            name: title,
+            name: title.to_string(),
             arguments: String::new(),
         };
-        Call::new(call, Made::Engine(Box::new(op)))
+        let op = Box::new(op);
+        Call::new(call, Made::Engine { title, op })
     }
 }
 

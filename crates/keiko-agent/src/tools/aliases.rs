@@ -542,23 +542,11 @@ pub(super) fn join_command(value: &mut Value) {
             }
             words => words
                 .iter()
-                .map(|word| quoted(word))
+                .map(|word| keiko_contracts::step::quoted(word))
                 .collect::<Vec<_>>()
                 .join(" "),
         };
         *value = Value::String(script);
-    }
-}
-
-fn quoted(word: &str) -> String {
-    let plain = !word.is_empty()
-        && word
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c));
-    if plain {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

@@ -735,7 +735,7 @@ impl NativeEngine for Restless {
     fn boxed(&self) -> Box<dyn NativeEngine> {
         Box::new(self.clone())
     }
-    fn observe(&mut self, _: &str, _: Result<&Outcome<Report>, &str>) {}
+    fn observe(&mut self, _: &str, _: Result<&Outcome<Report>, &keiko_contracts::said::Said>) {}
 }
 
 #[test]

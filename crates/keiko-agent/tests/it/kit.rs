@@ -370,7 +370,12 @@ fn line(event: &RunEvent) -> Option<String> {
             format!(
                 "  {:?} refuses {}: {why}",
                 by,
-                refused.asked.tool().or(refused.asked.title()).unwrap_or("")
+                refused
+                    .asked
+                    .tool()
+                    .map(str::to_owned)
+                    .or(refused.asked.title().map(|title| title.to_string()))
+                    .unwrap_or_default()
             )
         }
         RunEvent::CallAnswered(answered) if answered.is_error => {

@@ -28,11 +28,10 @@ pub(crate) fn set(file: &Path, key: &KeyPath, text: &str) -> Result<toml::Value,
     let new = changed(&old, key, &value, &target)?;
     let (_, problems) = super::read_text(&target, &new, &super::shape());
     if let Some(problem) = problems.into_iter().next() {
-        let hint = "mend the file first: keiko config validate".to_owned();
-        let hint = problem
-            .hint
-            .clone()
-            .map_or(hint, |old| format!("{old}; then: keiko config validate"));
+        let hint = problem.hint.clone().map_or_else(
+            || Said::from("mend the file first: keiko config validate"),
+            |old| say!("{old}; then: keiko config validate", old),
+        );
         return Err(problem.hint(hint));
     }
     let config: super::RawConfig = toml::from_str(&new)
@@ -62,9 +61,9 @@ fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
     else {
         let names = field.names();
         let hint = if names.is_empty() {
-            format!("name one: {key}.NAME")
+            say!("name one: {key}.NAME", key)
         } else {
-            format!("it has: {}", names.join(", "))
+            say!("it has: {names}", names)
         };
         return Err(Fault::new(
             Code::KEY_UNKNOWN,
@@ -74,7 +73,10 @@ fn value(key: &KeyPath, text: &str) -> Result<toml::Value, Fault> {
     };
     if redact(text) != text || (key.last() == "key_env" && !is_variable(text)) {
         let hint = match key.last() {
-            "key_env" => format!("put the key into a variable, and name the variable here: keiko config set {key} MY_API_KEY"),
+            "key_env" => say!(
+                "put the key into a variable, and name the variable here: {step}",
+                step = Step::set(key.to_string(), "MY_API_KEY")
+            ),
             _ => "put the key into a variable or a file that only you can read, and name it with key_env or key_file".into(),
         };
         return Err(Fault::new(

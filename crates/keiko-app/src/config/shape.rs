@@ -4,7 +4,7 @@
 use super::key::KeyPath;
 use super::raw::DOLLARS;
 use crate::retention::{self, Age, Bytes};
-use keiko_contracts::money::{InvalidAmount, Micros};
+use keiko_contracts::money::Micros;
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use serde_json::Value;
@@ -168,7 +168,7 @@ impl Kinds {
             toml::Value::String(text) if self.dollars => text
                 .parse::<Micros>()
                 .map(drop)
-                .map_err(|e| (no_amount(&e), self.expected().into())),
+                .map_err(|e| (e.said(), self.expected())),
             toml::Value::String(text) if self.age => self.fits(text.parse::<Age>()),
             toml::Value::String(text) if self.bytes => self.fits(text.parse::<Bytes>()),
             toml::Value::String(text) if !self.words.is_empty() => {
@@ -199,7 +199,7 @@ impl Kinds {
                 if fits {
                     Ok(())
                 } else {
-                    Err((say!("{n} is out of range", n = *n), self.expected().into()))
+                    Err((say!("{n} is out of range", n = *n), self.expected()))
                 }
             }
             toml::Value::Boolean(_) if self.boolean => Ok(()),
@@ -209,7 +209,7 @@ impl Kinds {
             )),
             other => Err((
                 say!("this is {kind}", kind = Said::from(kind_of(other))),
-                self.expected().into(),
+                self.expected(),
             )),
         }
     }
@@ -220,13 +220,11 @@ impl Kinds {
         } else {
             "this is no size"
         };
-        parsed
-            .map(drop)
-            .map_err(|_| (what.into(), self.expected().into()))
+        parsed.map(drop).map_err(|_| (what.into(), self.expected()))
     }
 
     /// What is expected, in words.
-    pub(crate) fn expected(&self) -> String {
+    pub(crate) fn expected(&self) -> Said {
         if self.dollars {
             return "expected dollars such as \"0.50\", or a whole number".into();
         }
@@ -236,23 +234,26 @@ impl Kinds {
         if self.bytes {
             return retention::BYTES_EXPECTED.into();
         }
-        let mut words = Vec::new();
+        let mut words: Vec<Said> = Vec::new();
         if !self.words.is_empty() {
-            words.push(format!("one of: {}", self.words.join(", ")));
+            words.push(say!("one of: {words}", words = self.words.join(", ")));
         } else if self.text {
-            words.push("text in quotes".to_owned());
+            words.push("text in quotes".into());
         }
         if self.integer {
             words.push(match (self.min, self.max) {
-                (Some(min), Some(max)) => format!("a whole number from {min} to {max}"),
-                (Some(min), None) => format!("a whole number, at least {min}"),
-                _ => "a whole number".to_owned(),
+                (Some(min), Some(max)) => say!("a whole number from {min} to {max}", min, max),
+                (Some(min), None) => say!("a whole number, at least {min}", min),
+                _ => "a whole number".into(),
             });
         }
         if self.boolean {
-            words.push("true or false".to_owned());
+            words.push("true or false".into());
         }
-        format!("expected {}", words.join(", or "))
+        let what = words
+            .into_iter()
+            .reduce(|one, other| say!("{one}, or {other}", one, other));
+        say!("expected {what}", what = what.unwrap_or_default())
     }
 
     /// Reads a value from a variable or an argument, where everything is text.
@@ -392,15 +393,6 @@ fn kinds(schema: &Value) -> Kinds {
         age: format == Some(retention::AGE),
         bytes: format == Some(retention::BYTES),
     }
-}
-
-/// Why a text is not an amount of money.
-fn no_amount(error: &InvalidAmount) -> Said {
-    say!(
-        "{text} is not an amount of money: {why}",
-        text = format_args!("{:?}", error.text),
-        why = Said::from(error.why)
-    )
 }
 
 #[cfg(test)]

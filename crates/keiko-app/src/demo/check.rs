@@ -12,6 +12,7 @@ use keiko_contracts::code::Fault;
 use keiko_contracts::id::{EffectKey, RunId};
 use keiko_contracts::journal::{Seq, StreamId};
 use keiko_contracts::run::{EndStatus, RunEvent};
+use keiko_contracts::said::Said;
 use keiko_ports::journal::Journal;
 use keiko_runtime::fold::hydrate;
 use keiko_runtime::verify;
@@ -150,7 +151,7 @@ pub struct Verdict {
     /// Lines in a file that a command appends to.
     appended: u32,
     /// What a person was asked.
-    pub asked: Vec<String>,
+    pub asked: Vec<Said>,
 }
 
 /// Checks one run.
@@ -162,7 +163,7 @@ pub(super) fn check(
     account: &Account,
     yard: &Yard,
     crashes: &[Crash],
-    asked: Vec<String>,
+    asked: Vec<Said>,
 ) -> Result<Verdict, Fault> {
     let range = format!("main..{BRANCH}");
     let commits = git(&yard.remote, &["rev-list", "--count", &range], &[])

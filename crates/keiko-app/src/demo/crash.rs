@@ -16,6 +16,7 @@ use keiko_contracts::approval::Decision;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::RunId;
 use keiko_contracts::run::{EndStatus, InboxMessage, RunTerms, StartRun, Suspension};
+use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_ports::model::ChatModel;
@@ -155,7 +156,7 @@ impl Stage {
         left: &mut u32,
         crashes: &mut Vec<Crash>,
         mut tell: impl FnMut(&Crash),
-    ) -> Result<Vec<String>, Fault> {
+    ) -> Result<Vec<Said>, Fault> {
         let (mut asked, mut spare) = (Vec::new(), SPARE_LIVES);
         loop {
             let from = self.events().await?;
@@ -275,14 +276,18 @@ impl Stage {
     }
 
     /// Answers as the person who was asked.
-    async fn answer(&self) -> Result<Vec<String>, Fault> {
+    async fn answer(&self) -> Result<Vec<Said>, Fault> {
         let history = History::read(&self.keiko, self.run).await?;
         let mut asked = Vec::new();
         for request in history.open_approvals() {
             let message =
                 InboxMessage::Approval(request.answer(Decision::Approved, "demo crash", None));
             self.keiko.inbox(self.run).say(&message).await?;
-            asked.push(format!("{} ({})", request.summary, request.reason));
+            asked.push(say!(
+                "{summary} ({reason})",
+                summary = request.summary,
+                reason = request.reason
+            ));
         }
         Ok(asked)
     }

@@ -6,6 +6,7 @@ use crate::wiring::setup;
 use keiko_contracts::code::Fault;
 use keiko_contracts::id::RunId;
 use keiko_contracts::journal::Seq;
+use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use keiko_ports::journal::ReadError;
 use keiko_runtime::rebuild::{self, Stale, Thorough};
@@ -41,12 +42,17 @@ pub(super) async fn look(journal: &SqliteJournal) -> Row {
     named.dedup();
     let count = named.len();
     named.truncate(NAMED);
-    let more = if count > named.len() {
-        format!(" and {} more", count - named.len())
+    let n = count - named.len();
+    let runs = named.join(", ");
+    let seen = if n > 0 {
+        say!(
+            "other than the events say, for {runs} and {n} more",
+            runs,
+            n
+        )
     } else {
-        String::new()
+        say!("other than the events say, for {runs}", runs)
     };
-    let seen = format!("other than the events say, for {}{more}", named.join(", "));
     let row = Row::new("lists", State::Broken, seen)
         .todo("keiko doctor --fix (makes them anew; no event is touched)");
     Row {
@@ -56,7 +62,7 @@ pub(super) async fn look(journal: &SqliteJournal) -> Row {
 }
 
 /// Makes rows anew that are not as they should be, of whichever run; says how many.
-pub(super) async fn rebuild(home: &Home) -> Result<String, Fault> {
+pub(super) async fn rebuild(home: &Home) -> Result<Said, Fault> {
     let journal =
         SqliteJournal::open(home.journal(), Options::default()).map_err(|error| error.fault())?;
     let mended = match stale(&journal, Thorough::EveryRun).await {
@@ -66,5 +72,5 @@ pub(super) async fn rebuild(home: &Home) -> Result<String, Fault> {
         Err(error) => Err(error.fault()),
     };
     journal.close().await;
-    Ok(format!("made the lists anew in {} places", mended?))
+    Ok(say!("made the lists anew in {n} places", n = mended?))
 }

@@ -1,6 +1,8 @@
 //! `--fix`: installs packages when root, and takes permissions away. Never touches package sources.
 
 use super::{Meanwhile, Remedy, Row, State};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,12 +21,12 @@ pub(super) fn install_command(packages: &[&str]) -> String {
 }
 
 /// Mends what can be mended; says what was done.
-pub(super) fn mend(tell: &mut (dyn FnMut(Meanwhile) + Send), rows: &[Row]) -> Vec<String> {
+pub(super) fn mend(tell: &mut (dyn FnMut(Meanwhile) + Send), rows: &[Row]) -> Vec<Said> {
     let (packages, folders) = plan(rows);
     let mut mended = Vec::new();
     for path in folders {
         match take_away(&path) {
-            Ok(()) => mended.push(format!("{} is yours alone now", path.display())),
+            Ok(()) => mended.push(say!("{path} is yours alone now", path = path.display())),
             Err(error) => tell(Meanwhile::NotPrivate {
                 path: path.display().to_string(),
                 why: error.to_string(),
@@ -39,7 +41,7 @@ pub(super) fn mend(tell: &mut (dyn FnMut(Meanwhile) + Send), rows: &[Row]) -> Ve
     } else if !Path::new(APT).exists() {
         tell(Meanwhile::NoApt(packages.join(" ")));
     } else if install(tell, &packages) {
-        mended.push(format!("installed {}", packages.join(" ")));
+        mended.push(say!("installed {packages}", packages = packages.join(" ")));
     } else {
         tell(Meanwhile::NotInstalled(install_command(&packages)));
     }

@@ -38,16 +38,21 @@ pub(super) async fn rows() -> (Vec<Row>, Vec<String>) {
     (rows, jail.search_path().to_vec())
 }
 
-fn seen(report: &IsolationReport) -> String {
-    let who = if report.switches_user {
-        "as an unprivileged user"
+fn seen(report: &IsolationReport) -> Said {
+    let (bubblewrap, uid) = (&report.bubblewrap, report.identity.uid);
+    if report.switches_user {
+        say!(
+            "{bubblewrap}; commands run as an unprivileged user ({uid})",
+            bubblewrap,
+            uid
+        )
     } else {
-        "as your user, mapped"
-    };
-    format!(
-        "{}; commands run {who} ({})",
-        report.bubblewrap, report.identity.uid
-    )
+        say!(
+            "{bubblewrap}; commands run as your user, mapped ({uid})",
+            bubblewrap,
+            uid
+        )
+    }
 }
 
 fn isolation(report: &IsolationReport) -> Row {
@@ -61,12 +66,13 @@ fn isolation(report: &IsolationReport) -> Row {
         .ok()
         .and_then(|value| value.as_str().map(str::to_owned))
         .unwrap_or_default();
-    let seen = format!(
-        "own {}; landlock {landlock}; seccomp {}; memory limited by {}; processes by {}",
-        report.namespaces.join(", "),
-        if report.seccomp { "on" } else { "off" },
-        by(report.memory),
-        by(report.processes),
+    let seen = say!(
+        "own {namespaces}; landlock {landlock}; seccomp {seccomp}; memory limited by {memory}; processes by {processes}",
+        namespaces = report.namespaces.join(", "),
+        landlock = Said::words(landlock),
+        seccomp = Said::from(if report.seccomp { "on" } else { "off" }),
+        memory = Said::from(by(report.memory)),
+        processes = Said::from(by(report.processes))
     );
     if report.degraded.is_empty() {
         return Row::ok("isolation", seen);
@@ -76,8 +82,8 @@ fn isolation(report: &IsolationReport) -> Row {
         State::Warn,
         say!(
             "{seen}. Weaker than it could be: {why}",
-            seen = Said::words(seen.to_string()),
-            why = Said::words(report.degraded.join("; ").to_string())
+            seen,
+            why = Said::in_a_row(report.degraded.iter().map(Said::words).collect())
         ),
     )
 }

@@ -137,8 +137,9 @@ fn size(bytes: u64) -> String {
 pub(super) async fn journal(home: &Home) -> Vec<Row> {
     let path = home.journal();
     if let Some(position) = keiko_store::missing(&path) {
-        let what = format!(
-            "the journal is gone: it had reached position {position}, and only its anchor is left"
+        let what = say!(
+            "the journal is gone: it had reached position {position}, and only its anchor is left",
+            position
         );
         let hint = "put the newest backup back; to begin anew, remove the files that begin with the journal's name";
         return vec![Row::fault(
@@ -167,16 +168,7 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
         Err(error) => return vec![unopened(&error, &open_in)],
     };
     let length = |path: &Path| path.metadata().map_or(0, |meta| meta.len());
-    let open = if open_in.is_empty() {
-        String::new()
-    } else {
-        format!("; open in process {}", open_in.join(", "))
-    };
-    let sizes = format!(
-        "{}, write-ahead log {}{open}",
-        size(length(&path)),
-        size(length(&log))
-    );
+    let (size, log) = (size(length(&path)), size(length(&log)));
     let findings = journal.check().await;
     let mut rows: Vec<Row> = findings
         .iter()
@@ -184,7 +176,17 @@ pub(super) async fn journal(home: &Home) -> Vec<Row> {
         .map(|finding| Row::fault("journal", State::Broken, &finding.fault()))
         .collect();
     if findings.is_empty() {
-        rows.push(Row::ok("journal", Said::words(format!("sound; {sizes}"))));
+        let seen = if open_in.is_empty() {
+            say!("sound; {size}, write-ahead log {log}", size, log)
+        } else {
+            say!(
+                "sound; {size}, write-ahead log {log}; open in process {pids}",
+                size,
+                log,
+                pids = open_in.join(", ")
+            )
+        };
+        rows.push(Row::ok("journal", seen));
     }
     rows.push(super::lists::look(&journal).await);
     rows.push(leases(&journal).await);
@@ -225,27 +227,24 @@ async fn leases(journal: &SqliteJournal) -> Row {
     let mut held = Vec::new();
     for run in rows.iter().filter_map(|row| row.key.parse::<RunId>().ok()) {
         if let Ok(Some((worker, ms))) = journal.holder(&StreamId::run(run)).await {
-            held.push(format!(
-                "{run} by worker {worker}, for another {} s",
-                ms.div_ceil(1000)
+            held.push(say!(
+                "{run} by worker {worker}, for another {n} s",
+                run,
+                worker,
+                n = ms.div_ceil(1000)
             ));
         }
     }
     let more = held.len().saturating_sub(NAMED);
     held.truncate(NAMED);
-    let more = if more > 0 {
-        format!("; and {more} more")
-    } else {
-        String::new()
+    if more > 0 {
+        held.push(say!("and {n} more", n = more));
+    }
+    let seen = match held.is_empty() {
+        true => "none".into(),
+        false => Said::in_a_row(held),
     };
-    Row::ok(
-        "runs at work",
-        if held.is_empty() {
-            "none".to_owned()
-        } else {
-            format!("{}{more}", held.join("; "))
-        },
-    )
+    Row::ok("runs at work", seen)
 }
 
 /// Workspaces: how many there are, and which belong to no run.
@@ -275,7 +274,8 @@ async fn workspaces(journal: &SqliteJournal, data: &Path) -> Option<Row> {
         .take(NAMED)
         .map(|path| format!("'{}'", path.display()))
         .collect();
-    let seen = format!("{} of {} belong to no run", orphans.len(), runs.len());
+    let (n, all) = (orphans.len(), runs.len());
+    let seen = say!("{n} of {all} belong to no run", n, all);
     Some(
         Row::new("workspaces", State::Warn, seen)
             .todo(Step::shell(format!("rm -r {}", named.join(" ")))),
@@ -349,9 +349,9 @@ pub(super) async fn configuration(home: &Home) -> Vec<Row> {
         }
     }
     for class in &loaded.kept_forbidden {
-        let seen = format!(
-            "your risk.toml would loosen {}, which /etc/keiko/risk.toml forbids: it stays forbidden",
-            class.name()
+        let seen = say!(
+            "your risk.toml would loosen {class}, which /etc/keiko/risk.toml forbids: it stays forbidden",
+            class = class.name()
         );
         rows.push(Row::new("risk policy", State::Warn, seen));
     }
@@ -371,9 +371,9 @@ pub(super) async fn configuration(home: &Home) -> Vec<Row> {
     match loaded.config() {
         Ok(config) => {
             let seen = if files.is_empty() {
-                "no files; the defaults hold".to_owned()
+                "no files; the defaults hold".into()
             } else {
-                format!("valid: {}", files.join(", "))
+                say!("valid: {files}", files)
             };
             rows.push(Row::ok("configuration", seen));
             rows.push(model(&config).await);

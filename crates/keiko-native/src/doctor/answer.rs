@@ -6,28 +6,30 @@ use keiko_contracts::evidence::{TestCase, TestSummary};
 use keiko_contracts::jail::{
     Command, ExecReport, ExecSpec, JailBody, JailOp, JailReport, Limits, TreeId,
 };
-use keiko_runners::TestPlan;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_runners::{TestPlan, Unread};
 use std::collections::BTreeMap;
 
 /// The answer to one operation.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) id: String,
-    pub(super) result: Result<JailReport, String>,
+    pub(super) result: Result<JailReport, Said>,
 }
 
 impl Answer {
-    pub(super) fn new(id: &str, outcome: Result<&Outcome<Report>, &str>) -> Answer {
+    pub(super) fn new(id: &str, outcome: Result<&Outcome<Report>, &Said>) -> Answer {
         let result = match outcome {
             Ok(Outcome::Done(Report::Jail(report))) => match &report.body {
-                JailBody::Refused { why, .. } => Err(why.to_string()),
+                JailBody::Refused { why, .. } => Err(why.clone()),
                 _ => Ok(report.clone()),
             },
-            Ok(Outcome::Done(_)) => Err("the answer is not one of the sandbox".to_owned()),
-            Ok(Outcome::Failed(fault)) => Err(fault.to_string()),
-            Ok(Outcome::Unknown { why }) => Err(why.to_string()),
-            Ok(Outcome::Cancelled) => Err("it was stopped".to_owned()),
-            Err(refused) => Err((*refused).to_owned()),
+            Ok(Outcome::Done(_)) => Err("the answer is not one of the sandbox".into()),
+            Ok(Outcome::Failed(fault)) => Err(say!("{fault}", fault = fault)),
+            Ok(Outcome::Unknown { why }) => Err(why.clone()),
+            Ok(Outcome::Cancelled) => Err("it was stopped".into()),
+            Err(refused) => Err((*refused).clone()),
         };
         Answer {
             id: id.to_owned(),
@@ -36,26 +38,26 @@ impl Answer {
     }
 
     /// The command's report.
-    pub(super) fn exec(&self) -> Result<&ExecReport, String> {
+    pub(super) fn exec(&self) -> Result<&ExecReport, Said> {
         match &self.result {
             Ok(JailReport {
                 body: JailBody::Exec(report),
                 ..
             }) => Ok(report),
-            Ok(_) => Err("the answer is not one of a command".to_owned()),
-            Err(why) => Err(why.to_string()),
+            Ok(_) => Err("the answer is not one of a command".into()),
+            Err(why) => Err(why.clone()),
         }
     }
 
     /// The text that an operation returned.
-    pub(super) fn text(&self) -> Result<&str, String> {
+    pub(super) fn text(&self) -> Result<&str, Said> {
         match &self.result {
             Ok(JailReport {
                 body: JailBody::Text(report),
                 ..
             }) => Ok(report.text.text_or_empty()),
-            Ok(_) => Err("the answer is not a text".to_owned()),
-            Err(why) => Err(why.to_string()),
+            Ok(_) => Err("the answer is not a text".into()),
+            Err(why) => Err(why.clone()),
         }
     }
 
@@ -73,15 +75,20 @@ impl Answer {
     }
 
     /// Reads a test run.
-    pub(super) fn tests(&self, plan: &TestPlan) -> Result<(TestSummary, Vec<TestCase>), String> {
+    pub(super) fn tests(&self, plan: &TestPlan) -> Result<(TestSummary, Vec<TestCase>), Unread> {
         let (mut summary, cases) = keiko_runners::read(plan, self.exec()?)?;
         summary.tree = summary.tree.or_else(|| self.tree().cloned());
         Ok((summary, cases))
     }
 }
 
+/// The first line of what a program says, cut to what fits a report.
+pub(super) fn first_words(text: &str) -> Said {
+    Said::words(first_line(text))
+}
+
 /// The first line of a message, cut to what fits a report.
-pub(super) fn first_line(text: &str) -> String {
+fn first_line(text: &str) -> String {
     text.lines()
         .find(|line| !line.trim().is_empty())
         .unwrap_or("")
@@ -118,7 +125,7 @@ pub(super) fn quiet_env() -> BTreeMap<String, String> {
 /// Runs a command in a folder, keeping up to 4 MiB of its output.
 pub(super) fn run(
     id: impl Into<String>,
-    title: impl Into<String>,
+    title: impl Into<Said>,
     cwd: &str,
     command: Command,
     wall_ms: u32,
@@ -152,7 +159,7 @@ pub(super) fn argv(words: &[&str]) -> Command {
 /// Runs a test plan; `env` comes on top of the quiet environment, the plan's own on top of both.
 pub(super) fn run_tests(
     id: impl Into<String>,
-    title: impl Into<String>,
+    title: impl Into<Said>,
     plan: &TestPlan,
     env: &[(&str, &str)],
 ) -> NativeCall {
@@ -179,7 +186,7 @@ pub(super) fn run_tests(
 pub(super) fn restore(id: impl Into<String>, tree: &TreeId) -> NativeCall {
     NativeCall {
         id: id.into(),
-        title: "put the workspace back".to_owned(),
+        title: "put the workspace back".into(),
         op: JailOp::Restore { tree: tree.clone() },
     }
 }

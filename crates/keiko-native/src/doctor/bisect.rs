@@ -14,6 +14,8 @@ use super::survey::parse_history;
 use super::{Change, Facts, NativeCall, Phase, Suite, is_red};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::{Command, GitOp, JailOp, TreeId};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_runners::TestPlan;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -215,11 +217,11 @@ impl Bisect {
         if self.begun >= MAX_TARGETS || self.is_late(facts) {
             if !self.waiting.is_empty() {
                 let (count, late) = (self.waiting.len(), self.is_late(facts));
-                let what = format!("the guilty commit of further failing tests: {count}");
+                let what = say!("the guilty commit of further failing tests: {n}", n = count);
                 let why = if late {
-                    "its share of the time was used up".to_owned()
+                    "its share of the time was used up".into()
                 } else {
-                    format!("only {MAX_TARGETS} tests are traced back")
+                    say!("only {n} tests are traced back", n = MAX_TARGETS)
                 };
                 facts.left_out(what, why, "");
             }
@@ -251,7 +253,7 @@ impl Bisect {
                 target,
                 *place,
                 &target.plan,
-                &format!("run {} there", target.red.name),
+                &say!("run {test} there", test = target.red.name),
                 &target.overlay,
                 &mut calls,
             );
@@ -266,7 +268,7 @@ impl Bisect {
         target: &Target,
         place: usize,
         plan: &TestPlan,
-        title: &str,
+        title: &Said,
         files: &[(String, String)],
         calls: &mut Vec<NativeCall>,
     ) {
@@ -277,13 +279,17 @@ impl Bisect {
         });
         calls.push(NativeCall {
             id: id(CHECKOUT),
-            title: format!("go to {} {}", commit.id, commit.subject),
+            title: say!(
+                "go to {commit} {subject}",
+                commit = commit.id,
+                subject = commit.subject
+            ),
             op: checkout,
         });
         for (n, (path, text)) in files.iter().enumerate() {
             calls.push(overlay(id(&format!("overlay-{n}")), path, text));
         }
-        calls.push(run_tests(id("test"), title, plan, &[]));
+        calls.push(run_tests(id("test"), title.clone(), plan, &[]));
     }
 
     /// What the commit did to all other failing tests; back to the start; and the difference that it made.
@@ -314,7 +320,7 @@ impl Bisect {
                     target,
                     place,
                     &suite.plan,
-                    "run all tests there",
+                    &"run all tests there".into(),
                     &files,
                     &mut calls,
                 );
@@ -362,7 +368,7 @@ impl Bisect {
         let Some(target) = self.current.take() else {
             return;
         };
-        let what = || format!("the guilty commit of {}", target.red.name);
+        let what = || say!("the guilty commit of {test}", test = target.red.name);
         let (bad, good) = match self.found(facts, &target) {
             Ok(bounds) => bounds,
             Err(why) => {
@@ -406,7 +412,7 @@ impl Bisect {
     }
 
     /// The commit that fails and the one before it that passes, by their places; or why they are not known.
-    fn found(&self, facts: &Facts, target: &Target) -> Result<(usize, usize), String> {
+    fn found(&self, facts: &Facts, target: &Target) -> Result<(usize, usize), Said> {
         let Some((bad, good)) = target.bounds() else {
             let passed = target
                 .verdicts
@@ -415,29 +421,36 @@ impl Bisect {
             let oldest = target.line.last();
             let oldest = oldest.map(|commit| commit.id.clone()).unwrap_or_default();
             return Err(if passed {
-                format!("it passes at none of the commits tried, back to {oldest}")
+                say!(
+                    "it passes at none of the commits tried, back to {oldest}",
+                    oldest
+                )
             } else {
-                format!("it can be run at none of the commits tried, back to {oldest}")
+                say!(
+                    "it can be run at none of the commits tried, back to {oldest}",
+                    oldest
+                )
             });
         };
-        let name = |place: usize| &target.line[place].id;
         if bad + 1 < good {
+            let at_workspace = bad == 0;
+            let (good, bad) = (&target.line[good].id, &target.line[bad].id);
             return Err(if self.is_late(facts) {
-                format!(
-                    "its share of the time was used up between {} and {}",
-                    name(good),
-                    name(bad)
+                say!(
+                    "its share of the time was used up between {good} and {bad}",
+                    good,
+                    bad
                 )
-            } else if bad == 0 {
-                format!(
-                    "it passes at {}, and cannot be run at the commits after it",
-                    name(good)
+            } else if at_workspace {
+                say!(
+                    "it passes at {good}, and cannot be run at the commits after it",
+                    good
                 )
             } else {
-                format!(
-                    "it passes at {}, fails at {}, and cannot be run at the commits between",
-                    name(good),
-                    name(bad)
+                say!(
+                    "it passes at {good}, fails at {bad}, and cannot be run at the commits between",
+                    good,
+                    bad
                 )
             });
         }

@@ -4,6 +4,7 @@
 use super::report::{Candidate, DoctorReport};
 use super::tests::NO_TESTS;
 use keiko_contracts::language::Language;
+use keiko_contracts::said::Teller;
 use keiko_contracts::tr;
 
 /// How many failing tests, changed lines and things that were left out are named.
@@ -14,13 +15,13 @@ const LEFT: usize = 2;
 const COLUMNS: usize = 160;
 
 impl DoctorReport {
-    /// About ten lines for people, in a language; `told` translates the sentences that the report holds as data.
+    /// About ten lines for people, in a language, which is also the one that `by` tells sentences in.
     #[must_use]
-    pub fn brief_in(&self, language: Language, told: &dyn Fn(&str) -> String) -> String {
+    pub fn brief_in(&self, language: Language, by: &impl Teller) -> String {
         let brief = Brief {
             report: self,
             language,
-            told,
+            by,
         };
         let mut lines = vec![
             language
@@ -42,7 +43,7 @@ impl DoctorReport {
             self.notes
                 .iter()
                 .take(LEFT)
-                .map(|note| format!("{}: {}", language.pick("Note", "Hinweis"), told(note))),
+                .map(|note| format!("{}: {}", language.pick("Note", "Hinweis"), note.told(by))),
         );
         let shown = |line: String| -> String {
             let line: String = line
@@ -59,13 +60,13 @@ impl DoctorReport {
     }
 }
 
-struct Brief<'a> {
+struct Brief<'a, T> {
     report: &'a DoctorReport,
     language: Language,
-    told: &'a dyn Fn(&str) -> String,
+    by: &'a T,
 }
 
-impl Brief<'_> {
+impl<T: Teller> Brief<'_, T> {
     fn tests(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let aside: Vec<&String> = self
@@ -115,7 +116,7 @@ impl Brief<'_> {
                 ["further test", "further tests"],
                 ["weiterer Test", "weitere Tests"],
             );
-            lines.push(format!("  {count}: {}", (self.told)(&aside.why)));
+            lines.push(format!("  {count}: {}", aside.why.told(self.by)));
         }
         lines
     }
@@ -160,7 +161,7 @@ impl Brief<'_> {
             .rev()
             .max_by_key(|candidate| candidate.tests.len());
         let Some(best) = best else { return Vec::new() };
-        let (place, template) = (place(best), (self.told)(&best.template));
+        let (place, template) = (place(best), best.template.told(self.by));
         let tests = self.language.count(
             best.tests.len() as u64,
             ["test", "tests"],
@@ -190,28 +191,24 @@ impl Brief<'_> {
     fn left_out(&self) -> Vec<String> {
         // That a folder holds no tests is nothing to be mended.
         let tests = self.report.not_looked_at.iter().filter(|left| {
-            left.what.starts_with("packages of ")
-                || (left.what.starts_with("tests") && left.why != NO_TESTS)
+            left.what.key().starts_with("packages of ")
+                || (left.what.key().starts_with("tests") && left.why != NO_TESTS)
         });
         let mut left: Vec<_> = tests.collect();
-        left.extend(
-            self.report.not_looked_at.iter().filter(|left| {
-                left.what.starts_with("the guilty commit") || left.what == "the files"
-            }),
-        );
+        left.extend(self.report.not_looked_at.iter().filter(|left| {
+            left.what.key().starts_with("the guilty commit") || left.what == "the files"
+        }));
         let mut lines = Vec::new();
         for one in left.iter().take(LEFT) {
-            let (what, why) = (
-                (self.told)(&one.what),
-                (self.told)(one.why.trim_end_matches('.')),
-            );
+            let (what, why) = (one.what.told(self.by), one.why.told(self.by));
+            let why = why.trim_end_matches('.');
             lines.push(tr!(
                 self.language,
                 "Not looked at: {what}: {why}",
                 "Nicht untersucht: {what}: {why}"
             ));
             if !one.enable.is_empty() {
-                let way = (self.told)(&one.enable);
+                let way = one.enable.told(self.by);
                 lines.push(tr!(
                     self.language,
                     "  To enable it: {way}",
@@ -236,6 +233,7 @@ pub(super) fn place(candidate: &Candidate) -> String {
 mod tests {
     use super::super::report::{Commit, FailedTest, Guilty, NotLooked, SetAside, SuiteReport};
     use super::*;
+    use keiko_contracts::said::{English, Said};
 
     fn commit(id: &str, subject: &str) -> Commit {
         Commit {
@@ -262,7 +260,7 @@ mod tests {
                 channel: None,
             }],
             set_aside: vec![SetAside {
-                why: "they need a display; the sandbox has none".to_owned(),
+                why: "they need a display; the sandbox has none".into(),
                 tests: vec!["t::test_9".to_owned()],
             }],
             guilty: vec![Guilty {
@@ -278,15 +276,15 @@ mod tests {
                 tests,
                 file: "m.py".to_owned(),
                 line: 2,
-                template: "undo commit abc1234 here".to_owned(),
+                template: "undo commit abc1234 here".into(),
                 diff: "--- a/m.py\n+++ b/m.py\n@@ -1 +1 @@\n-    return x - 1\n+    return x + 1\n"
                     .to_owned(),
             }],
             not_looked_at: [("docs", NO_TESTS), ("web", "its test script calls mocha")]
                 .map(|(dir, why)| NotLooked {
-                    what: format!("tests of {dir}"),
-                    why: why.to_owned(),
-                    enable: "npm install".to_owned(),
+                    what: Said::words(format!("tests of {dir}")),
+                    why: why.into(),
+                    enable: "npm install".into(),
                 })
                 .into(),
             ..DoctorReport::default()
@@ -295,7 +293,7 @@ mod tests {
 
     #[test]
     fn what_matters_fits_a_screen() {
-        let text = report().brief_in(Language::English, &str::to_owned);
+        let text = report().brief_in(Language::English, &English);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.len() <= 15, "{text}");
         for line in [
@@ -317,7 +315,7 @@ mod tests {
     fn terminals_are_not_spoken_to_and_lines_end() {
         let mut report = report();
         report.guilty[0].commit.subject = format!("\u{1b}[2J{}", "x".repeat(400));
-        let text = report.brief_in(Language::German, &str::to_owned);
+        let text = report.brief_in(Language::German, &English);
         assert!(
             !text.contains('\u{1b}')
                 && text.lines().all(|line| line.chars().count() <= COLUMNS + 1),

@@ -5,6 +5,8 @@
 use super::answer::{Answer, argv, run};
 use super::report::SetAside;
 use super::{Facts, NativeCall, Phase, is_red};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,7 +153,7 @@ impl Phase for Causes {
             }
             needs
                 .into_iter()
-                .for_each(|(name, why)| set_aside(facts, index, name, why));
+                .for_each(|(name, why)| set_aside(facts, index, name, &why.into()));
             if !missing.is_empty() {
                 let script = "for p; do git check-ignore -q -- \"$p\" 2>/dev/null && printf '%s\\n' \"$p\"; done; true";
                 let mut words = vec!["sh", "-c", script, "sh"];
@@ -188,8 +190,9 @@ impl Phase for Causes {
                 .filter(|(path, _)| ignored.contains(path))
             {
                 let name = path.rsplit('/').next().unwrap_or(&path).to_owned();
-                let why = format!(
-                    "they read {name}, which git ignores: ignored files are not taken along"
+                let why = say!(
+                    "they read {file}, which git ignores: ignored files are not taken along",
+                    file = name
                 );
                 tests
                     .into_iter()
@@ -200,7 +203,7 @@ impl Phase for Causes {
     }
 }
 
-fn set_aside(facts: &mut Facts, index: usize, test: String, why: &str) {
+fn set_aside(facts: &mut Facts, index: usize, test: String, why: &Said) {
     if !facts.suites[index].aside.insert(test.clone()) {
         return;
     }
@@ -208,11 +211,11 @@ fn set_aside(facts: &mut Facts, index: usize, test: String, why: &str) {
         .report
         .set_aside
         .iter_mut()
-        .find(|aside| aside.why == why)
+        .find(|aside| aside.why == *why)
     {
         Some(aside) => aside.tests.push(test),
         None => facts.report.set_aside.push(SetAside {
-            why: why.to_owned(),
+            why: why.clone(),
             tests: vec![test],
         }),
     }

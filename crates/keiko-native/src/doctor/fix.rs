@@ -1,11 +1,14 @@
 //! Machine-applicable fixes: what a tool itself calls safe, kept only while every green test stays green.
 
-use super::answer::{Answer, argv, first_line, restore, run, run_tests};
+use super::answer::{Answer, argv, first_words, restore, run, run_tests};
 use super::report::Fix;
 use super::{Facts, NativeCall, Phase, survey};
 use keiko_agent::protect;
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{Command, End, JailOp, Project, Toolchain, TreeId};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_runners::Unread;
 use std::collections::VecDeque;
 
 /// Bytes of a fix's diff in the report.
@@ -108,7 +111,7 @@ impl Mend {
         let mut calls = vec![
             run(
                 format!("fix-{n}"),
-                format!("let {} fix what is safe", job.tool),
+                say!("let {tool} fix what is safe", tool = job.tool),
                 &job.dir,
                 job.command.clone(),
                 WALL_MS,
@@ -136,10 +139,9 @@ impl Mend {
 
     /// Keeps a fix, or takes it back.
     fn judge(&mut self, facts: &mut Facts, job: &Job, answers: &[Answer]) -> Vec<NativeCall> {
-        let shown = if job.dir.is_empty() {
-            job.shown.to_owned()
-        } else {
-            format!("{} in {}", job.shown, job.dir)
+        let shown = match job.dir.as_str() {
+            "" => Said::words(job.shown),
+            place => say!("{program} in {place}", program = job.shown, place),
         };
         let (Some(fix), Some(diff)) = (answers.first(), answers.get(1)) else {
             return self.next_job(facts);
@@ -148,10 +150,10 @@ impl Mend {
         let touched = weakened_tests(facts, whole);
         let diff = cut(whole);
         if let Err(why) = fix.exec().and_then(|report| match &report.end {
-            End::NotStarted(why) => Err(why.clone()),
+            End::NotStarted(why) => Err(first_words(why)),
             _ => Ok(()),
         }) {
-            facts.left_out(format!("fixes by {shown}"), first_line(&why), "");
+            facts.left_out(say!("fixes by {tool}", tool = shown), why, "");
         }
         if diff.is_empty() {
             return self.next_job(facts);
@@ -189,7 +191,7 @@ impl Mend {
         facts.report.fixes.push(Fix {
             tool: shown,
             kept: true,
-            why: String::new(),
+            why: Said::default(),
             diff,
         });
         self.changed = true;
@@ -198,7 +200,7 @@ impl Mend {
 }
 
 /// What a fix does to existing tests that a person would have to allow, in words: an examination does not wait for that.
-fn weakened_tests(facts: &Facts, diff: &str) -> Option<String> {
+fn weakened_tests(facts: &Facts, diff: &str) -> Option<Said> {
     let cases = facts.suites.iter().flat_map(|suite| suite.cases());
     let known = cases
         .flat_map(|case| protect::names_in(&case.name).map(str::to_owned))
@@ -206,10 +208,14 @@ fn weakened_tests(facts: &Facts, diff: &str) -> Option<String> {
     let weakened = protect::weakened_in(diff, &facts.survey.tests, &known);
     let (first, _) = weakened.first_key_value()?;
     Some(match weakened.len() {
-        1 => format!("it rewrites existing tests in {first}, which needs a person's word"),
-        n => format!(
-            "it rewrites existing tests in {first} and {} more, which needs a person's word",
-            n - 1
+        1 => say!(
+            "it rewrites existing tests in {file}, which needs a person's word",
+            file = first
+        ),
+        n => say!(
+            "it rewrites existing tests in {file} and {n} more, which needs a person's word",
+            file = first,
+            n = n - 1
         ),
     })
 }
@@ -218,8 +224,8 @@ fn weakened_tests(facts: &Facts, diff: &str) -> Option<String> {
 pub(super) fn broken_test(
     before: &[TestCase],
     flaky: &std::collections::BTreeSet<String>,
-    after: &Result<(TestSummary, Vec<TestCase>), String>,
-) -> Option<String> {
+    after: &Result<(TestSummary, Vec<TestCase>), Unread>,
+) -> Option<Said> {
     let mut green = before
         .iter()
         .filter(|case| case.status == TestStatus::Passed && !flaky.contains(&case.name))
@@ -227,7 +233,7 @@ pub(super) fn broken_test(
     match after {
         Err(why) => green
             .peek()
-            .map(|_| format!("the tests no longer run ({})", first_line(why))),
+            .map(|_| say!("the tests no longer run ({why})", why = why.said())),
         Ok((_, cases)) => {
             let is_lost = |old: &&TestCase| {
                 !cases
@@ -236,7 +242,7 @@ pub(super) fn broken_test(
             };
             green
                 .find(is_lost)
-                .map(|case| format!("{} no longer passes", case.name))
+                .map(|case| say!("{test} no longer passes", test = case.name))
         }
     }
 }
@@ -328,11 +334,22 @@ mod tests {
         );
         assert_eq!(
             broken_test(&before, &flaky, &after(vec![])),
-            Some("a no longer passes".to_owned())
+            Some(say!("{test} no longer passes", test = "a"))
         );
-        assert!(broken_test(&before, &flaky, &Err("SyntaxError".to_owned())).is_some());
+        assert!(
+            broken_test(
+                &before,
+                &flaky,
+                &Err(Unread::from(Said::from("SyntaxError")))
+            )
+            .is_some()
+        );
         assert_eq!(
-            broken_test(&before[1..], &flaky, &Err("SyntaxError".to_owned())),
+            broken_test(
+                &before[1..],
+                &flaky,
+                &Err(Unread::from(Said::from("SyntaxError")))
+            ),
             None
         );
     }

@@ -6,6 +6,8 @@ use super::series::AGAIN;
 use super::{Facts, NativeCall, Phase, Suite, is_red, trace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::Toolchain;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A suite that is done within this gets two more rounds.
@@ -111,7 +113,7 @@ impl Phase for Rerun {
                 let id = format!("{AGAIN}-{}", calls.len() + 1);
                 calls.push(run_tests(
                     id,
-                    format!("run the tests again with {shown}"),
+                    say!("run the tests again with {how}", how = Said::from(*shown)),
                     &suite.plan,
                     env,
                 ));
@@ -133,7 +135,7 @@ impl Phase for Rerun {
                 {
                     calls.push(run_tests(
                         format!("{AGAIN}-{}", calls.len() + 1),
-                        format!("run {} alone", case.name),
+                        say!("run {test} alone", test = case.name),
                         &plan,
                         &[],
                     ));
@@ -236,7 +238,7 @@ impl Rerun {
             let unsteady = unsteady
                 .into_iter()
                 .filter(|flaky| is_unsteady(flaky) && flaky.cause_seen() == Cause::Surroundings);
-            let other: BTreeSet<&str> = unsteady.flat_map(other_ways).map(String::as_str).collect();
+            let other: BTreeSet<&str> = unsteady.flat_map(other_ways).map(Said::key).collect();
             if other.is_empty() {
                 continue;
             }
@@ -252,7 +254,7 @@ impl Rerun {
                 let id = format!("{AGAIN}-same-{}", self.asked);
                 calls.push(run_tests(
                     id,
-                    format!("run the tests again with {shown}"),
+                    say!("run the tests again with {how}", how = Said::from(shown)),
                     &suite.plan,
                     env,
                 ));
@@ -264,7 +266,7 @@ impl Rerun {
 
     /// Notes the results of one run. Names that a run has twice stand for different tests and prove nothing; a run of
     /// part of the tests must not add names of its own.
-    fn note(&mut self, index: usize, suite: &Suite, cases: &[TestCase], condition: &str) {
+    fn note(&mut self, index: usize, suite: &Suite, cases: &[TestCase], condition: &'static str) {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         suite
             .cases()
@@ -294,8 +296,8 @@ impl Rerun {
                 .entry((index, case.name.clone()))
                 .or_insert_with(new);
             match case.status {
-                TestStatus::Passed => entry.passed.push(condition.to_owned()),
-                status if is_red(status) => entry.failed.push(condition.to_owned()),
+                TestStatus::Passed => entry.passed.push(condition.into()),
+                status if is_red(status) => entry.failed.push(condition.into()),
                 _ => {}
             }
         }
@@ -321,8 +323,8 @@ fn is_unsteady(flaky: &Flaky) -> bool {
 }
 
 /// The conditions under which a test came out differently than usually.
-fn other_ways(flaky: &Flaky) -> &[String] {
-    if flaky.passed.iter().any(|way| way == USUAL_WORDS) {
+fn other_ways(flaky: &Flaky) -> &[Said] {
+    if flaky.passed.iter().any(|way| *way == USUAL_WORDS) {
         &flaky.failed
     } else {
         &flaky.passed
@@ -379,8 +381,8 @@ fn cases(round: &Round, suite: &Suite, answer: &Answer) -> Vec<TestCase> {
 mod tests {
     use super::*;
 
-    fn flaky(passed: &[&str], failed: &[&str]) -> Flaky {
-        let ways = |ways: &[&str]| ways.iter().map(|way| (*way).to_owned()).collect();
+    fn flaky(passed: &[&'static str], failed: &[&'static str]) -> Flaky {
+        let ways = |ways: &[&'static str]| ways.iter().map(|way| Said::from(*way)).collect();
         let mut flaky = Flaky {
             test: "t".to_owned(),
             passed: ways(passed),

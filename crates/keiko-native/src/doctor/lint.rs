@@ -1,12 +1,14 @@
 //! Linters and formatters that are there, and built-in rules that need none.
 
-use super::answer::{Answer, argv, first_line, run};
+use super::answer::{Answer, argv, first_words, run};
 use super::lint_read;
 use super::report::Finding;
 use super::source::{Lang, Sources, is_test_file};
-use super::tests::place;
+use super::tests::in_project;
 use super::{Facts, NativeCall, Phase, rules};
 use keiko_contracts::jail::{Command, End, ExecReport, Project, Toolchain};
+use keiko_contracts::said::Said;
+use keiko_contracts::{say, say_count};
 
 /// How many findings are kept.
 const MAX_FINDINGS: usize = 2000;
@@ -102,19 +104,19 @@ impl Check {
         report: &ExecReport,
         project: &Project,
         facts: &Facts,
-    ) -> Result<Vec<Finding>, String> {
+    ) -> Result<Vec<Finding>, Said> {
         let out = report.stdout.text_or_empty();
         let err = report.stderr.text_or_empty();
         let dir = project.dir.as_str();
         if let End::NotStarted(why) = &report.end {
-            return Err(why.clone());
+            return Err(Said::words(why));
         }
         if matches!(report.end, End::TimedOut | End::OutOfMemory) {
-            return Err("it came to no end within its limits".to_owned());
+            return Err("it came to no end within its limits".into());
         }
         match self {
             Check::PyCompile => Ok(lint_read::py_compile(out, dir)),
-            Check::Ruff => lint_read::ruff(out, dir).ok_or_else(|| first_line(err)),
+            Check::Ruff => lint_read::ruff(out, dir).ok_or_else(|| first_words(err)),
             Check::RuffFormat => Ok(lint_read::unformatted(
                 out,
                 dir,
@@ -126,17 +128,17 @@ impl Check {
                 lint_read::eslint(out, dir, |path| facts.sources.files.contains_key(path))
                     .ok_or_else(|| {
                         if out.trim() == "absent" {
-                            "eslint is not installed in node_modules".to_owned()
+                            "eslint is not installed in node_modules".into()
                         } else {
-                            first_line(err)
+                            first_words(err)
                         }
                     })
             }
             Check::Clippy => {
-                lint_read::cargo(out, dir, "clippy", &report.end).ok_or_else(|| first_line(err))
+                lint_read::cargo(out, dir, "clippy", &report.end).ok_or_else(|| first_words(err))
             }
             Check::Compiler => {
-                lint_read::cargo(out, dir, "rustc", &report.end).ok_or_else(|| first_line(err))
+                lint_read::cargo(out, dir, "rustc", &report.end).ok_or_else(|| first_words(err))
             }
             Check::Rustfmt => Ok(lint_read::rustfmt(out, dir, facts)),
             Check::Gofmt => Ok(lint_read::unformatted(out, dir, "", "gofmt")),
@@ -188,7 +190,11 @@ impl Phase for Lint {
             );
         }
         let calls = self.asked.iter().enumerate().map(|(n, (check, project))| {
-            let title = format!("check {}: {}", place(project), check.shown());
+            let command = check.shown();
+            let title = match project.dir.as_str() {
+                "" => say!("check the root: {command}", command),
+                place => say!("check {place}: {command}", place, command),
+            };
             run(
                 format!("lint-{}", n + 1),
                 title,
@@ -207,10 +213,7 @@ impl Phase for Lint {
                 .and_then(|report| check.read(report, project, facts));
             match read {
                 Ok(found) => {
-                    facts
-                        .report
-                        .checks
-                        .push(format!("{} in {}", check.shown(), place(project)));
+                    facts.report.checks.push(in_project(check.shown(), project));
                     facts.report.findings.extend(
                         found
                             .into_iter()
@@ -223,11 +226,7 @@ impl Phase for Lint {
                     } else {
                         ""
                     };
-                    facts.left_out(
-                        format!("{} in {}", check.shown(), place(project)),
-                        why,
-                        enable,
-                    );
+                    facts.left_out(in_project(check.shown(), project), why, enable);
                 }
             }
         }
@@ -238,7 +237,7 @@ impl Phase for Lint {
             findings.truncate(MAX_FINDINGS);
             facts.left_out(
                 "further findings",
-                format!("only the first {MAX_FINDINGS} are kept"),
+                say!("only the first {n} are kept", n = MAX_FINDINGS),
                 "",
             );
         }
@@ -285,13 +284,13 @@ fn is_meant(finding: &Finding, sources: &Sources) -> bool {
 /// The checks for a project; what is missing is noted.
 fn wanted(facts: &mut Facts, project: &Project) -> Vec<Check> {
     let mut checks = Vec::new();
-    let mut add = |facts: &mut Facts, program: &str, check: Check, enable: &str| {
+    let mut add = |facts: &mut Facts, program: &str, check: Check, enable: &'static str| {
         if facts.has(program) {
             checks.push(check);
         } else if !enable.is_empty() {
             facts.left_out(
-                format!("{} in {}", check.shown(), place(project)),
-                format!("{program} is not there in the sandbox"),
+                in_project(check.shown(), project),
+                say!("{program} is not there in the sandbox", program),
                 enable,
             );
         }
@@ -317,7 +316,7 @@ fn wanted(facts: &mut Facts, project: &Project) -> Vec<Check> {
                     "install rustup from https://rustup.rs",
                 );
                 facts.left_out(
-                    format!("clippy in {}", place(project)),
+                    in_project("clippy", project),
                     "clippy is not there in the sandbox",
                     "rustup component add clippy",
                 );
@@ -358,7 +357,7 @@ fn built_in(facts: &mut Facts) {
                     .into_iter()
                     .map(|mut finding| {
                         if finding.message == rules::COMMITTED_CONFLICT && !committed {
-                            finding.message = rules::OPEN_CONFLICT.to_owned();
+                            finding.message = rules::OPEN_CONFLICT.into();
                         }
                         finding
                     }),
@@ -366,9 +365,10 @@ fn built_in(facts: &mut Facts) {
         }
     }
     if !facts.sources.files.is_empty() {
-        facts.report.checks.push(format!(
-            "built-in rules over {}",
-            keiko_agent::describe::count(facts.sources.files.len() as u64, "source file")
+        facts.report.checks.push(say_count!(
+            facts.sources.files.len(),
+            "built-in rules over {n} source file",
+            "built-in rules over {n} source files"
         ));
     }
     facts.report.findings.extend(found);
@@ -388,7 +388,7 @@ mod tests {
                 line: 1,
                 rule: "syntax-error".to_owned(),
                 tool: tool.to_owned(),
-                message: "Unexpected token".to_owned(),
+                message: "Unexpected token".into(),
                 fixable: false,
             };
             is_meant(

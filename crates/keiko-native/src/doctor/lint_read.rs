@@ -3,6 +3,8 @@
 use super::report::{Finding, Severity};
 use super::{Facts, join};
 use keiko_contracts::jail::End;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use serde_json::Value;
 
 fn finding(
@@ -11,16 +13,9 @@ fn finding(
     line: u64,
     rule: &str,
     tool: &str,
-    message: &str,
+    message: impl Into<Said>,
     fixable: bool,
 ) -> Finding {
-    let message = message
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(300)
-        .collect();
     let line = u32::try_from(line).unwrap_or(0);
     Finding {
         severity,
@@ -28,9 +23,15 @@ fn finding(
         line,
         rule: rule.to_owned(),
         tool: tool.to_owned(),
-        message,
+        message: message.into(),
         fixable,
     }
+}
+
+/// What a tool says, in one line that fits a report.
+fn words(message: &str) -> Said {
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    Said::words(line.chars().take(300).collect::<String>())
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -55,7 +56,7 @@ pub(super) fn py_compile(out: &str, dir: &str) -> Vec<Finding> {
             value["line"].as_u64().unwrap_or(0),
             text(&value, "rule"),
             "python",
-            text(&value, "message"),
+            words(text(&value, "message")),
             false,
         )
     });
@@ -84,7 +85,7 @@ pub(super) fn ruff(out: &str, dir: &str) -> Option<Vec<Finding>> {
             value["location"]["row"].as_u64().unwrap_or(0),
             code,
             "ruff",
-            text(value, "message"),
+            words(text(value, "message")),
             fixable,
         )
     });
@@ -132,7 +133,7 @@ pub(super) fn eslint(
                 message["line"].as_u64().unwrap_or(0),
                 rule,
                 "eslint",
-                text(message, "message"),
+                words(text(message, "message")),
                 fixable,
             ));
         }
@@ -183,7 +184,7 @@ pub(super) fn cargo(out: &str, dir: &str, tool: &str, end: &End) -> Option<Vec<F
             span["line_start"].as_u64().unwrap_or(0),
             rule,
             tool,
-            text(message, "message"),
+            words(text(message, "message")),
             fixable,
         ));
     }
@@ -255,7 +256,7 @@ pub(super) fn go_vet(err: &str, dir: &str) -> Vec<Finding> {
                 number,
                 "vet",
                 "go vet",
-                message,
+                words(message),
                 false,
             ));
         }
@@ -281,7 +282,7 @@ pub(super) fn node_check(out: &str, dir: &str) -> Vec<Finding> {
                 number,
                 "syntax-error",
                 "node",
-                message,
+                words(message),
                 false,
             ));
         }
@@ -294,7 +295,7 @@ pub(super) fn typos(out: &str, dir: &str) -> Vec<Finding> {
     let values = out
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let words = values
+    let found = values
         .filter(|value| text(value, "type") == "typo")
         .map(|value| {
             let corrections: Vec<&str> = value["corrections"]
@@ -303,10 +304,10 @@ pub(super) fn typos(out: &str, dir: &str) -> Vec<Finding> {
                 .flatten()
                 .filter_map(Value::as_str)
                 .collect();
-            let message = format!(
-                "`{}` should be {}",
-                text(&value, "typo"),
-                corrections.join(" or ")
+            let message = say!(
+                "`{word}` should be {words}",
+                word = text(&value, "typo"),
+                words = corrections.join(" or ")
             );
             let line = value["line_num"].as_u64().unwrap_or(0);
             finding(
@@ -315,11 +316,11 @@ pub(super) fn typos(out: &str, dir: &str) -> Vec<Finding> {
                 line,
                 "typo",
                 "typos",
-                &message,
+                message,
                 corrections.len() == 1,
             )
         });
-    words.collect()
+    found.collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::brief;
 use super::report::{Cause, DoctorReport, Flaky, Severity};
 use keiko_contracts::language::Language;
+use keiko_contracts::said::{English, Said, Teller};
 use keiko_contracts::tr;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,16 +12,16 @@ impl DoctorReport {
     /// The report for people, in English: as it stands in the journal.
     #[must_use]
     pub fn markdown(&self) -> String {
-        self.markdown_in(Language::English, &str::to_owned)
+        self.markdown_in(Language::English, &English)
     }
 
-    /// The report for people in a language. Sentences that the report holds as data are in English; `told` translates them.
+    /// The report for people in a language, which is also the one that `by` tells sentences in.
     #[must_use]
-    pub fn markdown_in(&self, language: Language, told: &dyn Fn(&str) -> String) -> String {
+    pub fn markdown_in(&self, language: Language, by: &impl Teller) -> String {
         let mut page = Page {
             report: self,
             language,
-            told,
+            by,
             out: String::new(),
         };
         page.heading(1, "Repository report", "Bericht über das Repository");
@@ -46,14 +47,14 @@ impl DoctorReport {
 }
 
 /// The report while it is written.
-struct Page<'a> {
+struct Page<'a, T> {
     report: &'a DoctorReport,
     language: Language,
-    told: &'a dyn Fn(&str) -> String,
+    by: &'a T,
     out: String,
 }
 
-impl Page<'_> {
+impl<T: Teller> Page<'_, T> {
     fn heading(&mut self, level: usize, english: &str, german: &str) {
         let _ = writeln!(
             self.out,
@@ -87,7 +88,7 @@ impl Page<'_> {
             let (command, passed, failed, skipped) =
                 (&suite.command, suite.passed, suite.failed, suite.skipped);
             let how = suite.channel.map_or(String::new(), |channel| {
-                format!(" ({})", (self.told)(channel.words()))
+                format!(" ({})", Said::from(channel.words()).told(self.by))
             });
             self.line(&tr!(
                 language,
@@ -122,7 +123,7 @@ impl Page<'_> {
             "Tests, die in der Sandbox nicht bestehen können",
         );
         for aside in &self.report.set_aside {
-            let (why, count) = ((self.told)(&aside.why), aside.tests.len());
+            let (why, count) = (aside.why.told(self.by), aside.tests.len());
             let names = aside
                 .tests
                 .iter()
@@ -161,7 +162,7 @@ impl Page<'_> {
             "{changes} ausprobiert. Der Arbeitsbereich wurde nach jeder zurückgesetzt; nichts davon ist übernommen.\n"
         ));
         for candidate in &report.candidates {
-            let (place, template) = (brief::place(candidate), (self.told)(&candidate.template));
+            let (place, template) = (brief::place(candidate), candidate.template.told(self.by));
             let tests = named(&candidate.tests);
             self.line(&tr!(
                 self.language,
@@ -231,7 +232,7 @@ impl Page<'_> {
             let basis = if matches!(suspect.basis.as_str(), "coverage" | "commit") {
                 String::new()
             } else {
-                format!(", {by} {}", (self.told)(&suspect.basis))
+                format!(", {by} {}", Said::words(&suspect.basis).told(self.by))
             };
             let raised = if suspect.raised {
                 self.language.pick(", raised here", ", hier ausgelöst")
@@ -289,10 +290,10 @@ impl Page<'_> {
         }
         self.heading(2, english, german);
         for flaky in tests {
-            let told = |ways: &[String]| {
+            let told = |ways: &[Said]| {
                 Flaky::each(ways)
                     .into_iter()
-                    .map(|way| (self.told)(way))
+                    .map(|way| way.told(self.by))
                     .collect::<Vec<_>>()
                     .join(", ")
             };
@@ -323,7 +324,7 @@ impl Page<'_> {
                 Severity::Warning => self.language.pick("warning", "Warnung"),
                 Severity::Note => self.language.pick("note", "Hinweis"),
             };
-            let message = (self.told)(&finding.message);
+            let message = finding.message.told(self.by);
             let _ = writeln!(
                 self.out,
                 "- {place} {level} `{}` ({}): {message}",
@@ -347,7 +348,7 @@ impl Page<'_> {
         }
         self.heading(2, "Fixes", "Behebungen");
         for fix in &self.report.fixes {
-            let why = (self.told)(&fix.why);
+            let why = fix.why.told(self.by);
             let fate = if fix.kept {
                 self.language
                     .pick(
@@ -358,7 +359,8 @@ impl Page<'_> {
             } else {
                 tr!(self.language, "taken back: {why}", "zurückgenommen: {why}")
             };
-            self.line(&format!("**{}**: {fate}\n", fix.tool));
+            let tool = fix.tool.told(self.by);
+            self.line(&format!("**{tool}**: {fate}\n"));
             fenced(&mut self.out, "diff", &fix.diff);
         }
     }
@@ -401,10 +403,10 @@ impl Page<'_> {
             ));
         }
         for check in &report.checks {
-            let _ = writeln!(self.out, "- {}", code(&(self.told)(check)));
+            let _ = writeln!(self.out, "- {}", code(&check.told(self.by)));
         }
         for note in &report.notes {
-            let _ = writeln!(self.out, "- {}", (self.told)(note));
+            let _ = writeln!(self.out, "- {}", note.told(self.by));
         }
         self.not_looked_at();
     }
@@ -416,26 +418,23 @@ impl Page<'_> {
             self.heading(2, "What was not looked at", "Was nicht untersucht wurde");
         }
         for left in &report.not_looked_at {
-            let enable = match left.enable.as_str() {
+            let way = left.enable.told(self.by);
+            let enable = match left.enable.key() {
                 "" => String::new(),
                 // What cannot be typed is not shown as a command.
-                way if way.starts_with("install ") || way.starts_with("--") => {
+                key if key.starts_with("install ") || key.starts_with("--") => {
                     format!(
-                        " {}: {}.",
-                        self.language.pick("To enable it", "So geht es"),
-                        (self.told)(way)
+                        " {}: {way}.",
+                        self.language.pick("To enable it", "So geht es")
                     )
                 }
-                way => format!(
+                _ => format!(
                     " {}: {}",
                     self.language.pick("To enable it", "So geht es"),
-                    code(&(self.told)(way))
+                    code(&way)
                 ),
             };
-            let (what, why) = (
-                (self.told)(&left.what),
-                (self.told)(left.why.trim_end_matches('.')),
-            );
+            let (what, why) = (left.what.told(self.by), left.why.told(self.by));
             let _ = writeln!(self.out, "- {what}: {}.{enable}", why.trim_end_matches('.'));
         }
     }
@@ -503,10 +502,11 @@ fn fenced(out: &mut String, language: &str, text: &str) {
 mod tests {
     use super::super::report::{Candidate, FailedTest, SuiteReport};
     use super::*;
+    use keiko_contracts::say;
 
     fn sample() -> DoctorReport {
         DoctorReport {
-            checks: vec!["built-in rules over 3 source files".to_owned()],
+            checks: vec![say!("built-in rules over {n} source files", n = 3)],
             suites: vec![SuiteReport {
                 place: "the root".to_owned(),
                 command: "python3 -m unittest".to_owned(),
@@ -523,7 +523,7 @@ mod tests {
                 tests: vec!["t.A.test_x".to_owned()],
                 file: "a.py".to_owned(),
                 line: 2,
-                template: "< for <=".to_owned(),
+                template: "< for <=".into(),
                 diff: "-a\n+```\n".to_owned(),
             }],
             candidates_tried: 7,
@@ -551,11 +551,23 @@ mod tests {
         assert!(text.contains("````diff\n-a\n+```\n````"), "{text}");
     }
 
+    /// A face that knows one sentence.
+    struct German;
+
+    impl Teller for German {
+        fn template<'a>(&'a self, english: &str) -> Option<std::borrow::Cow<'a, str>> {
+            english
+                .starts_with("built-in rules")
+                .then_some("Regeln over {n} files".into())
+        }
+        fn step(&self, step: &keiko_contracts::step::Step) -> String {
+            step.to_string()
+        }
+    }
+
     #[test]
     fn in_german_the_data_stays_and_every_heading_is_german() {
-        let text = sample().markdown_in(Language::German, &|text| {
-            text.replace("built-in rules", "Regeln")
-        });
+        let text = sample().markdown_in(Language::German, &German);
         assert!(
             text.starts_with(
                 "# Bericht über das Repository\n\n3 Tests bestehen, 1 schlägt fehl; 1 Vorschlag"

@@ -39,7 +39,11 @@ use keiko_agent::native::{NativeCall, NativeEngine, NativeFinish, NativeStep};
 use keiko_contracts::action::{Outcome, Report};
 use keiko_contracts::evidence::{TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{Opened, Project, Source, Survey, TreeId};
+use keiko_contracts::note::OpenNote;
 use keiko_contracts::run::{EndStatus, StartRun};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use keiko_contracts::step::Step;
 use source::Sources;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -175,17 +179,17 @@ struct Facts {
     suites: Vec<Suite>,
     report: DoctorReport,
     spent_ms: u64,
-    /// The folder that is examined, as a shell takes it.
+    /// The folder that is examined.
     folder: Option<String>,
 }
 
 impl Facts {
     /// What people type so that what the projects declare is installed: as it stands, from wherever they are.
-    fn install_command(&self) -> String {
-        self.folder.as_ref().map_or_else(
-            || "keiko up --install yes".into(),
-            |folder| format!("keiko up --workspace {folder} --install yes"),
-        )
+    fn install_command(&self) -> Step {
+        Step::Up {
+            workspace: self.folder.clone(),
+            install: true,
+        }
     }
     fn has(&self, program: &str) -> bool {
         self.programs.contains(program)
@@ -195,12 +199,7 @@ impl Facts {
         path.strip_prefix(self.part.trim_end_matches('/'))
             .is_some_and(|rest| self.part.is_empty() || rest.is_empty() || rest.starts_with('/'))
     }
-    fn left_out(
-        &mut self,
-        what: impl Into<String>,
-        why: impl Into<String>,
-        enable: impl Into<String>,
-    ) {
+    fn left_out(&mut self, what: impl Into<Said>, why: impl Into<Said>, enable: impl Into<Said>) {
         let entry = NotLooked {
             what: what.into(),
             why: why.into(),
@@ -219,7 +218,7 @@ pub struct Doctor {
     phases: VecDeque<Box<dyn Phase>>,
     batch: Vec<NativeCall>,
     answers: BTreeMap<String, Answer>,
-    failed: Option<String>,
+    failed: Option<Said>,
 }
 
 impl Doctor {
@@ -279,7 +278,7 @@ impl Doctor {
         {
             if self.facts.spent_ms > self.facts.options.time_budget_ms && !phase.is_essential() {
                 let minutes = self.facts.options.time_budget_ms / 60_000;
-                let why = format!("the {minutes} minutes for commands were used up");
+                let why = say!("the {n} minutes for commands were used up", n = minutes);
                 self.facts.left_out(phase.title(), why, "");
             } else {
                 self.batch = phase.start(&mut self.facts);
@@ -318,7 +317,8 @@ impl Doctor {
             (None, true) => EndStatus::Examined,
             (None, false) => EndStatus::Unverified,
         };
-        let summary = self.failed.clone().unwrap_or_else(|| report.summary());
+        let summary = self.failed.clone();
+        let summary = summary.unwrap_or_else(|| report.summary().into());
         NativeFinish {
             status,
             summary,
@@ -352,13 +352,13 @@ impl NativeEngine for Doctor {
 
     fn started(&mut self, start: &StartRun) {
         if let Some(Source::Folder { path, .. }) = &start.source {
-            self.facts.folder = Some(keiko_agent::describe::quoted(path));
+            self.facts.folder = Some(path.clone());
         }
     }
 
     fn opened(&mut self, opened: &Opened) {
         self.facts.part.clone_from(&opened.part);
-        self.facts.report.notes = opened.notes.iter().map(ToString::to_string).collect();
+        self.facts.report.notes = opened.notes.iter().map(OpenNote::said).collect();
     }
 
     fn next(&self) -> NativeStep {
@@ -369,13 +369,13 @@ impl NativeEngine for Doctor {
         }
     }
 
-    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &str>) {
+    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &Said>) {
         if !self.batch.iter().any(|call| call.id == id) {
             return;
         }
         let answer = Answer::new(id, outcome);
         if let (true, Err(why)) = (id == survey::SURVEY, &answer.result) {
-            self.failed = Some(format!("The workspace could not be looked over: {why}"));
+            self.failed = Some(say!("The workspace could not be looked over: {why}", why));
             self.phases.clear();
         }
         self.answers.insert(id.to_owned(), answer);

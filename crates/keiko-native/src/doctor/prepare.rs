@@ -2,10 +2,12 @@
 //! repository. What is refused or fails is left out, and the report says which command allows it.
 
 use super::answer::{Answer, last_line};
-use super::tests::place;
+use super::tests::place_in_list as place;
 use super::{Facts, NativeCall, Phase};
 use keiko_agent::tools;
 use keiko_contracts::jail::{JailBody, JailOp, Preparation};
+use keiko_contracts::said::{Said, Value};
+use keiko_contracts::say;
 
 /// The id of the operation.
 const PREPARE: &str = "prepare";
@@ -50,14 +52,15 @@ impl Phase for Prepare {
                         }
                         Some(done) => {
                             let line = why(done.log.text_or_empty());
-                            Some(format!(
-                                "installing failed with exit code {}: {line}",
-                                done.exit_code
+                            Some(say!(
+                                "installing failed with exit code {code}: {line}",
+                                code = done.exit_code,
+                                line
                             ))
                         }
-                        None => Some("they were not installed".to_owned()),
+                        None => Some("they were not installed".into()),
                     },
-                    _ => Some("the sandbox answered something else than what was asked".to_owned()),
+                    _ => Some("the sandbox answered something else than what was asked".into()),
                 },
                 Err(why) => Some(why.clone()),
             };
@@ -71,31 +74,31 @@ impl Phase for Prepare {
                     project.needs_prepare = false;
                     place(project)
                 });
-                let places: Vec<String> = done.collect();
+                let place: Vec<Value> = done.collect();
                 if let Some(why) = left_out {
-                    facts.left_out(format!("packages of {}", places.join(", ")), why, "");
+                    facts.left_out(say!("packages of {place}", place), why, "");
                 }
                 continue;
             };
-            let (dirs, places): (Vec<String>, Vec<String>) = ours
+            let (dirs, place): (Vec<String>, Vec<Value>) = ours
                 .map(|project| (project.dir.clone(), place(project)))
                 .unzip();
             let enable = if answer.result.is_err() {
-                facts.install_command()
+                facts.install_command().into()
             } else {
-                String::new()
+                Said::default()
             };
             if answer.result.is_ok() {
                 facts.not_installable.extend(dirs);
             }
-            facts.left_out(format!("packages of {}", places.join(", ")), why, enable);
+            facts.left_out(say!("packages of {place}", place), why, enable);
         }
         Vec::new()
     }
 }
 
 /// What a set that was installed lacks, with the reason.
-fn not_all(log: &str) -> Option<String> {
+fn not_all(log: &str) -> Option<Said> {
     let mut names: Vec<&str> = log
         .lines()
         .filter_map(|line| line.strip_prefix(LEFT_OUT))
@@ -109,7 +112,8 @@ fn not_all(log: &str) -> Option<String> {
     } else {
         String::new()
     };
-    (!names.is_empty()).then(|| format!("not installed: {}{rest} ({})", names.join(", "), why(log)))
+    let what = format!("{}{rest}", names.join(", "));
+    (!names.is_empty()).then(|| say!("not installed: {what} ({line})", what, line = why(log)))
 }
 
 /// Names of what was left out that are shown.
@@ -189,7 +193,7 @@ mod tests {
         );
         let some = "ERROR: No matching distribution found for x==1\nkeiko: left out, because it cannot be installed: x==1\n\nkeiko: left out, because it cannot be installed: x==1";
         assert_eq!(
-            not_all(some).as_deref(),
+            not_all(some).map(|said| said.to_string()).as_deref(),
             Some("not installed: x==1 (ERROR: No matching distribution found for x==1)")
         );
         assert_eq!(not_all("Successfully installed x\n"), None);

@@ -14,6 +14,8 @@ use super::templates::{self, Line};
 use super::{Change, Facts, NativeCall, Phase};
 use keiko_contracts::evidence::TestStatus;
 use keiko_contracts::jail::{Edit, JailOp};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use keiko_runners::TestPlan;
 use similar::TextDiff;
 use std::collections::{BTreeSet, VecDeque};
@@ -37,7 +39,7 @@ const SHARE: u64 = 35;
 struct Trial {
     file: String,
     line: u32,
-    template: String,
+    template: Said,
     files: Vec<(String, String)>,
     cost: usize,
 }
@@ -179,7 +181,7 @@ impl Repair {
                 calls.extend(edits(facts, trial, TRY, &id));
                 calls.push(run_tests(
                     id("test"),
-                    format!("run {}", target.test),
+                    say!("run {test}", test = target.test),
                     &target.plan,
                     &[],
                 ));
@@ -219,7 +221,12 @@ impl Repair {
             (
                 trial.file.clone(),
                 trial.line,
-                trial.template.split(' ').next().map(str::to_owned),
+                trial
+                    .template
+                    .to_string()
+                    .split(' ')
+                    .next()
+                    .map(str::to_owned),
             )
         };
         let good = trials
@@ -380,17 +387,17 @@ fn undoings(change: &Change, facts: &Facts) -> Vec<Trial> {
     };
     blocks.sort_by_key(|block| !is_suspect(block));
     let here = if change.commit.is_empty() {
-        "undo the uncommitted change here".to_owned()
+        Said::from("undo the uncommitted change here")
     } else {
-        format!("undo commit {} here", change.commit)
+        say!("undo commit {commit} here", commit = change.commit)
     };
     let all = if change.commit.is_empty() {
-        "undo all uncommitted changes".to_owned()
+        Said::from("undo all uncommitted changes")
     } else {
-        format!("undo all of commit {}", change.commit)
+        say!("undo all of commit {commit}", commit = change.commit)
     };
     let mut trials: Vec<Trial> = Vec::new();
-    let mut put = |template: &str, files: Vec<(String, String)>, line: u32| {
+    let mut put = |template: &Said, files: Vec<(String, String)>, line: u32| {
         let Some((file, _)) = files.first().cloned() else {
             return;
         };
@@ -398,7 +405,7 @@ fn undoings(change: &Change, facts: &Facts) -> Vec<Trial> {
             trials.push(Trial {
                 file,
                 line,
-                template: template.to_owned(),
+                template: template.clone(),
                 files,
                 cost: trials.len(),
             });
@@ -480,7 +487,12 @@ fn edits(facts: &Facts, trial: &Trial, what: &str, id: &dyn Fn(&str) -> String) 
         } else {
             id(&format!("file{n}"))
         };
-        let title = format!("try {} at {file}:{}", trial.template, trial.line);
+        let title = say!(
+            "try {template} at {file}:{line}",
+            template = trial.template,
+            file,
+            line = trial.line
+        );
         calls.push(NativeCall {
             id,
             title,
@@ -606,18 +618,12 @@ mod tests {
             diff: diff.to_owned(),
         });
         let trials = trials(facts, "t", "");
-        let shown: Vec<(u32, &str)> = trials
+        let shown: Vec<(u32, &Said)> = trials
             .iter()
-            .map(|trial| (trial.line, trial.template.as_str()))
+            .map(|trial| (trial.line, &trial.template))
             .collect();
-        assert_eq!(
-            shown,
-            [
-                (2, "undo commit abc here"),
-                (6, "undo commit abc here"),
-                (0, "undo commit abc here")
-            ]
-        );
+        let undone = &say!("undo commit {commit} here", commit = "abc");
+        assert_eq!(shown, [(2, undone), (6, undone), (0, undone)]);
         assert_eq!(
             trials[2].files[0].1,
             "def shared(x):\n    return x + 1\n\n\ndef b(x):\n    return 1\n"

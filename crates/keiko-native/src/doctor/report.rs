@@ -3,6 +3,7 @@
 use keiko_contracts::evidence::{Channel, TestCase, TestSummary};
 use keiko_contracts::jail::Toolchain;
 use keiko_contracts::language::Language;
+use keiko_contracts::said::Said;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ pub struct DoctorReport {
     /// Commits looked at, newest first.
     pub commits: Vec<Commit>,
     /// Checks that ran, as people would type them.
-    pub checks: Vec<String>,
+    pub checks: Vec<Said>,
     /// Test suites that ran.
     pub suites: Vec<SuiteReport>,
     /// Failing tests that say nothing about the code.
@@ -44,7 +45,7 @@ pub struct DoctorReport {
     pub not_looked_at: Vec<NotLooked>,
     /// What is to be known of the copy that was examined: ignored files that were left out, a history that is cut.
     #[serde(default)]
-    pub notes: Vec<String>,
+    pub notes: Vec<Said>,
 }
 
 /// A project.
@@ -97,7 +98,7 @@ pub struct SuiteReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetAside {
     /// What they lack.
-    pub why: String,
+    pub why: Said,
     /// Their names.
     pub tests: Vec<String>,
 }
@@ -191,7 +192,7 @@ pub struct Finding {
     /// Who says so; `keiko` for built-in rules.
     pub tool: String,
     /// What is wrong.
-    pub message: String,
+    pub message: Said,
     /// The tool can fix it by itself.
     pub fixable: bool,
 }
@@ -200,11 +201,11 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fix {
     /// The tool, with what it was asked.
-    pub tool: String,
+    pub tool: Said,
     /// The change is in the workspace.
     pub kept: bool,
     /// Why, when it was taken back.
-    pub why: String,
+    pub why: Said,
     /// The change.
     pub diff: String,
 }
@@ -215,9 +216,9 @@ pub struct Flaky {
     /// The test.
     pub test: String,
     /// Under which conditions it passed.
-    pub passed: Vec<String>,
+    pub passed: Vec<Said>,
     /// Under which it failed.
-    pub failed: Vec<String>,
+    pub failed: Vec<Said>,
     /// What decides.
     #[serde(default)]
     pub cause: Cause,
@@ -246,9 +247,9 @@ pub(super) const REVERSED_WORDS: &str = "the order reversed";
 impl Flaky {
     /// What decides, by the conditions seen so far.
     pub(super) fn cause_seen(&self) -> Cause {
-        let others = |ways: &[String]| {
+        let others = |ways: &[Said]| {
             ways.iter()
-                .all(|way| way == ALONE_WORDS || way == REVERSED_WORDS)
+                .all(|way| *way == ALONE_WORDS || *way == REVERSED_WORDS)
         };
         if self.passed.iter().any(|way| self.failed.contains(way)) {
             Cause::Chance
@@ -261,15 +262,15 @@ impl Flaky {
 
     /// It came out the same wherever the time zone was the usual one.
     pub(super) fn depends_on_time_zone(&self) -> bool {
-        let zoned = |ways: &[String]| ways.iter().all(|way| way.contains("TZ="));
+        let zoned = |ways: &[Said]| ways.iter().all(|way| way.contains("TZ="));
         self.cause == Cause::Surroundings && (zoned(&self.passed) || zoned(&self.failed))
     }
 
     /// The conditions, each once.
-    pub(super) fn each(ways: &[String]) -> Vec<&str> {
-        let mut each: Vec<&str> = Vec::new();
+    pub(super) fn each(ways: &[Said]) -> Vec<&Said> {
+        let mut each: Vec<&Said> = Vec::new();
         for way in ways {
-            if !each.contains(&way.as_str()) {
+            if !each.contains(&way) {
                 each.push(way);
             }
         }
@@ -330,7 +331,7 @@ pub struct Candidate {
     /// Line, from 1.
     pub line: u32,
     /// The template: `<= for <`.
-    pub template: String,
+    pub template: Said,
     /// The change.
     pub diff: String,
 }
@@ -339,11 +340,11 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotLooked {
     /// What.
-    pub what: String,
+    pub what: Said,
     /// Why.
-    pub why: String,
+    pub why: Said,
     /// What to type or install, if anything would help.
-    pub enable: String,
+    pub enable: Said,
 }
 
 impl DoctorReport {

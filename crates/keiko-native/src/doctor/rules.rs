@@ -2,6 +2,8 @@
 
 use super::report::{Finding, Severity};
 use super::source::{Lang, mask};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -90,7 +92,7 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn add(&mut self, severity: Severity, index: usize, rule: &str, message: impl Into<String>) {
+    fn add(&mut self, severity: Severity, index: usize, rule: &str, message: impl Into<Said>) {
         self.list.push(Finding {
             severity,
             file: self.path.to_owned(),
@@ -145,9 +147,9 @@ fn mutable_defaults(code: &str, found: &mut Found<'_>) {
                     .any(|word| name.as_str().contains(word));
             if !kept_on_purpose && is_changed(body, name.as_str()) {
                 let index = code[..whole.end() + place.start()].matches('\n').count();
-                let message = format!(
-                    "the default of `{}` is made once and shared by all calls, and this function changes it",
-                    name.as_str()
+                let message = say!(
+                    "the default of `{name}` is made once and shared by all calls, and this function changes it",
+                    name = name.as_str()
                 );
                 found.add(Severity::Warning, index, "mutable-default", message);
             }
@@ -315,7 +317,7 @@ fn shadowed_tests(code: &str, found: &mut Found<'_>) {
                         Severity::Warning,
                         index,
                         "shadowed-test",
-                        format!("`{name}` is defined twice; the first never runs"),
+                        say!("`{name}` is defined twice; the first never runs", name),
                     );
                 } else {
                     seen.push(name);
@@ -363,7 +365,7 @@ fn javascript(text: &str, code: &str, found: &mut Found<'_>) {
                 Severity::Error,
                 index,
                 "typeof-value",
-                format!("typeof never gives \"{}\"", &hit[1]),
+                say!("typeof never gives \"{word}\"", word = &hit[1]),
             );
         }
     }

@@ -7,6 +7,8 @@ use super::trace::{self, Traced};
 use super::{Change, Facts, NativeCall, Phase, revert};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::Toolchain;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,9 +98,11 @@ fn by_names(facts: &mut Facts, index: usize) {
     } else {
         "this runner's"
     };
+    let what = Said::from(what);
     let tests = trace::by_names(suite, &facts.sources);
-    let why = format!(
-        "{what} lines cannot be measured per test here; functions reached by name stand in"
+    let why = say!(
+        "{what} lines cannot be measured per test here; functions reached by name stand in",
+        what
     );
     facts.left_out("measured suspect lines", why, "");
     accuse(facts, index, &tests, "names");

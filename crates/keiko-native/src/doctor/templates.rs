@@ -3,6 +3,8 @@
 
 use super::source::Lang;
 use super::spaced::Spaced;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,7 +14,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Variant {
     /// What was changed, in short.
-    pub(super) template: String,
+    pub(super) template: Said,
     /// The line, or two lines, in its place.
     pub(super) text: String,
     /// How promising: 0 is tried first.
@@ -60,7 +62,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn put(&mut self, rank: usize, template: impl Into<String>, at: Range<usize>, new: &str) {
+    fn put(&mut self, rank: usize, template: impl Into<Said>, at: Range<usize>, new: &str) {
         let (Some(before), Some(after)) =
             (self.line.text.get(..at.start), self.line.text.get(at.end..))
         else {
@@ -79,7 +81,7 @@ impl Bench<'_> {
         &mut self,
         rank: usize,
         pattern: &str,
-        new: impl Fn(&regex::Captures<'_>) -> Option<(String, String)>,
+        new: impl Fn(&regex::Captures<'_>) -> Option<(Said, String)>,
     ) {
         let Some(regex) = compiled(pattern) else {
             return;
@@ -109,7 +111,7 @@ impl Bench<'_> {
         {
             self.each(rank, pattern, |_| {
                 Some((
-                    format!("{} for {}", word.trim(), old.trim()),
+                    say!("{new} for {old}", new = word.trim(), old = old.trim()),
                     (*word).to_owned(),
                 ))
             });
@@ -176,7 +178,7 @@ fn arithmetic(all: &mut Bench<'_>) {
     if all.line.lang == Lang::Python {
         all.each(1, r"((\w+) // (\w+))", |c| {
             Some((
-                "divide, rounding up".to_owned(),
+                "divide, rounding up".into(),
                 format!("-(-{} // {})", &c[2], &c[3]),
             ))
         });
@@ -214,7 +216,7 @@ fn numbers(all: &mut Bench<'_>) {
         move |c: &regex::Captures<'_>| {
             let old: i64 = c[1].parse().ok()?;
             let new = old.checked_add(by).filter(|new| *new >= 0)?;
-            Some((format!("{new} for {old}"), new.to_string()))
+            Some((say!("{new} for {old}", new, old), new.to_string()))
         }
     };
     let pattern = r"(?:^|[^\w.])(\d{1,9})(?:[^\w.]|$)";
@@ -225,56 +227,53 @@ fn numbers(all: &mut Bench<'_>) {
 /// One too many, one too few.
 fn bounds(all: &mut Bench<'_>) {
     let drop_one =
-        |c: &regex::Captures<'_>| Some((format!("without {}", c[1].trim()), String::new()));
+        |c: &regex::Captures<'_>| Some((say!("without {what}", what = c[1].trim()), String::new()));
     all.each(0, r"( - 1)\b(?:[^.]|$)", drop_one);
     all.each(0, r"( \+ 1)\b(?:[^.]|$)", drop_one);
     match all.line.lang {
         Lang::Python => {
             all.each(1, r"\brange\([^()]*?([^(), ]+)\)", |c| {
-                Some(("one more turn".to_owned(), format!("{} + 1", &c[1])))
+                Some(("one more turn".into(), format!("{} + 1", &c[1])))
             });
             all.each(2, r"\brange\((\w+)\)", |c| {
-                Some(("begin at 1".to_owned(), format!("1, {}", &c[1])))
+                Some(("begin at 1".into(), format!("1, {}", &c[1])))
             });
             all.each(2, r"\[([a-z_]\w*)\]", |c| {
-                Some(("the item before".to_owned(), format!("{} - 1", &c[1])))
+                Some(("the item before".into(), format!("{} - 1", &c[1])))
             });
             all.each(2, r"\[([a-z_]\w*)\]", |c| {
-                Some(("the item after".to_owned(), format!("{} + 1", &c[1])))
+                Some(("the item after".into(), format!("{} + 1", &c[1])))
             });
             all.each(2, r"\[[^\[\]:]*:\s*([^\[\]:]+)\]", |c| {
-                Some((
-                    "one item more".to_owned(),
-                    format!("{} + 1", c[1].trim_end()),
-                ))
+                Some(("one item more".into(), format!("{} + 1", c[1].trim_end())))
             });
             all.each(2, r"\[([^\[\]:]+?):", |c| {
-                Some(("from the item after".to_owned(), format!("{} + 1", &c[1])))
+                Some(("from the item after".into(), format!("{} + 1", &c[1])))
             });
         }
         Lang::Rust => {
             all.swap(0, r"\w(\.\.)[\w(]", "..", &["..="]);
             all.swap(0, r"(\.\.=)", "..=", &[".."]);
             all.each(2, r"\[([a-z_]\w*)\]", |c| {
-                Some(("the item before".to_owned(), format!("{} - 1", &c[1])))
+                Some(("the item before".into(), format!("{} - 1", &c[1])))
             });
         }
         Lang::Js | Lang::Go => {
             all.each(2, r"\[([a-z_]\w*)\]", |c| {
-                Some(("the item before".to_owned(), format!("{} - 1", &c[1])))
+                Some(("the item before".into(), format!("{} - 1", &c[1])))
             });
             all.each(2, r"\[([a-z_]\w*)\]", |c| {
-                Some(("the item after".to_owned(), format!("{} + 1", &c[1])))
+                Some(("the item after".into(), format!("{} + 1", &c[1])))
             });
             all.each(2, r"\.slice\([^()]*, ([^()]+)\)", |c| {
-                Some(("one item more".to_owned(), format!("{} + 1", &c[1])))
+                Some(("one item more".into(), format!("{} + 1", &c[1])))
             });
         }
     }
     all.each(
         2,
         r"(len\(\w+\)|\w+\.length|\w+\.len\(\))(?:[^ ]|$| [^-+])",
-        |c| Some(("one less".to_owned(), format!("{} - 1", &c[1]))),
+        |c| Some(("one less".into(), format!("{} - 1", &c[1]))),
     );
 }
 
@@ -288,20 +287,20 @@ fn negations(all: &mut Bench<'_>) {
                 &[""],
             );
             all.each(2, r"^\s*(?:if|elif|while) (.+):\s*$", |c| {
-                Some(("the opposite".to_owned(), format!("not ({})", &c[1])))
+                Some(("the opposite".into(), format!("not ({})", &c[1])))
             });
         }
         Lang::Js => {
             all.swap(1, r"(!)[\w(]", "!", &[""]);
             all.each(2, r"^\s*(?:\} else )?if \((.+)\) \{?\s*$", |c| {
-                Some(("the opposite".to_owned(), format!("!({})", &c[1])))
+                Some(("the opposite".into(), format!("!({})", &c[1])))
             });
         }
         Lang::Rust | Lang::Go => {
             all.swap(1, r"(!)[a-z(]", "!", &[""]);
             all.each(2, r"^\s*(?:\} else )?if ([^{;]+?) \{\s*$", |c| {
                 (!c[1].starts_with("let "))
-                    .then(|| ("the opposite".to_owned(), format!("!({})", &c[1])))
+                    .then(|| ("the opposite".into(), format!("!({})", &c[1])))
             });
         }
     }
@@ -333,22 +332,13 @@ fn calls(all: &mut Bench<'_>) {
         all.swap(1, &format!(r"\b({old})\("), old, new);
     }
     all.each(2, r"\w\((([\w.]+), ([\w.]+))\)", |c| {
-        Some((
-            "arguments swapped".to_owned(),
-            format!("{}, {}", &c[3], &c[2]),
-        ))
+        Some(("arguments swapped".into(), format!("{}, {}", &c[3], &c[2])))
     });
     all.each(2, r"\w\([\w.]+, (([\w.]+), ([\w.]+))\)", |c| {
-        Some((
-            "arguments swapped".to_owned(),
-            format!("{}, {}", &c[3], &c[2]),
-        ))
+        Some(("arguments swapped".into(), format!("{}, {}", &c[3], &c[2])))
     });
     all.each(2, r"(([a-z_]\w*) - ([a-z_]\w*))", |c| {
-        Some((
-            "operands swapped".to_owned(),
-            format!("{} - {}", &c[3], &c[2]),
-        ))
+        Some(("operands swapped".into(), format!("{} - {}", &c[3], &c[2])))
     });
     all.swap(3, r"\breverse=(True)", "True", &["False"]);
 }
@@ -375,7 +365,7 @@ fn missing(all: &mut Bench<'_>) {
                     let text =
                         format!("{indent}if {name} is None:\n{indent}    return {value}\n{text}");
                     all.list.push(Variant {
-                        template: format!("return {value} when {name} is None"),
+                        template: say!("return {value} when {name} is None", value, name),
                         text,
                         rank: 1,
                     });
@@ -383,12 +373,12 @@ fn missing(all: &mut Bench<'_>) {
             }
         }
         all.each(1, r"\b([a-z_]\w*)\.\w", |c| {
-            (&c[1] != "self").then(|| ("(… or empty)".to_owned(), format!("({} or \"\")", &c[1])))
+            (&c[1] != "self").then(|| ("(… or empty)".into(), format!("({} or \"\")", &c[1])))
         });
     }
     if lang == Lang::Js && (message.contains("undefined") || message.contains("null")) {
         all.each(1, r"\w(\.)[a-zA-Z_]", |_| {
-            Some(("?. for .".to_owned(), "?.".to_owned()))
+            Some(("?. for .".into(), "?.".to_owned()))
         });
     }
     let is_call =
@@ -404,7 +394,7 @@ fn missing(all: &mut Bench<'_>) {
         && !keyword
     {
         all.list.push(Variant {
-            template: "return it".to_owned(),
+            template: "return it".into(),
             text: format!("{indent}return {}", text.trim_start()),
             rank: 1,
         });

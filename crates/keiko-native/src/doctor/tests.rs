@@ -1,10 +1,13 @@
 //! The first test run: what holds, and what does not.
 
-use super::answer::{Answer, first_line, run_tests};
+use super::answer::{Answer, run_tests};
 use super::report::SuiteReport;
 use super::source::{Sources, is_test_file};
 use super::{Facts, NativeCall, Phase, Suite, join};
 use keiko_contracts::jail::{Project, Toolchain};
+use keiko_contracts::said::{Said, Value};
+use keiko_contracts::say;
+use keiko_runners::Unread;
 use regex::Regex;
 use std::collections::BTreeSet;
 
@@ -23,31 +26,25 @@ impl Phase for FirstRun {
     fn start(&mut self, facts: &mut Facts) -> Vec<NativeCall> {
         let mut calls = Vec::new();
         for project in facts.survey.projects.clone() {
-            let place = place(&project);
             let program = program(project.toolchain);
             if !facts.has(program) {
                 facts.left_out(
-                    format!("tests of {place}"),
-                    format!("{program} is not there in the sandbox"),
-                    format!("install {program}"),
+                    tests_of(&project),
+                    say!("{program} is not there in the sandbox", program),
+                    say!("install {program}", program),
                 );
                 continue;
             }
             let Some(plan) = keiko_runners::plan(&project, None) else {
                 facts.left_out(
-                    format!("tests of {place}"),
+                    tests_of(&project),
                     "no test runner that is known was found",
                     "",
                 );
                 continue;
             };
             let id = format!("tests-{}", facts.suites.len() + 1);
-            calls.push(run_tests(
-                id,
-                format!("run the tests of {place}: {}", plan.shown),
-                &plan,
-                &[],
-            ));
+            calls.push(run_tests(id, running(&project, &plan.shown), &plan, &[]));
             facts.suites.push(Suite {
                 project,
                 plan,
@@ -84,11 +81,11 @@ impl Phase for FirstRun {
                     // What was tried and failed a moment ago is no advice; its reason stands beside.
                     let failed = facts.not_installable.contains(&suite.project.dir);
                     let enable = match declared && !by_hand.is_empty() {
-                        true if failed => String::new(),
-                        true => facts.install_command(),
-                        false => by_hand,
+                        true if failed => Said::default(),
+                        true => facts.install_command().into(),
+                        false => Said::words(by_hand),
                     };
-                    facts.left_out(format!("tests of {place}"), why, enable);
+                    facts.left_out(tests_of(&suite.project), why, enable);
                 }
             }
         }
@@ -98,7 +95,8 @@ impl Phase for FirstRun {
 }
 
 /// Why no test of a project could be counted, and what people type so that they can.
-fn explain(project: &Project, why: &str, sources: &Sources) -> (String, String) {
+fn explain(project: &Project, unread: &Unread, sources: &Sources) -> (Said, String) {
+    let why = &unread.to_string();
     let prefix = join(&project.dir, "");
     let is_test = |path: &&String| {
         path.starts_with(&prefix)
@@ -112,15 +110,17 @@ fn explain(project: &Project, why: &str, sources: &Sources) -> (String, String) 
         && !sources.cut
         && !sources.files.keys().any(|path| is_test(&path))
     {
-        return (NO_TESTS.to_owned(), String::new());
+        return (NO_TESTS.into(), String::new());
     }
     if let Some(program) = missing_program(why) {
         return (
-            format!("its test script calls {program}, which is not there in the sandbox"),
+            say!(
+                "its test script calls {program}, which is not there in the sandbox",
+                program
+            ),
             enable(project, why),
         );
     }
-    let said = first_line(why);
     let signs = [
         "is not installed",
         "No module named",
@@ -133,12 +133,12 @@ fn explain(project: &Project, why: &str, sources: &Sources) -> (String, String) 
     ];
     let lacks = signs.iter().any(|sign| why.contains(sign));
     let said = match unloaded(why) {
-        Some(unloaded) => format!("{said}: {unloaded}"),
-        None => said,
+        Some(unloaded) => say!("{why}: {unloaded}", why = unread.said(), unloaded),
+        None => unread.said(),
     };
     if project.needs_prepare && lacks {
         (
-            format!("dependencies are missing ({said})"),
+            say!("dependencies are missing ({why})", why = said),
             enable(project, why),
         )
     } else {
@@ -215,6 +215,38 @@ pub(super) fn place(project: &Project) -> String {
     }
 }
 
+/// The same where several are named.
+pub(super) fn place_in_list(project: &Project) -> Value {
+    if project.dir.is_empty() {
+        Said::from("the root").into()
+    } else {
+        project.dir.as_str().into()
+    }
+}
+
+/// The tests of a project, as what was not looked at.
+fn tests_of(project: &Project) -> Said {
+    match project.dir.as_str() {
+        "" => "tests of the root".into(),
+        place => say!("tests of {place}", place),
+    }
+}
+
+fn running(project: &Project, command: &str) -> Said {
+    match project.dir.as_str() {
+        "" => say!("run the tests of the root: {command}", command),
+        place => say!("run the tests of {place}: {command}", place, command),
+    }
+}
+
+/// A program in a project.
+pub(super) fn in_project(program: &str, project: &Project) -> Said {
+    match project.dir.as_str() {
+        "" => say!("{program} in the root", program),
+        place => say!("{program} in {place}", program, place),
+    }
+}
+
 /// What a toolchain cannot do without.
 pub(super) fn program(toolchain: Toolchain) -> &'static str {
     match toolchain {
@@ -248,6 +280,14 @@ mod shown {
         }
     }
 
+    fn unread(why: &'static str, shown: &str) -> Unread {
+        Unread {
+            command: "python3 -m pytest -q".to_owned(),
+            why: why.into(),
+            shown: shown.to_owned(),
+        }
+    }
+
     fn with(path: &str) -> Sources {
         Sources {
             files: [(path.to_owned(), String::new())].into(),
@@ -260,30 +300,30 @@ mod shown {
         let docs = project("docs", Toolchain::Python, true);
         let (why, enable) = explain(
             &docs,
-            "python3 -m pytest -q: pytest is not installed in the sandbox",
+            &unread("pytest is not installed in the sandbox", ""),
             &with("docs/conf.py"),
         );
         assert_eq!(
-            (why.as_str(), enable.as_str()),
+            (why.to_string().as_str(), enable.as_str()),
             ("no test file is there", "")
         );
         let (why, enable) = explain(
             &docs,
-            "python3 -m pytest -q: pytest is not installed in the sandbox",
+            &unread("pytest is not installed in the sandbox", ""),
             &with("docs/test_a.py"),
         );
         assert!(
-            why.starts_with("dependencies are missing") && enable.contains("pip install"),
+            why.key().starts_with("dependencies are missing") && enable.contains("pip install"),
             "{why} {enable}"
         );
     }
 
     #[test]
     fn a_script_is_told_with_the_program_it_misses() {
-        let why = "npm test: the runner is not there in the sandbox\n> a@1.0.0 test\n> mocha -R dot\n\nsh: 1: mocha: not found";
+        let shown = "> a@1.0.0 test\n> mocha -R dot\n\nsh: 1: mocha: not found";
         let (said, _) = explain(
             &project("", Toolchain::Node, false),
-            why,
+            &unread("the runner is not there in the sandbox", shown),
             &Sources::default(),
         );
         assert_eq!(
@@ -294,10 +334,11 @@ mod shown {
 
     #[test]
     fn what_cannot_be_loaded_is_told_with_file_and_module() {
-        let why = "python3 -m pytest -q: the tests could not be loaded\ntests/test_a.py: collection failure\nE   ModuleNotFoundError: No module named 'attr'";
+        let shown =
+            "tests/test_a.py: collection failure\nE   ModuleNotFoundError: No module named 'attr'";
         let (said, _) = explain(
             &project("", Toolchain::Python, true),
-            why,
+            &unread("the tests could not be loaded", shown),
             &with("tests/test_a.py"),
         );
         assert_eq!(
@@ -308,12 +349,15 @@ mod shown {
 
     #[test]
     fn a_hanging_test_is_no_missing_dependency() {
-        let why = "python3 -m pytest -q: the tests were stopped at the time limit after 600 s; a test may hang";
+        let why = unread(
+            "the tests were stopped at the time limit after 600 s; a test may hang",
+            "",
+        );
         let (said, enable) = explain(
             &project("", Toolchain::Python, true),
-            why,
+            &why,
             &with("test_a.py"),
         );
-        assert_eq!((said.as_str(), enable.as_str()), (why, ""));
+        assert_eq!((said, enable.as_str()), (why.said(), ""));
     }
 }

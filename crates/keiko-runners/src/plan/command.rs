@@ -1,6 +1,7 @@
 //! What the commands of all runners share.
 
 use keiko_contracts::jail::Project;
+use keiko_contracts::step::quoted;
 
 /// How long one test may take where the reporter can end it, seconds.
 pub(super) const TEST_SECONDS: &str = "120";
@@ -13,17 +14,5 @@ pub(super) fn in_folder(project: &Project, command: &str) -> String {
         command.to_owned()
     } else {
         format!("cd {} && {command}", quoted(&project.dir))
-    }
-}
-
-pub(super) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty()
-        && word
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c));
-    if plain {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }

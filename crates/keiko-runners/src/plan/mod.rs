@@ -9,9 +9,10 @@ pub use some::some;
 pub(crate) use ways::taken;
 
 use crate::names::lineless;
-use command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
+use command::{TEST_SECONDS, WALL_MS, in_folder};
 use keiko_contracts::evidence::TestCase;
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind};
+use keiko_contracts::step::quoted;
 use std::collections::BTreeMap;
 
 /// Keiko's reporter for Python, inside the jail.

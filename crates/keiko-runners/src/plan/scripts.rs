@@ -1,8 +1,9 @@
 //! Runners of JavaScript: by Keiko's own reporter where it knows the runner, and from what is printed where not.
 
-use super::command::{TEST_SECONDS, WALL_MS, in_folder, quoted};
+use super::command::{TEST_SECONDS, WALL_MS, in_folder};
 use super::{Granularity, TestPlan};
 use keiko_contracts::jail::{Command, ExecSpec, Limits, Project, ReporterKind, TestScript};
+use keiko_contracts::step::quoted;
 use std::collections::BTreeMap;
 
 /// Where runners write JUnit XML when they are only read from output, inside the jail.

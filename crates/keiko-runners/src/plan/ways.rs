@@ -24,7 +24,7 @@ pub(super) fn of_cargo(project: &Project) -> String {
     let test = "cargo test --offline --no-fail-fast --color never";
     let words = |way: &[String]| {
         way.iter()
-            .map(|word| format!(" {}", super::command::quoted(word)))
+            .map(|word| format!(" {}", keiko_contracts::step::quoted(word)))
             .collect::<String>()
     };
     let others = others(project);

@@ -3,6 +3,8 @@
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
 use crate::lines::cut;
 use keiko_contracts::evidence::{TestCase, TestStatus};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a line begins that Keiko writes when it ends a test binary.
@@ -67,7 +69,7 @@ struct CargoReader {
     /// Tests of this binary that are said to run for long.
     slow: BTreeSet<String>,
     /// What cannot be: the output holds lines that are not the runner's.
-    odd: Option<String>,
+    odd: Option<Said>,
 }
 
 impl CargoReader {
@@ -95,9 +97,9 @@ impl CargoReader {
                     self.hold_against(line);
                     self.end_binary(true);
                 } else if is_start(line) {
-                    self.odd(format!(
-                        "{} says twice that its tests begin",
-                        self.target.name
+                    self.odd(say!(
+                        "{target} says twice that its tests begin",
+                        target = self.target.name
                     ));
                 } else if let Some(target) = header(line) {
                     // The next binary starts although this one did not finish: it crashed.
@@ -176,7 +178,7 @@ impl CargoReader {
         }
     }
 
-    fn odd(&mut self, why: String) {
+    fn odd(&mut self, why: Said) {
         self.odd.get_or_insert(why);
     }
 
@@ -207,11 +209,20 @@ impl CargoReader {
             if number(what).is_some_and(|counted| counted < seen(status))
                 && self.cases.len() < CASES_MAX
             {
-                let why = format!(
-                    "{}: {} tests{what} by their lines, and fewer by the runner's own count",
-                    self.target.name,
-                    seen(status)
-                );
+                let (target, seen) = (&self.target.name, seen(status));
+                let why = if status == TestStatus::Passed {
+                    say!(
+                        "{target}: {seen} tests passed by their lines, and fewer by the runner's own count",
+                        target,
+                        seen
+                    )
+                } else {
+                    say!(
+                        "{target}: {seen} tests failed by their lines, and fewer by the runner's own count",
+                        target,
+                        seen
+                    )
+                };
                 return self.odd(why);
             }
         }
@@ -222,7 +233,11 @@ impl CargoReader {
             return None;
         }
         if self.known.contains_key(name) {
-            self.odd(format!("{} has two results for {name}", self.target.name));
+            self.odd(say!(
+                "{target} has two results for {name}",
+                target = self.target.name,
+                name
+            ));
         }
         let doc = doc_place(name);
         let file = doc

@@ -67,7 +67,7 @@ pub(super) fn parse(out: &str, err: &str) -> Parsed {
             .status
             .is_some_and(|before| before != TestStatus::Failed || line.action != "fail");
         if matches!(line.action.as_str(), "pass" | "fail" | "skip") && again && odd.is_none() {
-            odd = Some("a test or a package has two results".to_owned());
+            odd = Some("a test or a package has two results".into());
         }
         match line.action.as_str() {
             "pass" => seen.status = Some(TestStatus::Passed),

@@ -4,6 +4,8 @@ use super::vitest::frame;
 use super::{CASES_MAX, MESSAGE_MAX, Parsed};
 use crate::lines::{cut, in_workspace, plain};
 use keiko_contracts::evidence::{TestCase, TestStatus};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use serde::Deserialize;
 
 /// Largest report, bytes.
@@ -41,18 +43,19 @@ struct Assertion {
     failure_messages: Option<Vec<String>>,
 }
 
-pub(super) fn parse(json: Option<&str>) -> Result<Parsed, String> {
+pub(super) fn parse(json: Option<&str>) -> Result<Parsed, Said> {
     let Some(json) = json else {
         return Ok(Parsed::default());
     };
     if json.len() > REPORT_MAX {
-        return Err(format!(
-            "jest's report is {} bytes long; at most {REPORT_MAX} are read",
-            json.len()
+        return Err(say!(
+            "jest's report is {n} bytes long; at most {most} are read",
+            n = json.len(),
+            most = REPORT_MAX
         ));
     }
-    let document: Document =
-        serde_json::from_str(json).map_err(|error| format!("jest's report is broken: {error}"))?;
+    let document: Document = serde_json::from_str(json)
+        .map_err(|error| say!("jest's report is broken: {error}", error))?;
     let mut parsed = Parsed::default();
     for file in document.test_results {
         let path = in_workspace(&file.name).to_owned();

@@ -2,6 +2,8 @@
 
 use super::CASES_MAX;
 use keiko_contracts::evidence::TestStatus;
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
@@ -32,17 +34,18 @@ pub(super) struct JunitCase {
 }
 
 /// All cases of a report, in order. What is above the cap is left out.
-pub(super) fn parse(xml: &str) -> Result<Vec<JunitCase>, String> {
+pub(super) fn parse(xml: &str) -> Result<Vec<JunitCase>, Said> {
     if xml.len() > REPORT_MAX {
-        return Err(format!(
-            "the JUnit report is {} bytes long; at most {REPORT_MAX} are read",
-            xml.len()
+        return Err(say!(
+            "the JUnit report is {n} bytes long; at most {most} are read",
+            n = xml.len(),
+            most = REPORT_MAX
         ));
     }
     let mut reader = Reader::from_str(xml);
     let mut parser = Parser::default();
     loop {
-        let broken = |why: &dyn std::fmt::Display| format!("the JUnit report is broken: {why}");
+        let broken = |why: &dyn std::fmt::Display| say!("the JUnit report is broken: {why}", why);
         match reader.read_event().map_err(|error| broken(&error))? {
             Event::Start(element) => {
                 parser.open(&element)?;
@@ -67,7 +70,7 @@ pub(super) fn parse(xml: &str) -> Result<Vec<JunitCase>, String> {
         }
     }
     if !parser.open.is_empty() {
-        return Err("the JUnit report is broken: it ends in the middle".to_owned());
+        return Err("the JUnit report is broken: it ends in the middle".into());
     }
     Ok(parser.cases)
 }
@@ -91,10 +94,11 @@ struct Parser {
 }
 
 impl Parser {
-    fn open(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+    fn open(&mut self, element: &BytesStart<'_>) -> Result<(), Said> {
         if self.open.len() >= DEPTH_MAX {
-            return Err(format!(
-                "the JUnit report is nested deeper than {DEPTH_MAX}"
+            return Err(say!(
+                "the JUnit report is nested deeper than {most}",
+                most = DEPTH_MAX
             ));
         }
         let kind = match element.local_name().as_ref() {

@@ -21,6 +21,9 @@ use crate::lines::{cut, last, plain};
 use crate::plan::{TestPlan, taken};
 use keiko_contracts::evidence::{Channel, Lack, TestCase, TestStatus, TestSummary};
 use keiko_contracts::jail::{End, ExecReport};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
+use std::fmt;
 
 /// Most cases that are read of one run.
 const CASES_MAX: usize = 20_000;
@@ -39,9 +42,56 @@ struct Parsed {
     /// Files or packages whose tests could not even be loaded, each as an error.
     broken: Vec<TestCase>,
     /// What in the output cannot be the runner's: then nothing of it counts.
-    odd: Option<String>,
+    odd: Option<Said>,
     /// What the runner counts, where it names no tests: then the cases are the run as a whole.
     totals: Option<totals::Totals>,
+}
+
+/// Why nothing of a test run could be counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// The command, as people would type it; empty where none came to run.
+    pub command: String,
+    /// Why.
+    pub why: Said,
+    /// Lines of the runner that show it.
+    pub shown: String,
+}
+
+impl Unread {
+    fn new(plan: &TestPlan, why: Said, shown: &str) -> Unread {
+        Unread {
+            command: plan.shown.clone(),
+            why,
+            shown: shown.trim_end().to_owned(),
+        }
+    }
+
+    /// The command and why, without the lines that show it.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        if self.command.is_empty() {
+            return self.why.clone();
+        }
+        say!("{command}: {why}", command = self.command, why = self.why)
+    }
+}
+
+impl From<Said> for Unread {
+    fn from(why: Said) -> Unread {
+        Unread {
+            why,
+            ..Unread::default()
+        }
+    }
+}
+
+impl fmt::Display for Unread {
+    /// In English, with the lines that show it: what a model reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = format!("{}\n{}", self.said(), self.shown);
+        f.write_str(all.trim_end())
+    }
 }
 
 /// Reads what a test run came to. `Err` says why nothing could be read (no tests, a compile error), with the lines
@@ -49,7 +99,7 @@ struct Parsed {
 ///
 /// # Errors
 /// When there is nothing to count.
-pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), String> {
+pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<TestCase>), Unread> {
     let (out, err) = (
         plain(report.stdout.text_or_empty()),
         plain(report.stderr.text_or_empty()),
@@ -94,7 +144,7 @@ pub fn read(plan: &TestPlan, report: &ExecReport) -> Result<(TestSummary, Vec<Te
         broken,
         odd,
         totals,
-    } = parsed.map_err(|why| format!("{}: {why}\n{}", plan.shown, said()))?;
+    } = parsed.map_err(|why| Unread::new(plan, why, &said()))?;
     if let Some(why) = odd {
         return Ok(void(plan, report, channel, &why));
     }
@@ -165,12 +215,7 @@ fn count_by(summary: &mut TestSummary, totals: totals::Totals, end: &End) {
 }
 
 /// What the runner itself printed or wrote.
-fn from_output(
-    plan: &TestPlan,
-    report: &ExecReport,
-    out: &str,
-    err: &str,
-) -> Result<Parsed, String> {
+fn from_output(plan: &TestPlan, report: &ExecReport, out: &str, err: &str) -> Result<Parsed, Said> {
     let artifact = plan
         .spec
         .collect
@@ -194,7 +239,7 @@ fn void(
     plan: &TestPlan,
     report: &ExecReport,
     channel: Channel,
-    why: &str,
+    why: &Said,
 ) -> (TestSummary, Vec<TestCase>) {
     let message = Some(cut(
         &format!("nothing of this run counts: {why}"),
@@ -211,7 +256,7 @@ fn void(
     (
         TestSummary {
             channel,
-            void: Some(why.to_owned()),
+            void: Some(why.clone()),
             ..summarise(plan, report, &cases)
         },
         cases,
@@ -239,7 +284,7 @@ fn is_fine(case: &TestCase) -> bool {
 }
 
 /// A run that did not come to its own end proves nothing about any test.
-fn started_and_ended(plan: &TestPlan, report: &ExecReport) -> Result<(), String> {
+fn started_and_ended(plan: &TestPlan, report: &ExecReport) -> Result<(), Unread> {
     let output = format!(
         "{}\n{}",
         report.stdout.text_or_empty().trim_end(),
@@ -247,19 +292,20 @@ fn started_and_ended(plan: &TestPlan, report: &ExecReport) -> Result<(), String>
     );
     let tail = last(&plain(&output), 15);
     let why = match &report.end {
-        End::Exit(127) => "the runner is not there in the sandbox".to_owned(),
+        End::Exit(127) => "the runner is not there in the sandbox".into(),
         End::Exit(_) => return Ok(()),
-        End::NotStarted(why) => format!("the runner could not be started: {why}"),
-        End::TimedOut => format!(
-            "the tests were stopped at the time limit after {} s; a test may hang",
-            report.duration_ms / 1_000
+        End::NotStarted(why) => say!(
+            "the runner could not be started: {why}",
+            why = Said::words(why)
         ),
-        End::OutOfMemory => "the tests were stopped at the memory limit".to_owned(),
-        End::Signal(signal) => format!("the runner was ended by signal {signal}"),
+        End::TimedOut => say!(
+            "the tests were stopped at the time limit after {seconds} s; a test may hang",
+            seconds = report.duration_ms / 1_000
+        ),
+        End::OutOfMemory => "the tests were stopped at the memory limit".into(),
+        End::Signal(signal) => say!("the runner was ended by signal {signal}", signal),
     };
-    Err(format!("{}: {why}\n{tail}", plan.shown)
-        .trim_end()
-        .to_owned())
+    Err(Unread::new(plan, why, &tail))
 }
 
 fn nothing_to_count(
@@ -268,7 +314,7 @@ fn nothing_to_count(
     broken: &[TestCase],
     out: &str,
     err: &str,
-) -> String {
+) -> Unread {
     let both = format!("{}\n{}", out.trim_end(), err.trim_end());
     if !broken.is_empty() {
         return not_loaded(plan, broken, &both);
@@ -276,10 +322,12 @@ fn nothing_to_count(
     if both.contains("No module named pytest")
         || both.contains("npx canceled due to missing packages")
     {
-        return format!(
-            "{}: {} is not installed in the sandbox; `prepare` installs declared dependencies",
-            plan.shown, plan.runner
+        let runner = &plan.runner;
+        let why = say!(
+            "{runner} is not installed in the sandbox; `prepare` installs declared dependencies",
+            runner
         );
+        return Unread::new(plan, why, "");
     }
     let none = [
         "no tests ran",
@@ -296,7 +344,7 @@ fn nothing_to_count(
         || report.end == End::Exit(0)
         || (plan.runner == "pytest" && report.end == End::Exit(5))
     {
-        return format!("{}: no tests found", plan.shown);
+        return Unread::new(plan, "no tests found".into(), "");
     }
     let code = if let End::Exit(code) = report.end {
         code
@@ -308,12 +356,11 @@ fn nothing_to_count(
         _ => None,
     };
     let shown = shown.unwrap_or_else(|| last(&both, SHOWN_LINES));
-    format!("{}: no test ran (exit code {code})\n{shown}", plan.shown)
-        .trim_end()
-        .to_owned()
+    let why = say!("no test ran (exit code {code})", code);
+    Unread::new(plan, why, &shown)
 }
 
-fn not_loaded(plan: &TestPlan, broken: &[TestCase], both: &str) -> String {
+fn not_loaded(plan: &TestPlan, broken: &[TestCase], both: &str) -> Unread {
     let shown: Vec<String> = broken
         .iter()
         .take(10)
@@ -331,13 +378,8 @@ fn not_loaded(plan: &TestPlan, broken: &[TestCase], both: &str) -> String {
     } else {
         String::new()
     };
-    format!(
-        "{}: the tests could not be loaded\n{}\n{why}",
-        plan.shown,
-        shown.join("\n")
-    )
-    .trim_end()
-    .to_owned()
+    let shown = format!("{}\n{why}", shown.join("\n"));
+    Unread::new(plan, "the tests could not be loaded".into(), &shown)
 }
 
 fn summarise(plan: &TestPlan, report: &ExecReport, cases: &[TestCase]) -> TestSummary {
@@ -376,41 +418,35 @@ fn name_of(plan: &TestPlan) -> String {
 
 /// A run of tests in a line: `pytest: 12 passed, 1 failed, 2 skipped`.
 #[must_use]
-pub fn summary_line(summary: &TestSummary) -> String {
-    let parts = [
-        (summary.passed, "passed"),
-        (summary.failed, "failed"),
-        (summary.errors, "could not run"),
-        (summary.skipped, "skipped"),
-    ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    if summary.runner == "npm"
-        && summary.passed + summary.failed + summary.errors == 1
-        && summary.void.is_none()
-    {
-        let how = if summary.passed == 1 {
-            "passes"
+pub fn summary_line(summary: &TestSummary) -> Said {
+    let TestSummary {
+        passed,
+        failed,
+        errors,
+        skipped,
+        runner,
+        ..
+    } = summary;
+    if runner == "npm" && passed + failed + errors == 1 && summary.void.is_none() {
+        return if *passed == 1 {
+            "npm test: the script passes as a whole; its tests are not told apart".into()
         } else {
-            "fails"
+            "npm test: the script fails as a whole; its tests are not told apart".into()
         };
-        return format!("npm test: the script {how} as a whole; its tests are not told apart");
     }
     if let Some(why) = &summary.void {
-        return format!("{}: nothing counts: {why}", summary.runner);
+        return say!("{runner}: nothing counts: {why}", runner, why);
     }
-    format!(
-        "{}: {}",
-        summary.runner,
-        if parts.is_empty() {
-            "no tests".to_owned()
-        } else {
-            parts.join(", ")
-        }
-    )
+    let mut parts: Vec<Said> = Vec::new();
+    let mut put = |count: u32, part: Said| parts.extend((count > 0).then_some(part));
+    put(*passed, say!("{n} passed", n = passed));
+    put(*failed, say!("{n} failed", n = failed));
+    put(*errors, say!("{n} could not run", n = errors));
+    put(*skipped, say!("{n} skipped", n = skipped));
+    if parts.is_empty() {
+        parts.push("no tests".into());
+    }
+    say!("{runner}: {parts}", runner, parts)
 }
 
 #[cfg(test)]
@@ -441,7 +477,7 @@ mod tests {
                     duration_ms: 600_000,
                     ..ExecReport::default()
                 };
-                let said = read(&plan, &report).unwrap_err();
+                let said = read(&plan, &report).unwrap_err().to_string();
                 assert!(
                     said.contains(sign) && said.contains("test a ... ok"),
                     "{said}"

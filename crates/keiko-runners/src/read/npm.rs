@@ -4,6 +4,7 @@ use super::{CASES_MAX, MESSAGE_MAX, Parsed, totals};
 use crate::lines::{cut, last};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::End;
+use keiko_contracts::say;
 
 pub(super) fn parse(program: &str, out: &str, err: &str, end: &End) -> Parsed {
     if out.contains("no test specified")
@@ -48,8 +49,9 @@ pub(super) fn parse(program: &str, out: &str, err: &str, end: &End) -> Parsed {
         .filter(|failed| *failed > 0 && green)
     {
         return Parsed {
-            odd: Some(format!(
-                "it says that {failed} tests failed, and ends as if none had"
+            odd: Some(say!(
+                "it says that {failed} tests failed, and ends as if none had",
+                failed
             )),
             ..Parsed::default()
         };

@@ -5,6 +5,8 @@ use super::{CASES_MAX, MESSAGE_MAX, Parsed};
 use crate::lines::{cut, in_workspace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
 use keiko_contracts::jail::{End, ExecReport, REPORT, Reported};
+use keiko_contracts::said::Said;
+use keiko_contracts::say;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
@@ -28,7 +30,7 @@ struct Record {
 pub(super) struct Told {
     pub(super) parsed: Parsed,
     /// Why nothing of it counts.
-    pub(super) void: Option<String>,
+    pub(super) void: Option<Said>,
     /// The exit code that stands in the end mark.
     pub(super) code: Option<i32>,
     /// The reporter could not be given to this runner, or not to all of it: what it prints has to be believed.
@@ -56,22 +58,22 @@ pub(super) fn read(report: &ExecReport, reported: Reported) -> Option<Told> {
                 note(&mut told.parsed, record);
             }
             "output" => told.output = true,
-            "void" => told.void = Some(cut(&record.why, MESSAGE_MAX)),
+            "void" => told.void = Some(cut(&record.why, MESSAGE_MAX).into()),
             "end" => (told.code, counted) = (Some(record.code), Some(record.cases)),
             _ => {}
         }
     }
     let seen = (told.parsed.cases.len() + told.parsed.broken.len()) as u64;
     if reported.forged > 0 {
-        told.void = Some(format!(
-            "{} lines of the test report are not the reporter's: something else wrote to it",
-            reported.forged
+        told.void = Some(say!(
+            "{n} lines of the test report are not the reporter's: something else wrote to it",
+            n = reported.forged
         ));
     } else if reported.ended {
         let lost = counted.is_some_and(|counted| counted > seen) && seen < CASES_MAX as u64;
         told.void = told
             .void
-            .or_else(|| lost.then(|| "the test report is not complete".to_owned()));
+            .or_else(|| lost.then(|| "the test report is not complete".into()));
     } else {
         return unended(told, open, &report.end);
     }
@@ -133,23 +135,31 @@ fn note(parsed: &mut Parsed, record: Record) {
 /// A run without an end mark. Stopped from outside, what it told so far stands, and the test that ran is named; one that left
 /// by itself has no result.
 fn unended(mut told: Told, open: Option<String>, end: &End) -> Option<Told> {
-    let during = open
-        .as_ref()
-        .map(|name| format!(", while {name} ran"))
-        .unwrap_or_default();
     let nothing = told.parsed.cases.is_empty() && told.parsed.broken.is_empty() && open.is_none();
     let why = match end {
         End::Exit(0) => {
-            told.void = Some(format!(
-                "the runner left without coming to the end of the tests{during}"
-            ));
+            told.void = Some(match &open {
+                Some(name) => say!(
+                    "the runner left without coming to the end of the tests, while {name} ran",
+                    name
+                ),
+                None => "the runner left without coming to the end of the tests".into(),
+            });
             return Some(told);
         }
         _ if nothing => return None,
         End::Exit(code) => {
-            told.void = Some(format!(
-                "the runner left with exit code {code} without coming to the end of the tests{during}"
-            ));
+            told.void = Some(match &open {
+                Some(name) => say!(
+                    "the runner left with exit code {code} without coming to the end of the tests, while {name} ran",
+                    code,
+                    name
+                ),
+                None => say!(
+                    "the runner left with exit code {code} without coming to the end of the tests",
+                    code
+                ),
+            });
             return Some(told);
         }
         End::TimedOut => {

@@ -2,6 +2,7 @@
 
 use super::{CASES_MAX, FAILING_MAX, is_fine};
 use keiko_contracts::evidence::{Channel, TestCase, TestStatus, TestSummary};
+use keiko_contracts::say;
 
 /// What the tests of one project came to.
 #[derive(Debug, Clone)]
@@ -94,7 +95,10 @@ fn add(whole: &mut TestSummary, one: &TestSummary, place: &str) {
     whole.skipped += one.skipped;
     whole.millis = whole.millis.saturating_add(one.millis);
     if whole.void.is_none() {
-        whole.void = one.void.as_ref().map(|why| format!("{place}{why}"));
+        whole.void = one
+            .void
+            .as_ref()
+            .map(|why| say!("{place}{why}", place, why));
     }
 }
 

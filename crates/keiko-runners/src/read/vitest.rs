@@ -4,9 +4,10 @@ use super::junit::{self, JunitCase};
 use super::{MESSAGE_MAX, Parsed};
 use crate::lines::{cut, in_workspace};
 use keiko_contracts::evidence::{TestCase, TestStatus};
+use keiko_contracts::said::Said;
 
 /// vitest: the class is the file, the name has its groups parted by ` > `.
-pub(super) fn parse_vitest(xml: Option<&str>) -> Result<Parsed, String> {
+pub(super) fn parse_vitest(xml: Option<&str>) -> Result<Parsed, Said> {
     let Some(xml) = xml else {
         return Ok(Parsed::default());
     };

@@ -499,7 +499,7 @@ impl NativeEngine for Tester {
             };
             NativeCall {
                 id: id.into(),
-                title: id.into(),
+                title: id.to_owned().into(),
                 op: JailOp::Exec(spec),
             }
         };
@@ -520,7 +520,7 @@ impl NativeEngine for Tester {
             3 => NativeStep::Act(vec![exec("three", "append log c")]),
             _ => NativeStep::Finish(Box::new(NativeFinish {
                 status: EndStatus::Succeeded,
-                summary: self.seen.join(" "),
+                summary: self.seen.join(" ").into(),
                 report: "# Report".into(),
                 data: None,
                 tests: None,
@@ -530,7 +530,11 @@ impl NativeEngine for Tester {
     fn boxed(&self) -> Box<dyn NativeEngine> {
         Box::new(self.clone())
     }
-    fn observe(&mut self, id: &str, outcome: Result<&Outcome<Report>, &str>) {
+    fn observe(
+        &mut self,
+        id: &str,
+        outcome: Result<&Outcome<Report>, &keiko_contracts::said::Said>,
+    ) {
         self.seen.push(format!(
             "{id}:{}",
             if outcome.is_ok() { "done" } else { "refused" }

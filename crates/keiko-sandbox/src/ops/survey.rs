@@ -322,16 +322,6 @@ fn argv<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> Vec<String> {
         .collect()
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@:+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
-}
-
 fn packages(count: usize, complete: bool) -> Packages {
     Packages {
         count: u32::try_from(count).unwrap_or(u32::MAX),

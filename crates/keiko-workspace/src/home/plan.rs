@@ -61,7 +61,7 @@ pub(super) struct Deed {
 pub(super) struct Plan {
     /// Deletions first: a file may stand where a folder is to be.
     pub(super) deeds: Vec<Deed>,
-    conflicts: Vec<String>,
+    conflicts: Vec<Said>,
     already: u32,
 }
 
@@ -141,9 +141,11 @@ impl Plan {
             };
             match decide(git, repo, root, &entry, &gone)? {
                 Decision::Already => plan.already += 1,
-                Decision::Conflict(why) => {
-                    plan.conflicts.push(format!("{}: {why}", path.display()))
-                }
+                Decision::Conflict(why) => plan.conflicts.push(say!(
+                    "{path}: {why}",
+                    path = path.display(),
+                    why = Said::from(why)
+                )),
                 Decision::Do(deed) => plan.deeds.push(deed),
             }
         }
@@ -159,12 +161,12 @@ impl Plan {
     /// The report, or the conflicts as a fault.
     pub(super) fn report(&self) -> Result<ApplyReport, Fault> {
         if !self.conflicts.is_empty() {
-            let shown: Vec<&str> = self.conflicts.iter().take(20).map(String::as_str).collect();
+            let shown = self.conflicts.iter().take(20).cloned().collect();
             let hint = "nothing was written; commit or move your own changes to these files away, then apply again";
             let what = say!(
                 "{n} file(s) in the way: {files}",
                 n = self.conflicts.len(),
-                files = Said::words(shown.join("; ").to_string())
+                files = Said::in_a_row(shown)
             );
             return Err(Fault::new(Code::APPLY_CONFLICT, what).hint(hint));
         }

@@ -221,10 +221,7 @@ impl Visitor for Choice<'_> {
         self.fault = Some(
             Fault::new(
                 Code::WORKSPACE_UNREADABLE,
-                say!(
-                    "the workspace cannot be read: {error}",
-                    error = Said::words(why.to_string())
-                ),
+                say!("the workspace cannot be read: {error}", error = why),
             )
             .at(place.display())
             .hint(hint),

@@ -59,13 +59,13 @@ pub(crate) struct HostGit {
 
 /// What git said.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct Printed {
     pub(crate) ok: bool,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
 }
 
-impl Said {
+impl Printed {
     /// Standard output as text without the line end.
     pub(crate) fn line(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
@@ -138,7 +138,7 @@ impl HostGit {
         for (key, value) in IDENTITY {
             command.env(key, value);
         }
-        // Said again on the command line, because a repository's own configuration outranks the global file.
+        // Printed again on the command line, because a repository's own configuration outranks the global file.
         for setting in [
             "core.hooksPath=/dev/null",
             "core.fsmonitor=false",
@@ -176,7 +176,7 @@ impl Call<'_> {
         self
     }
     /// Runs it; anything but success is a fault with the first line of what git said.
-    pub(crate) fn run(self) -> Result<Said, Fault> {
+    pub(crate) fn run(self) -> Result<Printed, Fault> {
         let what = self
             .args
             .get(2)
@@ -190,7 +190,7 @@ impl Call<'_> {
         }
     }
     /// Runs it, whatever comes of it.
-    pub(crate) fn try_run(self) -> Result<Said, Fault> {
+    pub(crate) fn try_run(self) -> Result<Printed, Fault> {
         let mut command = self.git.command();
         command
             .args(&self.args)
@@ -250,7 +250,7 @@ fn attend(
     input: Vec<u8>,
     limit: Duration,
     cancel: &Cancel,
-) -> Result<Said, Fault> {
+) -> Result<Printed, Fault> {
     let read = |pipe: Option<Box<dyn Read + Send>>, cap: u64| {
         std::thread::spawn(move || {
             let mut out = Vec::new();
@@ -305,7 +305,7 @@ fn attend(
     let _ = writer.join();
     let stdout = stdout.join().unwrap_or_default();
     let stderr = String::from_utf8_lossy(&stderr.join().unwrap_or_default()).into_owned();
-    Ok(Said {
+    Ok(Printed {
         ok: status.success(),
         stdout,
         stderr,

@@ -374,7 +374,7 @@ impl Maker<'_> {
     }
 
     /// Tags come along where they lie on the way to HEAD: many projects have their version out of them.
-    fn fetch(&self, repo: &Repo, more: &[&str]) -> Result<super::git::Said, Fault> {
+    fn fetch(&self, repo: &Repo, more: &[&str]) -> Result<super::git::Printed, Fault> {
         let from: OsString = repo.git_dir.clone().into();
         let mut args: Vec<OsString> = [
             "-c",

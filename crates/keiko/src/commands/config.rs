@@ -91,7 +91,7 @@ fn explain(context: &Context<'_>, home: &Home, key: &str) -> Result<(), CliError
         return Ok(output.json_data(&explained)?);
     }
     if !explained.about.is_empty() {
-        output.data(&output.told(&explained.about));
+        output.data(&output.told(explained.about.as_str()));
     }
     if let Some(expected) = &explained.expected {
         let variable = explained

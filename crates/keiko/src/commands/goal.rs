@@ -57,8 +57,10 @@ pub(crate) fn words(first: &str, more: &[String]) -> Result<String, Fault> {
         true => "the options: keiko run --help; a goal with such a word stands in quotes",
         false => "put the goal in quotes: keiko run \"Fix the failing date parser\"",
     };
-    let message =
-        format!("the goal is several words, and {odd:?} is none that can be joined to the others");
+    let message = say!(
+        "the goal is several words, and {word} is none that can be joined to the others",
+        word = format_args!("{odd:?}")
+    );
     Err(Fault::new(Code::GOAL_UNQUOTED, message)
         .at("the command line")
         .hint(hint))

@@ -248,7 +248,8 @@ async fn report(context: &Context<'_>, keiko: &Keiko, run: RunId) -> Result<Exit
     let end = keiko.report(run).await?;
     if context.output.json() {
         let data = data_of(&end, run)?;
-        context.output.data(data.text_or_empty().trim_end());
+        let data = result::plain(&end).unwrap_or_else(|| data.text_or_empty().to_owned());
+        context.output.data(data.trim_end());
     } else {
         context
             .output
@@ -392,7 +393,7 @@ fn show_apply(
             let kind = format!("{:?}", change.kind).to_lowercase();
             context.output.data(&format!(
                 "  {:<10} {}",
-                context.output.told(&kind),
+                context.output.told(kind.as_str()),
                 change.path.display()
             ));
         }

@@ -1,5 +1,6 @@
 //! The command line's help and its errors in German. English is clap's own.
 
+use super::Tell as _;
 use clap::builder::{PossibleValue, StyledStr};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory as _};
@@ -112,7 +113,7 @@ fn argument(arg: Arg, path: &str, texts: &Texts) -> Arg {
     let default: Vec<_> = arg
         .get_default_values()
         .iter()
-        .map(|value| super::catalogue::german(&value.to_string_lossy()).into_owned())
+        .map(|value| value.to_string_lossy().tell(Language::German).into_owned())
         .collect();
     let default = if default.is_empty() {
         String::new()
@@ -175,7 +176,7 @@ fn sentence(texts: &Texts, error: &clap::Error) -> String {
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let why = std::error::Error::source(error)
-                .map(|why| format!(": {}", super::catalogue::german(&why.to_string())))
+                .map(|why| format!(": {}", wrong_value(why)))
                 .unwrap_or_default();
             format!(
                 "Der Wert »{}« passt nicht zu »{argument}«{why}",
@@ -240,6 +241,18 @@ fn words(value: &ContextValue) -> Vec<String> {
         ContextValue::StyledStrs(texts) => texts.iter().map(StyledStr::to_string).collect(),
         ContextValue::Number(number) => vec![number.to_string()],
         _ => Vec::new(),
+    }
+}
+
+/// Why a value does not fit: in the words of ours, or of clap, of which one is known.
+fn wrong_value(why: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(id) = why.downcast_ref::<keiko_contracts::id::InvalidId>() {
+        return id.said().told(&super::teller(Language::German));
+    }
+    let words = why.to_string();
+    match words.split_once(" is not in ") {
+        Some((n, range)) => format!("{n} liegt nicht in {range}"),
+        None => words.tell(Language::German).into_owned(),
     }
 }
 

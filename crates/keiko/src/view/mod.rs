@@ -9,7 +9,7 @@ pub(crate) mod result;
 pub(crate) mod steps;
 pub(crate) mod table;
 
-use crate::language::catalogue::{self, Tell};
+use crate::language::{self, Tell};
 use clap::ValueEnum;
 use keiko_contracts::code::{Code, Fault};
 use keiko_contracts::id::EffectKey;
@@ -100,6 +100,10 @@ impl Output {
     /// One text in two languages: each stands beside its translation, so that neither is forgotten.
     pub(crate) fn t<'a>(&self, english: &'a str, german: &'a str) -> &'a str {
         self.language.pick(english, german)
+    }
+    /// How sentences from below are told here.
+    pub(crate) fn teller(&self) -> keiko_app::language::Typed<'static> {
+        language::teller(self.language)
     }
     /// A sentence from below, which is English, in the language of whoever reads it.
     pub(crate) fn told<'a, T: Tell + ?Sized>(&self, english: &'a T) -> Cow<'a, str> {
@@ -206,7 +210,7 @@ impl Output {
     }
     /// An error, on stderr.
     pub(crate) fn fault(&self, fault: &Fault) {
-        let fault = &catalogue::told_fault(fault, self.language);
+        let fault = &language::told_fault(fault, self.language);
         let word = self.t("error", "Fehler");
         let mut text = format!(
             "{} {}",

@@ -1,7 +1,7 @@
 //! A run as plain lines: what happens, one line each, on stderr; or every event as a JSON line on stdout.
 
 use super::{Output, Tone};
-use crate::language::{catalogue, tr};
+use crate::language::{self, tr};
 use keiko_agent::describe;
 use keiko_agent::ledger::one_line;
 use keiko_contracts::action::{Action, Intent, Outcome, Report};
@@ -143,11 +143,11 @@ fn line(output: &Output, event: &RunEvent) -> Option<String> {
             one_line(steered.text.text_or_empty(), 200),
         ),
         RunEvent::CallRefused(refused) => {
-            let reason = one_line(refused.reason.text_or_empty(), 240);
+            let title = refused.asked.title().unwrap_or_default();
             let text = format!(
                 "{}: {}",
-                refused.asked.tool().or(refused.asked.title()).unwrap_or(""),
-                output.told(&reason)
+                refused.asked.tool().unwrap_or(&output.told(&title)),
+                one_line(&output.told(&refused.why()), 240)
             );
             (Tone::Warn, t("Refused", "Abgelehnt"), text)
         }
@@ -171,8 +171,7 @@ fn line(output: &Output, event: &RunEvent) -> Option<String> {
             (tone, "Tests", text)
         }
         RunEvent::Noted(note) if matches!(note.kind, NoteKind::Alert | NoteKind::Definition) => {
-            let text = one_line(note.text.text_or_empty(), 240);
-            let text = output.told(&text).into_owned();
+            let text = one_line(&output.told(&note.told()), 240);
             (Tone::Warn, t("Alert", "Hinweis"), text)
         }
         RunEvent::ContextCompacted(_) => {
@@ -315,7 +314,7 @@ pub(crate) fn answered(output: &Output, answer: &ApprovalAnswer) -> String {
 
 /// An error in a line.
 fn told(output: &Output, fault: &Fault) -> String {
-    catalogue::told_fault(fault, output.language()).to_string()
+    language::told_fault(fault, output.language()).to_string()
 }
 
 /// The longest reason in a line, in characters.
@@ -382,11 +381,11 @@ mod tests {
 
     #[test]
     fn that_an_agent_is_another_is_told_in_both_languages() {
-        let note = RunEvent::Noted(Note {
-            kind: NoteKind::Definition,
-            text: keiko_agent::definition::ANOTHER.into(),
-            tell_agent: false,
-        });
+        let note = RunEvent::Noted(Note::new(
+            NoteKind::Definition,
+            keiko_agent::definition::ANOTHER,
+            false,
+        ));
         let told = |language| {
             let output = Output::new(Color::Never, false, false).in_language(language);
             lines(&output, &mut BTreeMap::new(), &note).concat()

@@ -245,7 +245,7 @@ pub(crate) fn whole(
 /// A command as it would be typed.
 fn typed(argv: &[String]) -> String {
     argv.iter()
-        .map(|word| describe::quoted(word))
+        .map(|word| keiko_contracts::step::quoted(word))
         .collect::<Vec<_>>()
         .join(" ")
 }

@@ -24,13 +24,16 @@ const DIFF_LINES: usize = 200;
 /// Shows how a run ended.
 pub(crate) fn show_end(output: &Output, run: RunId, end: &RunEnd) {
     if output.json() {
+        let end = &RunEnd {
+            data: plain(end).map(Into::into).or_else(|| end.data.clone()),
+            ..end.clone()
+        };
         output
             .data(&plain_json!({"run": run, "status": end.status.word(), "end": end}).to_string());
         return;
     }
     // The doctor's report is long: here stands what matters of it.
-    let brief = doctors(end)
-        .map(|report| report.brief_in(output.language(), &|text| output.told(text).into_owned()));
+    let brief = doctors(end).map(|report| report.brief_in(output.language(), &output.teller()));
     output.data(brief.as_ref().unwrap_or(&report(output, end)));
     if brief.is_some() {
         output.say(&tr!(
@@ -344,8 +347,9 @@ fn leave(output: &Output, leave: Leave) -> String {
 fn counted(output: &Output, tests: &TestSummary) -> String {
     let void = tests.void.as_ref().map_or(String::new(), |why| {
         format!(
-            "; {}: {why}",
-            output.t("nothing of this counts", "nichts davon gilt")
+            "; {}: {}",
+            output.t("nothing of this counts", "nichts davon gilt"),
+            output.told(why)
         )
     });
     format!(
@@ -460,16 +464,19 @@ fn outcome(output: &Output, status: EndStatus, card: &EvidenceCard) -> String {
 /// words of other agents are their own.
 pub(crate) fn report(output: &Output, end: &RunEnd) -> String {
     match doctors(end).filter(|_| output.language() == Language::German) {
-        Some(report) => {
-            report.markdown_in(Language::German, &|text| output.told(text).into_owned())
-        }
-        None => end
-            .report
-            .as_ref()
-            .unwrap_or(&end.summary)
-            .text_or_empty()
-            .to_owned(),
+        Some(report) => report.markdown_in(Language::German, &output.teller()),
+        None => match (&end.report, &end.said) {
+            (Some(report), _) => report.text_or_empty().to_owned(),
+            (None, Some(said)) => output.told(said).into_owned(),
+            (None, None) => end.summary.text_or_empty().to_owned(),
+        },
     }
+}
+
+/// The doctor's report as data for scripts: its sentences are their English text.
+pub(crate) fn plain(end: &RunEnd) -> Option<String> {
+    let report = doctors(end)?;
+    keiko_contracts::said::plainly(|| serde_json::to_string_pretty(&report)).ok()
 }
 
 /// The doctor's report as data, when it is one of the doctor's.

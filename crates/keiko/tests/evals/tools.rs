@@ -178,7 +178,8 @@ fn without_pytest_it_says_so() {
         "{left:?}"
     );
     assert!(
-        left.enable.contains("keiko up --workspace") && left.enable.ends_with("--install yes"),
+        left.enable.contains("keiko up --workspace")
+            && left.enable.to_string().ends_with("--install yes"),
         "{left:?}"
     );
     assert!(

@@ -2,8 +2,9 @@
 
 use super::node_manifest::Manifest;
 use super::node_script::{self, Called};
-use super::{CACHE, Tree, argv, inside, join, node_built, packages, quoted};
+use super::{CACHE, Tree, argv, inside, join, node_built, packages};
 use keiko_contracts::jail::{Preparation, Project, TestScript, Toolchain};
+use keiko_contracts::step::quoted;
 use std::path::Path;
 
 /// In the order in which they are believed.

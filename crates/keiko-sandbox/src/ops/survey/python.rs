@@ -3,11 +3,10 @@
 use super::programs::run;
 use super::python_kernel;
 use super::python_words::{imports, needs_installing};
-use super::{
-    CACHE, Programs, TEST_FILES_READ_MAX, Tree, argv, inside, packages, python_ways, quoted,
-};
+use super::{CACHE, Programs, TEST_FILES_READ_MAX, Tree, argv, inside, packages, python_ways};
 use keiko_contracts::digest::Digest;
 use keiko_contracts::jail::{Preparation, Project, Toolchain};
+use keiko_contracts::step::quoted;
 use serde::Deserialize;
 use std::time::Duration;
 

@@ -18,7 +18,6 @@ use keiko_contracts::model::{LiveFrame, Part, Usage};
 use keiko_contracts::money::Micros;
 use keiko_contracts::run::{InboxMessage, RunEvent, Suspension};
 use keiko_ports::shell::{Clock as _, SystemClock};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -573,9 +572,10 @@ impl Board {
             }) => self.output.t("thinking", "denkt nach").into(),
             Some(intent) => {
                 let asked = &intent.asked;
-                let title = || asked.title().map(|title| self.output.told(title));
-                let what = asked.tool().map(Cow::Borrowed).or_else(title);
-                clean(&what.unwrap_or_else(|| self.output.t("working", "arbeitet").into()))
+                let title = asked.title();
+                let title = title.map(|title| self.output.told(&title).into_owned());
+                let asked = asked.tool().map(str::to_owned).or(title);
+                clean(&asked.unwrap_or_else(|| self.output.t("working", "arbeitet").into()))
             }
             None if self.closing => self.output.t("looking for evidence", "sucht Belege").into(),
             None => self.output.t("working", "arbeitet").into(),

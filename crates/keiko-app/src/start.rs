@@ -1,6 +1,6 @@
 //! Beginning a run: from what somebody asks for to what a driver is told.
 
-use crate::agents::Origin;
+use crate::agents::{self, Origin};
 use crate::going::Errand;
 use crate::installing;
 use crate::models;
@@ -22,9 +22,6 @@ use keiko_models::scripted::Scripted;
 use keiko_ports::model::ChatModel;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Who works where there is no folder and nobody was named.
-const GENERALIST: &str = "generalist";
 
 /// Limits that somebody asks for; what is not given stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -123,7 +120,7 @@ impl Keiko {
         let folder = ask.source.as_ref().and_then(folder_of);
         let usual = match &ask.source {
             Some(_) => Agent::Coder.as_str(),
-            None => GENERALIST,
+            None => agents::FALLBACK,
         };
         let name = ask.agent.as_deref().unwrap_or(usual);
         let entry = self.agents.get(name, folder.as_deref())?;

@@ -9,4 +9,4 @@ pub mod doctor;
 mod engine;
 pub mod verifier;
 
-pub use engine::{SKILLS, engine};
+pub use engine::{engine, skills};

@@ -454,6 +454,15 @@ pub(crate) enum AgentsCommand {
         #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
         here: Option<PathBuf>,
     },
+    /// Which agent a task is for, how sure that is, and why
+    Match {
+        /// The task, in plain words
+        #[arg(value_name = "GOAL")]
+        task: String,
+        /// Whose agents count too [default: this folder]
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+    },
     /// Look files of agents over: each mistake with its line
     Validate {
         /// Agents or files; without one, all there are

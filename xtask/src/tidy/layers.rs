@@ -60,6 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "keiko-ports",
             "keiko-agent",
             "keiko-native",
+            "keiko-orchestrator",
             "keiko-store",
             "keiko-models",
             "keiko-sandbox",

@@ -4,10 +4,13 @@
 //! remedy, and what it held before goes on to serve as long as the process lives.
 
 mod check;
+mod matching;
 mod new;
 mod shipped;
 
 pub use check::{Checked, check};
+pub use keiko_orchestrator::matching::Band;
+pub use matching::{FALLBACK, Found};
 pub use new::{Created, Where};
 
 use crate::config::shape::nearest;
@@ -270,7 +273,7 @@ impl Agents {
 }
 
 fn no_skill(skill: &str) -> Flaw {
-    let known = keiko_native::SKILLS.iter();
+    let known = keiko_native::skills();
     let known: Vec<String> = known.map(|skill| format!("native/{skill}")).collect();
     Flaw {
         line: 1,

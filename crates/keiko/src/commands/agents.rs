@@ -5,7 +5,7 @@ use crate::cli::AgentsCommand;
 use crate::error::{CliError, Exit};
 use crate::language::tr;
 use crate::view::{Output, Tone};
-use keiko_app::agents::{self, Agents, Entry, Where};
+use keiko_app::agents::{self, Agents, Band, Entry, Where};
 use keiko_app::home::Home;
 use keiko_contracts::agent_file::{AgentDefinition, Engine, Flaw, Weight};
 use keiko_contracts::code::{Code, Fault};
@@ -25,6 +25,7 @@ pub(crate) fn run(
     match command {
         AgentsCommand::List { workspace } => list(output, &all, &folder(workspace)?),
         AgentsCommand::Show { agent, workspace } => show(output, &all, &agent, &folder(workspace)?),
+        AgentsCommand::Match { task, workspace } => find(output, &all, &task, &folder(workspace)?),
         AgentsCommand::New { agent, here } => new(output, &all, &agent, here),
         AgentsCommand::Validate { agents, workspace } => {
             validate(output, &all, &agents, &folder(workspace)?)
@@ -199,6 +200,37 @@ fn show(output: &Output, all: &Agents, name: &str, workspace: &Path) -> Result<E
         output.data(&format!("\n{}", agent.prompt));
     }
     flaws(output, &entry, Weight::Note);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whom a task is for.
+fn find(output: &Output, all: &Agents, task: &str, workspace: &Path) -> Result<ExitCode, CliError> {
+    let found = all.find(task, Some(workspace))?;
+    if output.json() {
+        output.json_data(&found)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for reason in &found.found.reasons {
+        output.data(&output.told(reason));
+    }
+    for candidate in &found.found.candidates {
+        let sure = (candidate.probability * 100.0).round();
+        output.data(&format!(
+            "{sure:>4} %  {}",
+            output.paint(Tone::Strong, &candidate.agent)
+        ));
+        for reason in &candidate.reasons {
+            output.data(&format!("        {}", output.told(reason)));
+        }
+    }
+    if found.found.band == Band::Nobody {
+        output.say(&tr!(
+            output,
+            "What is for nobody goes to {}, which has no tools.",
+            "Was für keinen ist, bekommt {}, der keine Werkzeuge hat.",
+            agents::FALLBACK
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

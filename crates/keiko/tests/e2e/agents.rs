@@ -238,3 +238,47 @@ fn who_works_without_a_folder_is_the_generalist() {
         .ask("Fix it", &["--agent", "coder"])
         .fails(2, "KEI-1232");
 }
+
+#[test]
+fn whom_a_task_is_for_is_said_with_reasons_in_both_languages() {
+    let keiko = Keiko::new();
+    let task = "Übersetzen Sie bitte diesen Brief ins Englische";
+    keiko
+        .run(&["agents", "match", task])
+        .expect(0)
+        .gives("translator is sure enough not to ask")
+        .gives("words in common");
+    keiko
+        .run(&["--lang", "de", "agents", "match", task])
+        .expect(0)
+        .gives("translator passt so sicher, dass nicht gefragt wird")
+        .gives("gemeinsame Wörter");
+    let found = keiko.json(&["agents", "match", task, "--json"]);
+    assert_eq!(found["candidates"][0]["agent"], "translator", "{found:#}");
+    assert_eq!(
+        (&found["band"], &found["calibrated"]),
+        (&json!("automatic"), &json!(true))
+    );
+    keiko.run(&["agents", "match", " "]).fails(2, "KEI-1204");
+
+    // An agent of one's own is found by what its file says, without anything else.
+    let own = "---
+description: Checks invoices against orders.
+keiko:
+  examples: [Does this invoice match the order?, Prüfe diese Rechnung, Is the VAT on this bill right?, Stimmt der Betrag der Rechnung?]
+  keywords: [invoice, Rechnung, VAT, bill]
+---
+Check it.
+";
+    agent(&keiko.home().join("config/agents"), "invoice-checker", own);
+    let found = keiko.json(&[
+        "agents",
+        "match",
+        "Bitte die Rechnungen von Mai prüfen",
+        "--json",
+    ]);
+    assert_eq!(
+        found["candidates"][0]["agent"], "invoice-checker",
+        "{found:#}"
+    );
+}

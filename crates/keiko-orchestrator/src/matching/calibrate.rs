@@ -156,11 +156,15 @@ impl Calibration {
 
     /// The probability that few of the tasks are below whose right agent would have been shown.
     fn lowest_worth(&self, cases: &[Case]) -> f64 {
-        let found = cases.iter().filter(|case| case.place().is_some_and(|place| place < 3));
+        let found = cases
+            .iter()
+            .filter(|case| case.place().is_some_and(|place| place < 3));
         let mut judged: Vec<f64> = found.map(|case| self.answers(&case.ranking).1).collect();
         judged.sort_by(f64::total_cmp);
         let at = judged.len() * REFUSED_PERCENT / 100;
-        judged.get(at).map_or(WORTH, |probability| probability.clamp(WORTH, AUTOMATIC))
+        judged
+            .get(at)
+            .map_or(WORTH, |probability| probability.clamp(WORTH, AUTOMATIC))
     }
 
     /// The lowest probability from which on the first is right often enough.

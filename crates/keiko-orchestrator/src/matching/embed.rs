@@ -56,14 +56,15 @@ pub trait Embedder {
     fn embed(&self, text: &str) -> Vector;
 }
 
-/// The built-in one: which words, parts of words and pairs of words a text has. It needs no file and no model, and it knows
-/// no synonyms: two texts without a common word or piece of one have nothing in common.
+/// The built-in one: which words, parts of words and pairs of words a text has. It needs no file and no model. Of other words for
+/// the same it knows what stands in a small thesaurus of everyday words; beyond that, two texts without a common word or piece of
+/// one have nothing in common, however alike their meaning.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Lexical;
 
 impl Embedder for Lexical {
     fn revision(&self) -> &str {
-        RULES
+        &RULES
     }
 
     fn embed(&self, text: &str) -> Vector {

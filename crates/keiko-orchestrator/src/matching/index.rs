@@ -9,6 +9,7 @@ use super::profile::{Decision, Profile, Task};
 use super::reasons::{self, Speaks};
 use super::space::{Near, Place, Space};
 use super::terms::{Term, terms};
+use crate::text::{Language, guess};
 use keiko_contracts::said::Said;
 use keiko_contracts::say;
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub struct Index {
     space: Space,
     lengths: Vec<f32>,
     lexicon: Lexicon,
+    /// What language each document is in.
+    languages: Vec<Language>,
     calibration: Calibration,
 }
 
@@ -91,12 +94,19 @@ impl Index {
         let mut places = Vec::with_capacity(profiles.len());
         let mut documents = Vec::new();
         let mut said = Vec::with_capacity(profiles.len());
+        let mut languages = Vec::new();
         for profile in &profiles {
             let card = documents.len();
             let counter = card + 1 + profile.examples.len();
             let end = counter + profile.counter_examples.len();
             places.push(Place { card, counter, end });
             documents.extend(profile.texts().map(|text| vectors.get(&text)));
+            // What shows no language is taken for the one that most is written in.
+            languages.extend(
+                profile
+                    .texts()
+                    .map(|text| guess(&text).unwrap_or(Language::English)),
+            );
             let examples = profile
                 .examples
                 .iter()
@@ -111,6 +121,7 @@ impl Index {
             profiles,
             places,
             space,
+            languages,
             calibration: Calibration::starting(),
         };
         let mut cases = index.held_out(vectors, &said);
@@ -362,8 +373,8 @@ impl Index {
         cases
     }
 
-    /// An example out of the way, and where there are enough, the nearest to it too: people word a task less alike to the
-    /// examples than whoever wrote these worded one example alike to the next.
+    /// An example out of the way, and where there are enough, the nearest to it of each language too: people word a task less
+    /// alike to the examples than whoever wrote these worded one alike to the next, or translated it.
     fn without<'a>(
         &self,
         agent: usize,
@@ -374,12 +385,16 @@ impl Index {
         let first = self.places[agent].card + 1;
         let mut left_out = vec![number];
         if said.len() >= NEAREST_TOO {
-            let others = (0..said.len()).filter(|other| *other != number);
-            left_out.extend(others.max_by(|left, right| {
-                near.documents[first + left]
-                    .total_cmp(&near.documents[first + right])
-                    .then(right.cmp(left))
-            }));
+            let mut nearest: BTreeMap<Language, usize> = BTreeMap::new();
+            for other in (0..said.len()).filter(|other| *other != number) {
+                let best = nearest
+                    .entry(self.languages[first + other])
+                    .or_insert(other);
+                if near.documents[first + other] > near.documents[first + *best] {
+                    *best = other;
+                }
+            }
+            left_out.extend(nearest.into_values());
         }
         let examples = left_out
             .iter()

@@ -1,10 +1,17 @@
 //! What of a text is compared: stems, pairs of them, parts of compounds, and pieces of words.
 
-use crate::text::{is_base, is_stop, parts, stem_english, stem_german, words};
+use crate::text::{THESAURUS, concepts, is_base, is_stop, parts, stem_english, stem_german, words};
+use keiko_contracts::digest::Digest;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-/// The name of these rules; other rules, other vectors.
-pub(super) const RULES: &str = "keiko-lexical-1";
+/// The name of these rules and the digest of the thesaurus; other ones, other vectors.
+pub(super) static RULES: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "keiko-lexical-1-{}",
+        Digest::of(THESAURUS.as_bytes()).short()
+    )
+});
 
 /// Letters of the pieces of a word.
 const PIECE: usize = 4;
@@ -13,6 +20,8 @@ const PIECE: usize = 4;
 const STOP: f32 = 0.8;
 const PAIR: f32 = 0.6;
 const PART: f32 = 0.7;
+/// A meaning of a word, when it has one.
+const CONCEPT: f32 = 0.5;
 /// All pieces of a word together.
 const PIECES: f32 = 0.8;
 
@@ -52,51 +61,24 @@ pub(super) fn stems(word: &str) -> (u32, Option<u32>) {
     (english, (german != english).then_some(german))
 }
 
+/// What of a text is compared, while it is read.
+#[derive(Default)]
+struct Found {
+    /// By id: weight, whether a stem, whether telling.
+    of: BTreeMap<u32, (f32, bool, bool)>,
+}
+
 /// What of the text is compared, each once, by id.
 pub(super) fn terms(text: &str) -> Vec<Term> {
-    let words = words(text);
-    let mut found: BTreeMap<u32, (f32, bool, bool)> = BTreeMap::new();
-    let mut add = |id: u32, weight: f32, stem: bool, telling: bool| {
-        let entry = found.entry(id).or_insert((0.0, false, false));
-        entry.0 += weight;
-        entry.1 |= stem;
-        entry.2 |= telling;
-    };
+    let mut found = Found::default();
     let mut before: Option<String> = None;
-    for word in &words {
-        let telling = !is_stop(word);
-        let weight = if telling { 1.0 } else { STOP };
-        let (english, german) = stems(word);
-        match german {
-            None => add(english, weight, true, telling),
-            Some(german) => {
-                add(english, weight * 0.7, true, telling);
-                add(german, weight * 0.7, true, telling);
-            }
-        }
-        let stem = stem_german(&stem_english(word));
+    for word in words(text) {
+        let stem = stem_german(&stem_english(&word));
         if let Some(before) = &before {
-            add(hash(b'p', &format!("{before} {stem}")), PAIR, false, false);
+            found.add(hash(b'p', &format!("{before} {stem}")), PAIR, false, false);
         }
         before = Some(stem);
-        if !telling {
-            continue;
-        }
-        for part in parts(word, is_base) {
-            add(hash(STEM, &part), PART, true, false);
-        }
-        let letters: Vec<char> = format!("^{word}$").chars().collect();
-        let pieces = letters.windows(PIECE);
-        #[expect(clippy::cast_precision_loss, reason = "a word has few pieces")]
-        let each = PIECES / (pieces.len().max(1) as f32).sqrt();
-        for piece in pieces {
-            add(
-                hash(b'g', &piece.iter().collect::<String>()),
-                each,
-                false,
-                false,
-            );
-        }
+        found.word(&word);
     }
     // Said twice is no more than said louder.
     let soft = |weight: f32| {
@@ -107,6 +89,7 @@ pub(super) fn terms(text: &str) -> Vec<Term> {
         }
     };
     found
+        .of
         .into_iter()
         .map(|(id, (weight, stem, telling))| Term {
             id,
@@ -115,4 +98,56 @@ pub(super) fn terms(text: &str) -> Vec<Term> {
             telling,
         })
         .collect()
+}
+
+impl Found {
+    fn add(&mut self, id: u32, weight: f32, stem: bool, telling: bool) {
+        let entry = self.of.entry(id).or_insert((0.0, false, false));
+        entry.0 += weight;
+        entry.1 |= stem;
+        entry.2 |= telling;
+    }
+
+    /// A word: its stems, its parts, its meanings, its pieces.
+    fn word(&mut self, word: &str) {
+        let telling = !is_stop(word);
+        let weight = if telling { 1.0 } else { STOP };
+        match stems(word) {
+            (stem, None) => self.add(stem, weight, true, telling),
+            (english, Some(german)) => {
+                self.add(english, weight * 0.7, true, telling);
+                self.add(german, weight * 0.7, true, telling);
+            }
+        }
+        let mut about = concepts(word);
+        if telling {
+            for part in parts(word, is_base) {
+                self.add(hash(STEM, &part), PART, true, false);
+                about.extend(concepts(&part));
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a word has few meanings")]
+        let concept = CONCEPT / (about.len().max(1) as f32).sqrt();
+        for number in about {
+            self.add(hash(b'c', &number.to_string()), concept, false, false);
+        }
+        if telling {
+            self.pieces(word);
+        }
+    }
+
+    fn pieces(&mut self, word: &str) {
+        let letters: Vec<char> = format!("^{word}$").chars().collect();
+        let pieces = letters.windows(PIECE);
+        #[expect(clippy::cast_precision_loss, reason = "a word has few pieces")]
+        let each = PIECES / (pieces.len().max(1) as f32).sqrt();
+        for piece in pieces {
+            self.add(
+                hash(b'g', &piece.iter().collect::<String>()),
+                each,
+                false,
+                false,
+            );
+        }
+    }
 }

@@ -463,6 +463,27 @@ pub(crate) enum AgentsCommand {
         #[arg(long, value_name = "DIR")]
         workspace: Option<PathBuf>,
     },
+    /// Try agents on the tests in their files: each a run of its own, by a model
+    Test {
+        /// The agents
+        #[arg(required = true)]
+        agents: Vec<String>,
+        /// The model: VENDOR/MODEL, or a profile [default: that of each agent]
+        #[arg(long, value_name = "VENDOR/MODEL")]
+        model: Option<String>,
+        /// The most that one test may spend, in dollars: 0.50
+        #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+        budget: Option<String>,
+        /// Record the model's answers into a folder
+        #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+        record: Option<PathBuf>,
+        /// Replay answers recorded before; a request that differs is shown as a diff
+        #[arg(long, value_name = "DIR")]
+        replay: Option<PathBuf>,
+        /// Whose agents count too [default: this folder]
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+    },
     /// Look files of agents over: each mistake with its line
     Validate {
         /// Agents or files; without one, all there are

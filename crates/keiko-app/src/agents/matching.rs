@@ -44,14 +44,19 @@ impl Agents {
 
     /// All agents that can be used, to be searched.
     fn index(&self, workspace: Option<&Path>) -> Result<Index, Fault> {
+        // Names are unique: those of the same name are hidden.
+        Index::lexical(&self.profiles(workspace), &[])
+            .map_err(|error| Fault::new(Code::AGENT_BROKEN, error.said()))
+    }
+
+    /// What those that can be used say of themselves.
+    pub(super) fn profiles(&self, workspace: Option<&Path>) -> Vec<Profile> {
         let all = self.list(workspace);
         let usable = all.iter().filter(|entry| entry.hidden_by.is_none());
-        let profiles: Vec<Profile> = usable
+        usable
             .filter(|entry| entry.name != FALLBACK)
             .filter_map(|entry| Some(profile(entry, entry.agent.as_ref()?)))
-            .collect();
-        // Names are unique: those of the same name are hidden.
-        Index::lexical(&profiles, &[]).map_err(|error| Fault::new(Code::AGENT_BROKEN, error.said()))
+            .collect()
     }
 }
 

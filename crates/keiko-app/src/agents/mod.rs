@@ -7,11 +7,13 @@ mod check;
 mod matching;
 mod new;
 mod shipped;
+mod trial;
 
 pub use check::{Checked, check};
 pub use keiko_orchestrator::matching::Band;
 pub use matching::{FALLBACK, Found};
 pub use new::{Created, Where};
+pub use trial::{Recording, Trial, Trials, Tried};
 
 use crate::config::shape::nearest;
 use crate::home::Home;

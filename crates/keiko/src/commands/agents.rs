@@ -1,11 +1,13 @@
 //! `agents`: which there are, what each is, whether their files are right, and a new one.
 
-use super::Context;
+use super::{Context, goal};
 use crate::cli::AgentsCommand;
 use crate::error::{CliError, Exit};
 use crate::language::tr;
+use crate::operator::operator;
 use crate::view::{Output, Tone};
-use keiko_app::agents::{self, Agents, Band, Entry, Where};
+use keiko_app::Keiko;
+use keiko_app::agents::{self, Agents, Band, Entry, Recording, Trial, Trials, Where};
 use keiko_app::home::Home;
 use keiko_contracts::agent_file::{AgentDefinition, Engine, Flaw, Weight};
 use keiko_contracts::code::{Code, Fault};
@@ -30,6 +32,95 @@ pub(crate) fn run(
         AgentsCommand::Validate { agents, workspace } => {
             validate(output, &all, &agents, &folder(workspace)?)
         }
+        // It needs the journal, and is called with it.
+        AgentsCommand::Test { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Tries agents on their tests.
+pub(crate) async fn test(
+    context: &Context<'_>,
+    keiko: &Keiko,
+    command: AgentsCommand,
+) -> Result<ExitCode, CliError> {
+    let AgentsCommand::Test {
+        agents,
+        model,
+        budget,
+        record,
+        replay,
+        workspace,
+    } = command
+    else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (output, workspace) = (context.output, folder(workspace)?);
+    let how = Trials {
+        by: operator(),
+        model,
+        recorded: record.map(Recording::Write).or(replay.map(Recording::Read)),
+        budget: budget.as_deref().map(goal::budget).transpose()?,
+    };
+    let mut tried = Vec::new();
+    for agent in &agents {
+        if !output.json() {
+            output.data(&output.paint(Tone::Strong, agent));
+        }
+        let each = |trial: &Trial| {
+            if !output.json() {
+                shown(output, trial);
+            }
+        };
+        let one = keiko.try_agent(agent, Some(&workspace), &how, each).await?;
+        if !output.json() && one.examples > 0 {
+            output.data(&tr!(
+                output,
+                "  found by {} of {} examples, each looked for without itself",
+                "  gefunden von {} der {} Beispiele, jedes ohne sich selbst gesucht",
+                one.found,
+                one.examples
+            ));
+        }
+        tried.push(one);
+    }
+    let all = tried.iter().flat_map(|one| &one.tests);
+    let (count, failed) = (all.clone().count(), all.filter(|one| !one.passed()).count());
+    let exit = if failed > 0 {
+        Exit::CheckFailed
+    } else {
+        Exit::Ok
+    };
+    if output.json() {
+        output.json_data(&tried)?;
+        return Ok(exit.into());
+    }
+    output.data(&tr!(
+        output,
+        "{count} tests, {failed} failed",
+        "{count} Tests, {failed} fehlgeschlagen"
+    ));
+    Ok(exit.into())
+}
+
+fn shown(output: &Output, trial: &Trial) {
+    let verdict = if trial.passed() {
+        output.paint(Tone::Good, output.t("passed", "bestanden"))
+    } else {
+        output.paint(Tone::Bad, output.t("failed", "fehlgeschlagen"))
+    };
+    let task = trial.task.lines().next().unwrap_or_default();
+    let task: String = task.chars().take(LISTED).collect();
+    let run = trial.run.map(|run| format!(" ({run})")).unwrap_or_default();
+    output.data(&format!("  {verdict}  {task}{run}"));
+    for wrong in &trial.wrong {
+        output.data(&format!("      {}", output.told(wrong)));
+    }
+    if !trial.passed() && !trial.answer.is_empty() {
+        let answer = trial.answer.replace('\n', " ");
+        output.data(&format!(
+            "      {}: {answer}",
+            output.t("answer", "Antwort")
+        ));
     }
 }
 

@@ -126,7 +126,7 @@ pub(crate) fn limits(args: &LimitArgs) -> Result<Limits, Fault> {
 }
 
 /// Reads an amount of dollars.
-fn budget(text: &str) -> Result<Micros, Fault> {
+pub(crate) fn budget(text: &str) -> Result<Micros, Fault> {
     text.parse()
         .map_err(|error: keiko_contracts::money::InvalidAmount| {
             let try_this = text.replace(',', ".");

@@ -15,7 +15,7 @@ mod runs;
 mod up;
 mod version;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{AgentsCommand, Cli, Command};
 use crate::error::CliError;
 use crate::language;
 use crate::view::{Output, attended, live};
@@ -88,7 +88,9 @@ async fn with_home(
     command: Command,
 ) -> Result<ExitCode, CliError> {
     match command {
-        Command::Agents { command } => agents::run(context, &home, command.unwrap_or_default()),
+        Command::Agents { command } if !matches!(command, Some(AgentsCommand::Test { .. })) => {
+            agents::run(context, &home, command.unwrap_or_default())
+        }
         Command::Models { command } => {
             models::run(context, &home, &config, command.unwrap_or_default()).await
         }
@@ -124,8 +126,10 @@ async fn with_journal(
             approvals::run(context, keiko, command.unwrap_or_default()).await
         }
         Command::Kill(args) => kill::run(context, keiko, &args).await,
+        Command::Agents { command } => {
+            agents::test(context, keiko, command.unwrap_or_default()).await
+        }
         Command::Doctor(_)
-        | Command::Agents { .. }
         | Command::Models { .. }
         | Command::Config { .. }
         | Command::Demo { .. }

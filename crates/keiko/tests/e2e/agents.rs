@@ -282,3 +282,41 @@ Check it.
         "{found:#}"
     );
 }
+
+#[test]
+fn an_agent_is_tried_on_the_tests_of_its_file() {
+    let server = playing(vec![finish("It is 15.")]);
+    let keiko = Keiko::chat(&server);
+    let text = "---
+description: Adds up.
+keiko:
+  folder: none
+  examples: [What is 3 x 5?, Add up 4 and 9]
+  tests:
+    - {task: What is 3 x 5?, contains: [\"15\"], words-max: 9}
+    - {task: And 3 x 5 again?, contains: [fifteen], lacks: [\"15\"]}
+---
+Add up.
+";
+    agent(&keiko.home().join("config/agents"), "adder", text);
+    keiko
+        .run(&["agents", "test", "adder", "--model", "openai/gpt-5"])
+        .expect(8)
+        .gives("passed  What is 3 x 5?")
+        .gives("it does not hold `fifteen`")
+        .gives("it holds `15`")
+        .gives("2 tests, 1 failed");
+    server.assert_valid();
+    let request = server.requests()[0].body.to_string();
+    assert!(
+        request.contains("Add up.") && request.contains("There is no workspace"),
+        "{request}"
+    );
+    // Those that come along have tests, and without a model it is said how to get one.
+    Keiko::new()
+        .run(&["agents", "test", "summarizer"])
+        .fails(7, "KEI-4008");
+    keiko
+        .run(&["agents", "test", "nobody"])
+        .fails(2, "KEI-1230");
+}

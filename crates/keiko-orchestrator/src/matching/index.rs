@@ -168,7 +168,7 @@ impl Index {
                 reasons: self.reasons(*agent, task, features, &near),
             })
             .collect();
-        let band = self.band(&probabilities, somebody);
+        let band = self.band(&ranking, first, somebody);
         let reasons = reasons::of_band(
             band,
             &candidates,
@@ -184,12 +184,12 @@ impl Index {
         }
     }
 
-    fn band(&self, probabilities: &[f64], somebody: f64) -> Band {
-        let first = probabilities.first().copied().unwrap_or_default();
-        let margin = first - probabilities.get(1).copied().unwrap_or_default();
-        if probabilities.is_empty() || somebody < self.calibration.worth {
+    fn band(&self, ranking: &Ranking, first: f64, somebody: f64) -> Band {
+        let shares = shares(ranking);
+        let share = |at: usize| shares.get(at).copied().unwrap_or_default();
+        if shares.is_empty() || somebody < self.calibration.worth {
             Band::Nobody
-        } else if first >= self.calibration.automatic && margin >= MARGIN {
+        } else if first >= self.calibration.automatic && share(0) - share(1) >= MARGIN {
             Band::Automatic
         } else {
             Band::Choose

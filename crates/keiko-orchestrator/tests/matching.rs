@@ -1,4 +1,5 @@
 //! What matching holds to, whatever profiles and tasks it is given.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use keiko_contracts::said::Said;
 use keiko_orchestrator::matching::{

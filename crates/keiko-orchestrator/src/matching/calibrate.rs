@@ -28,9 +28,8 @@ pub(super) const AUTOMATIC: f64 = 0.60;
 pub(super) const WORTH: f64 = 0.30;
 /// How far the first must be before the second.
 pub(super) const MARGIN: f64 = 0.10;
-/// Of what is chosen without asking, this share is to be right among the held-out examples: a point more than is wanted, since
-/// what people type is further from the examples than these are from each other.
-const PRECISION: f64 = 0.98;
+/// Of what is chosen without asking, this share is to be right among the held-out examples.
+const PRECISION: f64 = 0.97;
 /// Of tasks whose right agent would have been shown, so many in a hundred may be refused.
 const REFUSED_PERCENT: usize = 4;
 /// What is for nobody, as a share of all cases that calibration sees.
@@ -152,10 +151,10 @@ impl Calibration {
                 .map(|(weight, input)| weight * input);
             sigmoid(odds.sum())
         };
-        // Whatever was fitted: what the second is likely to be, the first is not.
+        // Whatever was fitted: what the second is likely to be, the first is not; and it is not likelier than that somebody is.
         let second = shares(ranking).get(1).copied().unwrap_or_default();
-        let first = answer(&self.first).min(1.0 - second);
-        (first, answer(&self.shown).max(first))
+        let shown = answer(&self.shown);
+        (answer(&self.first).min(1.0 - second).min(shown), shown)
     }
 
     /// The probability that few of the tasks are below whose right agent would have been shown.
@@ -187,7 +186,9 @@ impl Calibration {
         let (mut all, mut right, mut lowest) = (0.0, 0.0, 0.95);
         for (probability, is_right, weight) in judged {
             all += weight;
-            right += if is_right { weight } else { 0.0 };
+            // What came out and what was expected, half each: one wrong case among the surest does not decide.
+            let came = if is_right { 1.0 } else { 0.0 };
+            right += weight * (came + probability) / 2.0;
             if right >= PRECISION * all {
                 lowest = probability;
             }

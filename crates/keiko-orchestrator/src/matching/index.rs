@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// Candidates that a match names.
 const NAMED: usize = 3;
 /// Examples that are held out in turn, at most; of more, as many are taken from each agent in turn.
-const HELD_OUT: usize = 2_000;
+const HELD_OUT: usize = 1_500;
 /// Of as many examples of an agent, the nearest to the one held out is held out, too.
 const NEAREST_TOO: usize = 5;
 /// What the decision of a person counts, in held-out examples.
@@ -339,7 +339,7 @@ impl Index {
             .map(|profile| profile.examples.len())
             .max()
             .unwrap_or_default();
-        let each = (HELD_OUT / self.profiles.len().max(1)).clamp(2, most.max(2));
+        let each = (HELD_OUT / self.profiles.len().max(1)).clamp(1, most.max(1));
         for (agent, profile) in self.profiles.iter().enumerate() {
             let examples = profile.examples.len();
             // Spread over all of them, when these are more than are held out.

@@ -5,15 +5,18 @@ use super::features::{Features, LEARNED};
 use super::newton::{Example, Group, choose, decide, sigmoid};
 use serde::Serialize;
 
-/// Inputs of the two questions: is the first one right, and is the right one among those shown.
-pub(super) const HEAD: usize = 8;
+/// Inputs of the question whether the first one is right.
+const SURE: usize = 10;
+/// How many of these, from the front, are those of the question whether the right one is among those shown. The others tell
+/// agents apart; of what is for nobody they make believe that it is for somebody.
+const THERE: usize = 7;
 /// Candidates that are weighed against each other.
 pub(super) const COMPARED: usize = 12;
 
 /// What the features weigh until examples say otherwise: found on public sets of other tasks.
 const ORDER: [f64; LEARNED] = [4.0, 4.0, 5.0, 3.0, 1.0, 3.0];
-const FIRST: [f64; HEAD] = [-3.0, 0.2, 0.5, 2.0, 2.0, 2.0, 0.5, 0.0];
-const SHOWN: [f64; HEAD] = [-2.0, 0.3, 0.1, 1.0, 2.0, 2.0, 1.0, 0.0];
+const FIRST: [f64; SURE] = [-3.0, 0.2, 0.5, 2.0, 2.0, 2.0, 0.5, 0.0, 0.5, 0.0];
+const SHOWN: [f64; THERE] = [-2.0, 0.3, 0.1, 1.0, 2.0, 2.0, 1.0];
 /// How firmly they are believed, in examples.
 const BELIEF: f64 = 2.0;
 
@@ -25,7 +28,7 @@ pub(super) const AUTOMATIC: f64 = 0.60;
 pub(super) const WORTH: f64 = 0.30;
 /// How far the first must be before the second.
 pub(super) const MARGIN: f64 = 0.10;
-/// Of what is chosen without asking, this share is to be right.
+/// Of what is chosen without asking, this share is to be right among the held-out examples.
 const PRECISION: f64 = 0.97;
 /// Of tasks whose right agent would have been shown, so many in a hundred may be refused.
 const REFUSED_PERCENT: usize = 4;
@@ -57,8 +60,8 @@ pub(super) struct Case {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Calibration {
     pub(super) order: [f64; LEARNED],
-    first: [f64; HEAD],
-    shown: [f64; HEAD],
+    first: [f64; SURE],
+    shown: [f64; THERE],
     /// From which probability of the first on nobody is asked.
     pub(super) automatic: f64,
     /// From which probability of those shown on they are worth showing.
@@ -131,8 +134,8 @@ impl Calibration {
         balance(&mut cases);
         let first = |case: &Case| case.right.is_some() && case.place() == Some(0);
         let shown = |case: &Case| case.place().is_some_and(|place| place < 3);
-        fitted.first = decide(&FIRST, BELIEF, &examples(&cases, &first));
-        fitted.shown = decide(&SHOWN, BELIEF, &examples(&cases, &shown));
+        fitted.first = decide(&FIRST, BELIEF, &examples(&cases, first));
+        fitted.shown = decide(&SHOWN, BELIEF, &examples(&cases, shown));
         fitted.automatic = fitted.threshold(&cases);
         fitted.worth = fitted.lowest_worth(&cases);
         fitted
@@ -140,18 +143,18 @@ impl Calibration {
 
     /// How likely the first is right, and how likely the right one is among the first three.
     pub(super) fn answers(&self, ranking: &Ranking) -> (f64, f64) {
-        let inputs = inputs(ranking);
-        let answer = |weights: &[f64; HEAD]| {
-            sigmoid(
-                weights
-                    .iter()
-                    .zip(inputs)
-                    .map(|(weight, input)| weight * input)
-                    .sum(),
-            )
+        let inputs: [f64; SURE] = inputs(ranking);
+        let answer = |weights: &[f64]| {
+            let odds = weights
+                .iter()
+                .zip(inputs)
+                .map(|(weight, input)| weight * input);
+            sigmoid(odds.sum())
         };
-        let first = answer(&self.first);
-        (first, answer(&self.shown).max(first))
+        // Whatever was fitted: what the second is likely to be, the first is not; and it is not likelier than that somebody is.
+        let second = shares(ranking).get(1).copied().unwrap_or_default();
+        let shown = answer(&self.shown);
+        (answer(&self.first).min(1.0 - second).min(shown), shown)
     }
 
     /// The probability that few of the tasks are below whose right agent would have been shown.
@@ -183,7 +186,9 @@ impl Calibration {
         let (mut all, mut right, mut lowest) = (0.0, 0.0, 0.95);
         for (probability, is_right, weight) in judged {
             all += weight;
-            right += if is_right { weight } else { 0.0 };
+            // What came out and what was expected, half each: one wrong case among the surest does not decide.
+            let came = if is_right { 1.0 } else { 0.0 };
+            right += weight * (came + probability) / 2.0;
             if right >= PRECISION * all {
                 lowest = probability;
             }
@@ -232,9 +237,17 @@ pub(super) fn shares(ranking: &Ranking) -> Vec<f64> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-fn inputs(ranking: &Ranking) -> [f64; HEAD] {
+/// What a question is answered from: as many as it takes.
+fn inputs<const N: usize>(ranking: &Ranking) -> [f64; N] {
+    let all = all_inputs(ranking);
+    std::array::from_fn(|at| all[at])
+}
+
+fn all_inputs(ranking: &Ranking) -> [f64; SURE] {
     let Some((_, features, score)) = ranking.first.first() else {
-        return [1.0, -20.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        let mut none = [0.0; SURE];
+        none[..2].copy_from_slice(&[1.0, -20.0]);
+        return none;
     };
     let second = ranking
         .first
@@ -251,6 +264,8 @@ fn inputs(ranking: &Ranking) -> [f64; HEAD] {
         features.centroid,
         ranking.known,
         length.min(4.0) - 1.5,
+        features.bm25,
+        features.likely.clamp(-10.0, 10.0),
     ]
 }
 
@@ -272,7 +287,7 @@ fn groups(cases: &[Case]) -> Vec<Group<LEARNED>> {
     groups.collect()
 }
 
-fn examples(cases: &[Case], is: &dyn Fn(&Case) -> bool) -> Vec<Example<HEAD>> {
+fn examples<const N: usize>(cases: &[Case], is: impl Fn(&Case) -> bool) -> Vec<Example<N>> {
     let examples = cases.iter().map(|case| Example {
         of: inputs(&case.ranking),
         yes: is(case),

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// Candidates that a match names.
 const NAMED: usize = 3;
 /// Examples that are held out in turn, at most; of more, as many are taken from each agent in turn.
-const HELD_OUT: usize = 2_000;
+const HELD_OUT: usize = 1_500;
 /// Of as many examples of an agent, the nearest to the one held out is held out, too.
 const NEAREST_TOO: usize = 5;
 /// What the decision of a person counts, in held-out examples.
@@ -168,7 +168,7 @@ impl Index {
                 reasons: self.reasons(*agent, task, features, &near),
             })
             .collect();
-        let band = self.band(&probabilities, somebody);
+        let band = self.band(&ranking, first, somebody);
         let reasons = reasons::of_band(
             band,
             &candidates,
@@ -184,12 +184,12 @@ impl Index {
         }
     }
 
-    fn band(&self, probabilities: &[f64], somebody: f64) -> Band {
-        let first = probabilities.first().copied().unwrap_or_default();
-        let margin = first - probabilities.get(1).copied().unwrap_or_default();
-        if probabilities.is_empty() || somebody < self.calibration.worth {
+    fn band(&self, ranking: &Ranking, first: f64, somebody: f64) -> Band {
+        let shares = shares(ranking);
+        let share = |at: usize| shares.get(at).copied().unwrap_or_default();
+        if shares.is_empty() || somebody < self.calibration.worth {
             Band::Nobody
-        } else if first >= self.calibration.automatic && margin >= MARGIN {
+        } else if first >= self.calibration.automatic && share(0) - share(1) >= MARGIN {
             Band::Automatic
         } else {
             Band::Choose
@@ -339,7 +339,7 @@ impl Index {
             .map(|profile| profile.examples.len())
             .max()
             .unwrap_or_default();
-        let each = (HELD_OUT / self.profiles.len().max(1)).clamp(2, most.max(2));
+        let each = (HELD_OUT / self.profiles.len().max(1)).clamp(1, most.max(1));
         for (agent, profile) in self.profiles.iter().enumerate() {
             let examples = profile.examples.len();
             // Spread over all of them, when these are more than are held out.

@@ -88,7 +88,7 @@ impl Lexicon {
                 }
             }
         }
-        let postings = Postings::of(said);
+        let postings = Postings::of(said.into_iter().collect());
         let documents = examples.iter().sum::<f32>().max(1.0);
         let share = |term| {
             postings

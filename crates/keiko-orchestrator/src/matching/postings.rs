@@ -1,7 +1,5 @@
 //! For each term, where it stands: what a query walks instead of looking at everything.
 
-use std::collections::BTreeMap;
-
 /// For each term (in the order of its id) the places that it stands at (in their order), with a value each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Postings<V> {
@@ -11,8 +9,9 @@ pub(super) struct Postings<V> {
 }
 
 impl<V: Copy> Postings<V> {
-    /// Of what stands where.
-    pub(super) fn of(places: BTreeMap<(u32, u32), V>) -> Postings<V> {
+    /// Of what stands where, each term once at a place, in any order.
+    pub(super) fn of(mut places: Vec<((u32, u32), V)>) -> Postings<V> {
+        places.sort_unstable_by_key(|(at, _)| *at);
         let mut postings = Postings {
             ids: Vec::new(),
             starts: Vec::new(),

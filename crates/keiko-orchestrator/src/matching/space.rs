@@ -162,13 +162,13 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
 }
 
 fn sparse(vectors: &[Option<&Vector>]) -> Space {
-    let mut places: BTreeMap<(u32, u32), f32> = BTreeMap::new();
+    let mut places = Vec::new();
     for (document, vector) in (0_u32..).zip(vectors) {
         let Some(Vector(Form::Sparse(entries))) = vector else {
             continue;
         };
         for (id, weight) in entries {
-            places.insert((*id, document), *weight);
+            places.push(((*id, document), *weight));
         }
     }
     let mut postings = Postings::of(places);

@@ -26,6 +26,7 @@ pub mod kill;
 pub mod language;
 pub mod memory;
 pub mod models;
+pub mod plan;
 pub mod prune;
 pub mod resume;
 pub mod retention;

@@ -66,6 +66,7 @@ codes! {
     1231 AGENT_BROKEN "an agent's file cannot be used"
     1232 AGENT_NEEDS_FOLDER "this agent works in a folder, and none was given"
     1233 AGENT_UNWRITABLE "an agent's file cannot be written"
+    1234 PLAN_INVALID "a plan cannot be carried out"
     1240 KILL_WITHOUT_REASON "a kill needs a reason"
     1241 STATE_UNKNOWN "`--state` is no state of a run"
     1242 AGE_IS_NONE "`--older-than` is no age"

@@ -4,4 +4,5 @@
 //! [`matching`] (profiles, an index over them, and what it finds for a task).
 
 pub mod matching;
+pub mod plan;
 pub mod text;

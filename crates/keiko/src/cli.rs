@@ -58,6 +58,18 @@ pub(crate) enum Command {
     },
     /// Stop everything at once, or one run
     Kill(KillArgs),
+    /// Cut a goal into tasks, each with its agent; nothing is run
+    Plan {
+        /// The goal in plain words, or @FILE to read it from a file, or - for standard input
+        #[arg(value_name = "GOAL", allow_hyphen_values = true)]
+        goal: String,
+        /// The rest of a goal that was typed without quotes
+        #[arg(hide = true)]
+        more: Vec<String>,
+        /// Whose agents count too [default: this folder]
+        #[arg(long, value_name = "DIR")]
+        workspace: Option<PathBuf>,
+    },
     /// Agents: which there are (alone: a list), what each is, a new one
     Agents {
         /// What to do; without it, those there are are listed

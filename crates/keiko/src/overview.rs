@@ -9,13 +9,18 @@ use std::fmt::Write as _;
 
 /// What commands are for, in English and German, and which they are. A test holds them against the command line.
 const GROUPS: [(&str, &str, &[&str]); 4] = [
-    ("Work:", "Arbeiten:", &["up", "run", "resume", "demo"]),
+    (
+        "Work:",
+        "Arbeiten:",
+        &["up", "run", "plan", "resume", "demo"],
+    ),
     ("Results:", "Ergebnisse:", &["runs"]),
     ("Control:", "Steuern:", &["approvals", "kill"]),
     (
         "Set-up:",
         "Einrichten:",
         &[
+            "agents",
             "models",
             "config",
             "doctor",

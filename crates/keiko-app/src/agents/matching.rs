@@ -43,7 +43,7 @@ impl Agents {
     }
 
     /// All agents that can be used, to be searched.
-    fn index(&self, workspace: Option<&Path>) -> Result<Index, Fault> {
+    pub(crate) fn index(&self, workspace: Option<&Path>) -> Result<Index, Fault> {
         // Names are unique: those of the same name are hidden.
         Index::lexical(&self.profiles(workspace), &[])
             .map_err(|error| Fault::new(Code::AGENT_BROKEN, error.said()))

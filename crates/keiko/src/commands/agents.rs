@@ -125,7 +125,7 @@ fn shown(output: &Output, trial: &Trial) {
 }
 
 /// The folder whose agents count: the one that was named, or this one.
-fn folder(named: Option<PathBuf>) -> Result<PathBuf, Fault> {
+pub(super) fn folder(named: Option<PathBuf>) -> Result<PathBuf, Fault> {
     let here = named.map_or_else(std::env::current_dir, |dir| dir.canonicalize());
     here.map_err(|error| {
         Fault::new(

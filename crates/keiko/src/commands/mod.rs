@@ -9,6 +9,7 @@ mod doctor;
 mod goal;
 mod kill;
 mod models;
+mod plan;
 mod prune;
 mod run;
 mod runs;
@@ -88,6 +89,11 @@ async fn with_home(
     command: Command,
 ) -> Result<ExitCode, CliError> {
     match command {
+        Command::Plan {
+            goal,
+            more,
+            workspace,
+        } => plan::run(context, &home, (&goal, &more), workspace),
         Command::Agents { command } if !matches!(command, Some(AgentsCommand::Test { .. })) => {
             agents::run(context, &home, command.unwrap_or_default())
         }
@@ -130,6 +136,7 @@ async fn with_journal(
             agents::test(context, keiko, command.unwrap_or_default()).await
         }
         Command::Doctor(_)
+        | Command::Plan { .. }
         | Command::Models { .. }
         | Command::Config { .. }
         | Command::Demo { .. }

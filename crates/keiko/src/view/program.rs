@@ -9,7 +9,7 @@ const VARIABLE: &str = "KEIKO_CALLED_AS";
 /// The longest name that is taken from it, in bytes.
 const LONGEST: usize = 512;
 /// The commands: a text that says "keiko" followed by one of these means something to type.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "agents",
     "approvals",
     "completion",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 15] = [
     "kill",
     "man",
     "models",
+    "plan",
     "resume",
     "run",
     "runs",

@@ -242,7 +242,7 @@ fn who_works_without_a_folder_is_the_generalist() {
 #[test]
 fn whom_a_task_is_for_is_said_with_reasons_in_both_languages() {
     let keiko = Keiko::new();
-    let task = "Übersetzen Sie bitte diesen Brief ins Englische";
+    let task = "Übersetze das Schreiben bitte ins Englische";
     keiko
         .run(&["agents", "match", task])
         .expect(0)
@@ -319,4 +319,67 @@ Add up.
     keiko
         .run(&["agents", "test", "nobody"])
         .fails(2, "KEI-1230");
+}
+
+#[test]
+fn a_goal_is_cut_into_tasks_with_their_agents_and_nothing_is_run() {
+    let keiko = Keiko::new();
+    let goal =
+        "Recherchiere aktuelle KI-Trends und fasse sie zusammen, dann übersetze ins Englische";
+    let plan = keiko.json(&["plan", goal, "--json"]);
+    let tasks: Vec<(&str, &str)> = plan["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|task| {
+            (
+                task["id"].as_str().unwrap(),
+                task["agent"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        tasks,
+        [
+            ("t1", "researcher"),
+            ("t2", "summarizer"),
+            ("t3", "translator")
+        ],
+        "{plan:#}"
+    );
+    assert_eq!(
+        (&plan["with_model"], &plan["by"]),
+        (&json!(3), &json!("rules"))
+    );
+    let plan = keiko.json(&[
+        "plan",
+        "Recherchiere KI-Trends UND Blockchain-Trends, dann vergleiche beides",
+        "--json",
+    ]);
+    assert_eq!(
+        (&plan["width"], &plan["tasks"][2]["needs"]),
+        (&json!(2), &json!(["t1", "t2"])),
+        "{plan:#}"
+    );
+    keiko
+        .run(&[
+            "--lang",
+            "de",
+            "plan",
+            "Untersuche dieses Repository, danach @coder repariere den Fehler",
+        ])
+        .expect(0)
+        .gives("2 Aufgaben, nach Regeln, ohne Sprachmodell")
+        .gives("t2  coder")
+        .gives("(nach t1)")
+        .says("1 davon brauchen ein Sprachmodell");
+    keiko.run(&["plan", " "]).fails(2, "KEI-1204");
+    keiko.run(&["plan", "@nobody fix it"]).fails(2, "KEI-1230");
+    assert!(
+        keiko
+            .json(&["runs", "--json"])
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }

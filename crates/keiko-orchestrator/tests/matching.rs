@@ -190,6 +190,33 @@ fn every_match_says_why() {
 }
 
 #[test]
+fn who_chooses_themselves_is_told_what_speaks_for_it() {
+    let index = index(&many());
+    let task = Task::new("compare these flights");
+    let vector = Lexical.embed(&task.text);
+    let likely = index.chosen(&task, &vector, "flights").unwrap();
+    assert_eq!(likely, index.find(&task, &vector).candidates[0]);
+    let found = index.find(&task, &vector);
+    let named = |agent: &str| {
+        found
+            .candidates
+            .iter()
+            .any(|candidate| candidate.agent == agent)
+    };
+    let other = index
+        .profiles()
+        .iter()
+        .find(|profile| !named(&profile.name))
+        .unwrap();
+    let unlikely = index.chosen(&task, &vector, &other.name).unwrap();
+    assert!(
+        unlikely.probability < 0.01 && !unlikely.reasons.is_empty(),
+        "{unlikely:?}"
+    );
+    assert_eq!(index.chosen(&task, &vector, "no such agent"), None);
+}
+
+#[test]
 fn a_capability_that_is_lacking_costs_the_first_place() {
     let mut profiles = three();
     profiles[2].capabilities = ["booking".to_owned()].into();

@@ -184,6 +184,35 @@ impl Index {
         }
     }
 
+    /// What speaks for an agent that somebody chose themselves, and how likely it would have been; `None` when there is no such
+    /// agent. A choice changes who does a task, and nothing about what they may do.
+    #[must_use]
+    pub fn chosen(&self, task: &Task, vector: &Vector, agent: &str) -> Option<Candidate> {
+        let found = self.find(task, vector);
+        if let Some(named) = found
+            .candidates
+            .into_iter()
+            .find(|candidate| candidate.agent == agent)
+        {
+            return Some(named);
+        }
+        let number = self
+            .profiles
+            .binary_search_by(|profile| profile.name.as_str().cmp(agent))
+            .ok()?;
+        let terms = terms(&task.text);
+        let near = self.space.near(vector, &self.places);
+        let fit = self.lexicon.fit(&terms);
+        let features = self.features(number, task, &terms, (&near, &fit), &Held::Nothing);
+        Some(Candidate {
+            agent: agent.to_owned(),
+            // Less than each of those that are named; how much less is not known.
+            probability: 0.0,
+            features,
+            reasons: self.reasons(number, task, &features, &near),
+        })
+    }
+
     fn band(&self, ranking: &Ranking, first: f64, somebody: f64) -> Band {
         let shares = shares(ranking);
         let share = |at: usize| shares.get(at).copied().unwrap_or_default();

@@ -86,3 +86,63 @@ pub(super) fn tasks(path: &Path, split: &str) -> Result<Vec<Labelled>> {
 fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_sets_are_read_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.json");
+        let splits = r#"{"train": [["hi", "greeting"], ["hello", "greeting"], ["bye", "parting"]], "test": [["hey", "greeting"]],
+            "oos_test": [["what is love", "oos"]]}"#;
+        std::fs::write(&path, splits).unwrap();
+        let found = profiles(&path).unwrap();
+        assert_eq!((found.len(), found[0].examples.len()), (2, 2));
+        let asked = tasks(&path, "test").unwrap();
+        let agents: Vec<_> = asked.iter().map(|task| task.agent.as_deref()).collect();
+        assert_eq!(agents, [Some("greeting"), None]);
+        assert!(tasks(&path, "val").is_err());
+        std::fs::write(&path, r#"{"greeting": ["hi"]}"#).unwrap();
+        assert_eq!(profiles(&path).unwrap()[0].examples, ["hi"]);
+    }
+
+    #[test]
+    fn our_own_set_is_whole() {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../evals/matching");
+        let agents = profiles(&own.join("profiles.json")).unwrap();
+        assert!(
+            agents
+                .iter()
+                .all(|agent| agent.examples.len() >= 16 && !agent.keywords.is_empty())
+        );
+        let asked = tasks(&own.join("tasks.jsonl"), "test").unwrap();
+        let of = |lang| {
+            asked
+                .iter()
+                .filter(|task| task.lang.as_deref() == Some(lang) && task.agent.is_some())
+                .count()
+        };
+        assert!(
+            of("de") >= 300
+                && of("en") >= 300
+                && asked.iter().filter(|task| task.agent.is_none()).count() >= 100
+        );
+        for task in &asked {
+            assert!(
+                task.agent
+                    .as_ref()
+                    .is_none_or(|name| agents.iter().any(|agent| agent.name == *name)),
+                "{task:?}"
+            );
+            assert!(
+                !agents
+                    .iter()
+                    .any(|agent| agent.examples.contains(&task.text)),
+                "an example as a task: {}",
+                task.text
+            );
+        }
+    }
+}

@@ -123,7 +123,9 @@ impl Keiko {
             None => agents::FALLBACK,
         };
         let name = ask.agent.as_deref().unwrap_or(usual);
-        let entry = self.agents.get(name, folder.as_deref())?;
+        // Whoever wrote the repository does not choose who works where nobody was named.
+        let theirs = ask.agent.as_ref().and(folder.as_deref());
+        let entry = self.agents.get(name, theirs)?;
         let agent = entry.agent.as_ref().ok_or_else(|| no_agent(name))?;
         let source = needed(agent, ask.source)?;
         let native = agent.is_native();

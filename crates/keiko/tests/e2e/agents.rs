@@ -94,6 +94,19 @@ fn a_file_says_how_an_agent_works_and_not_what_it_may() {
         .expect(0)
         .says("This agent is the workspace's own");
     assert_eq!(started(&keiko)["body"]["data"]["limits"]["max_steps"], 30);
+
+    // Where nobody was named, a repository does not say who works in it.
+    let server = playing(vec![finish("Done.")]);
+    let keiko = Keiko::chat(&server);
+    let repo = leap_years(&keiko);
+    let coder = REVIEWER.replace("name: reviewer", "name: coder");
+    agent(&repo.join(".keiko/agents"), "coder", &coder);
+    keiko.goal(&repo, "Look at dates.py", &[]).expect(0);
+    let (system, _) = head(&server, 0);
+    assert!(
+        system.contains("failing test first") && !system.contains("QUOKKA"),
+        "{system}"
+    );
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! What matching holds to, whatever profiles and tasks it is given.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use keiko_contracts::language::Language;
 use keiko_contracts::said::Said;
 use keiko_orchestrator::matching::{
     Band, Decision, Embedder, Index, InvalidProfiles, Lexical, Match, Profile, Task, Vector,
     Vectors,
 };
-use keiko_orchestrator::text::Language;
 use proptest::prelude::*;
 
 fn profile(name: &str, examples: &[&str]) -> Profile {

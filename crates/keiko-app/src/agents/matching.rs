@@ -3,8 +3,8 @@
 use super::{Agents, Entry};
 use keiko_contracts::agent_file::{AgentDefinition, Engine};
 use keiko_contracts::code::{Code, Fault};
+use keiko_contracts::language::Language;
 use keiko_orchestrator::matching::{Index, Match, Profile, Quality, Task};
-use keiko_orchestrator::text::Language;
 use serde::Serialize;
 use std::path::Path;
 

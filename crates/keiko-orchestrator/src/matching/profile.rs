@@ -1,6 +1,6 @@
 //! What an agent says of itself, and what it is held against.
 
-use crate::text::Language;
+use keiko_contracts::language::Language;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -2,20 +2,9 @@
 
 use super::stop::{ENGLISH, GERMAN};
 use super::words::words;
-use serde::{Deserialize, Serialize};
+use keiko_contracts::language::Language;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
-
-/// A language that Keiko speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Language {
-    /// German.
-    #[serde(rename = "de")]
-    German,
-    /// English.
-    #[serde(rename = "en")]
-    English,
-}
 
 /// Small words of one language that are none of the other.
 static ONLY_GERMAN: LazyLock<BTreeSet<&str>> = LazyLock::new(|| only(GERMAN, ENGLISH));

@@ -13,7 +13,7 @@ mod words;
 
 pub use compound::{is_base, parts};
 pub use concept::{THESAURUS, concepts};
-pub use language::{Language, guess};
+pub use language::guess;
 pub use normal::{LONGEST, fold};
 pub use stem::{stem_english, stem_german};
 pub use stop::is_stop;

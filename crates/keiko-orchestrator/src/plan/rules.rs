@@ -214,12 +214,8 @@ fn parts(step: &str, next: Option<&str>) -> Vec<Part> {
             None => {
                 let words = lower(&clause);
                 let object = words.get(verb_length(&words)..).unwrap_or_default();
-                let points = object
-                    .iter()
-                    .take(4)
-                    .any(|word| POINTS_BACK.contains(&word.as_str()));
                 parts.push(Part {
-                    follows: at > 0 && (points || !has_object(object)),
+                    follows: at > 0 && rests_on_others(object),
                     text: clause,
                 });
             }
@@ -228,15 +224,25 @@ fn parts(step: &str, next: Option<&str>) -> Vec<Part> {
     parts
 }
 
-/// Whether something is named that is worked on, and not only how: "into English", "ins Englische".
-fn has_object(words: &[String]) -> bool {
+/// Whether a clause works with what the one before it makes: it points back ("summarise them"), says that it comes later, names
+/// nothing of its own ("translate into English"), or makes something new ("write a mail"), out of what if not of that? In doubt
+/// one waits for the other: that costs time, and the other mistake the result.
+fn rests_on_others(object: &[String]) -> bool {
     const HOW: &[&str] = &[
         "ins", "in", "auf", "nach", "zu", "into", "to", "as", "als", "for", "für", "per", "by",
         "zusammen", "um", "with", "mit",
     ];
-    words
-        .first()
-        .is_some_and(|word| !HOW.contains(&word.as_str()))
+    const NEW: &[&str] = &["a", "an", "ein", "eine", "einen", "einem", "einer"];
+    let is = |words: &[&str], word: &String| words.contains(&word.as_str());
+    let Some(first) = object.first() else {
+        return true;
+    };
+    let points = object.iter().enumerate().any(|(at, word)| {
+        // An article, where something follows it.
+        let article = word == "das" && object.get(at + 1).is_some_and(|next| !is(HOW, next));
+        !article && is(POINTS_BACK, word)
+    });
+    points || is(HOW, first) || is(NEW, first) || is(THEN, first)
 }
 
 /// Cuts at "and" where both sides say what to do with what.

@@ -47,6 +47,18 @@ fn goals_are_cut_where_the_words_say_so() {
             "t1 Untersuche das Repository; t2<t1 @coder repariere den Fehler",
         ),
         (
+            "Untersuche das Repository und repariere danach die Fehler",
+            "t1 Untersuche das Repository; t2<t1 repariere danach die Fehler",
+        ),
+        (
+            "Find out why sales dropped, make a chart and write an email to the team about it",
+            "t1 Find out why sales dropped; t2<t1 make a chart; t3<t2 write an email to the team about it",
+        ),
+        (
+            "Lies das Protokoll und prüfe das Budget",
+            "t1 Lies das Protokoll; t2 prüfe das Budget",
+        ),
+        (
             "Write the release notes and translate the manual",
             "t1 Write the release notes; t2 translate the manual",
         ),

@@ -16,6 +16,7 @@ use keiko_contracts::run::{InboxMessage, RunEnd, RunEvent, StartRun, Suspension}
 use keiko_contracts::say;
 use keiko_ports::Cancel;
 use keiko_ports::model::ChatModel;
+use keiko_ports::reply::ReplySink;
 use keiko_ports::shell::{Clock as _, SystemClock};
 use keiko_runtime::drive::{DriveError, DriverOf, Order, Rest, Watch};
 use keiko_runtime::inbox;
@@ -54,6 +55,10 @@ impl Errand {
         }
     }
 }
+
+/// Asked once for each request of a run to its model: where the answer goes as it comes, with nothing lost. The request waits
+/// for that consumer: speech is made from it, and whoever only looks on takes [`Seen::Frame`].
+pub type Hear = Arc<dyn Fn(&EffectKey) -> Option<ReplySink> + Send + Sync>;
 
 /// What happened in a run.
 #[derive(Debug, Clone)]
@@ -99,12 +104,19 @@ impl Keiko {
     /// Drives a run. With somebody there who can answer, what needs a person is waited for; otherwise the run comes to rest.
     #[must_use]
     pub fn drive(&self, errand: Errand, attended: bool) -> Going {
+        self.drive_heard(errand, attended, Arc::new(|_| None))
+    }
+
+    /// The same, with somebody who hears every word of the model's answers as they come.
+    #[must_use]
+    pub fn drive_heard(&self, errand: Errand, attended: bool, hear: Hear) -> Going {
         let driver = self.driver();
         let (sender, seen) = mpsc::unbounded_channel();
         let frames = Arc::new(AtomicUsize::new(0));
         let watch = Arc::new(Watcher {
             sender,
             frames: frames.clone(),
+            hear,
         });
         let cancel = Cancel::new();
         let stop = Stop {
@@ -210,9 +222,14 @@ impl Going {
 struct Watcher {
     sender: mpsc::UnboundedSender<Seen>,
     frames: Arc<AtomicUsize>,
+    hear: Hear,
 }
 
 impl Watch for Watcher {
+    fn reply(&self, key: &EffectKey) -> Option<ReplySink> {
+        (self.hear)(key)
+    }
+
     fn event(&self, recorded: &Recorded, event: &RunEvent) {
         // Nobody may look any more.
         let _ = self
@@ -294,6 +311,7 @@ mod tests {
     use crate::home::Home;
     use crate::start::{Answers, Ask, Limits};
     use keiko_contracts::run::EndStatus;
+    use keiko_ports::reply::{self, Piece};
     use std::path::Path;
 
     fn keiko(dir: &Path) -> Keiko {
@@ -354,6 +372,34 @@ mod tests {
             assert_eq!(end.status, EndStatus::Succeeded);
             assert_eq!(end.summary.text_or_empty(), word);
         }
+        keiko.close().await;
+    }
+
+    #[tokio::test]
+    async fn every_word_of_an_answer_reaches_the_one_who_hears_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let keiko = keiko(dir.path());
+        let (to, mut from) = reply::channel(1);
+        let hear: Hear = Arc::new(move |_| Some(to.clone()));
+        let going = keiko.drive_heard(errand(&keiko, dir.path(), "heard").await, false, hear);
+        let (heard, (_, end)) = tokio::join!(
+            async move {
+                let mut text = String::new();
+                while let Some(piece) = from.next().await {
+                    match piece {
+                        Piece::Began => text.clear(),
+                        Piece::Delta(LiveFrame::Text { delta }) => text.push_str(&delta),
+                        Piece::Delta(_) => {}
+                    }
+                }
+                text
+            },
+            watched(going)
+        );
+        assert_eq!(
+            (heard.as_str(), end.summary.text_or_empty()),
+            ("heard", "heard")
+        );
         keiko.close().await;
     }
 

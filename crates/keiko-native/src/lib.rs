@@ -10,3 +10,8 @@ mod engine;
 pub mod verifier;
 
 pub use engine::{engine, skills};
+
+/// The page that says how an engine is added: its code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/howto/add-a-native-agent.md")]
+struct HowTo;

@@ -4,6 +4,8 @@
 mod aliases;
 mod arguments;
 mod ask_operator;
+#[cfg(test)]
+mod count_lines;
 mod edit_file;
 mod execute;
 mod execute_python;
